@@ -1,0 +1,25 @@
+import { transform } from "esbuild";
+
+/**
+ * Lowers standard (TC39) decorators for vitest, whose own transformer leaves a raw `@` that no engine parses.
+ * Only TypeScript files that hold a decorator at the start of a line are touched; `tsc` does the same in the build.
+ */
+export function standardDecorators() {
+  return {
+    name: "ropewalk:standard-decorators",
+    enforce: "pre",
+    async transform(code, id) {
+      const [file] = id.split("?");
+      const isSource = /\.[cm]?tsx?$/.test(file) && !file.includes("/node_modules/");
+      if (!isSource || !/^\s*@\w/m.test(code)) return undefined;
+      const lowered = await transform(code, {
+        loader: "ts",
+        target: "es2022",
+        sourcemap: true,
+        sourcefile: file,
+        tsconfigRaw: { compilerOptions: { useDefineForClassFields: true, verbatimModuleSyntax: true } },
+      });
+      return { code: lowered.code, map: lowered.map };
+    },
+  };
+}
