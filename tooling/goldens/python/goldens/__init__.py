@@ -1,0 +1,1 @@
+"""Runs engines that are not ropewalk and writes what they answer as JSON fixtures."""

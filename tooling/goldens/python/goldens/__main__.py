@@ -1,0 +1,39 @@
+import argparse
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m goldens", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    hf = kinds.add_parser("hf", help="Hugging Face transformers, run on the CPU")
+    hf.add_argument("--model", action="append", help="only this model id (may be given several times)")
+    kinds.add_parser("v5", help="models/v5: configs loaded and saved again by transformers")
+    truth = kinds.add_parser("truth", help="arbitrary-precision evaluation")
+    truth.add_argument("--name", action="append", help="only this fixture (may be given several times)")
+    kinds.add_parser("seeds", help="numbers printed in public documents and test suites")
+    kinds.add_parser("onnx", help="the ONNX reference evaluator")
+    kinds.add_parser("all", help="everything")
+    arguments = parser.parse_args()
+    if arguments.kind in ("hf", "all"):
+        from . import hf as module
+
+        module.run(getattr(arguments, "model", None))
+    if arguments.kind in ("v5", "all"):
+        from . import v5 as module
+
+        module.run()
+    if arguments.kind in ("truth", "all"):
+        from . import truth as module
+
+        module.run(getattr(arguments, "name", None))
+    if arguments.kind in ("seeds", "all"):
+        from . import seeds as module
+
+        module.run()
+    if arguments.kind in ("onnx", "all"):
+        from . import onnx as module
+
+        module.run()
+
+
+if __name__ == "__main__":
+    main()
