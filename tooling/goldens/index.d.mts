@@ -1,0 +1,163 @@
+/** A config.json in its published spelling. `file` is relative to this package. */
+export interface Model {
+  readonly id: string;
+  readonly file: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+export interface Source {
+  readonly engine: string;
+  readonly version: string;
+  readonly command: string;
+  readonly [detail: string]: unknown;
+}
+
+/** Elements lie as [tokens, heads, headDim], little-endian, in base64. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly input: string;
+  readonly output: string;
+}
+
+export interface RotatedRecord {
+  readonly dtype: "float32" | "bfloat16" | "float16";
+  readonly positions: readonly number[];
+  /** Where the engine returns the two elements of a pair; it may differ from where it reads them. */
+  readonly outputPairing: "half" | "adjacent";
+  readonly query: Tensor;
+  readonly key: Tensor;
+}
+
+export interface HfRope {
+  readonly layerType: string | null;
+  readonly ropeType: string;
+  /** Only where the engine's module gives the type another name than the config. */
+  readonly engineRopeType?: string;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  /** Only where the rotated slice does not begin at element 0. */
+  readonly rotaryOffset?: number;
+  readonly pairing: "half" | "adjacent";
+  /** Length of the sequence that the engine was given (largest position + 1); null where it does not matter. */
+  readonly length: number | null;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  /** Position axis of each pair, for multi-axis ropes. */
+  readonly axisOfPair?: readonly number[];
+  readonly invFreq: readonly number[];
+  readonly positions: readonly number[];
+  /** The pairs that cos and sin were sampled at. */
+  readonly pairs: readonly number[];
+  /** [position][sampled pair], attention factor included. */
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** Tokens whose axes differ: positions as [axis][token]. */
+  readonly grid?: {
+    readonly positions: readonly (readonly number[])[];
+    readonly pairs: readonly number[];
+    readonly cos: readonly (readonly number[])[];
+    readonly sin: readonly (readonly number[])[];
+  };
+  readonly rotated?: readonly RotatedRecord[];
+}
+
+export interface HfFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly note?: string;
+  readonly layerTypesWithoutRope?: readonly string[];
+  readonly ropes: readonly HfRope[];
+}
+
+/** The request in ropewalk's own words. */
+export interface TruthRequest {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly base: number;
+  readonly maxPosition?: number;
+  readonly length?: number;
+  readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
+}
+
+export interface TruthValue {
+  readonly position: number;
+  readonly pair: number;
+  readonly why: string;
+  /** 20 significant digits. */
+  readonly cos: string;
+  readonly sin: string;
+  /** Correctly rounded to float32. */
+  readonly cosFloat32: number;
+  readonly sinFloat32: number;
+}
+
+export interface TruthFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly request: TruthRequest;
+  /** 25 significant digits. */
+  readonly attentionFactor: string;
+  readonly softmaxScaleFactor: string;
+  /** Per pair: 25 significant digits, and the two doubles that sum to it. */
+  readonly invFreq: readonly string[];
+  readonly invFreqHigh: readonly number[];
+  readonly invFreqLow: readonly number[];
+  readonly positions: readonly number[];
+  readonly pairs: readonly number[];
+  /** [position][sampled pair], attention factor included, 20 significant digits. */
+  readonly cos: readonly (readonly string[])[];
+  readonly sin: readonly (readonly string[])[];
+  /** The same, correctly rounded to float32: little-endian, row after row, in base64. */
+  readonly cosFloat32: string;
+  readonly sinFloat32: string;
+  /** Single values where cos or sin nearly vanishes. */
+  readonly nearZero: readonly TruthValue[];
+}
+
+export interface SeedFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly [fact: string]: unknown;
+}
+
+export interface OnnxFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, number>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  /** [batch][token]; null where the caches are given per token already. */
+  readonly positions: readonly (readonly number[])[] | null;
+  readonly cosCache: OnnxTensor;
+  readonly sinCache: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output: OnnxTensor;
+}
+
+/** float32, little-endian, in base64. */
+export interface OnnxTensor {
+  readonly shape: readonly number[];
+  readonly data: string;
+}
+
+export interface FixturesByKind {
+  hf: HfFixture;
+  truth: TruthFixture;
+  seeds: SeedFixture;
+  onnx: OnnxFixture;
+}
+
+/** Every file in models/, sorted by name. */
+export function models(): Model[];
+
+/** Every file in models/v5/: the v5 spelling of some of them, under the same ids. */
+export function modelsV5(): Model[];
+
+/** Every file in fixtures/<kind>/, sorted by name. */
+export function fixtures<Kind extends keyof FixturesByKind>(kind: Kind): FixturesByKind[Kind][];
+
+/** Decodes base64. */
+export function bytes(base64: string): Uint8Array;
