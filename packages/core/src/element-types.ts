@@ -1,0 +1,123 @@
+/**
+ * Element types of tensors: float64, float32 and the two 16-bit formats, which JavaScript holds as bits.
+ *
+ * float16 is IEEE 754 binary16, bfloat16 the upper half of a float32. Conversions round to nearest, ties to even, keep
+ * infinities and NaNs, and overflow to infinity, as the hardware of the engines does.
+ */
+
+/** Element types that tensors may have. */
+export type ElementType = "float64" | "float32" | "float16" | "bfloat16";
+
+/** Memory of a tensor. 16-bit elements lie in a `Uint16Array` (bits) or, for float16, in a `Float16Array`. */
+export type TensorData = Float64Array | Float32Array | Uint16Array | Float16ArrayLike;
+
+/** The part of the standard `Float16Array` (Node 24, browsers of 2025) that is used here. */
+export interface Float16ArrayLike {
+  readonly [Symbol.toStringTag]: "Float16Array";
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
+  readonly length: number;
+}
+
+const word = new Uint32Array(1);
+const single = new Float32Array(word.buffer);
+
+/** The nearest bfloat16 of a float32 number, as bits. */
+export function toBfloat16(value: number): number {
+  single[0] = value;
+  const bits = word[0]!;
+  // A NaN must not round up into an infinity: keep it, made quiet.
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+/** The value of bfloat16 bits. */
+export function fromBfloat16(bits: number): number {
+  word[0] = bits << 16;
+  return single[0]!;
+}
+
+/** The nearest float16 of a float32 number, as bits. */
+export function toFloat16(value: number): number {
+  single[0] = value;
+  const bits = word[0]!;
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
+  // 65520 is half-way between the largest float16 and the next power of two, and rounds to infinity.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even.
+  if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  // Subnormal or zero: multiples of 2^-24; adding 0.5 to the scaled value lets float32 do the rounding to even.
+  single[0] = Math.abs(value) + 0.5;
+  return sign | (word[0]! - 0x3f000000);
+}
+
+let float16Values: Float32Array | undefined;
+
+/** All 65536 values of float16, built once on first use (256 KiB): a look-up beats decoding bits. */
+function float16Table(): Float32Array {
+  if (float16Values !== undefined) return float16Values;
+  const values = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const exponent = (bits >>> 10) & 31;
+    const fraction = bits & 1023;
+    const sign = bits & 0x8000 ? -1 : 1;
+    if (exponent === 31) values[bits] = fraction === 0 ? sign * Infinity : NaN;
+    else values[bits] = exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  return (float16Values = values);
+}
+
+/** The value of float16 bits. */
+export function fromFloat16(bits: number): number {
+  return float16Table()[bits]!;
+}
+
+/** An array that elements of a type can be read from and written to by index. */
+export type ElementArray = Float64Array | Float32Array | Uint16Array;
+
+/** Reads `count` elements, `stride` apart, into `target` from `at` on, as numbers. */
+export function loadElements(
+  type: ElementType,
+  data: ElementArray,
+  start: number,
+  stride: number,
+  target: Float32Array | Float64Array,
+  at: number,
+  count: number,
+): void {
+  if (type === "bfloat16") {
+    for (let i = 0; i < count; i++) target[at + i] = fromBfloat16(data[start + i * stride]!);
+  } else if (type === "float16") {
+    const values = float16Table();
+    for (let i = 0; i < count; i++) target[at + i] = values[data[start + i * stride]!]!;
+  } else {
+    for (let i = 0; i < count; i++) target[at + i] = data[start + i * stride]!;
+  }
+}
+
+/** Writes `count` numbers of `source` from `at` on as elements, `stride` apart; rounds to the type. */
+export function storeElements(
+  type: ElementType,
+  data: ElementArray,
+  start: number,
+  stride: number,
+  source: Float32Array | Float64Array,
+  at: number,
+  count: number,
+): void {
+  if (type === "bfloat16") {
+    for (let i = 0; i < count; i++) data[start + i * stride] = toBfloat16(source[at + i]!);
+  } else if (type === "float16") {
+    for (let i = 0; i < count; i++) data[start + i * stride] = toFloat16(source[at + i]!);
+  } else {
+    for (let i = 0; i < count; i++) data[start + i * stride] = source[at + i]!;
+  }
+}
+
+/** A new array of `length` elements of a type, zeroed. */
+export function allocate(type: ElementType, length: number): ElementArray {
+  if (type === "float64") return new Float64Array(length);
+  return type === "float32" ? new Float32Array(length) : new Uint16Array(length);
+}

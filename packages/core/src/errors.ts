@@ -1,0 +1,93 @@
+/**
+ * The one error class of the project, and the form of its messages.
+ *
+ * Every message says what is wrong, what was expected, what came, and what to do. Codes are stable; wording is free.
+ * Recognise an error with {@link RopeError.is}, never with `instanceof`: two copies of core may be loaded.
+ */
+
+/** Stable codes; each stands for one kind of failure that a caller may want to handle. */
+export type RopeErrorCode =
+  | "ROPE_UNKNOWN_TYPE"
+  | "ROPE_TYPE_CONFLICT"
+  | "ROPE_INVALID_PARAMETERS"
+  | "ROPE_CONFIG"
+  | "ROPE_SHAPE"
+  | "ROPE_POSITION_RANGE"
+  | "ROPE_UNSUPPORTED"
+  | "ROPE_BACKEND_UNAVAILABLE"
+  | "ROPE_SPEC_VERSION";
+
+/** One thing that is wrong with a request; `ROPE_INVALID_PARAMETERS` carries all of them at once. */
+export interface RopeIssue {
+  /** Where, as a property path: `parameters.factor`. */
+  readonly path: string;
+  /** What would be accepted. */
+  readonly expected: string;
+  /** What came, as short text. */
+  readonly received: string;
+  /** What to do instead, for instance the nearest valid key. */
+  readonly remedy?: string;
+}
+
+/** The parts of a {@link RopeError}; the message is built from the first four, `facts` stay machine-readable. */
+export interface RopeErrorParts {
+  readonly what: string;
+  readonly expected?: string;
+  readonly got?: string;
+  readonly remedy?: string;
+  readonly issues?: readonly RopeIssue[];
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+const brand = Symbol.for("ropewalk.error.v1");
+
+/** Any failure that ropewalk reports. `code` is stable, `facts` and `issues` hold what the message is built from. */
+export class RopeError extends Error {
+  readonly code: RopeErrorCode;
+  readonly issues: readonly RopeIssue[];
+  readonly facts: Readonly<Record<string, unknown>>;
+
+  constructor(code: RopeErrorCode, parts: RopeErrorParts) {
+    super(message(parts));
+    this.name = "RopeError";
+    this.code = code;
+    this.issues = Object.freeze([...(parts.issues ?? [])]);
+    this.facts = Object.freeze({ ...parts.facts });
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** Whether `value` is a RopeError of this or of another loaded copy of core. */
+  static is(value: unknown): value is RopeError {
+    return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  }
+}
+
+function message({ what, expected, got, remedy, issues }: RopeErrorParts): string {
+  let text = what;
+  if (expected !== undefined) text += `: expected ${expected}`;
+  if (got !== undefined) text += expected === undefined ? `: got ${got}` : `, got ${got}`;
+  text += ".";
+  if (remedy !== undefined) text += ` ${remedy}`;
+  for (const issue of issues ?? []) {
+    text += `\n  - ${issue.path}: expected ${issue.expected}, got ${issue.received}.`;
+    if (issue.remedy !== undefined) text += ` ${issue.remedy}`;
+  }
+  return text;
+}
+
+/** Short text of any value for a message: never throws, never prints a whole array. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
+  if (Array.isArray(value)) return value.length > 8 ? `a list of ${value.length}` : `[${value.map(show).join(", ")}]`;
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
+  if (typeof value === "object" && value !== null) return `an object with ${describeKeys(value)}`;
+  return String(value);
+}
+
+function describeKeys(value: object): string {
+  const keys = Object.keys(value);
+  if (keys.length === 0) return "no keys";
+  return `the keys ${keys.slice(0, 8).join(", ")}${keys.length > 8 ? ", …" : ""}`;
+}

@@ -1,0 +1,11 @@
+/**
+ * The parts of core that stand alone: arithmetic for formulas, element types, pairings, and rotation with your own
+ * tables. Pure functions; no registry.
+ */
+
+export { doubleDouble, float32, float64, inverseFrequencies, remainder, toNumber } from "./arithmetic.ts";
+export type { Arithmetic, DoubleDouble, Real } from "./arithmetic.ts";
+export { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./element-types.ts";
+export { blockCount, canonicalPairing, pairElements } from "./pairing.ts";
+export { rotate } from "./rotate-with.ts";
+export type { RotateOptions, TableData } from "./rotate-with.ts";

@@ -1,0 +1,140 @@
+/**
+ * Positions: every form that callers have them in, checked once, kept as one flat list.
+ */
+
+import { RopeError, show } from "./errors.ts";
+
+/** A flat list of positions. 64-bit integers must lie within ±2^53. */
+export type PositionArray = readonly number[] | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
+
+/**
+ * Positions of the tokens:
+ * - a flat list, or `{ start, count }` for a run: shape `[tokens]`, shared by all rows of a batch;
+ * - `{ data, shape }` or nested lists: `[batch, tokens]`, for a rope of several axes `[axes, tokens]` or
+ *   `[axes, batch, tokens]`.
+ *
+ * Ropes that declare `fractionalPositions` also take Float32Array and Float64Array.
+ */
+export type Positions =
+  | PositionArray
+  | Float32Array
+  | Float64Array
+  | readonly (readonly number[])[]
+  | { readonly start: number | bigint; readonly count: number }
+  | { readonly data: PositionArray | Float32Array | Float64Array; readonly shape: readonly number[] };
+
+/** Checked positions. */
+export interface ResolvedPositions {
+  readonly axes: number;
+  /** Rows of the batch, or `undefined` when all rows share one list. */
+  readonly batch: number | undefined;
+  readonly tokens: number;
+  /** `[axes, batch, tokens]`, row-major; a copy of the caller's. */
+  readonly values: Float64Array;
+  /** The largest value, −1 when there is none. */
+  readonly largest: number;
+}
+
+/** What positions are checked against. */
+export interface PositionRules {
+  /** The number of axes that the rope takes. */
+  readonly axes: number;
+  /** Whether non-integers and negatives are admitted. */
+  readonly fractional: boolean;
+  /** Positions must be below this. */
+  readonly limit: number;
+  /** Where the limit comes from, for the message. */
+  readonly limitReason: string;
+}
+
+/**
+ * Checks positions and copies them.
+ *
+ * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_POSITION_RANGE` for a position that is
+ * negative, not an integer, or not below the limit. Nothing has been written when it throws.
+ */
+export function resolvePositions(input: Positions, rules: PositionRules): ResolvedPositions {
+  const { data, shape } = flatten(input, rules);
+  const [axes, batch, tokens] = splitShape(shape, rules.axes);
+  const values = new Float64Array(axes * (batch ?? 1) * tokens);
+  if (data.length !== values.length) throw shapeError(`${values.length} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
+  let largest = -1;
+  for (let i = 0; i < values.length; i++) {
+    const value = Number(data[i]);
+    const whole = Number.isInteger(value) && value >= 0;
+    if (!(rules.fractional ? Number.isFinite(value) : whole) || value >= rules.limit) throw rangeError(data[i], i, rules);
+    values[i] = value;
+    if (value > largest) largest = value;
+  }
+  return { axes, batch, tokens, values, largest };
+}
+
+function flatten(input: Positions, { fractional, limit, limitReason }: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
+  if (isList(input, fractional)) return { data: input, shape: [input.length] };
+  if (Array.isArray(input)) {
+    const rows = input as readonly (readonly number[])[];
+    const width = rows[0]!.length;
+    if (rows.some((row) => !Array.isArray(row) || row.length !== width)) throw shapeError("nested lists of equal length", show(rows.map((row) => row?.length)));
+    return { data: rows.flat(), shape: [rows.length, width] };
+  }
+  if (typeof input === "object" && input !== null) {
+    if ("data" in input) {
+      const { data, shape } = input;
+      const valid = isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
+      if (!valid) throw shapeError("{ data: a list of positions, shape: a list of sizes }", show(input));
+      return { data, shape };
+    }
+    if ("start" in input) {
+      const start = Number(input.start);
+      const { count } = input;
+      if (!Number.isSafeInteger(count) || count < 0) throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
+      // Before allocating: a count that cannot fit must not cost memory.
+      if (start + count > limit) throw rangeError(start + count - 1, count - 1, { fractional, limit, limitReason, axes: 1 });
+      return { data: Float64Array.from({ length: count }, (_, i) => start + i), shape: [count] };
+    }
+  }
+  throw shapeError("number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }", show(input));
+}
+
+function isList(input: unknown, fractional: boolean): input is ArrayLike<number | bigint> {
+  if (Array.isArray(input)) return !Array.isArray(input[0]);
+  return (
+    input instanceof Int32Array ||
+    input instanceof Uint32Array ||
+    input instanceof BigInt64Array ||
+    input instanceof BigUint64Array ||
+    (fractional && (input instanceof Float32Array || input instanceof Float64Array))
+  );
+}
+
+function splitShape(shape: readonly number[], axes: number): readonly [number, number | undefined, number] {
+  const [a, b, c] = shape;
+  if (axes === 1) {
+    if (shape.length === 1) return [1, undefined, a!];
+    if (shape.length === 2) return [1, a!, b!];
+    throw shapeError("positions of shape [tokens] or [batch, tokens]", `[${shape.join(", ")}]`);
+  }
+  if (a === axes && shape.length === 2) return [axes, undefined, b!];
+  if (a === axes && shape.length === 3) return [axes, b!, c!];
+  throw shapeError(
+    `positions of shape [${axes}, tokens] or [${axes}, batch, tokens], one row for each axis`,
+    `[${shape.join(", ")}]`,
+    "Text tokens have equal positions on all axes: repeat the row.",
+  );
+}
+
+function shapeError(expected: string, got: string, remedy?: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+function rangeError(value: unknown, index: number, { fractional, limit, limitReason }: PositionRules): RopeError {
+  const number = Number(value);
+  const tooLarge = number >= limit;
+  return new RopeError("ROPE_POSITION_RANGE", {
+    what: `position ${String(value)} at index ${index} is out of range`,
+    expected: `${fractional ? "a finite number" : "an integer ≥ 0 and"} < ${limit} (${limitReason})`,
+    got: String(value),
+    remedy: tooLarge ? "Raise maxPosition if the model really admits it." : "A decoding step's position is its absolute token index.",
+    facts: { position: number, index, limit },
+  });
+}

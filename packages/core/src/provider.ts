@@ -1,0 +1,123 @@
+/**
+ * The contract between core and the packages that know a rope type.
+ *
+ * A provider is a pure formula: from a validated parameter object to frequencies and amplitudes. It owns no table, no
+ * cache, no rotation and no position; core has each of these once, for all providers. What a rope can do is declared in
+ * {@link RopeCapabilities}, and nobody compares the names of types.
+ */
+
+import type { Arithmetic, Real } from "./arithmetic.ts";
+import type { RopeIssue } from "./errors.ts";
+import type { Pairing } from "./pairing.ts";
+import type { ParameterSchema } from "./parameters.ts";
+
+/** The version of this contract. Core accepts it and the one before. */
+export const SPECIFICATION_VERSION = 1;
+
+/** How the angle of a rotation is rounded; see `RopeRequest.precision`. */
+export type Precision = "float32" | "float64";
+
+/** The facts of a rope that do not depend on its type. */
+export interface RopeGeometry {
+  /** Elements of one attention head. */
+  readonly headDim: number;
+  /** How many of them are rotated; even, `≤ headDim`. */
+  readonly rotaryDim: number;
+  /** `theta`: the base of the geometric ladder of frequencies. */
+  readonly base: number;
+  /** The number of positions that the model admits, or `null` where the request does not say. */
+  readonly maxPosition: number | null;
+}
+
+/** What a formula gets to compute with. */
+export interface FrequencyRequest extends RopeGeometry {
+  readonly precision: Precision;
+  /**
+   * The length for which frequencies are wanted, as `schedule` of the provider returned it; `null` for a type that does
+   * not depend on the length.
+   */
+  readonly length: number | null;
+  /** Arithmetic of what engines compute in Python floats: float64, or double-double for `precision: "float64"`. */
+  readonly scalar: Arithmetic;
+  /** Arithmetic of what engines compute in tensors: float32, or double-double for `precision: "float64"`. */
+  readonly array: Arithmetic;
+}
+
+/** One number of a rope with the rule that gave it. */
+export interface RopeRule {
+  readonly name: string;
+  readonly value: number | string | boolean | null;
+  /** One sentence: why this value. */
+  readonly rule: string;
+  /** Paper and equation, or engine and version. */
+  readonly source?: string;
+}
+
+/** What a formula gives. */
+export interface RopeFrequencies {
+  /** Angle per position of each pair, in radians: `rotaryDim/2` values, zero where a pair is not rotated. */
+  readonly invFreq: readonly Real[];
+  /** Multiplies cos and sin, so every logit gets its square. Default 1. */
+  readonly attentionFactor?: Real;
+  /** Multiplies the softmax scale in the attention layer; core only reports it. Default 1. */
+  readonly softmaxScaleFactor?: Real;
+  /** The position axis that feeds each pair, `rotaryDim/2` values from 0. Absent: one axis. */
+  readonly axes?: readonly number[];
+  /**
+   * How far the type extends the context, in positions, where that is more than `maxPosition` says (YaRN:
+   * `factor · originalMaxPosition`). Positions are accepted up to the larger of the two.
+   */
+  readonly extendedMaxPosition?: number;
+  /** Why the numbers are what they are, for `explain()`. */
+  readonly rules?: readonly RopeRule[];
+  /** A word for each pair (`"kept"`, `"blended"`, `"interpolated"`, …), for `explain()`. */
+  readonly regimes?: readonly string[];
+}
+
+/** What a rope of a type can do. Undeclared features throw `ROPE_UNSUPPORTED`. */
+export interface RopeCapabilities {
+  /** Each pair is turned by an angle proportional to the position and scaled by the amplitude. Default true. */
+  readonly isRotation?: boolean;
+  /** A rotated key can be moved to another position by rotating it again. Default true. */
+  readonly canShift?: boolean;
+  /** Frequencies depend on the current length: keys cached under another schedule are stale. Default false. */
+  readonly dependsOnLength?: boolean;
+  /** Positions need not be integers and may be negative. Default false. */
+  readonly fractionalPositions?: boolean;
+  /** The number of position axes that the type takes. Default 1. */
+  readonly axisCount?: number;
+}
+
+/**
+ * A rope type, as a value. Stateless: one instance serves all ropes.
+ *
+ * @example
+ * class LinearProvider implements RopeProvider<{ factor: number }> {
+ *   readonly specificationVersion = 1;
+ *   readonly source = "rope-linear@1.0.0";
+ *   readonly parameters = { factor: { type: "number", min: 1, description: "context extension" } } as const;
+ *   frequencies({ base, rotaryDim, array }: FrequencyRequest, { factor }: { factor: number }): RopeFrequencies {
+ *     return { invFreq: inverseFrequencies(base, rotaryDim, array).map((f) => array.divide(f, factor)) };
+ *   }
+ * }
+ */
+export interface RopeProvider<P = any> {
+  /** The version of this contract that the provider was written against. */
+  readonly specificationVersion: number;
+  /** Package and version, `"@ropewalk/yarn@1.2.0"`: registering the same source again is a no-op. */
+  readonly source: string;
+  /** Every parameter of the type. Keys that are not here are errors. */
+  readonly parameters: ParameterSchema<P>;
+  readonly capabilities?: RopeCapabilities;
+  /** What a request that leaves these out gets, where the type's models differ from core's defaults. */
+  readonly defaults?: { readonly pairing?: Pairing };
+  /** What the schema cannot say: contradictions between parameters, or with the geometry. Returns all it finds. */
+  check?(parameters: P, geometry: RopeGeometry): readonly RopeIssue[];
+  /**
+   * For a type that depends on the length: the canonical length of the schedule in force at `length` tokens. Lengths
+   * with equal results share frequencies and tables.
+   */
+  schedule?(length: number, parameters: P, geometry: RopeGeometry): number;
+  /** The formula. Pure: equal arguments give equal results. */
+  frequencies(request: FrequencyRequest, parameters: P): RopeFrequencies;
+}

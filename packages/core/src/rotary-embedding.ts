@@ -1,0 +1,538 @@
+/**
+ * A rope: the object that `getRope` returns. Immutable; what it hands out are copies that belong to the caller.
+ *
+ * The class joins the independent parts (frequencies of a provider, table, positions, tensors, executor) and owns the
+ * order in which they are checked: everything first, then the first write.
+ */
+
+import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
+import type { RopeBackend, RotationExecutor } from "./backend.ts";
+import { allocate, storeElements } from "./element-types.ts";
+import type { ElementArray, ElementType } from "./element-types.ts";
+import { RopeError, show } from "./errors.ts";
+import { pairElements } from "./pairing.ts";
+import type { Pairing } from "./pairing.ts";
+import { resolvePositions } from "./positions.ts";
+import type { Positions, ResolvedPositions } from "./positions.ts";
+import type { Precision, RopeCapabilities, RopeFrequencies, RopeRule } from "./provider.ts";
+import type { RopeRegistration } from "./registry.ts";
+import { POSITION_LIMIT, rotationShape } from "./request.ts";
+import type { RopeSpec } from "./request.ts";
+import { rotateTask } from "./rotate.ts";
+import type { RotationTable, RotationTask } from "./rotate.ts";
+import { CosSinTable } from "./table.ts";
+import { checkAliasing, resolveTensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Tensors of one call; at least one of `query` and `key`. They may have different numbers of heads. */
+export interface RotateArguments {
+  readonly query?: Tensor | undefined;
+  readonly key?: Tensor | undefined;
+  /**
+   * Where results go; absent ones are rotated in place. An output has the logical shape of its input, but may have
+   * another element type and other strides: float32 keys go into a slot of a float16 cache in one pass.
+   */
+  readonly out?: { readonly query?: Tensor | undefined; readonly key?: Tensor | undefined } | undefined;
+}
+
+/** What a rotation returns: the tensors that were written, as the caller passed them. */
+export interface RotateResult {
+  readonly query: Tensor | undefined;
+  readonly key: Tensor | undefined;
+}
+
+/** Options of a gather. */
+export interface AtOptions {
+  /**
+   * The current length in tokens, for types whose frequencies depend on it. Default: the largest position + 1, as
+   * Hugging Face computes it.
+   */
+  readonly length?: number | undefined;
+}
+
+/** Options of `cosSin`. */
+export interface CosSinOptions extends AtOptions {
+  /**
+   * `"half"` (default): `rotaryDim/2` columns, one for each pair (ONNX Runtime, vLLM, flash-attention).
+   * `"full"`: `rotaryDim` columns, each value at both elements of its pair (Hugging Face, ATB).
+   */
+  readonly width?: "half" | "full" | undefined;
+  /** Element type of the result, rounded once. Default `"float32"`; 16-bit types come as bits in a Uint16Array. */
+  readonly dtype?: ElementType | undefined;
+}
+
+/** cos and sin as arrays of the caller's own. */
+export interface CosSin {
+  /** `[tokens, columns]`, with `batch` in front where positions have one; row-major; amplitude included. */
+  readonly shape: readonly number[];
+  readonly cos: ElementArray;
+  readonly sin: ElementArray;
+}
+
+/** The numbers that define a rope at one length. */
+export interface Frequencies {
+  /** `rotaryDim/2` angles per position, radians; exact float32 values for `precision: "float32"`. A copy. */
+  readonly invFreq: Float64Array;
+  /** Multiplies cos and sin. */
+  readonly attentionFactor: number;
+  /** For the attention layer: multiplies `1/√headDim`. Not part of cos and sin. */
+  readonly softmaxScaleFactor: number;
+  /** The position axis of each pair; all 0 for a rope of one axis. */
+  readonly axes: Uint8Array;
+}
+
+/** `explain()`: every number with the rule that gave it, as plain data. */
+export interface RopeExplanation {
+  readonly spec: RopeSpec;
+  readonly rules: readonly RopeRule[];
+  readonly pairs: readonly {
+    readonly pair: number;
+    /** Elements of the head that form the pair. */
+    readonly elements: readonly [number, number];
+    readonly axis: number;
+    readonly invFreq: number;
+    /** Positions in one full turn, `2π/invFreq`; infinite where the pair is not rotated. */
+    readonly wavelength: number;
+    /** The provider's word for what it did with the pair, or `""`. */
+    readonly regime: string;
+  }[];
+}
+
+/** cos and sin of one step's positions, gathered once for use in every layer. Belongs to the caller. */
+export interface RotaryStep {
+  /** `[tokens, rotaryDim/2]`, with `batch` in front where positions have one. */
+  readonly shape: readonly number[];
+  /** Amplitude included. Writing into it changes this step only. */
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
+  /** The schedule that the step's frequencies belong to; `null` for types that do not depend on the length. */
+  readonly schedule: number | null;
+  /** Rotates like `rope.apply` with the step's positions. */
+  apply(tensors: RotateArguments): RotateResult;
+}
+
+/** Backends by name, with their options and what `rope.to` gives; a backend package augments it. */
+// oxlint-disable-next-line no-empty-interface -- the point of it: packages add to it
+export interface RopeBackends {}
+
+/**
+ * Rotary position embedding: a frequency for each pair of elements of a head, and the rotation by position × frequency.
+ *
+ * For a pair `(x, y)` at position `p`, with `φ = p · invFreq` and the amplitude `m = attentionFactor`:
+ * `x' = m (x cos φ − y sin φ)`, `y' = m (y cos φ + x sin φ)`.
+ *
+ * Instances are shared and frozen. Every method checks all its arguments before it writes anything: an error leaves
+ * every tensor untouched.
+ */
+export interface RotaryEmbedding {
+  /** The whole rope as plain data. */
+  readonly spec: RopeSpec;
+  /** The canonical name of the type. */
+  readonly ropeType: string;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly rotaryOffset: number;
+  readonly base: number;
+  readonly maxPosition: number | null;
+  readonly pairing: Pairing;
+  readonly precision: Precision;
+  /** Positions must be below this: `maxPosition`, what the type extends it to, or 2^24. */
+  readonly positionLimit: number;
+  readonly capabilities: Required<RopeCapabilities>;
+  /** The name of the backend that rotates: `"js"` for core's own. */
+  readonly backend: string;
+  /** Multiplies cos and sin (at the shortest length, where it depends on the length). */
+  readonly attentionFactor: number;
+  /** Multiplies the softmax scale; the attention layer must apply it. */
+  readonly softmaxScaleFactor: number;
+
+  /**
+   * Rotates query and key by their positions, in place or to `out`.
+   * @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_SHAPE`.
+   */
+  apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  /** Gathers cos and sin once, for use in every layer of a step. */
+  at(positions: Positions, options?: AtOptions): RotaryStep;
+  /** cos and sin in the shape and element type that another engine takes. New arrays on every call. */
+  cosSin(positions: Positions, options?: CosSinOptions): CosSin;
+  /** The numbers behind the rope, at a current length of `length` tokens where the type depends on it. */
+  frequencies(length?: number): Frequencies;
+  /**
+   * The true inverse: angle −φ and amplitude 1/m, so that `invert` undoes `apply`.
+   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that is no rotation.
+   */
+  invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  /**
+   * The transposed map, which carries gradients backwards: angle −φ and the same amplitude m.
+   * `dL/dx = m R(−φ) dL/dx'`.
+   * @throws RopeError as `invert`.
+   */
+  adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  /**
+   * Moves rotated keys from one position to another, with amplitude 1: what was `apply`-ed at `from` becomes what
+   * `apply` at `to` would give, up to rounding. `from` and `to` are absolute, so that repeated shifts do not drift.
+   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that does not declare `canShift`.
+   */
+  shift(tensors: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor | undefined }): Tensor;
+  /** Every number with the rule that gave it. */
+  explain(length?: number): RopeExplanation;
+  /**
+   * The rope on another backend, registered by importing its package.
+   * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`.
+   */
+  to<N extends keyof RopeBackends>(backend: N, options?: BackendOptions<N>): BackendRope<N>;
+  to(backend: string, options?: unknown): unknown;
+}
+
+/** The options that backend `N` takes. */
+export type BackendOptions<N extends keyof RopeBackends> = RopeBackends[N] extends { options: infer O } ? O : never;
+/** What `rope.to(N)` returns. */
+export type BackendRope<N extends keyof RopeBackends> = RopeBackends[N] extends { rope: infer R } ? R : never;
+
+/** Core's own executor. */
+export const javaScriptExecutor: RotationExecutor = Object.freeze({
+  name: "js",
+  rotate: (tasks: readonly RotationTask[]) => tasks.forEach(rotateTask),
+});
+
+/** Frequencies and table of one schedule. */
+interface Schedule {
+  readonly length: number | null;
+  readonly frequencies: RopeFrequencies;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  readonly table: CosSinTable;
+}
+
+/** Schedules that a rope keeps; a decoding loop under dynamic scaling makes a new one for each length. */
+const SCHEDULES_KEPT = 4;
+
+type Direction = "apply" | "invert" | "adjoint";
+
+class TableRotaryEmbedding implements RotaryEmbedding {
+  readonly spec: RopeSpec;
+  readonly positionLimit: number;
+  readonly capabilities: Required<RopeCapabilities>;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  readonly #registration: RopeRegistration;
+  readonly #backends: (name: string) => RopeBackend;
+  readonly #executor: RotationExecutor;
+  readonly #schedules: Map<number | null, Schedule>;
+
+  constructor(
+    spec: RopeSpec,
+    registration: RopeRegistration,
+    backends: (name: string) => RopeBackend,
+    executor: RotationExecutor = javaScriptExecutor,
+    schedules: Map<number | null, Schedule> = new Map(),
+  ) {
+    this.spec = spec;
+    this.#registration = registration;
+    this.#backends = backends;
+    this.#executor = executor;
+    this.#schedules = schedules;
+    const { isRotation = true, canShift = isRotation, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = registration.provider.capabilities ?? {};
+    this.capabilities = Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount });
+    const first = this.#schedule(1);
+    this.attentionFactor = first.attentionFactor;
+    this.softmaxScaleFactor = first.softmaxScaleFactor;
+    const { maxPosition } = spec;
+    this.positionLimit = maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, Math.floor(first.frequencies.extendedMaxPosition ?? 0)));
+    Object.freeze(this);
+  }
+
+  get ropeType(): string {
+    return this.spec.parameters.ropeType;
+  }
+  get headDim(): number {
+    return this.spec.headDim;
+  }
+  get rotaryDim(): number {
+    return this.spec.rotaryDim;
+  }
+  get rotaryOffset(): number {
+    return this.spec.rotaryOffset;
+  }
+  get base(): number {
+    return this.spec.base;
+  }
+  get maxPosition(): number | null {
+    return this.spec.maxPosition;
+  }
+  get pairing(): Pairing {
+    return this.spec.pairing;
+  }
+  get precision(): Precision {
+    return this.spec.precision;
+  }
+  get backend(): string {
+    return this.#executor.name;
+  }
+
+  apply({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("apply", positions, length, tensors);
+  }
+
+  invert({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("invert", positions, length, tensors);
+  }
+
+  adjoint({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("adjoint", positions, length, tensors);
+  }
+
+  at(positions: Positions, { length }: AtOptions = {}): RotaryStep {
+    const resolved = this.#positions(positions);
+    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    const tables = this.#tables(schedule, resolved, "apply");
+    const { cos, sin } = tables("float32") as { cos: Float32Array; sin: Float32Array };
+    return Object.freeze({
+      shape: Object.freeze([...rowShape(resolved), this.rotaryDim / 2]),
+      cos,
+      sin,
+      schedule: schedule.length,
+      apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tables),
+    });
+  }
+
+  cosSin(positions: Positions, { width = "half", dtype = "float32", length }: CosSinOptions = {}): CosSin {
+    if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
+    if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
+    const resolved = this.#positions(positions);
+    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    const { cos, sin } = this.#tables(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
+    const columns = width === "half" ? identityColumns(this.rotaryDim / 2) : fullColumns(this.pairing, this.rotaryDim);
+    return {
+      shape: [...rowShape(resolved), columns.length],
+      cos: spread(cos, columns, this.rotaryDim / 2, dtype),
+      sin: spread(sin, columns, this.rotaryDim / 2, dtype),
+    };
+  }
+
+  frequencies(length = 1): Frequencies {
+    const { table, attentionFactor, softmaxScaleFactor, frequencies } = this.#schedule(length);
+    return { invFreq: table.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(table.pairs)) };
+  }
+
+  shift({ keys, from, to, out }: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor | undefined }): Tensor {
+    this.#require("canShift", "shift");
+    const source = this.#positions(from);
+    const target = this.#positions(to);
+    if (source.tokens !== target.tokens || source.batch !== target.batch) {
+      throw new RopeError("ROPE_SHAPE", { what: '"from" and "to" differ in shape', expected: `[${rowShape(source).join(", ")}]`, got: `[${rowShape(target).join(", ")}]` });
+    }
+    const { table, frequencies } = this.#schedule(Math.max(source.largest, target.largest) + 1);
+    const { cos, sin } = turnBetween(table, source, target, frequencies.axes);
+    const result = this.#execute(source, { key: keys, out: { key: out } }, (dtype) =>
+      dtype === "float64" ? { cos, sin } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin) },
+    );
+    return result.key!;
+  }
+
+  explain(length = 1): RopeExplanation {
+    const { table, frequencies, attentionFactor, softmaxScaleFactor } = this.#schedule(length);
+    const { spec } = this;
+    const { first, distance } = pairElements(spec.pairing, spec.rotaryDim);
+    const own: RopeRule[] = [
+      { name: "ropeType", value: spec.parameters.ropeType, rule: `registered by ${this.#registration.provider.source}` },
+      { name: "headDim", value: spec.headDim, rule: "given" },
+      { name: "rotaryDim", value: spec.rotaryDim, rule: spec.rotaryDim === spec.headDim ? "the whole head" : `elements ${spec.rotaryOffset} to ${spec.rotaryOffset + spec.rotaryDim - 1} of each head; the others pass` },
+      { name: "base", value: spec.base, rule: "given, or 10000 (RoFormer §3.3)" },
+      { name: "pairing", value: typeof spec.pairing === "string" ? spec.pairing : `{ blocks: ${spec.pairing.blocks} }`, rule: `pair i is elements (${first[0]! + spec.rotaryOffset}, ${first[0]! + spec.rotaryOffset + distance}), …` },
+      { name: "precision", value: spec.precision, rule: spec.precision === "float32" ? "angle = float32(position) × float32(invFreq), as in the engines that train models" : "angle exact, in float64 with its rounding error carried along" },
+      { name: "positionLimit", value: this.positionLimit, rule: this.#limitReason() },
+    ];
+    const given = new Set(frequencies.rules?.map(({ name }) => name));
+    if (!given.has("attentionFactor")) own.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
+    if (!given.has("softmaxScaleFactor")) own.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
+    const pairs = Array.from(table.invFreq, (invFreq, pair) => {
+      const element = spec.rotaryOffset + first[pair]!;
+      const elements = [element, element + distance] as const;
+      return { pair, elements, axis: frequencies.axes?.[pair] ?? 0, invFreq, wavelength: (2 * Math.PI) / invFreq, regime: frequencies.regimes?.[pair] ?? "" };
+    });
+    return { spec, rules: [...own, ...(frequencies.rules ?? [])], pairs };
+  }
+
+  to(backend: string, options?: unknown): never {
+    const withExecutor = (executor: RotationExecutor): RotaryEmbedding =>
+      new TableRotaryEmbedding(this.spec, this.#registration, this.#backends, executor, this.#schedules);
+    return this.#backends(backend).create({ rope: this, withExecutor }, options) as never;
+  }
+
+  /** Frequencies and table in force at a length; equal schedules share one, whichever backend rotates. */
+  #schedule(length: number): Schedule {
+    const { provider } = this.#registration;
+    const { spec } = this;
+    const { ropeType: _, ...parameters } = spec.parameters;
+    if (!Number.isSafeInteger(length) || length < 0) throw optionError("length", "an integer ≥ 0", length);
+    const key = this.capabilities.dependsOnLength ? (provider.schedule?.(length, parameters, spec) ?? length) : null;
+    const known = this.#schedules.get(key);
+    if (known !== undefined) return known;
+    const exact = spec.precision === "float64";
+    const { headDim, rotaryDim, base, maxPosition, precision } = spec;
+    const request = { headDim, rotaryDim, base, maxPosition, precision, length: key, scalar: exact ? doubleDouble : float64, array: exact ? doubleDouble : float32 };
+    const frequencies = provider.frequencies(request, parameters);
+    checkFrequencies(frequencies, rotaryDim / 2, provider.source);
+    const schedule: Schedule = {
+      length: key,
+      frequencies,
+      attentionFactor: toNumber(frequencies.attentionFactor ?? 1),
+      softmaxScaleFactor: toNumber(frequencies.softmaxScaleFactor ?? 1),
+      table: new CosSinTable(frequencies.invFreq, frequencies.axes, precision),
+    };
+    if (this.#schedules.size >= SCHEDULES_KEPT) this.#schedules.delete(this.#schedules.keys().next().value!);
+    this.#schedules.set(key, schedule);
+    return schedule;
+  }
+
+  #positions(positions: Positions): ResolvedPositions {
+    const { axisCount, fractionalPositions } = this.capabilities;
+    return resolvePositions(positions, { axes: axisCount, fractional: fractionalPositions, limit: this.positionLimit, limitReason: this.#limitReason() });
+  }
+
+  #limitReason(): string {
+    const { maxPosition } = this.spec;
+    if (this.positionLimit === POSITION_LIMIT) return "2^24, up to which float32 holds every integer";
+    return this.positionLimit === maxPosition ? "maxPosition" : `the context that the type extends maxPosition ${maxPosition} to`;
+  }
+
+  #require(capability: "isRotation" | "canShift", method: string): void {
+    if (this.capabilities[capability]) return;
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: `${method} is not defined for the rope type ${JSON.stringify(this.ropeType)}`,
+      expected: `a type that declares ${capability}`,
+      got: `${capability}: false`,
+      remedy: "Keep the tensors as they were before the rotation.",
+      facts: { ropeType: this.ropeType, capability },
+    });
+  }
+
+  #rotate(direction: Direction, positions: Positions, length: number | undefined, tensors: RotateArguments): RotateResult {
+    if (direction !== "apply") this.#require("isRotation", direction);
+    const resolved = this.#positions(positions);
+    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    return this.#execute(resolved, tensors, this.#tables(schedule, resolved, direction));
+  }
+
+  /** Tables of one call by element type, gathered when first needed. */
+  #tables(schedule: Schedule, positions: ResolvedPositions, direction: Direction): (dtype: "float32" | "float64") => { cos: Float32Array | Float64Array; sin: Float32Array | Float64Array } {
+    const amplitude = direction === "invert" ? 1 / schedule.attentionFactor : schedule.attentionFactor;
+    const sinFactor = direction === "apply" ? amplitude : -amplitude;
+    const { axes, batch, tokens, values } = positions;
+    const gathered = { axes, rows: (batch ?? 1) * tokens, values };
+    const made = new Map<string, { cos: Float32Array | Float64Array; sin: Float32Array | Float64Array }>();
+    return (dtype) => {
+      let table = made.get(dtype);
+      if (table === undefined) {
+        const make = dtype === "float64" ? (length: number) => new Float64Array(length) : (length: number) => new Float32Array(length);
+        made.set(dtype, (table = schedule.table.gather<Float32Array | Float64Array>(make, gathered, amplitude, sinFactor)));
+      }
+      return table;
+    };
+  }
+
+  #execute(
+    { batch, tokens }: ResolvedPositions,
+    { query, key, out }: RotateArguments,
+    tables: (dtype: "float32" | "float64") => Omit<RotationTable, "batched">,
+  ): RotateResult {
+    const { headDim } = this.spec;
+    const expected = { batch, tokens, headDim };
+    const checked = [];
+    for (const [name, tensor, target] of [["query", query, out?.query], ["key", key, out?.key]] as const) {
+      if (tensor === undefined) {
+        if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
+        continue;
+      }
+      const input = resolveTensor(name, tensor, expected);
+      const output = target === undefined ? input : resolveTensor(`out.${name}`, target, expected);
+      if (input.batch !== output.batch || input.heads !== output.heads) {
+        throw new RopeError("ROPE_SHAPE", {
+          what: `"out.${name}" does not fit`,
+          expected: `[${input.batch}, ${tokens}, ${input.heads}, ${headDim}] like ${name}`,
+          got: `[${output.batch}, ${tokens}, ${output.heads}, ${headDim}]`,
+        });
+      }
+      checked.push({ name, input, output });
+    }
+    if (checked.length === 0) throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both", got: "neither" });
+    checkAliasing(checked);
+    const shape = rotationShape(this.spec);
+    this.#executor.rotate(
+      checked.map(({ input, output }) => ({
+        ...shape,
+        input,
+        output,
+        table: { ...tables(input.dtype === "float64" ? "float64" : "float32"), batched: batch !== undefined },
+      })),
+    );
+    return { query: out?.query ?? query, key: out?.key ?? key };
+  }
+}
+
+/** Makes a rope of a checked spec. @internal */
+export function createRope(spec: RopeSpec, registration: RopeRegistration, backends: (name: string) => RopeBackend): RotaryEmbedding {
+  return new TableRotaryEmbedding(spec, registration, backends);
+}
+
+function checkFrequencies({ invFreq, axes }: RopeFrequencies, pairs: number, source: string): void {
+  const valid = invFreq.length === pairs && invFreq.every((value) => Number.isFinite(toNumber(value))) && (axes === undefined || axes.length === pairs);
+  if (valid) return;
+  throw new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `the provider ${source} gave frequencies that cannot be used`,
+    expected: `${pairs} finite numbers, and as many axes or none`,
+    got: `${invFreq.length} numbers${axes === undefined ? "" : ` and ${axes.length} axes`}: ${show(invFreq.map(toNumber))}`,
+    remedy: "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
+  });
+}
+
+const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === undefined ? [tokens] : [batch, tokens]);
+
+const identityColumns = (pairs: number): Uint32Array => Uint32Array.from({ length: pairs }, (_, i) => i);
+
+/** The pair that each rotated element belongs to. */
+function fullColumns(pairing: Pairing, rotaryDim: number): Uint32Array {
+  const { first, distance } = pairElements(pairing, rotaryDim);
+  const columns = new Uint32Array(rotaryDim);
+  first.forEach((element, pair) => {
+    columns[element] = pair;
+    columns[element + distance] = pair;
+  });
+  return columns;
+}
+
+function spread(values: Float32Array | Float64Array, columns: Uint32Array, pairs: number, dtype: ElementType): ElementArray {
+  const rows = values.length / pairs;
+  const row = new Float64Array(columns.length);
+  const result = allocate(dtype, rows * columns.length);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < columns.length; i++) row[i] = values[r * pairs + columns[i]!]!;
+    storeElements(dtype, result, r * columns.length, 1, row, 0, columns.length);
+  }
+  return result;
+}
+
+/** cos and sin of the angles at `target` minus those at `source`, as the table rounds each; amplitude 1. */
+function turnBetween(table: CosSinTable, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
+  const { pairs } = table;
+  const rows = source.values.length / source.axes;
+  const cos = new Float64Array(rows * pairs);
+  const sin = new Float64Array(rows * pairs);
+  for (let axis = 0; axis < source.axes; axis++) {
+    for (let row = 0; row < rows; row++) {
+      const a = table.row(source.values[axis * rows + row]!);
+      const b = table.row(target.values[axis * rows + row]!);
+      for (let i = 0; i < pairs; i++) {
+        if (axes !== undefined && axes[i] !== axis) continue;
+        cos[row * pairs + i] = b.cos[i]! * a.cos[i]! + b.sin[i]! * a.sin[i]!;
+        sin[row * pairs + i] = b.sin[i]! * a.cos[i]! - b.cos[i]! * a.sin[i]!;
+      }
+    }
+  }
+  return { cos, sin };
+}
+
+function optionError(name: string, expected: string, value: unknown): RopeError {
+  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `"${name}" is not valid`, expected, got: show(value), issues: [{ path: name, expected, received: show(value) }] });
+}

@@ -1,0 +1,103 @@
+/**
+ * Rotation with tables of the caller's own: what is left of a rope when cos and sin come from elsewhere.
+ */
+
+import { loadElements } from "./element-types.ts";
+import type { ElementType, TensorData } from "./element-types.ts";
+import { RopeError, show } from "./errors.ts";
+import { blockCount, pairElements } from "./pairing.ts";
+import type { Pairing } from "./pairing.ts";
+import { resolvePositions } from "./positions.ts";
+import type { Positions } from "./positions.ts";
+import { rotateTask } from "./rotate.ts";
+import { checkAliasing, resolveTensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** cos or sin: a typed array, or with an element type for 16-bit data. Never written to. */
+export type TableData = TensorData | { readonly data: TensorData; readonly dtype?: ElementType | undefined };
+
+/** Options of {@link rotate}. */
+export interface RotateOptions {
+  /** `[rows, rotaryDim/2]`, or `[rows, rotaryDim]` with each value at both elements of its pair; row-major. */
+  readonly cos: TableData;
+  readonly sin: TableData;
+  readonly pairing: Pairing;
+  /** Elements of one head; taken from the shape of a view, needed for a bare typed array. */
+  readonly headDim?: number | undefined;
+  /** Default: the whole head. */
+  readonly rotaryDim?: number | undefined;
+  /** Default 0. */
+  readonly rotaryOffset?: number | undefined;
+  /** Columns of cos and sin. Default `"half"`: `rotaryDim/2`. */
+  readonly width?: "half" | "full" | undefined;
+  /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
+  readonly positions?: Positions | undefined;
+  /** Where the result goes; in place if absent. */
+  readonly out?: Tensor | undefined;
+}
+
+/**
+ * Rotates one tensor by given cos and sin: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair `(x, y)`.
+ *
+ * @param tensor float32 and float64 are computed in their own type, 16-bit data in float32; rotated in place unless
+ * `out` is given.
+ * @returns what was written: `out`, or `tensor`.
+ * @throws RopeError `ROPE_SHAPE` when tensor and tables do not fit each other, `ROPE_POSITION_RANGE` for a position
+ * without a row. Nothing is written then.
+ */
+export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
+  const { pairing, positions, out, width = "half", rotaryOffset = 0 } = options;
+  const headDim = options.headDim ?? ("shape" in tensor ? tensor.shape.at(-1)! : undefined);
+  const { rotaryDim = headDim } = options;
+  const sizesFit = isSize(headDim) && isSize(rotaryDim) && rotaryDim % 2 === 0 && Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && rotaryOffset + rotaryDim <= headDim;
+  if (!sizesFit) throw misfit("headDim, rotaryDim and rotaryOffset", "headDim (for a bare array), an even rotaryDim, and rotaryOffset + rotaryDim ≤ headDim", `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`);
+  const blocks = blockCount(pairing, rotaryDim);
+  if (!Number.isInteger(rotaryDim / 2 / blocks) || blocks < 1) throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  if (width !== "half" && width !== "full") throw misfit("width", '"half" or "full"', show(width));
+
+  const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
+  const perRow = width === "full" ? rotaryDim : rotaryDim / 2;
+  const cos = rowsOf("cos", options.cos, perRow);
+  const sin = rowsOf("sin", options.sin, perRow);
+  if (cos.rows !== sin.rows) throw misfit("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
+
+  const index = positions ?? { start: 0, count: tokensOf(tensor, cos.rows) };
+  const { batch, tokens, values } = resolvePositions(index, { axes: 1, fractional: false, limit: cos.rows, limitReason: "the rows of cos and sin" });
+  const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
+  const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
+  if (input.batch !== output.batch || input.heads !== output.heads) throw misfit("out", `${input.batch} × ${tokens} × ${input.heads} heads like the tensor`, `${output.batch} × ${tokens} × ${output.heads}`);
+  checkAliasing([{ name: "tensor", input, output }]);
+
+  const pick = ({ values: table }: { values: Float64Array }): Float32Array | Float64Array => {
+    const pairs = rotaryDim / 2;
+    const rows = input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
+    for (let t = 0; t < values.length; t++) {
+      const row = values[t]! * perRow;
+      for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (columns === undefined ? i : columns[i]!)]!;
+    }
+    return rows;
+  };
+  rotateTask({ input, output, rotaryDim, rotaryOffset, blocks, table: { cos: pick(cos), sin: pick(sin), batched: batch !== undefined } });
+  return out ?? tensor;
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+
+/** Tokens of a view; for a bare array, as many as there are rows. */
+function tokensOf(tensor: Tensor, rows: number): number {
+  if (!("shape" in tensor)) return rows;
+  return tensor.shape.length === 4 ? tensor.shape[1]! : tensor.shape[0]!;
+}
+
+function rowsOf(name: string, table: TableData, perRow: number): { values: Float64Array; rows: number } {
+  const view = ArrayBuffer.isView(table) ? { data: table as TensorData } : (table as { data: TensorData; dtype?: ElementType });
+  const { data, dtype } = resolveTensor(name, { ...view, shape: [1, view.data.length] }, { batch: undefined, tokens: 1, headDim: view.data.length });
+  if (data.length % perRow !== 0) throw misfit(name, `rows of ${perRow} values`, `${data.length} values`);
+  const values = new Float64Array(data.length);
+  loadElements(dtype, data, 0, 1, values, 0, data.length);
+  return { values, rows: data.length / perRow };
+}
+
+function misfit(name: string, expected: string, got: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got });
+}

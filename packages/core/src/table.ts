@@ -1,0 +1,144 @@
+/**
+ * cos and sin of every position that has been asked for.
+ *
+ * Rows are made one by one, on first use, in blocks that are allocated on first use: nothing is proportional to the
+ * longest position, and a row's bits do not depend on when or with which others it was made. Values have amplitude 1;
+ * amplitude and direction are applied when rows are gathered. The memory is private: what callers get is always a copy.
+ */
+
+import { remainder, toNumber, twoProduct } from "./arithmetic.ts";
+import type { Real } from "./arithmetic.ts";
+import type { Precision } from "./provider.ts";
+
+type FloatArray = Float32Array | Float64Array;
+
+interface Block {
+  readonly cos: FloatArray;
+  readonly sin: FloatArray;
+  /** 1 for each row that has been made. */
+  readonly made: Uint8Array;
+}
+
+/** Rows of one block: 64 kB of float32 for 64 pairs. */
+const BLOCK_ROWS = 128;
+
+/** Positions for a gather: `axes` lists of `rows` positions each. */
+export interface GatherPositions {
+  readonly axes: number;
+  readonly rows: number;
+  /** `[axes, rows]`. */
+  readonly values: Float64Array;
+}
+
+/** The lazily growing table of one frequency ladder. */
+export class CosSinTable {
+  readonly pairs: number;
+  readonly #invFreq: Float64Array;
+  readonly #rest: Float64Array;
+  readonly #precision: Precision;
+  readonly #axisOfPair: Uint8Array | undefined;
+  readonly #blocks = new Map<number, Block>();
+
+  /**
+   * @param invFreq angle per position of each pair.
+   * @param axisOfPair the position axis of each pair, where there are several.
+   * @param precision `"float32"`: the angle is the float32 product of the position and the float32 frequency, cos and
+   * sin of it are correctly rounded to float32. `"float64"`: angle and values carry float64's full accuracy.
+   */
+  constructor(invFreq: readonly Real[], axisOfPair: readonly number[] | undefined, precision: Precision) {
+    this.pairs = invFreq.length;
+    this.#invFreq = Float64Array.from(invFreq, toNumber);
+    this.#rest = Float64Array.from(invFreq, remainder);
+    this.#precision = precision;
+    this.#axisOfPair = axisOfPair === undefined ? undefined : Uint8Array.from(axisOfPair);
+  }
+
+  /** A copy of the frequencies. */
+  get invFreq(): Float64Array {
+    return this.#invFreq.slice();
+  }
+
+  /**
+   * Copies rows into new arrays `[rows, pairs]`: `cos · cosFactor` and `sin · sinFactor`.
+   *
+   * With `"float32"` the product rounds to float32, whatever the array. Integer positions ≥ 0 come from the table;
+   * others are computed anew each time.
+   */
+  gather<A extends FloatArray>(make: (length: number) => A, positions: GatherPositions, cosFactor: number, sinFactor: number): { cos: A; sin: A } {
+    const { rows, values } = positions;
+    const { pairs } = this;
+    const cos = make(rows * pairs);
+    const sin = make(rows * pairs);
+    const single = this.#precision === "float32";
+    const plain = cosFactor === 1 && sinFactor === 1;
+    const fc = single ? Math.fround(cosFactor) : cosFactor;
+    const fs = single ? Math.fround(sinFactor) : sinFactor;
+    for (let axis = 0; axis < positions.axes; axis++) {
+      for (let row = 0; row < rows; row++) {
+        const { block, start } = this.#row(values[axis * rows + row]!);
+        const at = row * pairs;
+        for (let i = 0; i < pairs; i++) {
+          if (this.#axisOfPair !== undefined && this.#axisOfPair[i] !== axis) continue;
+          const c = block.cos[start + i]!;
+          const s = block.sin[start + i]!;
+          cos[at + i] = plain ? c : single ? Math.fround(c * fc) : c * fc;
+          sin[at + i] = plain ? s : single ? Math.fround(s * fs) : s * fs;
+        }
+      }
+    }
+    return { cos, sin };
+  }
+
+  /** cos and sin of one position in float64, of the angle as this table's precision rounds it; amplitude 1. */
+  row(position: number): { cos: Float64Array; sin: Float64Array } {
+    const cos = new Float64Array(this.pairs);
+    const sin = new Float64Array(this.pairs);
+    this.#compute(position, cos, sin, 0);
+    return { cos, sin };
+  }
+
+  #row(position: number): { block: Block; start: number } {
+    if (!Number.isInteger(position) || position < 0) {
+      const block = this.#allocate(1);
+      this.#compute(position, block.cos, block.sin, 0);
+      return { block, start: 0 };
+    }
+    const index = Math.floor(position / BLOCK_ROWS);
+    const row = position - index * BLOCK_ROWS;
+    let block = this.#blocks.get(index);
+    if (block === undefined) this.#blocks.set(index, (block = this.#allocate(BLOCK_ROWS)));
+    const start = row * this.pairs;
+    if (block.made[row] === 0) {
+      this.#compute(position, block.cos, block.sin, start);
+      block.made[row] = 1;
+    }
+    return { block, start };
+  }
+
+  #allocate(rows: number): Block {
+    const make = (length: number): FloatArray => (this.#precision === "float32" ? new Float32Array(length) : new Float64Array(length));
+    return { cos: make(rows * this.pairs), sin: make(rows * this.pairs), made: new Uint8Array(rows) };
+  }
+
+  #compute(position: number, cos: FloatArray, sin: FloatArray, start: number): void {
+    const invFreq = this.#invFreq;
+    if (this.#precision === "float32") {
+      const p = Math.fround(position);
+      for (let i = 0; i < invFreq.length; i++) {
+        const angle = Math.fround(p * invFreq[i]!);
+        cos[start + i] = Math.cos(angle);
+        sin[start + i] = Math.sin(angle);
+      }
+      return;
+    }
+    for (let i = 0; i < invFreq.length; i++) {
+      // The exact product in two parts; the small one, below 2e-9, turns the result by its first-order term.
+      const { hi, lo } = twoProduct(position, invFreq[i]!);
+      const small = lo + position * this.#rest[i]!;
+      const c = Math.cos(hi);
+      const s = Math.sin(hi);
+      cos[start + i] = c - s * small;
+      sin[start + i] = s + c * small;
+    }
+  }
+}

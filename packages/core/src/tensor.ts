@@ -1,0 +1,257 @@
+/**
+ * Tensors: the caller's memory, described. Nothing here copies or allocates element data.
+ */
+
+import type { ElementArray, ElementType, Float16ArrayLike, TensorData } from "./element-types.ts";
+import { RopeError, show } from "./errors.ts";
+
+/**
+ * Queries or keys:
+ * - a typed array: contiguous `[tokens, heads, headDim]`, or `[batch, tokens, heads, headDim]` where positions have a
+ *   batch; the number of heads follows from the length;
+ * - `{ data, shape, strides?, offset?, dtype? }`: `shape` is always the logical `[batch, tokens, heads, headDim]`,
+ *   `[tokens, heads, headDim]` or `[tokens, heads · headDim]`, and `strides` (in elements, one for each entry of
+ *   `shape`) say how it lies in memory: head-first is `shape [t, h, d]` with `strides [d, t·d, 1]`.
+ *
+ * `Uint16Array` holds the bits of float16 or bfloat16 and needs `dtype`.
+ */
+export type Tensor = TensorData | TensorView;
+
+/** A tensor with an explicit shape. */
+export interface TensorView {
+  readonly data: TensorData;
+  readonly shape: readonly number[];
+  /** Elements between neighbours along each axis of `shape`; row-major contiguous if absent. */
+  readonly strides?: readonly number[];
+  /** Index of the first element; 0 if absent. */
+  readonly offset?: number;
+  /** Needed for `Uint16Array`; else it must agree with the array. */
+  readonly dtype?: ElementType;
+}
+
+/** A checked tensor: every index that the shape can form lies inside `data`. */
+export interface TensorLayout {
+  readonly data: ElementArray;
+  readonly dtype: ElementType;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** In elements. */
+  readonly batchStride: number;
+  readonly tokenStride: number;
+  readonly headStride: number;
+  readonly elementStride: number;
+  readonly offset: number;
+}
+
+/** What a tensor must agree with. */
+export interface TensorExpectation {
+  /** Rows of the batch that positions give, or `undefined` where they are shared by all rows. */
+  readonly batch: number | undefined;
+  readonly tokens: number;
+  readonly headDim: number;
+}
+
+/** Describes a tensor. @throws RopeError `ROPE_SHAPE` when it cannot hold what `expected` says. */
+export function resolveTensor(name: string, tensor: Tensor, expected: TensorExpectation): TensorLayout {
+  return isArray(tensor) ? resolveContiguous(name, tensor, expected) : resolveView(name, tensor, expected);
+}
+
+function isArray(tensor: unknown): tensor is TensorData {
+  return ArrayBuffer.isView(tensor);
+}
+
+function resolveContiguous(name: string, array: TensorData, { batch = 1, tokens, headDim }: TensorExpectation): TensorLayout {
+  const { data, dtype } = elements(name, array, undefined);
+  const rows = batch * tokens;
+  const heads = rows === 0 ? 0 : data.length / (rows * headDim);
+  if (!Number.isInteger(heads) || (heads === 0 && rows > 0) || (rows === 0 && data.length > 0)) {
+    throw shapeError(
+      name,
+      `a multiple of ${batch > 1 ? `${batch} × ` : ""}${tokens} tokens × ${headDim} elements`,
+      data.length === 0 ? emptyText(data) : `${data.length} elements`,
+      "Pass { data, shape } if it lies in memory in another way.",
+    );
+  }
+  const tokenStride = heads * headDim;
+  return layout(data, dtype, [batch, tokens, heads, headDim], [tokens * tokenStride, tokenStride, headDim, 1], 0);
+}
+
+function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
+  if (typeof view !== "object" || view === null || !isArray(view.data) || !isSizes(view.shape)) {
+    throw shapeError(name, "a typed array or { data, shape, strides?, offset?, dtype? }", show(view));
+  }
+  const { data, dtype } = elements(name, view.data, view.dtype);
+  const { shape, offset = 0 } = view;
+  const strides = view.strides ?? rowMajor(shape);
+  if (!Array.isArray(strides) || strides.length !== shape.length || !strides.every(Number.isSafeInteger)) {
+    throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
+  }
+  if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
+  const sizes = withHeads(name, shape, strides, expected.headDim);
+  const [batch, tokens, , headDim] = sizes.shape;
+  const matches = tokens === expected.tokens && headDim === expected.headDim && (expected.batch === undefined || batch === expected.batch);
+  if (!matches) {
+    const wantedBatch = expected.batch === undefined ? (shape.length === 4 ? "batch, " : "") : `${expected.batch}, `;
+    throw shapeError(
+      name,
+      `the logical shape [${wantedBatch}${expected.tokens}, heads, ${expected.headDim}]`,
+      `[${shape.join(", ")}]`,
+      "The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides.",
+    );
+  }
+  const result = layout(data, dtype, sizes.shape, sizes.strides, offset);
+  const { low, high } = extent(result);
+  if (high >= data.length || low < 0) {
+    throw shapeError(name, `indices within 0…${data.length - 1}`, data.length === 0 ? emptyText(data) : `indices ${low}…${high}`, "Check offset and strides (in elements, not bytes).");
+  }
+  return result;
+}
+
+type Four = readonly [number, number, number, number];
+
+/** Brings `[tokens, hidden]` and `[tokens, heads, headDim]` to four axes. */
+function withHeads(name: string, shape: readonly number[], strides: readonly number[], headDim: number): { shape: Four; strides: Four } {
+  const [a, b, c, d] = shape as Four;
+  const [sa, sb, sc, sd] = strides as Four;
+  if (shape.length === 4) return { shape: [a, b, c, d], strides: [sa, sb, sc, sd] };
+  if (shape.length === 3) return { shape: [1, a, b, c], strides: [0, sa, sb, sc] };
+  if (shape.length === 2 && b % headDim === 0) return { shape: [1, a, b / headDim, headDim], strides: [0, sa, headDim * sb, sb] };
+  throw shapeError(name, `[batch, tokens, heads, ${headDim}], [tokens, heads, ${headDim}] or [tokens, heads × ${headDim}]`, `[${shape.join(", ")}]`);
+}
+
+function layout(data: ElementArray, dtype: ElementType, shape: Four, strides: Four, offset: number): TensorLayout {
+  const [batch, tokens, heads, headDim] = shape;
+  const [batchStride, tokenStride, headStride, elementStride] = strides;
+  return { data, dtype, batch, tokens, heads, headDim, batchStride, tokenStride, headStride, elementStride, offset };
+}
+
+function elements(name: string, data: TensorData, dtype: ElementType | undefined): { data: ElementArray; dtype: ElementType } {
+  let actual: ElementType | undefined;
+  let array = data as ElementArray;
+  if (data instanceof Float32Array) actual = "float32";
+  else if (data instanceof Float64Array) actual = "float64";
+  else if (isFloat16Array(data)) {
+    actual = "float16";
+    array = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  } else if (data instanceof Uint16Array && (dtype === "float16" || dtype === "bfloat16")) return { data, dtype };
+  if (actual !== undefined && (dtype === undefined || dtype === actual)) return { data: array, dtype: actual };
+  throw shapeError(
+    name,
+    "Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype \"float16\" or \"bfloat16\"",
+    `${(data as object).constructor.name}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
+  );
+}
+
+function isFloat16Array(data: unknown): data is Float16ArrayLike {
+  return (data as Float16ArrayLike)[Symbol.toStringTag] === "Float16Array";
+}
+
+function isSizes(shape: unknown): shape is readonly number[] {
+  return Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+/** Strides of a contiguous row-major tensor. */
+export function rowMajor(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length).fill(1);
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
+  return strides;
+}
+
+const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDim];
+const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
+
+/** The smallest and largest index of a tensor; `high < low` when it has no elements. */
+function extent(tensor: TensorLayout): { low: number; high: number } {
+  const sizes = sizesOf(tensor);
+  if (sizes.includes(0)) return { low: 0, high: -1 };
+  let low = tensor.offset;
+  let high = tensor.offset;
+  stridesOf(tensor).forEach((stride, axis) => {
+    const reach = (sizes[axis]! - 1) * stride;
+    if (reach < 0) low += reach;
+    else high += reach;
+  });
+  return { low, high };
+}
+
+/**
+ * Refuses what would give a wrong result instead of an error: writing one element twice, or writing what another tensor
+ * of the same call still reads. A tensor written over itself (in place) is fine.
+ *
+ * @throws RopeError `ROPE_SHAPE`.
+ */
+export function checkAliasing(tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[]): void {
+  for (const { name, input, output } of tensors) {
+    if (overlapsItself(output)) {
+      throw shapeError(name, "strides that give every element its own place", `[${stridesOf(output).join(", ")}] for [${sizesOf(output).join(", ")}]`, "A broadcast (stride 0) tensor can be read, not rotated in place.");
+    }
+    for (const other of tensors) {
+      if (other.name === name) {
+        if (!sameElements(input, output) && overlap(input, output)) throw overlapError(`${name} and its out`);
+      } else if (overlap(output, other.input) || overlap(output, other.output)) {
+        throw overlapError(`${name} and ${other.name}`);
+      }
+    }
+  }
+}
+
+function overlapError(which: string): RopeError {
+  return shapeError(which, "memory that does not overlap, or exactly the same tensor", "tensors that share some elements", "Copy one of them first.");
+}
+
+function sameElements(a: TensorLayout, b: TensorLayout): boolean {
+  return sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1);
+}
+
+const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
+const firstByte = (t: TensorLayout): number => t.data.byteOffset + t.offset * t.data.BYTES_PER_ELEMENT;
+
+/** Sufficient test for disjoint elements: sorted by stride, each axis steps over everything inside it. */
+function overlapsItself(tensor: TensorLayout): boolean {
+  const sizes = sizesOf(tensor);
+  if (sizes.includes(0)) return false;
+  const axes = stridesOf(tensor)
+    .map((stride, axis) => ({ stride: Math.abs(stride), size: sizes[axis]! }))
+    .filter(({ size }) => size > 1)
+    .sort((a, b) => a.stride - b.stride);
+  let reach = 0;
+  for (const { stride, size } of axes) {
+    if (stride <= reach) return true;
+    reach += stride * (size - 1);
+  }
+  return false;
+}
+
+/** Whether two tensors share bytes. Exact for slices of one row-major buffer (fused q, k, v); else by extent. */
+function overlap(a: TensorLayout, b: TensorLayout): boolean {
+  if (!sameMemory(a, b)) return false;
+  const [lowA, highA] = byteExtent(a);
+  const [lowB, highB] = byteExtent(b);
+  if (highA <= lowB || highB <= lowA) return false;
+  // Interleaved slices: with one common token stride, compare what each takes of a single token's span.
+  const period = a.tokenStride * a.data.BYTES_PER_ELEMENT;
+  const batchStep = (t: TensorLayout): number => (t.batch === 1 ? 0 : t.batchStride * t.data.BYTES_PER_ELEMENT);
+  const common = period > 0 && period === b.tokenStride * b.data.BYTES_PER_ELEMENT && batchStep(a) % period === 0 && batchStep(b) % period === 0;
+  if (!common) return true;
+  const [startA, endA] = byteExtent({ ...a, batch: 1, tokens: 1 });
+  const [startB, endB] = byteExtent({ ...b, batch: 1, tokens: 1 });
+  const gap = (((startB - startA) % period) + period) % period;
+  return gap < endA - startA || gap + (endB - startB) > period;
+}
+
+/** First byte, and the byte after the last. */
+function byteExtent(tensor: TensorLayout): readonly [number, number] {
+  const { low, high } = extent(tensor);
+  const { byteOffset, BYTES_PER_ELEMENT } = tensor.data;
+  return [byteOffset + low * BYTES_PER_ELEMENT, byteOffset + (high + 1) * BYTES_PER_ELEMENT];
+}
+
+function emptyText(data: ElementArray): string {
+  return data.buffer.byteLength === 0 ? "0 elements (an empty or detached buffer)" : "0 elements";
+}
+
+function shapeError(name: string, expected: string, got: string, remedy?: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got, ...(remedy === undefined ? {} : { remedy }), facts: { tensor: name } });
+}

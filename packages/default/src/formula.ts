@@ -1,0 +1,21 @@
+/**
+ * The original rotary position embedding.
+ *
+ * `invFreq[i] = 1 / base^(2i / rotaryDim)` for pair `i`, amplitude 1. The denominator is `rotaryDim`, also when only a
+ * part of the head is rotated (`proportional` ropes, which divide by `headDim`, are another type).
+ *
+ * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; Hugging Face transformers 5, `compute_default_rope_parameters`.
+ */
+
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies } from "@ropewalk/core";
+import { inverseFrequencies } from "@ropewalk/core/math";
+
+/** The original rope has no parameters besides its geometry. */
+export interface DefaultParameters {}
+
+export const defaultParameters: ParameterSchema<DefaultParameters> = {};
+
+/** The ladder `1 / base^(2i/rotaryDim)`, `rotaryDim/2` values in radians per position. */
+export function defaultFrequencies({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies {
+  return { invFreq: inverseFrequencies(base, rotaryDim, array) };
+}
