@@ -129,6 +129,8 @@ export interface OnnxFixture {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly pairing: "half" | "adjacent";
+  readonly layout: string;
+  readonly heads: number;
   /** [batch][token]; null where the caches are given per token already. */
   readonly positions: readonly (readonly number[])[] | null;
   readonly cosCache: OnnxTensor;
