@@ -78,7 +78,7 @@ export interface RopeFrequencies {
 export interface RopeCapabilities {
   /** Each pair is turned by an angle proportional to the position and scaled by the amplitude. Default true. */
   readonly isRotation?: boolean;
-  /** A rotated key can be moved to another position by rotating it again. Default true. */
+  /** A rotated key can be moved to another position by rotating it again. Default: a rotation that does not depend on the length. */
   readonly canShift?: boolean;
   /** Frequencies depend on the current length: keys cached under another schedule are stale. Default false. */
   readonly dependsOnLength?: boolean;
@@ -108,7 +108,8 @@ export interface RopeProvider<P = any> {
   readonly source: string;
   /** Every parameter of the type. Keys that are not here are errors. */
   readonly parameters: ParameterSchema<P>;
-  readonly capabilities?: RopeCapabilities;
+  /** What ropes of the type can do; a function where that follows from the parameters. */
+  readonly capabilities?: RopeCapabilities | ((parameters: P, geometry: RopeGeometry) => RopeCapabilities);
   /** What a request that leaves these out gets, where the type's models differ from core's defaults. */
   readonly defaults?: { readonly pairing?: Pairing };
   /** What the schema cannot say: contradictions between parameters, or with the geometry. Returns all it finds. */

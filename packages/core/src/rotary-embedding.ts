@@ -232,8 +232,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     this.#backends = backends;
     this.#executor = executor;
     this.#schedules = schedules;
-    const { isRotation = true, canShift = isRotation, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = registration.provider.capabilities ?? {};
-    this.capabilities = Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount });
+    this.capabilities = capabilitiesOf(spec, registration);
     const first = this.#schedule(1);
     this.attentionFactor = first.attentionFactor;
     this.softmaxScaleFactor = first.softmaxScaleFactor;
@@ -474,6 +473,13 @@ class TableRotaryEmbedding implements RotaryEmbedding {
 /** Makes a rope of a checked spec. @internal */
 export function createRope(spec: RopeSpec, registration: RopeRegistration, backends: (name: string) => RopeBackend): RotaryEmbedding {
   return new TableRotaryEmbedding(spec, registration, backends);
+}
+
+function capabilitiesOf(spec: RopeSpec, { provider }: RopeRegistration): Required<RopeCapabilities> {
+  const { ropeType: _, ...parameters } = spec.parameters;
+  const declared = typeof provider.capabilities === "function" ? provider.capabilities(parameters, spec) : provider.capabilities;
+  const { isRotation = true, dependsOnLength = false, canShift = isRotation && !dependsOnLength, fractionalPositions = false, axisCount = 1 } = declared ?? {};
+  return Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount });
 }
 
 function checkFrequencies({ invFreq, axes }: RopeFrequencies, pairs: number, source: string): void {
