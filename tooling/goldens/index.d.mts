@@ -145,8 +145,59 @@ export interface OnnxTensor {
   readonly data: string;
 }
 
+/** A vision tower. Positions, where it takes any, are [axis][token]; cos and sin are [token][pair]. */
+export interface VisionFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly note?: string;
+  readonly axes?: readonly string[];
+  readonly axisOfPair?: readonly number[];
+  readonly invFreq?: readonly number[];
+  /** What the engine's own position builder was given and what it answered. */
+  readonly builder: Readonly<Record<string, unknown>>;
+  readonly positions?: readonly (readonly number[])[];
+  readonly tokens?: readonly number[];
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** float32, at the tokens of cos and sin. */
+  readonly rotated: { readonly query: Tensor; readonly key: Tensor };
+}
+
+/** What a model's own position-id builder answers. */
+export interface PositionsFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly axes: readonly string[];
+  readonly modalities: { readonly text: number; readonly image: number; readonly video: number };
+  readonly mergeSize: number;
+  readonly tokensPerSecond: number | null;
+  readonly cases: readonly {
+    readonly name: string;
+    /** [batch][token] */
+    readonly modalities: readonly (readonly number[])[];
+    readonly mask?: readonly (readonly number[])[];
+    /** [time, height, width] in patches. */
+    readonly images?: readonly (readonly number[])[];
+    readonly videos?: readonly (readonly number[])[];
+    readonly secondsPerGrid?: readonly number[];
+    /** [axis][batch][token]; zeros where the mask is 0. */
+    readonly positions: readonly (readonly (readonly number[])[])[];
+    /** Largest position + 1 - unpadded length, per row of the batch. */
+    readonly delta: readonly number[];
+  }[];
+}
+
 export interface FixturesByKind {
   hf: HfFixture;
+  vision: VisionFixture;
+  positions: PositionsFixture;
   truth: TruthFixture;
   seeds: SeedFixture;
   onnx: OnnxFixture;

@@ -6,6 +6,8 @@ def main() -> None:
     kinds = parser.add_subparsers(dest="kind", required=True)
     hf = kinds.add_parser("hf", help="Hugging Face transformers, run on the CPU")
     hf.add_argument("--model", action="append", help="only this model id (may be given several times)")
+    vision = kinds.add_parser("vision", help="its vision towers and position-id builders")
+    vision.add_argument("--model", action="append", help="only this model id (may be given several times)")
     kinds.add_parser("v5", help="models/v5: configs loaded and saved again by transformers")
     truth = kinds.add_parser("truth", help="arbitrary-precision evaluation")
     truth.add_argument("--name", action="append", help="only this fixture (may be given several times)")
@@ -15,6 +17,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.kind in ("hf", "all"):
         from . import hf as module
+
+        module.run(getattr(arguments, "model", None))
+    if arguments.kind in ("vision", "all"):
+        from . import vision as module
 
         module.run(getattr(arguments, "model", None))
     if arguments.kind in ("v5", "all"):

@@ -164,7 +164,7 @@ def load(data: dict):
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     family = FAMILIES.get(text.model_type)
     if family is None:
-        return None, None, f"no runner for {text.model_type}"
+        return None, None, f"{text.model_type} has no text rope (see `python -m goldens vision`)"
     return text, family, note
 
 
