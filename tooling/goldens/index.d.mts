@@ -44,6 +44,8 @@ export interface HfRope {
   readonly softmaxScaleFactor: number;
   /** Position axis of each pair, for multi-axis ropes. */
   readonly axisOfPair?: readonly number[];
+  /** In its place where the two elements of a pair follow different axes, so that the result is no rotation (HunyuanOCR). */
+  readonly axisOfElement?: readonly number[];
   readonly invFreq: readonly number[];
   readonly positions: readonly number[];
   /** The pairs that cos and sin were sampled at. */
@@ -54,7 +56,9 @@ export interface HfRope {
   /** Tokens whose axes differ: positions as [axis][token]. */
   readonly grid?: {
     readonly positions: readonly (readonly number[])[];
-    readonly pairs: readonly number[];
+    /** Which columns cos and sin hold: pairs, or single elements where axisOfElement is given. */
+    readonly pairs?: readonly number[];
+    readonly elements?: readonly number[];
     readonly cos: readonly (readonly number[])[];
     readonly sin: readonly (readonly number[])[];
   };

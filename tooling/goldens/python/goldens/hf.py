@@ -197,6 +197,8 @@ def make_apply(family: Family, module):
 class Rope:
     """One rotary embedding of one layer type, at one length, with a uniform face."""
 
+    axis_of_element = None  # set where the two elements of a pair follow different axes
+
     def __init__(self, family: Family, config, layer_type: str | None):
         self.family, self.config, self.layer_type = family, config, layer_type
         self.module = importlib.import_module(f"transformers.models.{family.module}.modeling_{family.module}")
@@ -255,7 +257,12 @@ class Rope:
         spread = buffer.expand(axes, 1, 1, -1).clone()
         frequencies = recompose(spread)[0, 0][columns]
         which = torch.arange(axes, dtype=torch.float32)[:, None, None, None].expand(axes, 1, 1, buffer.shape[-1]).clone()
-        return frequencies, [int(a) for a in recompose(which)[0, 0][columns]]
+        axis_of_element = [int(a) for a in recompose(which)[0, 0]]
+        count = self.pair_count
+        if columns[:2] == [0, 1] and axis_of_element[:count] != axis_of_element[count:]:
+            self.axis_of_element = axis_of_element
+            return frequencies, None
+        return frequencies, [axis_of_element[c] for c in columns]
 
     def cos_sin(self, positions: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         columns = self.columns()
@@ -450,6 +457,9 @@ def record_rope(family: Family, config, layer_type, length, with_rotated: bool, 
         result["rotaryOffset"] = offset
     if axis_of_pair is not None:
         result["axisOfPair"] = axis_of_pair
+    axis_of_element = getattr(rope, "axis_of_element", None)
+    if axis_of_element is not None:
+        result["axisOfElement"] = axis_of_element
     result["invFreq"] = exact(frequencies.numpy())
     result["positions"] = at
     result["pairs"] = pairs
@@ -459,11 +469,15 @@ def record_rope(family: Family, config, layer_type, length, with_rotated: bool, 
         grid = torch.tensor([[[5, 5, 9, 700, 40000]], [[5, 7, 12, 731, 40021]], [[5, 11, 10, 702, 40007]]])
         if axes == 4:
             grid = torch.cat((grid, torch.tensor([[[5, 0, 1, 2, 3]]])))
-        grid_cos, grid_sin = rope.cos_sin(grid)
-        every = list(range(rope.pair_count))
+        if axis_of_element is None:
+            grid_cos, grid_sin = rope.cos_sin(grid)
+            every = {"pairs": list(range(rope.pair_count))}
+        else:
+            grid_cos, grid_sin = (t[0].numpy() for t in rope.table(grid))
+            every = {"elements": list(range(2 * rope.pair_count))}
         result["grid"] = {
             "positions": grid[:, 0].tolist(),
-            "pairs": every,
+            **every,
             "cos": [exact(row) for row in grid_cos],
             "sin": [exact(row) for row in grid_sin],
         }
