@@ -43,4 +43,4 @@ export type { TensorExpectation, TensorLayout } from "./tensor.ts";
 export { checkAliasing, resolveTensor } from "./tensor.ts";
 export { resolvePositions } from "./positions.ts";
 export type { PositionRules, ResolvedPositions } from "./positions.ts";
-export { rotateTask } from "./rotate.ts";
+export { copyUnrotated, rotateTask } from "./rotate.ts";

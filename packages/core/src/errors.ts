@@ -77,10 +77,21 @@ function message({ what, expected, got, remedy, issues }: RopeErrorParts): strin
 
 /** Short text of any value for a message: never throws, never prints a whole array. */
 export function show(value: unknown): string {
+  try {
+    return describe(value);
+  } catch {
+    return "something that cannot be shown";
+  }
+}
+
+function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
-  if (Array.isArray(value)) return value.length > 8 ? `a list of ${value.length}` : `[${value.map(show).join(", ")}]`;
+  if (Array.isArray(value)) {
+    const short = value.length <= 8 && !value.some(Array.isArray);
+    return short ? `[${value.map(show).join(", ")}]` : `a list of ${value.length}${Array.isArray(value[0]) ? " lists" : ""}`;
+  }
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
   if (typeof value === "object" && value !== null) return `an object with ${describeKeys(value)}`;
   return String(value);
@@ -89,5 +100,6 @@ export function show(value: unknown): string {
 function describeKeys(value: object): string {
   const keys = Object.keys(value);
   if (keys.length === 0) return "no keys";
-  return `the keys ${keys.slice(0, 8).join(", ")}${keys.length > 8 ? ", …" : ""}`;
+  const names = keys.slice(0, 8).map((key) => (key.length > 60 ? `${key.slice(0, 57)}...` : key));
+  return `the keys ${names.join(", ")}${keys.length > 8 ? ", …" : ""}`;
 }

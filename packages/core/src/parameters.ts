@@ -66,7 +66,7 @@ export function unknownKey(key: string, known: readonly string[], path: string, 
   return {
     path: path === "" ? key : `${path}.${key}`,
     expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,
-    received: `the unknown key ${JSON.stringify(key)} with ${show(value)}`,
+    received: `the unknown key ${show(key)} with ${show(value)}`,
     remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,
   };
 }
@@ -77,7 +77,7 @@ function checkValue(rule: ParameterRule, given: unknown): unknown {
     return typeof given === "string" && (rule.oneOf === undefined || rule.oneOf.includes(given)) ? given : undefined;
   }
   if (rule.type === "numbers") {
-    if (!Array.isArray(given) && !ArrayBuffer.isView(given)) return undefined;
+    if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) return undefined;
     const list = Array.from(given as ArrayLike<unknown>);
     return list.every((item) => inRange(rule, item)) ? Object.freeze(list) : undefined;
   }
@@ -112,7 +112,7 @@ function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): s
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string): string => text.slice(0, 64).replace(/[_\-\s]/g, "").toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.max(2, Math.floor(plain(word).length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(plain(word), plain(candidate));
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];

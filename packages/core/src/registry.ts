@@ -7,7 +7,7 @@
  */
 
 import type { RopeBackend } from "./backend.ts";
-import { RopeError } from "./errors.ts";
+import { RopeError, show } from "./errors.ts";
 import { nearest } from "./parameters.ts";
 import { SPECIFICATION_VERSION } from "./provider.ts";
 import type { RopeProvider } from "./provider.ts";
@@ -54,14 +54,15 @@ export class RopeRegistry {
    * Registers a rope type and its aliases; all of them or, if one name is taken by another source, none.
    *
    * @throws RopeError `ROPE_TYPE_CONFLICT` when a name is taken; `ROPE_SPEC_VERSION` when the provider was written
-   * against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no provider at all.
+   * against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no provider at all, or the
+   * aliases are no names.
    */
   register(name: string, provider: RopeProvider, options: RegisterOptions = {}): void {
     checkProvider(name, provider);
     const entries: RopeRegistration[] = [{ name, ropeType: name, provider, presets: {} }];
-    const { aliases = [] } = options;
-    const named = Array.isArray(aliases) ? aliases.map((alias) => [alias, {}] as const) : Object.entries(aliases);
-    for (const [alias, presets] of named) entries.push({ name: alias, ropeType: name, provider, presets });
+    for (const [alias, presets] of namedPresets(name, options.aliases ?? [])) {
+      entries.push({ name: alias, ropeType: name, provider, presets: Object.freeze({ ...presets }) });
+    }
 
     const fresh = entries.filter((entry) => {
       const taken = this.#state.types.get(entry.name);
@@ -107,9 +108,9 @@ export class RopeRegistry {
     const registered = this.list().map((item) => item.name);
     const near = typeof name === "string" ? nearest(name, registered) : undefined;
     throw new RopeError("ROPE_UNKNOWN_TYPE", {
-      what: `the rope type ${typeof name === "string" ? JSON.stringify(name) : String(name)} is not registered`,
+      what: `the rope type ${show(name)} is not registered`,
       expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
-      got: typeof name === "string" ? JSON.stringify(name) : typeof name,
+      got: show(name),
       remedy:
         near === undefined
           ? `Import the package that provides it${packageHint(name)}, or register it with registerRopeType.`
@@ -118,8 +119,14 @@ export class RopeRegistry {
     });
   }
 
-  /** Registers a backend. @throws RopeError `ROPE_TYPE_CONFLICT` when the name is taken by another source. */
+  /**
+   * Registers a backend.
+   *
+   * @throws RopeError `ROPE_TYPE_CONFLICT` when the name is taken by another source; `ROPE_SPEC_VERSION` when it was
+   * written against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no backend at all.
+   */
   registerBackend(backend: RopeBackend): void {
+    checkBackend(backend);
     const taken = this.#state.backends.get(backend.name);
     if (taken !== undefined && taken.source !== backend.source) {
       throw new RopeError("ROPE_TYPE_CONFLICT", {
@@ -139,10 +146,10 @@ export class RopeRegistry {
     if (backend !== undefined) return backend;
     const registered = [...this.#state.backends.keys()].sort();
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
-      what: `the backend ${JSON.stringify(name)} is not registered`,
+      what: `the backend ${show(name)} is not registered`,
       expected: registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
-      got: JSON.stringify(name),
-      remedy: `Import the package that provides it, by convention "@ropewalk/${name}-backend".`,
+      got: show(name),
+      remedy: `Import the package that provides it, by convention "@ropewalk/${String(name)}-backend".`,
       facts: { backend: name, registered },
     });
   }
@@ -157,23 +164,46 @@ function packageHint(name: unknown): string {
   return typeof name === "string" && /^[a-z][a-z0-9_-]*$/.test(name) ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"` : "";
 }
 
-function checkProvider(name: unknown, provider: RopeProvider): void {
+const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
+
+/** @throws RopeError unless `provider` can be used under `name`. */
+export function checkProvider(name: unknown, provider: RopeProvider): void {
   const shape = provider as Partial<RopeProvider> | null | undefined;
-  const valid =
-    typeof name === "string" &&
-    name !== "" &&
-    typeof shape?.source === "string" &&
-    typeof shape.frequencies === "function" &&
-    typeof shape.parameters === "object";
+  const valid = isName(name) && isName(shape?.source) && typeof shape.frequencies === "function" && typeof shape.parameters === "object" && shape.parameters !== null;
   if (!valid) {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `cannot register ${JSON.stringify(name)}`,
+      what: `cannot use a provider as ${show(name)}`,
       expected: "a non-empty name and a provider with specificationVersion, source, parameters and frequencies",
-      got: typeof provider,
+      got: show(provider),
       remedy: "See docs/add-a-provider.md.",
     });
   }
   checkSpecificationVersion(provider.specificationVersion, `the provider ${provider.source}`);
+}
+
+function checkBackend(backend: RopeBackend): void {
+  const shape = backend as Partial<RopeBackend> | null | undefined;
+  if (!isName(shape?.name) || !isName(shape.source) || typeof shape.create !== "function") {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: "cannot register a backend",
+      expected: "specificationVersion, name, source and create",
+      got: show(backend),
+    });
+  }
+  checkSpecificationVersion(backend.specificationVersion, `the backend ${backend.source}`);
+}
+
+/** Aliases with their presets, whichever way they were written. */
+function namedPresets(name: string, aliases: unknown): readonly (readonly [string, object])[] {
+  const isRecord = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+  const named: unknown = Array.isArray(aliases) ? aliases.map((alias) => [alias, {}]) : isRecord(aliases) ? Object.entries(aliases) : undefined;
+  const valid = Array.isArray(named) && named.every(([alias, presets]) => isName(alias) && alias !== name && isRecord(presets));
+  if (valid) return named as [string, object][];
+  throw new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `the aliases of ${show(name)} are not valid`,
+    expected: "a list of other names, or an object with a name's presets at each",
+    got: show(aliases),
+  });
 }
 
 /** @throws RopeError `ROPE_SPEC_VERSION` unless core understands contract version `version` (its own and the one before). */
@@ -270,7 +300,6 @@ export function registerBackend(backend: RopeBackend): void {
 
 function makeProvider(value: unknown): RopeProvider {
   if (typeof value !== "function") return value as RopeProvider;
-  // A class whose instances have the formula; anything else callable is a factory.
-  const isClass = typeof (value.prototype as Partial<RopeProvider> | undefined)?.frequencies === "function";
-  return isClass ? new (value as new () => RopeProvider)() : (value as () => RopeProvider)();
+  // A class must be called with `new`; a function that returns a provider may be.
+  return value.prototype === undefined ? (value as () => RopeProvider)() : new (value as new () => RopeProvider)();
 }

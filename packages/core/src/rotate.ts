@@ -181,3 +181,13 @@ function copyElements(input: TensorLayout, from: number, output: TensorLayout, t
     storeElements(output.dtype, output.data, to + first * output.elementStride, output.elementStride, values, 0, end - first);
   }
 }
+
+/** Copies the elements that are not rotated from input to output, for executors that rotate elsewhere. */
+export function copyUnrotated(task: RotationTask): void {
+  const { input, output } = task;
+  for (let b = 0; b < input.batch; b++) {
+    for (let t = 0; t < input.tokens; t++) {
+      copyOutside(task, input.offset + b * input.batchStride + t * input.tokenStride, output.offset + b * output.batchStride + t * output.tokenStride);
+    }
+  }
+}

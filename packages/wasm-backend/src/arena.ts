@@ -1,0 +1,136 @@
+/**
+ * Memory that tensors and kernels share, so that rotating copies nothing.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { ElementType, TensorView } from "@ropewalk/core";
+import { createMemory, STAGING_BYTES } from "./kernel.ts";
+
+/** A tensor in an arena: row-major, aligned to 16 bytes. Use `using`, or call `dispose`, to free it. */
+export interface ArenaTensor<A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array> extends TensorView {
+  /** A view of the arena's memory. It stays valid, but after `dispose` another tensor may lie there. */
+  readonly data: A;
+  readonly shape: readonly number[];
+  readonly dtype: ElementType;
+  /** Frees the memory. Calling it again does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** A fixed block of memory that tensors are allocated from. */
+export interface Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly shared: boolean;
+  /** First byte of the area that rotations use for tables and for what lies outside the arena. */
+  readonly staging: number;
+  /** Bytes for tensors in all, and how many of them are free (perhaps in several pieces). */
+  readonly bytes: number;
+  readonly free: number;
+  /** Allocates a tensor, zeroed. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when it does not fit. */
+  float32(shape: readonly number[]): ArenaTensor<Float32Array>;
+  float64(shape: readonly number[]): ArenaTensor<Float64Array>;
+  float16(shape: readonly number[]): ArenaTensor<Uint16Array>;
+  bfloat16(shape: readonly number[]): ArenaTensor<Uint16Array>;
+}
+
+/** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
+const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
+
+const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
+
+/** Where the staging area begins: kernels never see pointer 0. */
+const STAGING = 64;
+const RESERVED = STAGING + STAGING_BYTES;
+
+/**
+ * Makes an arena.
+ *
+ * @param bytes its size; memory is reserved at once and never grows, so that views never detach.
+ * @param shared a `SharedArrayBuffer`, which workers can rotate in too.
+ * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when the memory cannot be had.
+ */
+export function createArena({ bytes, shared = false }: { readonly bytes: number; readonly shared?: boolean }): Arena {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "createArena needs a size", expected: "an integer number of bytes > 0", got: String(bytes) });
+  }
+  return new FixedArena(createMemory(bytes + RESERVED, shared), shared);
+}
+
+class FixedArena implements Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly shared: boolean;
+  readonly staging: number = STAGING;
+  /** Free pieces, by address; neighbours are joined. */
+  readonly #pieces: { start: number; end: number }[];
+
+  constructor(memory: WebAssembly.Memory, shared: boolean) {
+    this.memory = memory;
+    this.shared = shared;
+    this.#pieces = [{ start: RESERVED, end: memory.buffer.byteLength }];
+  }
+
+  get bytes(): number {
+    return this.memory.buffer.byteLength - RESERVED;
+  }
+  get free(): number {
+    return this.#pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+  }
+
+  float32(shape: readonly number[]): ArenaTensor<Float32Array> {
+    return this.#allocate("float32", shape, (at, length) => new Float32Array(this.memory.buffer, at, length));
+  }
+  float64(shape: readonly number[]): ArenaTensor<Float64Array> {
+    return this.#allocate("float64", shape, (at, length) => new Float64Array(this.memory.buffer, at, length));
+  }
+  float16(shape: readonly number[]): ArenaTensor<Uint16Array> {
+    return this.#allocate("float16", shape, (at, length) => new Uint16Array(this.memory.buffer, at, length));
+  }
+  bfloat16(shape: readonly number[]): ArenaTensor<Uint16Array> {
+    return this.#allocate("bfloat16", shape, (at, length) => new Uint16Array(this.memory.buffer, at, length));
+  }
+
+  #allocate<A extends Float64Array | Float32Array | Uint16Array>(dtype: ElementType, shape: readonly number[], view: (at: number, length: number) => A): ArenaTensor<A> {
+    if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+      throw new RopeError("ROPE_SHAPE", { what: "the shape of an arena tensor is not valid", expected: "a list of integers ≥ 0", got: String(shape) });
+    }
+    const length = shape.reduce((product, size) => product * size, 1);
+    const size = Math.ceil((length * elementBytes[dtype]) / 16) * 16;
+    const index = this.#pieces.findIndex(({ start, end }) => end - start >= size);
+    if (index === -1) {
+      throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+        what: `the arena has no room for ${dtype} [${shape.join(", ")}]`,
+        expected: `${size} free bytes in one piece`,
+        got: `${this.free} free of ${this.bytes}, the largest piece ${Math.max(0, ...this.#pieces.map(({ start, end }) => end - start))}`,
+        remedy: "Dispose tensors that are not needed any more, or create a larger arena.",
+        facts: { bytes: size, free: this.free },
+      });
+    }
+    const start = this.#pieces[index]!.start;
+    this.#pieces[index]!.start += size;
+    if (this.#pieces[index]!.start === this.#pieces[index]!.end) this.#pieces.splice(index, 1);
+    const data = view(start, length);
+    data.fill(0);
+    let live = true;
+    const dispose = (): void => {
+      if (live) this.#release(start, start + size);
+      live = false;
+    };
+    return Object.freeze({ data, shape: Object.freeze([...shape]), dtype, dispose, [disposeSymbol]: dispose });
+  }
+
+  #release(start: number, end: number): void {
+    if (start === end) return;
+    let index = this.#pieces.findIndex((piece) => piece.start > start);
+    if (index === -1) index = this.#pieces.length;
+    this.#pieces.splice(index, 0, { start, end });
+    const [before, piece, after] = [this.#pieces[index - 1], this.#pieces[index]!, this.#pieces[index + 1]];
+    if (after?.start === piece.end) {
+      piece.end = after.end;
+      this.#pieces.splice(index + 1, 1);
+    }
+    if (before?.end === piece.start) {
+      before.end = piece.end;
+      this.#pieces.splice(index, 1);
+    }
+  }
+}

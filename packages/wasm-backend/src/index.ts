@@ -1,0 +1,44 @@
+/** Registers the backend `wasm`: rotations by SIMD kernels, bit for bit as JavaScript's. */
+
+import { registerBackend } from "@ropewalk/core";
+import type { RotaryEmbedding } from "@ropewalk/core";
+import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
+import type { Arena } from "./arena.ts";
+import { createExecutor, createMachine } from "./executor.ts";
+import type { Machine } from "./executor.ts";
+
+/** Options of `rope.to("wasm", …)`. */
+export interface WasmOptions {
+  /** Tensors that lie in this arena are rotated where they are; others are copied through. */
+  readonly arena?: Arena | undefined;
+}
+
+declare module "@ropewalk/core" {
+  interface RopeBackends {
+    wasm: { options: WasmOptions; rope: RotaryEmbedding };
+  }
+}
+
+const machines = new WeakMap<Arena, Machine>();
+let machineWithoutArena: Machine | undefined;
+
+/** One machine for each arena, however many ropes use it: rotations are synchronous and share the staging area. */
+function machineFor(arena: Arena | undefined): Machine {
+  if (arena === undefined) return (machineWithoutArena ??= createMachine(undefined));
+  let machine = machines.get(arena);
+  if (machine === undefined) machines.set(arena, (machine = createMachine(arena)));
+  return machine;
+}
+
+/** The backend, as a value. */
+export const wasmBackend: RopeBackend = Object.freeze({
+  specificationVersion: 1,
+  name: "wasm",
+  source: "@ropewalk/wasm-backend@0.0.0",
+  create: ({ withExecutor }: BackendContext, options: unknown = {}) => withExecutor(createExecutor(machineFor((options as WasmOptions).arena))),
+});
+
+registerBackend(wasmBackend);
+
+export { createArena } from "./arena.ts";
+export type { Arena, ArenaTensor } from "./arena.ts";
