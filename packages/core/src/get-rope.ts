@@ -3,10 +3,10 @@
  */
 
 import { RopeError } from "./errors.ts";
-import { defaultRegistry } from "./registry.ts";
+import { checkProvider, defaultRegistry } from "./registry.ts";
 import type { RopeRegistration, RopeRegistry } from "./registry.ts";
 import type { RopeProvider } from "./provider.ts";
-import { canonicalText, parseRequest } from "./request.ts";
+import { canonicalText, parseRequest, plainCopy } from "./request.ts";
 import type { UntypedRopeRequest } from "./request.ts";
 import { createRope } from "./rotary-embedding.ts";
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
@@ -35,33 +35,32 @@ const CAPACITY = 256;
 class InstanceCache {
   readonly #ropes = new Map<string, { readonly rope: RotaryEmbedding; readonly registration: RopeRegistration }>();
   /** Texts of whole requests as they were written, for hits without parsing. */
-  readonly #asWritten = new Map<string, string>();
+  readonly #asWritten = new Map<string, { readonly key: string; readonly name: string }>();
   #hits = 0;
   #misses = 0;
   #evictions = 0;
 
   get(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration, make: (request: UntypedRopeRequest) => { key: string; rope: () => RotaryEmbedding; registration: RopeRegistration }): RotaryEmbedding {
-    const written = canonicalText(request);
-    const known = this.#asWritten.get(written);
-    const found = known === undefined ? undefined : this.#ropes.get(known);
+    const known = this.#asWritten.get(textIfReadable(request));
+    const found = known === undefined ? undefined : this.#ropes.get(known.key);
     // A name may have been registered anew since; its old ropes must not come back.
-    if (found !== undefined && lookUp(request.parameters.ropeType).provider === found.registration.provider) return this.#hit(known!, found);
-    const { key, rope, registration } = make(request);
+    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider) return this.#hit(known!.key, found);
+
+    const own = plainCopy(request);
+    const { key, rope, registration } = make(own);
     let entry = this.#ropes.get(key);
-    if (entry === undefined || entry.registration.provider !== registration.provider) {
+    const isNew = entry === undefined || entry.registration.provider !== registration.provider;
+    if (isNew) {
       this.#misses++;
-      entry = { rope: rope(), registration };
-      this.#ropes.set(key, entry);
+      this.#ropes.set(key, (entry = { rope: rope(), registration }));
       if (this.#ropes.size > CAPACITY) {
         this.#ropes.delete(this.#ropes.keys().next().value!);
         this.#evictions++;
       }
-      if (this.#asWritten.size > 4 * CAPACITY) this.#asWritten.clear();
-      this.#asWritten.set(written, key);
-      return entry.rope;
     }
-    this.#asWritten.set(written, key);
-    return this.#hit(key, entry);
+    if (this.#asWritten.size >= 4 * CAPACITY) this.#asWritten.clear();
+    this.#asWritten.set(canonicalText(own), { key, name: registration.name });
+    return isNew ? entry!.rope : this.#hit(key, entry!);
   }
 
   #hit(key: string, entry: { readonly rope: RotaryEmbedding; readonly registration: RopeRegistration }): RotaryEmbedding {
@@ -73,6 +72,8 @@ class InstanceCache {
   }
 
   evict(name: string): void {
+    // What was written with an alias may mean something else when the alias comes back.
+    this.#asWritten.clear();
     for (const [key, { registration }] of this.#ropes) if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
   }
 
@@ -102,8 +103,20 @@ function cacheOf(registry: RopeRegistry): InstanceCache {
 
 function cacheOfProvider(provider: RopeProvider): InstanceCache {
   let cache = providerCaches.get(provider);
-  if (cache === undefined) providerCaches.set(provider, (cache = new InstanceCache()));
+  if (cache === undefined) {
+    checkProvider("a rope type", provider);
+    providerCaches.set(provider, (cache = new InstanceCache()));
+  }
   return cache;
+}
+
+/** The text of a request that is plain data, `""` for any other: what is wrong with it is found when it is parsed. */
+function textIfReadable(request: unknown): string {
+  try {
+    return canonicalText(request);
+  } catch {
+    return "";
+  }
 }
 
 /**
@@ -117,8 +130,8 @@ function cacheOfProvider(provider: RopeProvider): InstanceCache {
 export function getRopeUntyped(request: UntypedRopeRequest, { registry = defaultRegistry, provider }: GetRopeOptions = {}): RotaryEmbedding {
   const cache = provider === undefined ? cacheOf(registry) : cacheOfProvider(provider);
   const lookUp = (name: unknown): RopeRegistration => (provider === undefined ? registry.require(name) : asRegistration(name, provider));
-  return cache.get(request, lookUp, () => {
-    const { spec, registration } = parseRequest(request, lookUp);
+  return cache.get(request, lookUp, (own) => {
+    const { spec, registration } = parseRequest(own, lookUp);
     return { key: canonicalText(spec), registration, rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)) };
   });
 }

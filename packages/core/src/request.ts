@@ -24,14 +24,14 @@ export interface UntypedRopeRequest {
   readonly rotaryOffset?: number | undefined;
   /** `theta`. Default 10000: RoFormer §3.3, and `rope_theta` of Hugging Face configs that do not say. */
   readonly base?: number | undefined;
-  /** Positions must be below this (or below what the type extends it to). Absent: below 2^24. */
+  /** Positions must be below this (or below what the type extends it to). Absent: up to 2^24. */
   readonly maxPosition?: number | null | undefined;
   /** Which two elements form a pair. Default: what the type declares, else `"half"` (Hugging Face `rotate_half`). */
   readonly pairing?: Pairing | undefined;
   /**
    * How the angle is rounded. `"float32"` (default): as the engines that trained the models do, bit-compatible with
    * Hugging Face transformers up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true
-   * value at every position below 2^24.
+   * value at every position up to 2^24.
    */
   readonly precision?: Precision | undefined;
   /** The type and its own parameters. */
@@ -62,9 +62,10 @@ export interface ParsedRequest {
 const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "precision", "parameters", "specificationVersion"];
 
 /**
- * Positions are proven exact below this: float32, in which engines hold positions, has every integer up to 2^24.
+ * No position lies beyond 2^24: up to there float32, in which engines hold positions, has every integer, and up to
+ * there `precision: "float64"` is proven.
  */
-export const POSITION_LIMIT: number = 2 ** 24;
+export const POSITION_LIMIT: number = 2 ** 24 + 1;
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
@@ -85,7 +86,8 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
     if (!requestKeys.includes(key)) issues.push(unknownKey(key, requestKeys, "", (request as unknown as Record<string, unknown>)[key]));
   }
   const geometry = parseGeometry(request, issues);
-  const pairing = parsePairing(request.pairing ?? provider.defaults?.pairing ?? "half", geometry.rotaryDim, issues);
+  const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
+  const pairing = parsePairing(wanted, geometry.rotaryDim, issues);
   const { precision = "float32" } = request;
   if (precision !== "float32" && precision !== "float64") {
     issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
@@ -102,37 +104,46 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
 
 type Geometry = RopeGeometry & { readonly rotaryOffset: number };
 
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+const isEvenSize = (value: unknown): value is number => isSize(value) && value % 2 === 0;
+
 function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geometry {
   const { headDim, base = 10000, partialRotaryFactor: share, rotaryOffset = 0 } = request;
   const maxPosition = request.maxPosition ?? null;
-  const expectNumber = (path: string, value: unknown, valid: boolean, expected: string, remedy?: string): void => {
+  const check = (path: string, value: unknown, valid: boolean, expected: string, remedy?: string): boolean => {
     if (!valid) issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
+    return valid;
   };
-  const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
-  expectNumber("headDim", headDim, isSize(headDim), "an integer > 0");
-  expectNumber("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
-  expectNumber("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
+  const headValid = check("headDim", headDim, isSize(headDim), "an integer > 0");
+  check("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
+  check("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
+  const shareValid = check("partialRotaryFactor", share, share === undefined || (typeof share === "number" && share > 0 && share <= 1), "a number > 0 and ≤ 1");
 
-  const shareValid = share === undefined || (typeof share === "number" && share > 0 && share <= 1);
-  expectNumber("partialRotaryFactor", share, shareValid, "a number > 0 and ≤ 1");
-  const fromShare = share === undefined || !shareValid ? headDim : Math.trunc(headDim * share);
-  const rotaryDim = request.rotaryDim ?? fromShare;
-  if (request.rotaryDim !== undefined && share !== undefined && shareValid && request.rotaryDim !== fromShare) {
-    expectNumber("rotaryDim", rotaryDim, false, `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`, "Give one of the two.");
+  // What is measured against something that is itself wrong stays unsaid: one mistake, one issue.
+  const fromShare = share !== undefined && shareValid && headValid ? Math.trunc(headDim * share) : undefined;
+  const { rotaryDim = fromShare ?? headDim } = request;
+  const derived = request.rotaryDim === undefined;
+  let dimValid = headValid || !derived;
+  if (dimValid) {
+    const fits = isEvenSize(rotaryDim) && (!headValid || rotaryDim <= headDim);
+    dimValid = check("rotaryDim", rotaryDim, fits, `an even integer > 0${headValid ? ` and ≤ headDim (${headDim})` : ""}`, "Elements are rotated in pairs.");
   }
-  const even = isSize(rotaryDim) && rotaryDim % 2 === 0;
-  expectNumber("rotaryDim", rotaryDim, even && rotaryDim <= headDim, `an even integer > 0 and ≤ headDim (${show(headDim)})`, "Elements are rotated in pairs.");
-  const offsetValid = Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && rotaryOffset + rotaryDim <= headDim;
-  expectNumber("rotaryOffset", rotaryOffset, offsetValid, "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim");
+  if (dimValid && !derived && fromShare !== undefined && rotaryDim !== fromShare) {
+    dimValid = check("rotaryDim", rotaryDim, false, `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${String(share)})`, "Give one of the two.");
+  }
+  const offsetValid = Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && (!headValid || !dimValid || rotaryOffset + rotaryDim <= headDim);
+  check("rotaryOffset", rotaryOffset, offsetValid, "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim");
   return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
 }
 
-function parsePairing(pairing: unknown, rotaryDim: number, issues: RopeIssue[]): Pairing {
+function parsePairing(pairing: unknown, rotaryDim: unknown, issues: RopeIssue[]): Pairing {
   const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
-  const named = pairing === "half" || pairing === "adjacent";
-  const cut = Number.isSafeInteger(blocks) && (blocks as number) > 0 && Number.isInteger(rotaryDim / 2 / (blocks as number)) && Object.keys(pairing as object).length === 1;
-  if (named || cut) return rotaryDim % 2 === 0 && rotaryDim > 0 ? canonicalPairing(pairing as Pairing, rotaryDim) : (pairing as Pairing);
-  issues.push({ path: "pairing", expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2 = ${rotaryDim / 2}`, received: show(pairing) });
+  const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : undefined;
+  const cut = isSize(blocks) && (pairs === undefined || pairs % blocks === 0) && Object.keys(pairing as object).length === 1;
+  if (pairing === "half" || pairing === "adjacent" || cut) {
+    return pairs === undefined ? "half" : canonicalPairing(pairing as Pairing, 2 * pairs);
+  }
+  issues.push({ path: "pairing", expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${pairs === undefined ? "" : ` = ${pairs}`}`, received: show(pairing) });
   return "half";
 }
 
@@ -147,18 +158,60 @@ export function rotationShape({ rotaryDim, rotaryOffset, pairing }: Pick<RopeSpe
   return { rotaryDim, rotaryOffset, blocks: blockCount(pairing, rotaryDim) };
 }
 
+/** Data that is nested deeper (a cycle is) or has more entries in all is no request; reading it could take forever. */
+const MOST_LEVELS = 16;
+const MOST_ENTRIES = 2 ** 16;
+
+interface ReadSoFar {
+  entries: number;
+}
+
+function entriesOf<T extends ArrayLike<unknown>>(list: T, level: number, read: ReadSoFar): T {
+  read.entries += list.length;
+  if (level > MOST_LEVELS) throw new RangeError(`more than ${MOST_LEVELS} levels, or a cycle`);
+  if (read.entries > MOST_ENTRIES) throw new RangeError(`more than ${MOST_ENTRIES} entries`);
+  return list;
+}
+
 /**
  * Text that is equal for equal plain data whatever the order of keys; distinguishes everything that could matter
  * (`NaN` from `null`, `"1"` from `1`). Typed arrays equal lists. Keys whose value is `undefined` count as absent.
+ * Throws what a getter throws, and for data that is too deep (a cycle) or too large.
  */
-export function canonicalText(value: unknown): string {
+export function canonicalText(value: unknown, level: number = 0, read: ReadSoFar = { entries: 0 }): string {
   if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "0" : `${String(value)}${typeof value === "bigint" ? "n" : ""}`;
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return `[${Array.from(value as ArrayLike<unknown>, canonicalText).join()}]`;
+  if (typeof value === "bigint") return `${value}n`;
+  // No valid request holds these; their own text could imitate a number's.
+  if (typeof value === "function" || typeof value === "symbol") return typeof value;
+  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "0" : String(value);
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    return `[${Array.from(entriesOf(value as ArrayLike<unknown>, level, read), (item) => canonicalText(item, level + 1, read)).join()}]`;
+  }
   const record = value as Readonly<Record<string, unknown>>;
   let text = "{";
-  for (const key of Object.keys(record).sort()) {
-    if (record[key] !== undefined) text += `${JSON.stringify(key)}:${canonicalText(record[key])},`;
+  for (const key of entriesOf(Object.keys(record), level, read).sort()) {
+    const item = record[key];
+    if (item !== undefined) text += `${JSON.stringify(key)}:${canonicalText(item, level + 1, read)},`;
   }
   return `${text}}`;
+}
+
+/**
+ * A copy of a request's own enumerable data: read once, so that what is parsed is what the cache remembers, whatever
+ * getters, prototypes and proxies it came with.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when it cannot be read.
+ */
+export function plainCopy(request: unknown): UntypedRopeRequest {
+  const read = { entries: 0 };
+  const copy = (value: unknown, level: number): unknown => {
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+    if (Array.isArray(value)) return Array.from(entriesOf(value, level, read), (item) => copy(item, level + 1));
+    return Object.fromEntries(entriesOf(Object.keys(value), level, read).map((key) => [key, copy((value as Record<string, unknown>)[key], level + 1)]));
+  };
+  try {
+    return copy(request, 0) as UntypedRopeRequest;
+  } catch (cause) {
+    throw invalid([{ path: "request", expected: "plain data: numbers, strings, booleans, lists and objects", received: `something that cannot be read (${show(cause instanceof Error ? cause.message : cause)})` }]);
+  }
 }

@@ -136,7 +136,7 @@ export interface RotaryEmbedding {
   readonly maxPosition: number | null;
   readonly pairing: Pairing;
   readonly precision: Precision;
-  /** Positions must be below this: `maxPosition`, what the type extends it to, or 2^24. */
+  /** Positions must be below this: `maxPosition`, what the type extends it to, or 2^24 + 1. */
   readonly positionLimit: number;
   readonly capabilities: Required<RopeCapabilities>;
   /** The name of the backend that rotates: `"js"` for core's own. */
