@@ -372,7 +372,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { headDim, rotaryDim, base, maxPosition, precision } = spec;
     const request = { headDim, rotaryDim, base, maxPosition, precision, length: key, scalar: exact ? doubleDouble : float64, array: exact ? doubleDouble : float32 };
     const frequencies = provider.frequencies(request, parameters);
-    checkFrequencies(frequencies, rotaryDim / 2, provider.source);
+    checkFrequencies(frequencies, rotaryDim / 2, this.capabilities.axisCount, provider.source);
     const schedule: Schedule = {
       length: key,
       frequencies,
@@ -482,15 +482,25 @@ function capabilitiesOf(spec: RopeSpec, { provider }: RopeRegistration): Require
   return Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount });
 }
 
-function checkFrequencies({ invFreq, axes }: RopeFrequencies, pairs: number, source: string): void {
-  const valid = invFreq.length === pairs && invFreq.every((value) => Number.isFinite(toNumber(value))) && (axes === undefined || axes.length === pairs);
-  if (valid) return;
-  throw new RopeError("ROPE_INVALID_PARAMETERS", {
-    what: `the provider ${source} gave frequencies that cannot be used`,
-    expected: `${pairs} finite numbers, and as many axes or none`,
-    got: `${invFreq.length} numbers${axes === undefined ? "" : ` and ${axes.length} axes`}: ${show(invFreq.map(toNumber))}`,
-    remedy: "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
-  });
+function checkFrequencies({ invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies, pairs: number, axisCount: number, source: string): void {
+  const refuse = (expected: string, got: string): never => {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `the provider ${source} gave what cannot be used`,
+      expected,
+      got,
+      remedy: "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
+    });
+  };
+  if (invFreq.length !== pairs || !invFreq.every((value) => Number.isFinite(toNumber(value)))) {
+    refuse(`${pairs} finite frequencies`, `${invFreq.length} numbers: ${show(invFreq.map(toNumber))}`);
+  }
+  // An axis without positions would leave the pair's cos and sin at zero.
+  if (axes !== undefined && !(axes.length === pairs && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount))) {
+    refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));
+  }
+  const factors = [toNumber(attentionFactor), toNumber(softmaxScaleFactor)];
+  if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) refuse("attentionFactor and softmaxScaleFactor finite and > 0", factors.join(" and "));
+  if (Number.isNaN(extendedMaxPosition)) refuse("extendedMaxPosition to be a number", "NaN");
 }
 
 const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === undefined ? [tokens] : [batch, tokens]);
