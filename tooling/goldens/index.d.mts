@@ -198,6 +198,125 @@ export interface PositionsFixture {
   }[];
 }
 
+/** The crate ndrope. Positions are [axis][token]. */
+export type NdropeFixture = NdropeRotation | NdropeTables | NdropePositions;
+
+export interface NdropeRotation {
+  readonly source: Source;
+  readonly kind: "rotation";
+  readonly name: string;
+  readonly note?: string;
+  readonly request: {
+    readonly headDim: number;
+    readonly rotaryDim: number;
+    readonly base: number;
+    readonly parameters: { readonly ropeType: "nd"; readonly sections: readonly number[] };
+  };
+  /** False where the crate split the pairs evenly itself. */
+  readonly sectionsGiven: boolean;
+  /** The exponent of pair k of any axis is k over this: the crate takes its largest section. */
+  readonly exponentDenominator: number;
+  readonly grid: readonly number[];
+  readonly positionBuilder: "pos_nd" | "pos_2d_qwen2vl_vit" | "given";
+  readonly positions: readonly (readonly number[])[];
+  /** [heads, tokens, headDim]; strides and offset count elements. */
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly offset: number;
+  /** The whole buffer, gaps included, in float32; every number of it is a float16. */
+  readonly input: string;
+  readonly rotated: readonly {
+    readonly function: "rope_nd" | "rope_m";
+    readonly pairing: "adjacent" | "half";
+    readonly dtype: "float16" | "float32" | "float64";
+    /** The answer was the same for each of them. */
+    readonly positionTypes: readonly ("u32" | "u64")[];
+    /** The whole buffer again, in dtype. float16 was given float32 tables. */
+    readonly output: string;
+  }[];
+}
+
+export interface NdropeTables {
+  readonly source: Source;
+  readonly kind: "tables";
+  readonly name: string;
+  readonly note: string;
+  readonly tables: readonly ({
+    readonly headDim: number;
+    readonly base: number;
+    readonly sections: readonly number[];
+    readonly grid: readonly number[];
+    /** [positions, columns] */
+    readonly shape: readonly number[];
+  } & Readonly<Record<"float16" | "float32" | "float64", { readonly cos: string; readonly sin: string }>>)[];
+}
+
+export interface NdropePositions {
+  readonly source: Source;
+  readonly kind: "positions";
+  readonly name: string;
+  readonly cases: readonly {
+    readonly function: "pos_nd" | "pos_2d_qwen2vl_vit";
+    readonly grid: readonly number[];
+    readonly pixels?: readonly number[];
+    readonly patchSize?: number;
+    readonly mergeSize?: number;
+    readonly positions: readonly (readonly number[])[];
+  }[];
+}
+
+/** One rope of an engine, by a table or by turning unit vectors. */
+export interface EngineFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  /** What was called. */
+  readonly entry: string;
+  /** What it was given, in the engine's own words. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The same rope in ropewalk's words. */
+  readonly request: EngineRequest;
+  /** Where the frequencies depend on it: largest position + 1 of the call. */
+  readonly length?: number;
+  /** The amplitude in cos and sin, as the engine states it; absent where it states none. */
+  readonly attentionFactor?: number;
+  readonly softmaxScaleFactor?: number;
+  /** Only where the engine holds inverse frequencies. */
+  readonly invFreq?: readonly number[];
+  /** Position axis of each pair, where there are several. */
+  readonly axisOfPair?: readonly number[];
+  /** [token], or [axis][token] where axisOfPair is given. */
+  readonly positions: readonly number[] | readonly (readonly number[])[];
+  /** The pairs that cos and sin were sampled at. */
+  readonly pairs: readonly number[];
+  /** [token][sampled pair], amplitude included. */
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  readonly rotated?: readonly EngineRotation[];
+}
+
+export interface EngineRequest {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly rotaryOffset?: number;
+  readonly base: number;
+  readonly maxPosition?: number;
+  readonly pairing: "half" | "adjacent";
+  /** The engine whose reading of the parameters this is, where readings differ. */
+  readonly dialect?: string;
+  readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
+}
+
+/** [tokens, heads, headDim], little-endian, in base64. */
+export interface EngineRotation {
+  readonly dtype: "float32" | "float16" | "bfloat16";
+  /** Indices into the fixture's positions. */
+  readonly tokens: readonly number[];
+  readonly shape: readonly number[];
+  readonly input: string;
+  readonly output: string;
+}
+
 export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
@@ -205,6 +324,10 @@ export interface FixturesByKind {
   truth: TruthFixture;
   seeds: SeedFixture;
   onnx: OnnxFixture;
+  ndrope: NdropeFixture;
+  mlx: EngineFixture;
+  "llama.cpp": EngineFixture;
+  vllm: EngineFixture;
 }
 
 /** Every file in models/, sorted by name. */
