@@ -69,6 +69,7 @@ export type {
   RotaryStep,
   RotateArguments,
   RotateResult,
+  ShiftArguments,
 } from "./rotary-embedding.ts";
 export type { Pairing } from "./pairing.ts";
 export type { PositionArray, Positions } from "./positions.ts";

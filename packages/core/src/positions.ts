@@ -35,6 +35,12 @@ export interface ResolvedPositions {
   readonly largest: number;
 }
 
+/**
+ * No position lies beyond 2^24: up to there float32, in which engines hold positions, has every integer, and up to
+ * there `precision: "float64"` is proven. Fractional positions may be as far below zero.
+ */
+export const POSITION_LIMIT: number = 2 ** 24 + 1;
+
 /** What positions are checked against. */
 export interface PositionRules {
   /** The number of axes that the rope takes. */
@@ -56,20 +62,24 @@ export interface PositionRules {
 export function resolvePositions(input: Positions, rules: PositionRules): ResolvedPositions {
   const { data, shape } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
-  const values = new Float64Array(axes * (batch ?? 1) * tokens);
-  if (data.length !== values.length) throw shapeError(`${values.length} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
+  const count = axes * (batch ?? 1) * tokens;
+  if (data.length !== count) throw shapeError(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
+  const values = new Float64Array(count);
   let largest = -1;
-  for (let i = 0; i < values.length; i++) {
-    const value = Number(data[i]);
-    const whole = Number.isInteger(value) && value >= 0;
-    if (!(rules.fractional ? Number.isFinite(value) : whole) || value >= rules.limit) throw rangeError(data[i], i, rules);
+  for (let i = 0; i < count; i++) {
+    const given: unknown = data[i];
+    // A string, null or true would turn into a number without a word.
+    const value = typeof given === "number" || typeof given === "bigint" ? Number(given) : NaN;
+    const admitted = rules.fractional ? value > -POSITION_LIMIT : Number.isInteger(value) && value >= 0;
+    if (!admitted || value >= rules.limit) throw rangeError(given, i, rules);
     values[i] = value;
     if (value > largest) largest = value;
   }
   return { axes, batch, tokens, values, largest };
 }
 
-function flatten(input: Positions, { fractional, limit, limitReason }: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
+function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
+  const { fractional, limit } = rules;
   if (isList(input, fractional)) return { data: input, shape: [input.length] };
   if (Array.isArray(input)) {
     const rows = input as readonly (readonly number[])[];
@@ -85,11 +95,12 @@ function flatten(input: Positions, { fractional, limit, limitReason }: PositionR
       return { data, shape };
     }
     if ("start" in input) {
-      const start = Number(input.start);
-      const { count } = input;
+      const { start: first, count } = input;
       if (!Number.isSafeInteger(count) || count < 0) throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
-      // Before allocating: a count that cannot fit must not cost memory.
-      if (start + count > limit) throw rangeError(start + count - 1, count - 1, { fractional, limit, limitReason, axes: 1 });
+      const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
+      // Before allocating: a run that cannot fit must not cost memory.
+      if (!(start > -POSITION_LIMIT && start < limit)) throw rangeError(first, 0, rules);
+      if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
       return { data: Float64Array.from({ length: count }, (_, i) => start + i), shape: [count] };
     }
   }
@@ -128,13 +139,12 @@ function shapeError(expected: string, got: string, remedy?: string): RopeError {
 }
 
 function rangeError(value: unknown, index: number, { fractional, limit, limitReason }: PositionRules): RopeError {
-  const number = Number(value);
-  const tooLarge = number >= limit;
+  const tooLarge = (typeof value === "number" || typeof value === "bigint") && value >= limit;
   return new RopeError("ROPE_POSITION_RANGE", {
-    what: `position ${String(value)} at index ${index} is out of range`,
-    expected: `${fractional ? "a finite number" : "an integer ≥ 0 and"} < ${limit} (${limitReason})`,
-    got: String(value),
+    what: `the position at index ${index} is out of range`,
+    expected: `${fractional ? `a number ≥ ${1 - POSITION_LIMIT} and` : "an integer ≥ 0 and"} < ${limit} (${limitReason})`,
+    got: show(value),
     remedy: tooLarge ? "Raise maxPosition if the model really admits it." : "A decoding step's position is its absolute token index.",
-    facts: { position: number, index, limit },
+    facts: { position: value, index, limit },
   });
 }

@@ -61,12 +61,6 @@ export interface ParsedRequest {
 
 const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "precision", "parameters", "specificationVersion"];
 
-/**
- * No position lies beyond 2^24: up to there float32, in which engines hold positions, has every integer, and up to
- * there `precision: "float64"` is proven.
- */
-export const POSITION_LIMIT: number = 2 ** 24 + 1;
-
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
   if (typeof request !== "object" || request === null) {

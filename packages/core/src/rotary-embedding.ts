@@ -12,11 +12,11 @@ import type { ElementArray, ElementType } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
-import { resolvePositions } from "./positions.ts";
+import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
 import type { Positions, ResolvedPositions } from "./positions.ts";
 import type { Precision, RopeCapabilities, RopeFrequencies, RopeRule } from "./provider.ts";
 import type { RopeRegistration } from "./registry.ts";
-import { POSITION_LIMIT, rotationShape } from "./request.ts";
+import { rotationShape } from "./request.ts";
 import type { RopeSpec } from "./request.ts";
 import { rotateTask } from "./rotate.ts";
 import type { RotationTable, RotationTask } from "./rotate.ts";
@@ -48,6 +48,15 @@ export interface AtOptions {
    * Hugging Face computes it.
    */
   readonly length?: number | undefined;
+}
+
+/** Keys to move, and where; `length` says under which length they were rotated, where that matters. */
+export interface ShiftArguments extends AtOptions {
+  readonly keys: Tensor;
+  readonly from: Positions;
+  readonly to: Positions;
+  /** Where the moved keys go; in place if absent. */
+  readonly out?: Tensor | undefined;
 }
 
 /** Options of `cosSin`. */
@@ -173,7 +182,7 @@ export interface RotaryEmbedding {
    * `apply` at `to` would give, up to rounding. `from` and `to` are absolute, so that repeated shifts do not drift.
    * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that does not declare `canShift`.
    */
-  shift(tensors: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor | undefined }): Tensor;
+  shift(tensors: ShiftArguments): Tensor;
   /** Every number with the rule that gave it. */
   explain(length?: number): RopeExplanation;
   /**
@@ -283,7 +292,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
 
   at(positions: Positions, { length }: AtOptions = {}): RotaryStep {
     const resolved = this.#positions(positions);
-    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    const schedule = this.#schedule(length ?? lengthOf(resolved));
     const tables = this.#tables(schedule, resolved, "apply");
     const { cos, sin } = tables("float32") as { cos: Float32Array; sin: Float32Array };
     return Object.freeze({
@@ -299,7 +308,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
     if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
-    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    const schedule = this.#schedule(length ?? lengthOf(resolved));
     const { cos, sin } = this.#tables(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
     const columns = width === "half" ? identityColumns(this.rotaryDim / 2) : fullColumns(this.pairing, this.rotaryDim);
     return {
@@ -314,16 +323,16 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return { invFreq: table.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(table.pairs)) };
   }
 
-  shift({ keys, from, to, out }: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor | undefined }): Tensor {
+  shift({ keys, from, to, out, length }: ShiftArguments): Tensor {
     this.#require("canShift", "shift");
     const source = this.#positions(from);
     const target = this.#positions(to);
     if (source.tokens !== target.tokens || source.batch !== target.batch) {
       throw new RopeError("ROPE_SHAPE", { what: '"from" and "to" differ in shape', expected: `[${rowShape(source).join(", ")}]`, got: `[${rowShape(target).join(", ")}]` });
     }
-    const { table, frequencies } = this.#schedule(Math.max(source.largest, target.largest) + 1);
+    const { table, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
     const { cos, sin } = turnBetween(table, source, target, frequencies.axes);
-    const result = this.#execute(source, { key: keys, out: { key: out } }, (dtype) =>
+    const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, (dtype) =>
       dtype === "float64" ? { cos, sin } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin) },
     );
     return result.key!;
@@ -378,7 +387,8 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       frequencies,
       attentionFactor: toNumber(frequencies.attentionFactor ?? 1),
       softmaxScaleFactor: toNumber(frequencies.softmaxScaleFactor ?? 1),
-      table: new CosSinTable(frequencies.invFreq, frequencies.axes, precision),
+      // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
+      table: new CosSinTable(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
     };
     if (this.#schedules.size >= SCHEDULES_KEPT) this.#schedules.delete(this.#schedules.keys().next().value!);
     this.#schedules.set(key, schedule);
@@ -410,7 +420,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
   #rotate(direction: Direction, positions: Positions, length: number | undefined, tensors: RotateArguments): RotateResult {
     if (direction !== "apply") this.#require("isRotation", direction);
     const resolved = this.#positions(positions);
-    const schedule = this.#schedule(length ?? resolved.largest + 1);
+    const schedule = this.#schedule(length ?? lengthOf(resolved));
     return this.#execute(resolved, tensors, this.#tables(schedule, resolved, direction));
   }
 
@@ -439,6 +449,10 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { headDim } = this.spec;
     const expected = { batch, tokens, headDim };
     const checked = [];
+    // An array, say, would leave both outputs unsaid, and the inputs overwritten.
+    if (out !== undefined && out?.query === undefined && out?.key === undefined) {
+      throw new RopeError("ROPE_SHAPE", { what: '"out" does not fit', expected: "{ query, key } or one of the two", got: show(out), remedy: "Leave out away to rotate in place." });
+    }
     for (const [name, tensor, target] of [["query", query, out?.query], ["key", key, out?.key]] as const) {
       if (tensor === undefined) {
         if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
@@ -502,6 +516,9 @@ function checkFrequencies({ invFreq, axes, attentionFactor = 1, softmaxScaleFact
   if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) refuse("attentionFactor and softmaxScaleFactor finite and > 0", factors.join(" and "));
   if (Number.isNaN(extendedMaxPosition)) refuse("extendedMaxPosition to be a number", "NaN");
 }
+
+/** The length of a sequence that reaches these positions. */
+const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest) + 1;
 
 const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === undefined ? [tokens] : [batch, tokens]);
 

@@ -47,12 +47,14 @@ export interface RotateOptions {
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const { pairing, positions, out, width = "half", rotaryOffset = 0 } = options;
-  const headDim = options.headDim ?? ("shape" in tensor ? tensor.shape.at(-1)! : undefined);
+  const shape = shapeOf(tensor);
+  const headDim = options.headDim ?? shape?.at(-1);
   const { rotaryDim = headDim } = options;
   const sizesFit = isSize(headDim) && isSize(rotaryDim) && rotaryDim % 2 === 0 && Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && rotaryOffset + rotaryDim <= headDim;
   if (!sizesFit) throw misfit("headDim, rotaryDim and rotaryOffset", "headDim (for a bare array), an even rotaryDim, and rotaryOffset + rotaryDim ≤ headDim", `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`);
-  const blocks = blockCount(pairing, rotaryDim);
-  if (!Number.isInteger(rotaryDim / 2 / blocks) || blocks < 1) throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  const known = pairing === "half" || pairing === "adjacent" || isSize((pairing as { blocks?: unknown } | null | undefined)?.blocks);
+  const blocks = known ? blockCount(pairing, rotaryDim) : NaN;
+  if (!Number.isInteger(rotaryDim / 2 / blocks)) throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
   if (width !== "half" && width !== "full") throw misfit("width", '"half" or "full"', show(width));
 
   const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
@@ -61,7 +63,7 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const sin = rowsOf("sin", options.sin, perRow);
   if (cos.rows !== sin.rows) throw misfit("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
 
-  const index = positions ?? { start: 0, count: tokensOf(tensor, cos.rows) };
+  const index = positions ?? { start: 0, count: tokensOf(shape) ?? cos.rows };
   const { batch, tokens, values } = resolvePositions(index, { axes: 1, fractional: false, limit: cos.rows, limitReason: "the rows of cos and sin" });
   const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
   const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
@@ -83,14 +85,18 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 
-/** Tokens of a view; for a bare array, as many as there are rows. */
-function tokensOf(tensor: Tensor, rows: number): number {
-  if (!("shape" in tensor)) return rows;
-  return tensor.shape.length === 4 ? tensor.shape[1]! : tensor.shape[0]!;
+/** The shape of a view; a bare array has none. */
+function shapeOf(tensor: Tensor): readonly number[] | undefined {
+  const { shape } = (tensor ?? {}) as { shape?: unknown };
+  if (shape === undefined || Array.isArray(shape)) return shape;
+  throw misfit("tensor", "a typed array or { data, shape, strides?, offset?, dtype? }", show(tensor));
 }
 
+const tokensOf = (shape: readonly number[] | undefined): number | undefined => (shape?.length === 4 ? shape[1] : shape?.[0]);
+
 function rowsOf(name: string, table: TableData, perRow: number): { values: Float64Array; rows: number } {
-  const view = ArrayBuffer.isView(table) ? { data: table as TensorData } : (table as { data: TensorData; dtype?: ElementType });
+  const view = ArrayBuffer.isView(table) ? { data: table as TensorData } : (table as { data: TensorData; dtype?: ElementType } | undefined);
+  if (!ArrayBuffer.isView(view?.data)) throw misfit(name, "a typed array or { data, dtype? }", show(table));
   const { data, dtype } = resolveTensor(name, { ...view, shape: [1, view.data.length] }, { batch: undefined, tokens: 1, headDim: view.data.length });
   if (data.length % perRow !== 0) throw misfit(name, `rows of ${perRow} values`, `${data.length} values`);
   const values = new Float64Array(data.length);

@@ -174,12 +174,20 @@ function copyElements(input: TensorLayout, from: number, output: TensorLayout, t
   if (input.dtype === output.dtype && input.elementStride === 1 && output.elementStride === 1) {
     output.data.set(input.data.subarray(from + first, from + end), to + first);
   } else if (input.dtype === output.dtype) {
-    for (let i = first; i < end; i++) output.data[to + i * output.elementStride] = input.data[from + i * input.elementStride]!;
+    // As integers: a NaN that passes through a JavaScript number may lose its payload.
+    const source = bitsOf(input.data);
+    const target = bitsOf(output.data);
+    for (let i = first; i < end; i++) target[to + i * output.elementStride] = source[from + i * input.elementStride]!;
   } else {
     const values = new Float64Array(end - first);
     loadElements(input.dtype, input.data, from + first * input.elementStride, input.elementStride, values, 0, end - first);
     storeElements(output.dtype, output.data, to + first * output.elementStride, output.elementStride, values, 0, end - first);
   }
+}
+
+function bitsOf({ buffer, byteOffset, length, BYTES_PER_ELEMENT }: TensorLayout["data"]): Uint16Array | Uint32Array | BigUint64Array {
+  if (BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
+  return BYTES_PER_ELEMENT === 4 ? new Uint32Array(buffer, byteOffset, length) : new BigUint64Array(buffer, byteOffset, length);
 }
 
 /** Copies the elements that are not rotated from input to output, for executors that rotate elsewhere. */

@@ -224,21 +224,30 @@ function overlapsItself(tensor: TensorLayout): boolean {
   return false;
 }
 
-/** Whether two tensors share bytes. Exact for slices of one row-major buffer (fused q, k, v); else by extent. */
+/**
+ * Whether two tensors share bytes. Exact where a stride of one is a period of both, as in a fused buffer that holds q, k
+ * and v side by side for each token or for each head; else by extent, which may see an overlap where there is none.
+ */
 function overlap(a: TensorLayout, b: TensorLayout): boolean {
   if (!sameMemory(a, b)) return false;
   const [lowA, highA] = byteExtent(a);
   const [lowB, highB] = byteExtent(b);
   if (highA <= lowB || highB <= lowA) return false;
-  // Interleaved slices: with one common token stride, compare what each takes of a single token's span.
-  const period = a.tokenStride * a.data.BYTES_PER_ELEMENT;
-  const batchStep = (t: TensorLayout): number => (t.batch === 1 ? 0 : t.batchStride * t.data.BYTES_PER_ELEMENT);
-  const common = period > 0 && period === b.tokenStride * b.data.BYTES_PER_ELEMENT && batchStep(a) % period === 0 && batchStep(b) % period === 0;
-  if (!common) return true;
-  const [startA, endA] = byteExtent({ ...a, batch: 1, tokens: 1 });
-  const [startB, endB] = byteExtent({ ...b, batch: 1, tokens: 1 });
+  return !stridesOf(a).some((stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b));
+}
+
+/** Whether two tensors keep to different parts of every stretch of `period` bytes. */
+function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boolean {
+  const [startA, endA] = byteExtent(onePeriod(period, a));
+  const [startB, endB] = byteExtent(onePeriod(period, b));
   const gap = (((startB - startA) % period) + period) % period;
-  return gap < endA - startA || gap + (endB - startB) > period;
+  return gap >= endA - startA && gap + (endB - startB) <= period;
+}
+
+/** A tensor without the axes that step by whole periods: along them the same part is taken again. */
+function onePeriod(period: number, t: TensorLayout): TensorLayout {
+  const keep = (size: number, stride: number): number => ((stride * t.data.BYTES_PER_ELEMENT) % period === 0 ? 1 : size);
+  return { ...t, batch: keep(t.batch, t.batchStride), tokens: keep(t.tokens, t.tokenStride), heads: keep(t.heads, t.headStride), headDim: keep(t.headDim, t.elementStride) };
 }
 
 /** First byte, and the byte after the last. */
