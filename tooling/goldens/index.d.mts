@@ -276,6 +276,10 @@ export interface EngineFixture {
   readonly settings: Readonly<Record<string, unknown>>;
   /** The same rope in ropewalk's words. */
   readonly request: EngineRequest;
+  /** Where the engine reads the parameters otherwise than Hugging Face: parameters that say what it does. */
+  readonly equivalent?: EngineRequest["parameters"];
+  /** The model whose parameters these are. */
+  readonly model?: string;
   /** Where the frequencies depend on it: largest position + 1 of the call. */
   readonly length?: number;
   /** The amplitude in cos and sin, as the engine states it; absent where it states none. */
@@ -283,6 +287,8 @@ export interface EngineFixture {
   readonly softmaxScaleFactor?: number;
   /** Only where the engine holds inverse frequencies. */
   readonly invFreq?: readonly number[];
+  /** Where it holds 1 / invFreq instead (MLX); null is infinity: a pair that never turns. */
+  readonly invFreqReciprocals?: readonly (number | null)[];
   /** Position axis of each pair, where there are several. */
   readonly axisOfPair?: readonly number[];
   /** [token], or [axis][token] where axisOfPair is given. */

@@ -1,4 +1,11 @@
 import argparse
+import importlib
+
+# Each in an environment of its own: see README.md.
+ENGINES = {
+    "mlx": "mlx-lm on MLX's CPU backend",
+}
+MODULES = {"mlx": "mlx_lm_run"}
 
 
 def main() -> None:
@@ -13,8 +20,13 @@ def main() -> None:
     truth.add_argument("--name", action="append", help="only this fixture (may be given several times)")
     kinds.add_parser("seeds", help="numbers printed in public documents and test suites")
     kinds.add_parser("onnx", help="the ONNX reference evaluator")
-    kinds.add_parser("all", help="everything")
+    for engine, text in ENGINES.items():
+        kinds.add_parser(engine, help=text).add_argument("--name", action="append", help="only this fixture")
+    kinds.add_parser("all", help="all of the above that the first environment runs: not the other engines")
     arguments = parser.parse_args()
+    if arguments.kind in ENGINES:
+        importlib.import_module(f".{MODULES[arguments.kind]}", __package__).run(arguments.name)
+        return
     if arguments.kind in ("hf", "all"):
         from . import hf as module
 

@@ -14,6 +14,7 @@ import transformers
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from .paths import FIXTURES, MODELS, file_of, id_of
+from .sampling import sampled_pairs
 from .writing import exact, pack, write
 
 POSITIONS = [0, 1, 127, 257, 2049, 4095, 4096, 15962, 32767, 32768, 131071, 1048575]
@@ -361,19 +362,6 @@ def layouts(rope, axes: int) -> tuple[str, str, int]:
 def positions_for(values, axes: int) -> torch.Tensor:
     row = torch.tensor([list(values)], dtype=torch.long)
     return row if axes == 1 else row.expand(axes, 1, -1).clone()
-
-
-def sampled_pairs(frequencies: np.ndarray, base: float | None) -> list[int]:
-    """About sixteen pairs: first, last, an even spread, and those around each change of regime."""
-    count = len(frequencies)
-    chosen = {0, 1, count - 2, count - 1} | {round(k * (count - 1) / 11) for k in range(12)}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(frequencies.astype(np.float64))
-        steps = np.diff(logs)
-    bends = [i + 1 for i in range(len(steps) - 1) if not np.isclose(steps[i], steps[i + 1], rtol=1e-3, equal_nan=True)]
-    if bends:
-        chosen |= {bends[0], bends[-1], max(bends[0] - 1, 0), min(bends[-1] + 1, count - 1), bends[len(bends) // 2]}
-    return sorted(i for i in chosen if 0 <= i < count)
 
 
 def rotated(rope, axes: int, pairing: str, tokens: list[int], few: bool) -> list[dict]:
