@@ -35,128 +35,143 @@ export interface RotationTask extends RotationShape {
 
 const { fround } = Math;
 
+/** Where the pairs of a head lie: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`. */
+interface PairRuns {
+  readonly runs: number;
+  /** Pairs of one run. */
+  readonly length: number;
+  readonly step: number;
+  readonly distance: number;
+}
+
 /** Rotates one tensor. All arguments must be checked before. */
 export function rotateTask(task: RotationTask): void {
-  const { input, output, table, rotaryDim, rotaryOffset, blocks } = task;
-  const { heads, tokens } = input;
+  const { input, output, table, rotaryDim, rotaryOffset } = task;
+  const { heads, tokens, dtype } = input;
   if (heads === 0) return;
-  const pairs = rotaryDim / 2;
-  const width = pairs / blocks;
-  const { dtype } = input;
+  const pairs = pairRuns(task);
+  // Floats that lie side by side are rotated where they shall stay; others pass through a row of floats.
   const direct = (dtype === "float32" || dtype === "float64") && output.dtype === dtype && input.elementStride === 1 && output.elementStride === 1;
   const inPlace = input.data === output.data && input.offset === output.offset;
   const scratch = direct ? undefined : dtype === "float64" ? new Float64Array(heads * rotaryDim) : new Float32Array(heads * rotaryDim);
 
   for (let b = 0; b < input.batch; b++) {
     for (let t = 0; t < tokens; t++) {
-      const row = ((table.batched ? b * tokens : 0) + t) * pairs;
+      const row = ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2);
       const from = input.offset + b * input.batchStride + t * input.tokenStride;
       const to = output.offset + b * output.batchStride + t * output.tokenStride;
+      if (scratch === undefined) {
+        if (!inPlace) copyToken(task, from, to);
+        rotateHeads(dtype, output.data, to + rotaryOffset, output.headStride, heads, table, row, pairs);
+        continue;
+      }
       if (!inPlace) copyOutside(task, from, to);
       const source = from + rotaryOffset * input.elementStride;
       const target = to + rotaryOffset * output.elementStride;
-      if (direct) {
-        rotateHeads(dtype, input.data, source, input.headStride, output.data, target, output.headStride, heads, table, row, blocks, width);
-        continue;
-      }
       for (let h = 0; h < heads; h++) {
-        loadElements(dtype, input.data, source + h * input.headStride, input.elementStride, scratch!, h * rotaryDim, rotaryDim);
+        loadElements(dtype, input.data, source + h * input.headStride, input.elementStride, scratch, h * rotaryDim, rotaryDim);
       }
-      rotateHeads(dtype, scratch!, 0, rotaryDim, scratch!, 0, rotaryDim, heads, table, row, blocks, width);
+      rotateHeads(dtype, scratch, 0, rotaryDim, heads, table, row, pairs);
       for (let h = 0; h < heads; h++) {
-        storeElements(output.dtype, output.data, target + h * output.headStride, output.elementStride, scratch!, h * rotaryDim, rotaryDim);
+        storeElements(output.dtype, output.data, target + h * output.headStride, output.elementStride, scratch, h * rotaryDim, rotaryDim);
       }
     }
   }
 }
 
-function rotateHeads(
-  dtype: TensorLayout["dtype"],
-  source: TensorLayout["data"],
-  from: number,
-  fromStep: number,
-  target: TensorLayout["data"],
-  to: number,
-  toStep: number,
-  heads: number,
-  { cos, sin }: RotationTable,
-  row: number,
-  blocks: number,
-  width: number,
-): void {
-  if (dtype === "float64") {
-    rotate64(source as Float64Array, from, fromStep, target as Float64Array, to, toStep, heads, cos as Float64Array, sin as Float64Array, row, blocks, width);
-  } else if (width === 1) {
-    rotateAdjacent32(source as Float32Array, from, fromStep, target as Float32Array, to, toStep, heads, cos as Float32Array, sin as Float32Array, row, blocks);
-  } else {
-    rotate32(source as Float32Array, from, fromStep, target as Float32Array, to, toStep, heads, cos as Float32Array, sin as Float32Array, row, blocks, width);
-  }
+function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
+  const pairs = rotaryDim / 2;
+  // Blocks of one pair each are one run of neighbours: no loop of length one inside.
+  if (blocks === pairs) return { runs: 1, length: pairs, step: 2, distance: 1 };
+  return { runs: blocks, length: pairs / blocks, step: 1, distance: pairs / blocks };
 }
 
 /** `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for the pairs of all heads of one token. */
-function rotate32(
-  source: Float32Array, from: number, fromStep: number,
-  target: Float32Array, to: number, toStep: number,
-  heads: number, cos: Float32Array, sin: Float32Array, row: number, blocks: number, width: number,
+function rotateHeads(
+  dtype: TensorLayout["dtype"],
+  data: TensorLayout["data"],
+  first: number,
+  headStride: number,
+  heads: number,
+  { cos, sin }: RotationTable,
+  row: number,
+  pairs: PairRuns,
 ): void {
-  for (let h = 0; h < heads; h++) {
-    for (let block = 0; block < blocks; block++) {
-      const x0 = from + h * fromStep + block * 2 * width;
-      const z0 = to + h * toStep + block * 2 * width;
-      const c0 = row + block * width;
-      for (let j = 0; j < width; j++) {
-        const x = source[x0 + j]!;
-        const y = source[x0 + width + j]!;
-        const c = cos[c0 + j]!;
-        const s = sin[c0 + j]!;
-        target[z0 + j] = fround(fround(x * c) - fround(y * s));
-        target[z0 + width + j] = fround(fround(y * c) + fround(x * s));
+  if (dtype === "float64") {
+    rotate64(data as Float64Array, first, headStride, heads, cos as Float64Array, sin as Float64Array, row, pairs);
+    return;
+  }
+  // JavaScript has float32 memory but only float64 arithmetic, so most of the time goes into conversions between the two.
+  // Two heads at a time share those of cos and sin.
+  const even = heads - (heads % 2);
+  rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
+  if (even < heads) rotateHead32(data as Float32Array, first + even * headStride, cos as Float32Array, sin as Float32Array, row, pairs);
+}
+
+function rotateTwoHeads32(data: Float32Array, first: number, headStride: number, heads: number, cos: Float32Array, sin: Float32Array, row: number, { runs, length, step, distance }: PairRuns): void {
+  for (let h = 0; h < heads; h += 2) {
+    for (let run = 0; run < runs; run++) {
+      let i = first + h * headStride + run * 2 * length;
+      const end = row + (run + 1) * length;
+      for (let p = row + run * length; p < end; p++, i += step) {
+        const c = cos[p]!;
+        const s = sin[p]!;
+        const x = data[i]!;
+        const y = data[i + distance]!;
+        data[i] = fround(x * c) - fround(y * s);
+        data[i + distance] = fround(y * c) + fround(x * s);
+        const k = i + headStride;
+        const u = data[k]!;
+        const v = data[k + distance]!;
+        data[k] = fround(u * c) - fround(v * s);
+        data[k + distance] = fround(v * c) + fround(u * s);
       }
     }
   }
 }
 
-/** {@link rotate32} for pairs of neighbours, without a loop of length one inside. */
-function rotateAdjacent32(
-  source: Float32Array, from: number, fromStep: number,
-  target: Float32Array, to: number, toStep: number,
-  heads: number, cos: Float32Array, sin: Float32Array, row: number, pairs: number,
-): void {
-  for (let h = 0; h < heads; h++) {
-    const x0 = from + h * fromStep;
-    const z0 = to + h * toStep;
-    for (let i = 0; i < pairs; i++) {
-      const x = source[x0 + 2 * i]!;
-      const y = source[x0 + 2 * i + 1]!;
-      const c = cos[row + i]!;
-      const s = sin[row + i]!;
-      target[z0 + 2 * i] = fround(fround(x * c) - fround(y * s));
-      target[z0 + 2 * i + 1] = fround(fround(y * c) + fround(x * s));
+/** One head of float32. Writing to the array is the last rounding. */
+function rotateHead32(data: Float32Array, first: number, cos: Float32Array, sin: Float32Array, row: number, { runs, length, step, distance }: PairRuns): void {
+  for (let run = 0; run < runs; run++) {
+    let i = first + run * 2 * length;
+    const end = row + (run + 1) * length;
+    for (let p = row + run * length; p < end; p++, i += step) {
+      const c = cos[p]!;
+      const s = sin[p]!;
+      const x = data[i]!;
+      const y = data[i + distance]!;
+      data[i] = fround(x * c) - fround(y * s);
+      data[i + distance] = fround(y * c) + fround(x * s);
     }
   }
 }
 
-/** {@link rotate32} in float64. */
-function rotate64(
-  source: Float64Array, from: number, fromStep: number,
-  target: Float64Array, to: number, toStep: number,
-  heads: number, cos: Float64Array, sin: Float64Array, row: number, blocks: number, width: number,
-): void {
+/** All heads of float64. */
+function rotate64(data: Float64Array, first: number, headStride: number, heads: number, cos: Float64Array, sin: Float64Array, row: number, { runs, length, step, distance }: PairRuns): void {
   for (let h = 0; h < heads; h++) {
-    for (let block = 0; block < blocks; block++) {
-      const x0 = from + h * fromStep + block * 2 * width;
-      const z0 = to + h * toStep + block * 2 * width;
-      const c0 = row + block * width;
-      for (let j = 0; j < width; j++) {
-        const x = source[x0 + j]!;
-        const y = source[x0 + width + j]!;
-        const c = cos[c0 + j]!;
-        const s = sin[c0 + j]!;
-        target[z0 + j] = x * c - y * s;
-        target[z0 + width + j] = y * c + x * s;
+    for (let run = 0; run < runs; run++) {
+      let i = first + h * headStride + run * 2 * length;
+      const end = row + (run + 1) * length;
+      for (let p = row + run * length; p < end; p++, i += step) {
+        const c = cos[p]!;
+        const s = sin[p]!;
+        const x = data[i]!;
+        const y = data[i + distance]!;
+        data[i] = x * c - y * s;
+        data[i + distance] = y * c + x * s;
       }
     }
   }
+}
+
+/** Copies one token. */
+function copyToken({ input, output }: RotationTask, from: number, to: number): void {
+  const { heads, headDim } = input;
+  if (input.headStride === headDim && output.headStride === headDim) {
+    copyElements(input, from, output, to, 0, heads * headDim);
+    return;
+  }
+  for (let h = 0; h < heads; h++) copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, headDim);
 }
 
 /** Copies the elements of one token that are not rotated; bit for bit where the element types agree. */
