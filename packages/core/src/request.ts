@@ -29,6 +29,11 @@ export interface UntypedRopeRequest {
   /** Which two elements form a pair. Default: what the type declares, else `"half"` (Hugging Face `rotate_half`). */
   readonly pairing?: Pairing | undefined;
   /**
+   * The position axis that turns each pair, `rotaryDim/2` integers from 0, for ropes of several axes whose frequencies
+   * are those of a type of one axis (M-RoPE over any scaling). Absent: what the type says, else one axis.
+   */
+  readonly axes?: readonly number[] | null | undefined;
+  /**
    * How the angle is rounded. `"float32"` (default): as the engines that trained the models do, bit-compatible with
    * Hugging Face transformers up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true
    * value at every position up to 2^24.
@@ -48,6 +53,7 @@ export interface RopeSpec extends RopeGeometry {
   readonly specificationVersion: 1;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
+  readonly axes: readonly number[] | null;
   readonly precision: Precision;
   /** The canonical type name (aliases resolved) and every parameter, defaults filled in. */
   readonly parameters: { readonly ropeType: string; readonly [name: string]: unknown };
@@ -59,7 +65,7 @@ export interface ParsedRequest {
   readonly registration: RopeRegistration;
 }
 
-const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "precision", "parameters", "specificationVersion"];
+const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "axes", "precision", "parameters", "specificationVersion"];
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
@@ -82,6 +88,7 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   const geometry = parseGeometry(request, issues);
   const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
   const pairing = parsePairing(wanted, geometry.rotaryDim, issues);
+  const axes = parseAxes(request.axes ?? null, geometry.rotaryDim / 2, issues);
   const { precision = "float32" } = request;
   if (precision !== "float32" && precision !== "float64") {
     issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
@@ -92,7 +99,7 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   if (issues.length > 0 || "issues" in parsed) throw invalid(issues, registration.name);
 
   const parameters = { ropeType: registration.ropeType, ...parsed.values };
-  const spec: RopeSpec = { specificationVersion: SPECIFICATION_VERSION, ...geometry, pairing, precision, parameters: Object.freeze(parameters) };
+  const spec: RopeSpec = { specificationVersion: SPECIFICATION_VERSION, ...geometry, pairing, axes, precision, parameters: Object.freeze(parameters) };
   return { spec: Object.freeze(spec), registration };
 }
 
@@ -139,6 +146,16 @@ function parsePairing(pairing: unknown, rotaryDim: unknown, issues: RopeIssue[])
   }
   issues.push({ path: "pairing", expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${pairs === undefined ? "" : ` = ${pairs}`}`, received: show(pairing) });
   return "half";
+}
+
+/** The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. */
+function parseAxes(axes: unknown, pairs: number, issues: RopeIssue[]): readonly number[] | null {
+  if (axes === null) return null;
+  const list = Array.isArray(axes) || ArrayBuffer.isView(axes) ? Array.from(axes as ArrayLike<unknown>) : [];
+  const bytes = list.length === pairs && list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
+  const valid = bytes && new Set(list).size === Math.max(...(list as number[])) + 1;
+  if (!valid) issues.push({ path: "axes", expected: `${pairs} integers, one for each pair, that name every axis from 0 on`, received: show(axes) });
+  return valid ? Object.freeze(list as number[]) : null;
 }
 
 function invalid(issues: readonly RopeIssue[], ropeType?: string): RopeError {

@@ -183,6 +183,11 @@ export interface RotaryEmbedding {
    * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that does not declare `canShift`.
    */
   shift(tensors: ShiftArguments): Tensor;
+  /**
+   * Names the frequencies in force at a length: keys that were rotated while it was another number are stale, and have
+   * to be rotated anew from what they were before. `null` for types that do not depend on the length.
+   */
+  schedule(length: number): number | null;
   /** Every number with the rule that gave it. */
   explain(length?: number): RopeExplanation;
   /**
@@ -338,6 +343,10 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return result.key!;
   }
 
+  schedule(length: number): number | null {
+    return this.#schedule(length).length;
+  }
+
   explain(length = 1): RopeExplanation {
     const { table, frequencies, attentionFactor, softmaxScaleFactor } = this.#schedule(length);
     const { spec } = this;
@@ -380,7 +389,8 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const exact = spec.precision === "float64";
     const { headDim, rotaryDim, base, maxPosition, precision } = spec;
     const request = { headDim, rotaryDim, base, maxPosition, precision, length: key, scalar: exact ? doubleDouble : float64, array: exact ? doubleDouble : float32 };
-    const frequencies = provider.frequencies(request, parameters);
+    const formula = provider.frequencies(request, parameters);
+    const frequencies = spec.axes === null ? formula : { ...formula, axes: spec.axes };
     checkFrequencies(frequencies, rotaryDim / 2, this.capabilities.axisCount, provider.source);
     const schedule: Schedule = {
       length: key,
@@ -493,7 +503,16 @@ function capabilitiesOf(spec: RopeSpec, { provider }: RopeRegistration): Require
   const { ropeType: _, ...parameters } = spec.parameters;
   const declared = typeof provider.capabilities === "function" ? provider.capabilities(parameters, spec) : provider.capabilities;
   const { isRotation = true, dependsOnLength = false, canShift = isRotation && !dependsOnLength, fractionalPositions = false, axisCount = 1 } = declared ?? {};
-  return Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount });
+  if (spec.axes !== null && axisCount > 1) {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `the rope type ${JSON.stringify(spec.parameters.ropeType)} has position axes of its own`,
+      expected: "no axes in the request",
+      got: `axes for ${Math.max(...spec.axes) + 1}`,
+      remedy: "Use the type's own parameters for its axes, or a type of one axis.",
+      issues: [{ path: "axes", expected: "nothing", received: show(spec.axes) }],
+    });
+  }
+  return Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount: spec.axes === null ? axisCount : Math.max(...spec.axes) + 1 });
 }
 
 function checkFrequencies({ invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies, pairs: number, axisCount: number, source: string): void {
@@ -567,5 +586,5 @@ function turnBetween(table: CosSinTable, source: ResolvedPositions, target: Reso
 }
 
 function optionError(name: string, expected: string, value: unknown): RopeError {
-  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `"${name}" is not valid`, expected, got: show(value), issues: [{ path: name, expected, received: show(value) }] });
+  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `the option ${name} is not valid`, issues: [{ path: name, expected, received: show(value) }] });
 }
