@@ -144,7 +144,11 @@ function rangeError(value: unknown, index: number, { fractional, limit, limitRea
     what: `the position at index ${index} is out of range`,
     expected: `${fractional ? `a number ≥ ${1 - POSITION_LIMIT} and` : "an integer ≥ 0 and"} < ${limit} (${limitReason})`,
     got: show(value),
-    remedy: tooLarge ? "Raise maxPosition if the model really admits it." : "A decoding step's position is its absolute token index.",
+    remedy: !tooLarge
+      ? "A decoding step's position is its absolute token index."
+      : limit === POSITION_LIMIT
+        ? "Count from a nearer start: only differences of positions matter."
+        : `If the model really admits it, extend ${limitReason}.`,
     facts: { position: value, index, limit },
   });
 }

@@ -161,7 +161,7 @@ export class RopeRegistry {
 }
 
 function packageHint(name: unknown): string {
-  return typeof name === "string" && /^[a-z][a-z0-9_-]*$/.test(name) ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"` : "";
+  return typeof name === "string" && /^[a-z][a-z0-9_-]{0,60}$/.test(name) ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"` : "";
 }
 
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
