@@ -1,0 +1,226 @@
+/**
+ * What a model's code knows about its rope and its config.json does not say, as data: one row for each family, found by
+ * `model_type`.
+ *
+ * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23, read and run;
+ * rows marked "remote code" follow the code that the model is published with. Adding a family is adding a row.
+ */
+
+import type { JsonObject } from "./fields.ts";
+
+/** How one of a family's several ropes is spelled. */
+export interface LayerRopeFacts {
+  /** The keys that hold its base, best first. */
+  readonly thetaKeys: readonly string[];
+  /** Whether `rope_scaling` of the whole model applies to it. */
+  readonly scaled: boolean;
+  /** What its rope dictionary holds where the file does not say. */
+  readonly defaults: JsonObject;
+  /** The keys of its head dimension, where it has its own. */
+  readonly headDimKeys?: readonly string[];
+}
+
+/** How a family says which layer is of which type, where `layer_types` is absent. */
+export type LayerRule =
+  /** Each n-th layer (the last, or the first of n) is `match`, the others are `other`. */
+  | { readonly kind: "interval"; readonly keys: readonly string[]; readonly interval: number; readonly at: "first" | "last"; readonly match: string; readonly other: string }
+  /** A list with one code for each layer. Without it, `fallback` names what the family's own layers are. */
+  | { readonly kind: "codes"; readonly key: string; readonly codes: Readonly<Record<string, string>>; readonly fallback: ((layer: number) => string) | null };
+
+/** The facts of a family. Absent: as Llama. */
+export interface Family {
+  /** Which two elements form a pair; absent: `"half"`. */
+  readonly pairing?: "half" | "adjacent";
+  /** `rope_interleave` of the file decides about the pairing. */
+  readonly pairingKey?: string;
+  /**
+   * What the `default` rope of the family's class does with a partial rotary factor: read it, or rotate the whole head
+   * whatever the file says. Absent: ignored.
+   */
+  readonly readsPartial?: boolean;
+  /** Multi-head latent attention: the rope has a slice of `qk_rope_head_dim` elements for itself. */
+  readonly latent?: boolean;
+  /** Latent attention that multiplies the softmax scale by the square of a magnitude: `yarn` means `deepseek_yarn`. */
+  readonly softmaxMagnitude?: boolean;
+  /** The last elements of a head are rotated, not the first. */
+  readonly rotatesLast?: boolean;
+  /** What the configuration class sets where the file is silent, in the config's own spelling. */
+  readonly defaults?: JsonObject;
+  /** A family with several ropes, by layer type. */
+  readonly layerRopes?: Readonly<Record<string, LayerRopeFacts>>;
+  readonly layerRule?: LayerRule;
+  /** Layer types that use another rope's name: DeepSeek-V4's attention types. */
+  readonly ropeOfLayerType?: Readonly<Record<string, string>>;
+  /** Layer types that are rotated; all others have no rope. Only while the file sets `sliding_window`. */
+  readonly ropeOnlyOn?: readonly string[];
+  /** Every n-th layer has no rope unless `no_rope_layers` says otherwise. */
+  readonly noRopeInterval?: number;
+  /** Position axes: M-RoPE with these sections, in this assignment, where the file does not say. */
+  readonly axes?: { readonly ropeType: string; readonly sections: readonly number[]; readonly assignment: "sectioned" | "cyclic" };
+  /** The name of the family's own type where the file says `default` or nothing: vision towers. */
+  readonly defaultType?: string;
+  /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
+  readonly typeNames?: Readonly<Record<string, string>>;
+  /** Why the family has no rope at all. */
+  readonly ropeless?: string;
+}
+
+const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
+
+const sliding = "sliding_attention";
+const full = "full_attention";
+
+const slidingPattern = (interval: number): LayerRule => ({ kind: "interval", keys: ["sliding_window_pattern", "_sliding_window_pattern"], interval, at: "last", match: full, other: sliding });
+
+/** Gemma 3: full layers slow and perhaps scaled, sliding layers fast and never scaled. */
+const gemma3Ropes = {
+  [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 1_000_000 } },
+  [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+};
+
+const gemma4Ropes = {
+  [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 }, headDimKeys: ["global_head_dim"] },
+  [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+};
+
+const modernBertRopes = {
+  [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
+  [sliding]: { thetaKeys: ["local_rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
+};
+
+const hybridAttention: LayerRule = { kind: "interval", keys: ["full_attention_interval"], interval: 4, at: "last", match: full, other: "linear_attention" };
+const modernBert: Family = { layerRopes: modernBertRopes, layerRule: { kind: "interval", keys: ["global_attn_every_n_layers"], interval: 3, at: "first", match: full, other: sliding } };
+const gemma4: Family = { layerRopes: gemma4Ropes, layerRule: slidingPattern(6), defaults: { head_dim: 256, global_head_dim: 512, max_position_embeddings: 131_072 } };
+const minimaxLayers: LayerRule = { kind: "codes", key: "attn_type_list", codes: { "0": "linear_attention", "1": full }, fallback: null };
+const deepseek: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
+const deepseekInterleave: Family = { ...deepseek, pairingKey: "rope_interleave" };
+const absolutePositions: Family = { ropeless: "it adds learned or sinusoidal absolute positions to its embeddings" };
+const alibi: Family = { ropeless: "it biases attention by distance (ALiBi)" };
+
+const families: ReadonlyMap<string, Family> = new Map([
+  // Whole head, halves, only the base of the class differs.
+  ...row("llama mistral qwen2 qwen2_moe qwen3 qwen3_moe gemma gemma2 granite granitemoe granitemoeshared olmo olmo2 olmoe internlm2 internlm3 starcoder2 deepseek arcee aria_text", {}),
+  ...row("dots1 seed_oss smollm falcon_h1 exaone jais2 nanochat vaultgemma eurobert ministral doge diffllama hunyuan_v1_dense hunyuan_v1_moe baichuan yi orion xverse telechat3", {}),
+  ...row("bitnet csm evolla flex_olmo mllama mllama_text_model muse_glimmer_assistant", { defaults: { rope_theta: 500_000 } }),
+  ...row("mixtral cwm lfm2 lfm2_moe minimax phimoe", { defaults: { rope_theta: 1_000_000 } }),
+  ...row("hy_v3", { defaults: { rope_theta: 11_158_840 } }),
+  ...row("gpt_oss", { defaults: { rope_theta: 150_000 } }),
+  ...row("apertus", { defaults: { rope_theta: 12_000_000 } }),
+  ...row("nomic_bert", { defaults: { rope_theta: 1_000 } }),
+  ...row("gte", { defaults: { rope_theta: 160_000 } }),
+
+  // A part of the head.
+  ...row("gpt_neox", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
+  ...row("gpt_neox_japanese recurrent_gemma", { readsPartial: true }),
+  ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope" } }),
+  ...row("stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
+  ...row("solar_open", { readsPartial: true, defaults: { rope_theta: 1_000_000 } }),
+  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, defaults: { rope_theta: 5_000_000 } }),
+  // Remote code.
+  ...row("minimax_m1 minimax_text_01", { readsPartial: true, layerRule: minimaxLayers }),
+  ...row("qwen", { readsPartial: true }),
+  ...row("qwen3_next", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
+
+  // Adjacent elements.
+  ...row("cohere", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("ernie4_5 ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("helium", { pairing: "adjacent", defaults: { rope_theta: 100_000 } }),
+  ...row("glm glm4", { pairing: "adjacent", readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  // Remote code: first half of the head, base 10000 · rope_ratio.
+  ...row("chatglm", { pairing: "adjacent", readsPartial: true, defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 } }),
+  ...row("gptj codegen", { pairing: "adjacent", readsPartial: true, defaults: { rope_theta: 10_000, rotary_dim: 64 } }),
+
+  // Latent attention.
+  ...row("deepseek_v2 deepseek_v32 longcat_flash glm_moe_dsa bailing_hybrid mistral_large4_text deepseek_vl_v2", deepseek),
+  ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", deepseekInterleave),
+  ...row("mistral4", deepseekInterleave),
+  ...row("minicpm3 hy_v4", { latent: true, softmaxMagnitude: true }),
+  ...row("deepseek_v4", {
+    pairing: "adjacent",
+    latent: true,
+    rotatesLast: true,
+    readsPartial: true,
+    defaults: { head_dim: 512, partial_rotary_factor: 0.125 },
+    layerRopes: {
+      main: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
+      compress: { thetaKeys: ["compress_rope_theta"], scaled: true, defaults: { rope_theta: 160_000, attention_factor: 1 } },
+    },
+    ropeOfLayerType: { [sliding]: "main", compressed_sparse_attention: "compress", heavily_compressed_attention: "compress" },
+    layerRule: {
+      kind: "codes",
+      key: "compress_ratios",
+      codes: { "0": sliding, "4": "compressed_sparse_attention", "128": "heavily_compressed_attention" },
+      fallback: (layer) => (layer >= 2 && layer % 2 === 1 ? "compressed_sparse_attention" : "heavily_compressed_attention"),
+    },
+  }),
+
+  // One rope for each layer type.
+  ...row("gemma3 gemma3_text", { layerRopes: gemma3Ropes, layerRule: slidingPattern(6), defaults: { head_dim: 256, max_position_embeddings: 131_072 } }),
+  ...row("gemma3n gemma3n_text", { layerRopes: gemma3Ropes, layerRule: slidingPattern(5), defaults: { head_dim: 256, max_position_embeddings: 32_768 } }),
+  ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text", gemma4),
+  ...row("modernbert modernbert-decoder", modernBert),
+  ...row("olmo3", {
+    layerRopes: {
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
+      [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 500_000 } },
+    },
+    layerRule: slidingPattern(4),
+  }),
+  ...row("mimo_v2_flash mimo_v2", {
+    readsPartial: true,
+    layerRopes: {
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 5_000_000, partial_rotary_factor: 0.334 } },
+      [sliding]: { thetaKeys: ["swa_rope_theta"], scaled: false, defaults: { rope_theta: 10_000, partial_rotary_factor: 0.334 }, headDimKeys: ["swa_head_dim"] },
+    },
+    layerRule: { kind: "codes", key: "hybrid_layer_pattern", codes: { "0": full, "1": sliding }, fallback: (layer) => (layer === 0 || (layer + 1) % 6 === 0 ? full : sliding) },
+    defaults: { head_dim: 192 },
+  }),
+  ...row("step3p5 step3p7", {
+    readsPartial: true,
+    layerRopes: {
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
+      [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
+    },
+  }),
+
+  // Layers without rope.
+  ...row("cohere2 cohere2_moe", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
+  ...row("exaone4 exaone_moe afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
+  ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
+  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, defaults: { rope_theta: 500_000 } }),
+
+  // Several position axes.
+  ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text qwen2_5_omni_talker", {
+    axes: { ropeType: "mrope", sections: [16, 24, 24], assignment: "sectioned" },
+    defaults: { rope_theta: 1_000_000 },
+  }),
+  ...row("paddleocr_vl paddleocr_vl_text", { axes: { ropeType: "mrope", sections: [16, 24, 24], assignment: "sectioned" }, defaults: { rope_theta: 500_000 } }),
+  ...row("qwen3_vl qwen3_vl_text qwen3_vl_moe qwen3_vl_moe_text", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" }, defaults: { rope_theta: 500_000 } }),
+  ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" }, defaults: { rope_theta: 1_000_000 } }),
+  ...row("qwen3_omni_moe_talker_text qwen3_tts qwen3_tts_talker", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" } }),
+  ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", {
+    axes: { ropeType: "mrope", sections: [11, 11, 10], assignment: "cyclic" },
+    readsPartial: true,
+    defaults: { partial_rotary_factor: 0.25 },
+    layerRule: hybridAttention,
+  }),
+  ...row("glm4v glm4v_text glm_ocr glm_ocr_text", { pairing: "adjacent", readsPartial: true, axes: { ropeType: "mrope", sections: [8, 12, 12], assignment: "sectioned" } }),
+  ...row("glm4v_moe glm4v_moe_text", { readsPartial: true, axes: { ropeType: "mrope", sections: [8, 12, 12], assignment: "sectioned" }, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { pairing: "adjacent", axes: { ropeType: "ernie45_vl", sections: [22, 22, 20], assignment: "sectioned" }, defaults: { rope_theta: 500_000 } }),
+  ...row("hunyuan_vl hunyuan_vl_text", {}),
+
+  // Vision towers.
+  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: "mllama4" }),
+  ...row("pixtral", { defaultType: "pixtral" }),
+  ...row("dinov3_vit", { defaultType: "dinov3", defaults: { rope_theta: 100 } }),
+
+  // No rope.
+  ...row("bert roberta xlm-roberta distilbert albert electra mpnet deberta deberta-v2 gpt2 gpt_neo gpt_bigcode opt bart mbart t5 mt5 umt5 whisper clip clip_text_model siglip siglip_vision_model vit ctrl xlnet openai-gpt", absolutePositions),
+  ...row("bloom mpt", alibi),
+]);
+
+/** The row of a `model_type`; `undefined` for a family that is not in the table. */
+export function familyOf(modelType: string): Family | undefined {
+  return families.get(modelType);
+}

@@ -1,0 +1,12 @@
+/**
+ * A model's config.json in, ropes out.
+ *
+ * This package is the only place that knows snake_case, model families and old spellings. It builds nothing itself:
+ * importing a provider package (`@ropewalk/yarn`, …) adds its rope type.
+ */
+
+export { ropesFromConfig } from "./ropes.ts";
+export type { ModelRopes } from "./ropes.ts";
+export { ropeRequestsFromConfig } from "./requests.ts";
+export type { ConfigOptions, LayerRopeRequest, RopeRequests } from "./requests.ts";
+export type { ConfigNote } from "./report.ts";

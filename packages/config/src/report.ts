@@ -1,0 +1,50 @@
+/**
+ * What reading a config has to tell: notes (the config works, but) and issues (it does not). Both are data, collected
+ * over the whole file, so that a caller sees everything at once.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { RopeIssue } from "@ropewalk/core";
+
+/** Something worth knowing about a config that could be read. */
+export interface ConfigNote {
+  /**
+   * `"unused"`: a key that looks like rope and that nothing read. `"implied"`: a number that the file does not state and a
+   * rule gave. `"alias"`: an old spelling that was understood. `"differs"`: engines read this place differently.
+   */
+  readonly kind: "unused" | "implied" | "alias" | "differs";
+  /** Where in the file: `text_config.rope_scaling.attn_factor`. */
+  readonly path: string;
+  /** One sentence. */
+  readonly message: string;
+}
+
+/** Short text of a value for a message; never a whole list or object. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}
+
+/** The collector that every step of reading writes to. */
+export class Report {
+  readonly notes: ConfigNote[] = [];
+  readonly issues: RopeIssue[] = [];
+
+  note(kind: ConfigNote["kind"], path: string, message: string): void {
+    if (!this.notes.some((other) => other.path === path && other.message === message)) this.notes.push(Object.freeze({ kind, path, message }));
+  }
+
+  issue(path: string, expected: string, received: string, remedy?: string): void {
+    if (this.issues.some((other) => other.path === path && other.expected === expected)) return;
+    this.issues.push({ path, expected, received, ...(remedy === undefined ? {} : { remedy }) });
+  }
+
+  /** @throws RopeError `ROPE_CONFIG` with every issue, if there is one. */
+  throwIfBroken(): void {
+    if (this.issues.length === 0) return;
+    const count = this.issues.length === 1 ? "1 issue" : `${this.issues.length} issues`;
+    throw new RopeError("ROPE_CONFIG", { what: `no rope can be read from this config; it has ${count}`, issues: this.issues });
+  }
+}
