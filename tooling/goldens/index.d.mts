@@ -298,6 +298,13 @@ export interface EngineFixture {
   /** [token][sampled pair], amplitude included. */
   readonly cos: readonly (readonly number[])[];
   readonly sin: readonly (readonly number[])[];
+  /** The same pairs and positions through the engine's backward pass. */
+  readonly back?: {
+    readonly entry: string;
+    readonly note: string;
+    readonly cos: readonly (readonly number[])[];
+    readonly sin: readonly (readonly number[])[];
+  };
   readonly rotated?: readonly EngineRotation[];
 }
 
@@ -332,6 +339,7 @@ export interface FixturesByKind {
   onnx: OnnxFixture;
   ndrope: NdropeFixture;
   mlx: EngineFixture;
+  ggml: EngineFixture;
   "llama.cpp": EngineFixture;
   vllm: EngineFixture;
 }

@@ -4,8 +4,9 @@ import importlib
 # Each in an environment of its own: see README.md.
 ENGINES = {
     "mlx": "mlx-lm on MLX's CPU backend",
+    "ggml": "the rope operators of ggml (llama.cpp)",
 }
-MODULES = {"mlx": "mlx_lm_run"}
+MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run"}
 
 
 def main() -> None:
