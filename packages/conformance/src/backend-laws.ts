@@ -1,0 +1,67 @@
+/** A backend only rotates elsewhere: everything else about the rope stays, and the numbers too. */
+
+import { equal, fail, isFar, sameBits, sameData } from "./assert.ts";
+import type { Law } from "./law.ts";
+import { share } from "./numbers.ts";
+import { drawnSpots, probeSpots } from "./spots.ts";
+import { contiguous, elementTypes, place, randomValues, sizeOf, stridedLayouts } from "./tensors.ts";
+import type { Placed, Shape } from "./tensors.ts";
+
+const likeness: Law = {
+  group: "backend",
+  name: "is the same rope under another name",
+  async run(kit) {
+    const name = kit.target.backend!.name;
+    for (const { label, request } of kit.variants()) {
+      const js = kit.js(request);
+      const rope = await kit.rope(request);
+      equal(js.backend, "js", `backend of the rope before to(${JSON.stringify(name)}), ${label}`);
+      if ("backend" in rope) equal((rope as { backend: unknown }).backend, name, `backend, ${label}`);
+      sameData(rope.spec, js.spec, `spec, ${label}`);
+      sameData(rope.capabilities, js.capabilities, `capabilities, ${label}`);
+      equal(rope.positionLimit, js.positionLimit, `positionLimit, ${label}`);
+      sameData(Array.from(rope.frequencies().invFreq), Array.from(js.frequencies().invFreq), `frequencies, ${label}`);
+    }
+  },
+};
+
+const equality: Law = {
+  group: "backend",
+  name: "gives what JavaScript gives, in every layout and element type",
+  async run(kit) {
+    for (const { label, request } of kit.variants()) {
+      const js = kit.js(request);
+      const rope = await kit.rope(request);
+      const methods = rope.capabilities.isRotation ? (["apply", "invert", "adjoint"] as const) : (["apply"] as const);
+      // The last has more elements than any vector width or thread split divides evenly.
+      for (const spots of [probeSpots(rope), drawnSpots(rope, 3, 7, 0), drawnSpots(rope, undefined, 131, 1)]) {
+        for (const dtype of elementTypes) {
+          for (const layout of [contiguous, ...stridedLayouts]) {
+            const shape: Shape = [spots.batch ?? 1, spots.tokens, 3, rope.spec.headDim];
+            const values = randomValues(kit.random(`${label} ${dtype}`), dtype, sizeOf(shape));
+            for (const method of methods) {
+              const [expected, got] = [place(dtype, shape, values, { layout }), place(dtype, shape, values, { layout })];
+              js[method]({ positions: spots.positions, key: expected.tensor });
+              await rope[method]({ positions: spots.positions, key: got.tensor });
+              same(got, expected, `${method} of ${dtype}, ${layout.name}, ${spots.tokens} tokens, ${label}`);
+            }
+          }
+        }
+      }
+    }
+
+    function same(got: Placed, expected: Placed, what: string): void {
+      if (kit.bitExact) return sameBits(got.words, expected.words, what);
+      const [a, b] = [got.values(), expected.values()];
+      const rope = kit.js();
+      // Elements are below 2√2 times the amplitude or its inverse; the tables are equal, so only roundings differ.
+      const tolerance = 4 * Math.max(rope.attentionFactor, 1 / rope.attentionFactor) * share(rope, got.dtype, 0);
+      a.forEach((value, i) => {
+        if (isFar(value, b[i]!, tolerance)) fail(`${what}, element ${i}`, `${b[i]} ± ${tolerance}`, value);
+      });
+      sameBits(got.gaps(), expected.gaps(), `${what}, elements in between`);
+    }
+  },
+};
+
+export const backendLaws: readonly Law[] = [likeness, equality];

@@ -1,0 +1,168 @@
+/**
+ * What every law is given: the provider, one case, and the ways to make ropes of it.
+ */
+
+import { RopeError, defaultRegistry, getRopeUntyped } from "@ropewalk/core";
+import type {
+  AtOptions,
+  CosSin,
+  CosSinOptions,
+  Pairing,
+  Positions,
+  Precision,
+  RopeProvider,
+  RopeRegistry,
+  RopeSpec,
+  RotaryEmbedding,
+  RotaryStep,
+  RotateArguments,
+  RotateResult,
+  Tensor,
+  UntypedRopeRequest,
+} from "@ropewalk/core";
+import { randomStream } from "./random.ts";
+
+type Awaitable<T> = T | Promise<T>;
+type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
+
+/**
+ * The part of a rope that the laws use. A synchronous rope is one as it is; a backend whose methods return promises, or
+ * that works on memory of its own, is wrapped into one by `backend.adapt`.
+ */
+export interface RopeUnderTest extends Pick<RotaryEmbedding, "spec" | "capabilities" | "positionLimit" | "attentionFactor" | "frequencies"> {
+  apply(tensors: PositionedArguments): Awaitable<RotateResult>;
+  invert(tensors: PositionedArguments): Awaitable<RotateResult>;
+  adjoint(tensors: PositionedArguments): Awaitable<RotateResult>;
+  shift(tensors: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor }): Awaitable<Tensor>;
+  cosSin(positions: Positions, options?: CosSinOptions): Awaitable<CosSin>;
+  at(positions: Positions, options?: AtOptions): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
+}
+
+/** A backend to run the laws on. */
+export interface BackendUnderTest {
+  /** As `rope.to(name, options)` takes it. */
+  readonly name: string;
+  readonly options?: unknown;
+  /**
+   * Whether float32 results equal the JavaScript backend's bit for bit; default true. `false` is for devices that fuse
+   * multiplication and addition: then they must agree within the rounding that fusing changes.
+   */
+  readonly bitExact?: boolean;
+  /** Makes a rope under test of what `rope.to` gave, where that is no `RotaryEmbedding`. */
+  readonly adapt?: (backendRope: any, rope: RotaryEmbedding) => Awaitable<RopeUnderTest>;
+}
+
+/** What `conformance` was called with, checked. */
+export interface Target {
+  readonly ropeType: string;
+  readonly registry: RopeRegistry;
+  /** Given where the provider comes as a value instead of through a registry. */
+  readonly given: RopeProvider | undefined;
+  readonly backend: BackendUnderTest | undefined;
+  readonly seed: number;
+}
+
+/** One way to ask for the case's rope. */
+export interface Variant {
+  /** For messages: what is asked for, and the seed. */
+  readonly label: string;
+  readonly request: UntypedRopeRequest;
+}
+
+const bothPrecisions: readonly Precision[] = ["float32", "float64"];
+
+/** One case of one provider. */
+export class Kit {
+  readonly name: string;
+  readonly request: UntypedRopeRequest;
+  readonly target: Target;
+
+  constructor(target: Target, name: string, request: UntypedRopeRequest) {
+    this.target = target;
+    this.name = name;
+    this.request = request;
+  }
+
+  get provider(): RopeProvider {
+    return this.target.given ?? this.target.registry.require(this.target.ropeType).provider;
+  }
+
+  /** Whether results of the rope under test must equal JavaScript's to the last bit. */
+  get bitExact(): boolean {
+    return this.target.backend?.bitExact ?? true;
+  }
+
+  /** A stream of test data of its own for each label. */
+  random(label: string): () => number {
+    return randomStream(this.target.seed, label);
+  }
+
+  /** The rope in JavaScript. */
+  js(request: UntypedRopeRequest = this.request): RotaryEmbedding {
+    const { given, registry } = this.target;
+    return getRopeUntyped(request, given === undefined ? { registry } : { registry, provider: given });
+  }
+
+  /** The rope on the backend under test. */
+  async rope(request: UntypedRopeRequest = this.request): Promise<RopeUnderTest> {
+    const rope = this.js(request);
+    const { backend } = this.target;
+    if (backend === undefined) return rope;
+    const made = await rope.to(backend.name, backend.options);
+    return (backend.adapt === undefined ? made : await backend.adapt(made, rope)) as RopeUnderTest;
+  }
+
+  /** A rope like `js(request)` that has computed nothing yet and shares nothing with it. */
+  fresh(request: UntypedRopeRequest = this.request): RotaryEmbedding {
+    // A provider object that nobody has seen has an empty instance cache; the formula is inherited.
+    const provider = Object.create(this.provider) as RopeProvider;
+    return getRopeUntyped(this.js(request).spec, { registry: this.target.registry, provider });
+  }
+
+  /**
+   * The case's request in other pairings, roundings of the angle, and positions of the rotated elements in a wider head.
+   * The number of rotated elements stays: parameters may depend on it. A variant that the type itself refuses is left
+   * out; the case as it was written never is.
+   */
+  variants({ pairings = true, precisions = true, slices = true }: { readonly pairings?: boolean; readonly precisions?: boolean; readonly slices?: boolean } = {}): Variant[] {
+    const { spec } = this.js();
+    const found: Variant[] = [];
+    for (const precision of precisions ? bothPrecisions : [spec.precision]) {
+      for (const pairing of pairings ? pairingsOf(spec.rotaryDim) : [spec.pairing]) {
+        for (const slice of slices ? slicesOf(spec) : [{}]) {
+          const request: UntypedRopeRequest = { ...spec, precision, pairing, ...slice };
+          if (this.#admits(request)) found.push({ label: this.#label(request), request });
+        }
+      }
+    }
+    if (found.length > 0) return found;
+    return [{ label: this.#label(spec), request: spec }];
+  }
+
+  #admits(request: UntypedRopeRequest): boolean {
+    try {
+      this.js(request);
+      return true;
+    } catch (error) {
+      if (RopeError.is(error) && error.code === "ROPE_INVALID_PARAMETERS") return false;
+      throw error;
+    }
+  }
+
+  #label({ pairing, precision, headDim, rotaryDim, rotaryOffset }: UntypedRopeRequest): string {
+    const where = rotaryDim === headDim ? `all ${headDim} elements` : `${rotaryDim} of ${headDim} elements from ${rotaryOffset}`;
+    return `${JSON.stringify(pairing)} pairs, ${precision} angles, ${where} (${this.name}, seed ${this.target.seed})`;
+  }
+}
+
+function pairingsOf(rotaryDim: number): Pairing[] {
+  // Two blocks need a multiple of four; of four elements they are the adjacent pairs again.
+  return rotaryDim % 4 === 0 && rotaryDim > 4 ? ["half", "adjacent", { blocks: 2 }] : ["half", "adjacent"];
+}
+
+function slicesOf({ headDim, rotaryOffset }: RopeSpec): Partial<UntypedRopeRequest>[] {
+  return [{}, { headDim: headDim + 12 }, { headDim: headDim + 12, rotaryOffset: rotaryOffset + 7 }];
+}
+
+/** Where a kit looks for a type when no registry is named. */
+export const sharedRegistry: RopeRegistry = defaultRegistry;

@@ -1,0 +1,229 @@
+/**
+ * What a provider declares about itself, held to its word: names and versions, parameters, and the one instance of equal
+ * requests.
+ */
+
+import { SPECIFICATION_VERSION, createRegistry, getRopeUntyped } from "@ropewalk/core";
+import type { ParameterRule, RopeProvider, RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
+import { equal, fail, isTrue, sameData, throwsCode } from "./assert.ts";
+import type { Kit } from "./kit.ts";
+import type { Law, ProviderLaw } from "./law.ts";
+
+const providerOf = (kits: readonly Kit[]): { kit: Kit; provider: RopeProvider; ropeType: string } => ({ kit: kits[0]!, provider: kits[0]!.provider, ropeType: kits[0]!.target.ropeType });
+
+/** A provider that differs from another in some fields only. */
+const differing = (provider: RopeProvider, fields: Partial<RopeProvider>): RopeProvider =>
+  Object.create(provider, Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, { value }]))) as RopeProvider;
+
+const declaration: ProviderLaw = {
+  group: "registration",
+  name: "names its package and version, and a contract that core knows",
+  run(kits) {
+    const { provider } = providerOf(kits);
+    isTrue(/^(@[^/@\s]+\/)?[^@\s]+@\d+\.\d+\.\d+/.test(provider.source), "source", '"package@1.2.3"', provider.source);
+    isTrue([SPECIFICATION_VERSION, SPECIFICATION_VERSION - 1].includes(provider.specificationVersion), "specificationVersion", `${SPECIFICATION_VERSION} or the one before`, provider.specificationVersion);
+  },
+};
+
+const registration: ProviderLaw = {
+  group: "registration",
+  name: "registers twice from the same source without effect, and never over another source",
+  async run(kits) {
+    const { provider, ropeType } = providerOf(kits);
+    const registry = createRegistry();
+    registry.register(ropeType, provider);
+    registry.register(ropeType, provider);
+    registry.register(ropeType, differing(provider, {}));
+    equal(registry.list().length, 1, "registered names after three registrations of one source");
+    equal(registry.get(ropeType)?.provider, provider, "provider after three registrations of one source");
+    await throwsCode(() => registry.register(ropeType, differing(provider, { source: "another-package@1.0.0" })), "ROPE_TYPE_CONFLICT", "registration from another source");
+    equal(registry.get(ropeType)?.provider, provider, "provider after a refused registration");
+    await throwsCode(() => createRegistry().register(ropeType, differing(provider, { specificationVersion: 99 })), "ROPE_SPEC_VERSION", "registration under contract version 99");
+    equal(registry.unregister(ropeType), true, "unregister");
+    await throwsCode(() => getRopeUntyped(kits[0]!.request, { registry }), "ROPE_UNKNOWN_TYPE", "request for an unregistered type");
+  },
+};
+
+const schema: ProviderLaw = {
+  group: "parameters",
+  name: "describes each parameter, and admits its own defaults",
+  run(kits) {
+    const { provider, kit } = providerOf(kits);
+    for (const [name, rule] of rulesOf(provider)) {
+      isTrue(rule.description.trim() !== "", `description of ${name}`, "one line: what it is, its unit, where the default comes from", rule.description);
+      if (rule.default === undefined || rule.default === null) continue;
+      // Written out, the default gives the very instance that leaving it out gives, unless the case sets something else.
+      for (const { request } of kits) {
+        if (name in request.parameters) continue;
+        equal(kit.js(withParameters(request, { [name]: rule.default })), kit.js(request), `rope with ${name} at its default, written out`);
+      }
+    }
+  },
+};
+
+const refusals: Law = {
+  group: "parameters",
+  name: "refuses what it does not declare, what is out of range and what is missing, all at once",
+  async run(kit) {
+    const { request } = kit;
+    const issuesOf = async (parameters: Readonly<Record<string, unknown>>, what: string, more: object = {}): Promise<string[]> => {
+      const error = await throwsCode(() => kit.js({ ...withParameters(request, parameters), ...more }), "ROPE_INVALID_PARAMETERS", what);
+      return error.issues.map(({ path }) => path);
+    };
+    const lists = (paths: readonly string[], path: string, what: string): void => isTrue(paths.includes(path), what, `an issue at ${path}`, paths);
+
+    lists(await issuesOf({ noSuchParameter: 1 }, "a parameter that nobody declares"), "parameters.noSuchParameter", "a parameter that nobody declares");
+    const several = await issuesOf({ noSuchParameter: 1, norThisOne: 2 }, "three mistakes at once", { headDim: 0.5 });
+    for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"]) lists(several, path, "three mistakes at once");
+
+    for (const [name, rule] of rulesOf(kit.provider)) {
+      for (const bad of invalidValues(rule)) {
+        const what = `${name} = ${JSON.stringify(bad) ?? String(bad)} (${kit.name})`;
+        lists(await issuesOf({ [name]: bad }, what), `parameters.${name}`, what);
+      }
+      if (rule.default === undefined) lists(await issuesOf({ [name]: undefined }, `a request without ${name}`), `parameters.${name}`, `a request without ${name}`);
+    }
+  },
+};
+
+const effects: ProviderLaw = {
+  group: "parameters",
+  name: "has no parameter without effect",
+  async run(kits) {
+    const { provider } = providerOf(kits);
+    for (const [name, rule] of rulesOf(provider)) {
+      let changed = false;
+      let accepted = 0;
+      for (const kit of kits) {
+        const before = outcome(kit.js(exactly(kit.request)));
+        for (const value of validValues(rule, kit.js().spec.parameters[name])) {
+          const request = withParameters(exactly(kit.request), { [name]: value });
+          let rope: RotaryEmbedding;
+          try {
+            rope = kit.js(request);
+          } catch {
+            await throwsCode(() => kit.js(request), "ROPE_INVALID_PARAMETERS", `${name} = ${JSON.stringify(value)} (${kit.name})`);
+            continue;
+          }
+          accepted++;
+          changed ||= outcome(rope) !== before;
+        }
+      }
+      // Refusing is an answer (it contradicts the rest of every case); accepting and ignoring is not.
+      if (accepted > 0 && !changed) fail(`effect of the parameter ${name}`, "another table, amplitude or range in at least one case", `none with ${accepted} other values; does a case use it?`);
+    }
+  },
+};
+
+const identity: Law = {
+  group: "parameters",
+  name: "is one instance for equal requests, and its spec gives it back",
+  run(kit) {
+    for (const { label, request } of kit.variants()) {
+      const rope = kit.js(request);
+      equal(kit.js(structuredClone(request)), rope, `rope of an equal request, ${label}`);
+      equal(kit.js(reversed(request)), rope, `rope of the request with its keys in reverse, ${label}`);
+      equal(kit.js(JSON.parse(JSON.stringify(rope.spec)) as UntypedRopeRequest), rope, `rope of its spec after JSON, ${label}`);
+      isTrue(Object.isFrozen(rope) && Object.isFrozen(rope.spec) && Object.isFrozen(rope.spec.parameters), `rope and spec, ${label}`, "frozen", "not");
+      const declared = ["ropeType", ...rulesOf(kit.provider).map(([name]) => name)];
+      sameData(Object.keys(rope.spec.parameters).sort(), declared.sort(), `parameters in the spec, ${label}`);
+      equal(rope.spec.specificationVersion, 1, `specificationVersion of the spec, ${label}`);
+      const { base, maxPosition } = rope.spec;
+      for (const change of [{ base: base * 2 }, { maxPosition: (maxPosition ?? 1000) + 1 }]) {
+        const other = kit.js({ ...request, ...change });
+        isTrue(other !== rope, `rope with another ${Object.keys(change)[0]}, ${label}`, "another instance", "the same");
+      }
+    }
+  },
+};
+
+const purity: Law = {
+  group: "parameters",
+  name: "gives the same numbers every time, whatever was asked in between",
+  run(kit) {
+    for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
+      const rope = kit.js(request);
+      const first = outcome(rope);
+      equal(outcome(kit.fresh(request)), first, `numbers of a rope made anew, ${label}`);
+      kit.fresh({ ...request, base: rope.base * 3 });
+      equal(outcome(kit.fresh(request)), first, `numbers after a rope of another base, ${label}`);
+      const { invFreq, attentionFactor, softmaxScaleFactor, axes } = rope.frequencies();
+      equal(invFreq.length, rope.rotaryDim / 2, `number of frequencies, ${label}`);
+      equal(axes.length, rope.rotaryDim / 2, `number of axes, ${label}`);
+      isTrue(invFreq.every((value) => Number.isFinite(value)), `frequencies, ${label}`, "finite numbers", Array.from(invFreq));
+      isTrue(attentionFactor > 0 && Number.isFinite(attentionFactor), `attentionFactor, ${label}`, "a finite number > 0", attentionFactor);
+      isTrue(softmaxScaleFactor > 0 && Number.isFinite(softmaxScaleFactor), `softmaxScaleFactor, ${label}`, "a finite number > 0", softmaxScaleFactor);
+      if (rope.precision === "float32") isTrue(invFreq.every((value) => Math.fround(value) === value), `frequencies, ${label}`, "exact float32 values", Array.from(invFreq));
+      const { schedule } = kit.provider;
+      if (!rope.capabilities.dependsOnLength || schedule === undefined) continue;
+      const { ropeType: _, ...parameters } = rope.spec.parameters;
+      for (const length of lengths) {
+        const canonical = schedule.call(kit.provider, length, parameters, rope.spec);
+        equal(schedule.call(kit.provider, canonical, parameters, rope.spec), canonical, `schedule of the schedule of ${length}, ${label}`);
+        sameData(Array.from(rope.frequencies(length).invFreq), Array.from(rope.frequencies(canonical).invFreq), `frequencies at length ${length} and at its schedule ${canonical}, ${label}`);
+      }
+    }
+  },
+};
+
+export const providerLaws: readonly ProviderLaw[] = [declaration, registration, schema, effects];
+export const requestLaws: readonly Law[] = [refusals, identity, purity];
+
+/** Lengths at which a type that depends on the length is looked at. */
+const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];
+
+/** All numbers of a rope that a parameter may change, as text. */
+function outcome(rope: RotaryEmbedding): string {
+  const ladders = (rope.capabilities.dependsOnLength ? lengths : [1]).map((length) => {
+    const { invFreq, axes, ...factors } = rope.frequencies(length);
+    return { invFreq: Array.from(invFreq), axes: Array.from(axes), ...factors };
+  });
+  return JSON.stringify({ ladders, limit: rope.positionLimit, capabilities: rope.capabilities });
+}
+
+/** With exact numbers, so that a small change of a parameter shows. */
+const exactly = (request: UntypedRopeRequest): UntypedRopeRequest => ({ ...request, precision: "float64" });
+
+const rulesOf = (provider: RopeProvider): [string, ParameterRule][] => Object.entries(provider.parameters as Record<string, ParameterRule>);
+
+const withParameters = (request: UntypedRopeRequest, parameters: Readonly<Record<string, unknown>>): UntypedRopeRequest => ({ ...request, parameters: { ...request.parameters, ...parameters } });
+
+/** The same object with its keys in the opposite order, deeply. */
+function reversed<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, reversed(inner)])) as T;
+}
+
+/** Values that a rule admits and that differ from the one in use. */
+function validValues({ type, oneOf, ...rule }: ParameterRule, current: unknown): unknown[] {
+  if (type === "boolean") return [current !== true];
+  if (type === "string") return (oneOf ?? []).filter((value) => value !== current);
+  const within = (value: number): boolean =>
+    Number.isFinite(value) &&
+    (rule.min === undefined || value >= rule.min) &&
+    (rule.max === undefined || value <= rule.max) &&
+    (rule.above === undefined || value > rule.above) &&
+    (rule.below === undefined || value < rule.below);
+  if (type === "numbers") {
+    const list = current as readonly number[] | null;
+    return list === null ? [] : [list.map((value) => value * 1.25), list.map((value) => value + 1), [...list].reverse()].filter((candidate) => candidate.every(within) && JSON.stringify(candidate) !== JSON.stringify(list));
+  }
+  const near = typeof current === "number" ? [current * 2, current / 2, current * 8, current / 8, current + 1, current - 1] : [];
+  const candidates = [...near, 0.5, 1.5, 2, 16, 4096].map((value) => (type === "integer" ? Math.round(value) : value));
+  return [...new Set(candidates)].filter((value) => value !== current && within(value));
+}
+
+/** Values that a rule does not admit. */
+function invalidValues({ type, min, max, above, below, oneOf, default: fallback }: ParameterRule): unknown[] {
+  const bad: unknown[] = [{}, ...(fallback === null ? [] : [null])];
+  if (type === "boolean") return [...bad, 1, "true"];
+  if (type === "string") return [...bad, 7, ...(oneOf === undefined ? [] : ["no such choice"])];
+  if (type === "numbers") return [...bad, 7, ["1"], [NaN]];
+  bad.push("2", true, NaN, Infinity);
+  if (type === "integer") bad.push(Math.ceil(min ?? above ?? 0) + 1.5);
+  if (min !== undefined) bad.push(min - 1);
+  if (max !== undefined) bad.push(max + 1);
+  if (above !== undefined) bad.push(above);
+  if (below !== undefined) bad.push(below);
+  return bad;
+}

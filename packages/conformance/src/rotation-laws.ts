@@ -1,0 +1,336 @@
+/**
+ * What rotation by position means, whatever the frequencies are.
+ *
+ * Most laws are stated in float64 with exact angles, where a wrong formula cannot hide behind rounding, and again with
+ * float32 angles, whose rounding is allowed for. A type that declares it is no rotation must refuse what only rotations
+ * have.
+ */
+
+import type { ElementType } from "@ropewalk/core";
+import { equal, fail, isFar, sameBits, throwsCode } from "./assert.ts";
+import type { Kit, RopeUnderTest } from "./kit.ts";
+import type { Law } from "./law.ts";
+import { angleSlack, anglesOf, eachPair, floorOf, pairsOf, share } from "./numbers.ts";
+import { admitted, drawnSpots, lengthFor, moved, probeSpots, spotsOf } from "./spots.ts";
+import type { Spots } from "./spots.ts";
+import { elementTypes, place, randomValues, sizeOf } from "./tensors.ts";
+import type { Placed, Shape } from "./tensors.ts";
+
+/** A tensor for some spots: two heads, elements from the kit's stream. */
+function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementType, label: string, heads = 2): Placed {
+  const shape: Shape = [spots.batch ?? 1, spots.tokens, heads, rope.spec.headDim];
+  return place(dtype, shape, randomValues(kit.random(label), dtype, sizeOf(shape)));
+}
+
+/** The elements of a tensor after one call, as a new tensor; `tensor` itself is left as it was. */
+async function after(rope: RopeUnderTest, method: "apply" | "invert" | "adjoint", spots: Spots, tensor: Placed, length: { readonly length?: number } = lengthFor(rope, spots)): Promise<Placed> {
+  const copy = place(tensor.dtype, tensor.shape, tensor.values());
+  await rope[method]({ positions: spots.positions, query: copy.tensor, ...length });
+  return copy;
+}
+
+/** `Σ x·y` over the rotated elements of each row and head. */
+function dots(rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed): Float64Array {
+  const [x, y] = [a.values(), b.values()];
+  const { headDim } = rope.spec;
+  const sums = new Float64Array(x.length / headDim);
+  eachPair(rope.spec, spots, a.shape, (_row, _pair, first, second) => {
+    sums[Math.floor(first / headDim)]! += x[first]! * y[first]! + x[second]! * y[second]!;
+  });
+  return sums;
+}
+
+/**
+ * What the sums of {@link dots} may differ by. A float64 sum of products of elements below 2 over a head loses some
+ * hundred roundings of 2^-53; 2^-44 of the lengths involved is 500 of them, and a millionth of one float32 rounding,
+ * which is what any slip into float32 would cost. With float32 angles, the table's rounding of 2^-24 is allowed for,
+ * and what the angles' own rounding turns the pair by.
+ */
+function dotTolerance(kit: Kit, rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed, slack: (row: number, pair: number) => number): Float64Array {
+  const [x, y] = [a.values(), b.values()];
+  const { headDim } = rope.spec;
+  const { precision } = rope.spec;
+  const exact = precision === "float64" && kit.bitExact;
+  const tolerance = new Float64Array(x.length / headDim);
+  eachPair(rope.spec, spots, a.shape, (row, pair, first, second) => {
+    const lengths = Math.hypot(x[first]!, x[second]!) * Math.hypot(y[first]!, y[second]!);
+    tolerance[Math.floor(first / headDim)]! += lengths * ((exact ? 2 ** -44 : 16 * 2 ** -24) + slack(row, pair));
+  });
+  return tolerance;
+}
+
+function sameSums(got: Float64Array, expected: Float64Array, tolerance: Float64Array, what: string): void {
+  got.forEach((sum, i) => {
+    if (isFar(sum, expected[i]!, tolerance[i]!)) fail(`${what}, head vector ${i}`, `${expected[i]} ± ${tolerance[i]}`, sum);
+  });
+}
+
+/** Runs a check for each variant, or, for a type that is no rotation, checks that `method` is refused. */
+function forRotations(name: string, check: (kit: Kit, rope: RopeUnderTest, label: string) => Promise<void>, refused?: "invert" | "adjoint"): Law {
+  return {
+    group: "rotation",
+    name,
+    async run(kit) {
+      for (const { label, request } of kit.variants()) {
+        const rope = await kit.rope(request);
+        if (rope.capabilities.isRotation) {
+          await check(kit, rope, label);
+        } else if (refused !== undefined) {
+          const spots = probeSpots(rope);
+          const tensor = tensorFor(kit, rope, spots, "float32", label);
+          await throwsCode(() => rope[refused]({ positions: spots.positions, query: tensor.tensor }), "ROPE_UNSUPPORTED", `${refused} of a type that declares isRotation: false, ${label}`);
+        }
+      }
+    },
+  };
+}
+
+const definition = forRotations("turns each pair by position × frequency and scales it by the attention factor", async (kit, rope, label) => {
+  const spots = probeSpots(rope);
+  const length = lengthFor(rope, spots);
+  const angles = anglesOf(rope, spots, length.length);
+  for (const dtype of elementTypes) {
+    const input = tensorFor(kit, rope, spots, dtype, label);
+    const x = input.values();
+    const y = (await after(rope, "apply", spots, input, length)).values();
+    eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
+      const [a, b] = [x[first]!, x[second]!];
+      const [c, s] = [angles.amplitude * angles.cos(row, pair), angles.amplitude * angles.sin(row, pair)];
+      const tolerance = Math.hypot(a, b) * angles.amplitude * share(rope, dtype, angles.size(row, pair)) + floorOf(dtype);
+      if (isFar(y[first]!, a * c - b * s, tolerance) || isFar(y[second]!, b * c + a * s, tolerance)) {
+        fail(`${dtype} pair ${pair} at position row ${row}, ${label}`, `(${a * c - b * s}, ${b * c + a * s}) ± ${tolerance}`, `(${y[first]}, ${y[second]})`);
+      }
+    });
+  }
+});
+
+const norms = forRotations("keeps the length of each pair, times the attention factor", async (kit, rope, label) => {
+  const spots = probeSpots(rope);
+  const m = rope.frequencies(lengthFor(rope, spots).length).attentionFactor;
+  for (const dtype of elementTypes) {
+    const input = tensorFor(kit, rope, spots, dtype, label);
+    const x = input.values();
+    const y = (await after(rope, "apply", spots, input)).values();
+    eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
+      const before = m * Math.hypot(x[first]!, x[second]!);
+      const now = Math.hypot(y[first]!, y[second]!);
+      // Two elements, each off by its share; no angle enters, since cos² + sin² = 1 at any.
+      const tolerance = 2 * (before * share(rope, dtype, 0) + floorOf(dtype));
+      if (isFar(now, before, tolerance)) fail(`length of ${dtype} pair ${pair} at position row ${row}, ${label}`, `${before} ± ${tolerance}`, now);
+    });
+  }
+});
+
+const origin = forRotations("scales by the attention factor alone at position 0", async (kit, rope, label) => {
+  const spots = spotsOf(rope, undefined, 2, () => 0);
+  const m = rope.frequencies(lengthFor(rope, spots).length).attentionFactor;
+  for (const dtype of elementTypes) {
+    const input = tensorFor(kit, rope, spots, dtype, label);
+    const x = input.values();
+    const y = (await after(rope, "apply", spots, input)).values();
+    eachPair(rope.spec, spots, input.shape, (_row, pair, first, second) => {
+      const tolerance = m * Math.hypot(x[first]!, x[second]!) * share(rope, dtype, 0) + floorOf(dtype);
+      for (const element of [first, second]) {
+        // cos 0 = 1 and sin 0 = 0 are exact: without an amplitude nothing is rounded.
+        const wrong = m === 1 ? y[element] !== x[element] : isFar(y[element]!, m * x[element]!, tolerance);
+        if (wrong) fail(`${dtype} pair ${pair} at position 0, ${label}`, m * x[element]!, y[element]);
+      }
+    });
+  }
+});
+
+const relative = forRotations("gives products of queries and keys that depend on the distance of their positions only", async (kit, rope, label) => {
+  const far = 4095;
+  const list = admitted(rope, far);
+  for (const step of [1, far]) {
+    if (list.length < 2) continue;
+    const at = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+    const back = spotsOf(rope, undefined, list.length, (row, axis) => list[(2 * row + 1 + axis) % list.length]!);
+    const [atMoved, backMoved] = [at, back].map((spots) => moved(rope, spots, () => step)) as [Spots, Spots];
+    const length = lengthFor(rope, atMoved, backMoved);
+    const query = tensorFor(kit, rope, at, "float64", `${label} query`);
+    const key = tensorFor(kit, rope, at, "float64", `${label} key`);
+    const here = [await after(rope, "apply", at, query, length), await after(rope, "apply", back, key, length)] as const;
+    const there = [await after(rope, "apply", atMoved, query, length), await after(rope, "apply", backMoved, key, length)] as const;
+    const angles = [at, back, atMoved, backMoved].map((spots) => anglesOf(rope, spots, length.length));
+    const tolerance = dotTolerance(kit, rope, at, here[0], here[1], (row, pair) => angleSlack(rope, ...angles.map(({ size }) => size(row, pair))));
+    sameSums(dots(rope, at, ...there), dots(rope, at, ...here), tolerance, `⟨q, k⟩ with both positions ${step} further, ${label}`);
+  }
+});
+
+const composition = forRotations("adds positions when it is applied twice", async (kit, rope, label) => {
+  const list = admitted(rope, 4097);
+  if (list.length === 0) return;
+  const a = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+  const b = spotsOf(rope, undefined, list.length, (row) => [1, 127, 4096][row % 3]!);
+  const sum = moved(rope, a, (row) => [1, 127, 4096][row % 3]!);
+  const length = lengthFor(rope, sum);
+  const input = tensorFor(kit, rope, a, "float64", label);
+  const twice = (await after(rope, "apply", b, await after(rope, "apply", a, input, length), length)).values();
+  const once = (await after(rope, "apply", sum, input, length)).values();
+  const angles = [a, b, sum].map((spots) => anglesOf(rope, spots, length.length));
+  const m = angles[0]!.amplitude;
+  const x = input.values();
+  const exact = rope.spec.precision === "float64" && kit.bitExact;
+  eachPair(rope.spec, a, input.shape, (row, pair, first, second) => {
+    const slack = angleSlack(rope, ...angles.map(({ size }) => size(row, pair)));
+    // As for the products above: 2^-44 is far from one float32 rounding, and 500 roundings of float64.
+    const tolerance = m * m * Math.hypot(x[first]!, x[second]!) * ((exact ? 2 ** -44 : 16 * 2 ** -24) + slack);
+    for (const element of [first, second]) {
+      if (isFar(twice[element]!, m * once[element]!, tolerance)) fail(`R(a) R(b) x, pair ${pair} at row ${row}, ${label}`, `${m * once[element]!} ± ${tolerance}`, twice[element]);
+    }
+  });
+});
+
+const inverse = forRotations(
+  "is undone by invert, before or after",
+  async (kit, rope, label) => {
+    const spots = probeSpots(rope);
+    for (const dtype of ["float64", "float32"] as const) {
+      const input = tensorFor(kit, rope, spots, dtype, label);
+      const x = input.values();
+      for (const [first, then] of [["apply", "invert"], ["invert", "apply"]] as const) {
+        const back = (await after(rope, then, spots, await after(rope, first, spots, input))).values();
+        eachPair(rope.spec, spots, input.shape, (row, pair, one, other) => {
+          // Both ways use the same table row, so that angles do not matter; two rotations, each off by its share.
+          const tolerance = Math.hypot(x[one]!, x[other]!) * 2 * share(rope, dtype, 0) + floorOf(dtype);
+          for (const element of [one, other]) {
+            if (isFar(back[element]!, x[element]!, tolerance)) fail(`${then} after ${first}, ${dtype} pair ${pair} at row ${row}, ${label}`, `${x[element]} ± ${tolerance}`, back[element]);
+          }
+        });
+      }
+    }
+  },
+  "invert",
+);
+
+const transpose = forRotations(
+  "has its transpose as adjoint: ⟨R x, y⟩ = ⟨x, Rᵀ y⟩",
+  async (kit, rope, label) => {
+    const spots = probeSpots(rope);
+    const x = tensorFor(kit, rope, spots, "float64", `${label} x`);
+    const y = tensorFor(kit, rope, spots, "float64", `${label} y`);
+    const rotated = await after(rope, "apply", spots, x);
+    const pulled = await after(rope, "adjoint", spots, y);
+    // The same table row on both sides: no slack for angles.
+    const tolerance = dotTolerance(kit, rope, spots, rotated, y, () => 0);
+    sameSums(dots(rope, spots, x, pulled), dots(rope, spots, rotated, y), tolerance, `⟨x, Rᵀ y⟩ against ⟨R x, y⟩, ${label}`);
+  },
+  "adjoint",
+);
+
+const shift: Law = {
+  group: "rotation",
+  name: "shifts rotated keys to other positions with amplitude 1, or refuses where canShift is not declared",
+  async run(kit) {
+    for (const { label, request } of kit.variants()) {
+      const rope = await kit.rope(request);
+      const from = probeSpots(rope);
+      const list = admitted(rope);
+      const to = spotsOf(rope, undefined, from.tokens, (row, axis) => list[(list.length - 1 - row + axis) % list.length]!);
+      const keys = tensorFor(kit, rope, from, "float32", label);
+      if (!rope.capabilities.canShift) {
+        const before = keys.words.slice();
+        await throwsCode(() => rope.shift({ keys: keys.tensor, from: from.positions, to: to.positions }), "ROPE_UNSUPPORTED", `shift of a type without canShift, ${label}`);
+        sameBits(keys.words, before, `keys after a refused shift, ${label}`);
+        continue;
+      }
+      const length = lengthFor(rope, from, to);
+      for (const dtype of ["float64", "float32"] as const) {
+        const input = tensorFor(kit, rope, from, dtype, label);
+        const x = input.values();
+        const moving = await after(rope, "apply", from, input, length);
+        const start = moving.values();
+        await rope.shift({ keys: moving.tensor, from: from.positions, to: to.positions });
+        const shifted = moving.values();
+        const expected = (await after(rope, "apply", to, input, length)).values();
+        const m = rope.frequencies(length.length).attentionFactor;
+        const angles = [from, to].map((spots) => anglesOf(rope, spots, length.length));
+        eachPair(rope.spec, from, input.shape, (row, pair, first, second) => {
+          // The shift turns by the difference of the two angles as the table has them: only its own roundings count.
+          const tolerance = m * Math.hypot(x[first]!, x[second]!) * 3 * share(rope, dtype, 0) + floorOf(dtype);
+          for (const element of [first, second]) {
+            if (isFar(shifted[element]!, expected[element]!, tolerance)) {
+              fail(`${dtype} keys shifted by ${angles[1]!.size(row, pair) - angles[0]!.size(row, pair)} rad, pair ${pair} at row ${row}, ${label}`, `${expected[element]} ± ${tolerance}`, shifted[element]);
+            }
+          }
+          const [before, now] = [Math.hypot(start[first]!, start[second]!), Math.hypot(shifted[first]!, shifted[second]!)];
+          if (isFar(now, before, tolerance)) fail(`length of ${dtype} pair ${pair} after a shift, ${label}`, before, now);
+        });
+      }
+    }
+  },
+};
+
+const pairings: Law = {
+  group: "rotation",
+  name: "rotates the same pairs in every pairing, only at other places",
+  async run(kit) {
+    for (const { label, request } of kit.variants({ pairings: false })) {
+      const reference = await kit.rope(request);
+      const spots = drawnSpots(reference, 2, 3, 1);
+      const own = pairsOf(reference.spec);
+      const others = kit.variants().filter((other) => sameSlice(other.request, request));
+      for (const other of others) {
+        const rope = await kit.rope(other.request);
+        const theirs = pairsOf(rope.spec);
+        for (const dtype of elementTypes) {
+          const input = tensorFor(kit, reference, spots, dtype, label);
+          const moved = place(dtype, input.shape, permuted(input, own, theirs));
+          await rope.apply({ positions: spots.positions, query: moved.tensor });
+          const expected = place(dtype, input.shape, permuted(await after(reference, "apply", spots, input), own, theirs));
+          if (kit.bitExact) {
+            sameBits(moved.bits(), expected.bits(), `${dtype} in ${other.label} against the pairing ${JSON.stringify(reference.spec.pairing)}`);
+          } else {
+            const got = moved.values();
+            expected.values().forEach((value, i) => {
+              // Elements are below 2√2 times the amplitude.
+              if (isFar(got[i]!, value, 4 * reference.attentionFactor * share(rope, dtype, 0))) fail(`${dtype} element ${i} in ${other.label}`, value, got[i]);
+            });
+          }
+        }
+      }
+    }
+  },
+};
+
+const sameSlice = (a: { readonly [key: string]: unknown } | object, b: object): boolean =>
+  (["headDim", "rotaryOffset", "precision"] as const).every((key) => (a as Record<string, unknown>)[key] === (b as Record<string, unknown>)[key]);
+
+/** The values of a tensor with each pair moved from where one pairing has it to where another has it. */
+function permuted(tensor: Placed, from: readonly (readonly [number, number])[], to: readonly (readonly [number, number])[]): Float64Array {
+  const values = tensor.values();
+  const result = values.slice();
+  const headDim = tensor.shape[3];
+  for (let head = 0; head < values.length; head += headDim) {
+    from.forEach(([x, y], pair) => {
+      result[head + to[pair]![0]] = values[head + x]!;
+      result[head + to[pair]![1]] = values[head + y]!;
+    });
+  }
+  return result;
+}
+
+const steps: Law = {
+  group: "rotation",
+  name: "gives the same bits from one gathered step, used in many layers",
+  async run(kit) {
+    for (const { label, request } of kit.variants()) {
+      const rope = await kit.rope(request);
+      const spots = drawnSpots(rope, 2, 3, 0);
+      const step = await rope.at(spots.positions);
+      for (const layer of [0, 1, 2]) {
+        const dtype = elementTypes[(layer + 1) % elementTypes.length]!;
+        const query = tensorFor(kit, rope, spots, dtype, `${label} layer ${layer}`, 4);
+        const key = tensorFor(kit, rope, spots, dtype, `${label} key of layer ${layer}`);
+        const expected = [await after(rope, "apply", spots, query), await after(rope, "apply", spots, key)] as const;
+        await step.apply({ query: query.tensor, key: key.tensor });
+        sameBits(query.bits(), expected[0].bits(), `${dtype} query of layer ${layer}, ${label}`);
+        sameBits(key.bits(), expected[1].bits(), `${dtype} key of layer ${layer}, ${label}`);
+      }
+      equal(step.cos.length, 2 * 3 * (rope.spec.rotaryDim / 2), `values of step.cos, ${label}`);
+    }
+  },
+};
+
+export const rotationLaws: readonly Law[] = [definition, norms, origin, relative, composition, inverse, transpose, shift, pairings, steps];

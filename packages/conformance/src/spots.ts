@@ -1,0 +1,67 @@
+/**
+ * Positions of the suite, and the angles that they stand for.
+ */
+
+import type { Positions, RotaryEmbedding } from "@ropewalk/core";
+
+/** Checked at every law: the typical bug of this field is zero at position 0 and grows. */
+const probes = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575];
+
+/** The part of a rope that positions depend on. */
+type Limits = Pick<RotaryEmbedding, "capabilities" | "positionLimit">;
+
+/** Positions as numbers, before they take one of the forms that a rope accepts. */
+export interface Spots {
+  readonly axes: number;
+  /** `undefined`: one list for all rows. */
+  readonly batch: number | undefined;
+  readonly tokens: number;
+  /** `[axes, batch, tokens]`. */
+  readonly values: readonly number[];
+  readonly largest: number;
+  /** As the rope is given them. */
+  readonly positions: Positions;
+}
+
+/** The probes that a rope admits, its last position among them. `room` keeps that many positions free above. */
+export function admitted({ positionLimit }: Limits, room = 0): number[] {
+  const limit = positionLimit - room;
+  const within = probes.filter((probe) => probe < limit);
+  return within.length === probes.length || limit <= 1 ? within : [...within, limit - 1];
+}
+
+/** Spots for a rope: `pick(row, axis)` for each token of each row. */
+export function spotsOf({ capabilities: { axisCount: axes } }: Limits, batch: number | undefined, tokens: number, pick: (row: number, axis: number) => number): Spots {
+  const rows = (batch ?? 1) * tokens;
+  const values = Array.from({ length: axes * rows }, (_, i) => pick(i % rows, Math.floor(i / rows)));
+  const shape = batch === undefined ? [tokens] : [batch, tokens];
+  const flat = axes === 1 && batch === undefined;
+  const positions = flat ? values : { data: values, shape: axes === 1 ? shape : [axes, ...shape] };
+  return { axes, batch, tokens, values, largest: Math.max(-1, ...values), positions };
+}
+
+/** One token for each probe that the rope admits; the axes of a rope of several get them in different order. */
+export function probeSpots(rope: Limits, room = 0): Spots {
+  const list = admitted(rope, room);
+  return spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+}
+
+/** Spots drawn from the probes, starting at the `start`-th. */
+export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): Spots {
+  const list = admitted(rope);
+  return spotsOf(rope, batch, tokens, (row, axis) => list[(start + 7 * row + 3 * axis) % list.length]!);
+}
+
+/** The same spots moved, each by its own amount. */
+export function moved(rope: Limits, spots: Spots, by: (row: number, axis: number) => number): Spots {
+  const rows = spots.values.length / spots.axes;
+  return spotsOf(rope, spots.batch, spots.tokens, (row, axis) => spots.values[axis * rows + row]! + by(row, axis));
+}
+
+/**
+ * The current length that all calls of one law are given, so that a type whose frequencies depend on it stays with one
+ * ladder; nothing for the others.
+ */
+export function lengthFor({ capabilities }: Limits, ...spots: readonly Spots[]): { readonly length?: number } {
+  return capabilities.dependsOnLength ? { length: Math.max(...spots.map(({ largest }) => largest)) + 1 } : {};
+}
