@@ -64,7 +64,7 @@ export function parseParameters<P>(
 export function unknownKey(key: string, known: readonly string[], path: string, value: unknown): RopeIssue {
   const near = nearest(key, known);
   return {
-    path: path === "" ? key : `${path}.${key}`,
+    path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
     expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,
     received: `the unknown key ${show(key)} with ${show(value)}`,
     remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,

@@ -88,7 +88,7 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   const geometry = parseGeometry(request, issues);
   const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
   const pairing = parsePairing(wanted, geometry.rotaryDim, issues);
-  const axes = parseAxes(request.axes ?? null, geometry.rotaryDim / 2, issues);
+  const axes = parseAxes(request.axes ?? null, geometry.rotaryDim, issues);
   const { precision = "float32" } = request;
   if (precision !== "float32" && precision !== "float64") {
     issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
@@ -149,12 +149,13 @@ function parsePairing(pairing: unknown, rotaryDim: unknown, issues: RopeIssue[])
 }
 
 /** The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. */
-function parseAxes(axes: unknown, pairs: number, issues: RopeIssue[]): readonly number[] | null {
+function parseAxes(axes: unknown, rotaryDim: unknown, issues: RopeIssue[]): readonly number[] | null {
   if (axes === null) return null;
   const list = Array.isArray(axes) || ArrayBuffer.isView(axes) ? Array.from(axes as ArrayLike<unknown>) : [];
-  const bytes = list.length === pairs && list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
+  const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : list.length;
+  const bytes = list.length > 0 && list.length === pairs && list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
   const valid = bytes && new Set(list).size === Math.max(...(list as number[])) + 1;
-  if (!valid) issues.push({ path: "axes", expected: `${pairs} integers, one for each pair, that name every axis from 0 on`, received: show(axes) });
+  if (!valid) issues.push({ path: "axes", expected: `${isEvenSize(rotaryDim) ? `${pairs} ` : ""}integers, one for each pair, that name every axis from 0 on`, received: show(axes) });
   return valid ? Object.freeze(list as number[]) : null;
 }
 

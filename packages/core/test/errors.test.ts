@@ -52,6 +52,10 @@ describe("ROPE_UNKNOWN_TYPE", () => {
   );
 });
 
+test("ROPE_UNKNOWN_TYPE for a name that is not the request's own", () => {
+  caught(untyped({ headDim: 4, parameters: Object.create({ ropeType: "ladder" }) as object }), "ROPE_UNKNOWN_TYPE");
+});
+
 test("ROPE_TYPE_CONFLICT names both sources", () => {
   const error = caught(() => registry.register("ladder", { ...ladder, source: "another-package@2.0.0" }), "ROPE_TYPE_CONFLICT");
   expect(error.message).toMatchInlineSnapshot(`"the rope type "ladder" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, call unregisterRopeType first, or use createRegistry()."`);
