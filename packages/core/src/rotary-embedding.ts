@@ -368,7 +368,8 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       const elements = [element, element + distance] as const;
       return { pair, elements, axis: frequencies.axes?.[pair] ?? 0, invFreq, wavelength: (2 * Math.PI) / invFreq, regime: frequencies.regimes?.[pair] ?? "" };
     });
-    return { spec, rules: [...own, ...(frequencies.rules ?? [])], pairs };
+    // Copies: what a caller does to them must not reach the next explanation.
+    return { spec, rules: [...own, ...(frequencies.rules ?? []).map((rule) => ({ ...rule }))], pairs };
   }
 
   to(backend: string, options?: unknown): never {
