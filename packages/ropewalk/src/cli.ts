@@ -1,0 +1,89 @@
+#!/usr/bin/env node
+/** The command `ropewalk`. Exit code 0: all is well; 2: bad input, with one sentence on stderr; 1: a defect of ours. */
+
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, Option } from "commander";
+import colours from "picocolors";
+import { apply } from "./cli/apply.ts";
+import type { ApplyOptions } from "./cli/apply.ts";
+import { describeFailure } from "./cli/failure.ts";
+import { inspect } from "./cli/inspect.ts";
+import type { InspectOptions } from "./cli/inspect.ts";
+
+const BAD_INPUT = 2;
+
+const { env, stdout } = process;
+// Colours only for who looks at a terminal; NO_COLOR and FORCE_COLOR decide otherwise.
+const coloured = !env["NO_COLOR"] && (Boolean(env["FORCE_COLOR"]) || (stdout.isTTY === true && env["TERM"] !== "dumb"));
+const palette = colours.createColors(coloured);
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+
+const precision = (): Option => new Option("--precision <how>", "rounding of the angle: as the engines that train models, or exact").choices(["float32", "float64"]).default("float32");
+const length = (): Option => new Option("--length <n>", "current length in tokens, for types whose frequencies depend on it");
+
+const program = new Command("ropewalk")
+  .description("Rotary position embeddings, exactly as the engines compute them.")
+  .version(version)
+  .exitOverride()
+  .configureOutput({ writeErr: () => {} });
+
+program
+  .command("inspect")
+  .description("say what ropes a model's config.json asks for, and why each number is what it is")
+  .argument("<config...>", "config.json files, or folders of *.json files")
+  .option("--json", "print one JSON document a line and a file")
+  .addOption(length())
+  .addOption(precision())
+  .addHelpText("after", "\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
+  .action((paths: string[], options: InspectOptions) => {
+    const output = { palette, columns: stdout.columns ?? 110, print: (text: string) => void stdout.write(`${text}\n`), complain };
+    if (inspect(paths, options, output) > 0) process.exitCode = BAD_INPUT;
+  });
+
+program
+  .command("apply")
+  .description("rotate queries and keys of .npy and .safetensors files; results have the same names, format and element type")
+  .argument("<config>", "config.json of the model")
+  .option("--query <file>", "q.npy, or qk.safetensors#name (without #name: the tensor \"query\")")
+  .option("--key <file>", "k.npy, or qk.safetensors#name (without #name: the tensor \"key\")")
+  .requiredOption("--positions <p>", "start:end (end excluded), start:end:step, a list 0,1,7, or an .npy file of integers")
+  .requiredOption("--out <folder>", "existing folder that the results go to")
+  .addOption(new Option("--layout <order>", "axes in the files: [batch?, tokens, heads, headDim] or [batch?, heads, tokens, headDim]").choices(["token-first", "head-first"]).default("token-first"))
+  .addOption(new Option("--direction <d>", "rotate, undo a rotation, or pass gradients back").choices(["apply", "invert", "adjoint"]).default("apply"))
+  .option("--layer <i>", "the layer whose rope to use, where a model has several")
+  .option("--layer-type <name>", "the same by type, for example sliding_attention")
+  .option("--max-position <n>", "positions to admit, instead of what the config says")
+  .addOption(length())
+  .addOption(precision())
+  .addHelpText("after", "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated")
+  .action((config: string, options: ApplyOptions) => {
+    for (const line of apply(config, options)) stdout.write(`${line}\n`);
+  });
+
+function complain(sentence: string): void {
+  process.stderr.write(`ropewalk: ${sentence}\n`);
+}
+
+// A reader that has seen enough (`| head`) is not a failure.
+stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
+try {
+  program.parse();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version come as exceptions too, with code 0.
+    if (error.exitCode !== 0) {
+      process.exitCode = BAD_INPUT;
+      const empty = error.code === "commander.help";
+      complain(empty ? "nothing to do: say ropewalk inspect <config.json…>, ropewalk apply <config.json> …, or ropewalk --help." : error.message.replace(/^error: /, "").replaceAll(/\s+/g, " "));
+    }
+  } else {
+    const failure = describeFailure(error);
+    process.exitCode = failure === undefined ? 1 : BAD_INPUT;
+    complain(failure?.message ?? `unexpected ${String(error)}; this is a defect of ropewalk.`);
+  }
+}

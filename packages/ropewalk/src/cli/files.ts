@@ -1,0 +1,113 @@
+/** Reading and writing files: parts of large ones, JSON as Python writes it, and all results or none. */
+
+import { randomUUID } from "node:crypto";
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { CliFailure } from "./failure.ts";
+
+/** Node reads and writes at most 2 GiB in one call. */
+const CHUNK = 2 ** 30;
+
+/** A file that is open for reading. */
+export interface OpenFile {
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The bytes from `start` up to `end`, in a buffer of their own, so that a typed array of any width can lie over it. */
+  read(start: number, end: number): Uint8Array<ArrayBuffer>;
+}
+
+/** Calls `use` with an open file and closes it. @throws CliFailure when it is no readable file. */
+export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
+  const descriptor = attempt(path, () => openSync(path, "r"));
+  try {
+    const status = fstatSync(descriptor);
+    if (!status.isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
+    const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
+      if (start < 0 || end < start || end > status.size) throw new CliFailure("FILE_FORMAT", `${path} ends at byte ${status.size}, but its header speaks of byte ${end}: the file is cut off or damaged.`);
+      const bytes = new Uint8Array(end - start);
+      for (let done = 0; done < bytes.length; ) {
+        const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
+        if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
+        done += count;
+      }
+      return bytes;
+    };
+    return use({ path, size: status.size, read });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * The value of a JSON file. Accepts what Python's `json` writes beyond the standard: `Infinity` and `NaN`, which
+ * published configs contain (`time_step_limit` of Mamba hybrids); NaN is read as `null`.
+ */
+export function readJson(path: string): unknown {
+  const text = attempt(path, () => readFileSync(path, "utf8")).replace(/^\uFEFF/, "");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    try {
+      // Outside of strings, 1e999 is the JSON number that reads as Infinity.
+      return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g, (token) => ({ Infinity: "1e999", NaN: "null" })[token] ?? token));
+    } catch {
+      throw new CliFailure("FILE_FORMAT", `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
+    }
+  }
+}
+
+/** The `*.json` files directly in a folder, in code-unit order; a path that is not a folder stands for itself. */
+export function configFiles(path: string): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  const files = attempt(path, () => readdirSync(path, { withFileTypes: true }))
+    .filter((entry) => entry.name.endsWith(".json") && !entry.isDirectory())
+    .map((entry) => join(path, entry.name))
+    .sort((a, b) => (a < b ? -1 : 1));
+  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json file.`);
+  return files;
+}
+
+/** A file to be written: its path, and its bytes in order. */
+export interface NewFile {
+  readonly path: string;
+  readonly parts: readonly Uint8Array[];
+}
+
+/** Writes all files or none: each under a temporary name beside its place, then all are renamed. */
+export function writeFiles(files: readonly NewFile[]): void {
+  const written: { readonly temporary: string; readonly path: string }[] = [];
+  try {
+    for (const { path, parts } of files) {
+      const temporary = `${path}.${randomUUID()}.tmp`;
+      const descriptor = openSync(temporary, "wx");
+      written.push({ temporary, path });
+      try {
+        for (const bytes of parts) {
+          for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done));
+        }
+      } finally {
+        closeSync(descriptor);
+      }
+    }
+    for (const { temporary, path } of written) renameSync(temporary, path);
+  } catch (error) {
+    for (const { temporary } of written) rmSync(temporary, { force: true });
+    throw new CliFailure("OUTPUT", `cannot write ${files.map(({ path }) => path).join(" and ")}: ${reason(error)}.`);
+  }
+}
+
+function attempt<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new CliFailure("FILE_NOT_FOUND", `${path} does not exist.`);
+    throw new CliFailure("FILE_UNREADABLE", `cannot read ${path}: ${reason(error)}.`);
+  }
+}
+
+function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return { EISDIR: "it is a folder", EACCES: "permission denied", ENOTDIR: "a part of its path is not a folder", ENOSPC: "the disk is full" }[code ?? ""] ?? message;
+}

@@ -1,0 +1,73 @@
+/**
+ * NumPy's `.npy` files, format versions 1.0 to 3.0: little-endian, C order.
+ *
+ * What would need a conversion (big-endian, Fortran order, objects, strings) is refused: results are written in the
+ * element type and under the header that the file came with.
+ *
+ * Source: NumPy Enhancement Proposal 1 and `numpy.lib.format`.
+ */
+
+import { CliFailure } from "./failure.ts";
+import type { OpenFile } from "./files.ts";
+import { elementCount, storedArray, storedBytes } from "./stored-tensor.ts";
+import type { StoredTensor, StoredType } from "./stored-tensor.ts";
+
+/** A tensor with the header bytes that it was stored under. */
+export interface NpyFile extends StoredTensor {
+  readonly header: Uint8Array;
+}
+
+const types: Readonly<Record<string, StoredType>> = {
+  "<f8": "float64",
+  "<f4": "float32",
+  "<f2": "float16",
+  "<i8": "int64",
+  "<u8": "uint64",
+  "<i4": "int32",
+  "<u4": "uint32",
+  "<i2": "int16",
+  "<u2": "uint16",
+  "|i1": "int8",
+  "|u1": "uint8",
+};
+
+/** @throws CliFailure for anything but a little-endian C-order array of numbers that fills the file exactly. */
+export function readNpy(file: OpenFile): NpyFile {
+  const fail = (text: string): never => {
+    throw new CliFailure("FILE_FORMAT", `${file.path} ${text}.`);
+  };
+  const start = file.read(0, Math.min(12, file.size));
+  if (start.length < 10 || start[0] !== 0x93 || latin1(start.subarray(1, 6)) !== "NUMPY") fail("is not an .npy file: it does not begin with \\x93NUMPY");
+  const version = start[6]!;
+  if (version < 1 || version > 3) fail(`has .npy format version ${version}, known are 1 to 3`);
+  const prefix = version === 1 ? 10 : 12;
+  if (start.length < prefix) fail("is cut off inside its header");
+  const view = new DataView(start.buffer);
+  const dataStart = prefix + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  if (dataStart > file.size) fail("is cut off inside its header");
+  const header = file.read(0, dataStart);
+
+  // The header is a Python dict literal of exactly these three keys.
+  const text = latin1(header.subarray(prefix));
+  const descr = /['"]descr['"]\s*:\s*(?:['"]([^'"]*)['"]|(\[))/.exec(text);
+  const order = /['"]fortran_order['"]\s*:\s*(True|False)/.exec(text);
+  const sizes = /['"]shape['"]\s*:\s*\(([\d\s,L]*)\)/.exec(text);
+  if (descr === null || order === null || sizes === null) return fail("has a header without descr, fortran_order and shape");
+  if (descr[2] !== undefined) fail("holds records, not a plain array of numbers");
+  const dtype = types[descr[1]!];
+  if (dtype === undefined) return fail(refusal(descr[1]!));
+  const shape = sizes[1]!.split(",").map((size) => size.trim()).filter((size) => size !== "").map((size) => Number.parseInt(size, 10));
+  if (order[1] === "True" && shape.length > 1) fail("is in Fortran order; save numpy.ascontiguousarray(a) instead");
+
+  const expected = dataStart + storedBytes(dtype, shape);
+  if (file.size !== expected) fail(`has ${file.size} bytes, but ${elementCount(shape)} elements of ${dtype} need ${expected}: it is cut off or damaged`);
+  return { header, dtype, shape, data: storedArray(dtype, file.read(dataStart, expected)) };
+}
+
+function refusal(descr: string): string {
+  if (descr.startsWith(">")) return `is big-endian (${descr}); save a.astype(a.dtype.newbyteorder("<")) instead`;
+  if (/^[<|]V2$/.test(descr)) return "holds 16-bit raw data, as NumPy saves bfloat16; store bfloat16 as .safetensors";
+  return `has elements of type ${JSON.stringify(descr)}; known are ${Object.keys(types).join(", ")}`;
+}
+
+const latin1 = (bytes: Uint8Array): string => new TextDecoder("latin1").decode(bytes);

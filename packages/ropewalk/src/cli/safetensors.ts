@@ -1,0 +1,101 @@
+/**
+ * `.safetensors` files: an 8-byte header length, a JSON header, raw little-endian row-major data.
+ *
+ * Reads the header and the tensors that are asked for, so that a tensor of a checkpoint of many GiB costs only its own
+ * bytes.
+ *
+ * Source: the format description of huggingface/safetensors.
+ */
+
+import { CliFailure } from "./failure.ts";
+import type { OpenFile } from "./files.ts";
+import { storedArray, storedBytes } from "./stored-tensor.ts";
+import type { StoredTensor, StoredType } from "./stored-tensor.ts";
+
+/** What a header says. */
+export interface SafetensorsHeader {
+  /** Free text by name, kept when results are written. */
+  readonly metadata: Readonly<Record<string, string>> | undefined;
+  readonly names: readonly string[];
+  /** Reads one tensor. @throws CliFailure when there is none of that name or it is not what the header says. */
+  tensor(name: string): StoredTensor;
+}
+
+const types: Readonly<Record<string, StoredType>> = {
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+  I64: "int64",
+  U64: "uint64",
+  I32: "int32",
+  U32: "uint32",
+  I16: "int16",
+  U16: "uint16",
+  I8: "int8",
+  U8: "uint8",
+};
+
+/** The limit of the reference implementation. */
+const MAXIMUM_HEADER = 100_000_000;
+
+export function readSafetensors(file: OpenFile): SafetensorsHeader {
+  const fail = (text: string): never => {
+    throw new CliFailure("FILE_FORMAT", `${file.path} ${text}.`);
+  };
+  if (file.size < 8) fail("is not a .safetensors file: it has fewer than 8 bytes");
+  const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true));
+  if (length > Math.min(MAXIMUM_HEADER, file.size - 8)) fail("is not a .safetensors file, or is cut off: its header would be longer than the file");
+  const entries = parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
+  const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & { readonly __metadata__?: Record<string, string> };
+
+  const tensor = (name: string): StoredTensor => {
+    const entry = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+    if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list(Object.keys(tensors))}`);
+    const { dtype, shape, data_offsets: offsets } = entry;
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
+    const type = types[String(dtype)];
+    if (type === undefined) return fail(`holds ${JSON.stringify(name)} as ${String(dtype)}; known are ${Object.keys(types).join(", ")}`);
+    const [start, end] = offsets as [number, number];
+    if (end - start !== storedBytes(type, shape)) return fail(`gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`);
+    return { dtype: type, shape, data: storedArray(type, file.read(8 + length + start, 8 + length + end)) };
+  };
+  return { metadata, names: Object.keys(tensors), tensor };
+}
+
+/** A file of these tensors, in parts that share their memory. */
+export function safetensorsParts(tensors: Readonly<Record<string, StoredTensor>>, metadata: Readonly<Record<string, string>> | undefined): Uint8Array[] {
+  const entries: [string, unknown][] = metadata === undefined ? [] : [["__metadata__", metadata]];
+  // Wide elements first, as the reference implementation orders them: every tensor is then aligned.
+  const ordered = Object.entries(tensors).sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  let end = 0;
+  for (const [name, { dtype, shape, data }] of ordered) {
+    const code = Object.keys(types).find((key) => types[key] === dtype);
+    entries.push([name, { dtype: code, shape, data_offsets: [end, (end += data.byteLength)] }]);
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  // Padded with spaces, so that data begins at a multiple of 8.
+  const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
+  header.set(json, 8);
+  return [header, ...ordered.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
+}
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data_offsets: readonly number[];
+}
+
+function parseHeader(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isSizes = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+
+const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.length > 8 ? `${names.slice(0, 8).join(", ")}, … (${names.length})` : names.join(", "));

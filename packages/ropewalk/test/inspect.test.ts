@@ -1,0 +1,149 @@
+/** `ropewalk inspect`, as a process. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fixtures } from "@ropewalk/goldens";
+import type { HfFixture } from "@ropewalk/goldens";
+import { expect, test } from "vitest";
+import { documents, folder, model, ropewalk, writeConfig } from "./support.ts";
+
+const hf = new Map(fixtures("hf").map((fixture) => [fixture.model, fixture]));
+const golden = (id: string): HfFixture => {
+  const fixture = hf.get(id);
+  if (fixture === undefined) throw new Error(`no golden of ${id}`);
+  return fixture;
+};
+
+/** Steps between two float32 numbers of the same sign. */
+function ulps(a: number, b: number): number {
+  const [first, second] = new Int32Array(Float32Array.of(a, b).buffer);
+  return Math.sign(a) === Math.sign(b) ? Math.abs(first! - second!) : Infinity;
+}
+
+test.each([
+  "mistralai/Mistral-7B-v0.1",
+  "microsoft/phi-2",
+  "Qwen/Qwen2.5-7B-Instruct-yarn",
+  "openai/gpt-oss-20b",
+  "deepseek-ai/DeepSeek-V3",
+])("--json of %s has the schema, and the numbers of transformers", (id) => {
+  const file = model(id);
+  const run = ropewalk(["inspect", file, "--json"]);
+  expect(run).toMatchObject({ status: 0, stderr: "" });
+  const [document, ...rest] = documents(run);
+  expect(rest).toEqual([]);
+  expect(Object.keys(document)).toEqual(["file", "ropes", "notes"]);
+  expect(document.file).toBe(file);
+  expect(document.notes).toEqual(expect.any(Array));
+
+  const expected = golden(id).ropes;
+  expect(document.ropes).toHaveLength(expected.length);
+  expected.forEach(({ layerType, headDim, rotaryDim, pairing, attentionFactor, softmaxScaleFactor, invFreq }, i) => {
+    const rope = document.ropes[i];
+    expect(Object.keys(rope)).toEqual(["layerType", "ropeType", "headDim", "rotaryDim", "pairing", "base", "maxPosition", "attentionFactor", "softmaxScaleFactor", "invFreq"]);
+    expect(rope).toMatchObject({ layerType, headDim, rotaryDim, pairing });
+    // Both are computed in float64 by both sides; one rounding each may differ.
+    expect(rope.attentionFactor).toBeCloseTo(attentionFactor, 14);
+    expect(rope.softmaxScaleFactor).toBeCloseTo(softmaxScaleFactor, 14);
+    expect(rope.invFreq).toHaveLength(rotaryDim / 2);
+    // Parity as promised: 2 ulp of float32.
+    expect(Math.max(...invFreq.map((value, pair) => ulps(rope.invFreq[pair], value)))).toBeLessThanOrEqual(2);
+  });
+});
+
+test("facts that a config states come out as they went in", () => {
+  const [mistral, gpt] = documents(ropewalk(["inspect", "--json", model("mistralai/Mistral-7B-v0.1"), model("openai/gpt-oss-20b")]));
+  expect(mistral.ropes[0]).toMatchObject({ layerType: null, ropeType: "default", base: 10000, maxPosition: 32768 });
+  expect(gpt.ropes[0]).toMatchObject({ ropeType: "yarn", base: 150000, maxPosition: 131072 });
+});
+
+test("--precision float64 gives frequencies that are no float32 numbers", () => {
+  const truth = fixtures("truth").find(({ name }) => name === "yarn-qwen-4")!;
+  const [{ ropes }] = documents(ropewalk(["inspect", "--json", "--precision", "float64", model("Qwen/Qwen2.5-7B-Instruct-yarn")]));
+  // Correctly rounded from some 30 digits: equal, not near.
+  expect(ropes[0].invFreq).toEqual(truth.invFreqHigh);
+});
+
+test("a folder stands for its *.json files, sorted; a failing file neither stops nor hides the others", () => {
+  const path = folder();
+  writeFileSync(join(path, "b.json"), JSON.stringify({ head_dim: 8, rope_theta: 10000 }));
+  writeFileSync(join(path, "a.json"), JSON.stringify({ head_dim: 8, rope_scaling: { rope_type: "no-such-type" } }));
+  writeFileSync(join(path, "C.json"), "not JSON");
+  writeFileSync(join(path, "notes.txt"), "not a config");
+  mkdirSync(join(path, "folder.json"));
+  const missing = join(path, "missing.json");
+
+  const run = ropewalk(["inspect", "--json", path, missing, model("microsoft/phi-2")]);
+  expect(run).toMatchObject({ status: 2, stderr: "" });
+  expect(documents(run).map(({ file, error, ropes }) => [basename(file as string), (error?.code ?? ropes.length) as unknown])).toEqual([
+    ["C.json", "FILE_FORMAT"],
+    ["a.json", "ROPE_UNKNOWN_TYPE"],
+    ["b.json", 1],
+    ["missing.json", "FILE_NOT_FOUND"],
+    ["microsoft--phi-2.json", 1],
+  ]);
+  for (const { error } of documents(run)) if (error !== undefined) expect(Object.keys(error as object)).toEqual(["code", "message"]);
+
+  const text = ropewalk(["inspect", path, missing, model("microsoft/phi-2")]);
+  expect(text.status).toBe(2);
+  expect(text.stderr.trimEnd().split("\n")).toHaveLength(3);
+  expect(text.stdout).toContain("b.json");
+  expect(text.stdout).toContain("microsoft--phi-2.json");
+});
+
+test("a type that no registered provider has is an error that names the package to look for", () => {
+  const config = writeConfig({ head_dim: 64, rope_scaling: { rope_type: "twisted", factor: 2 } });
+  const run = ropewalk(["inspect", config]);
+  expect(run).toMatchObject({ status: 2, stdout: "" });
+  expect(run.stderr).toMatch(/^ropewalk: [^\n]*"twisted"[^\n]*\n$/);
+});
+
+test("the text says what the rope is, why, and where the context ends; without colours in a pipe", () => {
+  const { status, stdout, stderr } = ropewalk(["inspect", model("Qwen/Qwen2.5-7B-Instruct-yarn")]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toContain("all layers: yarn");
+  expect(stdout).toContain("0.1 ln 4 + 1");
+  expect(stdout).toContain("context 131072");
+  expect(stdout).toMatch(/interpolated +│ *━/);
+  expect(stdout).not.toContain("\u001B[");
+  // No line is wider than what a pipe is taken for.
+  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(110);
+  expect(ropewalk(["inspect", model("microsoft/phi-2")], { env: { FORCE_COLOR: "1" } }).stdout).toContain("\u001B[");
+});
+
+test("how many pairs complete a turn is counted from the wavelengths", () => {
+  const { stdout } = ropewalk(["inspect", model("mistralai/Mistral-7B-v0.1")]);
+  const turning = golden("mistralai/Mistral-7B-v0.1").ropes[0]!.invFreq.filter((value) => (2 * Math.PI) / value <= 32768).length;
+  expect(turning).toBeLessThan(64);
+  expect(stdout).toContain(`${turning} of 64 pairs complete a turn within 32768 positions`);
+});
+
+test.each<[what: string, args: string[], words: string]>([
+  ["no command", [], "nothing to do"],
+  ["an unknown command", ["inspekt"], "inspekt"],
+  ["no file", ["inspect"], "config"],
+  ["an unknown option", ["inspect", model("microsoft/phi-2"), "--jsno"], "--jsno"],
+  ["a length that is none", ["inspect", model("microsoft/phi-2"), "--length", "4k"], "--length"],
+  ["a length of zero", ["inspect", model("microsoft/phi-2"), "--length", "0"], "--length"],
+  ["an unknown precision", ["inspect", model("microsoft/phi-2"), "--precision", "float16"], "float32, float64"],
+  ["a file that is not there", ["inspect", "/nowhere/config.json"], "does not exist"],
+  ["a folder without configs", ["inspect", folder()], "no *.json"],
+  ["JSON that is no object", ["inspect", writeConfig([1, 2])], "config.json"],
+  ["JSON null", ["inspect", writeConfig(null)], "config.json"],
+  ["a config that says nothing usable", ["inspect", writeConfig({})], "config.json"],
+])("%s: exit code 2, one sentence, nothing else", (_, args, words) => {
+  const { status, stdout, stderr } = ropewalk(args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(/^ropewalk: [^\n]+\n$/);
+  expect(stderr).toContain(words);
+  expect(stderr).not.toMatch(/\bat .*\.[jt]s:/);
+});
+
+test("--help and --version", () => {
+  const help = ropewalk(["--help"]);
+  expect(help).toMatchObject({ status: 0, stderr: "" });
+  expect(help.stdout).toContain("inspect");
+  expect(help.stdout).toContain("apply");
+  expect(ropewalk(["apply", "--help"]).stdout).toContain("--positions");
+  expect(ropewalk(["--version"]).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});

@@ -1,0 +1,72 @@
+/** Running the built command, and writers of tensor files that share no code with it. */
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const cli = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
+
+export interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command with a clean environment: no colours asked for, none refused. */
+export function ropewalk(args: readonly string[], { cwd, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {}): Run {
+  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd, encoding: "utf8", env: { ...inherited, CI: "1", ...env }, maxBuffer: 2 ** 28 });
+  return { status, stdout, stderr };
+}
+
+/** The documents that `--json` printed, one a line. */
+export function documents({ stdout }: Run): any[] {
+  return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as unknown);
+}
+
+export const folder = (): string => mkdtempSync(join(tmpdir(), "ropewalk-"));
+
+/** A golden's config as a file path. */
+export const model = (id: string): string => fileURLToPath(new URL(`../../../tooling/goldens/models/${id.replace("/", "--")}.json`, import.meta.url));
+
+export function writeConfig(config: unknown): string {
+  const path = join(folder(), "config.json");
+  writeFileSync(path, JSON.stringify(config));
+  return path;
+}
+
+export type Bytes = Uint8Array | Float32Array | Float64Array | Uint16Array | Int32Array | BigInt64Array;
+
+const raw = (data: Bytes): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+export function writeNpy(path: string, descr: string, shape: readonly number[], data: Bytes): string {
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+  const header = dict.padEnd(Math.ceil((dict.length + 11) / 64) * 64 - 11) + "\n";
+  const prefix = Buffer.from([0x93, ...Buffer.from("NUMPY"), 1, 0, header.length & 255, header.length >> 8]);
+  writeFileSync(path, Buffer.concat([prefix, Buffer.from(header, "latin1"), raw(data)]));
+  return path;
+}
+
+export function writeSafetensors(path: string, tensors: Readonly<Record<string, { readonly dtype: string; readonly shape: readonly number[]; readonly data: Bytes }>>, metadata?: Readonly<Record<string, string>>): string {
+  let end = 0;
+  const entries = Object.entries(tensors).map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data_offsets: [end, (end += data.byteLength)] }]);
+  const json = JSON.stringify(Object.fromEntries(metadata === undefined ? entries : [["__metadata__", metadata], ...entries]));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(Buffer.byteLength(json)));
+  writeFileSync(path, Buffer.concat([length, Buffer.from(json), ...Object.values(tensors).map(({ data }) => raw(data))]));
+  return path;
+}
+
+/** Standard normal numbers from a fixed seed (Box and Muller over mulberry32). */
+export function normal(length: number, seed: number): Float64Array {
+  let state = seed;
+  const uniform = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return (((t ^ (t >>> 14)) >>> 0) + 1) / 2 ** 32;
+  };
+  return Float64Array.from({ length }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
+}
