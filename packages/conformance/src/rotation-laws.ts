@@ -311,6 +311,24 @@ function permuted(tensor: Placed, from: readonly (readonly [number, number])[], 
   return result;
 }
 
+const axes: Law = {
+  group: "rotation",
+  name: "with several axes at equal positions is the rope of one axis, bit for bit",
+  async run(kit) {
+    for (const { label, request } of kit.variants()) {
+      const rope = await kit.rope(request);
+      // Axes of the type's own are not the request's to give; the definition above covers them.
+      if (rope.capabilities.axisCount > 1) continue;
+      const many = await kit.rope({ ...request, axes: Array.from({ length: rope.spec.rotaryDim / 2 }, (_, pair) => pair % Math.min(3, rope.spec.rotaryDim / 2)) });
+      const single = drawnSpots(rope, 2, 3, 2);
+      const equalAxes = spotsOf(many, 2, 3, (row) => single.values[row]!);
+      const input = tensorFor(kit, rope, single, "float32", label);
+      const expected = await after(rope, "apply", single, input);
+      sameBits((await after(many, "apply", equalAxes, input)).bits(), expected.bits(), `${many.capabilities.axisCount} equal axes against one, ${label}`);
+    }
+  },
+};
+
 const steps: Law = {
   group: "rotation",
   name: "gives the same bits from one gathered step, used in many layers",
@@ -333,4 +351,4 @@ const steps: Law = {
   },
 };
 
-export const rotationLaws: readonly Law[] = [definition, norms, origin, relative, composition, inverse, transpose, shift, pairings, steps];
+export const rotationLaws: readonly Law[] = [definition, norms, origin, relative, composition, inverse, transpose, shift, pairings, axes, steps];
