@@ -31,17 +31,27 @@ export interface RopeCacheStatistics {
 /** Instances kept; a process rarely uses more than a few. The least recently used goes first. */
 const CAPACITY = 256;
 
+/** Requests kept as they were written; a model asks for one rope, or one for each kind of layer, again and again. */
+const RECENT = 8;
+
+interface CachedRope {
+  readonly rope: RotaryEmbedding;
+  readonly registration: RopeRegistration;
+}
+
 /** The ropes of one registry, by canonical request. */
 class InstanceCache {
-  readonly #ropes = new Map<string, { readonly rope: RotaryEmbedding; readonly registration: RopeRegistration }>();
-  /** Texts of whole requests as they were written, for hits without parsing. */
-  readonly #asWritten = new Map<string, { readonly key: string; readonly name: string }>();
+  readonly #ropes = new Map<string, CachedRope>();
+  /** Requests as they were written, newest first, for hits without parsing: a canonical text takes microseconds. */
+  #recent: { readonly request: UntypedRopeRequest; readonly name: string; readonly key: string }[] = [];
+  /** The last key of the map. */
+  #newest = "";
   #hits = 0;
   #misses = 0;
   #evictions = 0;
 
   get(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration, make: (request: UntypedRopeRequest) => { key: string; rope: () => RotaryEmbedding; registration: RopeRegistration }): RotaryEmbedding {
-    const known = this.#asWritten.get(textIfReadable(request));
+    const known = this.#recent.find((one) => readsAs(request, one.request));
     const found = known === undefined ? undefined : this.#ropes.get(known.key);
     // A name may have been registered anew since; its old ropes must not come back.
     if (found !== undefined && lookUp(known!.name).provider === found.registration.provider) return this.#hit(known!.key, found);
@@ -53,33 +63,36 @@ class InstanceCache {
     if (isNew) {
       this.#misses++;
       this.#ropes.set(key, (entry = { rope: rope(), registration }));
+      this.#newest = key;
       if (this.#ropes.size > CAPACITY) {
         this.#ropes.delete(this.#ropes.keys().next().value!);
         this.#evictions++;
       }
     }
-    if (this.#asWritten.size >= 4 * CAPACITY) this.#asWritten.clear();
-    this.#asWritten.set(canonicalText(own), { key, name: registration.name });
+    this.#recent = [{ request: own, name: registration.name, key }, ...this.#recent.slice(0, RECENT - 1)];
     return isNew ? entry!.rope : this.#hit(key, entry!);
   }
 
-  #hit(key: string, entry: { readonly rope: RotaryEmbedding; readonly registration: RopeRegistration }): RotaryEmbedding {
+  #hit(key: string, entry: CachedRope): RotaryEmbedding {
     this.#hits++;
     // Most recently used last.
-    this.#ropes.delete(key);
-    this.#ropes.set(key, entry);
+    if (key !== this.#newest) {
+      this.#ropes.delete(key);
+      this.#ropes.set(key, entry);
+      this.#newest = key;
+    }
     return entry.rope;
   }
 
   evict(name: string): void {
     // What was written with an alias may mean something else when the alias comes back.
-    this.#asWritten.clear();
+    this.#recent = [];
     for (const [key, { registration }] of this.#ropes) if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
   }
 
   clear(): void {
     this.#ropes.clear();
-    this.#asWritten.clear();
+    this.#recent = [];
     this.#hits = this.#misses = this.#evictions = 0;
   }
 
@@ -110,13 +123,26 @@ function cacheOfProvider(provider: RopeProvider): InstanceCache {
   return cache;
 }
 
-/** The text of a request that is plain data, `""` for any other: what is wrong with it is found when it is parsed. */
-function textIfReadable(request: unknown): string {
+/** Whether a request has exactly the data of a plain copy, in the same order; false where it cannot be read. */
+function readsAs(request: unknown, copy: unknown): boolean {
   try {
-    return canonicalText(request);
+    return equalData(request, copy);
   } catch {
-    return "";
+    return false;
   }
+}
+
+function equalData(value: unknown, copy: unknown): boolean {
+  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null) return Object.is(value, copy);
+  // The copy holds the caller's own typed array, whose numbers may have changed.
+  if (ArrayBuffer.isView(copy) || ArrayBuffer.isView(value)) return false;
+  if (Array.isArray(value) || Array.isArray(copy)) {
+    return Array.isArray(value) && Array.isArray(copy) && value.length === copy.length && copy.every((item, i) => equalData(value[i], item));
+  }
+  const keys = Object.keys(value);
+  const copied = Object.keys(copy);
+  if (keys.length !== copied.length) return false;
+  return copied.every((key, i) => key === keys[i] && equalData((value as Record<string, unknown>)[key], (copy as Record<string, unknown>)[key]));
 }
 
 /**
