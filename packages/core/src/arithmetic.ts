@@ -69,7 +69,8 @@ export const float32: Arithmetic = Object.freeze({
   sqrt: (a) => fround(Math.sqrt(f32(a))),
 } satisfies Arithmetic);
 
-// Double-double operations after Dekker (1971) and Hida, Li and Bailey (2001); relative error below 2^-100.
+// Double-double operations after Dekker (1971) and Hida, Li and Bailey (2001). Relative error below 2^-100; absolute for
+// logarithms near zero, and a power has the absolute error of its exponent.
 
 const dd = (hi: number, lo: number): DoubleDouble => ({ hi, lo });
 const widen = (a: Real): DoubleDouble => (typeof a === "number" ? dd(a, 0) : a);

@@ -1,8 +1,9 @@
 /**
  * Element types of tensors: float64, float32 and the two 16-bit formats, which JavaScript holds as bits.
  *
- * float16 is IEEE 754 binary16, bfloat16 the upper half of a float32. Conversions round to nearest, ties to even, keep
- * infinities and NaNs, and overflow to infinity, as the hardware of the engines does.
+ * float16 is IEEE 754 binary16, bfloat16 the upper half of a float32. Conversions from float32 round to nearest, ties to
+ * even, keep infinities and NaNs, and overflow to infinity, as the hardware of the engines does; a float64 is rounded to
+ * float32 first.
  */
 
 /** Element types that tensors may have. */

@@ -66,7 +66,7 @@ export interface CosSinOptions extends AtOptions {
    * `"full"`: `rotaryDim` columns, each value at both elements of its pair (Hugging Face, ATB).
    */
   readonly width?: "half" | "full" | undefined;
-  /** Element type of the result, rounded once. Default `"float32"`; 16-bit types come as bits in a Uint16Array. */
+  /** Element type of the result. Default `"float32"`; 16-bit types, rounded from float32, come as bits in a Uint16Array. */
   readonly dtype?: ElementType | undefined;
 }
 
