@@ -1,0 +1,39 @@
+/** Registers the rope type `dynamic`. */
+
+import { registerRopeType } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import { checkDynamic, dynamicFrequencies, dynamicLength, dynamicParameters } from "./formula.ts";
+import type { DynamicParameters } from "./formula.ts";
+
+declare module "@ropewalk/core" {
+  interface RopeParametersByType {
+    dynamic: DynamicParameters;
+  }
+}
+
+/** Dynamic NTK-aware scaling, as a provider. */
+@registerRopeType("dynamic")
+export class DynamicProvider implements RopeProvider<Required<DynamicParameters>> {
+  readonly specificationVersion = 1;
+  readonly source = "@ropewalk/dynamic@0.0.0";
+  readonly parameters: ParameterSchema<DynamicParameters> = dynamicParameters;
+
+  capabilities({ selection }: Required<DynamicParameters>): RopeCapabilities {
+    return { dependsOnLength: selection === "by-current-length" };
+  }
+
+  check(parameters: Required<DynamicParameters>, geometry: RopeGeometry): RopeIssue[] {
+    return checkDynamic(parameters, geometry);
+  }
+
+  schedule(length: number, parameters: Required<DynamicParameters>, geometry: RopeGeometry): number {
+    return dynamicLength(length, parameters, geometry);
+  }
+
+  frequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {
+    return dynamicFrequencies(request, parameters);
+  }
+}
+
+export { dynamicFrequencies, dynamicParameters } from "./formula.ts";
+export type { DynamicParameters } from "./formula.ts";

@@ -1,0 +1,155 @@
+import { conformance } from "@ropewalk/conformance";
+import { getRope } from "@ropewalk/core";
+import type { RopeRequest } from "@ropewalk/core";
+import { float32, inverseFrequencies } from "@ropewalk/core/math";
+import { fixtures } from "@ropewalk/goldens";
+import { describe, expect, test } from "vitest";
+import type { DynamicParameters } from "../src/index.ts";
+import "../src/index.ts";
+import { truthErrors, ulps } from "./golden.ts";
+
+conformance(test, {
+  ropeType: "dynamic",
+  cases: [
+    { name: "as InternLM2", request: { headDim: 16, base: 1_000_000, maxPosition: 32_768, parameters: { factor: 2 } } },
+    { name: "short context, by length", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48 } } },
+    { name: "short context, by capacity", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48, selection: "by-capacity", capacity: 160 } } },
+  ],
+});
+
+const dynamic = (parameters: Partial<DynamicParameters> = {}, request: Partial<RopeRequest> = {}): RopeRequest => ({
+  headDim: 128,
+  base: 1_000_000,
+  maxPosition: 32_768,
+  ...request,
+  parameters: { ropeType: "dynamic", factor: 2, ...parameters },
+});
+const plain = (base: number): number[] => inverseFrequencies(base, 128, float32) as number[];
+
+describe("agrees with Hugging Face transformers", () => {
+  test.each([32_768, 65_536, 131_072])("internlm/internlm2-chat-7b at length %i", (length) => {
+    const golden = fixtures("hf").find(({ model }) => model === "internlm/internlm2-chat-7b")!.ropes.find((rope) => rope.length === length)!;
+    const { attentionFactor, invFreq } = getRope(dynamic()).frequencies(length);
+    expect(attentionFactor).toBe(golden.attentionFactor);
+    // torch's float32 power is not always correctly rounded: 1 ulp.
+    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
+  });
+
+  test("the snapshot of its own test suite, to the five digits printed", () => {
+    const golden = fixtures("seeds").find(({ name }) => name === "hf-test-dynamic") as unknown as { invFreq: number[] };
+    const { invFreq } = getRope(dynamic({ factor: 10 }, { base: 10_000, maxPosition: 2048 })).frequencies(16_384);
+    // Half of the fifth digit is up to 5e-5 of the value; the rest is room for float32.
+    for (const [i, expected] of golden.invFreq.entries()) expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
+  });
+});
+
+describe("agrees with an evaluation in 60 digits", () => {
+  test.each(["dynamic-short", "dynamic-65536", "dynamic-131072"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+});
+
+describe("by the current length", () => {
+  const rope = getRope(dynamic());
+
+  test("up to the trained length it is the plain rope, bit for bit", () => {
+    for (const length of [0, 1, 4096, 32_767, 32_768]) expect([...rope.frequencies(length).invFreq]).toEqual(plain(1_000_000));
+  });
+
+  test("also where factor · L / L − (factor − 1) does not round to 1", () => {
+    // 0.1 · 3 / 3 − (0.1 − 1) is 1.0000000000000002 in float64.
+    const odd = getRope(dynamic({ factor: 0.1 }, { maxPosition: 3 }));
+    expect([...odd.frequencies(3).invFreq]).toEqual(plain(1_000_000));
+  });
+
+  test("every length above has a ladder of its own, slower the longer", () => {
+    let before = rope.frequencies(32_768).invFreq;
+    for (const length of [32_769, 40_000, 65_536, 1_048_576]) {
+      const { invFreq } = rope.frequencies(length);
+      expect(invFreq[0]).toBe(1);
+      for (let i = 1; i < 64; i++) expect(invFreq[i], `pair ${i} at ${length}`).toBeLessThanOrEqual(before[i]!);
+      expect(invFreq[63]).toBeLessThan(before[63]!);
+      before = invFreq;
+    }
+  });
+
+  test("the slowest pair is slowed down by the bracket factor · n/L − (factor − 1)", () => {
+    const exact = getRope(dynamic({}, { precision: "float64" }));
+    const slowdown = exact.frequencies(1).invFreq[63]! / exact.frequencies(4 * 32_768).invFreq[63]!;
+    // 2 · 4 − 1; the quotient of two float64 roundings.
+    expect(slowdown).toBeCloseTo(7, 12);
+  });
+
+  test("a step names its schedule, and steps of different schedules do not mix", () => {
+    const short = rope.at([0, 32_767]);
+    const long = rope.at([0, 32_767, 40_000]);
+    expect([short.schedule, long.schedule]).toEqual([32_768, 40_001]);
+    expect(rope.at([5], { length: 40_001 }).schedule).toBe(40_001);
+    expect(short.cos.slice(64)).not.toEqual(long.cos.slice(64, 128));
+    // A rope is no sequence: having seen a long text changes nothing for the next short one.
+    expect(rope.at([0, 32_767])).toMatchObject({ schedule: 32_768, cos: short.cos, sin: short.sin });
+  });
+
+  test("a thousand decoding steps leave a rope that answers as a fresh one", () => {
+    const used = getRope(dynamic({ factor: 3 }));
+    for (let position = 32_768; position < 33_768; position++) used.at([position]);
+    expect(used.frequencies(33_000).invFreq).toEqual(getRope(dynamic({ factor: 3, maxTrainedPosition: 32_768 })).frequencies(33_000).invFreq);
+  });
+
+  test("says that it depends on the length, and does not shift", () => {
+    expect(rope.capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
+    expect(() => rope.shift({ keys: new Float32Array(128), from: [1], to: [2] })).toThrow(expect.objectContaining({ code: "ROPE_UNSUPPORTED" }));
+  });
+
+  test("positions are admitted up to core's own limit", () => expect(rope.positionLimit).toBe(getRope(dynamic({}, { maxPosition: 16 })).positionLimit));
+});
+
+describe("by capacity", () => {
+  test("vLLM's default is the plain rope", () => {
+    const rope = getRope(dynamic({ selection: "by-capacity" }));
+    for (const length of [1, 32_768, 100_000]) expect([...rope.frequencies(length).invFreq]).toEqual(plain(1_000_000));
+  });
+
+  test("vLLM with a shorter trained length scales once, and not at or below it", () => {
+    const request = { headDim: 64, base: 1000 };
+    const rope = (maxPosition: number): readonly number[] => [...getRope(dynamic({ maxTrainedPosition: 2048, selection: "by-capacity" }, { ...request, maxPosition })).frequencies().invFreq];
+    expect(rope(512)).toEqual(rope(2048));
+    // 1000 · (2 · 4096/2048 − 1)^(64/62) = 3108.2477; its last frequency, base^(−62/64), by hand.
+    expect(rope(4096)[31]).toBeCloseTo(1 / (1000 ** (62 / 64) * 3), 9);
+  });
+
+  test("SGLang's capacity of factor · L gives the base 3052773.67 of InternLM2 at every length", () => {
+    const rope = getRope(dynamic({ selection: "by-capacity", capacity: 65_536 }));
+    const scaled = rope.explain().rules.find(({ name }) => name === "scaledBase")!.value as number;
+    expect(scaled).toBeCloseTo(3_052_773.67, 2);
+    expect(rope.at([0]).schedule).toBeNull();
+    expect(rope.frequencies(1).invFreq).toEqual(rope.frequencies(200_000).invFreq);
+    expect(rope.positionLimit).toBe(65_536);
+  });
+
+  test("does not depend on the length, and shifts", () => {
+    expect(getRope(dynamic({ selection: "by-capacity" })).capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
+  });
+});
+
+describe("refuses what contradicts itself", () => {
+  const request: Partial<RopeRequest> = { maxPosition: null };
+  test.each([
+    ["no trained length", dynamic({}, request), "maxPosition"],
+    ["no capacity", dynamic({ selection: "by-capacity", maxTrainedPosition: 10 }, request), "parameters.capacity"],
+    ["a capacity without effect", dynamic({ capacity: 10 }), "parameters.capacity"],
+    ["a single pair", dynamic({}, { rotaryDim: 2 }), "rotaryDim"],
+    ["a factor of 0", dynamic({ factor: 0 }), "parameters.factor"],
+    ["half a token", dynamic({ maxTrainedPosition: 2.5 }), "parameters.maxTrainedPosition"],
+    ["an unknown selection", dynamic({ selection: "long" as "by-capacity" }), "parameters.selection"],
+  ])("%s", (_, bad, path) => {
+    expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+  });
+});
+
+test("parameters are checked by the compiler", () => {
+  // @ts-expect-error -- factor must be given
+  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic" } })).toThrow(/parameters\.factor/);
+  // @ts-expect-error -- no such selection
+  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } })).toThrow(/selection/);
+  // @ts-expect-error -- alpha is another type's
+  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } })).toThrow(/alpha/);
+});
