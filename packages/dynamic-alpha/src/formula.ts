@@ -1,0 +1,53 @@
+/**
+ * NTK-aware scaling by a fixed alpha: the base grows once and for all, whatever the current length. Fast pairs keep
+ * their frequency almost, the slowest one is slowed down by `alpha`.
+ *
+ * `base' = base · alpha^(R/(R−2))`, `invFreq[i] = base'^(−2i/R)`; cos and sin are not scaled.
+ *
+ * Published configs call it `dynamic` (with `alpha` instead of `factor`) or `xdrope`, though nothing in it is dynamic.
+ *
+ * Source: Hugging Face transformers 5, `compute_ntk_alpha_rope_parameters` of hunyuan_v1_dense; vLLM
+ * `DynamicNTKAlphaRotaryEmbedding`. The first takes the head's size in both exponents, the second the rotary dimension;
+ * they are equal in every published model, and here it is the rotary dimension.
+ */
+
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
+import type { Real } from "@ropewalk/core/math";
+
+/** Parameters of the rope type `dynamic_alpha`. */
+export interface DynamicAlphaParameters {
+  /** By how much the slowest pair is slowed down. */
+  readonly alpha: number;
+}
+
+export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
+  alpha: { type: "number", above: 0, description: "slowdown of the slowest pair; no default: every engine requires it (Hunyuan: 1000)" },
+};
+
+/** Contradictions with the geometry. */
+export function checkDynamicAlpha({ rotaryDim }: RopeGeometry): RopeIssue[] {
+  if (rotaryDim > 2) return [];
+  return [{ path: "rotaryDim", expected: "≥ 4", received: `${rotaryDim}`, remedy: "The exponent R/(R − 2) needs more than one pair." }];
+}
+
+/** `base · alpha^(R/(R−2))`, in the float64 that engines compute it in. */
+export function dynamicAlphaBase({ base, rotaryDim, scalar }: Pick<FrequencyRequest, "base" | "rotaryDim" | "scalar">, alpha: number): Real {
+  const { divide, multiply, power } = scalar;
+  return multiply(base, power(alpha, divide(rotaryDim, rotaryDim - 2)));
+}
+
+/** Frequencies of the rope type `dynamic_alpha`. */
+export function dynamicAlphaFrequencies(request: FrequencyRequest, { alpha }: DynamicAlphaParameters): RopeFrequencies {
+  const { array, base, rotaryDim } = request;
+  const scaledBase = dynamicAlphaBase(request, alpha);
+  const invFreq = inverseFrequencies(scaledBase, rotaryDim, array);
+  return {
+    invFreq,
+    rules: [
+      { name: "alpha", value: alpha, rule: "given: the slowest pair becomes this many times slower" },
+      { name: "scaledBase", value: toNumber(scaledBase), rule: `base ${base} · ${alpha}^(R/(R − 2)), R = ${rotaryDim}, at every length`, source: "Hugging Face compute_ntk_alpha_rope_parameters; vLLM DynamicNTKAlphaRotaryEmbedding" },
+    ],
+    regimes: invFreq.map((_, i) => (i === 0 || alpha === 1 ? "kept" : "stretched")),
+  };
+}

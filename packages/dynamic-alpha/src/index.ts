@@ -1,0 +1,31 @@
+/** Registers the rope type `dynamic_alpha`. */
+
+import { registerRopeType } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import { checkDynamicAlpha, dynamicAlphaFrequencies, dynamicAlphaParameters } from "./formula.ts";
+import type { DynamicAlphaParameters } from "./formula.ts";
+
+declare module "@ropewalk/core" {
+  interface RopeParametersByType {
+    dynamic_alpha: DynamicAlphaParameters;
+  }
+}
+
+/** NTK-aware scaling by a fixed alpha, as a provider. */
+@registerRopeType("dynamic_alpha")
+export class DynamicAlphaProvider implements RopeProvider<DynamicAlphaParameters> {
+  readonly specificationVersion = 1;
+  readonly source = "@ropewalk/dynamic-alpha@0.0.0";
+  readonly parameters: ParameterSchema<DynamicAlphaParameters> = dynamicAlphaParameters;
+
+  check(_parameters: DynamicAlphaParameters, geometry: RopeGeometry): RopeIssue[] {
+    return checkDynamicAlpha(geometry);
+  }
+
+  frequencies(request: FrequencyRequest, parameters: DynamicAlphaParameters): RopeFrequencies {
+    return dynamicAlphaFrequencies(request, parameters);
+  }
+}
+
+export { dynamicAlphaFrequencies, dynamicAlphaParameters } from "./formula.ts";
+export type { DynamicAlphaParameters } from "./formula.ts";

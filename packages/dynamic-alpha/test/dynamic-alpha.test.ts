@@ -1,0 +1,70 @@
+import { conformance } from "@ropewalk/conformance";
+import { getRope } from "@ropewalk/core";
+import type { RopeRequest } from "@ropewalk/core";
+import { float32, inverseFrequencies } from "@ropewalk/core/math";
+import { fixtures } from "@ropewalk/goldens";
+import { describe, expect, test } from "vitest";
+import "../src/index.ts";
+import { truthErrors, ulps } from "./golden.ts";
+
+conformance(test, {
+  ropeType: "dynamic_alpha",
+  cases: [
+    { name: "as Hunyuan", request: { headDim: 16, maxPosition: 32_768, parameters: { alpha: 1000 } } },
+    { name: "a quarter of the head, alpha 2.5", request: { headDim: 32, rotaryDim: 8, parameters: { alpha: 2.5 } } },
+  ],
+});
+
+const hunyuan: RopeRequest = { headDim: 128, base: 10_000, maxPosition: 32_768, parameters: { ropeType: "dynamic_alpha", alpha: 1000 } };
+
+describe("agrees with Hugging Face transformers", () => {
+  test.each(["tencent/Hunyuan-7B-Instruct", "tencent/Hunyuan-A13B-Instruct", "tencent/HunyuanOCR"])("%s", (model) => {
+    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes[0]!;
+    expect(golden.engineRopeType).toBe("ntk_alpha");
+    const { attentionFactor, invFreq } = getRope(hunyuan).frequencies();
+    expect(attentionFactor).toBe(golden.attentionFactor);
+    // torch's float32 power is not always correctly rounded: 1 ulp.
+    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
+  });
+});
+
+test("agrees with an evaluation in 60 digits", () => expect(truthErrors("dynamic-alpha-1000")).toEqual([]));
+
+test("the base is the one that llama.cpp's converter writes for these models", () => {
+  const { value } = getRope(hunyuan).explain().rules.find(({ name }) => name === "scaledBase")!;
+  // conversion/hunyuan.py: freq_base 11158839.925, printed with three decimals.
+  expect((value as number).toFixed(3)).toBe("11158839.925");
+});
+
+test("alpha 1 is the plain ladder, bit for bit", () => {
+  const { invFreq } = getRope({ ...hunyuan, parameters: { ropeType: "dynamic_alpha", alpha: 1 } }).frequencies();
+  expect([...invFreq]).toEqual(inverseFrequencies(10_000, 128, float32));
+});
+
+test("the slowest pair is slowed down by alpha, the first one not at all", () => {
+  const exact = (alpha: number): Float64Array => getRope({ ...hunyuan, precision: "float64", parameters: { ropeType: "dynamic_alpha", alpha } }).frequencies().invFreq;
+  expect(exact(1000)[0]).toBe(1);
+  // The quotient of two float64 roundings.
+  expect(exact(1)[63]! / exact(1000)[63]!).toBeCloseTo(1000, 9);
+});
+
+test("nothing depends on the length", () => {
+  const rope = getRope(hunyuan);
+  expect(rope.capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
+  expect(rope.frequencies(1).invFreq).toEqual(rope.frequencies(1_000_000).invFreq);
+  expect(rope.at([0]).schedule).toBeNull();
+});
+
+test.each([
+  ["alpha 0", { ...hunyuan, parameters: { ropeType: "dynamic_alpha", alpha: 0 } }, "parameters.alpha"],
+  ["a single pair", { ...hunyuan, rotaryDim: 2 }, "rotaryDim"],
+] as [string, RopeRequest, string][])("refuses %s", (_, bad, path) => {
+  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+});
+
+test("parameters are checked by the compiler", () => {
+  // @ts-expect-error -- alpha must be given
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha" } })).toThrow(/parameters\.alpha/);
+  // @ts-expect-error -- the factor is another type's
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha", alpha: 2, factor: 2 } })).toThrow(/factor/);
+});
