@@ -1,0 +1,40 @@
+/** Registers the rope type `longrope`, also under its older name `su`. */
+
+import { registerRopeType } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import { checkLongrope, longropeFrequencies, longropeParameters, longropeSchedule } from "./formula.ts";
+import type { LongropeParameters } from "./formula.ts";
+
+declare module "@ropewalk/core" {
+  interface RopeParametersByType {
+    longrope: LongropeParameters;
+    su: LongropeParameters;
+  }
+}
+
+/** LongRoPE, as a provider. */
+@registerRopeType("longrope", { aliases: ["su"] })
+export class LongropeProvider implements RopeProvider<Required<LongropeParameters>> {
+  readonly specificationVersion = 1;
+  readonly source = "@ropewalk/longrope@0.0.0";
+  readonly parameters: ParameterSchema<LongropeParameters> = longropeParameters;
+
+  capabilities({ selection }: Required<LongropeParameters>): RopeCapabilities {
+    return { dependsOnLength: selection === "by-current-length" };
+  }
+
+  check(parameters: Required<LongropeParameters>, geometry: RopeGeometry): RopeIssue[] {
+    return checkLongrope(parameters, geometry);
+  }
+
+  schedule(length: number, parameters: Required<LongropeParameters>, geometry: RopeGeometry): number {
+    return longropeSchedule(length, parameters, geometry);
+  }
+
+  frequencies(request: FrequencyRequest, parameters: Required<LongropeParameters>): RopeFrequencies {
+    return longropeFrequencies(request, parameters);
+  }
+}
+
+export { longropeFrequencies, longropeParameters } from "./formula.ts";
+export type { LongropeParameters, LongropeSelection } from "./formula.ts";

@@ -1,0 +1,200 @@
+import { conformance } from "@ropewalk/conformance";
+import { getRope, listRopeTypes } from "@ropewalk/core";
+import type { RopeRequest } from "@ropewalk/core";
+import { float32, inverseFrequencies } from "@ropewalk/core/math";
+import { fixtures, models } from "@ropewalk/goldens";
+import { describe, expect, test } from "vitest";
+import type { LongropeParameters } from "../src/index.ts";
+import "../src/index.ts";
+import { truthErrors, ulps } from "./golden.ts";
+
+conformance(test, {
+  ropeType: "longrope",
+  cases: [
+    { name: "by length", request: { headDim: 16, rotaryDim: 8, maxPosition: 16_384, parameters: { shortFactor: [1, 1.25, 1.5, 2], longFactor: [1, 2, 8, 16], originalMaxPosition: 4096 } } },
+    { name: "by length, an amplitude for each list", request: { headDim: 8, maxPosition: 256, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, shortMscale: 1.1, longMscale: 1.25, switchLength: 33 } } },
+    { name: "by capacity", request: { headDim: 8, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, factor: 8, selection: "by-capacity", capacity: 200 } } },
+    { name: "long", request: { headDim: 8, maxPosition: 256, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, attentionFactor: 1.5, selection: "long" } } },
+  ],
+});
+
+const small: LongropeParameters = { shortFactor: [1, 1.25, 1.5, 2], longFactor: [1, 2, 8, 16], originalMaxPosition: 4096 };
+const longrope = (parameters: Partial<LongropeParameters> = {}, request: Partial<RopeRequest> = {}): RopeRequest => ({
+  headDim: 8,
+  maxPosition: 16_384,
+  ...request,
+  parameters: { ropeType: "longrope", ...small, ...parameters },
+});
+/** √(1 + ln 4 / ln 4096) = √(7/6), since 4096 = 4^6. */
+const amplitude = Math.sqrt(7 / 6);
+
+/** Head and rotated part of each model; its two lists are read from its config.json. */
+const sizes: [string, number, number, number][] = [
+  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 4096],
+  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 4097],
+  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 131_072],
+  ["microsoft/Phi-3-medium-128k-instruct", 128, 128, 4096],
+  ["microsoft/Phi-3-medium-128k-instruct", 128, 128, 131_072],
+  ["microsoft/Phi-4-mini-instruct", 128, 96, 4096],
+  ["microsoft/Phi-4-mini-instruct", 128, 96, 131_072],
+];
+
+function published(model: string, headDim: number, rotaryDim: number): RopeRequest {
+  const lists = models().find(({ id }) => id === model)!.config["rope_scaling"] as { short_factor: number[]; long_factor: number[] };
+  return { headDim, rotaryDim, maxPosition: 131_072, parameters: { ropeType: "longrope", shortFactor: lists.short_factor, longFactor: lists.long_factor, originalMaxPosition: 4096 } };
+}
+
+describe("agrees with Hugging Face transformers", () => {
+  test.each(sizes)("%s, %i of %i elements, at length %i", (model, headDim, rotaryDim, length) => {
+    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes.find((rope) => rope.length === length)!;
+    const { attentionFactor, invFreq } = getRope(published(model, headDim, rotaryDim)).frequencies(length);
+    expect(attentionFactor).toBe(golden.attentionFactor);
+    expect(invFreq).toHaveLength(golden.invFreq.length);
+    // torch's float32 power is not always correctly rounded: 1 ulp.
+    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("agrees with an evaluation in 60 digits", () => {
+  test.each(["longrope-phi-3-mini-short", "longrope-phi-3-mini-long", "longrope-phi-4-mini-long"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+});
+
+test("lists of ones are the plain ladder, bit for bit", () => {
+  const ones = [1, 1, 1, 1];
+  const rope = getRope(longrope({ shortFactor: ones, longFactor: ones }));
+  for (const length of [1, 10_000]) expect([...rope.frequencies(length).invFreq]).toEqual(inverseFrequencies(10_000, 8, float32));
+});
+
+describe("by the current length", () => {
+  const rope = getRope(longrope());
+  const [short, long] = [rope.frequencies(4096).invFreq, rope.frequencies(4097).invFreq];
+
+  test("the short list is in force up to originalMaxPosition, the long one above", () => {
+    const plain = inverseFrequencies(10_000, 8, float32) as number[];
+    for (let i = 0; i < 4; i++) {
+      // e · base^x and its reciprocal, against the reciprocal of the ladder's.
+      expect(ulps(short[i]!, plain[i]! / small.shortFactor[i]!)).toBeLessThanOrEqual(2);
+      expect(ulps(long[i]!, plain[i]! / small.longFactor[i]!)).toBeLessThanOrEqual(2);
+    }
+    for (const length of [0, 1, 4095]) expect(rope.frequencies(length).invFreq).toEqual(short);
+    for (const length of [5000, 16_384]) expect(rope.frequencies(length).invFreq).toEqual(long);
+  });
+
+  test("there are two schedules, and their tables never mix", () => {
+    const steps = [rope.at([0, 4095]), rope.at([0, 4096]), rope.at([0, 4095]), rope.at([4095], { length: 9000 })];
+    expect(steps.map(({ schedule }) => schedule)).toEqual([4096, 4097, 4096, 4097]);
+    const [first, second, third, fourth] = steps;
+    expect(third!.cos).toEqual(first!.cos);
+    expect(second!.cos.slice(4)).not.toEqual(first!.cos.slice(4));
+    expect(fourth!.cos).not.toEqual(first!.cos.slice(4));
+  });
+
+  test("the amplitude does not switch", () => {
+    expect(rope.frequencies(1).attentionFactor).toBe(rope.frequencies(16_384).attentionFactor);
+    expect(rope.attentionFactor).toBeCloseTo(amplitude, 15);
+  });
+
+  test("says that it depends on the length, and does not shift", () => {
+    expect(rope.capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
+    expect(() => rope.shift({ keys: new Float32Array(8), from: [1], to: [2] })).toThrow(expect.objectContaining({ code: "ROPE_UNSUPPORTED" }));
+  });
+
+  test("SGLang's switch, one token later", () => {
+    const later = getRope(longrope({ switchLength: 4097 }));
+    expect(later.frequencies(4097).invFreq).toEqual(short);
+    expect(later.frequencies(4098).invFreq).toEqual(long);
+  });
+
+  test("explain() says which list is in force, and why", () => {
+    const list = (length: number): unknown => rope.explain(length).rules.find(({ name }) => name === "factorList");
+    expect(list(1)).toMatchObject({ value: "shortFactor", rule: "the current length is not above 4096" });
+    expect(list(5000)).toMatchObject({ value: "longFactor", rule: "the current length is above 4096" });
+  });
+});
+
+describe("chosen once for the run", () => {
+  const [short, long] = [getRope(longrope()).frequencies(1).invFreq, getRope(longrope()).frequencies(5000).invFreq];
+
+  test.each([
+    ["by the request's maxPosition", longrope({ selection: "by-capacity" }), long],
+    ["by a capacity above the trained context", longrope({ selection: "by-capacity", capacity: 4097 }), long],
+    ["by a capacity within it", longrope({ selection: "by-capacity", capacity: 4096 }), short],
+    ["long", longrope({ selection: "long" }), long],
+    ["short", longrope({ selection: "short" }), short],
+  ] as [string, RopeRequest, Float64Array][])("%s", (_, request, expected) => {
+    const rope = getRope(request);
+    for (const length of [1, 4096, 4097, 16_384]) expect(rope.frequencies(length).invFreq).toEqual(expected);
+    expect(rope.at([0]).schedule).toBeNull();
+    expect(rope.capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
+    // The capacity chooses the list; the amplitude stays that of the model's own maximum.
+    expect(rope.attentionFactor).toBeCloseTo(amplitude, 15);
+  });
+});
+
+describe("amplitude", () => {
+  const at = (parameters: Partial<LongropeParameters>, request: Partial<RopeRequest> = {}): number[] => {
+    const rope = getRope(longrope(parameters, request));
+    return [1, 16_384].map((length) => rope.frequencies(length).attentionFactor);
+  };
+
+  test("follows factor where it is given, whatever maxPosition says", () => {
+    // √(1 + ln 64 / ln 4096) = √(3/2)
+    for (const value of at({ factor: 64 })) expect(value).toBeCloseTo(Math.sqrt(1.5), 15);
+  });
+
+  test("is 1 where the context is not extended", () => {
+    expect(at({ factor: 1 })).toEqual([1, 1]);
+    expect(at({ factor: 0.5 })).toEqual([1, 1]);
+    expect(at({}, { maxPosition: 4096 })).toEqual([1, 1]);
+  });
+
+  test("is attentionFactor where that is given", () => expect(at({ attentionFactor: 1.5 })).toEqual([1.5, 1.5]));
+
+  test("switches with the list where each has its own", () => {
+    expect(at({ shortMscale: 1.25, longMscale: 1.5 })).toEqual([1.25, 1.5]);
+    expect(at({ shortMscale: 1.243163121016122, selection: "short" })).toEqual([1.243163121016122, 1.243163121016122]);
+  });
+
+  test("falls back to the rule for the list without one, as in vLLM", () => {
+    const [short, long] = at({ longMscale: 1.5 });
+    expect(short).toBeCloseTo(amplitude, 15);
+    expect(long).toBe(1.5);
+  });
+
+  test("needs no maxPosition where both are given", () => {
+    expect(at({ shortMscale: 1.25, longMscale: 1.5 }, { maxPosition: null })).toEqual([1.25, 1.5]);
+  });
+});
+
+test("positions are admitted up to factor · originalMaxPosition", () => {
+  expect(getRope(longrope()).positionLimit).toBe(16_384);
+  expect(getRope(longrope({ factor: 32 })).positionLimit).toBe(131_072);
+});
+
+test("su is another name of it", () => {
+  expect(listRopeTypes().find(({ name }) => name === "su")).toMatchObject({ ropeType: "longrope", presets: {} });
+  expect(getRope({ ...longrope(), parameters: { ropeType: "su", ...small } })).toBe(getRope(longrope()));
+});
+
+test.each([
+  ["a short list of the wrong length", longrope({ shortFactor: [1, 1, 1] }), "parameters.shortFactor"],
+  ["a long list of the wrong length", longrope({ longFactor: [1, 1, 1, 1, 1] }), "parameters.longFactor"],
+  ["lists made for another rotary dimension", longrope({ shortFactor: [1, 1], longFactor: [1, 1] }), "parameters.shortFactor"],
+  ["a factor of 0 in a list", longrope({ longFactor: [1, 1, 0, 1] }), "parameters.longFactor"],
+  ["no extension at all", longrope({}, { maxPosition: null }), "parameters.factor"],
+  ["two amplitudes", longrope({ attentionFactor: 1, shortMscale: 1.2 }), "parameters.attentionFactor"],
+  ["no capacity", longrope({ selection: "by-capacity", factor: 4 }, { maxPosition: null }), "parameters.capacity"],
+  ["a capacity without effect", longrope({ capacity: 10 }), "parameters.capacity"],
+  ["a switch without effect", longrope({ selection: "long", switchLength: 10 }), "parameters.switchLength"],
+  ["a trained context of one token", longrope({ originalMaxPosition: 1 }), "parameters.originalMaxPosition"],
+])("refuses %s", (_, bad, path) => {
+  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: expect.arrayContaining([expect.objectContaining({ path })]) }));
+});
+
+test("parameters are checked by the compiler", () => {
+  const { longFactor: _, ...incomplete } = small;
+  // @ts-expect-error -- longFactor must be given
+  expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "longrope", ...incomplete } })).toThrow(/longFactor/);
+  // @ts-expect-error -- no such selection
+  expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "su", ...small, selection: "always" } })).toThrow(/selection/);
+});
