@@ -1,0 +1,31 @@
+/** Registers the rope type `proportional`. */
+
+import { registerRopeType } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import { checkProportional, proportionalFrequencies, proportionalParameters } from "./formula.ts";
+import type { ProportionalParameters } from "./formula.ts";
+
+declare module "@ropewalk/core" {
+  interface RopeParametersByType {
+    proportional: ProportionalParameters;
+  }
+}
+
+/** Proportional rope, as a provider. */
+@registerRopeType("proportional")
+export class ProportionalProvider implements RopeProvider<Required<ProportionalParameters>> {
+  readonly specificationVersion = 1;
+  readonly source = "@ropewalk/proportional@0.0.0";
+  readonly parameters: ParameterSchema<ProportionalParameters> = proportionalParameters;
+
+  check(_parameters: Required<ProportionalParameters>, geometry: RopeGeometry): RopeIssue[] {
+    return checkProportional(geometry);
+  }
+
+  frequencies(request: FrequencyRequest, parameters: Required<ProportionalParameters>): RopeFrequencies {
+    return proportionalFrequencies(request, parameters);
+  }
+}
+
+export { proportionalFrequencies, proportionalParameters } from "./formula.ts";
+export type { ProportionalParameters } from "./formula.ts";
