@@ -20,6 +20,14 @@ export interface Float16ArrayLike {
   readonly length: number;
 }
 
+/**
+ * The class name of a typed array, `"DataView"` for one of those, else `undefined`. By name, not by `instanceof`: arrays
+ * may come from another realm (an iframe, a test runner's context).
+ */
+export function viewName(value: unknown): string | undefined {
+  return ArrayBuffer.isView(value) ? (value as unknown as { readonly [Symbol.toStringTag]: string })[Symbol.toStringTag] : undefined;
+}
+
 const word = new Uint32Array(1);
 const single = new Float32Array(word.buffer);
 

@@ -3,6 +3,7 @@
  * defaults, documentation, the command line) reads the same statement, so that they cannot drift apart.
  */
 
+import { viewName } from "./element-types.ts";
 import { show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
@@ -77,7 +78,7 @@ function checkValue(rule: ParameterRule, given: unknown): unknown {
     return typeof given === "string" && (rule.oneOf === undefined || rule.oneOf.includes(given)) ? given : undefined;
   }
   if (rule.type === "numbers") {
-    if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) return undefined;
+    if (!Array.isArray(given) && ["DataView", undefined].includes(viewName(given))) return undefined;
     const list = Array.from(given as ArrayLike<unknown>);
     return list.every((item) => inRange(rule, item)) ? Object.freeze(list) : undefined;
   }

@@ -2,6 +2,7 @@
  * Positions: every form that callers have them in, checked once, kept as one flat list.
  */
 
+import { viewName } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 
 /** A flat list of positions. 64-bit integers must lie within ±2^53. */
@@ -109,14 +110,11 @@ function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<numb
 
 function isList(input: unknown, fractional: boolean): input is ArrayLike<number | bigint> {
   if (Array.isArray(input)) return !Array.isArray(input[0]);
-  return (
-    input instanceof Int32Array ||
-    input instanceof Uint32Array ||
-    input instanceof BigInt64Array ||
-    input instanceof BigUint64Array ||
-    (fractional && (input instanceof Float32Array || input instanceof Float64Array))
-  );
+  const accepted = fractional ? [...wholeArrays, "Float32Array", "Float64Array"] : wholeArrays;
+  return accepted.includes(viewName(input) ?? "");
 }
+
+const wholeArrays = ["Int32Array", "Uint32Array", "BigInt64Array", "BigUint64Array"];
 
 function splitShape(shape: readonly number[], axes: number): readonly [number, number | undefined, number] {
   const [a, b, c] = shape;

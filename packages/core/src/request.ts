@@ -179,7 +179,8 @@ interface ReadSoFar {
 }
 
 function entriesOf<T extends ArrayLike<unknown>>(list: T, level: number, read: ReadSoFar): T {
-  read.entries += list.length;
+  // A DataView has no length.
+  read.entries += list.length || 0;
   if (level > MOST_LEVELS) throw new RangeError(`more than ${MOST_LEVELS} levels, or a cycle`);
   if (read.entries > MOST_ENTRIES) throw new RangeError(`more than ${MOST_ENTRIES} entries`);
   return list;

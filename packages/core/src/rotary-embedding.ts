@@ -315,11 +315,14 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
     const { cos, sin } = this.#tables(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
-    const columns = width === "half" ? identityColumns(this.rotaryDim / 2) : fullColumns(this.pairing, this.rotaryDim);
+    const pairs = this.rotaryDim / 2;
+    // What was gathered is new, and has this form already.
+    if (width === "half" && (dtype === "float32" || dtype === "float64")) return { shape: [...rowShape(resolved), pairs], cos, sin };
+    const columns = width === "half" ? identityColumns(pairs) : fullColumns(this.pairing, this.rotaryDim);
     return {
       shape: [...rowShape(resolved), columns.length],
-      cos: spread(cos, columns, this.rotaryDim / 2, dtype),
-      sin: spread(sin, columns, this.rotaryDim / 2, dtype),
+      cos: spread(cos, columns, pairs, dtype),
+      sin: spread(sin, columns, pairs, dtype),
     };
   }
 

@@ -9,6 +9,7 @@
 import { remainder, toNumber, twoProduct } from "./arithmetic.ts";
 import type { Real } from "./arithmetic.ts";
 import type { Precision } from "./provider.ts";
+import { writeCosSin } from "./sincos.ts";
 
 type FloatArray = Float32Array | Float64Array;
 
@@ -38,6 +39,8 @@ export class CosSinTable {
   readonly #precision: Precision;
   readonly #axisOfPair: Uint8Array | undefined;
   readonly #blocks = new Map<number, Block>();
+  /** Angles of the row that is being made. */
+  readonly #angles: Float64Array;
 
   /**
    * @param invFreq angle per position of each pair.
@@ -49,6 +52,7 @@ export class CosSinTable {
     this.pairs = invFreq.length;
     this.#invFreq = Float64Array.from(invFreq, toNumber);
     this.#rest = Float64Array.from(invFreq, remainder);
+    this.#angles = new Float64Array(invFreq.length);
     this.#precision = precision;
     this.#axisOfPair = axisOfPair === undefined ? undefined : Uint8Array.from(axisOfPair);
   }
@@ -69,24 +73,31 @@ export class CosSinTable {
     const { pairs } = this;
     const cos = make(rows * pairs);
     const sin = make(rows * pairs);
-    const single = this.#precision === "float32";
-    const plain = cosFactor === 1 && sinFactor === 1;
-    const fc = single ? Math.fround(cosFactor) : cosFactor;
-    const fs = single ? Math.fround(sinFactor) : sinFactor;
     for (let axis = 0; axis < positions.axes; axis++) {
       for (let row = 0; row < rows; row++) {
         const { block, start } = this.#row(values[axis * rows + row]!);
-        const at = row * pairs;
-        for (let i = 0; i < pairs; i++) {
-          if (this.#axisOfPair !== undefined && this.#axisOfPair[i] !== axis) continue;
-          const c = block.cos[start + i]!;
-          const s = block.sin[start + i]!;
-          cos[at + i] = plain ? c : single ? Math.fround(c * fc) : c * fc;
-          sin[at + i] = plain ? s : single ? Math.fround(s * fs) : s * fs;
-        }
+        this.#copy(block.cos, start, cos, row * pairs, cosFactor, axis);
+        this.#copy(block.sin, start, sin, row * pairs, sinFactor, axis);
       }
     }
     return { cos, sin };
+  }
+
+  /** Copies what belongs to an axis of one row, multiplied by a factor. */
+  #copy(source: FloatArray, from: number, target: FloatArray, to: number, factor: number, axis: number): void {
+    const { pairs } = this;
+    const axisOfPair = this.#axisOfPair;
+    if (axisOfPair === undefined && factor === 1) {
+      for (let i = 0; i < pairs; i++) target[to + i] = source[from + i]!;
+      return;
+    }
+    const single = this.#precision === "float32";
+    const exact = single ? Math.fround(factor) : factor;
+    for (let i = 0; i < pairs; i++) {
+      if (axisOfPair !== undefined && axisOfPair[i] !== axis) continue;
+      const value = source[from + i]! * exact;
+      target[to + i] = single ? Math.fround(value) : value;
+    }
   }
 
   /** cos and sin of one position in float64, of the angle as this table's precision rounds it; amplitude 1. */
@@ -122,21 +133,20 @@ export class CosSinTable {
 
   #compute(position: number, cos: FloatArray, sin: FloatArray, start: number): void {
     const invFreq = this.#invFreq;
+    const angles = this.#angles;
     if (this.#precision === "float32") {
       const p = Math.fround(position);
-      for (let i = 0; i < invFreq.length; i++) {
-        const angle = Math.fround(p * invFreq[i]!);
-        cos[start + i] = Math.cos(angle);
-        sin[start + i] = Math.sin(angle);
-      }
+      for (let i = 0; i < invFreq.length; i++) angles[i] = Math.fround(p * invFreq[i]!);
+      writeCosSin(angles, cos, sin, start);
       return;
     }
+    for (let i = 0; i < invFreq.length; i++) angles[i] = position * invFreq[i]!;
+    writeCosSin(angles, cos, sin, start);
     for (let i = 0; i < invFreq.length; i++) {
-      // The exact product in two parts; the small one, below 2e-9, turns the result by its first-order term.
-      const { hi, lo } = twoProduct(position, invFreq[i]!);
-      const small = lo + position * this.#rest[i]!;
-      const c = Math.cos(hi);
-      const s = Math.sin(hi);
+      // What the product lost, below 2e-9, turns the result by its first-order term.
+      const small = twoProduct(position, invFreq[i]!).lo + position * this.#rest[i]!;
+      const c = cos[start + i]!;
+      const s = sin[start + i]!;
       cos[start + i] = c - s * small;
       sin[start + i] = s + c * small;
     }

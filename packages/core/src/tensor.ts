@@ -2,7 +2,8 @@
  * Tensors: the caller's memory, described. Nothing here copies or allocates element data.
  */
 
-import type { ElementArray, ElementType, Float16ArrayLike, TensorData } from "./element-types.ts";
+import { viewName } from "./element-types.ts";
+import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 
 /**
@@ -128,24 +129,17 @@ function layout(data: ElementArray, dtype: ElementType, shape: Four, strides: Fo
 }
 
 function elements(name: string, data: TensorData, dtype: ElementType | undefined): { data: ElementArray; dtype: ElementType } {
-  let actual: ElementType | undefined;
-  let array = data as ElementArray;
-  if (data instanceof Float32Array) actual = "float32";
-  else if (data instanceof Float64Array) actual = "float64";
-  else if (isFloat16Array(data)) {
-    actual = "float16";
-    array = new Uint16Array(data.buffer, data.byteOffset, data.length);
-  } else if (data instanceof Uint16Array && (dtype === "float16" || dtype === "bfloat16")) return { data, dtype };
-  if (actual !== undefined && (dtype === undefined || dtype === actual)) return { data: array, dtype: actual };
+  const kind = viewName(data);
+  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16")) return { data: data as Uint16Array, dtype };
+  const actual = kind === "Float32Array" ? "float32" : kind === "Float64Array" ? "float64" : kind === "Float16Array" ? "float16" : undefined;
+  if (actual !== undefined && (dtype === undefined || dtype === actual)) {
+    return { data: actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : (data as ElementArray), dtype: actual };
+  }
   throw shapeError(
     name,
     "Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype \"float16\" or \"bfloat16\"",
-    `${(data as object).constructor.name}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
+    `${kind}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
   );
-}
-
-function isFloat16Array(data: unknown): data is Float16ArrayLike {
-  return (data as Float16ArrayLike)[Symbol.toStringTag] === "Float16Array";
 }
 
 function isSizes(shape: unknown): shape is readonly number[] {

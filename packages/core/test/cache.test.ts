@@ -206,6 +206,7 @@ describe("a hostile request gives a RopeError", () => {
     ["a list of 2^32 − 1 holes", { headDim: 64, parameters: { ...parameters, weights: new Array(2 ** 32 - 1) } }],
     ["an array of 2^27 numbers", { headDim: 64, parameters: { ...parameters, weights: new Uint8Array(2 ** 27) } }],
     ["lists of lists of lists …", { headDim: 64, parameters: { ...parameters, weights: laughs } }],
+    ["lists of lists of lists … behind a DataView", { headDim: 64, parameters: { ...parameters, mode: new DataView(new ArrayBuffer(8)), weights: laughs } }],
     ["a DataView for a list", { headDim: 64, parameters: { ...parameters, weights: new DataView(new ArrayBuffer(8)) } }],
     ["bigints for a list", { headDim: 64, parameters: { ...parameters, weights: BigInt64Array.of(1n) } }],
     ["a key of a million letters", { headDim: 64, ["x".repeat(1e6)]: 1, parameters }],
