@@ -37,7 +37,7 @@ program
   .addOption(precision())
   .addHelpText("after", "\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
   .action((paths: string[], options: InspectOptions) => {
-    const output = { palette, columns: stdout.columns ?? 110, print: (text: string) => void stdout.write(`${text}\n`), complain };
+    const output = { palette, columns: stdout.columns ?? 100, print: (text: string) => void stdout.write(`${text}\n`), complain };
     if (inspect(paths, options, output) > 0) process.exitCode = BAD_INPUT;
   });
 

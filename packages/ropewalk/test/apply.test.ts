@@ -120,7 +120,7 @@ test.each(["float64", "float32", "float16", "bfloat16"] as const)(".safetensors 
   expect(step("apply", input, rotated)).toMatchObject({ status: 0, stderr: "" });
   expect(step("invert", rotated, back)).toMatchObject({ status: 0, stderr: "" });
   const after = readFileSync(join(back, "qk.safetensors"));
-  for (const [name, { shape, data }] of Object.entries(tensors).filter(([name]) => name !== "other")) {
+  for (const [name, { shape, data }] of Object.entries(tensors).filter(([tensor]) => tensor !== "other")) {
     const result = safetensorsData(after, name);
     expect(Object.keys(result.header).sort()).toEqual(["__metadata__", "layer.0.k", "layer.0.q"]);
     expect(result.header["__metadata__"]).toEqual({ format: "pt" });

@@ -107,7 +107,7 @@ test("the text says what the rope is, why, and where the context ends; without c
   expect(stdout).toMatch(/interpolated +│ *━/);
   expect(stdout).not.toContain("\u001B[");
   // No line is wider than what a pipe is taken for.
-  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(110);
+  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(ropewalk(["inspect", model("microsoft/phi-2")], { env: { FORCE_COLOR: "1" } }).stdout).toContain("\u001B[");
 });
 
