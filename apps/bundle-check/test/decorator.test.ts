@@ -1,0 +1,81 @@
+/**
+ * The decorator and its plain form, compiled by others: by TypeScript and by esbuild, against the packed packages, run
+ * on every Node that the machine has. A provider that somebody else publishes is among what they import.
+ */
+
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { transform } from "esbuild";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { execute, install, nodes, tool } from "./packed.ts";
+import type { Installation, NodeBinary } from "./packed.ts";
+
+const fixtures = path.join(import.meta.dirname, "../fixtures");
+
+let installed: Installation;
+let runtimes: NodeBinary[];
+let consumer: string;
+beforeAll(async () => {
+  [installed, runtimes] = await Promise.all([install([path.join(fixtures, "rope-stretched")]), nodes()]);
+  consumer = path.join(installed.folder, "consumer");
+  cpSync(path.join(fixtures, "consumer"), consumer, { recursive: true });
+});
+afterAll(() => installed.remove());
+
+const tsc = (...args: string[]): Promise<string> => execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);
+
+/** headDim 4, base 10000: 1 and 0.01 radians per position in float32; a power of two divides them exactly. */
+const ladder = (factor: number): number[] => [1 / factor, Math.fround(0.01) / factor];
+const byHand = {
+  invFreq: {
+    decorated_class: ladder(4),
+    decorated_method: ladder(4),
+    plain_class: ladder(4),
+    plain_function: ladder(4),
+    plain_value: ladder(4),
+    stretched: ladder(4),
+    doubled: ladder(2),
+    // Both pairs turn more than 32 times in 32768 positions: kept.
+    yarn: ladder(1),
+  },
+  registered: ["decorated_class", "decorated_method", "doubled", "plain_class", "plain_function", "plain_value", "stretched", "yarn"],
+  returned: "consumer-value@1.0.0",
+};
+
+async function expectResults(file: string): Promise<void> {
+  expect(readFileSync(file, "utf8")).not.toMatch(/^\s*@\w/m);
+  for (const { command } of runtimes) expect(JSON.parse(await execute(command, [file], consumer))).toEqual(byHand);
+}
+
+describe("tsc", () => {
+  test("compiles every form, refuses what must be refused, and the result runs", async () => {
+    await tsc("-p", "tsconfig.json");
+    await expectResults(path.join(consumer, "tsc/main.js"));
+  });
+
+  test("resolves the types as bundlers do", async () => {
+    await tsc("-p", "tsconfig.json", "--module", "esnext", "--moduleResolution", "bundler", "--noEmit");
+  });
+
+  test("finds errors in this set-up at all", async () => {
+    writeFileSync(path.join(consumer, "wrong.ts"), 'import { getRope } from "@ropewalk/core";\nimport "@ropewalk/yarn";\ngetRope({ headDim: 4, parameters: { ropeType: "yarn" } });\n');
+    writeFileSync(path.join(consumer, "tsconfig.wrong.json"), JSON.stringify({ extends: "./tsconfig.json", include: ["wrong.ts"], compilerOptions: { noEmit: true } }));
+    await expect(tsc("-p", "tsconfig.wrong.json")).rejects.toThrow(/wrong\.ts\(3,\d+\): error TS/);
+  });
+});
+
+test("esbuild lowers every form, and the result runs", async () => {
+  const { code } = await transform(readFileSync(path.join(consumer, "main.ts"), "utf8"), { loader: "ts", target: "es2022", format: "esm" });
+  mkdirSync(path.join(consumer, "esbuild"));
+  writeFileSync(path.join(consumer, "esbuild/main.js"), code);
+  await expectResults(path.join(consumer, "esbuild/main.js"));
+});
+
+test("a stranger's provider passes the conformance suite from the packages, on Node's own runner", async () => {
+  cpSync(path.join(fixtures, "rope-stretched/conformance.mjs"), path.join(installed.folder, "conformance.mjs"));
+  for (const { command } of runtimes) {
+    const report = await execute(command, ["--test-reporter=tap", "conformance.mjs"], installed.folder);
+    expect(report).toMatch(/^# fail 0$/m);
+    expect(Number(/^# pass (\d+)$/m.exec(report)?.[1])).toBeGreaterThan(5);
+  }
+});

@@ -1,0 +1,67 @@
+/** What is in the packages: complete, resolvable, without traces of how they were made. */
+
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { install, publicPackages } from "./packed.ts";
+import type { Installation, Manifest } from "./packed.ts";
+
+let installed: Installation;
+beforeAll(async () => {
+  installed = await install();
+});
+afterAll(() => installed.remove());
+
+const contents = (name: string): string[] => readdirSync(path.join(installed.folder, "node_modules", name), { recursive: true, encoding: "utf8" }).filter((file) => !file.includes("node_modules"));
+const read = (name: string, file: string): string => readFileSync(path.join(installed.folder, "node_modules", name, file), "utf8");
+
+describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
+  test("holds code, types, its license and nothing of its tests", () => {
+    const files = contents(name);
+    expect(files).toContain("LICENSE");
+    expect(files).toContain("package.json");
+    expect(files.filter((file) => /\.js$/.test(file)).length).toBeGreaterThan(0);
+    expect(files.filter((file) => /(^|\/)test\/|\.test\.|tsbuildinfo|\.tgz$/.test(file))).toEqual([]);
+    // Every module has its types beside it.
+    for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli"))) expect(files).toContain(file.replace(/\.js$/, ".d.ts"));
+  });
+
+  test("holds no decorator that was not lowered", () => {
+    for (const file of contents(name).filter((candidate) => candidate.endsWith(".js"))) {
+      const code = read(name, file).replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "");
+      expect(code, file).not.toMatch(/^\s*@\w|[=(,]\s*@\w+\s*[(\n]/m);
+    }
+  });
+
+  test("asks for published versions of its siblings, not for a workspace", () => {
+    const manifest = JSON.parse(read(name, "package.json")) as Manifest;
+    const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) => /^(@ropewalk\/|ropewalk$)/.test(dependency));
+    for (const [dependency, range] of wanted) expect(`${dependency} ${range}`).toMatch(/ \^\d+\.\d+\.\d+$/);
+  });
+
+  test("source maps lead to sources that are in the package", () => {
+    const files = new Set(contents(name));
+    for (const file of [...files].filter((candidate) => candidate.endsWith(".map"))) {
+      const { sources } = JSON.parse(read(name, file)) as { sources: string[] };
+      for (const source of sources) expect(files).toContain(path.posix.join(path.posix.dirname(file), source));
+    }
+  });
+
+  test("publint has nothing to say", async () => {
+    const { messages, pkg } = await publint({ pkgDir: path.join(installed.folder, "node_modules", name), pack: false, level: "warning", strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg, { color: false }))).toEqual([]);
+  });
+
+  test("types resolve for every way of importing that ESM-only packages have", async () => {
+    const tarball = installed.tarballs.get(name)!;
+    const result = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))));
+    expect(result.types).toMatchObject({ kind: "included" });
+    // The profile "esm-only": who still resolves as Node 10 or requires from CommonJS is not promised anything.
+    const ignored = new Set(["node10", "node16-cjs"]);
+    const problems = "problems" in result ? result.problems.filter((problem) => !("resolutionKind" in problem && ignored.has(problem.resolutionKind))) : [];
+    expect(problems).toEqual([]);
+  });
+});

@@ -1,0 +1,140 @@
+/**
+ * The public packages as a user gets them: packed by pnpm, installed by npm without a network into a fresh folder
+ * outside this repository, so that nothing can be found that is not in the packages.
+ */
+
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+export const root: string = path.resolve(import.meta.dirname, "../../..");
+
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly private?: boolean;
+  readonly bin?: unknown;
+  readonly sideEffects?: unknown;
+  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+export interface PublicPackage {
+  readonly name: string;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  /** A provider is what has a formula. */
+  readonly isProvider: boolean;
+}
+
+/** Every package that is published, found by looking: a new one needs no entry here. */
+export const publicPackages: readonly PublicPackage[] = readdirSync(path.join(root, "packages"))
+  .map((name) => path.join(root, "packages", name))
+  .filter((folder) => existsSync(path.join(folder, "package.json")))
+  .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Manifest }))
+  .filter(({ manifest }) => manifest.private !== true)
+  .map(({ folder, manifest }) => ({ name: manifest.name, folder, manifest, isProvider: manifest.exports?.["./formula"] !== undefined }));
+
+export const providers: readonly PublicPackage[] = publicPackages.filter(({ isProvider }) => isProvider);
+
+/** Environment of a user's shell: without the settings that the surrounding pnpm or npm run hands down. */
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm|pnpm|NODE_OPTIONS|VITEST|NODE_ENV)/i.test(name)));
+
+export async function execute(command: string, args: readonly string[], cwd: string): Promise<string> {
+  try {
+    const { stdout } = await run(command, args, { cwd, env: environment, maxBuffer: 2 ** 26 });
+    return stdout;
+  } catch (error) {
+    const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
+    throw new Error(`${path.basename(command)} ${args.join(" ")}: ${message}\n${stdout ?? ""}${stderr ?? ""}`, { cause: error });
+  }
+}
+
+/** A tool of this package, run by this Node: `tool("typescript", "bin/tsc")`. */
+export function tool(name: string, file: string): string {
+  return realpathSync(path.join(import.meta.dirname, "../node_modules", name, file));
+}
+
+export function temporaryFolder(): string {
+  return realpathSync(mkdtempSync(path.join(tmpdir(), "ropewalk-packed-")));
+}
+
+/** Packs a package and returns the path of the tarball. */
+export async function pack({ folder, name }: Pick<PublicPackage, "folder" | "name">, destination: string): Promise<string> {
+  if (!existsSync(path.join(folder, "dist"))) throw new Error(`${name} is not built. Run npm run build first.`);
+  const before = new Set(readdirSync(destination));
+  await execute(path.join(root, "node_modules/.bin/pnpm"), ["pack", "--pack-destination", destination], folder);
+  const made = readdirSync(destination).filter((file) => file.endsWith(".tgz") && !before.has(file));
+  if (made.length !== 1) throw new Error(`packing ${name} made ${made.length} tarballs`);
+  return path.join(destination, made[0]!);
+}
+
+/** A folder with all public packages installed. */
+export interface Installation {
+  readonly folder: string;
+  /** Tarballs by package name. */
+  readonly tarballs: ReadonlyMap<string, string>;
+  remove(): void;
+}
+
+/**
+ * Packs and installs all public packages, and further folders of packages.
+ *
+ * Packages that need nothing but each other go through npm; one with dependencies of its own (the command line) is
+ * unpacked beside them and linked to the dependencies that pnpm installed, since npm may not have them in its cache.
+ */
+export async function install(strangers: readonly string[] = []): Promise<Installation> {
+  const folder = temporaryFolder();
+  const packed = path.join(folder, "packed");
+  mkdirSync(packed);
+  writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "user", private: true, type: "module" }));
+  const tarballs = new Map<string, string>();
+  for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
+  const strange = [];
+  for (const stranger of strangers) strange.push(path.join(packed, (await execute("npm", ["pack", "--silent", "--pack-destination", packed, stranger], folder)).trim()));
+
+  const selfContained = (item: PublicPackage): boolean => Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));
+  const simple = publicPackages.filter(selfContained).map(({ name }) => tarballs.get(name)!);
+  await execute("npm", ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...simple, ...strange], folder);
+  for (const item of publicPackages.filter((candidate) => !selfContained(candidate))) {
+    const target = path.join(folder, "node_modules", item.name);
+    mkdirSync(target, { recursive: true });
+    await execute("tar", ["xzf", tarballs.get(item.name)!, "-C", target, "--strip-components=1"], folder);
+    for (const dependency of Object.keys(item.manifest.dependencies ?? {}).filter((name) => !tarballs.has(name))) {
+      const link = path.join(target, "node_modules", dependency);
+      mkdirSync(path.dirname(link), { recursive: true });
+      symlinkSync(realpathSync(path.join(item.folder, "node_modules", dependency)), link, "dir");
+    }
+  }
+  return { folder, tarballs, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Puts a second physical copy of an installed package where only `owner` finds it. */
+export function duplicate({ folder }: Installation, name: string, owner: string): string {
+  const copy = path.join(folder, "node_modules", owner, "node_modules", name);
+  cpSync(path.join(folder, "node_modules", name), copy, { recursive: true });
+  return copy;
+}
+
+/** A Node to run packages on. */
+export interface NodeBinary {
+  readonly version: string;
+  readonly command: string;
+}
+
+/** This Node, and every other version that PATH has: development runs on a newer one than the packages promise. */
+export async function nodes(): Promise<NodeBinary[]> {
+  const found = new Map<string, NodeBinary>([[process.version, { version: process.version, command: process.execPath }]]);
+  for (const folder of (process.env["PATH"] ?? "").split(path.delimiter)) {
+    const command = path.join(folder, "node");
+    if (!existsSync(command)) continue;
+    const version = (await execute(command, ["--version"], root)).trim();
+    if (!found.has(version)) found.set(version, { version, command });
+  }
+  return [...found.values()];
+}

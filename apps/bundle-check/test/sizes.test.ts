@@ -1,0 +1,59 @@
+/** What a page pays for ropewalk: minified by esbuild, compressed by brotli. Prints the table that the design asks for. */
+
+import { brotliCompressSync } from "node:zlib";
+import path from "node:path";
+import { build } from "esbuild";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { install, providers } from "./packed.ts";
+import type { Installation } from "./packed.ts";
+
+/** Targets of the design: bytes of core, and of a provider without core. The table says who keeps them. */
+const target = { core: 6000, provider: 1500 };
+
+/**
+ * What may not be exceeded today; lower it when packages become lighter. Above the targets, because error texts and the
+ * rules that `explain` prints are a third of core and half of a provider, and TypeScript's helper for a decorator is
+ * 1.9 kB of source in each provider.
+ */
+const ceiling = { core: 14_500, provider: 2500 };
+
+let installed: Installation;
+beforeAll(async () => {
+  installed = await install();
+});
+afterAll(() => installed.remove());
+
+async function weigh(code: string, external: readonly string[]): Promise<{ minified: number; brotli: number }> {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: installed.folder },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    external: [...external],
+    write: false,
+    absWorkingDir: path.resolve(installed.folder),
+  });
+  const bytes = outputFiles[0]!.contents;
+  return { minified: bytes.length, brotli: brotliCompressSync(bytes).length };
+}
+
+test("core and every provider keep their budget", async () => {
+  const parts = [
+    { name: "@ropewalk/core", code: 'export * from "@ropewalk/core";', external: [], kind: "core" as const },
+    // A formula that a provider is built on counts: whoever imports the provider downloads it.
+    ...providers.map(({ name }) => ({ name, code: `import ${JSON.stringify(name)};`, external: ["@ropewalk/core", "@ropewalk/core/math"], kind: "provider" as const })),
+  ];
+  const rows = [];
+  for (const { name, code, external, kind } of parts) rows.push({ name, ...(await weigh(code, external)), target: target[kind], ceiling: ceiling[kind] });
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const lines = rows.map(({ name, minified, brotli, target: goal }) => `${name.padEnd(width)}  ${String(minified).padStart(6)}  ${String(brotli).padStart(6)}  ${String(goal).padStart(6)}  ${brotli <= goal ? "kept" : `missed by ${brotli - goal}`}`);
+  console.log([`${"bytes".padEnd(width)}    mini.  brotli  target`, ...lines].join("\n"));
+  expect(rows.filter(({ brotli, ceiling: most }) => brotli > most)).toEqual([]);
+});
+
+test("who rotates with tables of his own does not pay for the registry", async () => {
+  const { brotli } = await weigh('import { rotate } from "@ropewalk/core/math"; globalThis.rotate = rotate;', []);
+  const whole = await weigh('export * from "@ropewalk/core";', []);
+  expect(brotli).toBeLessThan(0.6 * whole.brotli);
+});
