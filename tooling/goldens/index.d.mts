@@ -330,6 +330,46 @@ export interface EngineRotation {
   readonly output: string;
 }
 
+/** vLLM and SGLang: an EngineFixture, or one of the two that no single cos and sin describe. */
+export type ServingFixture =
+  | (EngineFixture & {
+      /** DeepSeek-V4 turns the attention output back. */
+      readonly inverse?: true;
+      /** Where the graphics kernels are given another map than the path that ran. */
+      readonly kernelAxisOfPair?: readonly number[];
+    })
+  | DualChunkFixture
+  | FopeFixture;
+
+type ServingHead = Pick<EngineFixture, "source" | "name" | "entry" | "settings" | "request"> & { readonly positions: readonly number[] };
+
+/** `"turned" in fixture`: one key and five queries, each at a position of its own. */
+export interface DualChunkFixture extends ServingHead {
+  readonly pairs: readonly number[];
+  readonly turned: Readonly<
+    Record<
+      "key" | "intra" | "successor" | "inter" | "successorCritical" | "interCritical",
+      { readonly cos: readonly (readonly number[])[]; readonly sin: readonly (readonly number[])[] }
+    >
+  >;
+}
+
+/** `"mixing" in fixture`: no rotation, because learned matrices mix the frequencies. */
+export interface FopeFixture extends ServingHead {
+  readonly invFreq: readonly number[];
+  /** [keyValueHeads, kept, kept], float32: input index before output index. */
+  readonly mixing: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
+  /** [tokens, keyValueHeads, headDim], float32: doubled, and 1 in both where no frequency was kept. */
+  readonly table: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
+  readonly rotated: readonly EngineRotation[];
+}
+
+/** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take. */
+export interface RefusedFile {
+  readonly source: Source;
+  readonly refused: Readonly<Record<string, string>>;
+}
+
 export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
@@ -341,7 +381,8 @@ export interface FixturesByKind {
   mlx: EngineFixture;
   ggml: EngineFixture;
   "llama.cpp": EngineFixture;
-  vllm: EngineFixture;
+  vllm: ServingFixture;
+  sglang: ServingFixture;
 }
 
 /** Every file in models/, sorted by name. */

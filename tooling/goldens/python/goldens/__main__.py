@@ -5,8 +5,10 @@ import importlib
 ENGINES = {
     "mlx": "mlx-lm on MLX's CPU backend",
     "ggml": "the rope operators of ggml (llama.cpp)",
+    "vllm": "vLLM's rotary embedding modules, pure torch path",
+    "sglang": "SGLang's rotary embedding modules, pure torch path",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run"}
+MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run"}
 
 
 def main() -> None:
