@@ -5,8 +5,7 @@
  * Source: Hugging Face transformers 5.23, `modeling_rope_utils.py`; vLLM and SGLang of August 2026 for the notes.
  */
 
-import { isObject, keyOf } from "./fields.ts";
-import type { Fields, Found, FoundNumber } from "./fields.ts";
+import type { Fields, Found } from "./fields.ts";
 import { show } from "./report.ts";
 import type { Report } from "./report.ts";
 import { parameterName, strangers, typesThatRead } from "./rope-types.ts";
@@ -19,9 +18,9 @@ export interface RuleContext {
   readonly dictionary: Fields;
   /** The dictionary belongs to one layer type. */
   readonly nested: boolean;
-  readonly maxPosition: FoundNumber | undefined;
+  readonly maxPosition: Found<number> | undefined;
   /** `original_max_position_embeddings` beside the dictionary. */
-  readonly outerOriginal: FoundNumber | undefined;
+  readonly outerOriginal: Found<number> | undefined;
   readonly report: Report;
 }
 
@@ -39,7 +38,7 @@ const originalLength: Rule = (parameters, { nested, maxPosition, outerOriginal, 
     parameters.set(name, outerOriginal);
   } else if (own === undefined && maxPosition !== undefined) {
     parameters.set(name, maxPosition);
-    report.note("implied", dictionaryPath(dictionary, "original_max_position_embeddings"), `The trained length is not stated; transformers takes ${keyOf(maxPosition)} = ${maxPosition.value}, and vLLM refuses the file.`);
+    report.note("implied", dictionary.pathOf("original_max_position_embeddings"), `The trained length is not stated; transformers takes ${maxPosition.key} = ${maxPosition.value}, and vLLM refuses the file.`);
   }
 };
 
@@ -47,10 +46,10 @@ const originalLength: Rule = (parameters, { nested, maxPosition, outerOriginal, 
 const impliedFactor: Rule = (parameters, { dictionary, maxPosition, report }) => {
   const original = numberOf(parameters, "originalMaxPosition");
   if (parameters.has("factor") || maxPosition === undefined || original === undefined) return;
-  const path = dictionaryPath(dictionary, "factor");
+  const path = dictionary.pathOf("factor");
   const factor = maxPosition.value / original;
-  parameters.set("factor", { value: factor, path });
-  report.note("implied", path, `The factor is not stated; it follows as ${keyOf(maxPosition)} / original_max_position_embeddings = ${maxPosition.value} / ${original} = ${factor}.`);
+  parameters.set("factor", { value: factor, path: `${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original}`, key: "factor" });
+  report.note("implied", path, `The factor is not stated; it follows as ${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original} = ${factor}.`);
 };
 
 /** An explicit factor has to reach the length that the file promises, unless the file leaves the length as trained. */
@@ -86,7 +85,7 @@ const magnitudes: Rule = (parameters, { report }) => {
   for (const [name, found] of [["mscale", first], ["mscaleAllDim", second]] as const) {
     if (found === undefined) continue;
     parameters.delete(name);
-    report.note("differs", found.path, `${keyOf(found)} = ${show(found.value)} has no effect in transformers, which reads mscale and mscale_all_dim only if both are set and not 0; SGLang and the DeepSeek code read each by itself.`);
+    report.note("differs", found.path, `${found.key} = ${show(found.value)} has no effect in transformers, which reads mscale and mscale_all_dim only if both are set and not 0; SGLang and the DeepSeek code read each by itself.`);
   }
 };
 
@@ -102,7 +101,7 @@ const deepseekMagnitudes: Rule = (parameters, context) => {
   if (!alone || factor === undefined) return;
   parameters.set("mscaleAllDim", overall);
   // Without mscale, transformers gives cos and sin the plain YaRN amplitude.
-  if (!parameters.has("attentionFactor")) parameters.set("attentionFactor", { value: yarnAmplitude(factor), path: overall.path });
+  if (!parameters.has("attentionFactor")) parameters.set("attentionFactor", { value: yarnAmplitude(factor), path: `0.1 ln ${factor} + 1, since mscale is not set`, key: "attention_factor" });
 };
 
 const truthy = (found: Found | undefined): boolean => found !== undefined && found.value !== 0;
@@ -149,8 +148,8 @@ export function whyUnused(key: string, value: unknown, ropeType: string): string
   const known = strangers.get(key);
   if (known !== undefined) return `${key} ${known}.`;
   const types = typesThatRead(parameterName(key));
-  if (types.length > 0) return `${key} belongs to ${types.join(", ")}; a rope of type ${ropeType} does not read it.`;
-  return `Nothing reads ${key} = ${isObject(value) ? "{…}" : show(value)} for a rope of type ${ropeType}.`;
+  if (types.length > 0) return `${key} belongs to ${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}; a rope of type ${ropeType} does not read it.`;
+  return `Nothing reads ${key} = ${show(value)} for a rope of type ${ropeType}.`;
 }
 
 /** `0.1 ln s + 1` (YaRN §3.4), and 1 for `s ≤ 1`. */
@@ -161,10 +160,6 @@ function yarnAmplitude(factor: number): number {
 function numberOf(parameters: Parameters, name: string): number | undefined {
   const value = parameters.get(name)?.value;
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
-}
-
-function dictionaryPath(dictionary: Fields, key: string): string {
-  return dictionary.path === "" ? key : `${dictionary.path}.${key}`;
 }
 
 const trim = (value: number): string => String(Number(value.toPrecision(7)));

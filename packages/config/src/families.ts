@@ -2,8 +2,9 @@
  * What a model's code knows about its rope and its config.json does not say, as data: one row for each family, found by
  * `model_type`.
  *
- * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23, read and run;
- * rows marked "remote code" follow the code that the model is published with. Adding a family is adding a row.
+ * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23 (a test compares
+ * the table with what those classes answer); rows marked "remote code" follow the code that the model is published with.
+ * Adding a family is adding a row.
  */
 
 import type { JsonObject } from "./fields.ts";
@@ -32,7 +33,7 @@ export interface Family {
   /** Which two elements form a pair; absent: `"half"`. */
   readonly pairing?: "half" | "adjacent";
   /** `rope_interleave` of the file decides about the pairing. */
-  readonly pairingKey?: string;
+  readonly readsInterleave?: boolean;
   /**
    * What the `default` rope of the family's class does with a partial rotary factor: read it, or rotate the whole head
    * whatever the file says. Absent: ignored.
@@ -46,6 +47,10 @@ export interface Family {
   readonly rotatesLast?: boolean;
   /** What the configuration class sets where the file is silent, in the config's own spelling. */
   readonly defaults?: JsonObject;
+  /** The rope dictionary of the configuration class, for files that have none. */
+  readonly defaultRope?: JsonObject;
+  /** The key of a factor of the base: ChatGLM. */
+  readonly ratioKey?: string;
   /** A family with several ropes, by layer type. */
   readonly layerRopes?: Readonly<Record<string, LayerRopeFacts>>;
   readonly layerRule?: LayerRule;
@@ -61,6 +66,8 @@ export interface Family {
   readonly defaultType?: string;
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
+  /** What `dynamic` with `alpha` means, where it is not `dynamic_alpha`. */
+  readonly alphaType?: string;
   /** Why the family has no rope at all. */
   readonly ropeless?: string;
 }
@@ -71,71 +78,88 @@ const sliding = "sliding_attention";
 const full = "full_attention";
 
 const slidingPattern = (interval: number): LayerRule => ({ kind: "interval", keys: ["sliding_window_pattern", "_sliding_window_pattern"], interval, at: "last", match: full, other: sliding });
+const hybridAttention: LayerRule = { kind: "interval", keys: ["full_attention_interval"], interval: 4, at: "last", match: full, other: "linear_attention" };
 
 /** Gemma 3: full layers slow and perhaps scaled, sliding layers fast and never scaled. */
-const gemma3Ropes = {
-  [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 1_000_000 } },
-  [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+const gemma3: Family = {
+  layerRopes: {
+    [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 1_000_000 } },
+    [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+  },
+  layerRule: slidingPattern(6),
+  defaults: { head_dim: 256, max_position_embeddings: 131_072 },
 };
 
-const gemma4Ropes = {
-  [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 }, headDimKeys: ["global_head_dim"] },
-  [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+const gemma4: Family = {
+  layerRopes: {
+    [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 }, headDimKeys: ["global_head_dim"] },
+    [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
+  },
+  layerRule: slidingPattern(6),
+  defaults: { head_dim: 256, global_head_dim: 512, max_position_embeddings: 131_072 },
 };
 
-const modernBertRopes = {
-  [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
-  [sliding]: { thetaKeys: ["local_rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
-};
+const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
+const yarn32 = { rope_type: "yarn", factor: 32, beta_fast: 32, beta_slow: 1, truncate: false, original_max_position_embeddings: 4096 };
+const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
 
-const hybridAttention: LayerRule = { kind: "interval", keys: ["full_attention_interval"], interval: 4, at: "last", match: full, other: "linear_attention" };
-const modernBert: Family = { layerRopes: modernBertRopes, layerRule: { kind: "interval", keys: ["global_attn_every_n_layers"], interval: 3, at: "first", match: full, other: sliding } };
-const gemma4: Family = { layerRopes: gemma4Ropes, layerRule: slidingPattern(6), defaults: { head_dim: 256, global_head_dim: 512, max_position_embeddings: 131_072 } };
-const minimaxLayers: LayerRule = { kind: "codes", key: "attn_type_list", codes: { "0": "linear_attention", "1": full }, fallback: null };
-const deepseek: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
-const deepseekInterleave: Family = { ...deepseek, pairingKey: "rope_interleave" };
-const absolutePositions: Family = { ropeless: "it adds learned or sinusoidal absolute positions to its embeddings" };
-const alibi: Family = { ropeless: "it biases attention by distance (ALiBi)" };
+const mrope = (sections: readonly number[], assignment: "sectioned" | "cyclic"): Pick<Family, "axes"> => ({ axes: { ropeType: "mrope", sections, assignment } });
 
 const families: ReadonlyMap<string, Family> = new Map([
-  // Whole head, halves, only the base of the class differs.
-  ...row("llama mistral qwen2 qwen2_moe qwen3 qwen3_moe gemma gemma2 granite granitemoe granitemoeshared olmo olmo2 olmoe internlm2 internlm3 starcoder2 deepseek arcee aria_text", {}),
-  ...row("dots1 seed_oss smollm falcon_h1 exaone jais2 nanochat vaultgemma eurobert ministral doge diffllama hunyuan_v1_dense hunyuan_v1_moe baichuan yi orion xverse telechat3", {}),
-  ...row("bitnet csm evolla flex_olmo mllama mllama_text_model muse_glimmer_assistant", { defaults: { rope_theta: 500_000 } }),
-  ...row("mixtral cwm lfm2 lfm2_moe minimax phimoe", { defaults: { rope_theta: 1_000_000 } }),
-  ...row("hy_v3", { defaults: { rope_theta: 11_158_840 } }),
-  ...row("gpt_oss", { defaults: { rope_theta: 150_000 } }),
-  ...row("apertus", { defaults: { rope_theta: 12_000_000 } }),
+  // As Llama.
+  ...row("llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granitemoehybrid granite_swa granitemoe_swa", {}),
+  ...row("olmo olmo2 olmoe olmo_hybrid starcoder2 falcon falcon_h1 dbrx jetmoe arcee aria_text chameleon diffllama doge dots1 eurobert", {}),
+  ...row("hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat zamba2 moshi idefics voxtral_realtime_text deepseek_ocr2_text", {}),
+  // Remote code.
+  ...row("deepseek internlm internlm2 internlm3 baichuan yi orion xverse exaone telechat3", {}),
+  // Another base, or a head dimension of its own.
+  ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
+  ...row("gemma gemma2 vaultgemma", { defaults: { head_dim: 256 } }),
+  ...row("bitnet csm evolla flex_olmo mllama mllama_text_model", { defaults: { rope_theta: 500_000 } }),
+  ...row("mixtral lfm2 lfm2_moe minimax phimoe emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
+  ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
   ...row("nomic_bert", { defaults: { rope_theta: 1_000 } }),
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
+  ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
+  // Scaled unless the file says otherwise.
+  ...row("gpt_oss openai_privacy_filter", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
+  ...row("apertus", { defaults: { rope_theta: 12_000_000 }, defaultRope: { ...llama3, factor: 8 } }),
+  ...row("cwm", { defaults: { head_dim: 128, rope_theta: 1_000_000 }, defaultRope: { ...llama3, factor: 16 } }),
+  ...row("ministral3", {
+    defaults: { head_dim: 128 },
+    defaultRope: { rope_type: "yarn", rope_theta: 1_000_000, factor: 16, original_max_position_embeddings: 16_384, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 },
+  }),
 
   // A part of the head.
-  ...row("gpt_neox", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
-  ...row("gpt_neox_japanese recurrent_gemma", { readsPartial: true }),
+  ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope" } }),
-  ...row("stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
-  ...row("solar_open", { readsPartial: true, defaults: { rope_theta: 1_000_000 } }),
-  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, defaults: { rope_theta: 5_000_000 } }),
-  // Remote code.
-  ...row("minimax_m1 minimax_text_01", { readsPartial: true, layerRule: minimaxLayers }),
+  ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
+  ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
+  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 5_000_000 } }),
+  ...row("qwen3_next", { readsPartial: true, defaults: { head_dim: 256, partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
+  // Remote code; only layers of softmax attention are rotated.
+  ...row("minimax_m1 minimax_text_01", { readsPartial: true, layerRule: { kind: "codes", key: "attn_type_list", codes: { "0": "linear_attention", "1": full }, fallback: null } }),
   ...row("qwen", { readsPartial: true }),
-  ...row("qwen3_next", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
 
   // Adjacent elements.
   ...row("cohere", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
-  ...row("ernie4_5 ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
-  ...row("helium", { pairing: "adjacent", defaults: { rope_theta: 100_000 } }),
-  ...row("glm glm4", { pairing: "adjacent", readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
-  // Remote code: first half of the head, base 10000 · rope_ratio.
-  ...row("chatglm", { pairing: "adjacent", readsPartial: true, defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 } }),
+  ...row("ernie4_5", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("helium", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 100_000 } }),
+  ...row("glm glm4", { pairing: "adjacent", readsPartial: true, defaults: { head_dim: 128, partial_rotary_factor: 0.5 } }),
+  // The base is a constant of the code.
   ...row("gptj codegen", { pairing: "adjacent", readsPartial: true, defaults: { rope_theta: 10_000, rotary_dim: 64 } }),
+  // Remote code: the first half of the head, base 10000 · rope_ratio.
+  ...row("chatglm", { pairing: "adjacent", readsPartial: true, ratioKey: "rope_ratio", defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 } }),
 
   // Latent attention.
-  ...row("deepseek_v2 deepseek_v32 longcat_flash glm_moe_dsa bailing_hybrid mistral_large4_text deepseek_vl_v2", deepseek),
-  ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", deepseekInterleave),
-  ...row("mistral4", deepseekInterleave),
-  ...row("minicpm3 hy_v4", { latent: true, softmaxMagnitude: true }),
+  ...row("deepseek_v2 deepseek_v32 glm_moe_dsa axk2 deepseek_vl_v2", latent),
+  ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite mistral4", { ...latent, readsInterleave: true }),
+  ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
+  ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
+  ...row("mistral_large4_text", latent),
+  ...row("minicpm3 hy_v4", { ...latent, pairing: "half" }),
   ...row("deepseek_v4", {
     pairing: "adjacent",
     latent: true,
@@ -155,11 +179,18 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
 
-  // One rope for each layer type.
-  ...row("gemma3 gemma3_text", { layerRopes: gemma3Ropes, layerRule: slidingPattern(6), defaults: { head_dim: 256, max_position_embeddings: 131_072 } }),
-  ...row("gemma3n gemma3n_text", { layerRopes: gemma3Ropes, layerRule: slidingPattern(5), defaults: { head_dim: 256, max_position_embeddings: 32_768 } }),
+  // A rope for each layer type.
+  ...row("gemma3 gemma3_text", gemma3),
+  ...row("gemma3n gemma3n_text", { ...gemma3, layerRule: slidingPattern(5), defaults: { head_dim: 256, max_position_embeddings: 32_768 } }),
+  ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3, defaults: { head_dim: 256 } }),
   ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text", gemma4),
-  ...row("modernbert modernbert-decoder", modernBert),
+  ...row("modernbert modernbert-decoder", {
+    layerRopes: {
+      [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
+      [sliding]: { thetaKeys: ["local_rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
+    },
+    layerRule: { kind: "interval", keys: ["global_attn_every_n_layers"], interval: 3, at: "first", match: full, other: sliding },
+  }),
   ...row("olmo3", {
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
@@ -169,15 +200,17 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("mimo_v2_flash mimo_v2", {
     readsPartial: true,
+    defaults: { head_dim: 192 },
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 5_000_000, partial_rotary_factor: 0.334 } },
       [sliding]: { thetaKeys: ["swa_rope_theta"], scaled: false, defaults: { rope_theta: 10_000, partial_rotary_factor: 0.334 }, headDimKeys: ["swa_head_dim"] },
     },
     layerRule: { kind: "codes", key: "hybrid_layer_pattern", codes: { "0": full, "1": sliding }, fallback: (layer) => (layer === 0 || (layer + 1) % 6 === 0 ? full : sliding) },
-    defaults: { head_dim: 192 },
   }),
+  // Bases and shares are lists with one number for each layer.
   ...row("step3p5 step3p7", {
     readsPartial: true,
+    defaults: { head_dim: 128 },
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
@@ -185,39 +218,39 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
 
   // Layers without rope.
-  ...row("cohere2 cohere2_moe", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
-  ...row("exaone4 exaone_moe afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
+  ...row("cohere2", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
+  ...row("cohere2_moe", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
+  ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
+  ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
   ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
-  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, defaults: { rope_theta: 500_000 } }),
+  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, defaults: { head_dim: 128, rope_theta: 500_000 } }),
 
   // Several position axes.
-  ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text qwen2_5_omni_talker", {
-    axes: { ropeType: "mrope", sections: [16, 24, 24], assignment: "sectioned" },
-    defaults: { rope_theta: 1_000_000 },
-  }),
-  ...row("paddleocr_vl paddleocr_vl_text", { axes: { ropeType: "mrope", sections: [16, 24, 24], assignment: "sectioned" }, defaults: { rope_theta: 500_000 } }),
-  ...row("qwen3_vl qwen3_vl_text qwen3_vl_moe qwen3_vl_moe_text", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" }, defaults: { rope_theta: 500_000 } }),
-  ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" }, defaults: { rope_theta: 1_000_000 } }),
-  ...row("qwen3_omni_moe_talker_text qwen3_tts qwen3_tts_talker", { axes: { ropeType: "mrope", sections: [24, 20, 20], assignment: "cyclic" } }),
-  ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", {
-    axes: { ropeType: "mrope", sections: [11, 11, 10], assignment: "cyclic" },
-    readsPartial: true,
-    defaults: { partial_rotary_factor: 0.25 },
-    layerRule: hybridAttention,
-  }),
-  ...row("glm4v glm4v_text glm_ocr glm_ocr_text", { pairing: "adjacent", readsPartial: true, axes: { ropeType: "mrope", sections: [8, 12, 12], assignment: "sectioned" } }),
-  ...row("glm4v_moe glm4v_moe_text", { readsPartial: true, axes: { ropeType: "mrope", sections: [8, 12, 12], assignment: "sectioned" }, defaults: { partial_rotary_factor: 0.5 } }),
-  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { pairing: "adjacent", axes: { ropeType: "ernie45_vl", sections: [22, 22, 20], assignment: "sectioned" }, defaults: { rope_theta: 500_000 } }),
-  ...row("hunyuan_vl hunyuan_vl_text", {}),
+  ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text", { ...mrope([16, 24, 24], "sectioned"), defaults: { rope_theta: 1_000_000 } }),
+  ...row("qwen2_5_omni_talker", { ...mrope([16, 24, 24], "sectioned"), defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
+  ...row("paddleocr_vl paddleocr_vl_text", { ...mrope([16, 24, 24], "sectioned"), defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("qwen3_vl qwen3_vl_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("qwen3_vl_moe qwen3_vl_moe_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { rope_theta: 500_000 } }),
+  ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { rope_theta: 1_000_000 } }),
+  ...row("qwen3_omni_moe_talker_text qwen3_tts qwen3_tts_talker", mrope([24, 20, 20], "cyclic")),
+  ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", { ...mrope([11, 11, 10], "cyclic"), readsPartial: true, defaults: { head_dim: 256, partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
+  ...row("glm4v glm4v_text glm_ocr glm_ocr_text", { ...mrope([8, 12, 12], "sectioned"), pairing: "adjacent", readsPartial: true }),
+  ...row("glm4v_moe glm4v_moe_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { axes: { ropeType: "ernie45_vl", sections: [22, 22, 20], assignment: "sectioned" }, pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("hunyuan_vl hunyuan_vl_text", { alphaType: "xdrope" }),
 
-  // Vision towers.
+  // Vision towers, read alone.
   ...row("llama4_vision_model", { pairing: "adjacent", defaultType: "mllama4" }),
   ...row("pixtral", { defaultType: "pixtral" }),
   ...row("dinov3_vit", { defaultType: "dinov3", defaults: { rope_theta: 100 } }),
 
   // No rope.
-  ...row("bert roberta xlm-roberta distilbert albert electra mpnet deberta deberta-v2 gpt2 gpt_neo gpt_bigcode opt bart mbart t5 mt5 umt5 whisper clip clip_text_model siglip siglip_vision_model vit ctrl xlnet openai-gpt", absolutePositions),
-  ...row("bloom mpt", alibi),
+  ...row("bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt", {
+    ropeless: "its positions are learned or sinusoidal embeddings",
+  }),
+  ...row("t5 mt5 umt5 mpnet deberta deberta-v2 xlnet", { ropeless: "its positions are biases or embeddings of relative distance" }),
+  ...row("bloom mpt", { ropeless: "attention is biased by distance (ALiBi)" }),
+  ...row("mamba mamba2 falcon_mamba rwkv", { ropeless: "it has no attention" }),
 ]);
 
 /** The row of a `model_type`; `undefined` for a family that is not in the table. */

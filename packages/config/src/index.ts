@@ -8,5 +8,6 @@
 export { ropesFromConfig } from "./ropes.ts";
 export type { ModelRopes } from "./ropes.ts";
 export { ropeRequestsFromConfig } from "./requests.ts";
-export type { ConfigOptions, LayerRopeRequest, RopeRequests } from "./requests.ts";
+export type { LayerRopeRequest, RopeRequests } from "./requests.ts";
+export type { ConfigOptions } from "./reading.ts";
 export type { ConfigNote } from "./report.ts";

@@ -1,73 +1,107 @@
-/** Which layer is of which type: `layer_types`, or the pattern that a family uses in its place. */
+/** Which rope each layer uses: `layer_types` or the pattern of the family, and layers that have none. */
 
+import type { Found } from "./fields.ts";
 import type { LayerRule } from "./families.ts";
-import type { TextModel } from "./spelling.ts";
+import { show } from "./report.ts";
 import type { Report } from "./report.ts";
+import type { RopeEntry, TextModel } from "./spelling.ts";
 
 /** The layers of a model. */
 export interface Layers {
   /** How many there are; `null` where the file does not say. */
   readonly count: number | null;
-  /** The type of a layer; `null` where the file tells no types apart. */
-  typeOf(layer: number): string | null;
-  /** Whether `no_rope_layers`, or a family's interval, leaves the layer without rope. */
-  isSkipped(layer: number): boolean;
+  /** The key of a layer's rope; `undefined` where the file does not tell. */
+  ropeOf(layer: number): string | null | undefined;
+  /** The layers that use a rope; empty where their number is not known. */
+  using(label: string | null): readonly number[];
 }
 
+/** The key of layers that `no_rope_layers` leaves out. */
+export const withoutRope = "no_rope";
+
 /** Layer types that mix tokens without attention, in whatever family. */
-export const typesWithoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
+const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
 
-const countKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
+/** More than any model has; a larger number is a mistake in the file, and would only cost time. */
+const mostLayers = 10_000;
 
-export function findLayers(model: TextModel, report: Report): Layers {
+export function findLayers(model: TextModel, entries: readonly RopeEntry[], report: Report): Layers {
   const { fields, family } = model;
-  const stated = fields.number(countKeys, true);
   const list = fields.list("layer_types");
-  const extra = fields.number(["num_nextn_predict_layers"])?.value ?? 0;
+  const count = countLayers(model, list, report);
+  const typeOf = list === undefined ? typesByRule(family.layerRule, model, report) : (layer: number): unknown => list.value[layer];
+  const isSkipped = skippedLayers(model, count, report);
+
+  const labels = new Set<unknown>(entries.map(({ label }) => label));
+  const shared = labels.has(null);
+  // EXAONE-4 without a sliding window rotates every layer.
+  const onlyOn = fields.isNull("sliding_window") ? undefined : family.ropeOnlyOn;
+  const ropeOf = (layer: number): string | null | undefined => {
+    if (isSkipped(layer)) return withoutRope;
+    const type = typeOf(layer);
+    if (typeof type !== "string") return shared ? null : undefined;
+    const label = family.ropeOfLayerType?.[type] ?? type;
+    if (labels.has(label)) return label;
+    if (withoutAttention.includes(type) || (onlyOn !== undefined && !onlyOn.includes(type))) return type;
+    return shared ? null : undefined;
+  };
+  const all = Array.from({ length: count ?? 0 }, (_, layer) => ropeOf(layer));
+  const lost = all.indexOf(undefined);
+  if (lost >= 0) {
+    const names = [...labels].join(", ");
+    if (list === undefined) report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
+    else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, show(list.value[lost]));
+  }
+  return { count, ropeOf, using: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
+}
+
+function countLayers({ fields }: TextModel, list: Found<readonly unknown[]> | undefined, report: Report): number | null {
+  const stated = fields.size("num_hidden_layers", "n_layer", "num_layers", "n_layers");
+  const extra = fields.number("num_nextn_predict_layers")?.value ?? 0;
+  const count = stated?.value ?? list?.value.length ?? null;
+  if (count !== null && count > mostLayers) {
+    report.issue((stated ?? list)!.path, `at most ${mostLayers} layers`, `${count}`);
+    return null;
+  }
   if (list !== undefined && stated !== undefined && list.value.length !== stated.value && list.value.length !== stated.value + extra) {
     report.issue(list.path, `${stated.value} entries, as ${stated.path} says`, `${list.value.length}`);
   }
-  const count = stated?.value ?? list?.value.length ?? null;
-  const typeOf = list === undefined ? typesByRule(family.layerRule, model, report) : (layer: number) => nameAt(list.value, layer);
-  return { count, typeOf, isSkipped: skippedLayers(model, count, report) };
+  return count;
 }
 
-function nameAt(list: readonly unknown[], layer: number): string | null {
-  const name = list[layer];
-  return typeof name === "string" ? name : null;
-}
-
-function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextModel, report: Report): (layer: number) => string | null {
-  if (rule === undefined) return () => null;
+function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextModel, report: Report): (layer: number) => string | undefined {
+  if (rule === undefined) return () => undefined;
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
-    if (list !== undefined) return (layer) => rule.codes[String(list.value[layer])] ?? null;
-    if (rule.fallback === null) return () => null;
-    report.note("implied", rule.key, `The file does not say which layers are of which type; they are laid out as the configuration class of ${modelType} does.`);
+    if (list !== undefined) return (layer) => (Object.hasOwn(rule.codes, String(list.value[layer])) ? rule.codes[String(list.value[layer])] : undefined);
+    if (rule.fallback === null) return () => undefined;
+    report.note("implied", rule.key, `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`);
     return rule.fallback;
   }
   const pattern = fields.first(...rule.keys);
   if (typeof pattern?.value === "string" && /^[LG]+$/.test(pattern.value)) {
+    // EXAONE-4: L(ocal) and G(lobal).
     const letters = pattern.value;
     return (layer) => (letters[layer % letters.length] === "G" ? rule.match : rule.other);
   }
-  const stated = pattern === undefined ? undefined : fields.number(rule.keys, true);
   if (pattern === undefined) {
-    report.note("implied", rule.keys[0]!, `The file does not say which layers are of which type; each ${rule.interval}th is ${rule.match}, as in the configuration class of ${modelType}.`);
+    report.note("implied", rule.keys[0]!, `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`);
   }
-  const interval = stated?.value ?? rule.interval;
+  const interval = fields.size(...rule.keys)?.value ?? rule.interval;
   const chosen = rule.at === "first" ? 0 : interval - 1;
   return (layer) => (layer % interval === chosen ? rule.match : rule.other);
 }
 
 /** `no_rope_layers` has 1 for a layer that is rotated and 0 for one that is not. */
-function skippedLayers({ fields, family }: TextModel, count: number | null, report: Report): (layer: number) => boolean {
+function skippedLayers({ fields, family, modelType }: TextModel, count: number | null, report: Report): (layer: number) => boolean {
   const list = fields.list("no_rope_layers");
-  const interval = fields.number(["no_rope_layer_interval"], true)?.value ?? family.noRopeInterval;
+  const stated = fields.size("no_rope_layer_interval");
   if (list !== undefined && list.value.length > 0) {
     if (count !== null && list.value.length !== count) report.issue(list.path, `${count} entries, one for each layer`, `${list.value.length}`);
     return (layer) => !list.value[layer];
   }
-  if (family.noRopeInterval === undefined || interval === undefined) return () => false;
+  if (family.noRopeInterval === undefined) return () => false;
+  const interval = stated?.value ?? family.noRopeInterval;
+  report.note("implied", "no_rope_layers", `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`);
   return (layer) => (layer + 1) % interval === 0;
 }

@@ -2,9 +2,10 @@
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
 import type { RopeIssue, RopeRegistry, RotaryEmbedding } from "@ropewalk/core";
+import type { ConfigOptions } from "./reading.ts";
 import type { ConfigNote } from "./report.ts";
 import { ropeRequestsFromConfig } from "./requests.ts";
-import type { ConfigOptions, LayerRopeRequest } from "./requests.ts";
+import type { LayerRopeRequest, RopeRequests } from "./requests.ts";
 import { ropeTypeFacts } from "./rope-types.ts";
 
 /** The ropes of a model. */
@@ -16,7 +17,7 @@ export interface ModelRopes {
   readonly byLayerType: ReadonlyMap<string | null, RotaryEmbedding | null>;
   /**
    * The rope of a layer, counted from 0; `null` if it has none.
-   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have.
+   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
    */
   forLayer(layer: number): RotaryEmbedding | null;
   /** What is worth knowing about the file: unused keys, implied numbers, old spellings, engines that differ. */
@@ -26,7 +27,8 @@ export interface ModelRopes {
 /**
  * The ropes that a model's config.json describes, in any spelling of Hugging Face transformers 4 and 5.
  *
- * Equal ropes are the same instance, whatever the spelling and however often the config is read.
+ * Equal ropes are the same instance, whatever the spelling and however often a config is read. Numbers are read as
+ * transformers 5 reads them; where other engines differ, or a rule had to fill in, `notes` says so.
  *
  * @param config the parsed JSON; never mutated.
  * @param options overrides, and the registry whose providers are used (default: the shared one).
@@ -40,11 +42,15 @@ export interface ModelRopes {
  * import "@ropewalk/yarn";
  *
  * const ropes = ropesFromConfig(JSON.parse(text));
- * ropes.forLayer(0)?.apply({ positions, query, key });
+ * ropes.forLayer(0)?.apply({ positions: { start: 0, count: 16 }, query, key });
  */
 export function ropesFromConfig(config: unknown, options: ConfigOptions = {}): ModelRopes {
   const { registry = defaultRegistry } = options;
-  const { byLayerType: requests, layerTypeOf, notes } = ropeRequestsFromConfig(config, { ...options, registry });
+  return buildRopes(ropeRequestsFromConfig(config, { ...options, registry }), registry);
+}
+
+/** Builds what was read; the same for every file format. */
+export function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const failures: RopeError[] = [];
   for (const [layerType, request] of requests) {
@@ -55,47 +61,52 @@ export function ropesFromConfig(config: unknown, options: ConfigOptions = {}): M
       failures.push(error);
     }
   }
-  if (failures.length > 0) throw worst(failures);
+  if (failures.length > 0) throw combined(failures);
   return Object.freeze({ byLayerType, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, notes });
 }
 
-function build({ request, layerType, paths }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {
+function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {
   if (request === null) return null;
-  const where = layerType === null ? "" : ` of ${layerType}`;
+  const { ropeType } = request.parameters;
+  const which = layerType === null ? `the rope of type ${JSON.stringify(ropeType)}` : `the rope of ${layerType}, of type ${JSON.stringify(ropeType)},`;
   try {
     return getRopeUntyped(request, { registry });
   } catch (error) {
     if (!RopeError.is(error)) throw error;
-    if (error.code === "ROPE_UNKNOWN_TYPE") throw unknownType(error, request.parameters.ropeType, where, registry);
+    if (error.code === "ROPE_UNKNOWN_TYPE") throw unknownType(error, ropeType, layerType, registry);
     if (error.code !== "ROPE_INVALID_PARAMETERS") throw error;
-    const issues = error.issues.map((issue) => inTheWordsOfTheFile(issue, paths));
-    throw new RopeError(error.code, { what: `the rope${where}, of type ${JSON.stringify(request.parameters.ropeType)}, has ${issues.length === 1 ? "1 issue" : `${issues.length} issues`}`, issues, facts: error.facts });
+    const issues = error.issues.map((issue) => withOrigin(issue, rules));
+    throw new RopeError(error.code, { what: `${which} has ${issues.length === 1 ? "1 issue" : `${issues.length} issues`}`, issues, facts: { ...error.facts, layerType } });
   }
 }
 
-function unknownType(error: RopeError, ropeType: string, where: string, registry: RopeRegistry): RopeError {
-  const known = ropeTypeFacts(ropeType)?.package;
+/** Core's error with the package to import, which core cannot know. */
+function unknownType(error: RopeError, ropeType: string, layerType: string | null, registry: RopeRegistry): RopeError {
+  const known = ropeTypeFacts(ropeType)?.package ?? null;
+  const { nearest } = error.facts;
   const registered = registry.list().map(({ name }) => name);
+  const elsewhere = typeof nearest === "string" ? `Did you mean ${JSON.stringify(nearest)}?` : "No package is known to provide it: check the spelling, or register a provider with registerRopeType.";
   return new RopeError("ROPE_UNKNOWN_TYPE", {
-    what: `the rope type ${JSON.stringify(ropeType)}${where} is not registered`,
+    what: `the rope type ${JSON.stringify(ropeType)}${layerType === null ? "" : ` of ${layerType}`} is not registered`,
     expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
     got: JSON.stringify(ropeType),
-    remedy: known === undefined ? "No package is known to provide it: check the spelling, or register a provider with registerRopeType." : `Import the package that provides it: import ${JSON.stringify(known)}.`,
-    facts: { ...error.facts, ropeType, package: known ?? null },
+    remedy: known === null ? elsewhere : `Import the package that provides it: import ${JSON.stringify(known)};`,
+    facts: { ...error.facts, ropeType, layerType, package: known },
   });
 }
 
-/** `parameters.factor` → `rope_scaling.factor`, where the file has it. */
-function inTheWordsOfTheFile(issue: RopeIssue, paths: ReadonlyMap<string, string>): RopeIssue {
-  const name = issue.path.replace(/^parameters\./, "");
-  return { ...issue, path: paths.get(name) ?? issue.path };
+/** Says where in the file a refused number stood. */
+function withOrigin(issue: RopeIssue, rules: LayerRopeRequest["rules"]): RopeIssue {
+  const origin = rules.find(({ name }) => name === issue.path)?.rule;
+  if (origin === undefined) return issue;
+  const remedy = issue.remedy === undefined ? "" : `${issue.remedy} `;
+  return { ...issue, remedy: `${remedy}In the config: ${origin}.` };
 }
 
-/** An unknown type first, since nothing helps without its package; else all issues together. */
-function worst(failures: readonly RopeError[]): RopeError {
-  const [first, ...others] = failures;
+/** An unknown type first, since nothing else helps without its package; else all issues together. */
+function combined(failures: readonly RopeError[]): RopeError {
   const unknown = failures.find(({ code }) => code === "ROPE_UNKNOWN_TYPE");
   if (unknown !== undefined) return unknown;
-  if (others.length === 0) return first!;
+  if (failures.length === 1) return failures[0]!;
   return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${failures.length} ropes of this config are not valid`, issues: failures.flatMap(({ issues }) => [...issues]) });
 }

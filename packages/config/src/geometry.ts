@@ -1,0 +1,189 @@
+/** The facts that do not depend on the rope's type: head dimension, what of it is rotated, base, length, pairing. */
+
+import type { Pairing } from "@ropewalk/core";
+import { agree, asNumber } from "./fields.ts";
+import type { Fields, Found } from "./fields.ts";
+import type { Explained, Reading } from "./reading.ts";
+import { show } from "./report.ts";
+import { findOuterBase, perLayer } from "./spelling.ts";
+import type { RopeEntry, TextModel } from "./spelling.ts";
+
+const maxPositionKeys = ["max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx"];
+
+/** The length that the file promises. */
+export function readMaxPosition(dictionary: Fields, { model, report }: Reading): Found<number> | undefined {
+  const found = model.fields.size(...maxPositionKeys) ?? dictionary.size("max_position_embeddings");
+  if (found !== undefined) return found;
+  const [key] = maxPositionKeys as [string];
+  const standard = classDefault(key, model);
+  if (standard === undefined) return undefined;
+  report.note("implied", key, `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
+  return { value: standard.value, path: key, key };
+}
+
+/** The part of a head that latent attention rotates, which is a tensor of its own there. */
+function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
+  const slice = fields.size("qk_rope_head_dim");
+  return (family.latent ?? !known) && family.rotatesLast !== true ? slice : undefined;
+}
+
+/** Explicit; else the slice of latent attention; else the family's own; else width / heads. */
+export function readHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explained<number> | undefined {
+  const { fields } = model;
+  for (const key of facts.headDimKeys ?? []) {
+    const found = fields.size(key);
+    if (found !== undefined) return { value: found.value, rule: found.path };
+    const standard = classDefault(key, model);
+    if (standard !== undefined) return { value: standard.value, rule: `${key} is not in the file; default ${standard.whose}` };
+  }
+  const explicit = fields.size("head_dim", "kv_channels", "attention_head_dim", "head_size");
+  const slice = latentSlice(model);
+  if (slice !== undefined) {
+    const rest = fields.size("qk_nope_head_dim");
+    if (explicit !== undefined && rest !== undefined && explicit.value !== slice.value && explicit.value !== slice.value + rest.value) {
+      report.issue(explicit.path, `qk_rope_head_dim (${slice.value}), or qk_nope_head_dim + qk_rope_head_dim = ${rest.value} + ${slice.value} = ${rest.value + slice.value}`, `${explicit.value}`);
+    }
+    return { value: slice.value, rule: `${slice.path}: the slice of a head that latent attention rotates`, source: "DeepSeek-V2 §2.1.3" };
+  }
+  if (explicit !== undefined) return { value: explicit.value, rule: explicit.path };
+  const standard = classDefault("head_dim", model);
+  if (standard !== undefined) {
+    report.note("implied", "head_dim", `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
+    return { value: standard.value, rule: `head_dim is not in the file; default ${standard.whose}` };
+  }
+  const width = fields.size("hidden_size", "n_embd", "d_model", "dim");
+  const heads = fields.size("num_attention_heads", "n_head", "n_heads", "num_heads");
+  if (width === undefined || heads === undefined) {
+    report.issue("head_dim", "head_dim, or hidden_size and num_attention_heads", width?.path ?? heads?.path ?? "none of them");
+    return undefined;
+  }
+  const value = width.value / heads.value;
+  const arithmetic = `${width.key} / ${heads.key} = ${width.value} / ${heads.value} = ${value}`;
+  if (Number.isInteger(value)) return { value, rule: arithmetic };
+  report.issue("head_dim", "a head dimension that is an integer", arithmetic, "State head_dim, or correct the two.");
+  return undefined;
+}
+
+/** What of a head is rotated. */
+export interface Rotated {
+  readonly rotaryDim: Explained<number>;
+  readonly rotaryOffset?: Explained<number>;
+  /** The share of a head as the file has it, for types that take it as a parameter. */
+  readonly share?: Found<number>;
+}
+
+/**
+ * How many elements of a head are rotated, and which. A share is truncated, as every engine does.
+ *
+ * @param headDim total elements of a head.
+ * @param ladder the type of the frequencies: `proportional` takes the share itself.
+ */
+export function readRotated(entry: RopeEntry, dictionary: Fields, ladder: string, headDim: number, reading: Reading): Rotated {
+  const { model, report } = reading;
+  const { fields, family, known, modelType } = model;
+  const whole: Rotated = { rotaryDim: { value: headDim, rule: "all of the head" } };
+  const share = readShare(entry, dictionary, reading);
+  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim")], report);
+  const share0 = share ?? impliedShare(entry, model);
+
+  // A share beside latent attention is the slice's share of the whole head.
+  if (latentSlice(model) !== undefined) return whole;
+  if (ladder === "proportional") {
+    return { ...whole, rotaryDim: { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" }, ...(share0 === undefined ? {} : { share: share0 }) };
+  }
+  if (family.rotatesLast === true) {
+    const slice = fields.size("qk_rope_head_dim");
+    const value = slice?.value ?? Math.trunc(headDim * (share0?.value ?? 1));
+    const offset = { value: headDim - value, rule: `headDim − rotaryDim: ${modelType} rotates the last elements of a head` };
+    return { rotaryDim: { value, rule: slice?.path ?? share0?.path ?? "all of the head" }, rotaryOffset: offset };
+  }
+  if (share === undefined && width === undefined) {
+    const standard = classDefault("rotary_dim", model);
+    if (standard === undefined && share0 === undefined) return whole;
+    const key = standard === undefined ? "partial_rotary_factor" : "rotary_dim";
+    const value = standard?.value ?? Math.trunc(headDim * share0!.value);
+    report.note("implied", key, `The file does not state it; ${standard?.value ?? share0!.value} is the default of the code of ${modelType}.`);
+    return { rotaryDim: { value, rule: `${key} ${standard?.value ?? share0!.value} is the default of the code of ${modelType}` } };
+  }
+  const product = share === undefined ? undefined : Math.trunc(headDim * share.value);
+  const arithmetic = share === undefined ? "" : `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${product}`;
+  if (product !== undefined && width !== undefined && product !== width.value) {
+    report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
+  }
+  const value = width?.value ?? product!;
+  const { key, path } = width ?? share!;
+  if (value !== headDim && known && family.readsPartial !== true) {
+    if (ladder === "default") {
+      report.note("differs", path, `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`);
+      return whole;
+    }
+    report.note("differs", path, `The first ${value} elements of a head are rotated, as vLLM does; the class of ${modelType} in transformers cannot rotate a part of the head.`);
+  }
+  return { rotaryDim: { value, rule: width?.path ?? arithmetic } };
+}
+
+const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
+
+function readShare(entry: RopeEntry, dictionary: Fields, { model, layers, report }: Reading): Found<number> | undefined {
+  const inside = dictionary.all("partial_rotary_factor");
+  const lists = model.fields.all("partial_rotary_factors").flatMap((found) => perLayer(found, layers.using(entry.label), report) ?? []);
+  const outside = [...model.fields.all(...shareKeys), ...lists];
+  const places = entry.nested && inside.length > 0 ? inside : [...inside, ...outside];
+  return agree(places.flatMap((found) => asNumber(found, report) ?? []), report);
+}
+
+function impliedShare({ facts }: RopeEntry, model: TextModel): Found<number> | undefined {
+  const key = "partial_rotary_factor";
+  const value = facts.defaults[key] ?? model.family.defaults?.[key];
+  return typeof value === "number" ? { value, key, path: `default of the configuration class of ${model.modelType}` } : undefined;
+}
+
+function sizes(fields: Fields, key: string): Found<number>[] {
+  return fields.size(key) === undefined ? [] : (fields.all(key) as Found<number>[]);
+}
+
+/** The base: in the dictionary, beside it, or the family's own. */
+export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading): Explained<number> {
+  const { model, layers, report } = reading;
+  const { fields, family, modelType } = model;
+  const { facts, label, nested } = entry;
+  const using = layers.using(label);
+  const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
+  // Beside a rope for each layer type, rope_theta is a default for those that have none.
+  const ownKeys = nested && inside.length > 0 ? facts.thetaKeys.filter((key) => key !== "rope_theta") : facts.thetaKeys;
+  const outside = findOuterBase(model, ownKeys, using, report);
+  const found = agree([...inside, ...(outside === undefined ? [] : [outside])], report) ?? (nested ? findOuterBase(model, ["rope_theta"], using, report) : undefined);
+  if (found !== undefined) {
+    if (found.key !== "rope_theta") report.note("alias", found.path, `${found.key} is read as the base of the rope${label === null ? "" : ` of ${label}`}.`);
+    if (found.value <= 0) report.issue(found.path, "a number > 0", show(found.value));
+    return { value: found.value, rule: found.path };
+  }
+  const standard = facts.defaults["rope_theta"] ?? family.defaults?.["rope_theta"];
+  const value = typeof standard === "number" ? standard : 10_000;
+  const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
+  const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
+  if (ratio !== undefined) return { value: value * ratio.value, rule: `${value} · ${ratio.key} = ${value} · ${ratio.value}`, source: "the model's own code" };
+  report.note("implied", label === null ? "rope_theta" : `rope_theta of ${label}`, `The file does not state it; ${value} is the default ${whose}.`);
+  return { value, rule: `rope_theta is not in the file; default ${whose}` };
+}
+
+/** Which two elements form a pair. No config says it; the family does. */
+export function readPairing({ model, options, report }: Reading): Explained<Pairing> {
+  const { family, fields, modelType, known } = model;
+  const latent = !known && fields.has("qk_rope_head_dim");
+  const standard = family.pairing ?? (latent ? "adjacent" : "half");
+  const flag = fields.flag("rope_interleave");
+  if (options.pairing !== undefined) return { value: options.pairing, rule: "given by the caller" };
+  if (flag !== undefined) {
+    const value = flag.value ? "adjacent" : "half";
+    if (value === standard || family.readsInterleave === true || !known) return { value, rule: flag.path };
+    report.note("differs", flag.path, `The class of ${modelType} in transformers does not read rope_interleave; its pairs are ${standard === "half" ? "halves" : "adjacent elements"}.`);
+  }
+  if (known) return { value: standard, rule: `the class of ${modelType}`, source: "Hugging Face transformers 5" };
+  return { value: standard, rule: latent ? "latent attention, as in DeepSeek-V3" : "halves, for want of a known model_type" };
+}
+
+function classDefault(key: string, { family, modelType }: TextModel): { readonly value: number; readonly whose: string } | undefined {
+  const value = family.defaults?.[key];
+  return typeof value === "number" ? { value, whose: `of the configuration class of ${modelType}` } : undefined;
+}
