@@ -1,0 +1,70 @@
+/** What several tests of this package share. */
+
+import { createRegistry, defaultRegistry, RopeError } from "@ropewalk/core";
+import type { ParameterRule, RopeProvider, RopeRegistry } from "@ropewalk/core";
+import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
+import type { ConfigNote } from "@ropewalk/config";
+import "@ropewalk/deepseek-yarn";
+import "@ropewalk/default";
+import "@ropewalk/yarn";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** Freezes a value with all that it holds, so that a write throws. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
+  return value;
+}
+
+/** The error that a call throws. */
+export function failure(call: () => unknown): RopeError {
+  try {
+    call();
+  } catch (error) {
+    if (RopeError.is(error)) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+/** The issues of a config as text, sorted by path. */
+export function issues(config: Json): string[] {
+  const error = failure(() => ropeRequestsFromConfig(config));
+  return error.issues.map(({ path, expected, received }) => `${path}: ${expected} | ${received}`).sort();
+}
+
+/** The notes about a config at a path. */
+export function notesAt(config: Json, path: string): ConfigNote[] {
+  return ropesFromConfig(config).notes.filter((note) => note.path === path);
+}
+
+/** A small Llama; `more` adds or replaces keys. */
+export function llama(more: Json = {}): Json {
+  return { model_type: "llama", hidden_size: 4096, num_attention_heads: 32, num_hidden_layers: 4, max_position_embeddings: 8192, rope_theta: 10000, ...more };
+}
+
+const lists = ["sections", "shortFactor", "longFactor"];
+const words = ["assignment", "ladder"];
+
+/**
+ * A registry with the real providers, and stand-ins for types whose packages do not exist yet: they take any parameter,
+ * so that a request for them becomes an instance with a canonical form. Their frequencies mean nothing.
+ */
+export function registryWithStandIns(types: readonly string[]): RopeRegistry {
+  const registry = createRegistry();
+  for (const { name, provider } of defaultRegistry.list()) registry.register(name, provider);
+  const names = ["factor", "alpha", "originalMaxPosition", "lowFreqFactor", "highFreqFactor", "attentionFactor", "betaFast", "betaSlow", "partialRotaryFactor", ...lists, ...words];
+  const parameters = Object.fromEntries(names.map((name): [string, ParameterRule] => [name, { type: lists.includes(name) ? "numbers" : words.includes(name) ? "string" : "number", default: null, description: "any" }]));
+  for (const name of types) {
+    if (registry.get(name) !== undefined) continue;
+    const standIn: RopeProvider = { specificationVersion: 1, source: `stand-in for ${name}`, parameters, frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, () => 1) }) };
+    registry.register(name, standIn);
+  }
+  return registry;
+}
+
+/** Steps between two float32 values. */
+export function ulps(a: number, b: number): number {
+  const bits = new Int32Array(Float32Array.of(a, b).buffer);
+  return Math.abs(bits[0]! - bits[1]!);
+}
