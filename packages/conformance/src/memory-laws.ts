@@ -207,13 +207,15 @@ const independence = forTensors("rotates query and key alone as together, and ea
   const { headDim } = rope.spec;
   const [b, t] = [scene.batch, scene.tokens];
   const values = valuesOf(scene, "query");
-  const one = Float64Array.from({ length: b * t * headDim }, (_, i) => values[Math.floor(i / headDim) * HEADS.query * headDim + headDim + (i % headDim)]!);
-  const head = place(dtype, [b, t, 1, headDim], one);
-  await rope.apply({ positions: spots.positions, query: head.tensor });
   const bits = together.query.bits();
   const words = bits.length / (b * t * HEADS.query);
-  const expected = Array.from(head.bits(), (_, i) => bits[Math.floor(i / words) * HEADS.query * words + words + (i % words)]!);
-  sameBits(head.bits(), expected, `head 1 of the query alone, ${label}`);
+  for (let h = 0; h < HEADS.query; h++) {
+    const one = Float64Array.from({ length: b * t * headDim }, (_, i) => values[(Math.floor(i / headDim) * HEADS.query + h) * headDim + (i % headDim)]!);
+    const head = place(dtype, [b, t, 1, headDim], one);
+    await rope.apply({ positions: spots.positions, query: head.tensor });
+    const expected = Array.from(head.bits(), (_, i) => bits[(Math.floor(i / words) * HEADS.query + h) * words + (i % words)]!);
+    sameBits(head.bits(), expected, `head ${h} of the query alone, ${label}`);
+  }
 });
 
 const conversions = forTensors("computes 16-bit data in float32 and rounds once, to whatever element type out has", async (scene) => {

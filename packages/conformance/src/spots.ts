@@ -46,10 +46,10 @@ export function probeSpots(rope: Limits, room = 0): Spots {
   return spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
 }
 
-/** Spots drawn from the probes, starting at the `start`-th. */
+/** Spots drawn from the probes, starting at the `start`-th; rows of a batch differ. */
 export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): Spots {
   const list = admitted(rope);
-  return spotsOf(rope, batch, tokens, (row, axis) => list[(start + 7 * row + 3 * axis) % list.length]!);
+  return spotsOf(rope, batch, tokens, (row, axis) => list[(start + row + Math.floor(row / tokens) + 3 * axis) % list.length]!);
 }
 
 /** The same spots moved, each by its own amount. */

@@ -154,8 +154,8 @@ const copies: Law = {
     const { positions } = probeSpots(rope);
     const before = await everything(rope, js, positions);
     const step = await rope.at(positions);
-    const table = await rope.cosSin(positions, { width: "full" });
-    for (const array of [step.cos, step.sin, table.cos, table.sin, rope.frequencies().invFreq, rope.frequencies().axes]) array.fill(7);
+    const tables = [await rope.cosSin(positions), await rope.cosSin(positions, { width: "full" })];
+    for (const array of [step.cos, step.sin, ...tables.flatMap(({ cos, sin }) => [cos, sin]), rope.frequencies().invFreq, rope.frequencies().axes]) array.fill(7);
     scribble(js.explain());
     scribble(js.frequencies());
     const after = await everything(rope, js, positions);
@@ -166,7 +166,9 @@ const copies: Law = {
 
 async function everything(rope: { cosSin: (positions: Spots["positions"]) => unknown; at: (positions: Spots["positions"]) => unknown }, js: RotaryEmbedding, positions: Spots["positions"]) {
   const facts = JSON.parse(JSON.stringify({ explanation: js.explain(), spec: js.spec, attentionFactor: js.attentionFactor, invFreq: Array.from(js.frequencies().invFreq) })) as unknown;
-  return { facts, tables: (await rope.cosSin(positions)) as CosSin, step: (await rope.at(positions)) as CosSin };
+  // Copied at once: what came may be the very memory that is going to be scribbled on.
+  const copy = ({ shape, cos, sin }: CosSin): CosSin => ({ shape: [...shape], cos: cos.slice(), sin: sin.slice() });
+  return { facts, tables: copy((await rope.cosSin(positions)) as CosSin), step: copy((await rope.at(positions)) as CosSin) };
 }
 
 /** Overwrites all that can be, deeply; what is frozen stays as it is. */
