@@ -1,0 +1,148 @@
+/** `rotate` of core/math: rotation with cos and sin that come from elsewhere. */
+
+import { describe, expect, test } from "vitest";
+import { getRope } from "@ropewalk/core";
+import type { ElementType, Pairing, Tensor } from "@ropewalk/core";
+import { rotate } from "@ropewalk/core/math";
+import type { RotateOptions } from "@ropewalk/core/math";
+import { bits, caught } from "./failures.ts";
+import { testRegistry } from "./providers.ts";
+import { asTensor, encode, noise, rotateReference } from "./reference.ts";
+
+const registry = testRegistry();
+const pairings: Pairing[] = ["half", "adjacent", { blocks: 2 }, { blocks: 4 }];
+const ROWS = 32;
+
+/** Tables of cos and sin of `row · (pair + 1) / 10`, as an engine would hold them. */
+const angle = (pair: number, row: number) => (row * (pair + 1)) / 10;
+const table = (of: (angle: number) => number, pairs: number) => Float32Array.from({ length: ROWS * pairs }, (_, i) => of(angle(i % pairs, Math.floor(i / pairs))));
+const cos = table(Math.cos, 8);
+const sin = table(Math.sin, 8);
+
+// Float32 tables, products and sums: three units of |x·c| + |y·s|, which is below 4.
+const close = (actual: ArrayLike<number>, expected: readonly number[]) => expected.forEach((value, i) => expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(3 * 2 ** -24 * 4));
+
+describe.each(pairings.map((pairing) => ({ pairing, name: typeof pairing === "string" ? pairing : `${pairing.blocks} blocks` })))("$name", ({ pairing }) => {
+  test("row t for token t, or the row of each token's position", () => {
+    const data = Float32Array.from(noise(ROWS * 2 * 16));
+    const expected = rotateReference(data, [1, ROWS, 2, 16], { rotaryDim: 16, pairing, angle });
+    expect(rotate(data, { cos, sin, pairing, headDim: 16 })).toBe(data);
+    close(data, expected);
+
+    const positions = [31, 0, 7, 7];
+    const picked = Float32Array.from(noise(4 * 2 * 16));
+    const placed = rotateReference(picked, [1, 4, 2, 16], { rotaryDim: 16, pairing, angle: (pair, token) => angle(pair, positions[token]!) });
+    rotate(picked, { cos, sin, pairing, headDim: 16, positions });
+    close(picked, placed);
+  });
+
+  test("partial, from an offset, out of place, in a batch with rows of its own", () => {
+    const positions = [[1, 2, 3], [9, 8, 7]];
+    const data = Float32Array.from(noise(2 * 3 * 2 * 24));
+    const out = Float32Array.from(noise(data.length, 4));
+    const view = { data, shape: [2, 3, 2, 24] };
+    const target = { data: out, shape: [2, 3, 2, 24] };
+    const expected = rotateReference(data, [2, 3, 2, 24], { rotaryDim: 16, rotaryOffset: 5, pairing, angle: (pair, t, b) => angle(pair, positions[b]![t]!) });
+    expect(rotate(view, { cos, sin, pairing, rotaryDim: 16, rotaryOffset: 5, positions, out: target })).toBe(target);
+    close(out, expected);
+    expect([...data]).toEqual([...Float32Array.from(noise(data.length))]);
+  });
+
+  test("tables of a rope give the rope's own bits, in half and full width and every element type", () => {
+    const rope = getRope({ headDim: 24, rotaryDim: 16, rotaryOffset: 8, pairing, parameters: { ropeType: "tuned", factor: 2, amplitude: 1.25 } }, { registry });
+    const positions = [3, 1, 4];
+    for (const width of ["half", "full"] as const) {
+      const given = rope.cosSin(positions, { width });
+      for (const dtype of ["float64", "float32", "float16", "bfloat16"] as const) {
+        const mine = encode(dtype, noise(3 * 2 * 24));
+        const theirs = mine.slice();
+        rope.apply({ positions, query: asTensor(dtype, mine, [3, 2, 24]) });
+        const headDim = dtype === "float32" || dtype === "float64" ? 24 : undefined;
+        rotate(asTensor(dtype, theirs, [3, 2, 24]), { cos: given.cos, sin: given.sin, width, pairing, headDim, rotaryDim: 16, rotaryOffset: 8 });
+        expect(bits(theirs)).toEqual(bits(mine));
+      }
+    }
+  });
+});
+
+test.each<ElementType>(["float16", "bfloat16", "float64"])("tables in %s", (dtype) => {
+  const rope = getRope({ headDim: 16, parameters: { ropeType: "ladder" } }, { registry });
+  const given = rope.cosSin({ start: 0, count: 4 }, { dtype });
+  const widened = rope.cosSin({ start: 0, count: 4 }, { dtype: "float64" });
+  const data = Float32Array.from(noise(4 * 16));
+  const expected = rotateReference(data, [1, 4, 1, 16], { rotaryDim: 16, pairing: "half", angle: (pair, token) => Math.atan2(widened.sin[token * 8 + pair]!, widened.cos[token * 8 + pair]!) });
+  rotate(data, { cos: { data: given.cos, dtype }, sin: { data: given.sin, dtype }, pairing: "half", headDim: 16 });
+  // The table's own rounding: a unit of its type for cos and for sin.
+  const unit = { float16: 2 ** -11, bfloat16: 2 ** -8, float64: 0 }[dtype as "float16"];
+  expected.forEach((value, i) => expect(Math.abs(data[i]! - value)).toBeLessThanOrEqual(4 * (unit + 3 * 2 ** -24)));
+});
+
+test("rows beyond the tokens of a view are not used", () => {
+  const data = Float32Array.from(noise(2 * 16));
+  const bare = data.slice();
+  rotate({ data, shape: [2, 1, 16] }, { cos, sin, pairing: "half" });
+  rotate(bare, { cos: cos.subarray(0, 16), sin: sin.subarray(0, 16), pairing: "half", headDim: 16 });
+  expect(bits(data)).toEqual(bits(bare));
+});
+
+test("the tables are never written to, also where out overlaps nothing but them", () => {
+  const ones = Float32Array.from(cos);
+  const view: Tensor = { data: Float32Array.from(noise(16)), shape: [1, 1, 16] };
+  rotate(view, { cos: ones, sin, pairing: "half", positions: [3], out: { data: ones, shape: [1, 1, 16] } });
+  const apart: Tensor = { data: new Float32Array(16), shape: [1, 1, 16] };
+  rotate(view, { cos, sin, pairing: "half", positions: [3], out: apart });
+  expect([...ones.subarray(0, 16)]).toEqual([...(apart.data as Float32Array)]);
+});
+
+describe("refused, with the tensor as it was", () => {
+  const nonsense = (value: unknown) => value as never;
+  // Tensor and, where a case wants it, out in one memory.
+  const memory = Float32Array.from(noise(64));
+  const data = memory.subarray(0, 32);
+  test.each<[string, Partial<RotateOptions>]>([
+    ["no headDim for a bare array", { headDim: undefined }],
+    ["a headDim of 0", { headDim: 0 }],
+    ["an odd rotaryDim", { rotaryDim: 15 }],
+    ["a rotaryDim beyond the head", { rotaryDim: 18 }],
+    ["an offset beyond the head", { rotaryDim: 8, rotaryOffset: 9 }],
+    ["a negative offset", { rotaryDim: 8, rotaryOffset: -1 }],
+    ["a bigint for headDim", { headDim: nonsense(16n) }],
+    ["no pairing", { pairing: nonsense(undefined) }],
+    ["a pairing that is none", { pairing: nonsense("interleaved") }],
+    ["null for pairing", { pairing: nonsense(null) }],
+    ["blocks that do not divide", { pairing: { blocks: 3 } }],
+    ["blocks between the integers", { pairing: { blocks: 1.6 } }],
+    ["negative blocks", { pairing: { blocks: -2 } }],
+    ["a width that is none", { width: nonsense("double") }],
+    ["no cos", { cos: nonsense(undefined) }],
+    ["null for sin", { sin: nonsense(null) }],
+    ["a list for cos", { cos: nonsense([1, 2, 3]) }],
+    ["integers for cos", { cos: nonsense(new Int32Array(16)) }],
+    ["bits without a dtype", { cos: new Uint16Array(16), sin: new Uint16Array(16) }],
+    ["an empty table", { cos: new Float32Array(0), sin: new Float32Array(0) }],
+    ["cos of another length than sin", { sin: sin.subarray(8) }],
+    ["a table of broken rows", { cos: cos.subarray(1), sin: sin.subarray(1) }],
+    ["half-width tables read as full", { width: "full", cos: cos.subarray(0, 8), sin: sin.subarray(0, 8) }],
+    ["more rows than tokens for a bare array", { positions: undefined }],
+    ["out with other heads", { out: new Float32Array(4 * 16) }],
+    ["out half over the tensor", { out: { data: memory, shape: [2, 1, 16], offset: 8 } }],
+    ["out that is no tensor", { out: nonsense(3) }],
+  ])("%s", (_, options) => {
+    const before = bits(data);
+    caught(() => rotate(data, { cos, sin, pairing: "half", headDim: 16, positions: [1, 2], ...options }), "ROPE_SHAPE");
+    expect(bits(data)).toEqual(before);
+  });
+
+  test.each([["null", null], ["undefined", undefined], ["a number", 3], ["a view without data", { shape: [1, 1, 16] }], ["a shape that is no list", { data: new Float32Array(16), shape: 16 }], ["a shape that is null", { data: new Float32Array(16), shape: null }]])(
+    "a tensor that is %s",
+    (_, tensor) => {
+      caught(() => rotate(nonsense(tensor), { cos, sin, pairing: "half", headDim: 16 }), "ROPE_SHAPE");
+    },
+  );
+
+  test.each([["without a row", [1, ROWS]], ["below zero", [-1, 0]], ["between rows", [0.5, 1]]])("a position %s", (_, positions) => {
+    const before = bits(data);
+    caught(() => rotate(data, { cos, sin, pairing: "half", headDim: 16, positions }), "ROPE_POSITION_RANGE");
+    expect(bits(data)).toEqual(before);
+  });
+});
