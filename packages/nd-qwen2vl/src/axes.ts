@@ -1,0 +1,28 @@
+/**
+ * Which position axis turns which pair: plain lists, one axis number for each pair.
+ *
+ * They are the `axes` of a request, over the frequencies of any type of one axis, and what the types `mrope` and `nd`
+ * are made of. `sections` always counts pairs, not elements.
+ */
+
+/**
+ * Runs: the first `sections[0]` pairs take axis 0, the next `sections[1]` axis 1, and so on.
+ *
+ * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face `apply_multimodal_rotary_pos_emb`, whose table is doubled.
+ * @example sectionedAxes([2, 1, 1]) // [0, 0, 1, 2]
+ */
+export function sectionedAxes(sections: readonly number[]): number[] {
+  return sections.flatMap((size, axis) => new Array<number>(size).fill(axis));
+}
+
+/**
+ * Round and round: pair `i` takes axis `i mod n` while that axis has pairs left by `i < n · sections[axis]`, else axis 0.
+ *
+ * Source: Qwen3-VL, Hugging Face `apply_interleaved_mrope`. llama.cpp gives the spare pairs to a fourth axis instead.
+ * @example cyclicAxes([2, 1, 1]) // [0, 1, 2, 0]
+ */
+export function cyclicAxes(sections: readonly number[]): number[] {
+  const count = sections.length;
+  const pairs = sections.reduce((sum, size) => sum + size, 0);
+  return Array.from({ length: pairs }, (_, i) => (i < count * sections[i % count]! ? i % count : 0));
+}

@@ -1,0 +1,266 @@
+/**
+ * Position builders: where each token of a grid, an image or a prompt stands, on every axis.
+ *
+ * Pure functions of integers. They return what `rope.apply` takes as `positions`, on memory of the caller's own. Where
+ * engines changed or disagree on a rule, the rule is an option.
+ */
+
+import { RopeError } from "@ropewalk/core";
+
+/** Positions on several axes, as `rope.apply` takes them. */
+export interface AxisPositions<A extends Int32Array | Float64Array = Int32Array> {
+  readonly data: A;
+  /** `[axes, tokens]` or `[axes, batch, tokens]`. */
+  readonly shape: readonly number[];
+}
+
+type Count = number | bigint;
+
+/**
+ * All cells of a grid in row-major order: the last axis runs fastest.
+ *
+ * @param grid cells along each axis.
+ * @returns `[grid.length, cells]`.
+ * @throws RopeError `ROPE_SHAPE` when a size is no integer ≥ 0.
+ * Source: the crate ndrope, `pos_nd`.
+ * @example gridPositions([2, 2]).data // Int32Array [0, 0, 1, 1,  0, 1, 0, 1]
+ */
+export function gridPositions(grid: readonly Count[]): AxisPositions {
+  const sizes = grid.map((size, axis) => checkedCount(size, `grid[${axis}]`, 0));
+  const cells = sizes.reduce((product, size) => product * size, 1);
+  const data = new Int32Array(sizes.length * cells);
+  let inner = cells;
+  sizes.forEach((size, axis) => {
+    inner /= size || 1;
+    for (let cell = 0; cell < cells; cell++) data[axis * cells + cell] = Math.floor(cell / inner) % size;
+  });
+  return { data, shape: [sizes.length, cells] };
+}
+
+/** An image or a video in patches: frames, rows, columns. */
+export type PatchGrid = readonly [frames: Count, height: Count, width: Count];
+
+/**
+ * Rows and columns of the patches of images, in the order in which a vision tower that merges patches wants them: the
+ * `mergeSize × mergeSize` patches that become one token stand next to each other.
+ *
+ * @param grids one `[frames, height, width]` for each image or video, in patches; height and width are multiples of
+ * `mergeSize`. Frames repeat the same rows and columns.
+ * @param mergeSize patches of a token along each side; 1 for a tower that does not merge.
+ * @returns `[2, patches]`: row, column.
+ * @throws RopeError `ROPE_SHAPE` when a size does not fit.
+ * Source: Hugging Face transformers 5, Qwen2-VL `rot_pos_emb`; ndrope `pos_2d_qwen2vl_vit`.
+ */
+export function visionPositions(grids: readonly PatchGrid[], mergeSize = 2): AxisPositions {
+  const merge = checkedCount(mergeSize, "mergeSize", 1);
+  const sizes = grids.map((grid, i) => patchGrid(grid, `grids[${i}]`, merge));
+  const patches = sizes.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
+  const data = new Int32Array(2 * patches);
+  let at = 0;
+  for (const [frames, height, width] of sizes) {
+    for (let frame = 0; frame < frames; frame++) {
+      for (let blockRow = 0; blockRow < height; blockRow += merge) {
+        for (let blockColumn = 0; blockColumn < width; blockColumn += merge) {
+          for (let row = 0; row < merge; row++) {
+            for (let column = 0; column < merge; column++, at++) {
+              data[at] = blockRow + row;
+              data[patches + at] = blockColumn + column;
+            }
+          }
+        }
+      }
+    }
+  }
+  return { data, shape: [2, patches] };
+}
+
+/** What a token of a multimodal prompt stands for; the numbers of Hugging Face's `mm_token_type_ids`. */
+export const TEXT: 0 = 0;
+export const IMAGE: 1 = 1;
+export const VIDEO: 2 = 2;
+
+/** A prompt of text, images and videos, and the rules of its engine. */
+export interface PromptOptions {
+  /** What each token is: {@link TEXT}, {@link IMAGE} or {@link VIDEO}; `[batch][tokens]`. */
+  readonly modalities: readonly ArrayLike<number>[];
+  /** `[frames, height, width]` in patches of each image, in the order of the whole batch. */
+  readonly images?: readonly PatchGrid[];
+  /** The same of each video. */
+  readonly videos?: readonly PatchGrid[];
+  /** 1 for tokens that count, 0 for padding; `[batch][tokens]`. Absent: all count. */
+  readonly attentionMask?: readonly ArrayLike<number>[];
+  /** Patches of a token along each side. Default 2: the Qwen-VL family. */
+  readonly mergeSize?: number;
+  /**
+   * How time runs through a video:
+   * - `"frames"` (Qwen2-VL): frame `k` stands at `k`;
+   * - `{ tokensPerSecond, secondsPerGrid }` (Qwen2.5-VL): at `floor(k · secondsPerGrid[video] · tokensPerSecond)`, the
+   *   product first; `secondsPerGrid` defaults to 1 for each video;
+   * - `"timestamps"` (Qwen3-VL): text with the time stands between frames, so each frame is an image of its own.
+   */
+  readonly time?: "frames" | "timestamps" | { readonly tokensPerSecond: number; readonly secondsPerGrid?: readonly number[] };
+  /**
+   * Where text goes on after an image or a video: after the largest position in it (`"max"`: Hugging Face before 5.3,
+   * vLLM, SGLang), or `max(height, width) / mergeSize` after its start, however many frames it has (`"grid"`: Hugging
+   * Face from 5.3 on). They differ for videos only.
+   */
+  readonly advance: "max" | "grid";
+}
+
+/** Positions of a prompt, and what decoding goes on with. */
+export interface PromptPositions {
+  /** `[3, batch, tokens]`: time, height, width. Padding stands at 0. */
+  readonly positions: AxisPositions;
+  /**
+   * For each row, the next position minus the number of tokens that count: a decoded token at index `n` (counted
+   * without padding) stands at `n + delta` on every axis.
+   */
+  readonly deltas: readonly number[];
+}
+
+/**
+ * Positions of text, images and videos on the axes time, height and width.
+ *
+ * Text stands at equal positions on all axes. An image or video that starts at `p` spans `p + frame time`, `p + row`,
+ * `p + column`, rows and columns in merged patches.
+ *
+ * @throws RopeError `ROPE_SHAPE` when tokens, masks and grids do not agree in number.
+ * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face transformers 5 `get_rope_index` of Qwen2-VL, Qwen2.5-VL, Qwen3-VL.
+ */
+export function promptPositions(options: PromptOptions): PromptPositions {
+  const { modalities, attentionMask, mergeSize = 2, advance } = options;
+  if (advance !== "max" && advance !== "grid") throw misfit("advance", '"max" or "grid"', String(advance), "Engines differ: say which rule the model was trained or is served with.");
+  const merge = checkedCount(mergeSize, "mergeSize", 1);
+  const tokens = modalities[0]?.length ?? 0;
+  const batch = modalities.length;
+  if (attentionMask !== undefined && attentionMask.length !== batch) throw misfit("attentionMask", `${batch} rows`, `${attentionMask.length}`);
+  const images = visuals(options.images ?? [], "images", merge, false);
+  const videos = visuals(options.videos ?? [], "videos", merge, options.time === "timestamps");
+  const data = new Int32Array(3 * batch * tokens);
+  const deltas: number[] = [];
+  for (let row = 0; row < batch; row++) {
+    const kinds = modalities[row]!;
+    const mask = attentionMask?.[row];
+    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens)) throw misfit(`row ${row}`, `${tokens} tokens, as in row 0`, `${kinds.length}${mask === undefined ? "" : ` with a mask of ${mask.length}`}`);
+    const put = (token: number, axis: number, position: number): void => {
+      data[(axis * batch + row) * tokens + token] = position;
+    };
+    const kept = Array.from({ length: tokens }, (_, i) => i).filter((i) => mask === undefined || mask[i] !== 0);
+    let next = 0;
+    let largest = -1;
+    for (let k = 0; k < kept.length; ) {
+      const kind = kinds[kept[k]!]!;
+      if (kind === TEXT) {
+        for (let axis = 0; axis < 3; axis++) put(kept[k]!, axis, next);
+        largest = Math.max(largest, next++);
+        k++;
+        continue;
+      }
+      const visual = kind === IMAGE ? images.take(row) : kind === VIDEO ? videos.take(row) : undefined;
+      if (visual === undefined) throw misfit(`modalities[${row}]`, "0 (text), 1 (image) or 2 (video)", String(kind));
+      const { frames, height, width } = visual;
+      let top = next;
+      for (let cell = 0; cell < frames * height * width; cell++, k++) {
+        if (k >= kept.length || kinds[kept[k]!] !== kind) throw misfit(`modalities[${row}]`, `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`, `${cell}`, "Count merged patches.");
+        const frame = Math.floor(cell / (height * width));
+        const at = [frameTime(options, visual, frame), Math.floor(cell / width) % height, cell % width] as const;
+        at.forEach((offset, axis) => {
+          put(kept[k]!, axis, next + offset);
+          top = Math.max(top, next + offset);
+        });
+      }
+      largest = Math.max(largest, top);
+      next = advance === "max" ? top + 1 : next + Math.max(height, width);
+    }
+    deltas.push(largest + 1 - kept.length);
+  }
+  images.finish();
+  videos.finish();
+  return { positions: { data, shape: [3, batch, tokens] }, deltas };
+}
+
+interface Visual {
+  /** In merged patches. */
+  readonly frames: number;
+  readonly height: number;
+  readonly width: number;
+  /** Its number among the visuals as they were given. */
+  readonly index: number;
+}
+
+function frameTime({ time = "frames" }: PromptOptions, { index }: Visual, frame: number): number {
+  if (typeof time === "string") return frame;
+  return Math.trunc(frame * (time.secondsPerGrid?.[index] ?? 1) * time.tokensPerSecond);
+}
+
+/** Hands out grids one by one, and complains when there are too few or too many. */
+function visuals(grids: readonly PatchGrid[], name: string, merge: number, perFrame: boolean): { take(row: number): Visual; finish(): void } {
+  const list = grids.flatMap((grid, index) => {
+    const [frames, height, width] = patchGrid(grid, `${name}[${index}]`, merge);
+    const visual = { frames: perFrame ? 1 : frames, height: height / merge, width: width / merge, index };
+    return perFrame ? new Array<Visual>(frames).fill(visual) : [visual];
+  });
+  let used = 0;
+  return {
+    take(row) {
+      const visual = list[used++];
+      if (visual === undefined) throw misfit(name, "a grid for each run of tokens", `${list.length} grids, used up in row ${row}`);
+      return visual;
+    },
+    finish() {
+      if (used !== list.length) throw misfit(name, `${used} grids, as many as the tokens show`, `${list.length}`);
+    },
+  };
+}
+
+/**
+ * Positions of packed sequences: each starts again at 0.
+ *
+ * @param seqlens tokens of each sequence.
+ * @returns `[sum of seqlens]`.
+ * @example packedPositions([3, 2]) // Int32Array [0, 1, 2, 0, 1]
+ */
+export function packedPositions(seqlens: ArrayLike<Count>): Int32Array {
+  const lengths = Array.from(seqlens, (length, i) => checkedCount(length, `seqlens[${i}]`, 0));
+  const data = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const length of lengths) for (let t = 0; t < length; t++) data[at++] = t;
+  return data;
+}
+
+/**
+ * Positions of rows padded anywhere, from their attention mask: the running count of tokens that count, minus one.
+ *
+ * @param attentionMask `[batch][tokens]`, 1 for tokens that count.
+ * @param options `fill`: the position of padding, which attention never sees (0: Hugging Face 5; 1: Hugging Face 4,
+ * transformers.js). `past`: tokens already in the cache, which all positions are moved by.
+ * @returns `[batch, tokens]`.
+ */
+export function maskedPositions(attentionMask: readonly ArrayLike<Count>[], { fill = 0, past = 0 }: { readonly fill?: number; readonly past?: Count } = {}): AxisPositions {
+  const offset = checkedCount(past, "past", 0);
+  const tokens = attentionMask[0]?.length ?? 0;
+  const data = new Int32Array(attentionMask.length * tokens);
+  attentionMask.forEach((mask, row) => {
+    if (mask.length !== tokens) throw misfit(`attentionMask[${row}]`, `${tokens} tokens, as in row 0`, `${mask.length}`);
+    let count = 0;
+    for (let t = 0; t < tokens; t++) data[row * tokens + t] = Number(mask[t]) === 0 ? fill : offset + count++;
+  });
+  return { data, shape: [attentionMask.length, tokens] };
+}
+
+function patchGrid(grid: PatchGrid, name: string, merge: number): readonly [number, number, number] {
+  if (!Array.isArray(grid) || grid.length !== 3) throw misfit(name, "[frames, height, width]", String(grid));
+  const [frames, height, width] = grid.map((size, axis) => checkedCount(size, `${name}[${axis}]`, 1)) as [number, number, number];
+  if (height % merge !== 0 || width % merge !== 0) throw misfit(name, `height and width that are multiples of mergeSize ${merge}`, `${height} × ${width}`);
+  return [frames, height, width];
+}
+
+function checkedCount(value: Count, name: string, min: number): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < min) throw misfit(name, `an integer ≥ ${min}`, String(value));
+  return number;
+}
+
+function misfit(name: string, expected: string, got: string, remedy?: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got, ...(remedy === undefined ? {} : { remedy }) });
+}
