@@ -1,11 +1,11 @@
 import { conformance } from "@ropewalk/conformance";
-import { getRope, RopeError } from "@ropewalk/core";
+import { compareFrequencies, compareRotations, compareTables, compareTruth } from "@ropewalk/conformance/golden";
+import { getRope, getRopeUntyped, RopeError } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
 import { fixtures } from "@ropewalk/goldens";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import "../src/index.ts";
-import { truthErrors, ulps } from "./golden.ts";
 
 conformance(test, {
   ropeType: "linear",
@@ -17,28 +17,32 @@ conformance(test, {
 
 const linear = (headDim: number, base: number, factor: number, maxPosition?: number): RopeRequest => ({ headDim, base, ...(maxPosition === undefined ? {} : { maxPosition }), parameters: { ropeType: "linear", factor } });
 
-/** The facts of each model's config.json, and of its configuration class where the file leaves them out. */
-const models: [string, string | null, RopeRequest][] = [
-  ["deepseek-ai/deepseek-coder-6.7b-instruct", null, linear(128, 100_000, 4, 16_384)],
-  ["lmsys/vicuna-7b-v1.5-16k", null, linear(128, 10_000, 4, 4096)],
-  ["google/gemma-3-4b-it", "full_attention", linear(256, 1_000_000, 8, 131_072)],
-  ["google/gemma-3-12b-it", "full_attention", linear(256, 1_000_000, 8, 131_072)],
-  ["google/gemma-3-27b", "full_attention", linear(128, 1_000_000, 8, 131_072)],
-];
+// Requests as the models' config.json files have them, or their configuration classes where a file is silent.
+const models: Readonly<Record<string, RopeRequest>> = {
+  "deepseek-ai/deepseek-coder-6.7b-instruct": linear(128, 100_000, 4),
+  "google/gemma-3-12b-it full_attention": linear(256, 1_000_000, 8),
+  "google/gemma-3-27b full_attention": linear(128, 1_000_000, 8),
+  "google/gemma-3-4b-it full_attention": linear(256, 1_000_000, 8),
+  "lmsys/vicuna-7b-v1.5-16k": linear(128, 10_000, 4),
+};
 
-describe("agrees with Hugging Face transformers", () => {
-  test.each(models)("%s", (model, layerType, request) => {
-    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes.find((rope) => rope.layerType === layerType && rope.ropeType === "linear")!;
-    const { attentionFactor, invFreq } = getRope(request).frequencies();
-    expect(attentionFactor).toBe(golden.attentionFactor);
-    expect(invFreq).toHaveLength(golden.invFreq.length);
-    // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
-  });
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ ropeType }) => ropeType === "linear").map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
+);
+
+test("each rope of type linear that transformers was asked for is compared", () => {
+  expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(Object.keys(models));
 });
 
-describe("agrees with an evaluation in 60 digits", () => {
-  test.each(["linear-2.5", "linear-4", "linear-8-256"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+test.each(engineRopes)("transformers: $model", ({ model, record }) => {
+  const rope = getRope(models[model]!);
+  compareFrequencies(rope, record);
+  compareTables(rope, record);
+  compareRotations(rope, record);
+});
+
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "linear"))("exact arithmetic: $name", (truth) => {
+  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
 });
 
 test("factor 1 is the plain ladder, bit for bit", () => {
