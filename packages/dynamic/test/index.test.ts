@@ -1,12 +1,12 @@
 import { conformance } from "@ropewalk/conformance";
-import { getRope } from "@ropewalk/core";
-import type { RopeRequest } from "@ropewalk/core";
+import { compareFrequencies, compareRotations, compareTables, compareTruth } from "@ropewalk/conformance/golden";
+import { getRope, getRopeUntyped } from "@ropewalk/core";
+import type { Positions, RopeRequest, RotaryEmbedding } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
 import { fixtures } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
 import type { DynamicParameters } from "../src/index.ts";
 import "../src/index.ts";
-import { truthErrors, ulps } from "./golden.ts";
 
 conformance(test, {
   ropeType: "dynamic",
@@ -26,25 +26,35 @@ const dynamic = (parameters: Partial<DynamicParameters> = {}, request: Partial<R
 });
 const plain = (base: number): number[] => inverseFrequencies(base, 128, float32) as number[];
 
-describe("agrees with Hugging Face transformers", () => {
-  test.each([32_768, 65_536, 131_072])("internlm/internlm2-chat-7b at length %i", (length) => {
-    const golden = fixtures("hf").find(({ model }) => model === "internlm/internlm2-chat-7b")!.ropes.find((rope) => rope.length === length)!;
-    const { attentionFactor, invFreq } = getRope(dynamic()).frequencies(length);
-    expect(attentionFactor).toBe(golden.attentionFactor);
-    // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
-  });
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  // With an alpha it is another type, whose package compares it.
+  ropes.filter(({ engineRopeType, ropeType }) => ropeType === "dynamic" && engineRopeType === undefined).map((record) => ({ model, length: record.length, record })),
+);
 
-  test("the snapshot of its own test suite, to the five digits printed", () => {
-    const golden = fixtures("seeds").find(({ name }) => name === "hf-test-dynamic") as unknown as { invFreq: number[] };
-    const { invFreq } = getRope(dynamic({ factor: 10 }, { base: 10_000, maxPosition: 2048 })).frequencies(16_384);
-    // Half of the fifth digit is up to 5e-5 of the value; the rest is room for float32.
-    for (const [i, expected] of golden.invFreq.entries()) expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
-  });
+test("each rope of type dynamic that transformers was asked for is compared", () => {
+  expect(engineRopes.map(({ length, model }) => `${model} at ${length}`)).toEqual([32_768, 65_536, 131_072].map((length) => `internlm/internlm2-chat-7b at ${length}`));
 });
 
-describe("agrees with an evaluation in 60 digits", () => {
-  test.each(["dynamic-short", "dynamic-65536", "dynamic-131072"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+test.each(engineRopes)("transformers: $model at length $length", ({ record }) => {
+  const rope = getRope(dynamic());
+  compareFrequencies(rope, record);
+  compareTables(rope, record);
+  compareRotations(rope, record);
+});
+
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic"))("exact arithmetic: $name", (truth) => {
+  const { length, ...request } = truth.request;
+  const rope = getRopeUntyped({ ...request, precision: "float64" });
+  const { positionLimit, precision, rotaryDim } = rope;
+  const atLength = { positionLimit, precision, rotaryDim, frequencies: () => rope.frequencies(length!), cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }) };
+  compareTruth(atLength as RotaryEmbedding, truth);
+});
+
+test("the list in transformers' own test: factor 10, 2048 positions, length 16384", () => {
+  const printed = fixtures("seeds").find(({ name }) => name === "hf-test-dynamic") as unknown as { invFreq: number[] };
+  const { invFreq } = getRope(dynamic({ factor: 10 }, { base: 10_000, maxPosition: 2048 })).frequencies(16_384);
+  // Half of the fifth digit is up to 5e-5 of the value; the rest is room for float32.
+  for (const [i, expected] of printed.invFreq.entries()) expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
 });
 
 describe("by the current length", () => {
