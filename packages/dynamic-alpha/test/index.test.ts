@@ -1,11 +1,11 @@
 import { conformance } from "@ropewalk/conformance";
-import { getRope } from "@ropewalk/core";
+import { compareFrequencies, compareRotations, compareTables, compareTruth } from "@ropewalk/conformance/golden";
+import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
 import { fixtures } from "@ropewalk/goldens";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import "../src/index.ts";
-import { truthErrors, ulps } from "./golden.ts";
 
 conformance(test, {
   ropeType: "dynamic_alpha",
@@ -17,18 +17,23 @@ conformance(test, {
 
 const hunyuan: RopeRequest = { headDim: 128, base: 10_000, maxPosition: 32_768, parameters: { ropeType: "dynamic_alpha", alpha: 1000 } };
 
-describe("agrees with Hugging Face transformers", () => {
-  test.each(["tencent/Hunyuan-7B-Instruct", "tencent/Hunyuan-A13B-Instruct", "tencent/HunyuanOCR"])("%s", (model) => {
-    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes[0]!;
-    expect(golden.engineRopeType).toBe("ntk_alpha");
-    const { attentionFactor, invFreq } = getRope(hunyuan).frequencies();
-    expect(attentionFactor).toBe(golden.attentionFactor);
-    // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
-  });
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ engineRopeType }) => engineRopeType === "ntk_alpha").map((record) => ({ model, record })));
+
+test("each rope with an alpha that transformers was asked for is compared", () => {
+  expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(["tencent/Hunyuan-7B-Instruct", "tencent/Hunyuan-A13B-Instruct", "tencent/HunyuanOCR"]);
 });
 
-test("agrees with an evaluation in 60 digits", () => expect(truthErrors("dynamic-alpha-1000")).toEqual([]));
+test.each(engineRopes)("transformers: $model", ({ record }) => {
+  // All have the same base, alpha and head; the positions of the record go beyond maxPosition.
+  const rope = getRope({ ...hunyuan, maxPosition: null });
+  compareFrequencies(rope, record);
+  compareTables(rope, record);
+  compareRotations(rope, record);
+});
+
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic_alpha"))("exact arithmetic: $name", (truth) => {
+  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+});
 
 test("the base is the one that llama.cpp's converter writes for these models", () => {
   const { value } = getRope(hunyuan).explain().rules.find(({ name }) => name === "scaledBase")!;
