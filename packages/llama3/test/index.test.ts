@@ -1,5 +1,6 @@
 import { conformance } from "@ropewalk/conformance";
-import { getRope } from "@ropewalk/core";
+import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
+import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
 import { fixtures } from "@ropewalk/goldens";
@@ -7,7 +8,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Llama3Parameters } from "../src/index.ts";
 import "../src/index.ts";
-import { truthErrors, ulps } from "./golden.ts";
 
 conformance(test, {
   ropeType: "llama3",
@@ -25,40 +25,42 @@ const llama3 = (parameters: Partial<Llama3Parameters> = {}, request: Partial<Rop
   parameters: { ropeType: "llama3", ...published, ...parameters },
 });
 
-/** The facts of each model's config.json, or of its configuration class. */
-const models: [string, RopeRequest][] = [
-  ["meta-llama/Llama-3.1-8B", llama3()],
-  ["meta-llama/Llama-3.1-70B", llama3()],
-  ["meta-llama/Llama-3.1-405B", llama3()],
-  ["meta-llama/Llama-3.2-1B", llama3({ factor: 32 }, { headDim: 64 })],
-  ["meta-llama/Llama-3.2-3B", llama3({ factor: 32 })],
-  ["meta-llama/Llama-4-Scout-17B-16E", llama3({}, { pairing: "adjacent" })],
-  ["swiss-ai/Apertus-class-defaults", llama3({}, { base: 12_000_000 })],
-  ["stepfun-ai/Step-3.7", llama3({ factor: 2, highFreqFactor: 32, originalMaxPosition: 131_072 }, { rotaryDim: 64, base: 5_000_000 })],
-];
+// Requests as the models' config.json files have them, or their configuration classes.
+const models: Readonly<Record<string, RopeRequest>> = {
+  "meta-llama/Llama-3.1-405B": llama3(),
+  "meta-llama/Llama-3.1-70B": llama3(),
+  "meta-llama/Llama-3.1-8B": llama3(),
+  "meta-llama/Llama-3.2-1B": llama3({ factor: 32 }, { headDim: 64 }),
+  "meta-llama/Llama-3.2-3B": llama3({ factor: 32 }),
+  "meta-llama/Llama-4-Scout-17B-16E": llama3({}, { pairing: "adjacent" }),
+  "stepfun-ai/Step-3.7 full_attention": llama3({ factor: 2, highFreqFactor: 32, originalMaxPosition: 131_072 }, { rotaryDim: 64, base: 5_000_000 }),
+  "swiss-ai/Apertus-class-defaults": llama3({}, { base: 12_000_000 }),
+};
 
-describe("agrees with Hugging Face transformers", () => {
-  test.each(models)("%s", (model, request) => {
-    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes.find(({ ropeType }) => ropeType === "llama3")!;
-    const rope = getRope(request);
-    const { attentionFactor, invFreq } = rope.frequencies();
-    expect(attentionFactor).toBe(golden.attentionFactor);
-    expect(rope.pairing).toBe(golden.pairing);
-    expect(invFreq).toHaveLength(golden.invFreq.length);
-    // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
-  });
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ ropeType }) => ropeType === "llama3").map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
+);
+
+test("each rope of type llama3 that transformers was asked for is compared", () => {
+  expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(Object.keys(models));
 });
 
-describe("agrees with an evaluation in 60 digits", () => {
-  test.each(["llama3-8", "llama3-32", "llama3-high-32"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+test.each(engineRopes)("transformers: $model", ({ model, record }) => {
+  const rope = getRope(models[model]!);
+  compareFrequencies(rope, record);
+  compareTables(rope, record);
+  compareRotations(rope, record);
+});
+
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "llama3"))("exact arithmetic: $name", (truth) => {
+  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
 });
 
 test("factor 1 is the plain ladder; kept and interpolated pairs bit for bit", () => {
   const rope = getRope(llama3({ factor: 1 }));
   const plain = inverseFrequencies(500_000, 128, float32) as number[];
   // (1 − t) f + t f rounds three times.
-  for (const { invFreq, pair, regime } of rope.explain().pairs) expect(ulps(invFreq, plain[pair]!), regime).toBeLessThanOrEqual(regime === "blended" ? 2 : 0);
+  for (const { invFreq, pair, regime } of rope.explain().pairs) expect(Math.abs(invFreq - plain[pair]!), regime).toBeLessThanOrEqual(regime === "blended" ? 2 * float32Ulp(plain[pair]!) : 0);
 });
 
 test("regimes follow the wavelength", () => {
