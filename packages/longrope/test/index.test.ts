@@ -1,12 +1,12 @@
 import { conformance } from "@ropewalk/conformance";
-import { getRope, listRopeTypes } from "@ropewalk/core";
-import type { RopeRequest } from "@ropewalk/core";
+import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
+import { getRope, getRopeUntyped, listRopeTypes } from "@ropewalk/core";
+import type { Positions, RopeRequest, RotaryEmbedding } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
 import { fixtures, models } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
 import type { LongropeParameters } from "../src/index.ts";
 import "../src/index.ts";
-import { truthErrors, ulps } from "./golden.ts";
 
 conformance(test, {
   ropeType: "longrope",
@@ -28,35 +28,43 @@ const longrope = (parameters: Partial<LongropeParameters> = {}, request: Partial
 /** √(1 + ln 4 / ln 4096) = √(7/6), since 4096 = 4^6. */
 const amplitude = Math.sqrt(7 / 6);
 
-/** Head and rotated part of each model; its two lists are read from its config.json. */
-const sizes: [string, number, number, number][] = [
-  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 4096],
-  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 4097],
-  ["microsoft/Phi-3-mini-128k-instruct", 96, 96, 131_072],
-  ["microsoft/Phi-3-medium-128k-instruct", 128, 128, 4096],
-  ["microsoft/Phi-3-medium-128k-instruct", 128, 128, 131_072],
-  ["microsoft/Phi-4-mini-instruct", 128, 96, 4096],
-  ["microsoft/Phi-4-mini-instruct", 128, 96, 131_072],
-];
+// Head and rotated part of each model; its lists are read from its config.json.
+const sizes: Readonly<Record<string, { readonly headDim: number; readonly rotaryDim: number }>> = {
+  "microsoft/Phi-3-medium-128k-instruct": { headDim: 128, rotaryDim: 128 },
+  "microsoft/Phi-3-mini-128k-instruct": { headDim: 96, rotaryDim: 96 },
+  "microsoft/Phi-4-mini-instruct": { headDim: 128, rotaryDim: 96 },
+};
 
-function published(model: string, headDim: number, rotaryDim: number): RopeRequest {
-  const lists = models().find(({ id }) => id === model)!.config["rope_scaling"] as { short_factor: number[]; long_factor: number[] };
-  return { headDim, rotaryDim, maxPosition: 131_072, parameters: { ropeType: "longrope", shortFactor: lists.short_factor, longFactor: lists.long_factor, originalMaxPosition: 4096 } };
+function published(model: string, parameters: Partial<LongropeParameters> = {}): RopeRequest {
+  const lists = models().find(({ id }) => id === model)!.config["rope_scaling"] as { readonly short_factor: number[]; readonly long_factor: number[] };
+  return { ...sizes[model]!, maxPosition: 131_072, parameters: { ropeType: "longrope", shortFactor: lists.short_factor, longFactor: lists.long_factor, originalMaxPosition: 4096, ...parameters } };
 }
 
-describe("agrees with Hugging Face transformers", () => {
-  test.each(sizes)("%s, %i of %i elements, at length %i", (model, headDim, rotaryDim, length) => {
-    const golden = fixtures("hf").find((fixture) => fixture.model === model)!.ropes.find((rope) => rope.length === length)!;
-    const { attentionFactor, invFreq } = getRope(published(model, headDim, rotaryDim)).frequencies(length);
-    expect(attentionFactor).toBe(golden.attentionFactor);
-    expect(invFreq).toHaveLength(golden.invFreq.length);
-    // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [i, expected] of golden.invFreq.entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}`).toBeLessThanOrEqual(1);
-  });
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ ropeType }) => ropeType === "longrope").map((record) => ({ model, length: record.length, record })));
+
+test("each rope of type longrope that transformers was asked for is compared", () => {
+  expect([...new Set(engineRopes.map(({ model }) => model))].toSorted()).toEqual(Object.keys(sizes));
+  expect(new Set(engineRopes.map(({ length }) => length))).toEqual(new Set([4096, 4097, 131_072]));
 });
 
-describe("agrees with an evaluation in 60 digits", () => {
-  test.each(["longrope-phi-3-mini-short", "longrope-phi-3-mini-long", "longrope-phi-4-mini-long"])("%s", (name) => expect(truthErrors(name)).toEqual([]));
+test.each(engineRopes)("transformers: $model at length $length", ({ model, record }) => {
+  const rope = getRope(published(model));
+  compareFrequencies(rope, record);
+  compareTables(rope, record);
+  compareRotations(rope, record);
+  // The list, chosen without a length, gives the same.
+  const fixed = getRope(published(model, { selection: record.length! > 4096 ? "long" : "short" }));
+  compareFrequencies(fixed, record);
+  compareTables(fixed, record);
+});
+
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "longrope"))("exact arithmetic: $name", (truth) => {
+  const { length, maxPosition: _, parameters, ...request } = truth.request;
+  // With the factor that maxPosition 131072 implies, but no maxPosition, all positions of the record are admitted.
+  const rope = getRopeUntyped({ ...request, precision: "float64", parameters: { ...parameters, factor: 32 } as typeof parameters });
+  const { positionLimit, precision, rotaryDim } = rope;
+  const atLength = { positionLimit, precision, rotaryDim, frequencies: () => rope.frequencies(length!), cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }) };
+  compareTruth(atLength as RotaryEmbedding, truth);
 });
 
 test("lists of ones are the plain ladder, bit for bit", () => {
@@ -73,8 +81,9 @@ describe("by the current length", () => {
     const plain = inverseFrequencies(10_000, 8, float32) as number[];
     for (let i = 0; i < 4; i++) {
       // e · base^x and its reciprocal, against the reciprocal of the ladder's.
-      expect(ulps(short[i]!, plain[i]! / small.shortFactor[i]!)).toBeLessThanOrEqual(2);
-      expect(ulps(long[i]!, plain[i]! / small.longFactor[i]!)).toBeLessThanOrEqual(2);
+      for (const [got, expected] of [[short[i]!, plain[i]! / small.shortFactor[i]!], [long[i]!, plain[i]! / small.longFactor[i]!]] as const) {
+        expect(Math.abs(got - expected)).toBeLessThanOrEqual(2 * float32Ulp(expected));
+      }
     }
     for (const length of [0, 1, 4095]) expect(rope.frequencies(length).invFreq).toEqual(short);
     for (const length of [5000, 16_384]) expect(rope.frequencies(length).invFreq).toEqual(long);
