@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { doubleDouble, float32, float64, inverseFrequencies, remainder, toNumber } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 import * as exact from "./exact.ts";
-import { agree, atMost, neighbour, ofDecimal, ofFloat64, ofReal } from "./exact.ts";
+import { agree, atMost, isNearestFloat32 as isNearest, ofDecimal, ofFloat64, ofReal } from "./exact.ts";
 import { holds } from "./properties.ts";
 
 // Magnitudes of this field, with room: bases up to 1e9, frequencies down to 1e-12, and their powers.
@@ -105,11 +105,6 @@ test.each([
 
 describe("float32", () => {
   const single = fc.float({ min: Math.fround(2 ** -40), max: 2 ** 40, noNaN: true });
-  /** No float32 is nearer to the exact value; a tie may go either way here. */
-  const isNearest = (actual: number, value: exact.Fraction): boolean => {
-    const distance = (candidate: number) => exact.abs(exact.subtract(ofFloat64(candidate), value));
-    return actual === Math.fround(actual) && (actual === 0 ? value.n === 0n : atMost(distance(actual), distance(neighbour(actual, 1))) && atMost(distance(actual), distance(neighbour(actual, -1))));
-  };
   holds("every operation rounds once, to the nearest", [single, single], (a, b) => {
     const [x, y] = [ofFloat64(a), ofFloat64(b)];
     expect(isNearest(float32.add(a, b) as number, exact.add(x, y))).toBe(true);

@@ -52,3 +52,43 @@ export function neighbour(value: number, step: 1 | -1): number {
   view.setInt32(0, view.getInt32(0) + step);
   return view.getFloat32(0);
 }
+
+// Fixed point with 240 bits behind the point: an angle of up to 2^24 radians, given exactly, keeps more than 200 of them.
+const POINT = 240n;
+const one = 1n << POINT;
+
+/** `arctan(1/n)` by its series. */
+function arctanOfInverse(n: bigint): bigint {
+  let power = one / n;
+  let sum = power;
+  for (let k = 3n; power !== 0n; k += 2n) {
+    power = -power / (n * n);
+    sum += power / k;
+  }
+  return sum;
+}
+
+// Machin: π/4 = 4 arctan(1/5) − arctan(1/239).
+const tau = 8n * (4n * arctanOfInverse(5n) - arctanOfInverse(239n));
+
+/** cos and sin of an angle in radians, to some 200 bits, by Taylor's series after reduction to one turn. */
+export function cosSin(angle: Fraction): { cos: Fraction; sin: Fraction } {
+  const reduced = ((angle.n << POINT) / angle.d) % tau;
+  let term = one;
+  let cos = 0n;
+  let sin = 0n;
+  for (let k = 0n; term !== 0n; k++) {
+    if (k % 2n === 0n) cos += k % 4n === 0n ? term : -term;
+    else sin += k % 4n === 1n ? term : -term;
+    term = (term * reduced) / ((k + 1n) << POINT);
+  }
+  return { cos: { n: cos, d: one }, sin: { n: sin, d: one } };
+}
+
+/** Whether no other float32 is nearer to the value; of two that are equally near, either will do. */
+export function isNearestFloat32(actual: number, value: Fraction): boolean {
+  if (actual !== Math.fround(actual)) return false;
+  const distance = (candidate: number) => abs(subtract(ofFloat64(candidate), value));
+  if (actual === 0) return atMost(abs(value), ofFloat64(2 ** -150));
+  return atMost(distance(actual), distance(neighbour(actual, 1))) && atMost(distance(actual), distance(neighbour(actual, -1)));
+}
