@@ -364,6 +364,38 @@ export interface FopeFixture extends ServingHead {
   readonly rotated: readonly EngineRotation[];
 }
 
+/** An image or video transformer of diffusers. Every axis has a ladder of its own. */
+export interface DiffusersFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  readonly entry: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  /** The last: each axis turns a slice of its own, half against half. */
+  readonly pairing: "half" | "adjacent" | "half within each axis";
+  /** One per axis where they differ. */
+  readonly base: number | readonly number[];
+  readonly axes: readonly string[];
+  /** Pairs per axis. */
+  readonly sections: readonly number[];
+  /** -1: a pair that is never turned. */
+  readonly axisOfPair: readonly number[];
+  /** Elements that are never turned, before the others (LTX). */
+  readonly padding?: number;
+  /** Where the pairs are over the whole inner width: the heads that it is cut into (LTX). */
+  readonly heads?: number;
+  readonly grid: readonly number[] | null;
+  /** [axis][token]; fractional and negative ones occur. */
+  readonly positions: readonly (readonly number[])[];
+  /** [tokens, pairs] of cos and sin: float32, little-endian, in base64. */
+  readonly shape: readonly number[];
+  readonly cos: string;
+  readonly sin: string;
+  readonly rotated: readonly EngineRotation[];
+}
+
 /** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take. */
 export interface RefusedFile {
   readonly source: Source;
@@ -383,6 +415,7 @@ export interface FixturesByKind {
   "llama.cpp": EngineFixture;
   vllm: ServingFixture;
   sglang: ServingFixture;
+  diffusers: DiffusersFixture;
 }
 
 /** Every file in models/, sorted by name. */

@@ -7,8 +7,9 @@ ENGINES = {
     "ggml": "the rope operators of ggml (llama.cpp)",
     "vllm": "vLLM's rotary embedding modules, pure torch path",
     "sglang": "SGLang's rotary embedding modules, pure torch path",
+    "diffusers": "the rotary embeddings of image and video transformers in diffusers",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run"}
+MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run"}
 
 
 def main() -> None:
