@@ -143,7 +143,7 @@ export interface OnnxFixture {
   readonly output: OnnxTensor;
 }
 
-/** float32, little-endian, in base64. */
+/** float32 where nothing else is said, little-endian, in base64. */
 export interface OnnxTensor {
   readonly shape: readonly number[];
   readonly data: string;
@@ -396,10 +396,33 @@ export interface DiffusersFixture {
   readonly rotated: readonly EngineRotation[];
 }
 
-/** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take. */
+/** One operator of onnxruntime. Tensors are in `dtype`, little-endian, in base64. */
+export interface OnnxRuntimeFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  readonly operator: string;
+  readonly attributes: Readonly<Record<string, number | readonly number[]>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly dtype: "float32" | "float16";
+  readonly layout: string;
+  readonly heads: number;
+  /** Only MRotaryEmbedding: found by moving one axis at a time. */
+  readonly axisOfPair?: readonly number[];
+  /** [batch][token]; [axis][batch][token] where axisOfPair is given; one number where the operator counts on from it. */
+  readonly positions: readonly number[] | readonly (readonly number[])[] | readonly (readonly (readonly number[])[])[];
+  readonly cosCache: OnnxTensor;
+  readonly sinCache: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output: OnnxTensor;
+}
+
+/** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take; null where it answered after all. */
 export interface RefusedFile {
   readonly source: Source;
-  readonly refused: Readonly<Record<string, string>>;
+  readonly refused: Readonly<Record<string, string | null>>;
 }
 
 export interface FixturesByKind {
@@ -416,6 +439,7 @@ export interface FixturesByKind {
   vllm: ServingFixture;
   sglang: ServingFixture;
   diffusers: DiffusersFixture;
+  onnxruntime: OnnxRuntimeFixture;
 }
 
 /** Every file in models/, sorted by name. */

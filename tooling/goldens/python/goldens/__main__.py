@@ -8,8 +8,9 @@ ENGINES = {
     "vllm": "vLLM's rotary embedding modules, pure torch path",
     "sglang": "SGLang's rotary embedding modules, pure torch path",
     "diffusers": "the rotary embeddings of image and video transformers in diffusers",
+    "onnxruntime": "onnxruntime's rotary operators",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run"}
+MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run"}
 
 
 def main() -> None:
