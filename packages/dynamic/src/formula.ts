@@ -7,8 +7,9 @@
  * cos and sin are not scaled. The slowest pair is slowed down by the whole bracket, the first one not at all.
  *
  * Keys cached at one length are stale at another. Engines agree on the formula and differ in what `n` is:
- * the length of the sequence (Hugging Face, mlx-lm), a length fixed for the run (vLLM: its maximum length;
- * SGLang: `factor · L`). `selection` and `capacity` say which.
+ * the length of the sequence (Hugging Face, mlx-lm), the same rounded up to the next `L · 2^k` (the first Qwen models, with
+ * factor 2: their `2^⌈log2(n/L) + 1⌉ − 1` is the bracket), a length fixed for the run (vLLM: its maximum length;
+ * SGLang: `factor · L`). `selection`, `lengthStep` and `capacity` say which.
  *
  * Source: bloc97 and emozilla (2023), "Dynamically Scaled RoPE"; YaRN (arXiv 2309.00071), §2.4 and §3.3; operations and
  * their order as in Hugging Face transformers 5, `_compute_dynamic_ntk_parameters`.
@@ -18,7 +19,7 @@ import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, 
 import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 
-/** Parameters of the rope type `dynamic`. */
+/** Parameters of the rope type `dynamic`; its alias `qwen_dynamic` presets `factor` and `lengthStep`. */
 export interface DynamicParameters {
   /** How steeply the base grows: at `n = 2L` the bracket is `factor + 1`. */
   readonly factor: number;
@@ -26,6 +27,8 @@ export interface DynamicParameters {
   readonly maxTrainedPosition?: number | null;
   /** What `n` is: the length at hand, or a capacity fixed for the run. */
   readonly selection?: "by-current-length" | "by-capacity";
+  /** Whether `n` is that length itself, or the next `L · 2^k`. */
+  readonly lengthStep?: "token" | "doubling";
   /** `n` of `by-capacity`, in tokens. Absent: `maxPosition` of the request. */
   readonly capacity?: number | null;
 }
@@ -43,6 +46,12 @@ export const dynamicParameters: ParameterSchema<DynamicParameters> = {
     oneOf: ["by-current-length", "by-capacity"],
     default: "by-current-length",
     description: "whether frequencies follow the length at hand (Hugging Face, mlx-lm: the default) or are fixed for the run (vLLM, SGLang)",
+  },
+  lengthStep: {
+    type: "string",
+    oneOf: ["token", "doubling"],
+    default: "token",
+    description: "whether every token more gives another ladder (Hugging Face, mlx-lm: the default), or every doubling of L (Qwen 1)",
   },
   capacity: { type: "integer", min: 1, default: null, description: "length n of by-capacity in tokens; absent: maxPosition (vLLM; SGLang: factor · maxPosition)" },
 };
@@ -64,20 +73,21 @@ export function checkDynamic({ capacity, maxTrainedPosition, selection }: Requir
 }
 
 /** `n`, never below `L`: lengths up to `L` share one ladder. `length` counts with the selection `by-current-length` only. */
-export function dynamicLength(length: number | null, { capacity, maxTrainedPosition, selection }: Required<DynamicParameters>, { maxPosition }: RopeGeometry): number {
+export function dynamicLength(length: number | null, { capacity, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>, { maxPosition }: RopeGeometry): number {
   const trained = (maxTrainedPosition ?? maxPosition)!;
   const wanted = selection === "by-capacity" ? (capacity ?? maxPosition) : length;
-  return Math.max(wanted ?? trained, trained);
+  const n = Math.max(wanted ?? trained, trained);
+  return lengthStep === "token" ? n : trained * 2 ** Math.ceil(Math.log2(n / trained));
 }
 
 /**
- * `base · (factor · n/L − (factor − 1))^(R/(R−2))`. Engines that follow the current length hold it in a tensor, so they
- * compute this in float32, except for the power, whose exponent stays a Python float; those that fix the length compute
- * in Python floats throughout.
+ * `base · (factor · n/L − (factor − 1))^(R/(R−2))`. Engines that follow each token hold the length in a tensor, so they
+ * compute this in float32, except for the power, whose exponent stays a Python float; the others compute in Python
+ * floats throughout.
  */
-export function dynamicBase(n: number, trained: number, { factor, selection }: Required<DynamicParameters>, { array, base, rotaryDim, scalar }: FrequencyRequest): Real {
+export function dynamicBase(n: number, trained: number, { factor, lengthStep, selection }: Required<DynamicParameters>, { array, base, rotaryDim, scalar }: FrequencyRequest): Real {
   if (n === trained) return base;
-  const { divide, multiply, subtract } = selection === "by-current-length" ? array : scalar;
+  const { divide, multiply, subtract } = selection === "by-current-length" && lengthStep === "token" ? array : scalar;
   const bracket = subtract(divide(multiply(factor, n), trained), scalar.subtract(factor, 1));
   return multiply(base, scalar.power(bracket, scalar.divide(rotaryDim, rotaryDim - 2)));
 }
@@ -85,7 +95,7 @@ export function dynamicBase(n: number, trained: number, { factor, selection }: R
 /** Frequencies of the rope type `dynamic` at one length. */
 export function dynamicFrequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {
   const { array, base, length, maxPosition, rotaryDim } = request;
-  const { factor, maxTrainedPosition, selection } = parameters;
+  const { factor, lengthStep, maxTrainedPosition, selection } = parameters;
   const trained = (maxTrainedPosition ?? maxPosition)!;
   const n = dynamicLength(length, parameters, request);
   const scaledBase = dynamicBase(n, trained, parameters, request);
@@ -101,8 +111,8 @@ export function dynamicFrequencies(request: FrequencyRequest, parameters: Requir
       {
         name: "scheduleLength",
         value: n,
-        rule: follows ? "the current length, or the trained one if that is larger" : "the capacity, fixed for the run, or the trained length if that is larger",
-        source: follows ? "Hugging Face dynamic_frequency_update" : "vLLM DynamicNTKScalingRotaryEmbedding",
+        rule: `${follows ? "the current length" : "the capacity, fixed for the run"}, or the trained length if that is larger${lengthStep === "token" ? "" : "; rounded up to the trained length times a power of 2"}`,
+        source: lengthStep === "doubling" ? "Qwen 1, get_ntk_alpha" : follows ? "Hugging Face dynamic_frequency_update" : "vLLM DynamicNTKScalingRotaryEmbedding",
       },
       {
         name: "scaledBase",

@@ -1,4 +1,4 @@
-/** Registers the rope type `dynamic`. */
+/** Registers the rope type `dynamic`, and `qwen_dynamic`, which is the same with presets. */
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
@@ -8,11 +8,12 @@ import type { DynamicParameters } from "./formula.ts";
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
     dynamic: DynamicParameters;
+    qwen_dynamic: Partial<DynamicParameters>;
   }
 }
 
 /** Dynamic NTK-aware scaling, as a provider. */
-@registerRopeType("dynamic")
+@registerRopeType("dynamic", { aliases: { qwen_dynamic: { factor: 2, lengthStep: "doubling" } } })
 export class DynamicProvider implements RopeProvider<Required<DynamicParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/dynamic@0.0.0";

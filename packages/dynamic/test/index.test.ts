@@ -1,5 +1,5 @@
 import { conformance } from "@ropewalk/conformance";
-import { compareFrequencies, compareRotations, compareTables, compareTruth } from "@ropewalk/conformance/golden";
+import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { Positions, RopeRequest, RotaryEmbedding } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
@@ -14,6 +14,7 @@ conformance(test, {
     { name: "as InternLM2", request: { headDim: 16, base: 1_000_000, maxPosition: 32_768, parameters: { factor: 2 } } },
     { name: "short context, by length", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48 } } },
     { name: "short context, by capacity", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48, selection: "by-capacity", capacity: 160 } } },
+    { name: "by doublings", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2, lengthStep: "doubling" } } },
   ],
 });
 
@@ -137,6 +138,49 @@ describe("by capacity", () => {
 
   test("does not depend on the length, and shifts", () => {
     expect(getRope(dynamic({ selection: "by-capacity" })).capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
+  });
+});
+
+describe("qwen_dynamic, the first Qwen models' rule", () => {
+  const request = { headDim: 128, maxPosition: 2048, parameters: { ropeType: "qwen_dynamic" } } as const;
+
+  test("is dynamic with presets", () => {
+    expect(getRope(request).spec.parameters).toMatchObject({ ropeType: "dynamic", factor: 2, lengthStep: "doubling", selection: "by-current-length" });
+    expect(getRope(request)).toBe(getRope({ ...request, parameters: { ropeType: "dynamic", factor: 2, lengthStep: "doubling" } }));
+  });
+
+  // Lengths up to 2048 · 2^k share alpha 2^(k+1) − 1 (get_ntk_alpha of the published code), and base 10000 · alpha^(128/126) in float64.
+  test.each([
+    [1, 2048, 10_000],
+    [2048, 2048, 10_000],
+    [2049, 4096, 30_527.7367488067],
+    [3000, 4096, 30_527.7367488067],
+    [4096, 4096, 30_527.7367488067],
+    [4097, 8192, 72_195.86008650938],
+    [8192, 8192, 72_195.86008650938],
+  ])("length %i: schedule %i, base %d", (length, schedule, base) => {
+    const rope = getRope(request);
+    expect(rope.schedule(length)).toBe(schedule);
+    // Two float64 roundings, printed with 16 digits.
+    expect(rope.explain(length).rules.find(({ name }) => name === "scaledBase")!.value as number).toBeCloseTo(base, 9);
+  });
+
+  test("frequencies at length 3000, evaluated with 40 digits", () => {
+    const printed = [[1, "0.85099429134121622994"], [17, "0.064380299803413848368"], [40, "0.0015742216106369159919"], [63, "0.000038492732822981939322"]] as const;
+    const { invFreq } = getRope({ ...request, precision: "float64" }).frequencies(3000);
+    for (const [pair, digits] of printed) expect(invFreq[pair]).toBe(Number(digits));
+  });
+
+  test("frequencies at length 3000, of the published steps run in torch 2.15", () => {
+    const printed = [[1, 0.8509942889213562], [17, 0.06438030302524567], [40, 0.0015742216492071748], [63, 3.849273343803361e-5]] as const;
+    const { invFreq } = getRope(request).frequencies(3000);
+    // torch's float32 power is not always correctly rounded: 1 ulp.
+    for (const [pair, expected] of printed) expect(Math.abs(invFreq[pair]! - expected), `pair ${pair}`).toBeLessThanOrEqual(float32Ulp(expected));
+  });
+
+  test("a text of any length needs few ladders", () => {
+    const schedules = new Set(Array.from({ length: 1000 }, (_, i) => getRope(request).schedule(i * 131)));
+    expect([...schedules]).toEqual([2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072]);
   });
 });
 
