@@ -1,0 +1,21 @@
+import type { Contestant } from "../contestant.ts";
+import { copy } from "./copy.ts";
+import { loopWithPow, loopWithTables } from "./loop.ts";
+import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
+import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
+
+/** Ratios are to this one … */
+export const yardstick: Contestant = onnxruntimeOneThread;
+/** … and to this one. */
+export const limit: Contestant = copy;
+
+/** Everyone who takes part. A new peer is a file beside this one and a line here. */
+export const contestants: readonly Contestant[] = [
+  ropewalkApply,
+  ropewalkStep,
+  onnxruntimeOneThread,
+  onnxruntimeTwoThreads,
+  loopWithTables,
+  loopWithPow,
+  copy,
+];

@@ -1,0 +1,65 @@
+/**
+ * `npm run bench -- [--tokens 1,16] [--dtype float32] [--pairing half] [--seconds 3] [--json file] [--smoke]`
+ *
+ * `--smoke` checks every contestant on small inputs and measures hardly anything: it is there to show, in CI, that the
+ * benchmark still runs.
+ */
+
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { contestants, limit, yardstick } from "./contestants/index.ts";
+import { describeMachine } from "./machine.ts";
+import { race } from "./race.ts";
+import { checksOf, textOf } from "./report.ts";
+import type { Race, Report } from "./report.ts";
+import { measureCosts } from "./tables.ts";
+import { createWorkload } from "./workload.ts";
+import type { ElementType, Pairing } from "./workload.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    tokens: { type: "string" },
+    dtype: { type: "string" },
+    pairing: { type: "string" },
+    seconds: { type: "string" },
+    json: { type: "string" },
+    smoke: { type: "boolean", default: false },
+  },
+});
+
+function oneOf<T extends string>(name: string, given: string | undefined, all: readonly T[]): readonly T[] {
+  if (given === undefined) return all;
+  const wanted = given.split(",");
+  const unknown = wanted.find((value) => !(all as readonly string[]).includes(value));
+  if (unknown !== undefined) throw new Error(`--${name} ${unknown}: expected ${all.join(", ")}`);
+  return wanted as T[];
+}
+
+function numbers(name: string, given: string): number[] {
+  const list = given.split(",").map(Number);
+  if (!list.every((value) => value > 0)) throw new Error(`--${name} ${given}: expected numbers above 0`);
+  return list;
+}
+
+const { smoke } = options;
+const sizes = numbers("tokens", options.tokens ?? (smoke ? "1,3" : "1,16,128,512,2048,8192"));
+const pairings = oneOf<Pairing>("pairing", options.pairing, ["half", "adjacent"]);
+const dtypes = oneOf<ElementType>("dtype", options.dtype, ["float32", "float16"]);
+const [seconds] = numbers("seconds", options.seconds ?? "3");
+
+const races: Race[] = [];
+for (const dtype of dtypes) {
+  for (const pairing of pairings) {
+    for (const tokens of sizes) {
+      const workload = createWorkload({ tokens, pairing, dtype });
+      const results = await race(workload, contestants, [yardstick, limit], smoke ? { seconds: 0, rounds: 1 } : { seconds: seconds!, rounds: 15 });
+      const { queryHeads, keyHeads, headDim } = workload;
+      races.push({ dtype, pairing, tokens, queryHeads, keyHeads, headDim, results });
+      if (!smoke) process.stderr.write(`${dtype}, ${pairing}, ${tokens} tokens: ${results[0]!.rounds} rounds\n`);
+    }
+  }
+}
+const costs = measureCosts(smoke ? { rows: 256, rounds: 1 } : { rows: 131072, rounds: 7 });
+const report: Report = { version: 1, machine: describeMachine(), yardstick: yardstick.name, limit: limit.name, races, costs };
+console.log(smoke ? checksOf(report) : textOf(report));
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);

@@ -1,0 +1,100 @@
+/**
+ * Times contestants in turn: one lap of each, round after round, so that whatever else the machine does meanwhile hits
+ * all of them. Ratios are formed within a round, and the median is taken of ratios, not of times.
+ */
+
+import type { Contestant, Prepared } from "./contestant.ts";
+import { check, reset } from "./workload.ts";
+import type { Check, Workload } from "./workload.ts";
+
+export interface RaceOptions {
+  /** Time for all laps together. */
+  readonly seconds: number;
+  /** Fewer laps than this make no median, however long they take. */
+  readonly rounds: number;
+}
+
+/** What came of one contestant. */
+export interface Result {
+  readonly name: string;
+  readonly source: string;
+  readonly check: Check;
+  /** Microseconds for one call that rotates queries and keys. */
+  readonly median: number;
+  readonly fastest: number;
+  readonly rounds: number;
+  /** How many times faster than the contestant of that name, by name. */
+  readonly timesFasterThan: Readonly<Record<string, number>>;
+}
+
+/** Long enough for the clock, short enough for many rounds. */
+const LAP_MICROSECONDS = 300;
+const WARM_UP_MICROSECONDS = 30_000;
+
+/**
+ * Checks every contestant, then times them.
+ *
+ * @throws Error when a result is wrong: nobody is timed then.
+ */
+export async function race(workload: Workload, contestants: readonly Contestant[], yardsticks: readonly Contestant[], options: RaceOptions): Promise<Result[]> {
+  const runners: { contestant: Contestant; prepared: Prepared; check: Check; laps: number[]; repeat: number }[] = [];
+  for (const contestant of contestants) {
+    const prepared = await contestant.prepare(workload);
+    if (prepared === undefined) continue;
+    runners.push({ contestant, prepared, check: await verify(workload, contestant, prepared), laps: [], repeat: 1 });
+  }
+
+  for (const runner of runners) {
+    let last = await time(runner.prepared, 1);
+    for (let spent = last; spent < WARM_UP_MICROSECONDS; spent += last) last = await time(runner.prepared, 1);
+    runner.repeat = Math.ceil(LAP_MICROSECONDS / last);
+  }
+  const end = performance.now() + options.seconds * 1000;
+  for (let round = 0; round < options.rounds || performance.now() < end; round++) {
+    for (let turn = 0; turn < runners.length; turn++) {
+      // Nobody always runs after the same neighbour's traces in the caches of all levels.
+      const runner = runners[(turn + round) % runners.length]!;
+      runner.laps.push(await time(runner.prepared, runner.repeat));
+    }
+  }
+  for (const { prepared } of runners) await prepared.dispose?.();
+
+  return runners.map(({ contestant, check, laps }) => {
+    const timesFasterThan: Record<string, number> = {};
+    for (const other of runners) {
+      if (yardsticks.includes(other.contestant)) timesFasterThan[other.contestant.name] = median(laps.map((lap, round) => other.laps[round]! / lap));
+    }
+    return { name: contestant.name, source: contestant.source, check, median: median(laps), fastest: Math.min(...laps), rounds: laps.length, timesFasterThan };
+  });
+}
+
+async function verify(workload: Workload, contestant: Contestant, prepared: Prepared): Promise<Check> {
+  reset(workload);
+  workload.spare.query.fill(0);
+  workload.spare.key.fill(0);
+  await prepared.run();
+  if (prepared.isCopy) {
+    const same = prepared.result.query.every((value, i) => value === workload.pristine.query[i]) && prepared.result.key.every((value, i) => value === workload.pristine.key[i]);
+    if (!same) throw new Error(`${contestant.name}: the copy differs from what was copied`);
+    return { error: 0, tolerance: 0 };
+  }
+  const result = check(workload, prepared.result, contestant.angles);
+  if (!(result.error <= result.tolerance)) {
+    throw new Error(`${contestant.name}, ${workload.tokens} tokens, ${workload.pairing}, ${workload.dtype}: wrong by ${result.error}, at most ${result.tolerance} is rounding`);
+  }
+  return result;
+}
+
+/** Microseconds of one of `repeat` runs. */
+async function time({ run, isAsync }: Prepared, repeat: number): Promise<number> {
+  const start = performance.now();
+  if (isAsync) for (let i = 0; i < repeat; i++) await run();
+  else for (let i = 0; i < repeat; i++) run();
+  return ((performance.now() - start) * 1000) / repeat;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

@@ -1,0 +1,87 @@
+/** The outcome as data and as text. */
+
+import type { Machine } from "./machine.ts";
+import type { Result } from "./race.ts";
+import type { Costs } from "./tables.ts";
+import type { ElementType, Pairing } from "./workload.ts";
+
+/** One workload and what everybody needed for it. */
+export interface Race {
+  readonly dtype: ElementType;
+  readonly pairing: Pairing;
+  readonly tokens: number;
+  readonly queryHeads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly results: readonly Result[];
+}
+
+/** What `--json` writes. */
+export interface Report {
+  /** Changes when a field changes its meaning. */
+  readonly version: 1;
+  readonly machine: Machine;
+  /** The contestants that ratios are to. */
+  readonly yardstick: string;
+  readonly limit: string;
+  readonly races: readonly Race[];
+  readonly costs: Costs;
+}
+
+/** Lines of text: a table of ratios and times for each element type and pairing, then the costs beside rotation. */
+export function textOf({ machine, yardstick, limit, races, costs }: Report): string {
+  const lines = [
+    `${machine.date}  ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGigabytes} GiB  ${machine.system}  node ${machine.node}, V8 ${machine.v8}`,
+    `${[...new Set(races.flatMap(({ results }) => results.map(({ source }) => source)))].join(" · ")}`,
+  ];
+  const groupOf = ({ dtype, pairing }: Race): string => `${dtype}, ${pairing}`;
+  for (const group of new Set(races.map(groupOf))) {
+    const members = races.filter((one) => groupOf(one) === group);
+    const { queryHeads, keyHeads, headDim } = members[0]!;
+    const names = [...new Set(members.flatMap(({ results }) => results.map(({ name }) => name)))];
+    const cells = (cell: (result: Result) => string): string[][] => [
+      ["tokens", ...members.map(({ tokens }) => String(tokens))],
+      ...names.map((name) => [name, ...members.map(({ results }) => at(results, name, cell))]),
+    ];
+    lines.push("", `${group}: ${queryHeads} query + ${keyHeads} key heads of ${headDim}`);
+    lines.push("", `times as fast as ${yardstick}`, ...aligned(cells((result) => ratio(result, yardstick))));
+    lines.push("", `times as fast as ${limit}`, ...aligned(cells((result) => ratio(result, limit))));
+    lines.push("", "median time", ...aligned(cells(({ median }) => duration(median))));
+  }
+  const { table, getRope, memory } = costs;
+  lines.push(
+    "",
+    `table ${table.rows} × ${table.pairs}: plain loop ${table.plainLoop.toFixed(1)} ms, rope.cosSin ${table.cosSin.toFixed(1)} ms (${table.timesFasterThanPlainLoop.toFixed(2)} times as fast, ${table.differentValues} values differ), again ${table.cosSinAgain.toFixed(1)} ms`,
+    `getRope: hit ${getRope.hitMicroseconds.toFixed(2)} µs, miss ${getRope.missMicroseconds.toFixed(1)} µs`,
+    `memory of a rope: ${memory.oneTokenKilobytes} kB after one token at position ${table.rows - 1}, ${memory.allTokensKilobytes} kB after all`,
+  );
+  return lines.join("\n");
+}
+
+/** Lines of text that say what was checked, and no times: those of a smoke test mean nothing. */
+export function checksOf({ races }: Report): string {
+  const lines = races.flatMap(({ dtype, pairing, tokens, results }) =>
+    results.map(({ name, check }) => [`${name}:`, dtype, pairing, `${tokens} tokens,`, `error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)}`]),
+  );
+  return [...aligned(lines), `${lines.length} results checked`].join("\n");
+}
+
+function at(results: readonly Result[], name: string, cell: (result: Result) => string): string {
+  const result = results.find((one) => one.name === name);
+  return result === undefined ? "–" : cell(result);
+}
+
+function ratio({ timesFasterThan }: Result, name: string): string {
+  const value = timesFasterThan[name];
+  return value === undefined ? "–" : value.toFixed(value < 10 ? 2 : 1);
+}
+
+function duration(microseconds: number): string {
+  return microseconds < 1000 ? `${microseconds.toFixed(1)} µs` : `${(microseconds / 1000).toFixed(2)} ms`;
+}
+
+/** Columns: the first to the left, numbers to the right. */
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]! + 2))).join("")}`);
+}

@@ -1,0 +1,152 @@
+/**
+ * What is timed: rotating the queries and keys of some tokens; and what comes out, evaluated in float64 without any of
+ * ropewalk's code.
+ */
+
+export type Pairing = "half" | "adjacent";
+export type ElementType = "float32" | "float16";
+export type Elements = Float32Array | Uint16Array;
+
+/** Queries and keys, each `[tokens, heads, headDim]`, contiguous; float16 as bits. */
+export interface QueryAndKey {
+  readonly query: Elements;
+  readonly key: Elements;
+}
+
+/** One line of the benchmark: sizes, and the memory that all contestants share. */
+export interface Workload {
+  readonly tokens: number;
+  readonly pairing: Pairing;
+  readonly dtype: ElementType;
+  readonly queryHeads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  readonly base: number;
+  /** The first position; the others follow it. */
+  readonly start: number;
+  /** Never written to. */
+  readonly pristine: QueryAndKey;
+  /** What contestants read; those that work in place also write here. */
+  readonly working: QueryAndKey;
+  /** Where contestants write that cannot work in place. */
+  readonly spare: QueryAndKey;
+}
+
+export interface WorkloadOptions {
+  readonly tokens: number;
+  readonly pairing: Pairing;
+  readonly dtype: ElementType;
+  readonly queryHeads?: number;
+  readonly keyHeads?: number;
+}
+
+/** Attention of a model of some 8 billion parameters (Llama 3, Qwen 2.5): 32 query and 8 key heads of 128. */
+export function createWorkload({ tokens, pairing, dtype, queryHeads = 32, keyHeads = 8 }: WorkloadOptions): Workload {
+  const headDim = 128;
+  const random = randomNumbers(tokens);
+  const fill = (heads: number): Elements => {
+    const values = Float32Array.from({ length: tokens * heads * headDim }, () => random() * 4 - 2);
+    return dtype === "float32" ? values : Uint16Array.from(values, float16Bits);
+  };
+  const pristine = { query: fill(queryHeads), key: fill(keyHeads) };
+  const copy = ({ query, key }: QueryAndKey): QueryAndKey => ({ query: query.slice(), key: key.slice() });
+  return { tokens, pairing, dtype, queryHeads, keyHeads, headDim, base: 500_000, start: 77, pristine, working: copy(pristine), spare: copy(pristine) };
+}
+
+/** Puts the working memory back to the start. */
+export function reset({ pristine, working }: Workload): void {
+  working.query.set(pristine.query);
+  working.key.set(pristine.key);
+}
+
+/** cos and sin of each token and pair, `[tokens, headDim/2]`, of angles that are rounded to float32 or not. */
+export function referenceTables({ tokens, headDim, base, start }: Workload, angles: "float32" | "float64"): { cos: Float64Array; sin: Float64Array } {
+  const pairs = headDim / 2;
+  const cos = new Float64Array(tokens * pairs);
+  const sin = new Float64Array(tokens * pairs);
+  const { fround } = Math;
+  for (let i = 0; i < pairs; i++) {
+    const exact = base ** ((-2 * i) / headDim);
+    const rounded = fround(1 / fround(base ** fround((2 * i) / headDim)));
+    for (let t = 0; t < tokens; t++) {
+      const angle = angles === "float32" ? fround((start + t) * rounded) : (start + t) * exact;
+      cos[t * pairs + i] = Math.cos(angle);
+      sin[t * pairs + i] = Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+}
+
+/** How far a result is from the reference. */
+export interface Check {
+  /** The largest `|result − reference| / (|x| + |y|)`, for the elements x and y of a pair. */
+  readonly error: number;
+  /** What it may be. */
+  readonly tolerance: number;
+}
+
+/**
+ * Compares rotated queries and keys with the reference.
+ *
+ * The tolerance: cos and sin, two products and a sum round once each, by 2^-24 in float32, and `|x| + |y|` bounds both
+ * products and their sum, so four roundings make 2^-22. float16 results and, where the engine wants them so, tables
+ * round by 2^-11: 2^-9 covers four of them.
+ */
+export function check(workload: Workload, result: QueryAndKey, angles: "float32" | "float64"): Check {
+  const tables = referenceTables(workload, angles);
+  const { pristine, queryHeads, keyHeads, dtype } = workload;
+  const error = Math.max(
+    largestError(workload, pristine.query, result.query, queryHeads, tables),
+    largestError(workload, pristine.key, result.key, keyHeads, tables),
+  );
+  return { error, tolerance: dtype === "float32" ? 2 ** -22 : 2 ** -9 };
+}
+
+function largestError({ tokens, headDim, pairing, dtype }: Workload, given: Elements, result: Elements, heads: number, { cos, sin }: { cos: Float64Array; sin: Float64Array }): number {
+  const pairs = headDim / 2;
+  const value = (elements: Elements, index: number): number => (dtype === "float32" ? elements[index]! : float16Value(elements[index]!));
+  let largest = 0;
+  for (let head = 0; head < tokens * heads; head++) {
+    const row = Math.floor(head / heads) * pairs;
+    for (let i = 0; i < pairs; i++) {
+      const first = head * headDim + (pairing === "half" ? i : 2 * i);
+      const second = pairing === "half" ? first + pairs : first + 1;
+      const x = value(given, first);
+      const y = value(given, second);
+      const c = cos[row + i]!;
+      const s = sin[row + i]!;
+      const error = Math.max(Math.abs(value(result, first) - (x * c - y * s)), Math.abs(value(result, second) - (y * c + x * s)));
+      const relative = error / (Math.abs(x) + Math.abs(y));
+      // NaN is neither small nor forgotten at the next pair.
+      if (!(relative <= largest)) largest = Number.isNaN(relative) ? Infinity : relative;
+    }
+  }
+  return largest;
+}
+
+/** xorshift32: numbers that look random in [0, 1), the same in every run. */
+function randomNumbers(seed: number): () => number {
+  let state = seed * 2654435761 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** The nearest float16 of a normal number. */
+export function float16Bits(value: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.max(Math.floor(Math.log2(Math.abs(value))), -14);
+  const steps = Math.abs(value) / 2 ** (exponent - 10);
+  const rounded = Math.round(steps) - (Math.round(steps) - steps === 0.5 && Math.round(steps) % 2 === 1 ? 1 : 0);
+  return (value < 0 ? 0x8000 : 0) + (exponent + 14) * 1024 + rounded;
+}
+
+/** The value of finite float16 bits. */
+export function float16Value(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const magnitude = exponent === 0 ? (bits & 1023) * 2 ** -24 : ((bits & 1023) + 1024) * 2 ** (exponent - 25);
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
