@@ -238,7 +238,8 @@ export function createRegistry(): RopeRegistry {
 export interface RegisterDecorator {
   <C extends new () => RopeProvider>(value: C, context: ClassDecoratorContext<C>): void;
   <F extends () => RopeProvider>(value: F, context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true }): void;
-  <T extends ProviderSource>(value: T): T;
+  // Without a context: else this one would take what the other two refuse.
+  <T extends ProviderSource>(value: T, context?: undefined): T;
 }
 
 /**
