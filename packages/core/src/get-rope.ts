@@ -6,7 +6,7 @@ import { RopeError } from "./errors.ts";
 import { checkProvider, defaultRegistry } from "./registry.ts";
 import type { RopeRegistration, RopeRegistry } from "./registry.ts";
 import type { RopeProvider } from "./provider.ts";
-import { canonicalText, parseRequest, plainCopy } from "./request.ts";
+import { parseRequest, plainCopy } from "./request.ts";
 import type { UntypedRopeRequest } from "./request.ts";
 import { createRope } from "./rotary-embedding.ts";
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
@@ -158,7 +158,8 @@ export function getRopeUntyped(request: UntypedRopeRequest, { registry = default
   const lookUp = (name: unknown): RopeRegistration => (provider === undefined ? registry.require(name) : asRegistration(name, provider));
   return cache.get(request, lookUp, (own) => {
     const { spec, registration } = parseRequest(own, lookUp);
-    return { key: canonicalText(spec), registration, rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)) };
+    // A spec is plain finite data with its keys in one order, so its JSON is the same for the same rope only.
+    return { key: JSON.stringify(spec), registration, rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)) };
   });
 }
 

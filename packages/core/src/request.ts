@@ -187,29 +187,6 @@ function entriesOf<T extends ArrayLike<unknown>>(list: T, level: number, read: R
 }
 
 /**
- * Text that is equal for equal plain data whatever the order of keys; distinguishes everything that could matter
- * (`NaN` from `null`, `"1"` from `1`). Typed arrays equal lists. Keys whose value is `undefined` count as absent.
- * Throws what a getter throws, and for data that is too deep (a cycle) or too large.
- */
-export function canonicalText(value: unknown, level: number = 0, read: ReadSoFar = { entries: 0 }): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "bigint") return `${value}n`;
-  // No valid request holds these; their own text could imitate a number's.
-  if (typeof value === "function" || typeof value === "symbol") return typeof value;
-  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "0" : String(value);
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    return `[${Array.from(entriesOf(value as ArrayLike<unknown>, level, read), (item) => canonicalText(item, level + 1, read)).join()}]`;
-  }
-  const record = value as Readonly<Record<string, unknown>>;
-  let text = "{";
-  for (const key of entriesOf(Object.keys(record), level, read).sort()) {
-    const item = record[key];
-    if (item !== undefined) text += `${JSON.stringify(key)}:${canonicalText(item, level + 1, read)},`;
-  }
-  return `${text}}`;
-}
-
-/**
  * A copy of a request's own enumerable data: read once, so that what is parsed is what the cache remembers, whatever
  * getters, prototypes and proxies it came with.
  *
@@ -218,7 +195,8 @@ export function canonicalText(value: unknown, level: number = 0, read: ReadSoFar
 export function plainCopy(request: unknown): UntypedRopeRequest {
   const read = { entries: 0 };
   const copy = (value: unknown, level: number): unknown => {
-    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+    if (typeof value !== "object" || value === null) return value;
+    if (ArrayBuffer.isView(value)) return entriesOf(value as unknown as ArrayLike<unknown>, level, read);
     if (Array.isArray(value)) return Array.from(entriesOf(value, level, read), (item) => copy(item, level + 1));
     return Object.fromEntries(entriesOf(Object.keys(value), level, read).map((key) => [key, copy((value as Record<string, unknown>)[key], level + 1)]));
   };
