@@ -55,7 +55,7 @@ export interface Family {
   readonly layerRopes?: Readonly<Record<string, LayerRopeFacts>>;
   readonly layerRule?: LayerRule;
   /** Layer types that use another rope's name: DeepSeek-V4's attention types. */
-  readonly ropeOfLayerType?: Readonly<Record<string, string>>;
+  readonly ropeOfLayerType?: ReadonlyMap<string, string>;
   /** Layer types that are rotated; all others have no rope. Only while the file sets `sliding_window`. */
   readonly ropeOnlyOn?: readonly string[];
   /** Every n-th layer has no rope unless `no_rope_layers` says otherwise. */
@@ -155,10 +155,11 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Latent attention.
   ...row("deepseek_v2 deepseek_v32 glm_moe_dsa axk2 deepseek_vl_v2", latent),
-  ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite mistral4", { ...latent, readsInterleave: true }),
+  ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
   ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
-  ...row("mistral_large4_text", latent),
+  ...row("mistral4", { ...latent, readsInterleave: true, defaultRope: { rope_type: "yarn", factor: 128, original_max_position_embeddings: 8192, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }),
+  ...row("mistral_large4_text", { ...latent, defaultRope: { rope_type: "yarn", factor: 2048, original_max_position_embeddings: 512, beta_fast: 32, beta_slow: 1, attention_factor: 1 } }),
   ...row("minicpm3 hy_v4", { ...latent, pairing: "half" }),
   ...row("deepseek_v4", {
     pairing: "adjacent",
@@ -170,7 +171,11 @@ const families: ReadonlyMap<string, Family> = new Map([
       main: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
       compress: { thetaKeys: ["compress_rope_theta"], scaled: true, defaults: { rope_theta: 160_000, attention_factor: 1 } },
     },
-    ropeOfLayerType: { [sliding]: "main", compressed_sparse_attention: "compress", heavily_compressed_attention: "compress" },
+    ropeOfLayerType: new Map([
+      [sliding, "main"],
+      ["compressed_sparse_attention", "compress"],
+      ["heavily_compressed_attention", "compress"],
+    ]),
     layerRule: {
       kind: "codes",
       key: "compress_ratios",

@@ -27,8 +27,18 @@ function latentSlice({ fields, family, known }: TextModel): Found<number> | unde
   return (family.latent ?? !known) && family.rotatesLast !== true ? slice : undefined;
 }
 
+/** More than any model has; a larger number is a mistake in the file, and would only cost memory. */
+const largestHead = 65_536;
+
 /** Explicit; else the slice of latent attention; else the family's own; else width / heads. */
-export function readHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explained<number> | undefined {
+export function readHeadDim(entry: RopeEntry, reading: Reading): Explained<number> | undefined {
+  const found = findHeadDim(entry, reading);
+  if (found === undefined || found.value <= largestHead) return found;
+  reading.report.issue("head_dim", `at most ${largestHead}`, `${found.value} (${found.rule})`);
+  return undefined;
+}
+
+function findHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explained<number> | undefined {
   const { fields } = model;
   for (const key of facts.headDimKeys ?? []) {
     const found = fields.size(key);

@@ -40,7 +40,7 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
     if (isSkipped(layer)) return withoutRope;
     const type = typeOf(layer);
     if (typeof type !== "string") return shared ? null : undefined;
-    const label = family.ropeOfLayerType?.[type] ?? type;
+    const label = family.ropeOfLayerType?.get(type) ?? type;
     if (labels.has(label)) return label;
     if (withoutAttention.includes(type) || (onlyOn !== undefined && !onlyOn.includes(type))) return type;
     return shared ? null : undefined;

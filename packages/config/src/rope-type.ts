@@ -17,7 +17,7 @@ export interface ReadType extends Explained<string> {
 const scalingKeys = ["factor", "alpha", "short_factor", "long_factor", "low_freq_factor", "beta_fast"];
 
 export function readType(entry: RopeEntry, dictionary: Fields, { model, report }: Reading): ReadType {
-  const { family, modelType } = model;
+  const { family, known, modelType } = model;
   const stated = dictionary.all("rope_type", "type").filter((found): found is Found<string> => {
     if (isText(found.value)) return true;
     report.issue(found.path, "the name of a rope type", show(found.value));
@@ -28,17 +28,19 @@ export function readType(entry: RopeEntry, dictionary: Fields, { model, report }
 
   const implied = entry.facts.defaults["rope_type"];
   const first = stated[0];
-  const scaling = dictionary.first(...scalingKeys);
+  const scaling = scalingKeys.find((key) => dictionary.has(key));
   if (first === undefined && !isText(implied) && scaling !== undefined) {
-    report.issue(dictionary.pathOf("rope_type"), `the name of a rope type, since ${scaling.key} is given`, "nothing", `Without it transformers ignores ${scaling.key}; add rope_type, or remove the numbers.`);
+    report.issue(dictionary.pathOf("rope_type"), `the name of a rope type, since ${scaling} is given`, "nothing", `Without it transformers ignores ${scaling}; add rope_type, or remove the numbers.`);
   }
   const ladder = resolved[0]?.value ?? resolve(isText(implied) ? implied : "default", dictionary, model);
   if (first !== undefined && first.value !== ladder && first.value !== "mrope") report.note("alias", first.path, `${show(first.value)} is read as the type ${ladder}.`);
   const rule = first?.path ?? (isText(implied) ? `what the configuration class of ${modelType} sets` : "no type in the file: the original rope");
 
-  const hasSections = dictionary.has("mrope_section", "xdrope_section");
   if (ladder === "xdrope" || ladder === "openpangu") return { value: ladder, ladder, rule };
-  if (!hasSections && family.axes === undefined && !stated.some(({ value }) => value === "mrope")) return { value: ladder, ladder, rule };
+  // A text model of one axis does not get others by a key that its class ignores.
+  const hasSections = dictionary.has("mrope_section", "xdrope_section");
+  const axes = family.axes !== undefined || (hasSections && !known) || stated.some(({ value }) => value === "mrope");
+  if (!axes) return { value: ladder, ladder, rule };
   return { value: family.axes?.ropeType ?? "mrope", ladder, rule: `${rule}, and ${hasSections ? "sections in the file" : `the position axes of ${modelType}`}` };
 }
 

@@ -74,6 +74,7 @@ export function parameterName(key: string): string {
 /** Keys that are read by other code than a rope of this library, and what to know about each. */
 export const strangers: ReadonlyMap<string, string> = new Map([
   ["finetuned", "marks a checkpoint that was trained with the scaling; no engine reads it"],
+  ["attn_factor", "is read by vLLM and SGLang for YaRN only; the key of transformers is attention_factor"],
   ["extrapolation_factor", "is read by vLLM and SGLang only, where 1 changes nothing; transformers ignores it"],
   ["apply_yarn_scaling", "is read by vLLM and MindIE only, where false leaves out the amplitude; transformers ignores it"],
   ["llama_4_scaling_beta", "scales queries by position in the attention layer and does not touch the rope"],
