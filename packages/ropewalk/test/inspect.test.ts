@@ -111,11 +111,27 @@ test("the text says what the rope is, why, and where the context ends; without c
   expect(ropewalk(["inspect", model("microsoft/phi-2")], { env: { FORCE_COLOR: "1" } }).stdout).toContain("\u001B[");
 });
 
-test("how many pairs complete a turn is counted from the wavelengths", () => {
-  const { stdout } = ropewalk(["inspect", model("mistralai/Mistral-7B-v0.1")]);
-  const turning = golden("mistralai/Mistral-7B-v0.1").ropes[0]!.invFreq.filter((value) => (2 * Math.PI) / value <= 32768).length;
+test("each rope is described once, with the layers that it is for", () => {
+  const { stdout } = ropewalk(["inspect", model("google/gemma-3-1b-it"), model("HuggingFaceTB/SmolLM3-3B"), model("allenai/Olmo-3-7B-Instruct")]);
+  expect(stdout.match(/^.*: (default|yarn|no rope)$/gm)).toEqual([
+    "layers of type full_attention: default",
+    "layers of type sliding_attention: default",
+    "all other layers: default",
+    "layers of type no_rope: no rope",
+    "layers of type full_attention: yarn",
+    "layers of type sliding_attention: default",
+  ]);
+});
+
+test.each([
+  [[], 32768, "context"],
+  [["--length", "100"], 100, "length"],
+])("how many pairs complete a turn is counted from the wavelengths (%j)", (options, positions, word) => {
+  const { stdout } = ropewalk(["inspect", model("mistralai/Mistral-7B-v0.1"), ...options]);
+  const turning = golden("mistralai/Mistral-7B-v0.1").ropes[0]!.invFreq.filter((value) => (2 * Math.PI) / value <= positions).length;
   expect(turning).toBeLessThan(64);
-  expect(stdout).toContain(`${turning} of 64 pairs complete a turn within 32768 positions`);
+  expect(stdout).toContain(`${turning} of 64 pairs complete a turn within ${positions} positions`);
+  expect(stdout).toContain(`${word} ${positions}`);
 });
 
 test.each<[what: string, args: string[], words: string]>([

@@ -24,5 +24,5 @@ export function describeFailure(error: unknown): { readonly code: string; readon
 
 /** The text of a message that has a line for each issue, on one line. */
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ").trim();
+  return text.replace(/\s*\n\s*(- )?/g, " ").trim();
 }

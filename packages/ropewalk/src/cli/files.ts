@@ -19,10 +19,11 @@ export interface OpenFile {
 
 /** Calls `use` with an open file and closes it. @throws CliFailure when it is no readable file. */
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
+  // Before opening: a named pipe would wait for a writer.
+  if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
   const descriptor = attempt(path, () => openSync(path, "r"));
   try {
     const status = fstatSync(descriptor);
-    if (!status.isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
     const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
       if (start < 0 || end < start || end > status.size) throw new CliFailure("FILE_FORMAT", `${path} ends at byte ${status.size}, but its header speaks of byte ${end}: the file is cut off or damaged.`);
       const bytes = new Uint8Array(end - start);

@@ -34,7 +34,7 @@ export function inspect(paths: readonly string[], options: InspectOptions, outpu
       failures++;
       const failure = describeFailure(error) ?? { code: "INTERNAL", message: `unexpected ${String(error)}; this is a defect of ropewalk` };
       if (options.json) output.print(JSON.stringify({ file, error: failure }));
-      else output.complain(`${file}: ${failure.message}`);
+      else output.complain(failure.message.includes(file) ? failure.message : `${file}: ${failure.message}`);
     }
   };
   for (const path of paths) {

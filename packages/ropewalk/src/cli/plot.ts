@@ -24,9 +24,16 @@ export interface Palette {
   readonly red: (text: string) => string;
 }
 
+/** The number of positions that wavelengths are compared with. */
+export interface PlotContext {
+  /** What number it is. */
+  readonly word: "context" | "length";
+  readonly positions: number;
+}
+
 export interface PlotOptions {
-  /** Positions that the model admits; `null` where the config does not say. */
-  readonly context: number | null;
+  /** `null` where the config does not say. */
+  readonly context: PlotContext | null;
   /** Columns of the drawing itself. */
   readonly width: number;
   readonly palette: Palette;
@@ -39,11 +46,11 @@ const MOST_LINES = 16;
 export function plotWavelengths(pairs: readonly PlottedPair[], { context, width, palette }: PlotOptions): string[] {
   const groups = groupPairs(pairs);
   const finite = pairs.map(({ wavelength }) => wavelength).filter(Number.isFinite);
-  const extremes = [...finite, ...(context === null ? [] : [context])];
+  const extremes = [...finite, ...(context === null ? [] : [context.positions])];
   const low = Math.floor(Math.log10(Math.min(...extremes, 1e3)));
   const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...extremes, 1))));
   const column = (value: number): number => Math.min(width - 1, Math.max(0, Math.round(((Math.log10(value) - low) / (high - low)) * (width - 1))));
-  const mark = context === null ? -1 : column(context);
+  const mark = context === null ? -1 : column(context.positions);
 
   const labels = groups.map(({ first, last }) => (first.pair === last.pair ? `${first.pair}` : `${first.pair}–${last.pair}`));
   const spans = groups.map(({ first, last }) => {
@@ -64,13 +71,13 @@ export function plotWavelengths(pairs: readonly PlottedPair[], { context, width,
       if (covered) drawing += (mark >= 0 && i > mark ? palette.yellow : palette.green)("━");
       else drawing += i === mark ? palette.cyan("│") : " ";
     }
-    return `${left(labels[index]!, spans[index]!, regimes[index]!)}${drawing.trimEnd()}`;
+    return `${left(labels[index]!, spans[index]!, regimes[index]!)}${drawing}`.trimEnd();
   });
 
   const empty = left("", "", "");
   const heading = left("pairs", "wavelength", "");
   const [ticks, numbers] = axis(low, high, width, column);
-  const label = context === null ? "" : `context ${context}`;
+  const label = context === null ? "" : `${context.word} ${context.positions}`;
   const markLine = mark < 0 ? [] : [empty + " ".repeat(Math.max(0, Math.min(mark, width - label.length))) + palette.cyan(label)];
   const [firstMark = ""] = markLine;
   return [palette.dim(heading) + firstMark.slice(heading.length), ...lines, empty + palette.dim(ticks), empty + palette.dim(numbers)];

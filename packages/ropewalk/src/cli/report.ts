@@ -2,22 +2,22 @@
 
 import Table from "cli-table3";
 import type { ModelRopes, RotaryEmbedding } from "../index.ts";
-import type { Palette } from "./plot.ts";
+import type { Palette, PlotContext, PlottedPair } from "./plot.ts";
 import { plotWavelengths } from "./plot.ts";
 
 export interface ReportOptions {
   readonly palette: Palette;
   /** Columns of the terminal. */
   readonly columns: number;
-  /** The current length, for types whose frequencies depend on it. */
+  /** The current length: frequencies of types that depend on it are those in force there. */
   readonly length: number | undefined;
 }
 
 /** Ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and what was not read. */
 export function reportText(file: string, { byLayerType, notes }: ModelRopes, options: ReportOptions): string {
   const { palette } = options;
-  const sections = [...byLayerType].map(([layerType, rope]) => {
-    const layers = layerType === null ? "all layers" : `layers of type ${layerType}`;
+  const sections = [...grouped(byLayerType)].map(([rope, layerTypes]) => {
+    const layers = layersText(layerTypes, byLayerType.size);
     return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, options);
   });
   if (notes.length > 0) {
@@ -27,20 +27,47 @@ export function reportText(file: string, { byLayerType, notes }: ModelRopes, opt
   return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
 }
 
+/** Layer types by their rope, so that a rope that several share is described once. */
+function grouped(byLayerType: ModelRopes["byLayerType"]): Map<RotaryEmbedding | null, (string | null)[]> {
+  const groups = new Map<RotaryEmbedding | null, (string | null)[]>();
+  for (const [layerType, rope] of byLayerType) groups.set(rope, [...(groups.get(rope) ?? []), layerType]);
+  return groups;
+}
+
+function layersText(layerTypes: readonly (string | null)[], all: number): string {
+  if (layerTypes.includes(null)) return all === 1 ? "all layers" : "all other layers";
+  return `layers of type ${layerTypes.join(" and ")}`;
+}
+
 function ropeText(layers: string, rope: RotaryEmbedding, { palette, columns, length }: ReportOptions): string {
   const { rules, pairs } = rope.explain(length);
-  const context = rope.maxPosition === null ? null : rope.positionLimit;
-  const turning = pairs.filter(({ wavelength }) => wavelength <= (context ?? Infinity)).length;
+  const context = contextOf(rope, length);
   const plot = plotWavelengths(pairs, { context, width: Math.max(24, Math.min(64, columns - 46)), palette });
   return [
     `${palette.bold(layers)}: ${palette.green(rope.ropeType)}`,
     rulesTable(rules, columns, palette),
     "",
     ...plot,
-    context === null
-      ? "The config does not say how many positions the model admits."
-      : `${turning} of ${pairs.length} pairs complete a turn within ${context} positions${turning === pairs.length ? "" : "; the others (right of the bar) never do"}.`,
+    summary(pairs, context),
   ].join("\n");
+}
+
+/** What wavelengths are drawn against: the length that was asked about, else what the model admits. */
+function contextOf({ maxPosition, positionLimit }: RotaryEmbedding, length: number | undefined): PlotContext | null {
+  if (length !== undefined) return { word: "length", positions: length };
+  if (maxPosition === null) return null;
+  // A type that extends the context without an end has only the end of float32's integers for a limit.
+  return { word: "context", positions: positionLimit > 2 ** 24 ? maxPosition : positionLimit };
+}
+
+function summary(pairs: readonly PlottedPair[], context: PlotContext | null): string {
+  const rotated = pairs.filter(({ wavelength }) => Number.isFinite(wavelength));
+  const still = pairs.length - rotated.length;
+  const rest = still === 0 ? "" : ` ${still} pairs are not rotated.`;
+  if (context === null) return `The config does not say how many positions the model admits.${rest}`;
+  const turning = rotated.filter(({ wavelength }) => wavelength <= context.positions).length;
+  const slow = turning === rotated.length ? "" : "; the others (right of the bar) never do";
+  return `${turning} of ${rotated.length} ${still === 0 ? "" : "rotated "}pairs complete a turn within ${context.positions} positions${slow}.${rest}`;
 }
 
 function rulesTable(rules: readonly { readonly name: string; readonly value: unknown; readonly rule: string; readonly source?: string }[], columns: number, palette: Palette): string {
