@@ -1,0 +1,197 @@
+/** Which rope a layer uses, and which model of a file is read. */
+
+import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
+import { createRegistry } from "@ropewalk/core";
+import { DefaultProvider } from "@ropewalk/default";
+import { models } from "@ropewalk/goldens";
+import { describe, expect, test } from "vitest";
+import { failure, issues, llama, notesAt } from "./helpers.ts";
+import type { Json } from "./helpers.ts";
+
+const published = (id: string): Json => models().find((model) => model.id === id)!.config;
+
+/** The keys of the layers, one letter each: the first of the name, `-` where all layers share the rope. */
+function layout(config: Json): string {
+  const { layerCount, layerTypeOf } = ropeRequestsFromConfig(config);
+  return Array.from({ length: layerCount! }, (_, layer) => layerTypeOf(layer)?.[0] ?? "-").join("");
+}
+
+describe("layers", () => {
+  const gemma = published("google/gemma-3-1b-it");
+  const sliding = { model_type: "cohere2", hidden_size: 512, num_attention_heads: 4, num_hidden_layers: 8, rope_theta: 50000, sliding_window: 4096 };
+
+  // f(ull) s(liding) l(inear) n(o rope) h(eavily compressed) m(ain) c(ompress)
+  test.each<[string, Json, string]>([
+    ["one rope for all", llama(), "----"],
+    ["Gemma 3, every sixth", gemma, "sssssfsssssfsssssfsssssfss"],
+    ["Gemma 3, another interval", { ...gemma, sliding_window_pattern: 2, num_hidden_layers: 5 }, "sfsfs"],
+    ["Gemma 3, the interval of the class", { ...gemma, sliding_window_pattern: undefined, num_hidden_layers: 7 }, "sssssfs"],
+    ["Gemma 3, a list beside the interval", { ...gemma, num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] }, "fs"],
+    ["Gemma 3n, every fifth", { ...gemma, model_type: "gemma3n_text", sliding_window_pattern: undefined, num_hidden_layers: 6 }, "ssssfs"],
+    ["ModernBERT, the first of three", { ...published("answerdotai/ModernBERT-base"), num_hidden_layers: 7 }, "fssfssf"],
+    ["MiMo, a list of codes", { ...published("XiaomiMiMo/MiMo-V2-Flash"), num_hidden_layers: 7 }, "fssssfs"],
+    ["MiMo, the layout of the class", { ...published("XiaomiMiMo/MiMo-V2-Flash"), hybrid_layer_pattern: undefined, num_hidden_layers: 7 }, "fssssfs"],
+    ["SmolLM3, every fourth without", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: undefined, num_hidden_layers: 9 }, "---n---n-"],
+    ["SmolLM3, another interval", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: undefined, no_rope_layer_interval: 2, num_hidden_layers: 5 }, "-n-n-"],
+    ["SmolLM3, a list", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: [0, 1, 1], num_hidden_layers: 3 }, "n--"],
+    ["Llama 4, an empty list", { model_type: "llama4_text", head_dim: 128, num_hidden_layers: 5, no_rope_layers: [] }, "---n-"],
+    ["Cohere 2, only sliding layers", sliding, "---f---f"],
+    ["EXAONE 4, a pattern in letters", { ...sliding, model_type: "exaone4", sliding_window_pattern: "LLG" }, "--f--f--"],
+    ["EXAONE 4 without a window", { ...sliding, model_type: "exaone4", sliding_window: null }, "--------"],
+    ["Qwen3-Next, linear attention", { model_type: "qwen3_next", num_hidden_layers: 8 }, "lll-lll-"],
+    ["DeepSeek-V4, ratios", { ...published("deepseek-ai/DeepSeek-V4-Flash"), num_hidden_layers: 4, compress_ratios: [0, 4, 128, 0] }, "mccm"],
+    ["a list that has one type", llama({ layer_types: ["full_attention", "full_attention", "full_attention", "full_attention"] }), "----"],
+    ["lists for multi-token prediction are longer", llama({ num_hidden_layers: 1, num_nextn_predict_layers: 1, layer_types: ["full_attention", "full_attention"] }), "-"],
+  ])("%s", (_, config, expected) => {
+    expect(layout(config)).toBe(expected);
+  });
+
+  test("a layer without rope has null", () => {
+    const ropes = ropesFromConfig(published("HuggingFaceTB/SmolLM3-3B"));
+    expect([...ropes.byLayerType].map(([key, rope]) => [key, rope?.ropeType ?? null])).toEqual([
+      [null, "default"],
+      ["no_rope", null],
+    ]);
+    expect(ropes.forLayer(3)).toBeNull();
+    expect(ropes.forLayer(4)).toBe(ropes.byLayerType.get(null));
+  });
+
+  test("null for a layer type means no rope there", () => {
+    const config = llama({
+      model_type: "beam",
+      rope_theta: undefined,
+      num_hidden_layers: 2,
+      layer_types: ["sliding_attention", "full_attention"],
+      rope_parameters: { sliding_attention: { rope_type: "default", rope_theta: 10000 }, full_attention: null },
+    });
+    const { forLayer } = ropesFromConfig(config);
+    expect([forLayer(0)?.base, forLayer(1)]).toEqual([10000, null]);
+  });
+
+  test.each([-1, 4, 1.5, Number.NaN, "0"])("layer %j of four is an error", (layer) => {
+    const { forLayer } = ropesFromConfig(llama());
+    expect(failure(() => forLayer(layer as number))).toMatchObject({ code: "ROPE_CONFIG", message: expect.stringContaining("an integer from 0 to 3") });
+  });
+
+  test("without a number of layers, any layer of a shared rope will do", () => {
+    const { byLayerType, forLayer } = ropesFromConfig(llama({ num_hidden_layers: undefined }));
+    expect(forLayer(1000)).toBe(byLayerType.get(null));
+    expect(failure(() => forLayer(-1)).code).toBe("ROPE_CONFIG");
+  });
+
+  test("ropes by layer type without a word on the layers: byLayerType works, forLayer does not guess", () => {
+    const rope_parameters = { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } };
+    const { byLayerType, forLayer } = ropesFromConfig({ model_type: "toast", head_dim: 64, rope_parameters });
+    expect([...byLayerType.values()].map((rope) => rope?.base)).toEqual([7, 8]);
+    expect(failure(() => forLayer(0))).toMatchObject({ code: "ROPE_CONFIG", message: expect.stringContaining("add layer_types") });
+    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, num_hidden_layers: 2 })).toEqual(["layer_types: which layers are of the types full_attention, sliding_attention, which have a rope each | nothing"]);
+    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, layer_types: ["full_attention", "chunked_attention"] })).toEqual(['layer_types[1]: one of full_attention, sliding_attention, which have a rope each | "chunked_attention"']);
+  });
+
+  test("lists that contradict the number of layers", () => {
+    expect(issues(llama({ layer_types: ["full_attention"] }))).toEqual(["layer_types: 4 entries, as num_hidden_layers says | 1"]);
+    expect(issues(llama({ no_rope_layers: [1] }))).toEqual(["no_rope_layers: 4 entries, one for each layer | 1"]);
+  });
+
+  test("a base for each layer has to follow the layer types", () => {
+    const layer_types = ["full_attention", "sliding_attention", "full_attention", "sliding_attention"];
+    const step = { model_type: "step3p5", head_dim: 64, num_hidden_layers: 4, layer_types, rope_theta: [5, 6, 5, 6], partial_rotary_factors: [0.5, 1, 0.5, 1] };
+    const { byLayerType } = ropesFromConfig(step);
+    expect([...byLayerType].map(([key, rope]) => [key, rope?.base, rope?.rotaryDim])).toEqual([
+      ["full_attention", 5, 32],
+      ["sliding_attention", 6, 64],
+    ]);
+    expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual(["rope_theta: one value for all layers of a type | 5 in layer 0 and 7 in layer 2"]);
+    // A list where all layers share a rope.
+    expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
+    expect(issues(llama({ rope_theta: [5, 6, 5, 5] }))).toHaveLength(1);
+  });
+
+  test("yarn_only_types says which layers are scaled", () => {
+    const scaling = { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 };
+    const step = { model_type: "step3p5", head_dim: 64, max_position_embeddings: 128, rope_theta: 5, rope_scaling: scaling };
+    const types = (config: Json) => Object.fromEntries([...ropesFromConfig(config).byLayerType].map(([key, rope]) => [key, rope?.ropeType]));
+    expect(types(step)).toEqual({ full_attention: "yarn", sliding_attention: "default" });
+    expect(types({ ...step, yarn_only_types: ["sliding_attention"] })).toEqual({ full_attention: "default", sliding_attention: "yarn" });
+  });
+
+  test("a base around the layer types is a default, and contradicts if none has it", () => {
+    const nested = (more: Json) => ({ model_type: "toast", head_dim: 64, layer_types: ["full_attention", "sliding_attention"], ...more });
+    const bases = (config: Json) => [...ropesFromConfig(config).byLayerType.values()].map((rope) => rope?.base);
+    expect(bases(nested({ rope_theta: 9, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_type: "default" } } }))).toEqual([7, 9]);
+    expect(bases(nested({ rope_theta: 7, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } } }))).toEqual([7, 8]);
+    expect(issues(nested({ rope_theta: 9, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } } }))).toEqual(["rope_theta: one of 7, 8, which the layer types state | 9"]);
+    const gemma5 = { ...gemma, rope_scaling: undefined, rope_theta: undefined, rope_parameters: { full_attention: { rope_theta: 1e6 }, sliding_attention: { rope_theta: 1e4 } } };
+    expect(bases(gemma5)).toEqual([1e6, 1e4]);
+    expect(issues({ ...gemma5, rope_local_base_freq: 5 })).toEqual(["rope_local_base_freq: 10000, as rope_parameters.sliding_attention.rope_theta says | 5"]);
+  });
+
+  test("a rope for all beside ropes for each type", () => {
+    const config = llama({ num_hidden_layers: 1, layer_types: ["full_attention"], rope_parameters: { full_attention: { rope_theta: 10000 } }, rope_scaling: { rope_type: "linear", factor: 2 } });
+    expect(issues(config)).toEqual(["rope_scaling: nothing beside rope_parameters, which has a rope for each layer type | a rope for all layers"]);
+  });
+});
+
+describe("nested models", () => {
+  const text = { hidden_size: 64, num_attention_heads: 2, rope_theta: 77, model_type: "qwen2" };
+  const base = (config: Json) => ropesFromConfig(config).byLayerType.get(null)?.base;
+
+  test.each(["text_config", "llm_config", "language_config", "thinker_config", "talker_config"])("%s holds the text model", (key) => {
+    expect(base({ model_type: "outer", [key]: text, vision_config: { hidden_size: 3, num_heads: 2, rope_theta: 1 } })).toBe(77);
+  });
+
+  test("a model inside a model inside a model", () => {
+    expect(base({ model_type: "outer", thinker_config: { audio_config: {}, text_config: text } })).toBe(77);
+  });
+
+  test("of several text models the first is read, with a note", () => {
+    const config = { model_type: "outer", thinker_config: { text_config: text }, talker_config: { ...text, rope_theta: 88 } };
+    expect(base(config)).toBe(77);
+    expect(notesAt(config, "talker_config")).toMatchObject([{ kind: "differs" }]);
+  });
+
+  test("an empty text_config is none", () => {
+    expect(base({ ...text, text_config: {} })).toBe(77);
+    expect(base({ ...text, text_config: null })).toBe(77);
+  });
+
+  test("what the inner model lacks is taken from around it; what both state is the inner's, with a note", () => {
+    expect(base({ model_type: "outer", rope_theta: 66, text_config: { ...text, rope_theta: undefined } })).toBe(66);
+    const both = { model_type: "outer", rope_theta: 66, text_config: text };
+    expect(base(both)).toBe(77);
+    expect(notesAt(both, "rope_theta")).toMatchObject([{ kind: "differs", message: "text_config.rope_theta is used, which says something else." }]);
+  });
+
+  test("paths name the place in the file", () => {
+    const { byLayerType } = ropeRequestsFromConfig({ model_type: "outer", text_config: text });
+    expect(byLayerType.get(null)!.rules).toContainEqual({ name: "base", value: 77, rule: "text_config.rope_theta" });
+  });
+});
+
+describe("overrides", () => {
+  test("replace what the file says", () => {
+    const rope = ropesFromConfig(llama(), { precision: "float64", maxPosition: 100, pairing: "adjacent" }).byLayerType.get(null)!;
+    expect(rope).toMatchObject({ precision: "float64", maxPosition: 100, pairing: "adjacent" });
+    expect(ropesFromConfig(llama(), { maxPosition: null }).byLayerType.get(null)!.maxPosition).toBeNull();
+  });
+
+  test("a registry of one's own is the one that is asked", () => {
+    const registry = createRegistry();
+    expect(failure(() => ropesFromConfig(llama(), { registry }))).toMatchObject({ code: "ROPE_UNKNOWN_TYPE", message: expect.stringContaining('import "@ropewalk/default";') });
+    registry.register("default", new DefaultProvider());
+    expect(ropesFromConfig(llama(), { registry }).byLayerType.get(null)!.ropeType).toBe("default");
+  });
+
+  test("the schema of a registered type decides which keys are read", () => {
+    const registry = createRegistry();
+    registry.register("vendor", {
+      specificationVersion: 1,
+      source: "vendor@1.0.0",
+      parameters: { warmth: { type: "number", description: "of the vendor's own" } },
+      frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, () => 1) }),
+    });
+    const { byLayerType, notes } = ropesFromConfig(llama({ rope_scaling: { rope_type: "vendor", warmth: 3, factor: 2 } }), { registry });
+    expect(byLayerType.get(null)!.spec.parameters).toEqual({ ropeType: "vendor", warmth: 3 });
+    expect(notes).toMatchObject([{ kind: "unused", path: "rope_scaling.factor" }]);
+  });
+});
