@@ -3,7 +3,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 
 /** @import { Finding } from "../workspace.mjs" */
@@ -13,7 +13,7 @@ const forbidden = [
   { what: "a path of one machine", pattern: /\b[A-Z]:\\\\?Users\\/ },
   { what: "a registry's address", pattern: /\b(?:registry\.(?:npmjs|yarnpkg)\.\w+|npm\.pkg\.github\.com|registry\.npmmirror\.com|index\.crates\.io|files\.pythonhosted\.org)\b/ },
   { what: "a registry's address", pattern: /\btarball:\s*https?:/ },
-  { what: "a registry setting", pattern: /^\s*(?:@[\w-]+:)?registry\s*=/m },
+  { what: "a registry setting", pattern: /^\s*(?:@[\w-]+:)?registry\s*=\s*https?:/m },
 ];
 
 /** @returns {Finding[]} */
@@ -33,8 +33,10 @@ export function checkRepository(/** @type {string} */ root) {
   return findings;
 }
 
-/** Tracked files and those about to be: everything that git does not ignore. */
+/** Tracked files and those about to be: everything that git does not ignore; in an unpacked archive, everything. */
 function trackedFiles(/** @type {string} */ root) {
-  const list = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 });
-  return [...new Set(list.split("\0"))].filter((file) => file !== "" && existsSync(path.join(root, file)) && statSync(path.join(root, file)).isFile());
+  const list = existsSync(path.join(root, ".git"))
+    ? execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 }).split("\0")
+    : readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => !/(^|[/\\])(node_modules|dist)([/\\]|$)/.test(file));
+  return [...new Set(list)].filter((file) => file !== "" && existsSync(path.join(root, file)) && statSync(path.join(root, file)).isFile());
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { checkWorkspace } from "../check-workspace.mjs";
 import { guestNames } from "../rules/core.mjs";
 import { readWorkspace } from "../workspace.mjs";
 import { findingsAfter, plant } from "./planted.ts";
@@ -106,6 +107,13 @@ test("a violation among correct files makes exactly one finding", () => {
 
 test("names of this workspace's own types and backends are found, so that core is checked for them", () => {
   expect(guestNames(readWorkspace(root))).toEqual(expect.arrayContaining(["deepseek_yarn", "default", "webgpu", "yarn"]));
+});
+
+test("what git ignores is nobody's business; what it does not, is, tracked or not", () => {
+  const trace = ["", "home", "someone", "x"].join("/");
+  const folder = plant({ ".gitignore": "ignored.md\n", "ignored.md": trace, "seen.md": trace });
+  spawnSync("git", ["init", "--quiet"], { cwd: folder });
+  expect(checkWorkspace(folder).map(({ file }) => file)).toEqual(["seen.md"]);
 });
 
 test("the command fails on a finding and says where and why", () => {

@@ -2,7 +2,6 @@
  * A small workspace that keeps every rule, written to a temporary folder, with violations planted in it.
  */
 
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -109,6 +108,5 @@ export function plant(changes: Readonly<Record<string, Change>>): string {
     mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
     writeFileSync(path.join(root, file), text);
   }
-  execFileSync("git", ["init", "--quiet"], { cwd: root });
   return root;
 }
