@@ -32,7 +32,7 @@ export function checkHasRope({ fields, family, modelType, known }: TextModel, re
     report.issue("rope_theta", "rope_theta, rope_scaling, rope_parameters or another key of a rope, or a known model_type", received, "Is this the config.json of a language model?");
   } else if (!known) {
     const which = modelType === null ? "There is no model_type" : `The model_type ${show(modelType)} is not in the table of families`;
-    report.note("implied", "model_type", `${which}; pairs are halves, and the first elements of a head are rotated, unless the file says otherwise.`);
+    report.note("implied", fields.pathOf("model_type"), `${which}; pairs are halves, and the first elements of a head are rotated, unless the file says otherwise.`);
   }
 }
 

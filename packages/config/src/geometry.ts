@@ -17,8 +17,8 @@ export function readMaxPosition(dictionary: Fields, { model, report }: Reading):
   const [key] = maxPositionKeys as [string];
   const standard = classDefault(key, model);
   if (standard === undefined) return undefined;
-  report.note("implied", key, `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
-  return { value: standard.value, path: key, key };
+  report.note("implied", model.fields.pathOf(key), `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
+  return { value: standard.value, path: `${key} (default ${standard.whose})`, key };
 }
 
 /** The part of a head that latent attention rotates, which is a tensor of its own there. */
@@ -58,7 +58,7 @@ function findHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explaine
   if (explicit !== undefined) return { value: explicit.value, rule: explicit.path };
   const standard = classDefault("head_dim", model);
   if (standard !== undefined) {
-    report.note("implied", "head_dim", `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
+    report.note("implied", fields.pathOf("head_dim"), `The file does not state it; ${standard.value} is the default ${standard.whose}.`);
     return { value: standard.value, rule: `head_dim is not in the file; default ${standard.whose}` };
   }
   const width = fields.size("hidden_size", "n_embd", "d_model", "dim");
@@ -112,7 +112,7 @@ export function readRotated(entry: RopeEntry, dictionary: Fields, ladder: string
     if (standard === undefined && share0 === undefined) return whole;
     const key = standard === undefined ? "partial_rotary_factor" : "rotary_dim";
     const value = standard?.value ?? Math.trunc(headDim * share0!.value);
-    report.note("implied", key, `The file does not state it; ${standard?.value ?? share0!.value} is the default of the code of ${modelType}.`);
+    report.note("implied", fields.pathOf(key), `The file does not state it; ${standard?.value ?? share0!.value} is the default of the code of ${modelType}.`);
     return { rotaryDim: { value, rule: `${key} ${standard?.value ?? share0!.value} is the default of the code of ${modelType}` } };
   }
   const product = share === undefined ? undefined : Math.trunc(headDim * share.value);
@@ -173,7 +173,7 @@ export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading)
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
   if (ratio !== undefined) return { value: value * ratio.value, rule: `${value} · ${ratio.key} = ${value} · ${ratio.value}`, source: "the model's own code" };
-  report.note("implied", label === null ? "rope_theta" : `rope_theta of ${label}`, `The file does not state it; ${value} is the default ${whose}.`);
+  report.note("implied", fields.pathOf(facts.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${label === null ? "" : ` of ${label}`}; ${value} is the default ${whose}.`);
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
 }
 

@@ -75,7 +75,7 @@ function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextMod
     const list = fields.list(rule.key);
     if (list !== undefined) return (layer) => (Object.hasOwn(rule.codes, String(list.value[layer])) ? rule.codes[String(list.value[layer])] : undefined);
     if (rule.fallback === null) return () => undefined;
-    report.note("implied", rule.key, `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`);
+    report.note("implied", fields.pathOf(rule.key), `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`);
     return rule.fallback;
   }
   const pattern = fields.first(...rule.keys);
@@ -85,7 +85,7 @@ function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextMod
     return (layer) => (letters[layer % letters.length] === "G" ? rule.match : rule.other);
   }
   if (pattern === undefined) {
-    report.note("implied", rule.keys[0]!, `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`);
+    report.note("implied", fields.pathOf(rule.keys[0]!), `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`);
   }
   const interval = fields.size(...rule.keys)?.value ?? rule.interval;
   const chosen = rule.at === "first" ? 0 : interval - 1;
@@ -102,6 +102,6 @@ function skippedLayers({ fields, family, modelType }: TextModel, count: number |
   }
   if (family.noRopeInterval === undefined) return () => false;
   const interval = stated?.value ?? family.noRopeInterval;
-  report.note("implied", "no_rope_layers", `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`);
+  report.note("implied", fields.pathOf("no_rope_layers"), `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`);
   return (layer) => (layer + 1) % interval === 0;
 }

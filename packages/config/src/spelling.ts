@@ -78,7 +78,7 @@ export function findRopes(model: TextModel, report: Report): RopeEntry[] {
   const levels = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
   if (levels.length === 0 && family.defaultRope !== undefined) {
     levels.push({ record: family.defaultRope, path: "rope_parameters", level: 0 });
-    report.note("implied", "rope_parameters", `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`);
+    report.note("implied", fields.pathOf("rope_parameters"), `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`);
   }
   if (family.layerRopes === undefined) return [{ label: null, dictionary: new Fields(levels, report), nested: false, facts: shared }];
   const scaledTypes = fields.list("yarn_only_types")?.value;
