@@ -14,7 +14,7 @@ let installed: Installation;
 let runtimes: NodeBinary[];
 beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 const report = `

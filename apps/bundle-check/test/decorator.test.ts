@@ -19,7 +19,7 @@ beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install([path.join(fixtures, "rope-stretched")]), nodes()]);
   consumer = path.join(installed.folder, "consumer");
   cpSync(path.join(fixtures, "consumer"), consumer, { recursive: true });
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 const tsc = (...args: string[]): Promise<string> => execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);

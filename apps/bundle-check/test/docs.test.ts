@@ -10,7 +10,7 @@ import type { Installation } from "./packed.ts";
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 const read = (file: string): string => readFileSync(path.join(root, "docs", file), "utf8");

@@ -12,7 +12,7 @@ import type { Installation, Manifest } from "./packed.ts";
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 const contents = (name: string): string[] => readdirSync(path.join(installed.folder, "node_modules", name), { recursive: true, encoding: "utf8" }).filter((file) => !file.includes("node_modules"));

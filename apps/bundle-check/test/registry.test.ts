@@ -12,7 +12,7 @@ beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
   // What a package manager does when it cannot share: yarn gets a core of its own.
   duplicate(installed, "@ropewalk/core", "@ropewalk/yarn");
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 async function runOnAll(name: string, code: string): Promise<unknown[]> {
@@ -55,6 +55,34 @@ test("the package that registers all leaves no provider out", async () => {
   const types = (imports: string): string => `${imports}\nconst { listRopeTypes } = await import("@ropewalk/core");\nconsole.log(JSON.stringify(listRopeTypes().map(({ name }) => name)));`;
   const together = await runOnAll("together.mjs", types('import "ropewalk";'));
   expect(together).toEqual(await runOnAll("one-by-one.mjs", types(providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n"))));
+});
+
+test("a config whose type is not installed leads to the package that registers it", async () => {
+  const names = JSON.stringify(providers.map(({ name }) => name));
+  const results = await runOnAll(
+    "leads.mjs",
+    `import { createRegistry, listRopeTypes } from "@ropewalk/core";
+    import { ropesFromConfig } from "@ropewalk/config";
+    const wrong = [];
+    let led = 0;
+    for (const name of ${names}) {
+      const before = new Set(listRopeTypes().map(({ name }) => name));
+      await import(name);
+      for (const type of listRopeTypes().map(({ name }) => name).filter((type) => !before.has(type))) {
+        const config = { model_type: "llama", hidden_size: 4096, num_attention_heads: 32, max_position_embeddings: 8192, rope_parameters: { rope_type: type, rope_theta: 10000, factor: 2 } };
+        try {
+          ropesFromConfig(config, { registry: createRegistry() });
+        } catch ({ code, facts }) {
+          // A name that configs do not use leads nowhere; an alias is read as the type that it stands for.
+          if (code !== "ROPE_UNKNOWN_TYPE" || facts.package === null) continue;
+          led++;
+          if (facts.package !== name) wrong.push([type, facts.package, name]);
+        }
+      }
+    }
+    console.log(JSON.stringify({ wrong, some: led > 4 }));`,
+  );
+  for (const result of results) expect(result).toEqual({ wrong: [], some: true });
 });
 
 test("errors of one copy are recognised by the other, where instanceof is not", async () => {

@@ -16,7 +16,7 @@ const ceiling = { core: 15_000, provider: 2500 };
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-});
+}, 60_000);
 afterAll(() => installed.remove());
 
 async function weigh(code: string, external: readonly string[]): Promise<{ minified: number; brotli: number }> {
