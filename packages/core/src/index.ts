@@ -71,6 +71,7 @@ export type {
   RotateResult,
   ShiftArguments,
 } from "./rotary-embedding.ts";
+export type { QueryScale } from "./query-scale.ts";
 export type { Pairing } from "./pairing.ts";
 export type { PositionArray, Positions } from "./positions.ts";
 export type { Tensor, TensorView } from "./tensor.ts";

@@ -9,6 +9,8 @@ import type { Pairing } from "./pairing.ts";
 import { parseParameters, unknownKey } from "./parameters.ts";
 import { SPECIFICATION_VERSION } from "./provider.ts";
 import type { Precision, RopeGeometry } from "./provider.ts";
+import { parseQueryScale } from "./query-scale.ts";
+import type { QueryScale } from "./query-scale.ts";
 import { checkSpecificationVersion } from "./registry.ts";
 import type { RopeRegistration } from "./registry.ts";
 
@@ -33,6 +35,8 @@ export interface UntypedRopeRequest {
    * are those of a type of one axis (M-RoPE over any scaling). Absent: what the type says, else one axis.
    */
   readonly axes?: readonly number[] | null | undefined;
+  /** A factor for queries that depends on the position; steps report it as `queryScale`. Absent: none. */
+  readonly queryScale?: QueryScale | null | undefined;
   /**
    * How the angle is rounded. `"float32"` (default): as the engines that trained the models do, bit-compatible with
    * Hugging Face transformers up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true
@@ -54,6 +58,7 @@ export interface RopeSpec extends RopeGeometry {
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
   readonly axes: readonly number[] | null;
+  readonly queryScale: QueryScale | null;
   readonly precision: Precision;
   /** The canonical type name (aliases resolved) and every parameter, defaults filled in. */
   readonly parameters: { readonly ropeType: string; readonly [name: string]: unknown };
@@ -65,7 +70,7 @@ export interface ParsedRequest {
   readonly registration: RopeRegistration;
 }
 
-const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "axes", "precision", "parameters", "specificationVersion"];
+const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "axes", "queryScale", "precision", "parameters", "specificationVersion"];
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
@@ -89,6 +94,7 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
   const pairing = parsePairing(wanted, geometry.rotaryDim, issues);
   const axes = parseAxes(request.axes ?? null, geometry.rotaryDim, issues);
+  const queryScale = parseQueryScale(request.queryScale ?? null, issues);
   const { precision = "float32" } = request;
   if (precision !== "float32" && precision !== "float64") {
     issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
@@ -99,7 +105,7 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   if (issues.length > 0 || "issues" in parsed) throw invalid(issues, registration.name);
 
   const parameters = { ropeType: registration.ropeType, ...parsed.values };
-  const spec: RopeSpec = { specificationVersion: SPECIFICATION_VERSION, ...geometry, pairing, axes, precision, parameters: Object.freeze(parameters) };
+  const spec: RopeSpec = { specificationVersion: SPECIFICATION_VERSION, ...geometry, pairing, axes, queryScale, precision, parameters: Object.freeze(parameters) };
   return { spec: Object.freeze(spec), registration };
 }
 

@@ -15,6 +15,7 @@ import type { Pairing } from "./pairing.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
 import type { Positions, ResolvedPositions } from "./positions.ts";
 import type { Precision, RopeCapabilities, RopeFrequencies, RopeRule } from "./provider.ts";
+import { queryScales } from "./query-scale.ts";
 import type { RopeRegistration } from "./registry.ts";
 import { rotationShape } from "./request.ts";
 import type { RopeSpec } from "./request.ts";
@@ -114,6 +115,8 @@ export interface RotaryStep {
   /** Amplitude included. Writing into it changes this step only. */
   readonly cos: Float32Array;
   readonly sin: Float32Array;
+  /** `[tokens]` (or `[batch, tokens]`): what the attention layer multiplies queries by, where the rope has such a rule. */
+  readonly queryScale: Float32Array | null;
   /** The schedule that the step's frequencies belong to; `null` for types that do not depend on the length. */
   readonly schedule: number | null;
   /** Rotates like `rope.apply` with the step's positions. */
@@ -304,6 +307,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       shape: Object.freeze([...rowShape(resolved), this.rotaryDim / 2]),
       cos,
       sin,
+      queryScale: this.spec.queryScale === null ? null : queryScales(this.spec.queryScale, resolved.values.subarray(0, resolved.values.length / resolved.axes)),
       schedule: schedule.length,
       apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tables),
     });

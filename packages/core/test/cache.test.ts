@@ -67,7 +67,7 @@ describe("an equal request gives the same instance", () => {
     expect(get(JSON.parse(JSON.stringify(rope.spec)) as object)).toBe(rope);
     expect(get(structuredClone(rope.spec))).toBe(rope);
     expect(rope.spec).toEqual({
-      specificationVersion: 1, headDim: 64, rotaryDim: 32, rotaryOffset: 32, base: 1e6, maxPosition: 99, pairing: { blocks: 4 }, axes: null, precision: "float64",
+      specificationVersion: 1, headDim: 64, rotaryDim: 32, rotaryOffset: 32, base: 1e6, maxPosition: 99, pairing: { blocks: 4 }, axes: null, queryScale: null, precision: "float64",
       parameters: { ropeType: "tuned", factor: 4, steps: 1, smooth: false, mode: "slow", weights: [Math.fround(0.1), 2], amplitude: null },
     });
   });

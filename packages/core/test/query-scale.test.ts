@@ -1,0 +1,43 @@
+import { createRegistry, getRopeUntyped } from "@ropewalk/core";
+import type { QueryScale } from "@ropewalk/core";
+import { expect, test } from "vitest";
+
+const registry = createRegistry();
+registry.register("still", {
+  specificationVersion: 1,
+  source: "query-scale-test@1",
+  parameters: {},
+  frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(1) }),
+});
+const rope = (queryScale?: unknown) => getRopeUntyped({ headDim: 4, queryScale: queryScale as QueryScale, parameters: { ropeType: "still" } }, { registry });
+
+test("Llama 4's temperature counts from 1, Ministral 3's from 0", () => {
+  // 1 + 0.1 ln 2 and 1 + 0.1 ln 3, rounded to float32.
+  const [two, three] = [Math.fround(1.0693147180559946), Math.fround(1.1098612288668110)];
+  const llama = rope({ rule: "temperature", beta: 0.1, length: 8192, offset: 1 }).at([0, 8190, 8191, 16383]);
+  expect(Array.from(llama.queryScale!)).toEqual([1, 1, two, three]);
+  const ministral = rope({ rule: "temperature", beta: 0.1, length: 16384, offset: 0 }).at([16383, 16384, 32768]);
+  expect(Array.from(ministral.queryScale!)).toEqual([1, two, three]);
+});
+
+test("Qwen's logn begins where the trained length ends", () => {
+  const step = rope({ rule: "logn", length: 2048 }).at({ data: [0, 2047, 2048, 4194303], shape: [2, 2] });
+  // ln 2049 / ln 2048, and ln 2^22 / ln 2^11 = 2.
+  expect(Array.from(step.queryScale!)).toEqual([1, 1, Math.fround(1.0000640234), 2]);
+});
+
+test("it is reported, never applied, and part of the rope's identity", () => {
+  const scale = { rule: "temperature", beta: 0.1, length: 2, offset: 0 };
+  const [plain, scaled] = [rope(), rope(scale)];
+  expect(plain.at([3]).queryScale).toBeNull();
+  expect(plain).not.toBe(scaled);
+  expect(rope({ offset: 0, length: 2, beta: 0.1, rule: "temperature" })).toBe(scaled);
+  const [a, b] = [Float32Array.of(1, 2, 3, 4), Float32Array.of(1, 2, 3, 4)];
+  plain.apply({ positions: [3], query: a });
+  scaled.apply({ positions: [3], query: b });
+  expect(b).toEqual(a);
+});
+
+test.each([[{ rule: "other", length: 5 }], [{ rule: "logn" }], [{ rule: "logn", length: 1 }], [{ rule: "temperature", beta: 0.1, length: 4 }], [{ rule: "logn", length: 4, beta: 1 }], [3]])("refuses %j", (queryScale) => {
+  expect(() => rope(queryScale)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }));
+});
