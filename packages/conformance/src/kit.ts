@@ -17,6 +17,7 @@ import type {
   RotaryStep,
   RotateArguments,
   RotateResult,
+  ShiftArguments,
   Tensor,
   UntypedRopeRequest,
 } from "@ropewalk/core";
@@ -33,7 +34,7 @@ export interface RopeUnderTest extends Pick<RotaryEmbedding, "spec" | "capabilit
   apply(tensors: PositionedArguments): Awaitable<RotateResult>;
   invert(tensors: PositionedArguments): Awaitable<RotateResult>;
   adjoint(tensors: PositionedArguments): Awaitable<RotateResult>;
-  shift(tensors: { readonly keys: Tensor; readonly from: Positions; readonly to: Positions; readonly out?: Tensor }): Awaitable<Tensor>;
+  shift(tensors: ShiftArguments): Awaitable<Tensor>;
   cosSin(positions: Positions, options?: CosSinOptions): Awaitable<CosSin>;
   at(positions: Positions, options?: AtOptions): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
 }

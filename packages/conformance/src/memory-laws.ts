@@ -18,21 +18,21 @@ import type { PlaceOptions, Placed, Shape } from "./tensors.ts";
 const HEADS = { query: 3, key: 1 } as const;
 
 /**
- * Calls `check` for each pairing, slice, batch, length and element type. The rounding of angles changes only what is in
- * the tables, and stays as the case has it.
+ * Calls `check` for each pairing, slice, batch and length, with two of the four element types by turns: any two of these
+ * meet, not all five at once. The rounding of angles changes only what is in the tables, and stays as the case has it.
  */
 function forTensors(name: string, check: (scene: Scene) => Promise<void>): Law {
   return {
     group: "memory",
     name,
     async run(kit) {
-      let start = 0;
+      let turn = 0;
       for (const { label, request } of kit.variants({ precisions: false })) {
         const rope = await kit.rope(request);
         for (const batch of [1, 2, 3]) {
           for (const tokens of [1, 2, 7]) {
-            const spots = drawnSpots(rope, batch, tokens, start++);
-            for (const dtype of elementTypes) {
+            const spots = drawnSpots(rope, batch, tokens, turn++);
+            for (const dtype of elementTypes.filter((_, i) => (i + turn) % 2 === 0)) {
               await check({ kit, rope, request, spots, batch, tokens, dtype, label: `${dtype} [${batch}, ${tokens}, …], ${label}` });
             }
           }
@@ -177,20 +177,20 @@ const rows = forTensors("rotates each row of a batch by its own positions, or al
   const { rope, spots, label, batch, tokens } = scene;
   const together = await rotated(scene);
   const perRow = (name: keyof typeof HEADS): number => tokens * HEADS[name] * rope.spec.headDim;
-  const { axes, values } = spots;
+  const { values } = spots;
   // A type whose frequencies depend on the length must be asked for the same length.
   const length = lengthFor(rope, spots);
   for (const shared of [false, true]) {
     const all = shared ? tensors(scene) : together;
     const of = (b: number): Spots => spotsOf(rope, undefined, tokens, (t, axis) => values[axis * batch * tokens + (shared ? 0 : b) * tokens + t]!);
     if (shared) await rope.apply({ positions: of(0).positions, ...tensorsOf(all), ...length });
+    const whole = { query: all.query.bits(), key: all.key.bits() };
     for (let b = 0; b < batch; b++) {
       for (const name of ["query", "key"] as const) {
         const alone = place(scene.dtype, [1, tokens, HEADS[name], rope.spec.headDim], valuesOf(scene, name).slice(b * perRow(name), (b + 1) * perRow(name)));
         await rope.apply({ positions: of(b).positions, [name]: alone.tensor, ...length });
-        const bits = all[name].bits();
-        const words = bits.length / batch;
-        sameBits(bits.slice(b * words, (b + 1) * words), alone.bits(), `row ${b} of ${name} with ${shared ? "shared" : "its own"} positions (axes ${axes}) against the row alone, ${label}`);
+        const words = whole[name].length / batch;
+        sameBits(whole[name].slice(b * words, (b + 1) * words), alone.bits(), `row ${b} of ${name} with ${shared ? "shared" : "its own"} positions against the row alone, ${label}`);
       }
     }
   }

@@ -16,8 +16,8 @@ import type { Spots } from "./spots.ts";
 import { elementTypes, place, randomValues, sizeOf } from "./tensors.ts";
 import type { Placed, Shape } from "./tensors.ts";
 
-/** A tensor for some spots: two heads, elements from the kit's stream. */
-function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementType, label: string, heads = 2): Placed {
+/** A tensor for some spots: three heads, so that neither one nor two at a time is all; elements from the kit's stream. */
+function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementType, label: string, heads = 3): Placed {
   const shape: Shape = [spots.batch ?? 1, spots.tokens, heads, rope.spec.headDim];
   return place(dtype, shape, randomValues(kit.random(label), dtype, sizeOf(shape)));
 }
@@ -339,7 +339,7 @@ const steps: Law = {
       const step = await rope.at(spots.positions);
       for (const layer of [0, 1, 2]) {
         const dtype = elementTypes[(layer + 1) % elementTypes.length]!;
-        const query = tensorFor(kit, rope, spots, dtype, `${label} layer ${layer}`, 4);
+        const query = tensorFor(kit, rope, spots, dtype, `${label} layer ${layer}`, 5);
         const key = tensorFor(kit, rope, spots, dtype, `${label} key of layer ${layer}`);
         const expected = [await after(rope, "apply", spots, query), await after(rope, "apply", spots, key)] as const;
         await step.apply({ query: query.tensor, key: key.tensor });
