@@ -40,7 +40,7 @@ export interface RopeBackend {
 export type { RotaryEmbedding, RotationTask };
 export type { RotationShape, RotationTable } from "./rotate.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";
-export { checkAliasing, resolveTensor } from "./tensor.ts";
+export { checkAliasing, extent, resolveLayout, resolveTensor } from "./tensor.ts";
 export { resolvePositions } from "./positions.ts";
 export type { PositionRules, ResolvedPositions } from "./positions.ts";
 export { copyUnrotated, rotateTask } from "./rotate.ts";

@@ -4,7 +4,7 @@
  */
 
 import { viewName } from "./element-types.ts";
-import { show } from "./errors.ts";
+import { RopeError, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /** What one parameter may be. Ranges are inclusive unless named `above` or `below`. */
@@ -70,6 +70,18 @@ export function unknownKey(key: string, known: readonly string[], path: string, 
     received: `the unknown key ${show(key)} with ${show(value)}`,
     remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,
   };
+}
+
+/**
+ * Refuses a key that nothing reads: misspelt, it would be left out without a word.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS`.
+ */
+export function checkKeys(what: string, given: object, known: readonly string[]): void {
+  for (const key in given) {
+    if (known.includes(key)) continue;
+    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} have a key that nothing reads`, issues: [unknownKey(key, known, "", (given as Record<string, unknown>)[key])] });
+  }
 }
 
 function checkValue(rule: ParameterRule, given: unknown): unknown {

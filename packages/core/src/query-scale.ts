@@ -23,9 +23,10 @@ const fields = { temperature: ["rule", "beta", "length", "offset"], logn: ["rule
 export function parseQueryScale(given: unknown, issues: RopeIssue[]): QueryScale | null {
   if (given === null) return null;
   const scale = given as Record<string, unknown>;
-  const known = typeof given === "object" ? fields[scale["rule"] as keyof typeof fields] : undefined;
+  const rule = typeof given === "object" ? scale["rule"] : undefined;
+  const known = rule === "temperature" || rule === "logn" ? fields[rule] : undefined;
   const isLength = Number.isSafeInteger(scale["length"]) && (scale["length"] as number) > 1;
-  const rest = scale["rule"] === "logn" || (Number.isFinite(scale["beta"]) && (scale["offset"] === 0 || scale["offset"] === 1));
+  const rest = rule === "logn" || (Number.isFinite(scale["beta"]) && (scale["offset"] === 0 || scale["offset"] === 1));
   if (known !== undefined && isLength && rest && Object.keys(scale).every((key) => (known as readonly string[]).includes(key))) {
     return Object.freeze(Object.fromEntries(known.map((key) => [key, scale[key]]))) as unknown as QueryScale;
   }

@@ -11,6 +11,7 @@ import { allocate, storeElements } from "./element-types.ts";
 import type { ElementArray, ElementType } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 import { pairElements } from "./pairing.ts";
+import { checkKeys } from "./parameters.ts";
 import type { Pairing } from "./pairing.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
 import type { Positions, ResolvedPositions } from "./positions.ts";
@@ -224,6 +225,9 @@ interface Schedule {
 /** Schedules that a rope keeps; a decoding loop under dynamic scaling makes a new one for each length. */
 const SCHEDULES_KEPT = 4;
 
+const outKeys = ["query", "key"];
+const tensorKeys = [...outKeys, "out"];
+
 type Direction = "apply" | "invert" | "adjoint";
 
 class TableRotaryEmbedding implements RotaryEmbedding {
@@ -298,7 +302,9 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return this.#rotate("adjoint", positions, length, tensors);
   }
 
-  at(positions: Positions, { length }: AtOptions = {}): RotaryStep {
+  at(positions: Positions, options: AtOptions = {}): RotaryStep {
+    checkKeys("the options of at", options, ["length"]);
+    const { length } = options;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
     const tables = this.#tables(schedule, resolved, "apply");
@@ -313,7 +319,9 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     });
   }
 
-  cosSin(positions: Positions, { width = "half", dtype = "float32", length }: CosSinOptions = {}): CosSin {
+  cosSin(positions: Positions, options: CosSinOptions = {}): CosSin {
+    checkKeys("the options of cosSin", options, ["width", "dtype", "length"]);
+    const { width = "half", dtype = "float32", length } = options;
     if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
     if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
@@ -335,7 +343,9 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return { invFreq: table.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(table.pairs)) };
   }
 
-  shift({ keys, from, to, out, length }: ShiftArguments): Tensor {
+  shift(tensors: ShiftArguments): Tensor {
+    checkKeys("the arguments of shift", tensors, ["keys", "from", "to", "out", "length"]);
+    const { keys, from, to, out, length } = tensors;
     this.#require("canShift", "shift");
     const source = this.#positions(from);
     const target = this.#positions(to);
@@ -461,9 +471,12 @@ class TableRotaryEmbedding implements RotaryEmbedding {
 
   #execute(
     { batch, tokens }: ResolvedPositions,
-    { query, key, out }: RotateArguments,
+    tensors: RotateArguments,
     tables: (dtype: "float32" | "float64") => Omit<RotationTable, "batched">,
   ): RotateResult {
+    checkKeys("the arguments", tensors, tensorKeys);
+    const { query, key, out } = tensors;
+    if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) checkKeys("the tensors of out", out, outKeys);
     const { headDim } = this.spec;
     const expected = { batch, tokens, headDim };
     const checked = [];

@@ -7,6 +7,7 @@ import type { ElementType, TensorData } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 import { blockCount, pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
+import { checkKeys } from "./parameters.ts";
 import { resolvePositions } from "./positions.ts";
 import type { Positions } from "./positions.ts";
 import { rotateTask } from "./rotate.ts";
@@ -36,6 +37,8 @@ export interface RotateOptions {
   readonly out?: Tensor | undefined;
 }
 
+const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffset", "width", "positions", "out"];
+
 /**
  * Rotates one tensor by given cos and sin: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair `(x, y)`.
  *
@@ -46,6 +49,7 @@ export interface RotateOptions {
  * without a row. Nothing is written then.
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
+  checkKeys("the options of rotate", options, optionKeys);
   const { pairing, positions, out, width = "half", rotaryOffset = 0 } = options;
   const shape = shapeOf(tensor);
   const headDim = options.headDim ?? shape?.at(-1);

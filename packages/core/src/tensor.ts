@@ -84,7 +84,18 @@ function resolveView(name: string, view: TensorView, expected: TensorExpectation
     throw shapeError(name, "a typed array or { data, shape, strides?, offset?, dtype? }", show(view));
   }
   const { data, dtype } = elements(name, view.data, view.dtype);
+  return resolveLayout(name, data, dtype, view, expected);
+}
+
+/**
+ * Describes a tensor in memory of any kind: `data` is a typed array, or an object with the `buffer`, `byteOffset`,
+ * `length` and `BYTES_PER_ELEMENT` of one, where a backend's memory (a buffer on a device) is none.
+ *
+ * @throws RopeError `ROPE_SHAPE` when it cannot hold what `expected` says.
+ */
+export function resolveLayout(name: string, data: ElementArray, dtype: ElementType, view: Pick<TensorView, "shape" | "strides" | "offset">, expected: TensorExpectation): TensorLayout {
   const { shape, offset = 0 } = view;
+  if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
   const strides = view.strides ?? rowMajor(shape);
   if (!Array.isArray(strides) || strides.length !== shape.length || !strides.every(Number.isSafeInteger)) {
     throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
@@ -157,7 +168,7 @@ const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDi
 const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
 
 /** The smallest and largest index of a tensor; `high < low` when it has no elements. */
-function extent(tensor: TensorLayout): { low: number; high: number } {
+export function extent(tensor: TensorLayout): { low: number; high: number } {
   const sizes = sizesOf(tensor);
   if (sizes.includes(0)) return { low: 0, high: -1 };
   let low = tensor.offset;

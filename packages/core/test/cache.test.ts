@@ -225,6 +225,8 @@ describe("a hostile request gives a RopeError", () => {
     ["axes with a gap", { headDim: 4, axes: [0, 2], parameters }],
     ["too few axes", { headDim: 4, axes: [0], parameters }],
     ["one number of axes", { headDim: 4, axes: 2, parameters }],
+    ["a query scale named like a method", { headDim: 64, queryScale: { rule: "constructor", length: 2, beta: 1, offset: 0 }, parameters }],
+    ["a query scale whose name throws", { headDim: 64, queryScale: { rule: { toString: () => expect.fail("read") }, length: 2, beta: 1, offset: 0 }, parameters }],
     ["no parameters", { headDim: 64 }],
     ["parameters that are a list", { headDim: 64, parameters: ["ladder"] }],
     ["blocks that do not divide", { headDim: 64, pairing: { blocks: 5 }, parameters }],

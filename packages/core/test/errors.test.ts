@@ -84,7 +84,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     );
     expect(error.message).toMatchInlineSnapshot(`
       "the request for a rope of type "tuned" has 13 issues.
-        - rotaryDimension: expected one of headDim, rotaryDim, partialRotaryFactor, rotaryOffset, base, maxPosition, pairing, axes, precision, parameters, specificationVersion, got the unknown key "rotaryDimension" with 32. Remove it.
+        - rotaryDimension: expected one of headDim, rotaryDim, partialRotaryFactor, rotaryOffset, base, maxPosition, pairing, axes, queryScale, precision, parameters, specificationVersion, got the unknown key "rotaryDimension" with 32. Remove it.
         - base: expected a finite number > 0, got "10000".
         - maxPosition: expected an integer > 0, got 0.
         - rotaryDim: expected an even integer > 0 and ≤ headDim (63), got 63. Elements are rotated in pairs.
@@ -131,6 +131,24 @@ describe("ROPE_INVALID_PARAMETERS", () => {
       "the request for a rope of type "tuned" has 1 issue.
         - parameters.smooth: expected false with mode "fast", got true."
     `);
+  });
+
+  test("names a misspelt argument, which would not be rotated, before anything is", () => {
+    const tensor = () => Float32Array.of(1, 2, 3, 4);
+    const [query, keys] = [tensor(), tensor()];
+    const step = rope().at([1]);
+    for (const act of [() => rope().apply({ positions: [1], query, keys } as object as { positions: number[] }), () => step.apply({ query, keys } as object), () => rope().invert({ positions: [1], query, keys } as object as { positions: number[] })]) {
+      expect(caught(act, "ROPE_INVALID_PARAMETERS").issues).toEqual([expect.objectContaining({ path: "keys", remedy: 'Did you mean "key"?' })]);
+    }
+    expect(caught(() => step.apply({ query, keys } as object), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+      "the arguments have a key that nothing reads.
+        - keys: expected one of query, key, out, got the unknown key "keys" with Float32Array(4). Did you mean "key"?"
+    `);
+    caught(() => rope().apply({ positions: [1], query, out: { query: tensor(), keys } as object }), "ROPE_INVALID_PARAMETERS");
+    caught(() => rope().shift({ keys, form: [1], from: [1], to: [0] } as Parameters<ReturnType<typeof rope>["shift"]>[0]), "ROPE_INVALID_PARAMETERS");
+    caught(() => rope().cosSin([1], { widht: "full" } as object), "ROPE_INVALID_PARAMETERS");
+    caught(() => rope().at([1], { lenght: 4 } as object), "ROPE_INVALID_PARAMETERS");
+    expect([query, keys]).toEqual([tensor(), tensor()]);
   });
 
   test("of options", () => {

@@ -140,6 +140,13 @@ describe("refused, with the tensor as it was", () => {
     },
   );
 
+  test("an option that nothing reads", () => {
+    const before = bits(data);
+    const options = { cos, sin, pairing: "half", headDim: 16, positions: [1, 2], interleaved: true } as const;
+    caught(() => rotate(data, options), "ROPE_INVALID_PARAMETERS");
+    expect(bits(data)).toEqual(before);
+  });
+
   test.each([["without a row", [1, ROWS]], ["below zero", [-1, 0]], ["between rows", [0.5, 1]]])("a position %s", (_, positions) => {
     const before = bits(data);
     caught(() => rotate(data, { cos, sin, pairing: "half", headDim: 16, positions }), "ROPE_POSITION_RANGE");
