@@ -142,6 +142,27 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     }
   });
 
+  test("float32: both products and their sum are rounded, nothing is fused", () => {
+    const rope = ropeOf({ headDim: 16, pairing });
+    const { fround } = Math;
+    // Odd and even numbers of heads: they may take different ways.
+    for (const heads of [1, 2, 3]) {
+      const data = Float32Array.from(noise(5 * heads * 16, heads));
+      const expected = data.slice();
+      const { cos, sin } = rope.cosSin(positions);
+      for (let head = 0; head < 5 * heads; head++) {
+        pairsOf(pairing, 16).forEach(([a, b], pair) => {
+          const at = Math.floor(head / heads) * 8 + pair;
+          const [x, y] = [data[head * 16 + a]!, data[head * 16 + b]!];
+          expected[head * 16 + a] = fround(x * cos[at]!) - fround(y * sin[at]!);
+          expected[head * 16 + b] = fround(y * cos[at]!) + fround(x * sin[at]!);
+        });
+      }
+      rope.apply({ positions, query: data });
+      expect(bits(data)).toEqual(bits(expected));
+    }
+  });
+
   test("a NaN or infinity spoils its own pair only", () => {
     const rope = ropeOf({ headDim: 16, pairing });
     const clean = Float32Array.from(noise(2 * 2 * 16));
