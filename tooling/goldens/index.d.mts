@@ -419,6 +419,58 @@ export interface OnnxRuntimeFixture {
   readonly output: OnnxTensor;
 }
 
+/** A published config.json through llama.cpp's converter, loader and graph. */
+export interface LlamaCppFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly model: string;
+  readonly config: string;
+  /** The context's length: it decides which of two lists of factors a LongRoPE model gets. */
+  readonly n_ctx: number;
+  /** The GGUF file's own keys about rope, and its architecture. */
+  readonly gguf: Readonly<Record<string, unknown>>;
+  /** The GGUF file's tensors about rope; numbers are float32 widened. */
+  readonly ggufTensors: Readonly<Record<string, readonly number[]>>;
+  readonly ropes: readonly (LlamaCppRope | LlamaCppShift)[];
+}
+
+/** The arguments of ggml_rope_ext or ggml_rope_multi as the graph that ran holds them. */
+export interface LlamaCppOperator {
+  readonly n_dims: number;
+  readonly mode: string;
+  readonly n_ctx_orig: number;
+  readonly freq_base: number;
+  readonly freq_scale: number;
+  readonly ext_factor: number;
+  readonly attn_factor: number;
+  readonly beta_fast: number;
+  readonly beta_slow: number;
+  readonly n_offs: number;
+  readonly sections?: readonly number[];
+  /** The name of one of ggufTensors. */
+  readonly freq_factors?: string;
+}
+
+export interface LlamaCppRope {
+  readonly shift?: never;
+  /** Names in the graph; the number at the end is the layer. */
+  readonly tensors: readonly string[];
+  readonly operator: LlamaCppOperator;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly positions: readonly number[] | readonly (readonly number[])[];
+  readonly pairs: readonly number[];
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+}
+
+/** What turns cached keys when their positions move. */
+export interface LlamaCppShift {
+  readonly shift: true;
+  readonly tensors: readonly string[];
+  readonly operator: LlamaCppOperator;
+}
+
 /** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take; null where it answered after all. */
 export interface RefusedFile {
   readonly source: Source;
@@ -435,7 +487,7 @@ export interface FixturesByKind {
   ndrope: NdropeFixture;
   mlx: EngineFixture;
   ggml: EngineFixture;
-  "llama.cpp": EngineFixture;
+  "llama.cpp": LlamaCppFixture;
   vllm: ServingFixture;
   sglang: ServingFixture;
   diffusers: DiffusersFixture;

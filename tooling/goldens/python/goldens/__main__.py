@@ -5,12 +5,13 @@ import importlib
 ENGINES = {
     "mlx": "mlx-lm on MLX's CPU backend",
     "ggml": "the rope operators of ggml (llama.cpp)",
+    "llama.cpp": "llama.cpp from config.json to the operators of its graph",
     "vllm": "vLLM's rotary embedding modules, pure torch path",
     "sglang": "SGLang's rotary embedding modules, pure torch path",
     "diffusers": "the rotary embeddings of image and video transformers in diffusers",
     "onnxruntime": "onnxruntime's rotary operators",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run"}
+MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run"}
 
 
 def main() -> None:
