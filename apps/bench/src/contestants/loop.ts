@@ -4,18 +4,31 @@
  */
 
 import type { Contestant } from "../contestant.ts";
-import type { Pairing, Workload } from "../workload.ts";
+import type { Workload } from "../workload.ts";
 
-function rotateWithPow(data: Float32Array, heads: number, { tokens, headDim, start, base, pairing }: Workload): void {
+/** What such a loop has in its source, since it serves one model: the sizes, and where the partner of an element lies. */
+interface Sizes {
+  readonly tokens: number;
+  readonly half: number;
+  readonly step: number;
+  readonly distance: number;
+}
+
+const sizesOf = ({ tokens, headDim, pairing }: Workload): Sizes => {
+  const half = headDim / 2;
+  return pairing === "half" ? { tokens, half, step: 1, distance: half } : { tokens, half, step: 2, distance: 1 };
+};
+
+function rotateWithPow(data: Float32Array, heads: number, { tokens, half, step, distance }: Sizes, start: number, base: number): void {
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
-      const offset = (t * heads + h) * headDim;
-      for (let i = 0; i < headDim / 2; i++) {
-        const angle = (start + t) / Math.pow(base, (2 * i) / headDim);
+      const offset = (t * heads + h) * half * 2;
+      for (let i = 0; i < half; i++) {
+        const angle = (start + t) / Math.pow(base, i / half);
         const cos = Math.cos(angle);
         const sin = Math.sin(angle);
-        const a = offset + (pairing === "half" ? i : 2 * i);
-        const b = pairing === "half" ? a + headDim / 2 : a + 1;
+        const a = offset + i * step;
+        const b = a + distance;
         const x = data[a]!;
         const y = data[b]!;
         data[a] = x * cos - y * sin;
@@ -25,15 +38,15 @@ function rotateWithPow(data: Float32Array, heads: number, { tokens, headDim, sta
   }
 }
 
-function rotateWithTables(data: Float32Array, heads: number, tokens: number, headDim: number, pairing: Pairing, cos: Float32Array, sin: Float32Array): void {
+function rotateWithTables(data: Float32Array, heads: number, { tokens, half, step, distance }: Sizes, cos: Float32Array, sin: Float32Array): void {
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
-      const offset = (t * heads + h) * headDim;
-      for (let i = 0; i < headDim / 2; i++) {
-        const c = cos[(t * headDim) / 2 + i]!;
-        const s = sin[(t * headDim) / 2 + i]!;
-        const a = offset + (pairing === "half" ? i : 2 * i);
-        const b = pairing === "half" ? a + headDim / 2 : a + 1;
+      const offset = (t * heads + h) * half * 2;
+      for (let i = 0; i < half; i++) {
+        const c = cos[t * half + i]!;
+        const s = sin[t * half + i]!;
+        const a = offset + i * step;
+        const b = a + distance;
         const x = data[a]!;
         const y = data[b]!;
         data[a] = x * c - y * s;
@@ -50,14 +63,16 @@ export const loopWithPow: Contestant = {
   source,
   angles: "float64",
   prepare(workload) {
-    const { query, key } = workload.working;
+    const { working, queryHeads, keyHeads, start, base } = workload;
+    const { query, key } = working;
     if (!(query instanceof Float32Array && key instanceof Float32Array)) return undefined;
+    const sizes = sizesOf(workload);
     return {
       run() {
-        rotateWithPow(query, workload.queryHeads, workload);
-        rotateWithPow(key, workload.keyHeads, workload);
+        rotateWithPow(query, queryHeads, sizes, start, base);
+        rotateWithPow(key, keyHeads, sizes, start, base);
       },
-      result: workload.working,
+      result: working,
     };
   },
 };
@@ -66,16 +81,25 @@ export const loopWithTables: Contestant = {
   name: "loop, tables",
   source,
   angles: "float64",
-  prepare({ working, tokens, headDim, queryHeads, keyHeads, start, base, pairing }) {
+  prepare(workload) {
+    const { working, queryHeads, keyHeads, start, base } = workload;
     const { query, key } = working;
     if (!(query instanceof Float32Array && key instanceof Float32Array)) return undefined;
-    const angle = (index: number): number => (start + Math.floor(index / (headDim / 2))) * base ** ((-2 * (index % (headDim / 2))) / headDim);
-    const cos = Float32Array.from({ length: (tokens * headDim) / 2 }, (_, index) => Math.cos(angle(index)));
-    const sin = Float32Array.from({ length: (tokens * headDim) / 2 }, (_, index) => Math.sin(angle(index)));
+    const sizes = sizesOf(workload);
+    const { tokens, half } = sizes;
+    const cos = new Float32Array(tokens * half);
+    const sin = new Float32Array(tokens * half);
+    for (let t = 0; t < tokens; t++) {
+      for (let i = 0; i < half; i++) {
+        const angle = (start + t) / Math.pow(base, i / half);
+        cos[t * half + i] = Math.cos(angle);
+        sin[t * half + i] = Math.sin(angle);
+      }
+    }
     return {
       run() {
-        rotateWithTables(query, queryHeads, tokens, headDim, pairing, cos, sin);
-        rotateWithTables(key, keyHeads, tokens, headDim, pairing, cos, sin);
+        rotateWithTables(query, queryHeads, sizes, cos, sin);
+        rotateWithTables(key, keyHeads, sizes, cos, sin);
       },
       result: working,
     };
