@@ -74,6 +74,7 @@ const planted: [violation: string, changes: Record<string, Change>, rule: string
   ["types after the code", { "packages/core/package.json": { json: (m) => (m.exports["."] = { default: "./dist/index.js", types: "./dist/index.d.ts" }) } }, "manifest", "packages/core/package.json", /types first/],
   ["a source literal of another version", { "packages/yarn/package.json": { json: (m) => (m.version = "1.3.0") } }, "version-literal", "packages/yarn/src/index.ts", /expected "@ropewalk\/yarn@1\.3\.0"/],
   ["a source literal of another package", { "packages/fast-backend/src/index.ts": { replace: ["@ropewalk/fast-backend@1.2.0", "@ropewalk/slow-backend@1.2.0"] } }, "version-literal", "packages/fast-backend/src/index.ts", /slow-backend/],
+  ["a source literal where nothing keeps it up to date", { "packages/yarn/src/ladder.ts": `export const provider = { source: "@ropewalk/yarn@1.2.0" };\n` }, "version-literal", "packages/yarn/src/ladder.ts", /expected in packages\/yarn\/src\/index\.ts/],
   ["no source literal", { "packages/yarn/src/index.ts": { replace: ['source = "@ropewalk/yarn@1.2.0"', "source = String()"] } }, "version-literal", "packages/yarn/src/index.ts", /no source literal/],
   ["a public app", { "apps/bench/package.json": { json: (m) => delete m.private } }, "private", "apps/bench/package.json", /private/],
 
