@@ -101,24 +101,31 @@ class InstanceCache {
   }
 }
 
-const caches = new WeakMap<RopeRegistry, InstanceCache>();
-const providerCaches = new WeakMap<RopeProvider, InstanceCache>();
-
-function cacheOf(registry: RopeRegistry): InstanceCache {
-  let cache = caches.get(registry);
-  if (cache === undefined) {
-    const made = new InstanceCache();
-    registry.onUnregister((name) => made.evict(name));
-    caches.set(registry, (cache = made));
-  }
-  return cache;
+/** The caches of one registry: of its own types, and of providers that came as a value with its backends. */
+interface RegistryCaches {
+  readonly own: InstanceCache;
+  ofProvider: WeakMap<RopeProvider, InstanceCache>;
 }
 
-function cacheOfProvider(provider: RopeProvider): InstanceCache {
-  let cache = providerCaches.get(provider);
+const caches = new WeakMap<RopeRegistry, RegistryCaches>();
+
+function cachesOf(registry: RopeRegistry): RegistryCaches {
+  let known = caches.get(registry);
+  if (known === undefined) {
+    const own = new InstanceCache();
+    registry.onUnregister((name) => own.evict(name));
+    caches.set(registry, (known = { own, ofProvider: new WeakMap() }));
+  }
+  return known;
+}
+
+function cacheOf(registry: RopeRegistry, provider: RopeProvider | undefined): InstanceCache {
+  const { own, ofProvider } = cachesOf(registry);
+  if (provider === undefined) return own;
+  let cache = ofProvider.get(provider);
   if (cache === undefined) {
     checkProvider("a rope type", provider);
-    providerCaches.set(provider, (cache = new InstanceCache()));
+    ofProvider.set(provider, (cache = new InstanceCache()));
   }
   return cache;
 }
@@ -154,7 +161,7 @@ function equalData(value: unknown, copy: unknown): boolean {
  * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_INVALID_PARAMETERS` (with all issues), `ROPE_SPEC_VERSION`.
  */
 export function getRopeUntyped(request: UntypedRopeRequest, { registry = defaultRegistry, provider }: GetRopeOptions = {}): RotaryEmbedding {
-  const cache = provider === undefined ? cacheOf(registry) : cacheOfProvider(provider);
+  const cache = cacheOf(registry, provider);
   const lookUp = (name: unknown): RopeRegistration => (provider === undefined ? registry.require(name) : asRegistration(name, provider));
   return cache.get(request, lookUp, (own) => {
     const { spec, registration } = parseRequest(own, lookUp);
@@ -170,10 +177,12 @@ function asRegistration(name: unknown, provider: RopeProvider): RopeRegistration
 
 /** Empties the instance cache of a registry and its statistics. Ropes in use stay valid. */
 export function clearRopeCache(registry: RopeRegistry = defaultRegistry): void {
-  cacheOf(registry).clear();
+  const known = cachesOf(registry);
+  known.own.clear();
+  known.ofProvider = new WeakMap();
 }
 
-/** Size, hits and misses of the instance cache of a registry. */
+/** Size, hits and misses of the instance cache of a registry; ropes of providers that came as a value do not count. */
 export function ropeCacheStatistics(registry: RopeRegistry = defaultRegistry): RopeCacheStatistics {
-  return cacheOf(registry).statistics();
+  return cachesOf(registry).own.statistics();
 }

@@ -199,7 +199,7 @@ export interface RotaryEmbedding {
    * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`.
    */
   to<N extends keyof RopeBackends>(backend: N, options?: BackendOptions<N>): BackendRope<N>;
-  to(backend: string, options?: unknown): unknown;
+  to<N extends string>(backend: N extends keyof RopeBackends ? never : N, options?: unknown): unknown;
 }
 
 /** The options that backend `N` takes. */

@@ -114,6 +114,17 @@ test("backend and rope share tables and schedules", () => {
   expect(moved.cosSin([99])).toEqual(rope.cosSin([99]));
 });
 
+test("a provider as a value has the backends of the registry that it came with", () => {
+  const { registry } = setUp();
+  const provider = registry.get("ladder")!.provider;
+  const request = { headDim: 8, parameters: { ropeType: "ladder" } } as const;
+  const without = getRope(request, { provider, registry: testRegistry() });
+  const [rope, again] = [getRope(request, { provider, registry }), getRope(request, { provider, registry })];
+  expect(again).toBe(rope);
+  expect(rope.to("abacus", { beads: 1 }).backend).toBe("abacus");
+  caught(() => without.to("abacus", { beads: 1 }), "ROPE_BACKEND_UNAVAILABLE");
+});
+
 test("what a backend throws passes through, and what it returns need not be a rope", () => {
   const { rope, registry } = setUp();
   expect(() => rope.to("abacus", { beads: 0 })).toThrow(new TypeError("no beads"));
@@ -128,8 +139,10 @@ test("options and result are typed", () => {
   expect(typed(setUp().rope).backend).toBe("abacus");
   const wrong = (rope: RotaryEmbedding) => {
     // @ts-expect-error -- beads are a number
-    const result: RotaryEmbedding = rope.to("abacus", { beads: "7" });
-    return result;
+    rope.to("abacus", { beads: "7" });
+    // @ts-expect-error -- and not misspelt
+    rope.to("abacus", { bead: 7 });
+    return rope.to("known-at-run-time-only", { anything: true });
   };
   expect(wrong).toBeTypeOf("function");
 });

@@ -156,6 +156,15 @@ describe("the cache", () => {
     expect(get(rope.spec)).toBe(get(tunedRequest()));
   });
 
+  test("of a provider as a value is emptied with that of its registry", () => {
+    const provider = registry.get("ladder")!.provider;
+    const request = { headDim: 64, parameters: { ropeType: "ladder" } };
+    const rope = getRopeUntyped(request, { registry, provider });
+    expect(getRopeUntyped(request, { registry, provider })).toBe(rope);
+    clearRopeCache(registry);
+    expect(getRopeUntyped(request, { registry, provider })).not.toBe(rope);
+  });
+
   test("of one registry is not that of another", () => {
     const other = testRegistry();
     const rope = getRopeUntyped(tunedRequest() as UntypedRopeRequest, { registry: other });

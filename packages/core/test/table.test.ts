@@ -120,6 +120,20 @@ describe("float32 angles", () => {
     200,
   );
 
+  test("positions between the integers are rounded to float32 too", () => {
+    const between = getRope({ headDim: 128, base: 500_000, parameters: { ropeType: "fine" } }, { registry: testRegistry() });
+    const positions = Array.from({ length: 20 }, (_, i) => 1000.1 * i + 0.7);
+    const { cos } = between.cosSin(positions);
+    let differs = 0;
+    positions.forEach((position, t) =>
+      invFreq.forEach((f, i) => {
+        expect(isNearestFloat32(cos[t * 64 + i]!, cosSin(ofFloat64(Math.fround(Math.fround(position) * f))).cos)).toBe(true);
+        if (Math.fround(Math.fround(position) * f) !== Math.fround(position * f)) differs++;
+      }),
+    );
+    expect(differs).toBeGreaterThan(100);
+  });
+
   test("position 0 is the identity, without a sign on its zeros", () => {
     const { cos, sin } = rope.cosSin([0, -0]);
     expect(cos.every((value) => value === 1)).toBe(true);

@@ -87,6 +87,24 @@ describe.each(Object.entries(layouts))("%s", (_, layout) => {
   });
 });
 
+test.each<ElementType>(["float32", "float64", "float16", "bfloat16"])("%s from any layout into any other", (dtype) => {
+  const values = noise(T * hidden);
+  const contiguous = { data: encode(dtype, values), shape: [T, H, D], dtype };
+  rope.apply({ positions: [3, 0, 41], query: contiguous });
+  const unbatched = Object.entries(layouts).filter(([, { shape }]) => shape.length < 4);
+  for (const [from, source] of unbatched) {
+    for (const [to, target] of unbatched) {
+      const data = scatter(dtype, values, source);
+      const out = encode(dtype, noise(target.length, 5));
+      const outside = others(out, target);
+      const view = (buffer: AnyArray, { length: _, ...where }: Layout) => ({ data: buffer, dtype, ...where });
+      rope.apply({ positions: [3, 0, 41], query: view(data, source), out: { query: view(out, target) } });
+      expect(bits(gather(out, target)), `${from} into ${to}`).toEqual(bits(contiguous.data));
+      expect(others(out, target)).toEqual(outside);
+    }
+  }
+});
+
 describe("forms", () => {
   const positions = [1, 2];
   const values = noise(2 * D);
