@@ -277,7 +277,7 @@ export function registerRopeType(name: string, options: RegisterOptions & { read
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
       expected: "a class or a static method",
-      got: `a ${context.kind} named ${String(context.name)}`,
+      got: typeof context === "object" ? `a ${context.kind} named ${String(context.name)}` : "a member, by the rules of experimentalDecorators",
       remedy: "Decorate the provider class, or call registerRopeType(name)(provider).",
     });
   }

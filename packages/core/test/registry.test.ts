@@ -95,6 +95,14 @@ describe("registerRopeType", () => {
     expect(names()).toEqual([]);
   });
 
+  test("by the older rules of experimentalDecorators: a class, but no member", () => {
+    const decorate = registerRopeType("older") as unknown as (...values: unknown[]) => unknown;
+    expect(decorate(WithPrototypeMethod)).toBe(WithPrototypeMethod);
+    expect(names()).toEqual(["older"]);
+    const factory = { make: () => ladder };
+    expect(caught(() => decorate(factory, "make", Object.getOwnPropertyDescriptor(factory, "make")), "ROPE_UNSUPPORTED").message).toContain("experimentalDecorators");
+  });
+
   test.each([
     ["null", null],
     ["a number", 3],
