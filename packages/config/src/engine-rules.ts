@@ -132,7 +132,6 @@ const yarn = [originalLength, impliedFactor, reachableLength, zeroBetas, attnFac
 const rules: Readonly<Record<string, readonly Rule[]>> = {
   yarn: [...yarn, magnitudes],
   deepseek_yarn: [...yarn, deepseekMagnitudes],
-  "telechat3-yarn": yarn,
   longrope: [originalLength, impliedFactor],
   llama3: [originalLength],
 };

@@ -28,6 +28,12 @@ export type LayerRule =
   /** A list with one code for each layer. Without it, `fallback` names what the family's own layers are. */
   | { readonly kind: "codes"; readonly key: string; readonly codes: Readonly<Record<string, string>>; readonly fallback: ((layer: number) => string) | null };
 
+/**
+ * How sections of pairs are given to axes: in runs, round and round, or the first two by turns and then the third as
+ * axis 0.
+ */
+export type AxisOrder = "sectioned" | "cyclic" | "alternating";
+
 /** The facts of a family. Absent: as Llama. */
 export interface Family {
   /** Which two elements form a pair; absent: `"half"`. */
@@ -60,14 +66,14 @@ export interface Family {
   readonly ropeOnlyOn?: readonly string[];
   /** Every n-th layer has no rope unless `no_rope_layers` says otherwise. */
   readonly noRopeInterval?: number;
-  /** Position axes: M-RoPE with these sections, in this assignment, where the file does not say. */
-  readonly axes?: { readonly ropeType: string; readonly sections: readonly number[]; readonly assignment: "sectioned" | "cyclic" };
-  /** The name of the family's own type where the file says `default` or nothing: vision towers. */
-  readonly defaultType?: string;
+  /** Several position axes: their order, and the sections where the file does not state them. */
+  readonly axes?: { readonly sections?: readonly number[]; readonly order: AxisOrder; /** A sentence on engines that differ. */ readonly note?: string };
+  /** The type and its parameters where the file says `default` or nothing: vision towers. */
+  readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
+  /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
+  readonly readsTemperature?: boolean;
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
-  /** What `dynamic` with `alpha` means, where it is not `dynamic_alpha`. */
-  readonly alphaType?: string;
   /** Why the family has no rope at all. */
   readonly ropeless?: string;
 }
@@ -103,7 +109,7 @@ const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: tr
 const yarn32 = { rope_type: "yarn", factor: 32, beta_fast: 32, beta_slow: 1, truncate: false, original_max_position_embeddings: 4096 };
 const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
 
-const mrope = (sections: readonly number[], assignment: "sectioned" | "cyclic"): Pick<Family, "axes"> => ({ axes: { ropeType: "mrope", sections, assignment } });
+const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
 const families: ReadonlyMap<string, Family> = new Map([
   // As Llama.
@@ -126,6 +132,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("apertus", { defaults: { rope_theta: 12_000_000 }, defaultRope: { ...llama3, factor: 8 } }),
   ...row("cwm", { defaults: { head_dim: 128, rope_theta: 1_000_000 }, defaultRope: { ...llama3, factor: 16 } }),
   ...row("ministral3", {
+    readsTemperature: true,
     defaults: { head_dim: 128 },
     defaultRope: { rope_type: "yarn", rope_theta: 1_000_000, factor: 16, original_max_position_embeddings: 16_384, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 },
   }),
@@ -158,7 +165,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
   ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
-  ...row("mistral4", { ...latent, readsInterleave: true, defaultRope: { rope_type: "yarn", factor: 128, original_max_position_embeddings: 8192, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }),
+  ...row("mistral4", { ...latent, readsInterleave: true, readsTemperature: true, defaultRope: { rope_type: "yarn", factor: 128, original_max_position_embeddings: 8192, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }),
   ...row("mistral_large4_text", { ...latent, defaultRope: { rope_type: "yarn", factor: 2048, original_max_position_embeddings: 512, beta_fast: 32, beta_slow: 1, attention_factor: 1 } }),
   ...row("minicpm3 hy_v4", { ...latent, pairing: "half" }),
   ...row("deepseek_v4", {
@@ -241,13 +248,15 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", { ...mrope([11, 11, 10], "cyclic"), readsPartial: true, defaults: { head_dim: 256, partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", { ...mrope([8, 12, 12], "sectioned"), pairing: "adjacent", readsPartial: true }),
   ...row("glm4v_moe glm4v_moe_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
-  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { axes: { ropeType: "ernie45_vl", sections: [22, 22, 20], assignment: "sectioned" }, pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
-  ...row("hunyuan_vl hunyuan_vl_text", { alphaType: "xdrope" }),
+  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { ...mrope([22, 22, 20], "alternating"), pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("hunyuan_vl hunyuan_vl_text", {
+    axes: { order: "sectioned", note: "Sections count pairs, as in vLLM; transformers counts elements, so that the two elements of a pair follow different axes, which is no rotation." },
+  }),
 
-  // Vision towers, read alone.
-  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: "mllama4" }),
-  ...row("pixtral", { defaultType: "pixtral" }),
-  ...row("dinov3_vit", { defaultType: "dinov3", defaults: { rope_theta: 100 } }),
+  // Vision towers, read alone: two axes. Their coordinates are the caller's to make: Llama 4 counts from 1, DINOv3 from −1 to 1.
+  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
+  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, ladder: "shared" } }),
+  ...row("dinov3_vit", { defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true }, defaults: { rope_theta: 100 } }),
 
   // No rope.
   ...row("bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt", {

@@ -86,9 +86,9 @@ export interface Rotated {
  * How many elements of a head are rotated, and which. A share is truncated, as every engine does.
  *
  * @param headDim total elements of a head.
- * @param ladder the type of the frequencies: `proportional` takes the share itself.
+ * @param ropeType `proportional` takes the share itself.
  */
-export function readRotated(entry: RopeEntry, dictionary: Fields, ladder: string, headDim: number, reading: Reading): Rotated {
+export function readRotated(entry: RopeEntry, dictionary: Fields, ropeType: string, headDim: number, reading: Reading): Rotated {
   const { model, report } = reading;
   const { fields, family, known, modelType } = model;
   const whole: Rotated = { rotaryDim: { value: headDim, rule: "all of the head" } };
@@ -98,7 +98,7 @@ export function readRotated(entry: RopeEntry, dictionary: Fields, ladder: string
 
   // A share beside latent attention is the slice's share of the whole head.
   if (latentSlice(model) !== undefined) return whole;
-  if (ladder === "proportional") {
+  if (ropeType === "proportional") {
     return { ...whole, rotaryDim: { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" }, ...(share0 === undefined ? {} : { share: share0 }) };
   }
   if (family.rotatesLast === true) {
@@ -123,7 +123,7 @@ export function readRotated(entry: RopeEntry, dictionary: Fields, ladder: string
   const value = width?.value ?? product!;
   const { key, path } = width ?? share!;
   if (value !== headDim && known && family.readsPartial !== true) {
-    if (ladder === "default") {
+    if (ropeType === "default") {
       report.note("differs", path, `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`);
       return whole;
     }

@@ -1,71 +1,60 @@
 /** The parameters of a rope type: what of a dictionary the type reads, in core's words, after the engine's rules. */
 
-import type { RopeRegistry } from "@ropewalk/core";
+import type { RopeRegistry, UntypedRopeRequest } from "@ropewalk/core";
 import { applyEngineRules } from "./engine-rules.ts";
 import type { Parameters } from "./engine-rules.ts";
 import { agree } from "./fields.ts";
 import type { Fields, Found } from "./fields.ts";
-import type { Reading } from "./reading.ts";
-import type { ReadType } from "./rope-type.ts";
+import type { Explained, Reading } from "./reading.ts";
 import { parameterName, ropeTypeFacts } from "./rope-types.ts";
 import type { RopeEntry } from "./spelling.ts";
 
-/** `parameters` of a request, and where in the file each of them stood. */
-export interface ReadParameters {
-  readonly values: { readonly ropeType: string; readonly [name: string]: unknown };
-  readonly places: ReadonlyMap<string, Found>;
-}
+/** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
+const notParameters: ReadonlySet<string> = new Set([
+  ...["rope_type", "type", "rope_theta", "partial_rotary_factor", "rope_dim", "max_position_embeddings", "use_fope", "attn_factor"],
+  ...["mrope_section", "xdrope_section", "mrope_interleaved", "interleaved", "llama_4_scaling_beta"],
+]);
 
-/** Keys of a rope dictionary that are no parameters of a ladder: they are read elsewhere. */
-const notParameters: ReadonlySet<string> = new Set(["rope_type", "type", "rope_theta", "partial_rotary_factor", "rope_dim", "max_position_embeddings", "use_fope", "attn_factor", "mrope_section", "xdrope_section", "mrope_interleaved", "interleaved"]);
-
-export function readParameters(entry: RopeEntry, dictionary: Fields, type: ReadType, maxPosition: Found<number> | undefined, share: Found<number> | undefined, reading: Reading): ReadParameters {
+/** The parameters of a type by their name in core, each with the place where it stood. */
+export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: string, maxPosition: Found<number> | undefined, share: Found<number> | undefined, reading: Reading): Parameters {
   const { model, options, report } = reading;
-  const { ladder } = type;
-  const readable = parametersOf(ladder, options.registry);
-  const places: Parameters = new Map();
+  const { defaultType } = model.family;
+  const isRead = parametersOf(ropeType, options.registry);
+  const found: Parameters = new Map();
   for (const key of dictionary.keys()) {
     const name = parameterName(key);
-    if (notParameters.has(key) || name === "ropeType" || (readable !== undefined && !readable.includes(name))) continue;
-    places.set(name, agree(dictionary.all(key), report)!);
+    if (!notParameters.has(key) && name !== "ropeType" && isRead(name)) found.set(name, agree(dictionary.all(key), report)!);
   }
-  if (share !== undefined) places.set("partialRotaryFactor", share);
-  const amplitude = entry.facts.defaults["attention_factor"];
-  if (ladder === "yarn" && typeof amplitude === "number" && !places.has("attentionFactor")) {
-    places.set("attentionFactor", { value: amplitude, path: `the configuration class of ${model.modelType}`, key: "attention_factor" });
-  }
-  const trained = ladder === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
-  if (trained !== undefined) places.set("originalMaxPosition", trained);
-  const outerOriginal = model.fields.size("original_max_position_embeddings");
-  applyEngineRules(ladder, places, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report });
+  const add = (name: string, value: unknown): unknown => found.has(name) || found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
+  if (share !== undefined) found.set("partialRotaryFactor", share);
+  if (ropeType === "yarn" && entry.facts.defaults["attention_factor"] !== undefined) add("attentionFactor", entry.facts.defaults["attention_factor"]);
+  if (ropeType === defaultType?.ropeType) for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") add(name, value);
+  const trained = ropeType === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
+  if (trained !== undefined) found.set("maxTrainedPosition", trained);
 
-  const axes = readAxes(dictionary, type, places, reading);
-  const own = Object.fromEntries([...places].filter(([name]) => name !== "sections").map(([name, { value }]) => [name, value]));
-  return { values: { ropeType: type.value, ...axes, ...own }, places };
+  const outerOriginal = model.fields.size("original_max_position_embeddings");
+  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report });
+  return found;
+}
+
+/** What a type reads: of a registered one what its schema has, as far as it is a key of configs; else the built-in list. */
+function parametersOf(ropeType: string, registry: RopeRegistry | undefined): (name: string) => boolean {
+  const listed = ropeTypeFacts(ropeType)?.parameters;
+  const schema = registry?.get(ropeType)?.provider.parameters;
+  return (name) => (listed === undefined || listed.includes(name)) && (schema === undefined || Object.hasOwn(schema, name));
 }
 
 /**
- * For types with several position axes: the sections, how axes are assigned to pairs, and the type of the frequencies if
- * that is not the original one.
+ * The factor of queries that some models have beside their rope.
+ *
+ * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of Qwen 1.
  */
-function readAxes(dictionary: Fields, { value, ladder }: ReadType, places: Parameters, { model, report }: Reading): Readonly<Record<string, unknown>> {
-  const { family, modelType } = model;
-  if (value === ladder && value !== "xdrope" && value !== "openpangu") return {};
-  const sections = dictionary.list("mrope_section", "xdrope_section");
-  const flag = dictionary.flag("mrope_interleaved", "interleaved");
-  if (sections !== undefined) places.set("sections", sections);
-  if (flag?.key === "interleaved") report.note("differs", flag.path, "interleaved is read as mrope_interleaved; vLLM and SGLang know only the latter and would cut the axes into sections.");
-  const stated = flag === undefined ? undefined : flag.value ? "cyclic" : "sectioned";
-  const assignment = family.axes?.assignment ?? stated ?? "sectioned";
-  if (stated !== undefined && stated !== assignment) {
-    report.note("differs", flag!.path, `The class of ${modelType} in transformers assigns axes to pairs in its own way (${assignment}) whatever ${flag!.key} says; vLLM follows the key.`);
-  }
-  const scaled = value === ladder || ladder === "default" ? {} : { ladder };
-  return { sections: sections?.value ?? family.axes?.sections ?? null, assignment, ...scaled };
-}
-
-/** What a type reads: the registered provider's schema, else the built-in list, else everything. */
-function parametersOf(ropeType: string, registry: RopeRegistry | undefined): readonly string[] | undefined {
-  const provider = registry?.get(ropeType)?.provider;
-  return provider === undefined ? ropeTypeFacts(ropeType)?.parameters : Object.keys(provider.parameters);
+export function readQueryScale(dictionary: Fields, parameters: Parameters, { model }: Reading): Explained<NonNullable<UntypedRopeRequest["queryScale"]>> | undefined {
+  const { fields, family } = model;
+  const beta = family.readsTemperature === true ? dictionary.number("llama_4_scaling_beta") : undefined;
+  const length = parameters.get("originalMaxPosition")?.value;
+  if (beta !== undefined && typeof length === "number") return { value: { rule: "temperature", beta: beta.value, length, offset: 0 }, rule: beta.path };
+  const logn = fields.flag("use_logn_attn");
+  const trained = logn?.value === true ? fields.size("seq_length") : undefined;
+  return trained === undefined ? undefined : { value: { rule: "logn", length: trained.value }, rule: logn!.path };
 }

@@ -10,7 +10,8 @@ import { isObject } from "./fields.ts";
 import { readBase, readHeadDim, readMaxPosition, readPairing, readRotated } from "./geometry.ts";
 import { findLayers } from "./layers.ts";
 import type { Layers } from "./layers.ts";
-import { readParameters } from "./parameters.ts";
+import { axisOfEachPair, readSections } from "./axes.ts";
+import { readParameters, readQueryScale } from "./parameters.ts";
 import type { ConfigOptions, Explained, Reading } from "./reading.ts";
 import { Report, show } from "./report.ts";
 import type { ConfigNote } from "./report.ts";
@@ -86,14 +87,20 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const maxPosition = readMaxPosition(dictionary, reading);
   const type = readType(entry, dictionary, reading);
   const headDim = readHeadDim(entry, reading) ?? { value: 0, rule: "missing" };
-  const { rotaryDim, rotaryOffset, share } = readRotated(entry, dictionary, type.ladder, headDim.value, reading);
+  const { rotaryDim, rotaryOffset, share } = readRotated(entry, dictionary, type.value, headDim.value, reading);
   const base = readBase(entry, dictionary, reading);
   const pairing = readPairing(reading);
-  const { values, places } = readParameters(entry, dictionary, type, maxPosition, share, reading);
+  const sections = readSections(dictionary, rotaryDim.value / 2, reading);
+  const places = readParameters(entry, dictionary, type.value, maxPosition, share, reading);
+  const queryScale = readQueryScale(dictionary, places, reading);
   const limit: Explained<number | null> =
     options.maxPosition !== undefined
       ? { value: options.maxPosition, rule: "given by the caller" }
       : { value: maxPosition?.value ?? null, rule: maxPosition?.path ?? "not in the file" };
+  const own = Object.fromEntries([...places].map(([name, { value }]) => [name, value]));
+  // The original frequencies with axes in a usual order are a type; other frequencies get the axes beside them.
+  const isMrope = sections !== undefined && type.value === "default" && sections.value.order !== "alternating";
+  const parameters = isMrope ? { ropeType: "mrope", ...sections.value } : { ropeType: type.value, ...own };
 
   const request: UntypedRopeRequest = {
     headDim: headDim.value,
@@ -102,17 +109,21 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
     base: base.value,
     maxPosition: limit.value,
     pairing: pairing.value,
+    ...(sections === undefined || isMrope ? {} : { axes: axisOfEachPair(sections.value) }),
+    ...(queryScale === undefined ? {} : { queryScale: queryScale.value }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
-    parameters: Object.freeze(values),
+    parameters: Object.freeze(parameters),
   };
   const rules: RopeRule[] = [
-    rule("ropeType", type),
+    rule("ropeType", { ...type, value: parameters.ropeType }),
     rule("headDim", headDim),
     rule("rotaryDim", rotaryDim),
     ...(rotaryOffset === undefined ? [] : [rule("rotaryOffset", rotaryOffset)]),
     rule("base", base),
     rule("maxPosition", limit),
     rule("pairing", pairing),
+    ...(sections === undefined ? [] : [rule("sections", { ...sections, value: sections.value.sections }), rule("order", { ...sections, value: sections.value.order })]),
+    ...(queryScale === undefined ? [] : [rule("queryScale", queryScale)]),
     ...[...places].map(([name, { value, path }]) => rule(`parameters.${name}`, { value, rule: path })),
   ];
   return Object.freeze({ layerType: label, request: Object.freeze(request), rules: Object.freeze(rules) });

@@ -13,32 +13,24 @@ export interface RopeTypeFacts {
 }
 
 const yarnLadder = ["factor", "originalMaxPosition", "betaFast", "betaSlow", "truncate"];
-const axes = ["sections", "assignment", "ladder"];
+const yarn = [...yarnLadder, "attentionFactor", "mscale", "mscaleAllDim"];
 
 const facts: Readonly<Record<string, RopeTypeFacts>> = {
   default: { package: "@ropewalk/default", parameters: [] },
   linear: { package: "@ropewalk/linear", parameters: ["factor"] },
   dynamic: { package: "@ropewalk/dynamic", parameters: ["factor"] },
-  dynamic_alpha: { package: "@ropewalk/dynamic", parameters: ["alpha"] },
-  qwen_dynamic: { package: "@ropewalk/dynamic", parameters: ["originalMaxPosition"] },
+  // Qwen 1: the base grows at doublings of the trained length.
+  qwen_dynamic: { package: "@ropewalk/dynamic", parameters: ["maxTrainedPosition"] },
+  dynamic_alpha: { package: "@ropewalk/dynamic-alpha", parameters: ["alpha"] },
   ntk: { package: "@ropewalk/ntk", parameters: ["factor", "mixedB"] },
-  yarn: { package: "@ropewalk/yarn", parameters: [...yarnLadder, "attentionFactor", "mscale", "mscaleAllDim"] },
-  deepseek_yarn: { package: "@ropewalk/deepseek-yarn", parameters: [...yarnLadder, "attentionFactor", "mscale", "mscaleAllDim"] },
-  deepseek_llama_scaling: { package: "@ropewalk/deepseek-yarn", parameters: [...yarnLadder, "attentionFactor", "mscale", "mscaleAllDim"] },
-  "telechat3-yarn": { package: "@ropewalk/yarn", parameters: [...yarnLadder, "attentionFactor"] },
+  yarn: { package: "@ropewalk/yarn", parameters: yarn },
+  deepseek_yarn: { package: "@ropewalk/deepseek-yarn", parameters: yarn },
   longrope: { package: "@ropewalk/longrope", parameters: ["factor", "originalMaxPosition", "shortFactor", "longFactor", "attentionFactor", "shortMscale", "longMscale"] },
   llama3: { package: "@ropewalk/llama3", parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"] },
   proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
-  fope: { package: "@ropewalk/fope", parameters: ["numInvFreq", "fopeSepHead", "fopeInitFactor"] },
-  dual_chunk: { package: "@ropewalk/dual-chunk", parameters: ["chunkSize", "localSize", "originalMaxPosition"] },
-  mrope: { package: "@ropewalk/nd-qwen2vl", parameters: axes },
-  xdrope: { package: "@ropewalk/nd-qwen2vl", parameters: [...axes, "alpha"] },
-  openpangu: { package: "@ropewalk/nd-qwen2vl", parameters: axes },
-  ernie45_vl: { package: "@ropewalk/nd-qwen2vl", parameters: axes },
-  axial: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
-  mllama4: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
-  pixtral: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
-  dinov3: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
+  // Sections and order come from more than one key of a config, so they are read by themselves.
+  mrope: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
+  nd: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
 };
 
 /** What is known of a type; `undefined` for a name that no package of this project claims. */
@@ -46,29 +38,32 @@ export function ropeTypeFacts(name: string): RopeTypeFacts | undefined {
   return Object.hasOwn(facts, name) ? facts[name] : undefined;
 }
 
-/** The types that read a parameter, for "it belongs to …". */
-export function typesThatRead(parameter: string): string[] {
-  return Object.keys(facts).filter((name) => facts[name]?.parameters.includes(parameter));
+/** All types that a package of this project provides. */
+export function ropeTypeNames(): string[] {
+  return Object.keys(facts);
 }
 
-/** Names that are another name of a type wherever they stand. */
-const aliases: ReadonlyMap<string, string> = new Map([["su", "longrope"]]);
+/** The types that read a parameter, for "it belongs to …". */
+export function typesThatRead(parameter: string): string[] {
+  return ropeTypeNames().filter((name) => facts[name]?.parameters.includes(parameter));
+}
 
-/** The canonical name of a type. */
+/** Names that are another name of a type wherever they stand. mrope and xdrope say which axes there are, not which frequencies. */
+const aliases: ReadonlyMap<string, string> = new Map([
+  ["su", "longrope"],
+  ["mrope", "default"],
+  ["xdrope", "dynamic"],
+]);
+
+/** The canonical name of a type of frequencies. */
 export function canonicalTypeName(name: string): string {
   return aliases.get(name) ?? name;
 }
 
-/** Keys of a rope dictionary whose name in core is not their camelCase form. */
-const parameterNames: ReadonlyMap<string, string> = new Map([
-  ["original_max_position_embeddings", "originalMaxPosition"],
-  ["mrope_section", "sections"],
-  ["xdrope_section", "sections"],
-]);
-
 /** `beta_fast` → `betaFast`: what core calls a key of a rope dictionary. */
 export function parameterName(key: string): string {
-  return parameterNames.get(key) ?? key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  if (key === "original_max_position_embeddings") return "originalMaxPosition";
+  return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Keys that are read by other code than a rope of this library, and what to know about each. */
@@ -77,7 +72,9 @@ export const strangers: ReadonlyMap<string, string> = new Map([
   ["attn_factor", "is read by vLLM and SGLang for YaRN only; the key of transformers is attention_factor"],
   ["extrapolation_factor", "is read by vLLM and SGLang only, where 1 changes nothing; transformers ignores it"],
   ["apply_yarn_scaling", "is read by vLLM and MindIE only, where false leaves out the amplitude; transformers ignores it"],
-  ["llama_4_scaling_beta", "scales queries by position in the attention layer and does not touch the rope"],
+  ["mrope_section", "belongs to models of several position axes; the class of this model has one"],
+  ["xdrope_section", "belongs to models of several position axes; the class of this model has one"],
+  ["llama_4_scaling_beta", "scales queries by their position in Ministral 3 and Mistral 4; the class of this model does not read it"],
   ["position_id_per_seconds", "belongs to the builder of position ids"],
   ["max_trained_positions", "is read by vLLM's dynamic type only"],
 ]);

@@ -1,11 +1,11 @@
 /** The table of families against what the classes of transformers say; `fixtures/families.py` made the list. */
 
 import { readFileSync } from "node:fs";
-import { ropeTypeFacts } from "../src/rope-types.ts";
+import { listRopeTypes } from "@ropewalk/core";
+import type { ParameterRule } from "@ropewalk/core";
 import { familyOf } from "../src/families.ts";
-import { DeepseekYarnProvider } from "@ropewalk/deepseek-yarn";
-import { DefaultProvider } from "@ropewalk/default";
-import { YarnProvider } from "@ropewalk/yarn";
+import { ropeTypeFacts, ropeTypeNames } from "../src/rope-types.ts";
+import "./helpers.ts";
 import { describe, expect, test } from "vitest";
 
 interface ClassFacts {
@@ -73,13 +73,19 @@ describe.each(inTable)("%s", (modelType, facts) => {
   });
 });
 
-// A type without its provider is read by the built-in list; with it, by its schema. The two must not drift apart.
-test.each([
-  ["default", DefaultProvider],
-  ["yarn", YarnProvider],
-  ["deepseek_yarn", DeepseekYarnProvider],
-] as const)("the built-in parameter list of %s is the provider's", (ropeType, Provider) => {
-  const { parameters, source } = new Provider();
-  expect([...ropeTypeFacts(ropeType)!.parameters].sort()).toEqual(Object.keys(parameters).sort());
-  expect(source.startsWith(`${ropeTypeFacts(ropeType)!.package}@`)).toBe(true);
+// A type without its provider is read by the built-in list; with it, by what both have. The two must not drift apart.
+test.each(listRopeTypes().filter(({ name }) => ropeTypeFacts(name) !== undefined))("the built-in facts of $name fit its provider", ({ name, provider }) => {
+  const facts = ropeTypeFacts(name)!;
+  expect(provider.source.startsWith(`${facts.package}@`)).toBe(true);
+  const schema = Object.keys(provider.parameters);
+  expect(facts.parameters.filter((parameter) => !schema.includes(parameter))).toEqual([]);
+  const required = Object.entries(provider.parameters).flatMap(([parameter, rule]) => ((rule as ParameterRule).default === undefined ? [parameter] : []));
+  const presets = Object.keys(listRopeTypes().find((entry) => entry.name === name)!.presets);
+  // Sections are read by themselves.
+  expect(required.filter((parameter) => !facts.parameters.includes(parameter) && !presets.includes(parameter) && parameter !== "sections")).toEqual([]);
+});
+
+test("every package of the table is there and registers its type", () => {
+  const registered = listRopeTypes().map(({ name }) => name);
+  expect(ropeTypeNames().filter((name) => !registered.includes(name))).toEqual([]);
 });

@@ -1,11 +1,19 @@
 /** What several tests of this package share. */
 
 import { createRegistry, defaultRegistry, RopeError } from "@ropewalk/core";
-import type { ParameterRule, RopeProvider, RopeRegistry } from "@ropewalk/core";
+import type { RopeRegistry } from "@ropewalk/core";
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import type { ConfigNote } from "@ropewalk/config";
 import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
+import "@ropewalk/dynamic";
+import "@ropewalk/dynamic-alpha";
+import "@ropewalk/linear";
+import "@ropewalk/llama3";
+import "@ropewalk/longrope";
+import "@ropewalk/nd-qwen2vl";
+import "@ropewalk/ntk";
+import "@ropewalk/proportional";
 import "@ropewalk/yarn";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -43,23 +51,10 @@ export function llama(more: Json = {}): Json {
   return { model_type: "llama", hidden_size: 4096, num_attention_heads: 32, num_hidden_layers: 4, max_position_embeddings: 8192, rope_theta: 10000, ...more };
 }
 
-const lists = ["sections", "shortFactor", "longFactor"];
-const words = ["assignment", "ladder"];
-
-/**
- * A registry with the real providers, and stand-ins for types whose packages do not exist yet: they take any parameter,
- * so that a request for them becomes an instance with a canonical form. Their frequencies mean nothing.
- */
-export function registryWithStandIns(types: readonly string[]): RopeRegistry {
+/** A registry with some of the registered types only. */
+export function registryOf(...types: readonly string[]): RopeRegistry {
   const registry = createRegistry();
-  for (const { name, provider } of defaultRegistry.list()) registry.register(name, provider);
-  const names = ["factor", "alpha", "originalMaxPosition", "lowFreqFactor", "highFreqFactor", "attentionFactor", "betaFast", "betaSlow", "partialRotaryFactor", ...lists, ...words];
-  const parameters = Object.fromEntries(names.map((name): [string, ParameterRule] => [name, { type: lists.includes(name) ? "numbers" : words.includes(name) ? "string" : "number", default: null, description: "any" }]));
-  for (const name of types) {
-    if (registry.get(name) !== undefined) continue;
-    const standIn: RopeProvider = { specificationVersion: 1, source: `stand-in for ${name}`, parameters, frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, () => 1) }) };
-    registry.register(name, standIn);
-  }
+  for (const { name, provider } of defaultRegistry.list()) if (types.includes(name)) registry.register(name, provider);
   return registry;
 }
 

@@ -195,3 +195,89 @@ describe("overrides", () => {
     expect(notes).toMatchObject([{ kind: "unused", path: "rope_scaling.factor" }]);
   });
 });
+
+describe("position axes", () => {
+  const vl = (rope_scaling: Json, more: Json = {}): Json => ({ model_type: "qwen2_5_vl", hidden_size: 512, num_attention_heads: 8, max_position_embeddings: 1024, rope_theta: 1e6, rope_scaling, ...more });
+  const request = (config: Json) => ropeRequestsFromConfig(config).byLayerType.get(null)!.request!;
+
+  test("sections of the file, or of the family", () => {
+    expect(request(vl({ type: "mrope", mrope_section: [8, 12, 12] })).parameters).toEqual({ ropeType: "mrope", sections: [8, 12, 12], order: "sectioned" });
+    expect(request(vl({ type: "mrope" }, { head_dim: 128 })).parameters).toEqual({ ropeType: "mrope", sections: [16, 24, 24], order: "sectioned" });
+    expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 })).parameters).toEqual({ ropeType: "mrope", sections: [24, 20, 20], order: "cyclic" });
+  });
+
+  test("scaled frequencies get the axes beside them", () => {
+    const scaling = { rope_type: "yarn", factor: 2, original_max_position_embeddings: 512, mrope_section: [1, 1, 2] };
+    const { axes, parameters } = request(vl(scaling, { head_dim: 8 }));
+    expect(parameters).toEqual({ ropeType: "yarn", factor: 2, originalMaxPosition: 512 });
+    expect(axes).toEqual([0, 1, 2, 2]);
+    // The fourth pair would be time's again: round and round, an axis has pairs only while its section lasts.
+    expect(request(vl({ ...scaling, mrope_section: [1, 2, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual([0, 1, 2, 0]);
+    expect(request(vl({ ...scaling, mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual([0, 1, 2, 0]);
+    expect(request(vl({ mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "ernie4_5_vl_moe" })).axes).toEqual([1, 2, 1, 0]);
+  });
+
+  test("sections that do not fill the rotated part print the sum", () => {
+    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 13] }))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | 8 + 12 + 13 = 33"]);
+    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 11.5] }))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]"]);
+    expect(issues(vl({ type: "mrope", mrope_section: 32 }))).toEqual(["rope_scaling.mrope_section: a list | 32"]);
+    expect(issues({ model_type: "toast", head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual(["rope_scaling.mrope_section: the number of pairs of each position axis | nothing"]);
+  });
+
+  test("the family decides about the order, a key that says otherwise is noted", () => {
+    const config = vl({ type: "mrope", mrope_section: [8, 12, 12], mrope_interleaved: true });
+    expect(request(config).parameters).toMatchObject({ order: "sectioned" });
+    expect(notesAt(config, "rope_scaling.mrope_interleaved")).toMatchObject([{ kind: "differs" }]);
+    const unknown = { model_type: "toast", head_dim: 64, rope_scaling: { rope_type: "default", mrope_section: [8, 12, 12], mrope_interleaved: true } };
+    expect(request(unknown).parameters).toMatchObject({ order: "cyclic" });
+    expect(notesAt({ ...unknown, rope_scaling: { mrope_section: [8, 12, 12], interleaved: true } }, "rope_scaling.interleaved")).toMatchObject([{ kind: "differs" }]);
+  });
+});
+
+describe("scales of queries", () => {
+  const scaleOf = (config: Json) => ropesFromConfig(config).byLayerType.get(null)!.spec.queryScale;
+
+  test("Ministral 3: a temperature over the trained length", () => {
+    const ministral = published("mistralai/Ministral-3-8B");
+    expect(scaleOf(ministral)).toEqual({ rule: "temperature", beta: 0.1, length: 16384, offset: 0 });
+    expect(ropesFromConfig(ministral).notes).toEqual([]);
+  });
+
+  test("Qwen 1: the logarithm of the length", () => {
+    expect(scaleOf(published("Qwen/Qwen-7B-Chat"))).toEqual({ rule: "logn", length: 2048 });
+    expect(scaleOf({ ...published("Qwen/Qwen-7B-Chat"), use_logn_attn: false })).toBeNull();
+  });
+
+  test("a class that does not read the key has none, with a note", () => {
+    const config = llama({ rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 4096, llama_4_scaling_beta: 0.1 } });
+    expect(scaleOf(config)).toBeNull();
+    expect(notesAt(config, "rope_scaling.llama_4_scaling_beta")).toMatchObject([{ kind: "unused" }]);
+  });
+});
+
+describe("pairing", () => {
+  test.each([
+    ["llama", "half"],
+    ["cohere", "adjacent"],
+    ["glm4", "adjacent"],
+    ["glm4_moe", "half"],
+    ["minicpm3", "half"],
+    ["deepseek_v2", "adjacent"],
+    ["ernie4_5", "adjacent"],
+  ])("%s pairs by %s", (model_type, pairing) => {
+    expect(ropesFromConfig({ model_type, head_dim: 64, qk_rope_head_dim: model_type === "minicpm3" ? 32 : undefined }).byLayerType.get(null)!.pairing).toBe(pairing);
+  });
+
+  test("rope_interleave counts where the class reads it", () => {
+    const pairing = (config: Json) => ropesFromConfig(config).byLayerType.get(null)!.pairing;
+    expect(pairing({ model_type: "deepseek_v3", qk_rope_head_dim: 64, rope_interleave: false })).toBe("half");
+    const glm = { model_type: "glm_moe_dsa", qk_rope_head_dim: 64, rope_interleave: false };
+    expect(pairing(glm)).toBe("adjacent");
+    expect(notesAt(glm, "rope_interleave")).toMatchObject([{ kind: "differs" }]);
+  });
+
+  test("an unknown family of latent attention is read as DeepSeek", () => {
+    const config = { model_type: "toast", qk_rope_head_dim: 64, qk_nope_head_dim: 128, rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 } };
+    expect(ropesFromConfig(config).byLayerType.get(null)!).toMatchObject({ headDim: 64, pairing: "adjacent", ropeType: "deepseek_yarn" });
+  });
+});
