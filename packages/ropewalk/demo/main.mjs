@@ -13,6 +13,7 @@ const models = [
   "mistralai--Mistral-7B-v0.1",
   "microsoft--phi-2",
   "Qwen--Qwen2.5-7B-Instruct-yarn",
+  "meta-llama--Llama-3.1-8B",
   "openai--gpt-oss-20b",
   "deepseek-ai--DeepSeek-V3",
 ];
@@ -45,7 +46,7 @@ const loaded = models.map((id) => {
 
 print(`${bold("ropewalk")} ${dim(`on Node ${process.versions.node}, ${cpus()[0]?.model ?? "an unknown processor"}`)}`);
 
-title(1, "Five published config.json files, and the ropes that they ask for (slower: pairs that never complete a turn)");
+title(1, "Six published config.json files, and the ropes that they ask for (slower: pairs that never complete a turn)");
 table(
   ["model", "rope", "rotated", "base", "positions", "cos, sin ×", "softmax ×", "pairs slower"],
   loaded.map(({ name, rope }) => {

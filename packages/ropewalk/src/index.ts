@@ -5,11 +5,28 @@
  * bytes, imports `@ropewalk/core` and that type's package instead.
  */
 
-import "@ropewalk/default";
 import "@ropewalk/deepseek-yarn";
+import "@ropewalk/default";
+import "@ropewalk/dynamic";
+import "@ropewalk/dynamic-alpha";
+import "@ropewalk/linear";
+import "@ropewalk/llama3";
+import "@ropewalk/longrope";
+import "@ropewalk/nd-qwen2vl";
+import "@ropewalk/ntk";
+import "@ropewalk/proportional";
 import "@ropewalk/yarn";
 
 export type { DeepseekYarnParameters } from "@ropewalk/deepseek-yarn";
+export type { DefaultParameters } from "@ropewalk/default";
+export type { DynamicParameters } from "@ropewalk/dynamic";
+export type { DynamicAlphaParameters } from "@ropewalk/dynamic-alpha";
+export type { LinearParameters } from "@ropewalk/linear";
+export type { Llama3Parameters } from "@ropewalk/llama3";
+export type { LongropeParameters } from "@ropewalk/longrope";
+export type { MropeParameters, NdParameters } from "@ropewalk/nd-qwen2vl";
+export type { NtkParameters } from "@ropewalk/ntk";
+export type { ProportionalParameters } from "@ropewalk/proportional";
 export type { YarnParameters } from "@ropewalk/yarn";
 
 export {
@@ -45,6 +62,7 @@ export type {
   Positions,
   Precision,
   ProviderSource,
+  QueryScale,
   RegisterDecorator,
   RegisterOptions,
   RopeBackends,
@@ -68,6 +86,7 @@ export type {
   RotaryStep,
   RotateArguments,
   RotateResult,
+  ShiftArguments,
   Tensor,
   TensorData,
   TensorView,
