@@ -471,6 +471,32 @@ export interface LlamaCppShift {
   readonly operator: LlamaCppOperator;
 }
 
+/** timm, rotary-embedding-torch and flash-attn. Tensors are float32; input and outputs are [1, heads, tokens, headDim]. */
+export interface LibraryFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly entry: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly pairing: "half" | "adjacent";
+  readonly headDim: number;
+  /** Where it is less than headDim. */
+  readonly rotaryDim?: number;
+  /** Rows and columns of a grid whose tokens follow row by row, */
+  readonly grid?: readonly number[];
+  /** or positions on one axis. */
+  readonly positions?: readonly number[];
+  readonly invFreq?: readonly number[];
+  /** [tokens, pairs] */
+  readonly cos?: OnnxTensor;
+  readonly sin?: OnnxTensor;
+  readonly angles?: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output?: OnnxTensor;
+  /** In place of output; with XPos the two differ. */
+  readonly query?: OnnxTensor;
+  readonly key?: OnnxTensor;
+}
+
 /** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take; null where it answered after all. */
 export interface RefusedFile {
   readonly source: Source;
@@ -492,6 +518,7 @@ export interface FixturesByKind {
   sglang: ServingFixture;
   diffusers: DiffusersFixture;
   onnxruntime: OnnxRuntimeFixture;
+  libraries: LibraryFixture;
 }
 
 /** Every file in models/, sorted by name. */

@@ -227,9 +227,13 @@ def fixture(library: Library, name: str) -> dict:
             operator.pop("sections")
         if operator["freq_factors"] is None:
             operator.pop("freq_factors")
+        stated = {**operator, "mode": MODES[mode]}
+        if "freq_factors" in stated:  # a tensor of the file, by its name
+            match = [k for k, v in tensors.items() if v[: n_dims // 2] == stated["freq_factors"]]
+            assert match, "freq_factors that are no tensor of the file"
+            stated["freq_factors"] = match[0]
         if shift:  # what turns cached keys when their positions move; its numbers are those of any operator so given
-            ropes.append({"tensors": sorted(set(group["tensors"])), "shift": True, "operator": {**operator, "mode": MODES[mode]}})
-            ropes[-1]["operator"].pop("freq_factors", None)
+            ropes.append({"tensors": sorted(set(group["tensors"])), "shift": True, "operator": stated})
             continue
         offset = operator["n_offs"]
         head_dim = n_dims + offset
@@ -237,12 +241,6 @@ def fixture(library: Library, name: str) -> dict:
         where = np.array(GRID if multi else POSITIONS)
         cos, sin = cos_sin_of(library.rope(unit, where, operator), n_dims, pairing, offset)
         pairs = list(range(n_dims // 2)) if multi else sampled_pairs(np.arctan2(sin[1], cos[1]), None)
-        stated = {**operator, "mode": MODES[mode]}
-        if "freq_factors" in stated:
-            # The file's own tensors, above; here by name.
-            match = [k for k, v in tensors.items() if v[: n_dims // 2] == stated["freq_factors"]]
-            assert match, "freq_factors that are no tensor of the file"
-            stated["freq_factors"] = match[0]
         ropes.append({
             "tensors": sorted(set(group["tensors"])),
             "operator": stated,
