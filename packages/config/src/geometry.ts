@@ -79,7 +79,7 @@ export interface Rotated {
   readonly rotaryDim: Explained<number>;
   readonly rotaryOffset?: Explained<number>;
   /** The share of a head as the file has it, for types that take it as a parameter. */
-  readonly share?: Found<number>;
+  readonly share?: Found<number> | undefined;
 }
 
 /**
@@ -90,46 +90,55 @@ export interface Rotated {
  */
 export function readRotated(entry: RopeEntry, dictionary: Fields, ropeType: string, headDim: number, reading: Reading): Rotated {
   const { model, report } = reading;
-  const { fields, family, known, modelType } = model;
-  const whole: Rotated = { rotaryDim: { value: headDim, rule: "all of the head" } };
+  const { family, known, modelType } = model;
+  const whole = { value: headDim, rule: "all of the head" };
   const share = readShare(entry, dictionary, reading);
-  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim")], report);
-  const share0 = share ?? impliedShare(entry, model);
-
   // A share beside latent attention is the slice's share of the whole head.
-  if (latentSlice(model) !== undefined) return whole;
+  if (latentSlice(model) !== undefined) return { rotaryDim: whole };
   if (ropeType === "proportional") {
-    return { ...whole, rotaryDim: { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" }, ...(share0 === undefined ? {} : { share: share0 }) };
+    return { rotaryDim: { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" }, share: share ?? impliedShare(entry, model) };
   }
-  if (family.rotatesLast === true) {
-    const slice = fields.size("qk_rope_head_dim");
-    const value = slice?.value ?? Math.trunc(headDim * (share0?.value ?? 1));
-    const offset = { value: headDim - value, rule: `headDim − rotaryDim: ${modelType} rotates the last elements of a head` };
-    return { rotaryDim: { value, rule: slice?.path ?? share0?.path ?? "all of the head" }, rotaryOffset: offset };
+  const stated = statedWidth(dictionary, share, headDim, reading);
+  if (stated === undefined) {
+    const implied = impliedWidth(entry, headDim, reading) ?? whole;
+    return family.rotatesLast === true ? lastElements(implied, headDim, modelType) : { rotaryDim: implied };
   }
-  if (share === undefined && width === undefined) {
-    const standard = classDefault("rotary_dim", model);
-    if (standard === undefined && share0 === undefined) return whole;
-    const key = standard === undefined ? "partial_rotary_factor" : "rotary_dim";
-    const value = standard?.value ?? Math.trunc(headDim * share0!.value);
-    report.note("implied", fields.pathOf(key), `The file does not state it; ${standard?.value ?? share0!.value} is the default of the code of ${modelType}.`);
-    return { rotaryDim: { value, rule: `${key} ${standard?.value ?? share0!.value} is the default of the code of ${modelType}` } };
-  }
-  const product = share === undefined ? undefined : Math.trunc(headDim * share.value);
-  const arithmetic = share === undefined ? "" : `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${product}`;
-  if (product !== undefined && width !== undefined && product !== width.value) {
-    report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
-  }
-  const value = width?.value ?? product!;
-  const { key, path } = width ?? share!;
+  const { value, key, path, rule } = stated;
+  if (family.rotatesLast === true) return lastElements({ value, rule }, headDim, modelType);
   if (value !== headDim && known && family.readsPartial !== true) {
     if (ropeType === "default") {
       report.note("differs", path, `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`);
-      return whole;
+      return { rotaryDim: whole };
     }
     report.note("differs", path, `The first ${value} elements of a head are rotated, as vLLM does; the class of ${modelType} in transformers cannot rotate a part of the head.`);
   }
-  return { rotaryDim: { value, rule: width?.path ?? arithmetic } };
+  return { rotaryDim: { value, rule } };
+}
+
+function lastElements(rotaryDim: Explained<number>, headDim: number, modelType: string | null): Rotated {
+  return { rotaryDim, rotaryOffset: { value: headDim - rotaryDim.value, rule: `headDim − rotaryDim: ${modelType} rotates the last elements of a head` } };
+}
+
+/** A number of elements that the file states, directly or by a share; both have to agree. */
+function statedWidth(dictionary: Fields, share: Found<number> | undefined, headDim: number, { model, report }: Reading): (Found<number> & { readonly rule: string }) | undefined {
+  const { fields, family } = model;
+  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim"), ...(family.rotatesLast === true ? sizes(fields, "qk_rope_head_dim") : [])], report);
+  if (share === undefined) return width && { ...width, rule: width.path };
+  const value = Math.trunc(headDim * share.value);
+  const arithmetic = `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${value}`;
+  if (width === undefined) return { ...share, value, rule: arithmetic };
+  if (width.value !== value) report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
+  return { ...width, rule: width.path };
+}
+
+/** The number of elements that the family's code rotates where the file does not say. */
+function impliedWidth(entry: RopeEntry, headDim: number, { model, report }: Reading): Explained<number> | undefined {
+  const width = classDefault("rotary_dim", model)?.value;
+  const share = impliedShare(entry, model)?.value;
+  if (width === undefined && share === undefined) return undefined;
+  const [key, value] = width === undefined ? ["partial_rotary_factor", share] : ["rotary_dim", width];
+  report.note("implied", model.fields.pathOf(key as string), `The file does not state it; ${value} is the default of the code of ${model.modelType}.`);
+  return { value: width ?? Math.trunc(headDim * share!), rule: `${key} ${value} is the default of the code of ${model.modelType}` };
 }
 
 const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];

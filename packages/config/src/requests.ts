@@ -86,13 +86,16 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const { options } = reading;
   const maxPosition = readMaxPosition(dictionary, reading);
   const type = readType(entry, dictionary, reading);
-  const headDim = readHeadDim(entry, reading) ?? { value: 0, rule: "missing" };
-  const { rotaryDim, rotaryOffset, share } = readRotated(entry, dictionary, type.value, headDim.value, reading);
+  const headDim = readHeadDim(entry, reading);
+  const rotated = headDim && readRotated(entry, dictionary, type.value, headDim.value, reading);
   const base = readBase(entry, dictionary, reading);
   const pairing = readPairing(reading);
-  const sections = readSections(dictionary, rotaryDim.value / 2, reading);
-  const places = readParameters(entry, dictionary, type.value, maxPosition, share, reading);
+  const sections = rotated && readSections(dictionary, rotated.rotaryDim.value / 2, reading);
+  const places = readParameters(entry, dictionary, type.value, maxPosition, rotated?.share, reading);
   const queryScale = readQueryScale(dictionary, places, reading);
+  // The report has the reason, and what else is wrong.
+  if (headDim === undefined || rotated === undefined) return noRope(label, "no head dimension");
+  const { rotaryDim, rotaryOffset } = rotated;
   const limit: Explained<number | null> =
     options.maxPosition !== undefined
       ? { value: options.maxPosition, rule: "given by the caller" }

@@ -152,6 +152,7 @@ describe("names, spellings and defaults", () => {
     expect(issues({})).toEqual(["rope_theta: rope_theta, rope_scaling, rope_parameters or another key of a rope, or a known model_type | none of these keys and no model_type"]);
     expect(issues({ model_type: "llama" })).toEqual(["head_dim: head_dim, or hidden_size and num_attention_heads | none of them"]);
     expect(issues({ model_type: "llama", hidden_size: 4096 })).toEqual(["head_dim: head_dim, or hidden_size and num_attention_heads | hidden_size"]);
+    expect(issues({ model_type: "qwen2_vl", hidden_size: 4096, rope_scaling: { type: "mrope", mrope_section: [16, 24, 24] } })).toHaveLength(1);
     expect(issues({ model_type: "toast", hidden_size: 64, num_attention_heads: 2 })).toEqual([expect.stringContaining('the model_type "toast" is not known')]);
   });
 
@@ -216,6 +217,7 @@ describe("dimensions", () => {
   });
 
   test("the last elements of a head", () => {
+    expect(issues({ ...published("deepseek-ai/DeepSeek-V4-Flash"), partial_rotary_factor: 0.25 })).toEqual(["qk_rope_head_dim: trunc(partial_rotary_factor · head_dim) = trunc(0.25 · 512) = 128 | 64"]);
     expect(ropesFromConfig(published("deepseek-ai/DeepSeek-V4-Flash")).byLayerType.get("compress")).toMatchObject({ headDim: 512, rotaryDim: 64, rotaryOffset: 448 });
   });
 });
