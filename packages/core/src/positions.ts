@@ -102,7 +102,9 @@ function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<numb
       // Before allocating: a run that cannot fit must not cost memory.
       if (!(start > -POSITION_LIMIT && start < limit)) throw rangeError(first, 0, rules);
       if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-      return { data: Float64Array.from({ length: count }, (_, i) => start + i), shape: [count] };
+      const data = new Float64Array(count);
+      for (let i = 0; i < count; i++) data[i] = start + i;
+      return { data, shape: [count] };
     }
   }
   throw shapeError("number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }", show(input));

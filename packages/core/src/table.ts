@@ -74,29 +74,33 @@ export class CosSinTable {
     const cos = make(rows * pairs);
     const sin = make(rows * pairs);
     for (let axis = 0; axis < positions.axes; axis++) {
-      for (let row = 0; row < rows; row++) {
-        const { block, start } = this.#row(values[axis * rows + row]!);
-        this.#copy(block.cos, start, cos, row * pairs, cosFactor, axis);
-        this.#copy(block.sin, start, sin, row * pairs, sinFactor, axis);
+      const ofAxis = values.subarray(axis * rows, (axis + 1) * rows);
+      for (let row = 0; row < rows; ) {
+        const { block, start, count } = this.#run(ofAxis, row);
+        this.#copy(block.cos, start, cos, row * pairs, count, cosFactor, axis);
+        this.#copy(block.sin, start, sin, row * pairs, count, sinFactor, axis);
+        row += count;
       }
     }
     return { cos, sin };
   }
 
-  /** Copies what belongs to an axis of one row, multiplied by a factor. */
-  #copy(source: FloatArray, from: number, target: FloatArray, to: number, factor: number, axis: number): void {
+  /** Copies what belongs to an axis of `count` rows, multiplied by a factor. */
+  #copy(source: FloatArray, from: number, target: FloatArray, to: number, count: number, factor: number, axis: number): void {
     const { pairs } = this;
     const axisOfPair = this.#axisOfPair;
     if (axisOfPair === undefined && factor === 1) {
-      for (let i = 0; i < pairs; i++) target[to + i] = source[from + i]!;
+      target.set(source.subarray(from, from + count * pairs), to);
       return;
     }
     const single = this.#precision === "float32";
     const exact = single ? Math.fround(factor) : factor;
-    for (let i = 0; i < pairs; i++) {
-      if (axisOfPair !== undefined && axisOfPair[i] !== axis) continue;
-      const value = source[from + i]! * exact;
-      target[to + i] = single ? Math.fround(value) : value;
+    for (let row = 0; row < count * pairs; row += pairs) {
+      for (let i = 0; i < pairs; i++) {
+        if (axisOfPair !== undefined && axisOfPair[i] !== axis) continue;
+        const value = source[from + row + i]! * exact;
+        target[to + row + i] = single ? Math.fround(value) : value;
+      }
     }
   }
 
@@ -108,22 +112,28 @@ export class CosSinTable {
     return { cos, sin };
   }
 
-  #row(position: number): { block: Block; start: number } {
+  /** Rows that lie side by side in one block: for as many of the positions from `index` on as follow each other there. */
+  #run(positions: Float64Array, index: number): { block: Block; start: number; count: number } {
+    const position = positions[index]!;
     if (!Number.isInteger(position) || position < 0) {
       const block = this.#allocate(1);
       this.#compute(position, block.cos, block.sin, 0);
-      return { block, start: 0 };
+      return { block, start: 0, count: 1 };
     }
-    const index = Math.floor(position / BLOCK_ROWS);
-    const row = position - index * BLOCK_ROWS;
-    let block = this.#blocks.get(index);
-    if (block === undefined) this.#blocks.set(index, (block = this.#allocate(BLOCK_ROWS)));
-    const start = row * this.pairs;
-    if (block.made[row] === 0) {
-      this.#compute(position, block.cos, block.sin, start);
-      block.made[row] = 1;
-    }
-    return { block, start };
+    const number = Math.floor(position / BLOCK_ROWS);
+    let block = this.#blocks.get(number);
+    if (block === undefined) this.#blocks.set(number, (block = this.#allocate(BLOCK_ROWS)));
+    const first = position - number * BLOCK_ROWS;
+    let count = 0;
+    do {
+      const row = first + count;
+      if (block.made[row] === 0) {
+        this.#compute(position + count, block.cos, block.sin, row * this.pairs);
+        block.made[row] = 1;
+      }
+      count++;
+    } while (first + count < BLOCK_ROWS && positions[index + count] === position + count);
+    return { block, start: first * this.pairs, count };
   }
 
   #allocate(rows: number): Block {
