@@ -15,7 +15,8 @@ let runtimes: NodeBinary[];
 beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
 }, 60_000);
-afterAll(() => installed.remove());
+// Nothing to remove where installing failed.
+afterAll(() => (installed as Installation | undefined)?.remove());
 
 const report = `
 import { getRopeUntyped, listRopeTypes } from "@ropewalk/core";

@@ -20,7 +20,8 @@ beforeAll(async () => {
   consumer = path.join(installed.folder, "consumer");
   cpSync(path.join(fixtures, "consumer"), consumer, { recursive: true });
 }, 60_000);
-afterAll(() => installed.remove());
+// Nothing to remove where installing failed.
+afterAll(() => (installed as Installation | undefined)?.remove());
 
 const tsc = (...args: string[]): Promise<string> => execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);
 

@@ -11,7 +11,8 @@ let installed: Installation;
 beforeAll(async () => {
   installed = await install();
 }, 60_000);
-afterAll(() => installed.remove());
+// Nothing to remove where installing failed.
+afterAll(() => (installed as Installation | undefined)?.remove());
 
 const read = (file: string): string => readFileSync(path.join(root, "docs", file), "utf8");
 

@@ -13,7 +13,8 @@ beforeAll(async () => {
   // What a package manager does when it cannot share: yarn gets a core of its own.
   duplicate(installed, "@ropewalk/core", "@ropewalk/yarn");
 }, 60_000);
-afterAll(() => installed.remove());
+// Nothing to remove where installing failed.
+afterAll(() => (installed as Installation | undefined)?.remove());
 
 async function runOnAll(name: string, code: string): Promise<unknown[]> {
   const file = path.join(installed.folder, name);
