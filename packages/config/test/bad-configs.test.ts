@@ -63,6 +63,12 @@ describe("names, spellings and defaults", () => {
     expect(notesAt(llama({ rope_thetta: 1 }), "rope_thetta")).toMatchObject([{ kind: "unused", message: "Nothing reads rope_thetta = 1." }]);
   });
 
+  test("a parameter that core knows and no engine reads from a config is not read", () => {
+    const config = llama({ rope_scaling: { rope_type: "dynamic", factor: 2, capacity: 100, selection: "by-capacity" } });
+    expect(only(config).spec.parameters).toMatchObject({ factor: 2, capacity: null, selection: "by-current-length" });
+    expect(notesAt(config, "rope_scaling.capacity")).toMatchObject([{ kind: "unused" }]);
+  });
+
   test("keys that the type reads are not noted", () => {
     expect(ropesFromConfig(yarn({ truncate: false, beta_fast: 32, beta_slow: 1, attention_factor: 1.2 })).notes).toEqual([]);
   });
@@ -213,6 +219,8 @@ describe("dimensions", () => {
     expect(only({ ...config, head_dim: 64 })).toBe(rope);
     expect(only({ ...config, head_dim: 192 })).toBe(rope);
     expect(issues({ ...config, head_dim: 100 })).toEqual(["head_dim: qk_rope_head_dim (64), or qk_nope_head_dim + qk_rope_head_dim = 128 + 64 = 192 | 100"]);
+    // The slice's share of the whole head, as transformers saves it for Mistral 4.
+    expect(only({ ...config, partial_rotary_factor: 64 / 192 })).toBe(rope);
     expect(only({ ...config, rope_interleave: false }).pairing).toBe("half");
   });
 

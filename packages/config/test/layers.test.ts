@@ -29,6 +29,7 @@ describe("layers", () => {
     ["Gemma 3, a list beside the interval", { ...gemma, num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] }, "fs"],
     ["Gemma 3n, every fifth", { ...gemma, model_type: "gemma3n_text", sliding_window_pattern: undefined, num_hidden_layers: 6 }, "ssssfs"],
     ["ModernBERT, the first of three", { ...published("answerdotai/ModernBERT-base"), num_hidden_layers: 7 }, "fssfssf"],
+    ["ModernBERT, the interval of the class", { ...published("answerdotai/ModernBERT-base"), global_attn_every_n_layers: undefined, num_hidden_layers: 7 }, "fssfssf"],
     ["MiMo, a list of codes", { ...published("XiaomiMiMo/MiMo-V2-Flash"), num_hidden_layers: 7 }, "fssssfs"],
     ["MiMo, the layout of the class", { ...published("XiaomiMiMo/MiMo-V2-Flash"), hybrid_layer_pattern: undefined, num_hidden_layers: 7 }, "fssssfs"],
     ["SmolLM3, every fourth without", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: undefined, num_hidden_layers: 9 }, "---n---n-"],
@@ -105,6 +106,20 @@ describe("layers", () => {
     // A list where all layers share a rope.
     expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
     expect(issues(llama({ rope_theta: [5, 6, 5, 5] }))).toHaveLength(1);
+  });
+
+  test.each<[string, string, string, Json]>([
+    ["gemma3_text", "full_attention", "rope_theta", {}],
+    ["gemma3_text", "sliding_attention", "rope_local_base_freq", {}],
+    ["modernbert", "full_attention", "global_rope_theta", {}],
+    ["modernbert", "sliding_attention", "local_rope_theta", {}],
+    ["mimo_v2_flash", "full_attention", "rope_theta", {}],
+    ["mimo_v2_flash", "sliding_attention", "swa_rope_theta", {}],
+    ["deepseek_v4", "main", "rope_theta", { qk_rope_head_dim: 64 }],
+    ["deepseek_v4", "compress", "compress_rope_theta", { qk_rope_head_dim: 64 }],
+  ])("%s takes the base of %s from %s", (model_type, label, key, more) => {
+    const { byLayerType } = ropesFromConfig({ model_type, head_dim: 128, max_position_embeddings: 512, ...more, [key]: 777 });
+    expect([...byLayerType].flatMap(([name, rope]) => (rope?.base === 777 ? [name] : []))).toEqual([label]);
   });
 
   test("yarn_only_types says which layers are scaled", () => {
