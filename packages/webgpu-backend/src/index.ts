@@ -1,0 +1,68 @@
+/** Registers the backend `webgpu`: rotations on a WebGPU device, of the caller's buffers, with exact tables. */
+
+import { registerBackend, RopeError } from "@ropewalk/core";
+import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
+import { abortable, requestDevice, stateOf } from "./device.ts";
+import { checkKeys, DeviceRope } from "./gpu-rope.ts";
+import type { GpuRope } from "./gpu-rope.ts";
+import type { Gpu, GpuDevice } from "./gpu.ts";
+import type { TableKind } from "./table.ts";
+
+/** Options of `rope.to("webgpu", …)`. */
+export interface WebGpuOptions {
+  /** The device to rotate on; it stays the caller's and is never destroyed. Absent: one of the rope's own is requested. */
+  readonly device?: GpuDevice | undefined;
+  /** Where to request one; default `navigator.gpu`. */
+  readonly gpu?: Gpu | undefined;
+  /**
+   * For positions in buffers of the device. `"rows"` (default): one row of cos and sin for each position below the length,
+   * `8 · rotaryDim/2` bytes each, exact. `"factored"`: about `√length` rows and the addition theorem in the shader.
+   */
+  readonly tables?: TableKind | undefined;
+  /** Gives up waiting for the device. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+declare module "@ropewalk/core" {
+  interface RopeBackends {
+    webgpu: { options: WebGpuOptions; rope: Promise<GpuRope> };
+  }
+}
+
+/** @throws RopeError `ROPE_INVALID_PARAMETERS` */
+function readOptions(options: unknown): WebGpuOptions {
+  const given = (options ?? {}) as WebGpuOptions;
+  checkKeys("the options of webgpu", given, ["device", "gpu", "tables", "signal"]);
+  const { tables, device } = given;
+  if (tables !== undefined && tables !== "rows" && tables !== "factored") throw misfit("tables", '"rows" or "factored"', tables);
+  if (device !== undefined && typeof device?.createComputePipeline !== "function") throw misfit("device", "a GPUDevice", device);
+  return given;
+}
+
+const misfit = (path: string, expected: string, value: unknown): RopeError =>
+  new RopeError("ROPE_INVALID_PARAMETERS", { what: "the options of webgpu are not valid", issues: [{ path, expected, received: typeof value === "object" ? "something else" : String(value) }] });
+
+async function create(context: BackendContext, options: unknown): Promise<GpuRope> {
+  const { device, gpu, signal, tables = "rows" } = readOptions(options);
+  signal?.throwIfAborted();
+  if (device !== undefined) return new DeviceRope(context, stateOf(device), false, tables);
+  const requested = requestDevice(gpu);
+  try {
+    return new DeviceRope(context, stateOf((await abortable(requested, signal)) as unknown as GpuDevice), true, tables);
+  } catch (error) {
+    // Who gave up waiting will not free it.
+    void requested.then((own) => own.destroy()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The backend, as a value. */
+export const webgpuBackend: RopeBackend = Object.freeze({ specificationVersion: 1, name: "webgpu", source: "@ropewalk/webgpu-backend@0.0.0", create });
+
+registerBackend(webgpuBackend);
+
+export { probe } from "./device.ts";
+export type { ProbeOptions, WebGpuProbe } from "./device.ts";
+export type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuElementType, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor } from "./gpu-rope.ts";
+export type { TableKind } from "./table.ts";
+export type { Gpu, GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";

@@ -1,0 +1,198 @@
+/**
+ * From checked layouts to one dispatch: which kernel, which parts of which buffers, which numbers.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import { extent } from "@ropewalk/core/backend";
+import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
+import { callFields, unitsPerHead } from "./kernel.ts";
+import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor } from "./kernel.ts";
+
+/** What stands in for a typed array in a layout: memory on a device, as elements. */
+export interface DeviceMemory {
+  readonly buffer: GPUBuffer;
+  readonly byteOffset: 0;
+  readonly length: number;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+/** One tensor to rotate; `output` is `input` itself where it is rotated in place. Layouts hold a {@link DeviceMemory}. */
+export interface PlannedTensor {
+  readonly name: "query" | "key";
+  readonly input: TensorLayout;
+  readonly output: TensorLayout;
+}
+
+/** What a dispatch needs to know beside its tensors. */
+export interface PlanRequest extends RotationShape {
+  readonly tensors: readonly PlannedTensor[];
+  readonly rows: KernelRows;
+  /** Whether each row of the batch has positions of its own. */
+  readonly batched: boolean;
+  /** Numbers for the further fields of `call`. */
+  readonly values?: Readonly<Record<string, number>>;
+}
+
+/** A part of a buffer, in bytes. */
+export interface BoundRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A dispatch, ready to be recorded. */
+export interface Plan {
+  readonly kernel: Kernel;
+  /** The contents of the uniform `call`. */
+  readonly call: ArrayBuffer;
+  /** The kernel's memories in order. */
+  readonly ranges: readonly BoundRange[];
+  readonly groups: readonly [number, number];
+  /** Bytes of tensor elements read and written. */
+  readonly bytes: number;
+}
+
+/** What of a device a plan depends on. */
+export interface PlanLimits {
+  readonly limits: GPUSupportedLimits;
+  readonly hasFloat16: boolean;
+}
+
+/** Memory on a device for a layout. */
+export function deviceMemory(buffer: GPUBuffer, dtype: TensorLayout["dtype"]): DeviceMemory {
+  const BYTES_PER_ELEMENT = dtype === "float32" ? 4 : 2;
+  return { buffer, byteOffset: 0, length: Math.floor(buffer.size / BYTES_PER_ELEMENT), BYTES_PER_ELEMENT };
+}
+
+const memoryOf = (layout: TensorLayout): DeviceMemory => layout.data as unknown as DeviceMemory;
+
+/** The plan of one dispatch; `undefined` where no tensor has an element. @throws RopeError `ROPE_UNSUPPORTED`. */
+export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanLimits): Plan | undefined {
+  const tensors = request.tensors.filter(({ input }) => input.batch * input.tokens * input.heads > 0);
+  const [first] = tensors;
+  if (first === undefined) return undefined;
+  const { batch, tokens, headDim } = first.input;
+  const run = longestRun(request, tensors);
+  const parts = memoryParts(tensors, run, limits);
+
+  const roleOf = (layout: TensorLayout): KernelRole => ({ memory: parts.findIndex(({ range }) => range.buffer === memoryOf(layout).buffer), dtype: layout.dtype as KernelElement });
+  const kernel: Kernel = {
+    headDim,
+    rotaryDim: request.rotaryDim,
+    rotaryOffset: request.rotaryOffset,
+    blocks: request.blocks,
+    run,
+    tensors: tensors.map(({ name, input, output }): KernelTensor => (output === input ? { name, input: roleOf(input) } : { name, input: roleOf(input), output: roleOf(output) })),
+    memories: parts.map(({ memory }) => memory),
+    rows: request.rows,
+    nativeFloat16: hasFloat16 && tensors.some(({ input, output }) => input.dtype === "float16" || output.dtype === "float16"),
+    workgroupSize: Math.min(256, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+  };
+  const bound = kernel.memories.length + (request.rows.kind === "gathered" ? 1 : 3);
+  if (bound > limits.maxStorageBuffersPerShaderStage) {
+    throw new RopeError("ROPE_UNSUPPORTED", { what: "the call uses too many buffers", expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`, got: `${bound}`, remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.", facts: { bound } });
+  }
+
+  const { rotated, copied } = unitsPerHead(kernel);
+  const heads = tensors.reduce((sum, { input }) => sum + input.heads, 0);
+  const count = batch * tokens * heads * (rotated + copied);
+  const { groups, span } = fold(count, kernel.workgroupSize, limits);
+  const values: Record<string, number> = { count, span, tokens, batch_rows: request.batched ? tokens : 0, heads, query_heads: first.input.heads, ...request.values };
+  for (const { name, input, output } of tensors) {
+    Object.assign(values, layoutValues(name, input, parts));
+    if (output !== input) Object.assign(values, layoutValues(`${name}_out`, output, parts));
+  }
+  const bytes = tensors.reduce((sum, { input, output }) => {
+    const moved = input.batch * input.tokens * input.heads * (output === input ? request.rotaryDim : headDim);
+    return sum + moved * (memoryOf(input).BYTES_PER_ELEMENT + memoryOf(output).BYTES_PER_ELEMENT);
+  }, 0);
+  return { kernel, call: packed(kernel, values), ranges: parts.map(({ range }) => range), groups, bytes };
+}
+
+/** The largest run that divides every offset and stride, and what is rotated. */
+function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors: readonly PlannedTensor[]): 1 | 2 | 4 {
+  const width = rotaryDim / 2 / blocks;
+  const multiples = [rotaryOffset, width === 1 ? rotaryDim : width];
+  for (const { input, output } of tensors) {
+    if (output !== input) multiples.push(input.headDim - rotaryDim);
+    for (const t of [input, output]) {
+      if (t.elementStride !== 1 && t.headDim > 1) return 1;
+      multiples.push(t.offset, t.batch > 1 ? t.batchStride : 0, t.tokens > 1 ? t.tokenStride : 0, t.heads > 1 ? t.headStride : 0);
+    }
+  }
+  return ([4, 2] as const).find((run) => multiples.every((multiple) => multiple % run === 0)) ?? 1;
+}
+
+interface Part {
+  readonly memory: KernelMemory;
+  readonly range: BoundRange;
+}
+
+/** Each buffer once, from the first byte that any tensor uses to the last. */
+function memoryParts(tensors: readonly PlannedTensor[], run: 1 | 2 | 4, limits: GPUSupportedLimits): Part[] {
+  const buffers = new Map<GPUBuffer, { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }>();
+  for (const { input, output } of tensors) {
+    for (const layout of new Set([input, output])) {
+      const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(layout);
+      const { low, high } = extent(layout);
+      const part = buffers.get(buffer) ?? { low: Infinity, high: 0, writable: false, atomic: false, words: new Set() };
+      part.low = Math.min(part.low, low * bytes);
+      part.high = Math.max(part.high, (high + 1) * bytes);
+      part.writable ||= layout === output;
+      // Halves of one word may belong to two invocations.
+      part.atomic ||= layout === output && bytes === 2 && run === 1;
+      part.words.add(Math.max(1, (run * bytes) / 4));
+      buffers.set(buffer, part);
+    }
+  }
+  return Array.from(buffers, ([buffer, { low, high, writable, atomic, words }]) => {
+    const alignment = Math.max(16, limits.minStorageBufferOffsetAlignment);
+    const offset = Math.floor(low / alignment) * alignment;
+    const size = Math.ceil((high - offset) / 4) * 4;
+    if (offset + size > buffer.size) {
+      throw new RopeError("ROPE_SHAPE", { what: "the last element of a tensor cannot be bound", expected: "a buffer whose size is a multiple of 4 bytes", got: `${buffer.size} bytes` });
+    }
+    if (size > limits.maxStorageBufferBindingSize) {
+      throw new RopeError("ROPE_UNSUPPORTED", { what: "a call spans too much of one buffer", expected: `at most ${limits.maxStorageBufferBindingSize} bytes (maxStorageBufferBindingSize)`, got: `${size} bytes`, remedy: "Request the device with a higher limit, or rotate fewer tokens at a time.", facts: { bytes: size } });
+    }
+    const [single] = words;
+    return { memory: { writable, atomic, words: atomic || words.size > 1 ? 1 : (single as 1 | 2 | 4) }, range: { buffer, offset, size } };
+  });
+}
+
+/** Rows of workgroups where they are too many for one. */
+function fold(count: number, workgroupSize: number, limits: GPUSupportedLimits): { groups: readonly [number, number]; span: number } {
+  const all = Math.ceil(count / workgroupSize);
+  const most = limits.maxComputeWorkgroupsPerDimension;
+  const x = Math.min(all, most);
+  const y = Math.ceil(all / x);
+  // The last row may reach beyond `count`, and its indices must not wrap.
+  if (y > most || x * y * workgroupSize > 2 ** 32) {
+    throw new RopeError("ROPE_UNSUPPORTED", { what: "the call is too large for one dispatch", expected: "less than 2^32 invocations", got: `${count}`, remedy: "Rotate fewer tokens at a time." });
+  }
+  return { groups: [x, y], span: x * workgroupSize };
+}
+
+function layoutValues(name: string, layout: TensorLayout, parts: readonly Part[]): Record<string, number> {
+  const { buffer, BYTES_PER_ELEMENT } = memoryOf(layout);
+  const { range } = parts.find((part) => part.range.buffer === buffer)!;
+  const { offset, batchStride, tokenStride, headStride, elementStride } = layout;
+  return {
+    [`${name}_offset`]: offset - range.offset / BYTES_PER_ELEMENT,
+    [`${name}_batch`]: batchStride,
+    [`${name}_token`]: tokenStride,
+    [`${name}_head`]: headStride,
+    [`${name}_element`]: elementStride,
+  };
+}
+
+function packed(kernel: Kernel, values: Readonly<Record<string, number>>): ArrayBuffer {
+  const fields = callFields(kernel);
+  const words = new DataView(new ArrayBuffer(fields.length * 4));
+  fields.forEach((name, i) => {
+    if (name.endsWith("factor")) words.setFloat32(4 * i, values[name]!, true);
+    // Negative strides count on the shader's arithmetic modulo 2^32.
+    else words.setUint32(4 * i, values[name]!, true);
+  });
+  return words.buffer;
+}

@@ -1,0 +1,141 @@
+/**
+ * Tables that a shader looks positions up in: made by the host, kept with the device, shared by every rope and layer
+ * with the same frequencies.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { RotaryEmbedding } from "@ropewalk/core";
+import type { DeviceState } from "./device.ts";
+import { usage } from "./gpu.ts";
+import { FACTOR } from "./kernel.ts";
+
+/** How positions in a buffer of the device find their cos and sin. */
+export type TableKind = "rows" | "factored";
+
+/** Row after row, cos before sin. */
+export function interleaveRows(cos: Float32Array, sin: Float32Array, pairs: number): Float32Array<ArrayBuffer> {
+  const rows = new Float32Array(2 * cos.length);
+  for (let row = 0; row * pairs < cos.length; row++) {
+    rows.set(cos.subarray(row * pairs, (row + 1) * pairs), 2 * row * pairs);
+    rows.set(sin.subarray(row * pairs, (row + 1) * pairs), (2 * row + 1) * pairs);
+  }
+  return rows;
+}
+
+/** Rows made and uploaded at a time. */
+const STEP_ROWS = 128;
+const MOST_ROWS_AT_ONCE = 4096;
+
+/** A table that grows at its end. What is in it never changes. */
+export class DeviceTable {
+  readonly #device: GPUDevice;
+  readonly #rowFloats: number;
+  readonly #make: (first: number, count: number) => Float32Array<ArrayBuffer>;
+  readonly #what: string;
+  #buffer: GPUBuffer | undefined;
+  #capacity = 0;
+  #filled = 0;
+  #users = 0;
+
+  constructor(device: GPUDevice, what: string, rowFloats: number, make: (first: number, count: number) => Float32Array<ArrayBuffer>) {
+    this.#device = device;
+    this.#what = what;
+    this.#rowFloats = rowFloats;
+    this.#make = make;
+  }
+
+  /**
+   * The table with at least `rows` rows.
+   *
+   * Growing copies on the device and uploads what is new; nobody waits for it. The buffer before may be in commands that
+   * are not submitted yet, so it is let go, not destroyed.
+   */
+  reserve(rows: number): GPUBuffer {
+    const rowBytes = 4 * this.#rowFloats;
+    if (rows > this.#capacity) {
+      const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits;
+      const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / rowBytes);
+      if (rows > most) {
+        throw new RopeError("ROPE_UNSUPPORTED", { what: `the table of ${this.#what} does not fit the device`, expected: `at most ${most} rows (maxStorageBufferBindingSize)`, got: `${rows}`, remedy: 'Request the device with a higher limit, or move the rope with tables: "factored".', facts: { rows, most } });
+      }
+      const capacity = Math.min(most, Math.max(rows, 2 * this.#capacity, STEP_ROWS));
+      const buffer = this.#device.createBuffer({ label: `ropewalk table of ${this.#what}`, size: capacity * rowBytes, usage: usage.storage | usage.copySource | usage.copyTarget });
+      if (this.#buffer !== undefined && this.#filled > 0) {
+        const encoder = this.#device.createCommandEncoder({ label: "ropewalk" });
+        encoder.copyBufferToBuffer(this.#buffer, 0, buffer, 0, this.#filled * rowBytes);
+        this.#device.queue.submit([encoder.finish()]);
+      }
+      this.#buffer = buffer;
+      this.#capacity = capacity;
+    }
+    const end = Math.min(this.#capacity, Math.ceil(rows / STEP_ROWS) * STEP_ROWS);
+    while (this.#filled < end) {
+      const count = Math.min(MOST_ROWS_AT_ONCE, end - this.#filled);
+      this.#device.queue.writeBuffer(this.#buffer!, this.#filled * rowBytes, this.#make(this.#filled, count));
+      this.#filled += count;
+    }
+    return this.#buffer!;
+  }
+
+  retain(): void {
+    this.#users++;
+  }
+
+  /** Whether nobody uses it any more; its memory is freed then. */
+  release(): boolean {
+    if (--this.#users > 0) return false;
+    this.#buffer?.destroy();
+    return true;
+  }
+}
+
+/** The table of a rope at a length, one for all who ask on this device. */
+export function sharedTable(state: DeviceState, rope: RotaryEmbedding, kind: TableKind, length: number): { readonly key: string; readonly table: DeviceTable } {
+  const key = `${kind} ${rope.schedule(length)} ${JSON.stringify(rope.spec)}`;
+  let table = state.tables.get(key);
+  if (table === undefined) state.tables.set(key, (table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length)));
+  return { key, table };
+}
+
+/** One row for each position: cos and sin of all pairs, as `rope.at` gives them. */
+function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
+  const { rotaryDim, positionLimit, ropeType } = rope;
+  const { axisCount } = rope.capabilities;
+  return new DeviceTable(device, ropeType, rotaryDim, (first, count) => {
+    // Filled in whole steps, the last of which may reach beyond what the rope admits.
+    const admitted = Math.max(0, Math.min(count, positionLimit - first));
+    const run = Float64Array.from({ length: axisCount * admitted }, (_, i) => first + (i % admitted));
+    const { cos, sin } = rope.at(axisCount === 1 ? { start: first, count: admitted } : { data: Array.from(run), shape: [axisCount, admitted] }, { length });
+    const rows = new Float32Array(count * rotaryDim);
+    rows.set(interleaveRows(cos, sin, rotaryDim / 2));
+    return rows;
+  });
+}
+
+/**
+ * Row 0: each frequency as mantissa and scale. Then the positions below `FACTOR`, then its multiples: cos and sin of
+ * exact angles as sums of two floats, amplitude 1.
+ */
+function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
+  const { invFreq } = rope.frequencies(length);
+  const pairs = invFreq.length;
+  const { fround } = Math;
+  return new DeviceTable(device, rope.ropeType, 4 * pairs, (first, count) => {
+    const rows = new Float32Array(count * 4 * pairs);
+    for (let row = first; row < first + count; row++) {
+      const position = row <= FACTOR ? row - 1 : (row - 1 - FACTOR) * FACTOR;
+      for (let i = 0; i < pairs; i++) {
+        const frequency = invFreq[i]!;
+        const scale = frequency === 0 ? 1 : 2 ** (Math.floor(Math.log2(Math.abs(frequency))) - 23);
+        const cos = Math.cos(position * frequency);
+        const sin = Math.sin(position * frequency);
+        const entry = row === 0 ? [frequency / scale, scale, 0, 0] : [fround(cos), fround(sin), cos - fround(cos), sin - fround(sin)];
+        rows.set(entry, ((row - first) * pairs + i) * 4);
+      }
+    }
+    return rows;
+  });
+}
+
+/** Rows of a factored table that has every position below `limit`. */
+export const factoredRows = (limit: number): number => 1 + FACTOR + Math.ceil(limit / FACTOR);
