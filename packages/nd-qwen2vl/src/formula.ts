@@ -47,6 +47,8 @@ export interface NdParameters {
   readonly denominator?: "section" | "largest";
   /** Each axis starts again at frequency 1 (`"restart"`), or axis `a` takes entries `a, a + n, …` of one ladder (`"shared"`). */
   readonly ladder?: "restart" | "shared";
+  /** The base of each axis, where they differ (Cosmos scales one of them); absent: `base` for all. */
+  readonly bases?: readonly number[] | null;
   /** Multiplies every frequency: 2π where positions count turns. */
   readonly angleScale?: number;
   /** Positions may be fractions and negative: normalised or centred coordinates, seconds. */
@@ -58,6 +60,7 @@ export const ndParameters: ParameterSchema<NdParameters> = {
   sections: { type: "numbers", min: 0, default: null, description: "pairs of each axis; absent: an even split, as ndrope" },
   denominator: { type: "string", oneOf: ["section", "largest"], default: "section", description: "section: vision towers, diffusion models; largest: ndrope" },
   ladder: { type: "string", oneOf: ["restart", "shared"], default: "restart", description: "restart: Qwen2-VL's tower; shared: Pixtral's" },
+  bases: { type: "numbers", above: 1, default: null, description: "base of each axis; absent: the rope's base" },
   angleScale: { type: "number", above: 0, default: 1, description: "multiplies frequencies; 2π: DINOv3" },
   fractional: { type: "boolean", default: false, description: "admit fractional and negative positions" },
 };
@@ -69,13 +72,13 @@ export function ndSections({ axisCount, sections }: Pick<NdParameters, "axisCoun
 
 /** A ladder for each axis. */
 export function ndFrequencies({ base, rotaryDim, array }: FrequencyRequest, parameters: Required<NdParameters>): RopeFrequencies {
-  const { angleScale, denominator, ladder } = parameters;
+  const { angleScale, bases, denominator, ladder } = parameters;
   const sections = ndSections(parameters, rotaryDim);
   const largest = Math.max(...sections);
   const shared = ladder === "shared" ? inverseFrequencies(base, rotaryDim, array) : undefined;
   const invFreq = sections.flatMap((size, axis): Real[] => {
     if (shared !== undefined) return shared.filter((_, i) => i % sections.length === axis);
-    return inverseFrequencies(base, 2 * (denominator === "largest" ? largest : size), array).slice(0, size);
+    return inverseFrequencies(bases?.[axis] ?? base, 2 * (denominator === "largest" ? largest : size), array).slice(0, size);
   });
   const axes = sectionedAxes(sections);
   return {
@@ -96,13 +99,16 @@ export function checkSections(sections: readonly number[], { rotaryDim }: RopeGe
 
 /** Contradictions in the parameters of `nd`. */
 export function checkNd(parameters: Required<NdParameters>, geometry: RopeGeometry): RopeIssue[] {
-  const { axisCount, ladder, sections } = parameters;
+  const { axisCount, bases, ladder, sections } = parameters;
   const issues: RopeIssue[] = [];
   if (sections === null && axisCount === null) issues.push({ path: "parameters.axisCount", expected: "axisCount or sections", received: "neither" });
   else issues.push(...checkSections(ndSections(parameters, geometry.rotaryDim), geometry));
   if (sections !== null && axisCount !== null && sections.length !== axisCount) {
     issues.push({ path: "parameters.axisCount", expected: `${sections.length}, the number of sections`, received: `${axisCount}`, remedy: "Give one of the two." });
   }
+  const count = ndSections(parameters, geometry.rotaryDim).length;
+  if (bases !== null && bases.length !== count) issues.push({ path: "parameters.bases", expected: `${count}, one for each axis`, received: `${bases.length}` });
+  if (bases !== null && ladder === "shared") issues.push({ path: "parameters.bases", expected: "nothing, since the axes share one ladder", received: `[${bases.join(", ")}]` });
   if (ladder === "shared" && new Set(ndSections(parameters, geometry.rotaryDim)).size > 1) {
     issues.push({ path: "parameters.sections", expected: "equal sections, since the axes share one ladder", received: `[${sections?.join(", ")}]` });
   }
