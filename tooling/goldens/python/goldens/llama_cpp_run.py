@@ -62,7 +62,6 @@ def narrow(config: dict) -> dict:
         "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_local_experts": 2, "num_experts_per_tok": 1,
         "n_routed_experts": 2, "moe_intermediate_size": 32, "q_lora_rank": 32, "kv_lora_rank": 32, "first_k_dense_replace": 1,
         "n_group": 1, "topk_group": 1, "num_experts": 2, "attention_head_dim": config.get("attention_head_dim"),
-        "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 32,
     }.items():
         if config.get(key) is not None or key in ("pad_token_id", "bos_token_id", "eos_token_id"):
             config[key] = value
@@ -72,32 +71,32 @@ def narrow(config: dict) -> dict:
     return config
 
 
-# Families whose layers do not all turn alike need several of them.
-LAYERS = {"gpt_oss": 2, "gemma3_text": 6, "olmo3": 4, "deepseek_v2": 1, "smollm3": 4}
+# Families whose layers do not all turn alike need several of them; the loader knows DeepSeek-V2-Lite by its 27.
+LAYERS = {"gpt_oss": 2, "gemma3_text": 6, "olmo3": 4, "deepseek_v2": 27, "smollm3": 4}
 EXTRA = {
     "gemma3_text": {"sliding_window": 16},
     "deepseek_v2": {"num_experts_per_tok": 1, "qk_nope_head_dim": 32, "v_head_dim": 32, "hidden_act": "silu", "topk_method": "greedy"},
-    "hunyuan_v1_moe": {"moe_intermediate_size": [32], "moe_topk": [1], "num_shared_expert": [1]},
+    "hunyuan_v1_moe": {"hidden_size": 256, "moe_intermediate_size": [32], "moe_topk": [1], "num_shared_expert": [1]},
     "deepseek_v3": {"qk_nope_head_dim": 32, "v_head_dim": 32},
     "kimi_k2": {"qk_nope_head_dim": 32, "v_head_dim": 32},
 }
 ARCHITECTURES = {
-    "gemma3_text": "Gemma3ForCausalLM", "internlm2": "LlamaForCausalLM", "ministral3": "Ministral3ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM", "ministral3": "Ministral3ForCausalLM",
 }
 # What transformers has no class for under its own name, and which class has the same weights.
-CLASSES = {"kimi_k2": "deepseek_v3", "internlm2": "llama"}
+CLASSES = {"kimi_k2": "deepseek_v3"}
 IDS = {
     "meta-llama/Llama-3.1-8B": {}, "meta-llama/Llama-3.2-1B": {}, "lmsys/vicuna-7b-v1.5-16k": {},
     "Qwen/Qwen2.5-7B-Instruct": {}, "Qwen/Qwen2.5-7B-Instruct-yarn": {}, "deepseek-ai/DeepSeek-R1-0528-Qwen3-8B": {},
     "openai/gpt-oss-20b": {}, "google/gemma-3-4b-it": {}, "google/gemma-3-1b-it": {},
     "microsoft/Phi-4-mini-instruct": {"n_ctx": 8192}, "microsoft/Phi-4-mini-instruct#short": {"n_ctx": 4096},
-    "microsoft/Phi-3-mini-128k-instruct": {"n_ctx": 8192}, "microsoft/phi-2": {}, "microsoft/Phi-3-mini-4k-instruct": {},
+    "microsoft/Phi-3-mini-128k-instruct": {"n_ctx": 8192}, "microsoft/Phi-3-mini-4k-instruct": {},
     "deepseek-ai/DeepSeek-V2-Lite": {}, "deepseek-ai/DeepSeek-V3": {}, "moonshotai/Kimi-K2-Instruct": {},
-    "mistralai/Mistral-7B-v0.3": {}, "mistralai/Ministral-3-8B": {},
+    "mistralai/Mistral-7B-v0.3": {}, 
     "tencent/Hunyuan-7B-Instruct": {}, "tencent/Hunyuan-A13B-Instruct": {},
-    "THUDM/GLM-4-9B-0414": {}, "EleutherAI/pythia-6.9b-deduped": {}, "stabilityai/stablelm-2-1_6b": {},
+    "THUDM/GLM-4-9B-0414": {}, "stabilityai/stablelm-2-1_6b": {},
     "CohereForAI/c4ai-command-r-v01": {}, "allenai/Olmo-3-7B-Instruct": {}, "HuggingFaceTB/SmolLM3-3B": {},
-    "swiss-ai/Apertus-class-defaults": {}, "google/gemma-4-31B": {}, "internlm/internlm2-chat-7b": {},
+    "swiss-ai/Apertus-class-defaults": {},
 }
 
 
@@ -111,7 +110,9 @@ def converted(config: dict, folder: Path) -> Path:
     model = transformers.AutoModelForCausalLM.from_config(class_config).float()
     model.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text('{"added_tokens": []}')  # Gemma's converter looks for more tokens there
+    # Gemma's converter cuts the embedding to the words that this file names.
+    words = {f"w{index}": index for index in range(VOCABULARY)}
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": [], "model": {"vocab": words}}))
     maker = conversion.get_model_class(architecture)
     out = folder / "model.gguf"
 
@@ -272,7 +273,7 @@ def fixture(library: Library, name: str) -> dict:
 
 def run(names: list[str] | None) -> None:
     if names is None or len(names) > 1:
-        run_each(names or list(IDS), record=names is None)
+        run_each(names or list(IDS))
         return
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)
@@ -285,9 +286,9 @@ def run(names: list[str] | None) -> None:
         print(f"{name}: {write(FIXTURES / 'llama.cpp' / f'{file}.json', fixture(library, name))} bytes", flush=True)
 
 
-def run_each(names: list[str], record: bool) -> None:
+def run_each(names: list[str]) -> None:
     """One process for each model: libllama ends the process on a file that it does not like."""
-    failures = {}
+    failed = []
     for name in names:
         done = subprocess.run(
             [sys.executable, "-m", "goldens", "llama.cpp", "--name", name], capture_output=True, text=True,
@@ -298,9 +299,7 @@ def run_each(names: list[str], record: bool) -> None:
         else:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             telling = [line for line in lines if any(word in line for word in ("GGML_ASSERT", "GGML_ABORT", "error", "Error"))]
-            failures[name] = (telling or lines or [f"exit {done.returncode}"])[-1][-240:]
-            print(f"{name}: FAILED {failures[name]}", flush=True)
-            if os.environ.get("GOLDENS_VERBOSE"):
-                print("\n".join(lines[-12:]))
-    if record:
-        write(FIXTURES / "llama.cpp-not-run.json", failures)
+            failed.append(name)
+            print(f"{name}: FAILED {(telling or lines or [done.returncode])[-1]}", flush=True)
+    if failed:
+        raise SystemExit(f"failed: {failed}")
