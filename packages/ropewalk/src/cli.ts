@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `ropewalk`. Exit code 0: all is well; 2: bad input, with one sentence on stderr; 1: a defect of ours. */
+/** The command `ropewalk`. Exit code 0: all is well; 1: something was found, or a defect of ours; 2: bad input, with one sentence on stderr. */
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
@@ -9,6 +9,8 @@ import type { ApplyOptions } from "./cli/apply.ts";
 import { describeFailure } from "./cli/failure.ts";
 import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
+import { verify, verifyText } from "./cli/verify/verify.ts";
+import type { VerifyOptions } from "./cli/verify/verify.ts";
 
 const BAD_INPUT = 2;
 
@@ -59,6 +61,18 @@ program
   .addHelpText("after", "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated")
   .action((config: string, options: ApplyOptions) => {
     for (const line of apply(config, options)) stdout.write(`${line}\n`);
+  });
+
+program
+  .command("verify")
+  .description("compare the installed packages with what other engines answered")
+  .option("--json", "print the report as one JSON document")
+  .option("--vectors <file>", "answers to compare with, instead of those that come with this package")
+  .addHelpText("after", "\nExit code 0 when all answers agree, 1 when one does not.")
+  .action((options: VerifyOptions) => {
+    const report = verify(options.vectors);
+    stdout.write(`${options.json ? JSON.stringify(report) : verifyText(report, palette)}\n`);
+    if (report.mismatches.length > 0) process.exitCode = 1;
   });
 
 function complain(sentence: string): void {
