@@ -11,3 +11,5 @@ export { ropeRequestsFromConfig } from "./requests.ts";
 export type { LayerRopeRequest, RopeRequests } from "./requests.ts";
 export type { ConfigOptions } from "./reading.ts";
 export type { ConfigNote } from "./report.ts";
+export { dialects, keyFacts } from "./dialects.ts";
+export type { AmplitudeRule, Dialect, DialectName, KeyFacts, KeyUse, YarnDialect } from "./dialects.ts";
