@@ -24,6 +24,13 @@ describe("double-double against exact fractions", () => {
     expect(agree(ofReal(doubleDouble.subtract(doubleDouble.add(near, b), near)), exact.subtract(ofReal(doubleDouble.add(near, b)), ofReal(near)), 103)).toBe(true);
   });
 
+  holds("sums whose heads cancel entirely", [positive, fc.double({ min: 0.5, max: 1, noNaN: true }), fc.double({ min: 0.5, max: 1, noNaN: true }), fc.integer({ min: 0, max: 60 })], (hi, a, b, exponent) => {
+    // What is left are the two tails, however far apart.
+    const ulp = 2 ** Math.floor(Math.log2(hi)) * 2 ** -54;
+    const [x, y] = [{ hi, lo: a * ulp }, { hi: -hi, lo: b * ulp * 2 ** -exponent }];
+    expect(agree(ofReal(doubleDouble.add(x, y)), exact.add(ofReal(x), ofReal(y)), 103)).toBe(true);
+  });
+
   holds("products and quotients", [wide, wide], (a, b) => {
     // Products drop the product of the low parts, quotients what follows the third digit of base 2^53.
     expect(agree(ofReal(doubleDouble.multiply(a, b)), exact.multiply(ofReal(a), ofReal(b)), 102)).toBe(true);
@@ -116,11 +123,15 @@ describe("float32", () => {
   test("operands are rounded before they meet", () => {
     const tenth = 13421773 / 2 ** 27;
     expect(float32.subtract(0.1, tenth)).toBe(0);
-    expect(float32.add(2 ** 24 + 1, 0)).toBe(2 ** 24);
-    expect(float32.multiply(2 ** 24 + 1, 1)).toBe(2 ** 24);
-    expect(float32.divide(2 ** 24 + 1, 1)).toBe(2 ** 24);
-    expect(float32.power(2 ** 24 + 1, 1)).toBe(2 ** 24);
-    expect(float32.sqrt(2 ** 48 + 1)).toBe(2 ** 24);
+    // 2^24 + 1 becomes 2^24, and 3 · (2^24 + 1) becomes 3 · 2^24 + 4, before the operation; rounding only its result gives
+    // 2^24 + 2, 3 · 2^24 + 4, 2^24 and 2^48 + 2^25 instead.
+    expect(float32.add(2 ** 24 + 1, 1)).toBe(2 ** 24);
+    expect(float32.multiply(2 ** 24 + 1, 3)).toBe(3 * 2 ** 24);
+    expect(float32.divide(3 * (2 ** 24 + 1), 3)).toBe(2 ** 24 + 2);
+    expect(float32.power(2 ** 24 + 1, 2)).toBe(2 ** 48);
+    // 1 + 2^-24 + 2^-30 becomes 1 + 2^-23, whose root is 1 + 2^-24 − 2^-49 and whose logarithm 2^-23 − 2^-47.
+    expect(float32.log(1 + 2 ** -24 + 2 ** -30)).toBe(2 ** -23 - 2 ** -47);
+    expect(float32.sqrt(1 + 2 ** -24 + 2 ** -30)).toBe(1);
     expect(float32.pi).toBe(13176795 / 2 ** 22);
     // ln(float32(0.1)) = -2.3025850780929…, of which this is the nearest multiple of 2^-22.
     expect(float32.log(0.1)).toBe(-9657742 / 2 ** 22);

@@ -56,9 +56,12 @@ describe("accepted", () => {
     // Pair 0 follows axis 0, pair 1 axis 1.
     expect(both.cosSin([[1, 2], [3, 0]]).shape).toEqual([2, 2]);
     expect(understood([[1, 2], [3, 0]], both)).toEqual([1, 3, 2, 0]);
-    const batched = { data: Int32Array.of(1, 2, 3, 0, 0, 1, 2, 3), shape: [2, 2, 2] };
-    expect(both.cosSin(batched).shape).toEqual([2, 2, 2]);
-    expect(understood(batched, both)).toEqual([1, 0, 2, 1, 3, 2, 0, 3]);
+    // Two axes, one row of a batch, three tokens; then three rows of one token.
+    const data = Int32Array.of(1, 2, 3, 0, 1, 2);
+    for (const [batch, tokens] of [[1, 3], [3, 1]] as const) {
+      expect(both.cosSin({ data, shape: [2, batch, tokens] }).shape).toEqual([batch, tokens, 2]);
+      expect(understood({ data, shape: [2, batch, tokens] }, both)).toEqual([1, 0, 2, 1, 3, 2]);
+    }
   });
 
   test("between the integers and below zero, where the type says so", () => {

@@ -92,6 +92,15 @@ describe("float32 angles", () => {
     });
   });
 
+  test("a formula that does not round its last step is rounded for it; exact angles keep every digit", () => {
+    const provider = { ...testRegistry().get("ladder")!.provider, source: "unrounded@1", frequencies: () => ({ invFreq: [0.1, 0.3] }) };
+    const of = (precision: "float32" | "float64") => getRope({ headDim: 4, precision, parameters: { ropeType: "ladder" } }, { provider });
+    expect([...of("float32").frequencies().invFreq]).toEqual([Math.fround(0.1), Math.fround(0.3)]);
+    expect([...of("float64").frequencies().invFreq]).toEqual([0.1, 0.3]);
+    const angle = Math.fround(10_000_001 * Math.fround(0.1));
+    expect(isNearestFloat32(of("float32").cosSin([10_000_001]).cos[0]!, cosSin(ofFloat64(angle)).cos)).toBe(true);
+  });
+
   holds(
     "cos and sin are those of float32(position · frequency), correctly rounded",
     [fc.integer({ min: 0, max: 2 ** 24 }), fc.integer({ min: 0, max: 63 })],

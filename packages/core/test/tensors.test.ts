@@ -237,6 +237,8 @@ describe("refused, with every tensor as it was", () => {
     ["fused slices that overlap", ({ memory }) => ({ query: view(memory, { strides: [3 * D, D, 1] }), key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }) })],
     ["fused slices that overlap across the period", ({ memory }) => ({ query: view(memory, { strides: [3 * D, D, 1] }), key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }) })],
     ["out half over the input", ({ memory }) => ({ key: memory.subarray(0, 2 * D), out: { key: memory.subarray(D, 3 * D) } })],
+    ["out that overlaps the input in every token", ({ memory }) => ({ key: view(memory, { strides: [3 * D, D, 1] }), out: { key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }) } })],
+    ["out that overlaps the input's next token", ({ memory }) => ({ key: view(memory, { strides: [3 * D, D, 1] }), out: { key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }) } })],
     ["out over the input in another order", ({ bad }) => ({ key: view(bad, {}), out: { key: view(bad, { strides: [-D, D, 1], offset: D }) } })],
     ["out over the input as another type", () => {
       const words = Uint16Array.from(noise(2 * D, 4), (x) => Math.abs(x) * 1000);
