@@ -6,6 +6,8 @@
 export { doubleDouble, float32, float64, inverseFrequencies, remainder, toNumber } from "./arithmetic.ts";
 export type { Arithmetic, DoubleDouble, Real } from "./arithmetic.ts";
 export { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./element-types.ts";
+export { angleGradient } from "./gradient.ts";
+export type { AngleGradientOptions } from "./gradient.ts";
 export { blockCount, canonicalPairing, pairElements } from "./pairing.ts";
 export { rotate } from "./rotate-with.ts";
 export type { RotateOptions, TableData } from "./rotate-with.ts";

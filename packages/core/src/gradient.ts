@@ -1,0 +1,64 @@
+/**
+ * The derivative of a rotation by its angles, for ropes whose frequencies or positions are learned.
+ *
+ * The derivative by the rotated elements is `rope.adjoint`; this is the other one.
+ */
+
+import { loadElements } from "./element-types.ts";
+import { blockCount, pairElements } from "./pairing.ts";
+import type { Pairing } from "./pairing.ts";
+import { RopeError } from "./errors.ts";
+import { resolveTensor } from "./tensor.ts";
+import type { TensorView } from "./tensor.ts";
+
+/** Which elements of a head pair. */
+export interface AngleGradientOptions {
+  readonly pairing: Pairing;
+  /** Default: the whole head. */
+  readonly rotaryDim?: number | undefined;
+  /** Default 0. */
+  readonly rotaryOffset?: number | undefined;
+}
+
+/**
+ * `dL/dφ` of each token and pair, summed over heads: for the rotated pair `(x', y')` and the incoming gradient
+ * `(g_x, g_y)`, `dL/dφ = g_y x' − g_x y'`, whatever the amplitude.
+ *
+ * From it follow, with `φ = p · invFreq`: `dL/dinvFreq[i] = Σ_t p[t] · dφ[t, i]` and `dL/dp[t] = Σ_i invFreq[i] · dφ[t, i]`.
+ *
+ * @param rotated what the rotation gave, as a view with its shape; only read.
+ * @param gradient `dL/d rotated`, of the same shape; only read.
+ * @returns float64 `[batch · tokens, rotaryDim/2]`, of the caller's own.
+ * @throws RopeError `ROPE_SHAPE` when the two differ in shape or the pairing does not fit.
+ */
+export function angleGradient(rotated: TensorView, gradient: TensorView, { pairing, rotaryDim, rotaryOffset = 0 }: AngleGradientOptions): Float64Array {
+  const headDim = rotated.shape.at(-1)!;
+  const dim = rotaryDim ?? headDim;
+  const fits = dim > 0 && dim % 2 === 0 && rotaryOffset >= 0 && rotaryOffset + dim <= headDim && Number.isInteger(dim / 2 / blockCount(pairing, dim));
+  if (!fits) throw new RopeError("ROPE_SHAPE", { what: "rotaryDim, rotaryOffset and pairing do not fit the head", expected: `an even rotaryDim and a pairing within ${headDim} elements`, got: `${dim} from ${rotaryOffset}` });
+  const tokens = rotated.shape.length === 4 ? rotated.shape[1]! : rotated.shape[0]!;
+  const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
+  const incoming = resolveTensor("gradient", gradient, { batch: undefined, tokens, headDim });
+  if (output.batch !== incoming.batch || output.heads !== incoming.heads) {
+    throw new RopeError("ROPE_SHAPE", { what: '"gradient" does not fit', expected: `[${rotated.shape.join(", ")}] like rotated`, got: `[${gradient.shape.join(", ")}]` });
+  }
+  const { first, distance } = pairElements(pairing, dim);
+  const result = new Float64Array(output.batch * tokens * first.length);
+  const [z, g] = [new Float64Array(dim), new Float64Array(dim)];
+  for (let b = 0; b < output.batch; b++) {
+    for (let t = 0; t < tokens; t++) {
+      const row = (b * tokens + t) * first.length;
+      for (let h = 0; h < output.heads; h++) {
+        for (const [tensor, target] of [[output, z], [incoming, g]] as const) {
+          const start = tensor.offset + b * tensor.batchStride + t * tensor.tokenStride + h * tensor.headStride + rotaryOffset * tensor.elementStride;
+          loadElements(tensor.dtype, tensor.data, start, tensor.elementStride, target, 0, dim);
+        }
+        for (let i = 0; i < first.length; i++) {
+          const [x, y] = [first[i]!, first[i]! + distance];
+          result[row + i]! += g[y]! * z[x]! - g[x]! * z[y]!;
+        }
+      }
+    }
+  }
+  return result;
+}
