@@ -6,6 +6,8 @@ import { Command, CommanderError, Option } from "commander";
 import colours from "picocolors";
 import { apply } from "./cli/apply.ts";
 import type { ApplyOptions } from "./cli/apply.ts";
+import { diff, diffText } from "./cli/diff.ts";
+import type { DiffOptions } from "./cli/diff.ts";
 import { describeFailure } from "./cli/failure.ts";
 import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
@@ -61,6 +63,20 @@ program
   .addHelpText("after", "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated")
   .action((config: string, options: ApplyOptions) => {
     for (const line of apply(config, options)) stdout.write(`${line}\n`);
+  });
+
+program
+  .command("diff")
+  .description("say what differs between the ropes of two configs")
+  .argument("<a>", "config.json")
+  .argument("<b>", "the other config.json")
+  .option("--json", "print one JSON document")
+  .addOption(new Option("--length <n>", "the length that frequencies and angles are compared at, instead of the shorter context"))
+  .addHelpText("after", "\nExit code 0 when the ropes are the same, 1 when they differ.")
+  .action((a: string, b: string, options: DiffOptions) => {
+    const difference = diff([a, b], options);
+    stdout.write(`${options.json ? JSON.stringify(difference) : diffText(difference, palette)}\n`);
+    if (!difference.equal) process.exitCode = 1;
   });
 
 program
