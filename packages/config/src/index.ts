@@ -13,3 +13,5 @@ export type { ConfigOptions } from "./reading.ts";
 export type { ConfigNote } from "./report.ts";
 export { dialects, keyFacts } from "./dialects.ts";
 export type { AmplitudeRule, Dialect, DialectName, KeyFacts, KeyUse, YarnDialect } from "./dialects.ts";
+export { fromAtb } from "./atb.ts";
+export type { AtbRequest, AtbRope } from "./atb.ts";

@@ -1,0 +1,55 @@
+/**
+ * Ascend ATB's `RopeOperation` in this library's words.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { Pairing } from "@ropewalk/core";
+
+/** `RopeParam` of ATB, with the head that it is applied to. */
+export interface AtbRope {
+  /** 2, 4, `headDim/2` or `headDim`. ATB's own default is 4. */
+  readonly rotaryCoeff: number;
+  readonly headDim: number;
+}
+
+/** The part of a rope request that says the same, and the form in which ATB wants cos and sin. */
+export interface AtbRequest {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly rotaryOffset: 0;
+  readonly pairing: Pairing;
+  /** `width` for `rope.cosSin` that gives a table of `headDim` columns. */
+  readonly width: "half" | "full";
+}
+
+/**
+ * The pairing of an ATB `rotaryCoeff`:
+ *
+ * | `rotaryCoeff` | rotates | here | table |
+ * | --- | --- | --- | --- |
+ * | 2 | halves of the head | `half` | `headDim/2` columns, or doubled |
+ * | 4 | each half of the head by halves | `{ blocks: 2 }` | `headDim` columns, doubled within each half |
+ * | `headDim/2` | neighbours in the first half of the head; the rest passes | `adjacent`, `rotaryDim = headDim/2` | `headDim/2` columns, doubled |
+ * | `headDim` | neighbours | `adjacent` | `headDim` columns, doubled |
+ *
+ * Where two rows meet (a head of 8 with 4, a head of 4 with 2) the one further up holds, as in ATB's documentation.
+ *
+ * @returns fields to spread into a request, and the table's width: `rope.cosSin(positions, { width, dtype })`.
+ * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head.
+ * Source: Ascend ATB `infer::RopeParam`; golden tests of MindIE-LLM's RopeOperation.
+ */
+export function fromAtb({ rotaryCoeff, headDim }: AtbRope): AtbRequest {
+  const whole = { headDim, rotaryDim: headDim, rotaryOffset: 0, width: "full" } as const;
+  if (Number.isSafeInteger(headDim) && headDim > 0 && headDim % 2 === 0) {
+    if (rotaryCoeff === 2) return { ...whole, pairing: "half" };
+    if (rotaryCoeff === 4 && headDim % 4 === 0) return { ...whole, pairing: { blocks: 2 } };
+    if (rotaryCoeff === headDim) return { ...whole, pairing: "adjacent" };
+    if (rotaryCoeff === headDim / 2 && headDim % 4 === 0) return { ...whole, rotaryDim: headDim / 2, pairing: "adjacent" };
+  }
+  throw new RopeError("ROPE_CONFIG", {
+    what: "ATB has no such rope",
+    expected: `rotaryCoeff 2, 4, headDim/2 or headDim for an even headDim`,
+    got: `rotaryCoeff ${String(rotaryCoeff)}, headDim ${String(headDim)}`,
+    facts: { rotaryCoeff, headDim },
+  });
+}
