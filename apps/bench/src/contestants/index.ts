@@ -3,6 +3,7 @@ import { copy } from "./copy.ts";
 import { loopWithPow, loopWithTables } from "./loop.ts";
 import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
 import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
+import { wasmArenaApply, wasmArenaStep, wasmArraysApply } from "./ropewalk-wasm.ts";
 
 /** Ratios are to this one … */
 export const yardstick: Contestant = onnxruntimeOneThread;
@@ -13,6 +14,9 @@ export const limit: Contestant = copy;
 export const contestants: readonly Contestant[] = [
   ropewalkApply,
   ropewalkStep,
+  wasmArenaApply,
+  wasmArenaStep,
+  wasmArraysApply,
   onnxruntimeOneThread,
   onnxruntimeTwoThreads,
   loopWithTables,
