@@ -1,0 +1,47 @@
+/** The suite that every provider and backend passes, on JavaScript, WebAssembly and WebGPU. */
+
+import { conformance } from "@ropewalk/conformance";
+import type { BackendUnderTest, RopeUnderTest } from "@ropewalk/conformance";
+import type { RotateArguments, RotaryEmbedding, Tensor } from "@ropewalk/core";
+import { wasmBackend } from "@ropewalk/wasm-backend";
+import type { GpuRope } from "@ropewalk/webgpu-backend";
+import { afterAll, describe, test } from "vitest";
+import { registry } from "./body.ts";
+import { newDevice } from "./node-device.ts";
+
+registry.registerBackend(wasmBackend);
+const device = await newDevice();
+afterAll(() => device.destroy());
+
+const isFloat64 = (tensor: Tensor | undefined): boolean => tensor instanceof Float64Array || (tensor !== undefined && "data" in tensor && tensor.data instanceof Float64Array);
+
+/** The methods that the laws use, on the device. WebGPU has no float64; those tensors stay in JavaScript, as the package says. */
+function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
+  const on = ({ query, key, out }: RotateArguments): Pick<GpuRope | RotaryEmbedding, "apply" | "invert" | "adjoint"> => ([query, key, out?.query, out?.key].some(isFloat64) ? rope : gpu);
+  return {
+    spec: gpu.spec,
+    capabilities: gpu.capabilities,
+    positionLimit: gpu.positionLimit,
+    attentionFactor: gpu.rope.attentionFactor,
+    frequencies: (length) => gpu.rope.frequencies(length),
+    cosSin: (positions, options) => gpu.rope.cosSin(positions, options),
+    apply: async (tensors) => on(tensors).apply(tensors),
+    invert: async (tensors) => on(tensors).invert(tensors),
+    adjoint: async (tensors) => on(tensors).adjoint(tensors),
+    shift: async (tensors) => (isFloat64(tensors.keys) || isFloat64(tensors.out) ? rope : gpu).shift(tensors),
+    at: (positions, options) => ({ ...rope.at(positions, options), apply: async (tensors) => on(tensors).apply({ positions, ...options, ...tensors }) }),
+  };
+}
+
+const backends: readonly ("js" | BackendUnderTest)[] = ["js", { name: "wasm" }, { name: "webgpu", options: { device }, bitExact: false, adapt }];
+
+describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? backend : backend.name, backend })))("$name", ({ backend }) => {
+  conformance(test, {
+    ropeType: "ladder",
+    registry,
+    backend,
+    // What remains is of the provider, and the same on every backend.
+    only: ["rotation", "memory", "backend"],
+    cases: [{ name: "16 of 16", request: { headDim: 16, parameters: { amplitude: 1.138 } } }],
+  });
+});
