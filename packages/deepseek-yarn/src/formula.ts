@@ -4,7 +4,8 @@
  * With `M(s, k) = 0.1 k ln s + 1`:
  * `attentionFactor = M(s, mscale) / M(s, mscaleAllDim)` multiplies cos and sin;
  * `softmaxScaleFactor = M(s, mscaleAllDim)²` multiplies the softmax scale, where it also reaches the part of the head
- * that is not rotated. A rope only reports the second: the attention layer has to apply it.
+ * that is not rotated. A rope only reports the second: the attention layer has to apply it. With
+ * `foldIntoSoftmax: false` it is 1.
  *
  * Source: DeepSeek-V2 (arXiv 2405.04434), §3.1.4, and the models' published code; vLLM `DeepseekScalingRotaryEmbedding`
  * and the `mscale` of its attention class; the ladder is `@ropewalk/yarn/formula`.
@@ -23,6 +24,8 @@ export interface DeepseekYarnParameters extends YarnLadderParameters {
   readonly mscaleAllDim?: number;
   /** Multiplies cos and sin, instead of the rule. */
   readonly attentionFactor?: number | null;
+  /** Whether the softmax has a magnitude at all. */
+  readonly foldIntoSoftmax?: boolean;
 }
 
 export const deepseekYarnParameters: ParameterSchema<DeepseekYarnParameters> = {
@@ -30,16 +33,17 @@ export const deepseekYarnParameters: ParameterSchema<DeepseekYarnParameters> = {
   mscale: { type: "number", min: 0, default: 1, description: "numerator magnitude; 1: vLLM, DeepSeek-V3" },
   mscaleAllDim: { type: "number", min: 0, default: 0, description: "denominator and softmax magnitude; 0 (no softmax scale): vLLM, Hugging Face" },
   attentionFactor: { type: "number", above: 0, default: null, description: "amplitude of cos and sin; absent: the ratio of the magnitudes" },
+  foldIntoSoftmax: { type: "boolean", default: true, description: "report M(s, mscaleAllDim)² for the softmax; true: DeepSeek-V2, Hugging Face, vLLM (deepseek_llama_scaling: false)" },
 };
 
 /** Frequencies and both amplitudes of the rope type `deepseek_yarn`. */
 export function deepseekYarnFrequencies(request: FrequencyRequest, parameters: Required<DeepseekYarnParameters>): RopeFrequencies {
   const { scalar } = request;
-  const { attentionFactor, factor, mscale, mscaleAllDim } = parameters;
+  const { attentionFactor, factor, foldIntoSoftmax, mscale, mscaleAllDim } = parameters;
   const { rules, ...ladder } = yarnLadder(request, parameters);
   const overall = yarnMagnitude(factor, mscaleAllDim, scalar);
   const amplitude = attentionFactor ?? scalar.divide(yarnMagnitude(factor, mscale, scalar), overall);
-  const softmaxScaleFactor = scalar.multiply(overall, overall);
+  const softmaxScaleFactor = foldIntoSoftmax ? scalar.multiply(overall, overall) : 1;
   rules.push(
     {
       name: "attentionFactor",
@@ -50,7 +54,7 @@ export function deepseekYarnFrequencies(request: FrequencyRequest, parameters: R
     {
       name: "softmaxScaleFactor",
       value: toNumber(softmaxScaleFactor),
-      rule: mscaleAllDim === 0 ? "1, since mscaleAllDim is 0" : `M(${factor}, mscaleAllDim ${mscaleAllDim})²; the attention layer multiplies its scale by it`,
+      rule: !foldIntoSoftmax ? "1, since foldIntoSoftmax is false" : mscaleAllDim === 0 ? "1, since mscaleAllDim is 0" : `M(${factor}, mscaleAllDim ${mscaleAllDim})²; the attention layer multiplies its scale by it`,
       source: "DeepSeek-V2 attention; vLLM and Hugging Face likewise",
     },
   );

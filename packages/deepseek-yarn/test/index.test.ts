@@ -80,6 +80,14 @@ test.each([
   expect(rules.filter(({ name }) => name.startsWith("correction")).map(({ value }) => value)).toEqual([low, high]);
 });
 
+test("deepseek_llama_scaling has the same cos and sin and leaves the softmax alone", () => {
+  const request = (ropeType: "deepseek_yarn" | "deepseek_llama_scaling") => getRope({ headDim: 64, parameters: { ropeType, factor: 40, originalMaxPosition: 4096, mscale: 1, mscaleAllDim: 0.707 } });
+  const [folding, plain] = [request("deepseek_yarn"), request("deepseek_llama_scaling")];
+  expect(plain.cosSin([0, 4097])).toEqual(folding.cosSin([0, 4097]));
+  expect(plain.attentionFactor).toBeCloseTo(1.0857263993, 9);
+  expect([folding.softmaxScaleFactor > 1.5, plain.softmaxScaleFactor]).toEqual([true, 1]);
+});
+
 test("refuses betaFast below betaSlow", () => {
   try {
     getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 40, originalMaxPosition: 4096, betaFast: 1, betaSlow: 32 } });
@@ -89,9 +97,9 @@ test("refuses betaFast below betaSlow", () => {
   }
 });
 
-test("importing the package registers exactly one type: yarn's formula comes without its registration", async () => {
-  expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual([["deepseek_yarn", "@ropewalk/deepseek-yarn@0.0.0"]]);
+test("importing the package registers one type and its other name: yarn's formula comes without its registration", async () => {
+  expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual(["deepseek_llama_scaling", "deepseek_yarn"].map((name) => [name, "@ropewalk/deepseek-yarn@0.0.0"]));
   const formula = await import("@ropewalk/deepseek-yarn/formula");
-  expect(listRopeTypes()).toHaveLength(1);
+  expect(listRopeTypes()).toHaveLength(2);
   expect(formula.deepseekYarnFrequencies).toBeTypeOf("function");
 });

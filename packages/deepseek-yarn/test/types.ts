@@ -5,6 +5,7 @@ import "@ropewalk/deepseek-yarn";
 
 export function typeChecks(): void {
   getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 40, originalMaxPosition: 4096, mscale: 1, mscaleAllDim: 1 } });
+  getRope({ headDim: 64, parameters: { ropeType: "deepseek_llama_scaling", factor: 40, originalMaxPosition: 4096, mscaleAllDim: 1 } });
 
   // @ts-expect-error -- originalMaxPosition is missing
   getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 40 } });

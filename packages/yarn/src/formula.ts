@@ -3,7 +3,7 @@
  *
  * A pair that turns more than `betaFast` times over the original context keeps its frequency, one that turns less than
  * `betaSlow` times is slowed down by `factor`, and in between the two are blended linearly over the pair index. cos and
- * sin are multiplied by `0.1 ln(factor) + 1`, so logits by its square.
+ * sin are multiplied by `0.1 ln(factor) + 1`, so logits by its square. TeleChat3 has 0.07 there.
  *
  * Source: Peng et al., YaRN (arXiv 2309.00071), §3.2 to §3.4; operations, their order and the reading of parameters as
  * in Hugging Face transformers 5, `_compute_yarn_parameters`.
@@ -25,6 +25,8 @@ export interface YarnLadderParameters {
   readonly betaSlow?: number;
   /** Round the ends of the blended range outwards to whole pairs. */
   readonly truncate?: boolean;
+  /** `e`: how far a fast pair keeps its frequency, from 0 (slowed down like the others) to 1. */
+  readonly extrapolationFactor?: number;
 }
 
 /** Parameters of the rope type `yarn`. */
@@ -34,6 +36,8 @@ export interface YarnParameters extends YarnLadderParameters {
   /** With `mscaleAllDim`: the amplitude is the ratio of the two magnitudes. */
   readonly mscale?: number | null;
   readonly mscaleAllDim?: number | null;
+  /** `a` of the amplitude `a ln(factor) + 1`. */
+  readonly magnitudeSlope?: number;
 }
 
 export const yarnLadderParameters: ParameterSchema<YarnLadderParameters> = {
@@ -42,6 +46,7 @@ export const yarnLadderParameters: ParameterSchema<YarnLadderParameters> = {
   betaFast: { type: "number", above: 0, default: 32, description: "turns above which a pair is kept; 32: YaRN §3.2, Hugging Face, vLLM" },
   betaSlow: { type: "number", above: 0, default: 1, description: "turns below which a pair is slowed down; 1: YaRN §3.2, Hugging Face, vLLM" },
   truncate: { type: "boolean", default: true, description: "round the blended range to whole pairs; true: Hugging Face, vLLM" },
+  extrapolationFactor: { type: "number", min: 0, max: 1, default: 1, description: "how far fast pairs keep their frequency; 1: YaRN §3.2, Hugging Face, vLLM (SGLang and ggml have a setting)" },
 };
 
 export const yarnParameters: ParameterSchema<YarnParameters> = {
@@ -49,6 +54,7 @@ export const yarnParameters: ParameterSchema<YarnParameters> = {
   attentionFactor: { type: "number", above: 0, default: null, description: "amplitude of cos and sin; absent: by rule (YaRN §3.4)" },
   mscale: { type: "number", above: 0, default: null, description: "numerator magnitude; read together with mscaleAllDim only (Hugging Face)" },
   mscaleAllDim: { type: "number", above: 0, default: null, description: "denominator magnitude; read together with mscale only (Hugging Face)" },
+  magnitudeSlope: { type: "number", min: 0, default: 0.1, description: "a of the amplitude a ln s + 1; 0.1: YaRN §3.4, Hugging Face, vLLM (telechat3-yarn: 0.07)" },
 };
 
 /** Contradictions in a YaRN ladder that single parameters do not show. */
@@ -101,25 +107,28 @@ export function yarnRamp(i: number, low: Real, high: Real, { subtract, divide }:
   return toNumber(ramp) >= 1 ? 1 : ramp;
 }
 
-/** `M(s, k) = 0.1 k ln s + 1`, and 1 for `s ≤ 1`: the magnitude that keeps the entropy of attention (YaRN §3.4). */
-export function yarnMagnitude(factor: number, mscale: number, { add, divide, log, multiply }: Arithmetic): Real {
-  return factor <= 1 ? 1 : add(divide(multiply(mscale, log(factor)), 10), 1);
+/** `M(s, k) = a k ln s + 1` with `a = 0.1`, and 1 for `s ≤ 1`: the magnitude that keeps the entropy of attention (YaRN §3.4). */
+export function yarnMagnitude(factor: number, mscale: number, { add, divide, log, multiply }: Arithmetic, slope = 0.1): Real {
+  if (factor <= 1) return 1;
+  const growth = multiply(mscale, log(factor));
+  // A tenth is no binary fraction: dividing by 10 stays exact in a longer arithmetic.
+  return add(slope === 0.1 ? divide(growth, 10) : multiply(slope, growth), 1);
 }
 
 /** The ladder of YaRN with the rules that gave it; amplitudes are the caller's to add. */
 export function yarnLadder(request: FrequencyRequest, parameters: Required<YarnLadderParameters>): Pick<RopeFrequencies, "invFreq" | "extendedMaxPosition"> & { rules: RopeRule[]; regimes: string[] } {
   const { array, base, rotaryDim, scalar } = request;
   const { add, divide, multiply, subtract } = array;
-  const { factor, originalMaxPosition } = parameters;
+  const { extrapolationFactor, factor, originalMaxPosition } = parameters;
   const { low, high } = yarnCorrectionRange(parameters, request);
 
   const regimes: string[] = [];
   const invFreq = inverseFrequencies(base, rotaryDim, array).map((kept, i) => {
     const ramp = yarnRamp(i, low, high, array, scalar);
-    regimes.push(ramp === 0 ? "kept" : ramp === 1 ? "interpolated" : "blended");
+    regimes.push(ramp === 1 || extrapolationFactor === 0 ? "interpolated" : ramp === 0 && extrapolationFactor === 1 ? "kept" : "blended");
     const power = array.power(base, divide(2 * i, rotaryDim));
     const slowed = divide(1, multiply(factor, power));
-    const keep = subtract(1, ramp);
+    const keep = multiply(subtract(1, ramp), extrapolationFactor);
     return add(multiply(slowed, subtract(1, keep)), multiply(kept, keep));
   });
   const rules: RopeRule[] = [
@@ -137,6 +146,7 @@ export function yarnLadder(request: FrequencyRequest, parameters: Required<YarnL
       rule: `pairs from here on are slowed down by ${factor}: they turn less than betaSlow = ${parameters.betaSlow} times${parameters.truncate ? ", rounded up" : ", not rounded (truncate: false)"}`,
       source: "YaRN §3.2; Hugging Face find_correction_range",
     },
+    ...(extrapolationFactor === 1 ? [] : [{ name: "extrapolationFactor", value: extrapolationFactor, rule: `given: of a fast pair's own frequency only ${extrapolationFactor} is kept, the rest is slowed down`, source: "SGLang YaRNScalingRotaryEmbedding; ggml ext_factor" }]),
   ];
   return { invFreq, extendedMaxPosition: factor * originalMaxPosition, rules, regimes };
 }
@@ -149,11 +159,11 @@ export function yarnFrequencies(request: FrequencyRequest, parameters: Required<
   return { ...ladder, attentionFactor: value, rules };
 }
 
-function yarnAmplitude({ scalar }: FrequencyRequest, { factor, attentionFactor, mscale, mscaleAllDim }: Required<YarnParameters>): { value: Real; rule: string } {
+function yarnAmplitude({ scalar }: FrequencyRequest, { factor, attentionFactor, magnitudeSlope, mscale, mscaleAllDim }: Required<YarnParameters>): { value: Real; rule: string } {
   if (attentionFactor !== null) return { value: attentionFactor, rule: "given" };
   if (mscale !== null && mscaleAllDim !== null) {
-    const value = scalar.divide(yarnMagnitude(factor, mscale, scalar), yarnMagnitude(factor, mscaleAllDim, scalar));
-    return { value, rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscaleAllDim ${mscaleAllDim}) with M(s, k) = 0.1 k ln s + 1` };
+    const value = scalar.divide(yarnMagnitude(factor, mscale, scalar, magnitudeSlope), yarnMagnitude(factor, mscaleAllDim, scalar, magnitudeSlope));
+    return { value, rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscaleAllDim ${mscaleAllDim}) with M(s, k) = ${magnitudeSlope} k ln s + 1` };
   }
-  return { value: yarnMagnitude(factor, 1, scalar), rule: factor <= 1 ? "1, since factor ≤ 1" : `0.1 ln ${factor} + 1` };
+  return { value: yarnMagnitude(factor, 1, scalar, magnitudeSlope), rule: factor <= 1 ? "1, since factor ≤ 1" : `${magnitudeSlope} ln ${factor} + 1` };
 }

@@ -1,4 +1,4 @@
-/** Registers the rope type `yarn`. */
+/** Registers the rope type `yarn`, and `telechat3-yarn`, which is the same with a smaller amplitude. */
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
@@ -8,11 +8,12 @@ import type { YarnParameters } from "./formula.ts";
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
     yarn: YarnParameters;
+    "telechat3-yarn": YarnParameters;
   }
 }
 
 /** YaRN, as a provider. */
-@registerRopeType("yarn")
+@registerRopeType("yarn", { aliases: { "telechat3-yarn": { magnitudeSlope: 0.07 } } })
 export class YarnProvider implements RopeProvider<Required<YarnParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/yarn@0.0.0";

@@ -3,6 +3,7 @@ import { compareFrequencies, compareRotations, compareTables, compareTruth } fro
 import { RopeError, createRegistry, getRope, getRopeUntyped, listRopeTypes } from "@ropewalk/core";
 import type { Pairing, UntypedRopeRequest } from "@ropewalk/core";
 import { fixtures } from "@ropewalk/goldens";
+import type { EngineFixture } from "@ropewalk/goldens";
 import { YarnProvider } from "@ropewalk/yarn";
 import type { YarnParameters } from "@ropewalk/yarn";
 import fc from "fast-check";
@@ -149,6 +150,43 @@ test("the amplitude is the given one verbatim, else a ratio of magnitudes, else 
   expect(amplitude({ factor: 0.5 })).toBe(1);
 });
 
+test("telechat3-yarn is yarn with 0.07 in the amplitude", () => {
+  const parameters = { factor: 4, originalMaxPosition: 32768 } as const;
+  const telechat = getRope({ headDim: 128, base: 1e6, parameters: { ropeType: "telechat3-yarn", ...parameters } });
+  // 0.07 ln 4 + 1, ln 4 = 1.3862943611
+  expect(telechat.attentionFactor).toBeCloseTo(1.0970406053, 10);
+  expect(telechat).toBe(getRope({ headDim: 128, base: 1e6, parameters: { ropeType: "yarn", magnitudeSlope: 0.07, ...parameters } }));
+  expect(telechat.frequencies().invFreq).toEqual(getRope({ headDim: 128, base: 1e6, parameters: { ropeType: "yarn", ...parameters } }).frequencies().invFreq);
+  expect(ruleOf(telechat, "attentionFactor")).toBe(telechat.attentionFactor);
+});
+
+test.each([
+  ["sglang", "yarn-extrapolation-half"],
+  ["ggml", "yarn-extrapolation-half"],
+] as const)("an extrapolation factor of one half: %s", (engine, name) => {
+  const record = fixtures(engine).find((fixture) => fixture.name === name) as EngineFixture;
+  const { dialect: _, ...request } = record.request;
+  const rope = getRopeUntyped({ ...request, maxPosition: null } as unknown as UntypedRopeRequest);
+  const positions = record.positions as readonly number[];
+  const { cos, sin } = rope.cosSin(positions);
+  const { invFreq } = rope.frequencies();
+  positions.forEach((position, row) =>
+    record.pairs.forEach((pair, column) => {
+      // The engine's float32 angle may be off by a few roundings of its steps, ggml's by one for each pair multiplied up.
+      const tolerance = rope.attentionFactor * (4 + pair) * 2 ** -24 * (1 + position * invFreq[pair]!);
+      expect(Math.abs(cos[row * 64 + pair]! - record.cos[row]![column]!)).toBeLessThan(tolerance);
+      expect(Math.abs(sin[row * 64 + pair]! - record.sin[row]![column]!)).toBeLessThan(tolerance);
+    }),
+  );
+});
+
+test("extrapolation 0 slows every pair down by the whole factor", () => {
+  const rope = getRope({ headDim: 64, precision: "float64", parameters: { ropeType: "yarn", factor: 8, originalMaxPosition: 4096, extrapolationFactor: 0 } });
+  // Two roundings of a float64 and its power: 1e-14 is ten times that.
+  rope.frequencies().invFreq.forEach((frequency, i) => expect(Math.abs((8 * frequency) / 10000 ** (-i / 32) - 1)).toBeLessThan(1e-14));
+  expect(new Set(rope.explain().pairs.map(({ regime }) => regime))).toEqual(new Set(["interpolated"]));
+});
+
 test("the range that YaRN extends to is admitted although maxPosition is the trained one", () => {
   const request = { headDim: 64, maxPosition: 32768, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } } as const;
   expect(getRope(request).positionLimit).toBe(131072);
@@ -175,10 +213,10 @@ test("equal betas give a step of one pair, rounded or not", () => {
   for (const rope of ropes) expect(rope.explain().pairs.map(({ regime }) => regime)).toEqual([...Array(20).fill("kept"), ...Array(12).fill("interpolated")]);
 });
 
-test("importing the package registers one type, importing the formula none; the class registers elsewhere too", async () => {
-  expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual([["yarn", "@ropewalk/yarn@0.0.0"]]);
+test("importing the package registers one type and its other name, importing the formula none; the class registers elsewhere too", async () => {
+  expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual(["telechat3-yarn", "yarn"].map((name) => [name, "@ropewalk/yarn@0.0.0"]));
   const formula = await import("@ropewalk/yarn/formula");
-  expect(listRopeTypes()).toHaveLength(1);
+  expect(listRopeTypes()).toHaveLength(2);
   expect(formula.yarnFrequencies).toBeTypeOf("function");
   const registry = createRegistry();
   registry.register("slower", new YarnProvider());

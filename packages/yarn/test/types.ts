@@ -7,6 +7,8 @@ export function typeChecks(): void {
   getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } });
   getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768, truncate: false, attentionFactor: null } });
 
+  getRope({ headDim: 64, parameters: { ropeType: "telechat3-yarn", factor: 4, originalMaxPosition: 32768 } });
+
   // @ts-expect-error -- factor is missing
   getRope({ headDim: 64, parameters: { ropeType: "yarn", originalMaxPosition: 32768 } });
   // @ts-expect-error -- a number as text
