@@ -112,19 +112,26 @@ function table(/** @type {string} */ title, /** @type {Release[]} */ releases) {
   return [title, ...(rows.length === 0 ? ["  nothing"] : rows), ""].join("\n");
 }
 
+/** Prints the three releases. @returns the packages that core drags along. */
+function rehearse(/** @type {string} */ copy) {
+  console.log(table("The pending entries release:", release(copy)));
+  const atZero = releaseOf(copy, "@ropewalk/core", "minor");
+  console.log(table("After that, a minor change of core alone releases:", atZero));
+  setVersions(copy, "1.0.0");
+  const atOne = releaseOf(copy, "@ropewalk/core", "minor");
+  console.log(table("The same from 1.0.0 on:", atOne));
+  return [...draggedAlong(atZero), ...draggedAlong(atOne)];
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const root = path.resolve(import.meta.dirname, "../..");
-  withCopy(root, (copy) => {
-    console.log(table("The pending entries release:", release(copy)));
-    const atZero = releaseOf(copy, "@ropewalk/core", "minor");
-    console.log(table("After that, a minor change of core alone releases:", atZero));
-    setVersions(copy, "1.0.0");
-    const atOne = releaseOf(copy, "@ropewalk/core", "minor");
-    console.log(table("The same from 1.0.0 on:", atOne));
-    const dragged = [...draggedAlong(atZero), ...draggedAlong(atOne)];
-    if (dragged.length > 0) {
+  withCopy(path.resolve(import.meta.dirname, "../.."), (copy) => {
+    try {
+      const dragged = rehearse(copy);
+      if (dragged.length === 0) return;
       console.error(`A minor change of core must leave its peers at a patch at most: ${dragged.map(({ name, bump }) => `${name} (${bump})`).join(", ")}.`);
-      process.exitCode = 1;
+    } catch (error) {
+      console.error(/** @type {Error} */ (error).message);
     }
+    process.exitCode = 1;
   });
 }
