@@ -9,5 +9,7 @@ export { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "./element-type
 export { angleGradient } from "./gradient.ts";
 export type { AngleGradientOptions } from "./gradient.ts";
 export { blockCount, canonicalPairing, pairElements } from "./pairing.ts";
+export { permuteRows, rowOrder } from "./permute.ts";
+export type { PermuteOptions, Rows } from "./permute.ts";
 export { rotate } from "./rotate-with.ts";
 export type { RotateOptions, TableData } from "./rotate-with.ts";
