@@ -8,6 +8,7 @@ import type { RopeRequest } from "@ropewalk/core";
 import { doubleDouble, inverseFrequencies } from "@ropewalk/core/math";
 import { cosSin, isNearestFloat32, multiply, agree, abs, atMost, subtract, ofDecimal, ofFloat64, ofReal } from "./exact.ts";
 import { bits } from "./failures.ts";
+import { heldBytes } from "./memory.ts";
 import { holds } from "./properties.ts";
 import { testRegistry } from "./providers.ts";
 
@@ -177,28 +178,30 @@ describe.each(["float32", "float64"] as const)("growth, precision %s", (precisio
 });
 
 describe("memory", () => {
-  const arrayBuffers = () => process.memoryUsage().arrayBuffers;
-
-  test("a rope for 2^24 positions, and its last position, cost next to nothing", () => {
-    const before = arrayBuffers();
+  test("a rope for 2^24 positions, and its last position, cost next to nothing", async () => {
+    const before = await heldBytes();
     const rope = fresh({ maxPosition: 2 ** 24 });
     rope.cosSin([2 ** 24 - 1]);
     // Less than a thousand rows of 64 pairs: 2^24 rows would be 8 GiB.
-    expect(arrayBuffers() - before).toBeLessThan(1000 * 64 * 2 * 4);
+    expect((await heldBytes()) - before).toBeLessThan(1000 * 64 * 2 * 4);
+    expect(rope.cosSin([2 ** 24 - 1]).shape).toEqual([1, 64]);
   });
 
-  test("a rope by itself has no table yet", () => {
-    const before = arrayBuffers();
-    for (let base = 2; base < 102; base++) fresh({ base });
-    // Frequencies only: two float64 for each pair.
-    expect(arrayBuffers() - before).toBeLessThan(100 * 64 * 64);
+  test("a rope by itself has no table yet", async () => {
+    const before = await heldBytes();
+    const ropes = Array.from({ length: 100 }, (_, i) => fresh({ base: i + 2 }));
+    // Frequencies only: a few float64 for each pair. A block of a table would be 64 KiB.
+    expect((await heldBytes()) - before).toBeLessThan(100 * 64 * 64);
+    expect(ropes[99]!.base).toBe(101);
   });
 
-  test("positions between the integers are not kept", () => {
+  test("positions between the integers are not kept, and leave those at the integers alone", async () => {
     const rope = getRope({ headDim: 128, parameters: { ropeType: "fine" } }, { registry: testRegistry() });
     const whole = rope.cosSin([3]);
-    const between = Float64Array.from({ length: 2000 }, (_, i) => i / 7 + 1e-6);
-    for (let i = 0; i < 20; i++) rope.cosSin(between);
+    const before = await heldBytes();
+    for (let i = 0; i < 2000; i++) rope.at([i / 7 + 1e-6]);
+    // Two thousand rows of 64 pairs would be 1 MiB.
+    expect((await heldBytes()) - before).toBeLessThan(2 ** 19);
     const { cos } = rope.cosSin([3, 2.5, 3]);
     expect(cos.slice(0, 64)).toEqual(whole.cos);
     expect(cos.slice(128)).toEqual(whole.cos);
