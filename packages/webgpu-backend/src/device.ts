@@ -178,8 +178,8 @@ export function scopeError(error: GPUError): RopeError {
 /** Rejects as soon as the signal says so. What was started goes on, and its result is kept for the next who asks. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
-  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
     const stop = (): void => reject(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));

@@ -150,6 +150,30 @@ export const bodyCases: readonly BodyCase[] = [
     },
   },
   {
+    name: "rounding to 16 bits is to the nearest, ties to even, and overflows to infinity",
+    float16: true,
+    async run(device) {
+      const special = [0, -0, 1, 65504, 65519.996, 65520, 1e9, -1e9, 2 ** -24, 2 ** -25, 2 ** -25 * 1.0001, 3 * 2 ** -25, 2 ** -14, 2 ** -14 * 0.9999, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 3.3895314e38, 3.4e38];
+      const values = [...special, ...noise(236, 7)];
+      // Angle 0 and amplitude 1: x cos - y sin is x itself, so nothing but the rounding is seen.
+      using gpu = await gpuRope(device, { headDim: 4, pairing: "half" }, "rows", 1);
+      const shape = [values.length / 4, 1, 4];
+      const positions = values.slice(0, shape[0]).map(() => 0);
+      for (const dtype of ["float16", "bfloat16"] as const) {
+        for (const offset of [0, 1]) {
+          const tensors = (data: View["data"]): Tensors => ({ key: { data: Float32Array.from(values), shape }, out: { key: { data, shape, dtype, offset } } });
+          const got = await rotatedOnDevice(device, gpu, { positions }, tensors(new Uint16Array(values.length + 1)));
+          const round = dtype === "float16" ? toFloat16 : toBfloat16;
+          values.forEach((value, i) => {
+            const [bits, expected] = [got.out!.key!.data[i + offset]!, round(Math.fround(value))];
+            // The sum of products may turn -0 into 0.
+            ensure(bits === expected || (value === 0 && (bits & 0x7fff) === 0), `${dtype} of ${value}: bits ${bits}, expected ${expected}`);
+          });
+        }
+      }
+    },
+  },
+  {
     name: "an output in the buffer of its input, beside it; overlapping ones are refused",
     async run(device) {
       using gpu = await gpuRope(device, { headDim: 16, pairing: "half" });

@@ -1,0 +1,111 @@
+/** The whole text of kernels, as data to be read; and that the tests of this package see a mistake in it. */
+
+import { kernelText } from "@ropewalk/webgpu-backend/kernel";
+import type { Kernel } from "@ropewalk/webgpu-backend/kernel";
+import { afterAll, describe, expect, test } from "vitest";
+import { bodyCases } from "./body.ts";
+import { newDevice } from "./node-device.ts";
+
+const base: Kernel = {
+  headDim: 128,
+  rotaryDim: 128,
+  rotaryOffset: 0,
+  blocks: 1,
+  run: 4,
+  tensors: [
+    { name: "query", input: { memory: 0, dtype: "float32" } },
+    { name: "key", input: { memory: 1, dtype: "float32" } },
+  ],
+  memories: [
+    { writable: true, words: 4, atomic: false },
+    { writable: true, words: 4, atomic: false },
+  ],
+  rows: { kind: "gathered" },
+  nativeFloat16: false,
+  workgroupSize: 256,
+};
+
+const kernels: Readonly<Record<string, Kernel>> = {
+  "half, float32, query and key in place": base,
+  "adjacent, a slice, key into a float16 cache": {
+    ...base,
+    headDim: 80,
+    rotaryDim: 32,
+    rotaryOffset: 16,
+    blocks: 16,
+    tensors: [base.tensors[0]!, { name: "key", input: { memory: 1, dtype: "float32" }, output: { memory: 2, dtype: "float16" } }],
+    memories: [base.memories[0]!, { writable: false, words: 4, atomic: false }, { writable: true, words: 2, atomic: false }],
+  },
+  "the same with float16 of the device": {
+    ...base,
+    headDim: 80,
+    rotaryDim: 32,
+    rotaryOffset: 16,
+    blocks: 16,
+    tensors: [{ name: "key", input: { memory: 0, dtype: "float32" }, output: { memory: 1, dtype: "float16" } }],
+    memories: [{ writable: false, words: 4, atomic: false }, { writable: true, words: 2, atomic: false }],
+    nativeFloat16: true,
+  },
+  "bfloat16 at odd addresses": { ...base, run: 1, headDim: 6, rotaryDim: 6, tensors: [{ name: "query", input: { memory: 0, dtype: "bfloat16" } }], memories: [{ writable: true, words: 1, atomic: true }] },
+  "two blocks, three axes in cycles, int64 positions": {
+    ...base,
+    headDim: 16,
+    rotaryDim: 16,
+    blocks: 2,
+    tensors: [base.tensors[0]!],
+    memories: [base.memories[0]!],
+    rows: { kind: "table", words: 2, axes: [0, 1, 2, 0, 1, 2, 0, 1] },
+  },
+  "factored table, rounded angles, pairs two at a time": { ...base, run: 2, headDim: 12, rotaryDim: 12, tensors: [base.tensors[1]!], memories: [base.memories[0]!, { writable: true, words: 2, atomic: false }], rows: { kind: "factored", rounded: true, words: 1, axes: null } },
+};
+
+test.each(Object.entries(kernels))("%s", async (name, kernel) => {
+  await expect(kernelText(kernel)).toMatchFileSnapshot(`kernels/${name.replaceAll(/[^a-z0-9]+/gi, "-")}.wgsl`);
+});
+
+/** A device whose kernels have one mistake. `alter` changes the text of those that have what it looks for. */
+function planted(device: GPUDevice, find: RegExp, replacement: string, altered: { count: number }): GPUDevice {
+  return new Proxy(device, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name === "createShaderModule") {
+        return (descriptor: GPUShaderModuleDescriptor): GPUShaderModule => {
+          const code = descriptor.code.replace(find, replacement);
+          if (code !== descriptor.code) altered.count++;
+          return target.createShaderModule({ ...descriptor, code });
+        };
+      }
+      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+    },
+  });
+}
+
+describe("a mistake in a kernel fails the body", async () => {
+  const device = await newDevice();
+  afterAll(() => device.destroy());
+
+  test.each([
+    // One invocation too few is one run of elements that stays as it was; one too many writes beyond, into the gap.
+    { mistake: "the tail ends one invocation early", find: /index >= call\.count/, replacement: "index + 1u >= call.count", cases: ["query and key in place"] },
+    { mistake: "the tail ends one invocation late", find: /index >= call\.count/, replacement: "index > call.count", cases: ["strides"] },
+    { mistake: "an element is read after it was written (aliasing)", find: /y \* t\.cos \+ x \* t\.sin/, replacement: "y * t.cos + bitcast<Floats>(load_query(src + i)) * t.sin", cases: ["query and key in place"] },
+    { mistake: "key is written where query is", find: /let src = call\.key_offset/, replacement: "let src = call.query_offset", cases: ["strides"] },
+    { mistake: "sections in another order", find: /array<u32, (\d+)>\(0, /, replacement: "array<u32, $1>(1, ", cases: ["several axes"] },
+    { mistake: "the axes of positions lie the other way", find: /axis \* call\.position_axis \+ row/, replacement: "(2u - axis) * call.position_axis + row", cases: ["several axes"] },
+    { mistake: "the sign of the second element", find: /y \* t\.cos \+ x \* t\.sin/, replacement: "y * t.cos - x * t.sin", cases: ["query and key in place"] },
+    { mistake: "elements that are not rotated, one run off", find: /let i = (\(unit - \d+u\)) \* /, replacement: "let i = ($1 + 1u) * ", cases: ["to out"] },
+    { mistake: "float16 is cut off, not rounded", find: /\+ Words\(0xfffu\) \+ \(\(size >> Words\(13u\)\) & Words\(1u\)\)/, replacement: "", cases: ["rounding to 16 bits"] },
+    { mistake: "a position beyond the table is taken for the last", find: /return position\(0u, row\) < call\.position_limit;/, replacement: "return true;", cases: ["positions out of range"] },
+    { mistake: "the rounding of the angle is forgotten", find: /let d = angle_rounding\([^;]*;/, replacement: "let d = 0.0;", cases: ["the factored table"] },
+  ])("$mistake", async ({ find, replacement, cases }) => {
+    const altered = { count: 0 };
+    const wrong = planted(device, find, replacement, altered);
+    const failed: string[] = [];
+    for (const { name, run } of bodyCases.filter((one) => cases.some((start) => one.name.startsWith(start)))) await run(wrong).catch((error) => failed.push(`${name}: ${String(error)}`));
+    expect(altered.count).toBeGreaterThan(0);
+    expect(failed).toHaveLength(1);
+    // The mistake, not the compiler's complaint about it.
+    expect(failed[0]).toMatch(/expected|out of range|: \d* from/);
+    expect(failed[0]).not.toMatch(/WGSL/);
+  });
+});
