@@ -11,6 +11,8 @@ import type { DiffOptions } from "./cli/diff.ts";
 import { describeFailure } from "./cli/failure.ts";
 import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
+import { permute, progressBar } from "./cli/permute.ts";
+import type { PermuteCommandOptions } from "./cli/permute.ts";
 import { verify, verifyText } from "./cli/verify/verify.ts";
 import type { VerifyOptions } from "./cli/verify/verify.ts";
 
@@ -80,6 +82,24 @@ program
   });
 
 program
+  .command("permute")
+  .description("reorder query and key weights of a .safetensors file from one pairing to another")
+  .argument("<in>", "the .safetensors file")
+  .argument("<out>", "where the result goes")
+  .requiredOption("--config <file>", "config.json of the model")
+  .requiredOption("--from <pairing>", "pairing of the file: half, adjacent or blocks:<n>")
+  .requiredOption("--to <pairing>", "pairing of the result")
+  .option("--query-pattern <regex>", "names of query projections, biases and norms, instead of the usual ones")
+  .option("--key-pattern <regex>", "the same of keys")
+  .addOption(new Option("--fused <how>", "where queries, keys and values lie in a projection that makes all three").choices(["concatenated", "per-group"]))
+  .option("--fused-pattern <regex>", "names of such projections, instead of the usual ones")
+  .option("--force", "replace the output if it exists; it may be the input")
+  .addHelpText("after", "\nThe output appears whole or not at all.\n\nExample:\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent")
+  .action(async (input: string, output: string, options: PermuteCommandOptions) => {
+    for (const line of await permute(input, output, options, progressBar(process.stderr))) stdout.write(`${line}\n`);
+  });
+
+program
   .command("verify")
   .description("compare the installed packages with what other engines answered")
   .option("--json", "print the report as one JSON document")
@@ -102,7 +122,7 @@ stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  program.parse();
+  await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     // Help and version come as exceptions too, with code 0.

@@ -93,8 +93,8 @@ export type {
   UntypedRopeRequest,
 } from "@ropewalk/core";
 
-export { rotate } from "@ropewalk/core/math";
-export type { RotateOptions, TableData } from "@ropewalk/core/math";
+export { permuteRows, rotate } from "@ropewalk/core/math";
+export type { PermuteOptions, RotateOptions, TableData } from "@ropewalk/core/math";
 
 export { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 export type { ConfigNote, ConfigOptions, LayerRopeRequest, ModelRopes, RopeRequests } from "@ropewalk/config";

@@ -2,6 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { CliFailure } from "./failure.ts";
 
@@ -15,28 +17,39 @@ export interface OpenFile {
   readonly size: number;
   /** The bytes from `start` up to `end`, in a buffer of their own, so that a typed array of any width can lie over it. */
   read(start: number, end: number): Uint8Array<ArrayBuffer>;
+  /** Fills memory of the caller's from byte `start` on. */
+  readInto(bytes: Uint8Array, start: number): void;
+}
+
+/** Opens a file for reading; the caller closes it. @throws CliFailure when it is no readable file. */
+export function openFile(path: string): OpenFile & { close(): void } {
+  // Before opening: a named pipe would wait for a writer.
+  if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
+  const descriptor = attempt(path, () => openSync(path, "r"));
+  const { size } = fstatSync(descriptor);
+  const readInto = (bytes: Uint8Array, start: number): void => {
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
+      if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
+      done += count;
+    }
+  };
+  const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
+    if (start < 0 || end < start || end > size) throw new CliFailure("FILE_FORMAT", `${path} ends at byte ${size}, but its header speaks of byte ${end}: the file is cut off or damaged.`);
+    const bytes = new Uint8Array(end - start);
+    readInto(bytes, start);
+    return bytes;
+  };
+  return { path, size, read, readInto, close: () => closeSync(descriptor) };
 }
 
 /** Calls `use` with an open file and closes it. @throws CliFailure when it is no readable file. */
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
-  // Before opening: a named pipe would wait for a writer.
-  if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
-  const descriptor = attempt(path, () => openSync(path, "r"));
+  const file = openFile(path);
   try {
-    const status = fstatSync(descriptor);
-    const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
-      if (start < 0 || end < start || end > status.size) throw new CliFailure("FILE_FORMAT", `${path} ends at byte ${status.size}, but its header speaks of byte ${end}: the file is cut off or damaged.`);
-      const bytes = new Uint8Array(end - start);
-      for (let done = 0; done < bytes.length; ) {
-        const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
-        if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
-        done += count;
-      }
-      return bytes;
-    };
-    return use({ path, size: status.size, read });
+    return use(file);
   } finally {
-    closeSync(descriptor);
+    file.close();
   }
 }
 
@@ -95,6 +108,37 @@ export function writeFiles(files: readonly NewFile[]): void {
   } catch (error) {
     for (const { temporary } of written) rmSync(temporary, { force: true });
     throw new CliFailure("OUTPUT", `cannot write ${files.map(({ path }) => path).join(" and ")}: ${reason(error)}.`);
+  }
+}
+
+/**
+ * Writes one large file through `write`, which gets a handle of a temporary file beside the place: the place has the whole
+ * file or what was there before, whatever happens. Ctrl-C removes the temporary file; only a kill leaves it behind.
+ */
+export async function writeLarge(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  const stop = (signal: NodeJS.Signals): void => {
+    rmSync(temporary, { force: true });
+    process.kill(process.pid, signal);
+  };
+  const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.once(signal, stop);
+  try {
+    const handle = await open(temporary, "wx");
+    try {
+      await write(handle);
+      // Renamed before it is on the disk, a file may be empty after a power cut.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    if (error instanceof CliFailure) throw error;
+    throw new CliFailure("OUTPUT", `cannot write ${path}: ${reason(error)}.`);
+  } finally {
+    for (const signal of signals) process.removeListener(signal, stop);
   }
 }
 

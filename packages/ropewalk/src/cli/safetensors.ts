@@ -17,8 +17,20 @@ export interface SafetensorsHeader {
   /** Free text by name, kept when results are written. */
   readonly metadata: Readonly<Record<string, string>> | undefined;
   readonly names: readonly string[];
+  /** The byte of the file where data begins. */
+  readonly dataStart: number;
+  /** Where a tensor lies in the file, without reading it: its elements may be of a type that JavaScript has no array for. */
+  extent(name: string): TensorExtent;
   /** Reads one tensor. @throws CliFailure when there is none of that name or it is not what the header says. */
   tensor(name: string): StoredTensor;
+}
+
+/** Where a tensor lies; `start` and `end` are bytes of the file. */
+export interface TensorExtent {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
 }
 
 const types: Readonly<Record<string, StoredType>> = {
@@ -49,18 +61,24 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
   const entries = parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
   const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & { readonly __metadata__?: Record<string, string> };
 
-  const tensor = (name: string): StoredTensor => {
+  const dataStart = 8 + length;
+  const extent = (name: string): TensorExtent => {
     const entry = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
     if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list(Object.keys(tensors))}`);
     const { dtype, shape, data_offsets: offsets } = entry;
     if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
-    const type = types[String(dtype)];
-    if (type === undefined) return fail(`holds ${JSON.stringify(name)} as ${String(dtype)}; known are ${Object.keys(types).join(", ")}`);
     const [start, end] = offsets as [number, number];
-    if (end - start !== storedBytes(type, shape)) return fail(`gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`);
-    return { dtype: type, shape, data: storedArray(type, file.read(8 + length + start, 8 + length + end)) };
+    if (end < start || dataStart + end > file.size) return fail(`says that ${JSON.stringify(name)} lies at bytes ${start} to ${end} of ${file.size - dataStart}; it is cut off or damaged`);
+    return { dtype: String(dtype), shape, start: dataStart + start, end: dataStart + end };
   };
-  return { metadata, names: Object.keys(tensors), tensor };
+  const tensor = (name: string): StoredTensor => {
+    const { dtype, end, shape, start } = extent(name);
+    const type = types[dtype];
+    if (type === undefined) return fail(`holds ${JSON.stringify(name)} as ${dtype}; known are ${Object.keys(types).join(", ")}`);
+    if (end - start !== storedBytes(type, shape)) return fail(`gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`);
+    return { dtype: type, shape, data: storedArray(type, file.read(start, end)) };
+  };
+  return { metadata, names: Object.keys(tensors), dataStart, extent, tensor };
 }
 
 /** A file of these tensors, in parts that share their memory. */
