@@ -33,6 +33,8 @@ export interface YarnDialect {
   readonly amplitudeFactors: readonly string[];
   /** Whether `beta_fast` and `beta_slow` are read; else they are 32 and 1. */
   readonly betas: "stated" | "standard";
+  /** Whether a beta of 0 counts as absent, or is an error. */
+  readonly zeroBeta: "standard" | "refused";
   /** Whether `truncate: false` is heard, or the range is always rounded to whole pairs. */
   readonly truncate: "stated" | "always";
   /** Whether `extrapolation_factor` is read. */
@@ -109,6 +111,7 @@ const hfYarn: YarnDialect = {
   absentMscaleAllDim: 0,
   amplitudeFactors: [],
   betas: "stated",
+  zeroBeta: "standard",
   truncate: "stated",
   extrapolation: "ignored",
   lengthsWithAxes: 1,
@@ -116,7 +119,7 @@ const hfYarn: YarnDialect = {
 
 const hf: Dialect = {
   name: "hf",
-  engine: "Hugging Face transformers",
+  engine: "transformers",
   version: "5.23",
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional", "xdrope"],
   otherTypes: "built",
@@ -144,8 +147,8 @@ const vllm: Dialect = {
   otherTypes: "refused",
   partialRotary: "always",
   absentFactor: "refused",
-  yarn: { ...hfYarn, lengthsWithAxes: 4 },
-  deepseekYarn: { ...hfYarn, amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
+  yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
+  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
   longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"] },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
@@ -163,9 +166,10 @@ const sglang: Dialect = {
   partialRotary: "always",
   originalLength: { precedence: "inside", absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" } },
   absentFactor: 1,
-  yarn: { ...hfYarn, amplitude: ["mscale-ratio", "magnitude"], mscales: "both-stated", amplitudeFactors: ["attn_factor"], extrapolation: "stated" },
+  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio", "magnitude"], mscales: "both-stated", amplitudeFactors: ["attn_factor"], extrapolation: "stated" },
   deepseekYarn: {
     ...hfYarn,
+    zeroBeta: "refused",
     amplitude: ["mscale-ratio"],
     mscales: "always",
     amplitudeFactors: ["attn_factor"],
@@ -191,8 +195,8 @@ const llamaCpp: Dialect = {
   otherTypes: "refused",
   typeKey: "rope_type",
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
-  yarn: { ...hfYarn, amplitude: ["magnitude"], betas: "standard", truncate: "always" },
-  deepseekYarn: { ...hfYarn, amplitude: ["overall-only", "magnitude"], betas: "standard", truncate: "always", softmax: "mscale_all_dim" },
+  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
+  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["overall-only", "magnitude"], betas: "standard", truncate: "always", softmax: "mscale_all_dim" },
   longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [] },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
@@ -210,8 +214,8 @@ const mlx: Dialect = {
   typeNames: { "telechat3-yarn": "yarn" },
   originalLength: { precedence: "inside", absent: { yarn: 4096, llama3: 8192, longrope: "refused" } },
   absentFactor: "refused",
-  yarn: { ...hfYarn, amplitude: ["mscale-ratio"], mscales: "always", truncate: "always" },
-  deepseekYarn: { ...hfYarn, amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
+  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always" },
+  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
   longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [] },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { ...hf.mrope, axes: "first" },
@@ -227,8 +231,8 @@ const mindie: Dialect = {
   typeKey: "rope_type",
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: "refused", longrope: "refused" } },
   absentFactor: "refused",
-  yarn: { ...hfYarn, amplitude: ["mscale-verbatim"] },
-  deepseekYarn: { ...hfYarn, amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
+  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-verbatim"] },
+  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
 };
 
 /** The dialects by name; `"hf"` is the default everywhere. */

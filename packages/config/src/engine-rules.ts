@@ -1,10 +1,12 @@
 /**
- * How transformers 5 reads the numbers of one rope dictionary: what it implies, what it ignores, and which statements
- * cannot both be true. Other engines read some places differently; those are notes.
+ * How an engine reads the numbers of one rope dictionary: what it implies, what it ignores, and which statements cannot
+ * both be true. Each rule looks at a knob of the dialect, never at its name.
  *
- * Source: Hugging Face transformers 5.23, `modeling_rope_utils.py`; vLLM and SGLang of August 2026 for the notes.
+ * Source: as in `dialects.ts`.
  */
 
+import { deepseekAmplitude, unheardAttnFactor, yarnAmplitude } from "./amplitude.ts";
+import type { Dialect } from "./dialects.ts";
 import type { Fields, Found } from "./fields.ts";
 import { show } from "./report.ts";
 import type { Report } from "./report.ts";
@@ -22,35 +24,68 @@ export interface RuleContext {
   /** `original_max_position_embeddings` beside the dictionary. */
   readonly outerOriginal: Found<number> | undefined;
   readonly report: Report;
+  readonly dialect: Dialect;
+  /** The rope has several position axes. */
+  readonly severalAxes: boolean;
+  /** The length that the engine was started for, if the caller said it. */
+  readonly capacity: number | undefined;
 }
 
-type Rule = (parameters: Parameters, context: RuleContext) => void;
+export type Rule = (parameters: Parameters, context: RuleContext) => void;
+
+const whose = ({ engine, version }: Dialect): string => `${engine} ${version}`;
 
 /** The trained length, where the type needs one. */
-const originalLength: Rule = (parameters, { nested, maxPosition, outerOriginal, report, dictionary }) => {
-  const name = "originalMaxPosition";
-  const own = parameters.get(name);
-  if (outerOriginal !== undefined && own !== undefined && own.value !== outerOriginal.value) {
-    const [winner, loser] = nested ? [own, outerOriginal] : [outerOriginal, own];
-    report.note("differs", loser.path, `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in transformers; other engines read the rope dictionary only.`);
-    parameters.set(name, winner);
-  } else if (own === undefined && outerOriginal !== undefined) {
-    parameters.set(name, outerOriginal);
-  } else if (own === undefined && maxPosition !== undefined) {
-    parameters.set(name, maxPosition);
-    report.note("implied", dictionary.pathOf("original_max_position_embeddings"), `The trained length is not stated; transformers takes ${maxPosition.key} = ${maxPosition.value}, and vLLM refuses the file.`);
-  }
-};
+const originalLength =
+  (type: keyof Dialect["originalLength"]["absent"]): Rule =>
+  (parameters, { nested, maxPosition, outerOriginal, report, dialect, dictionary }) => {
+    const name = "originalMaxPosition";
+    const own = parameters.get(name);
+    const absent = dialect.originalLength.absent[type];
+    const path = dictionary.pathOf("original_max_position_embeddings");
+    if (outerOriginal !== undefined && own !== undefined && own.value !== outerOriginal.value) {
+      const inside = nested || dialect.originalLength.precedence === "inside";
+      const [winner, loser] = inside ? [own, outerOriginal] : [outerOriginal, own];
+      report.note("differs", loser.path, `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in ${dialect.engine}; ${inside ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`);
+      parameters.set(name, winner);
+    } else if (own === undefined && outerOriginal !== undefined) {
+      parameters.set(name, outerOriginal);
+    } else if (own === undefined && absent === "max-position" && maxPosition !== undefined) {
+      parameters.set(name, maxPosition);
+      report.note("implied", path, `The trained length is not stated; ${dialect.engine} takes ${maxPosition.key} = ${maxPosition.value}.`);
+    } else if (own === undefined && absent === "refused") {
+      report.issue(path, `the trained length, which ${whose(dialect)} requires`, "nothing");
+    } else if (own === undefined && typeof absent === "number") {
+      parameters.set(name, { value: absent, path: `default of ${whose(dialect)}`, key: "original_max_position_embeddings", source: whose(dialect) });
+      report.note("implied", path, `The trained length is not stated; ${dialect.engine} takes ${absent}.`);
+    }
+  };
 
-/** A factor that is left out is the ratio of the two lengths. */
-const impliedFactor: Rule = (parameters, { dictionary, maxPosition, report }) => {
-  const original = numberOf(parameters, "originalMaxPosition");
-  if (parameters.has("factor") || maxPosition === undefined || original === undefined) return;
-  const path = dictionary.pathOf("factor");
-  const factor = maxPosition.value / original;
-  parameters.set("factor", { value: factor, path: `${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original}`, key: "factor" });
-  report.note("implied", path, `The factor is not stated; it follows as ${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original} = ${factor}.`);
-};
+const ratioOfLengths = (maxPosition: Found<number>, original: number): Found<number> => ({
+  value: maxPosition.value / original,
+  path: `${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original}`,
+  key: "factor",
+});
+
+/** A factor that is left out. */
+const impliedFactor =
+  (absent: (dialect: Dialect) => Dialect["absentFactor"]): Rule =>
+  (parameters, { dictionary, maxPosition, report, dialect }) => {
+    if (parameters.has("factor")) return;
+    const path = dictionary.pathOf("factor");
+    const rule = absent(dialect);
+    const original = numberOf(parameters, "originalMaxPosition");
+    if (rule === "refused") {
+      report.issue(path, `a number, which ${whose(dialect)} requires`, "nothing");
+    } else if (typeof rule === "number") {
+      parameters.set("factor", { value: rule, path: `default of ${whose(dialect)}`, key: "factor", source: whose(dialect) });
+      report.note("implied", path, `The factor is not stated; ${dialect.engine} takes ${rule}.`);
+    } else if (maxPosition !== undefined && original !== undefined) {
+      const factor = ratioOfLengths(maxPosition, original);
+      parameters.set("factor", factor);
+      report.note("implied", path, `The factor is not stated; it follows as ${factor.path} = ${factor.value}.`);
+    }
+  };
 
 /** An explicit factor has to reach the length that the file promises, unless the file leaves the length as trained. */
 const reachableLength: Rule = (parameters, { maxPosition, report }) => {
@@ -66,77 +101,127 @@ const reachableLength: Rule = (parameters, { maxPosition, report }) => {
   );
 };
 
-/** transformers writes `beta or default`, so that 0 counts as absent. */
-const zeroBetas: Rule = (parameters, { report }) => {
-  for (const [name, standard] of [["betaFast", 32], ["betaSlow", 1]] as const) {
-    const found = parameters.get(name);
-    if (found?.value !== 0) continue;
-    parameters.delete(name);
-    report.note("differs", found.path, `0 counts as absent in transformers, so ${standard} is used; vLLM divides by it.`);
+const standardBetas = [["betaFast", 32], ["betaSlow", 1]] as const;
+
+/** Turns that are not read, or that are 0. */
+const betas =
+  (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule =>
+  (parameters, { dialect, report }) => {
+    const { betas: reading, zeroBeta } = knobs(dialect);
+    for (const [name, standard] of standardBetas) {
+      const found = parameters.get(name);
+      if (found === undefined) continue;
+      if (reading === "standard") {
+        parameters.delete(name);
+        if (found.value !== standard) report.note("differs", found.path, `${found.key} = ${show(found.value)} is not read by ${dialect.engine}: ${standard} is used.`);
+      } else if (found.value === 0 && zeroBeta === "standard") {
+        // transformers writes `beta or default`.
+        parameters.delete(name);
+        report.note("differs", found.path, `0 counts as absent in ${dialect.engine}, so ${standard} is used; vLLM and SGLang divide by it.`);
+      }
+    }
+  };
+
+/** Whether the blended range may end between two pairs. transformers looks for `truncate` beside the layer types, not inside. */
+const truncation =
+  (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule =>
+  (parameters, { dialect, nested, report }) => {
+    const found = parameters.get("truncate");
+    if (found?.value !== false) return;
+    if (knobs(dialect).truncate === "always") {
+      parameters.delete("truncate");
+      report.note("differs", found.path, `truncate is not read by ${dialect.engine}: the range is rounded to whole pairs.`);
+    } else if (nested) {
+      report.note("differs", found.path, "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.");
+    }
+  };
+
+/** How far fast pairs keep their frequency, where the engine has a key for it. */
+const extrapolation =
+  (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule =>
+  (parameters, { dictionary, dialect }) => {
+    if (knobs(dialect).extrapolation === "ignored") return;
+    const found = dictionary.number("extrapolation_factor");
+    if (found !== undefined) parameters.set("extrapolationFactor", { ...found, source: whose(dialect) });
+  };
+
+/** vLLM lengthens the table of several axes before it computes the range of blended pairs. */
+const lengthWithAxes: Rule = (parameters, { dialect, severalAxes }) => {
+  const times = dialect.yarn.lengthsWithAxes;
+  const original = numberOf(parameters, "originalMaxPosition");
+  if (!severalAxes || times === 1 || original === undefined) return;
+  parameters.set("originalMaxPosition", { value: times * original, path: `${times} · ${parameters.get("originalMaxPosition")!.path}, with several position axes`, key: "original_max_position_embeddings", source: whose(dialect) });
+};
+
+/** Removes a parameter that the engine does not read. */
+function drop(parameters: Parameters, name: string, { dialect, report }: RuleContext): void {
+  const found = parameters.get(name);
+  if (found === undefined || !parameters.delete(name)) return;
+  report.note("differs", found.path, `${found.key} = ${show(found.value)} is not read by ${dialect.engine} for this type.`);
+}
+
+const longrope: Rule = (parameters, context) => {
+  const { capacity, dialect, maxPosition, report } = context;
+  const { amplitudeKeys, factor, selection, shortBeyond } = dialect.longrope;
+  for (const [name, key] of [["attentionFactor", "attention_factor"], ["shortMscale", "short_mscale"], ["longMscale", "long_mscale"]] as const) {
+    if (!amplitudeKeys.includes(key)) drop(parameters, name, context);
+  }
+  const original = numberOf(parameters, "originalMaxPosition");
+  if (factor === "ratio-of-lengths" && maxPosition !== undefined && original !== undefined) {
+    const stated = parameters.get("factor");
+    const implied = ratioOfLengths(maxPosition, original);
+    if (stated !== undefined && stated.value !== implied.value) report.note("differs", stated.path, `factor = ${show(stated.value)} is not read by ${dialect.engine}, which takes ${implied.path} = ${implied.value}.`);
+    parameters.set("factor", { ...implied, source: whose(dialect) });
+  }
+  const say = (name: string, value: unknown, why: string): unknown => parameters.set(name, { value, path: why, key: name, source: whose(dialect) });
+  if (selection !== "by-current-length") say("selection", selection, `what chooses the list in ${dialect.engine}`);
+  if (selection === "by-capacity" && (capacity ?? maxPosition) !== undefined) say("capacity", capacity ?? maxPosition!.value, capacity === undefined ? `${maxPosition!.path}: the engine's default` : "given by the caller");
+  if (shortBeyond > 0 && original !== undefined) say("switchLength", original + shortBeyond, `original_max_position_embeddings + ${shortBeyond}: the last token that the short list serves`);
+};
+
+const dynamic: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
+  const { length, trainedKey } = dialect.dynamic;
+  const trained = trainedKey === null ? undefined : dictionary.size(trainedKey);
+  const source = whose(dialect);
+  if (trained !== undefined) parameters.set("maxTrainedPosition", { ...trained, source });
+  if (length !== "promised" && length !== "promised-times-factor") return;
+  const factor = length === "promised" ? 1 : numberOf(parameters, "factor");
+  parameters.set("selection", { value: "by-capacity", path: `the length is fixed for the run in ${dialect.engine}`, key: "selection", source });
+  if (maxPosition === undefined || factor === undefined) return;
+  if (trained === undefined) parameters.set("maxTrainedPosition", { ...maxPosition, source });
+  parameters.set("capacity", { value: Math.floor(maxPosition.value * factor), path: factor === 1 ? maxPosition.path : `factor · ${maxPosition.path}`, key: "capacity", source });
+};
+
+const llama3: Rule = (parameters, { dialect, dictionary, report }) => {
+  const { absentHighFreqFactor, absentLowFreqFactor } = dialect.llama3;
+  for (const [name, key, absent] of [["lowFreqFactor", "low_freq_factor", absentLowFreqFactor], ["highFreqFactor", "high_freq_factor", absentHighFreqFactor]] as const) {
+    if (parameters.has(name) || absent === "refused") continue;
+    parameters.set(name, { value: absent, path: `default of ${whose(dialect)}`, key, source: whose(dialect) });
+    report.note("implied", dictionary.pathOf(key), `The file does not state it; ${absent} is the default of ${dialect.engine}.`);
   }
 };
 
-/** `mscale` and `mscale_all_dim` count only together, and only if neither is 0. */
-const magnitudes: Rule = (parameters, { report }) => {
-  const first = parameters.get("mscale");
-  const second = parameters.get("mscaleAllDim");
-  const set = (found: Found | undefined): boolean => found !== undefined && found.value !== 0;
-  if (set(first) && set(second)) return;
-  for (const [name, found] of [["mscale", first], ["mscaleAllDim", second]] as const) {
-    if (found === undefined) continue;
-    parameters.delete(name);
-    report.note("differs", found.path, `${found.key} = ${show(found.value)} has no effect in transformers, which reads mscale and mscale_all_dim only if both are set and not 0; SGLang and the DeepSeek code read each by itself.`);
-  }
+const proportional: Rule = (parameters, context) => {
+  if (context.dialect.proportional.factor === "ignored") drop(parameters, "factor", context);
 };
 
-/**
- * The same for DeepSeek's two magnitudes: the one of cos and sin follows {@link magnitudes}, the one of the softmax needs
- * only `mscale_all_dim`.
- */
-const deepseekMagnitudes: Rule = (parameters, context) => {
-  const overall = parameters.get("mscaleAllDim");
-  const factor = numberOf(parameters, "factor");
-  const alone = overall !== undefined && overall.value !== 0 && !truthy(parameters.get("mscale"));
-  magnitudes(parameters, context);
-  if (!alone || factor === undefined) return;
-  parameters.set("mscaleAllDim", overall);
-  // Without mscale, transformers gives cos and sin the plain YaRN amplitude.
-  if (!parameters.has("attentionFactor")) parameters.set("attentionFactor", { value: yarnAmplitude(factor), path: `0.1 ln ${factor} + 1, since mscale is not set`, key: "attention_factor" });
-};
-
-const truthy = (found: Found | undefined): boolean => found !== undefined && found.value !== 0;
-
-/** `attn_factor` looks like `attention_factor`, and is read by other engines. */
-const attnFactor: Rule = (parameters, { dictionary, report }) => {
-  const found = dictionary.first("attn_factor");
-  if (found === undefined) return;
-  const factor = numberOf(parameters, "factor");
-  const stated = numberOf(parameters, "attentionFactor");
-  const here = stated ?? (factor === undefined ? undefined : yarnAmplitude(factor));
-  const arithmetic =
-    typeof found.value === "number" && here !== undefined && factor !== undefined && !parameters.has("mscale")
-      ? `: cos and sin would be multiplied by ${trim(yarnAmplitude(factor) * found.value)} instead of ${trim(here)}`
-      : "";
-  report.note("differs", found.path, `attn_factor is not read by transformers, whose key is attention_factor; vLLM and SGLang multiply by it${arithmetic}.`);
-};
-
-/** transformers looks for `truncate` beside the layer types, not inside them. */
-const nestedTruncate: Rule = (parameters, { nested, report }) => {
-  const found = parameters.get("truncate");
-  if (!nested || found === undefined || found.value !== false) return;
-  report.note("differs", found.path, "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.");
-};
-
-const yarn = [originalLength, impliedFactor, reachableLength, zeroBetas, attnFactor, nestedTruncate];
+const absentFactor = impliedFactor((dialect) => dialect.absentFactor);
+const yarnRules = (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule[] => [originalLength("yarn"), absentFactor, reachableLength, betas(knobs), unheardAttnFactor, truncation(knobs), extrapolation(knobs)];
+const yarn = [...yarnRules((dialect) => dialect.yarn), yarnAmplitude, lengthWithAxes];
+const deepseekYarn = [...yarnRules((dialect) => dialect.deepseekYarn), deepseekAmplitude];
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
-  yarn: [...yarn, magnitudes],
-  deepseek_yarn: [...yarn, deepseekMagnitudes],
-  longrope: [originalLength, impliedFactor],
-  llama3: [originalLength],
+  yarn,
+  "telechat3-yarn": yarn,
+  deepseek_yarn: deepseekYarn,
+  deepseek_llama_scaling: deepseekYarn,
+  longrope: [originalLength("longrope"), impliedFactor(() => "ratio-of-lengths"), longrope],
+  llama3: [originalLength("llama3"), llama3],
+  dynamic: [dynamic],
+  proportional: [proportional],
 };
 
-/** Changes `parameters` to what transformers computes with, and says so. */
+/** Changes `parameters` to what the dialect's engine computes with, and says so. */
 export function applyEngineRules(ropeType: string, parameters: Parameters, context: RuleContext): void {
   if (!Object.hasOwn(rules, ropeType)) return;
   for (const rule of rules[ropeType]!) rule(parameters, context);
@@ -151,15 +236,8 @@ export function whyUnused(key: string, value: unknown, ropeType: string): string
   return `Nothing reads ${key} = ${show(value)} for a rope of type ${ropeType}.`;
 }
 
-/** `0.1 ln s + 1` (YaRN §3.4), and 1 for `s ≤ 1`. */
-function yarnAmplitude(factor: number): number {
-  return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
-}
-
-function numberOf(parameters: Parameters, name: string): number | undefined {
+/** A parameter that is a finite number. */
+export function numberOf(parameters: Parameters, name: string): number | undefined {
   const value = parameters.get(name)?.value;
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
-
-const trim = (value: number): string => String(Number(value.toPrecision(7)));
-

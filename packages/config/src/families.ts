@@ -140,7 +140,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   // A part of the head.
   ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
-  ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope" } }),
+  ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
   ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 5_000_000 } }),

@@ -15,6 +15,8 @@ export interface Found<T = unknown> {
   readonly path: string;
   /** The last part of the path. */
   readonly key: string;
+  /** Whose rule gave it, where it does not stand in the file. */
+  readonly source?: string;
 }
 
 /** One JSON object of several that are read as one. */

@@ -89,7 +89,7 @@ export interface Rotated {
  * @param ropeType `proportional` takes the share itself.
  */
 export function readRotated(entry: RopeEntry, dictionary: Fields, ropeType: string, headDim: number, reading: Reading): Rotated {
-  const { model, report } = reading;
+  const { dialect, model, report } = reading;
   const { family, known, modelType } = model;
   const whole = { value: headDim, rule: "all of the head" };
   const share = readShare(entry, dictionary, reading);
@@ -105,7 +105,7 @@ export function readRotated(entry: RopeEntry, dictionary: Fields, ropeType: stri
   }
   const { value, key, path, rule } = stated;
   if (family.rotatesLast === true) return lastElements({ value, rule }, headDim, modelType);
-  if (value !== headDim && known && family.readsPartial !== true) {
+  if (value !== headDim && known && family.readsPartial !== true && dialect.partialRotary === "by-class") {
     if (ropeType === "default") {
       report.note("differs", path, `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`);
       return { rotaryDim: whole };

@@ -16,8 +16,8 @@ const notParameters: ReadonlySet<string> = new Set([
 ]);
 
 /** The parameters of a type by their name in core, each with the place where it stood. */
-export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: string, maxPosition: Found<number> | undefined, share: Found<number> | undefined, reading: Reading): Parameters {
-  const { model, options, report } = reading;
+export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: string, maxPosition: Found<number> | undefined, share: Found<number> | undefined, severalAxes: boolean, reading: Reading): Parameters {
+  const { dialect, model, options, report } = reading;
   const { defaultType } = model.family;
   const isRead = parametersOf(ropeType, options.registry);
   const found: Parameters = new Map();
@@ -33,7 +33,7 @@ export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: s
   if (trained !== undefined) found.set("maxTrainedPosition", trained);
 
   const outerOriginal = model.fields.size("original_max_position_embeddings");
-  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report });
+  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report, dialect, severalAxes, capacity: options.capacity });
   return found;
 }
 

@@ -1,6 +1,7 @@
 /** What the readers of single facts share. */
 
 import type { Pairing, Precision, RopeRegistry } from "@ropewalk/core";
+import type { Dialect, DialectName } from "./dialects.ts";
 import type { Layers } from "./layers.ts";
 import type { Report } from "./report.ts";
 import type { TextModel } from "./spelling.ts";
@@ -14,6 +15,13 @@ export interface ConfigOptions {
   /** `null`: no limit but that of exact positions. */
   readonly maxPosition?: number | null | undefined;
   readonly pairing?: Pairing | undefined;
+  /** Whose reading of the file is followed: one of `dialects`, or a profile like them. Default: transformers. */
+  readonly dialect?: DialectName | Dialect | undefined;
+  /**
+   * The length in tokens that the engine was started for, in dialects that choose by it: vLLM's `max_model_len`,
+   * llama.cpp's `n_ctx`. Absent: the length that the file promises.
+   */
+  readonly capacity?: number | undefined;
 }
 
 /** One config while it is read. */
@@ -22,6 +30,7 @@ export interface Reading {
   readonly layers: Layers;
   readonly options: ConfigOptions;
   readonly report: Report;
+  readonly dialect: Dialect;
 }
 
 /** A fact of a rope with the reason for it. */

@@ -5,6 +5,8 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { RopeRule, UntypedRopeRequest } from "@ropewalk/core";
+import { dialects } from "./dialects.ts";
+import type { Dialect } from "./dialects.ts";
 import { checkAround, checkHasRope, noteUnread } from "./evidence.ts";
 import { isObject } from "./fields.ts";
 import { readBase, readHeadDim, readMaxPosition, readPairing, readRotated } from "./geometry.ts";
@@ -59,6 +61,7 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
   if (!isObject(config)) {
     throw new RopeError("ROPE_CONFIG", { what: "a config is not an object", expected: "the parsed JSON of a model's config.json", got: show(config), remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it." });
   }
+  const dialect = dialectOf(options.dialect);
   const report = new Report();
   const model = findTextModel(config, report);
   checkHasRope(model, report);
@@ -66,7 +69,7 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
 
   const entries = findRopes(model, report);
   const layers = findLayers(model, entries, report);
-  const reading: Reading = { model, layers, options, report };
+  const reading: Reading = { model, layers, options, report, dialect };
   const requests = entries.map((entry) => readEntry(entry, reading));
   checkAround(model, entries, report);
   noteUnread(model, entries, requests.map(({ request }) => request?.parameters.ropeType ?? "none"), report);
@@ -80,6 +83,14 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
   });
 }
 
+/** @throws RopeError `ROPE_CONFIG` for a name that no profile has. */
+function dialectOf(given: ConfigOptions["dialect"]): Dialect {
+  if (typeof given === "object") return given;
+  const name = given ?? "hf";
+  if (Object.hasOwn(dialects, name)) return dialects[name];
+  throw new RopeError("ROPE_CONFIG", { what: "there is no such dialect", expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`, got: show(given) });
+}
+
 function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const { dictionary, label } = entry;
   if (dictionary === null) return noRope(label, "null in the file: these layers have no rope");
@@ -91,7 +102,7 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const base = readBase(entry, dictionary, reading);
   const pairing = readPairing(reading);
   const sections = rotated && readSections(dictionary, rotated.rotaryDim.value / 2, reading);
-  const places = readParameters(entry, dictionary, type.value, maxPosition, rotated?.share, reading);
+  const places = readParameters(entry, dictionary, type.value, maxPosition, rotated?.share, sections !== undefined, reading);
   const queryScale = readQueryScale(dictionary, places, reading);
   // The report has the reason, and what else is wrong.
   if (headDim === undefined || rotated === undefined) return noRope(label, "no head dimension");
@@ -102,8 +113,10 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
       : { value: maxPosition?.value ?? null, rule: maxPosition?.path ?? "not in the file" };
   const own = Object.fromEntries([...places].map(([name, { value }]) => [name, value]));
   // The original frequencies with axes in a usual order are a type; other frequencies get the axes beside them.
-  const isMrope = sections !== undefined && type.value === "default" && sections.value.order !== "alternating";
-  const parameters = isMrope ? { ropeType: "mrope", ...sections.value } : { ropeType: type.value, ...own };
+  const axes = sections && axisOfEachPair(sections.value);
+  const isUsual = sections !== undefined && sections.value.order !== "alternating" && !axes!.includes(sections.value.sections.length);
+  const isMrope = isUsual && type.value === "default";
+  const parameters = isMrope ? { ropeType: "mrope", sections: sections.value.sections, order: sections.value.order } : { ropeType: type.value, ...own };
 
   const request: UntypedRopeRequest = {
     headDim: headDim.value,
@@ -112,12 +125,14 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
     base: base.value,
     maxPosition: limit.value,
     pairing: pairing.value,
-    ...(sections === undefined || isMrope ? {} : { axes: axisOfEachPair(sections.value) }),
+    ...(axes === undefined || isMrope ? {} : { axes }),
     ...(queryScale === undefined ? {} : { queryScale: queryScale.value }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     parameters: Object.freeze(parameters),
   };
+  const { dialect } = reading;
   const rules: RopeRule[] = [
+    rule("dialect", { value: dialect.name, rule: `read as ${dialect.engine} ${dialect.version} does` }),
     rule("ropeType", { ...type, value: parameters.ropeType }),
     rule("headDim", headDim),
     rule("rotaryDim", rotaryDim),
@@ -127,7 +142,7 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
     rule("pairing", pairing),
     ...(sections === undefined ? [] : [rule("sections", { ...sections, value: sections.value.sections }), rule("order", { ...sections, value: sections.value.order })]),
     ...(queryScale === undefined ? [] : [rule("queryScale", queryScale)]),
-    ...[...places].map(([name, { value, path }]) => rule(`parameters.${name}`, { value, rule: path })),
+    ...[...places].map(([name, { value, path, source }]) => rule(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) })),
   ];
   return Object.freeze({ layerType: label, request: Object.freeze(request), rules: Object.freeze(rules) });
 }

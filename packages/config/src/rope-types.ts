@@ -24,7 +24,9 @@ const facts: Readonly<Record<string, RopeTypeFacts>> = {
   dynamic_alpha: { package: "@ropewalk/dynamic-alpha", parameters: ["alpha"] },
   ntk: { package: "@ropewalk/ntk", parameters: ["factor", "mixedB"] },
   yarn: { package: "@ropewalk/yarn", parameters: yarn },
+  "telechat3-yarn": { package: "@ropewalk/yarn", parameters: yarn },
   deepseek_yarn: { package: "@ropewalk/deepseek-yarn", parameters: yarn },
+  deepseek_llama_scaling: { package: "@ropewalk/deepseek-yarn", parameters: yarn },
   longrope: { package: "@ropewalk/longrope", parameters: ["factor", "originalMaxPosition", "shortFactor", "longFactor", "attentionFactor", "shortMscale", "longMscale"] },
   llama3: { package: "@ropewalk/llama3", parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"] },
   proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
@@ -69,9 +71,9 @@ export function parameterName(key: string): string {
 /** Keys that are read by other code than a rope of this library, and what to know about each. */
 export const strangers: ReadonlyMap<string, string> = new Map([
   ["finetuned", "marks a checkpoint that was trained with the scaling; no engine reads it"],
-  ["attn_factor", "is read by vLLM and SGLang for YaRN only; the key of transformers is attention_factor"],
-  ["extrapolation_factor", "is read by vLLM and SGLang only, where 1 changes nothing; transformers ignores it"],
-  ["apply_yarn_scaling", "is read by vLLM and MindIE only, where false leaves out the amplitude; transformers ignores it"],
+  ["attn_factor", "is read by SGLang for YaRN only; the key of transformers is attention_factor"],
+  ["extrapolation_factor", "is read by SGLang only, where 1 changes nothing; transformers and vLLM ignore it"],
+  ["apply_yarn_scaling", "was read by older versions of vLLM, where false left out the amplitude; transformers ignores it"],
   ["mrope_section", "belongs to models of several position axes; the class of this model has one"],
   ["xdrope_section", "belongs to models of several position axes; the class of this model has one"],
   ["llama_4_scaling_beta", "scales queries by their position in Ministral 3 and Mistral 4; the class of this model does not read it"],

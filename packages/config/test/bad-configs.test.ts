@@ -84,7 +84,9 @@ describe("names, spellings and defaults", () => {
     ["linear", "@ropewalk/linear"],
     ["llama3", "@ropewalk/llama3"],
     ["proportional", "@ropewalk/proportional"],
-    ["telechat3-yarn", null],
+    ["telechat3-yarn", "@ropewalk/yarn"],
+    ["deepseek_llama_scaling", "@ropewalk/deepseek-yarn"],
+    ["bailing_mrope", null],
     ["ntk", "@ropewalk/ntk"],
     ["su", "@ropewalk/longrope"],
   ])("the type %s is in %s", (rope_type, packageName) => {
@@ -248,7 +250,7 @@ describe("YaRN", () => {
       {
         kind: "differs",
         path: "rope_scaling.attn_factor",
-        message: "attn_factor is not read by transformers, whose key is attention_factor; vLLM and SGLang multiply by it: cos and sin would be multiplied by 1 instead of 1.138629.",
+        message: "attn_factor is not read by transformers, whose key is attention_factor; SGLang and older versions of vLLM multiply by it: cos and sin would be multiplied by 1 instead of 1.138629.",
       },
     ]);
   });
@@ -287,7 +289,7 @@ describe("YaRN", () => {
   test("swapped betas are an error, betas of 0 are absent", () => {
     expect(failure(() => ropesFromConfig(yarn({ beta_fast: 1, beta_slow: 32 })))).toMatchObject({ code: "ROPE_INVALID_PARAMETERS", issues: [{ path: "parameters.betaFast" }] });
     expect(only(yarn({ beta_fast: 0, beta_slow: 0 }))).toBe(only(yarn()));
-    expect(notesAt(yarn({ beta_fast: 0 }), "rope_scaling.beta_fast")).toMatchObject([{ kind: "differs", message: "0 counts as absent in transformers, so 32 is used; vLLM divides by it." }]);
+    expect(notesAt(yarn({ beta_fast: 0 }), "rope_scaling.beta_fast")).toMatchObject([{ kind: "differs", message: "0 counts as absent in transformers, so 32 is used; vLLM and SGLang divide by it." }]);
   });
 
   test("a factor that does not reach the promised length prints the arithmetic", () => {
