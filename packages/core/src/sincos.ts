@@ -75,11 +75,6 @@ export function writeCosSin(angles: Float64Array, cos: Float32Array | Float64Arr
   const { cos: turnCos, sin: turnSin } = turn();
   for (let i = 0; i < angles.length; i++) {
     const x = angles[i]!;
-    if (Math.abs(x) > LARGEST) {
-      cos[start + i] = Math.cos(x);
-      sin[start + i] = Math.sin(x);
-      continue;
-    }
     const n = x * stepsPerRadian + rounder - rounder;
     const r = x - n * stepHigh - n * stepMiddle - n * stepLow;
     const z = r * r;
@@ -90,5 +85,11 @@ export function writeCosSin(angles: Float64Array, cos: Float32Array | Float64Arr
     // The small parts first.
     cos[start + i] = a + (a * cosMinus1 - b * s);
     sin[start + i] = b + (b * cosMinus1 + a * s);
+  }
+  // By itself, because a call inside the loop above slows all of it.
+  for (let i = 0; i < angles.length; i++) {
+    if (Math.abs(angles[i]!) <= LARGEST) continue;
+    cos[start + i] = Math.cos(angles[i]!);
+    sin[start + i] = Math.sin(angles[i]!);
   }
 }
