@@ -20,7 +20,8 @@ afterAll(() => (installed as Installation | undefined)?.remove());
 
 const report = `
 import { getRopeUntyped, listRopeTypes } from "@ropewalk/core";
-const types = listRopeTypes().map(({ name }) => name);
+// Types, without their aliases.
+const types = listRopeTypes().filter(({ name, ropeType }) => name === ropeType).map(({ name }) => name);
 const request = { headDim: 4, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } };
 const yarn = types.includes("yarn") ? getRopeUntyped(request).frequencies() : undefined;
 console.log(JSON.stringify({ types, invFreq: yarn && [...yarn.invFreq], attentionFactor: yarn?.attentionFactor }));
