@@ -1,0 +1,78 @@
+/**
+ * `node dist/gpu.js [--tokens 1,512,4096] [--dawn] [--json file]`
+ *
+ * In headless Chromium, next to onnxruntime-web; with `--dawn` in this process, without it, on whatever Vulkan driver
+ * there is: that is how a real graphics card without a display is measured.
+ */
+
+import { webGpuEnvironment } from "@ropewalk/webgpu-environment";
+import { build } from "esbuild";
+import { createReadStream, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { raceOnDevice } from "./gpu-race.ts";
+import type { GpuReport, GpuRow } from "./gpu-race.ts";
+
+const { values: options } = parseArgs({ options: { tokens: { type: "string", default: "1,512,4096" }, dawn: { type: "boolean", default: false }, json: { type: "string" } } });
+const sizes = options.tokens.split(",").map(Number);
+
+async function onDawn(): Promise<GpuReport> {
+  const { create } = await import("webgpu");
+  const gpu = create([]) as unknown as GPU;
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === null) throw new Error("expected a Vulkan driver (VK_DRIVER_FILES names one), got no adapter");
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  const report = await raceOnDevice(device, adapter.info, sizes, []);
+  device.destroy();
+  return report;
+}
+
+async function inChromium(): Promise<GpuReport> {
+  const { chromium } = await import("playwright-core");
+  const { outputFiles } = await build({ entryPoints: [fileURLToPath(new URL("gpu-page.js", import.meta.url))], bundle: true, format: "esm", target: "es2022", write: false });
+  const dist = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/webgpu"));
+  const files = ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
+  const server = createServer((request, response) => {
+    const name = (request.url ?? "/").slice(1);
+    response.setHeader("Content-Type", name.endsWith("js") ? "text/javascript" : name.endsWith(".wasm") ? "application/wasm" : "text/html");
+    if (name === "race.js") response.end(outputFiles[0]!.text);
+    else if (name === "") response.end('<!doctype html><meta charset="utf-8"><script type="module" src="race.js"></script>');
+    else if (files.includes(name)) createReadStream(join(dist, name)).pipe(response);
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const environment = webGpuEnvironment();
+  const browser = await chromium.launch({ executablePath: environment.chromium, args: [...environment.chromiumArguments], headless: true });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return (await page.evaluate(`race(${JSON.stringify(sizes)})`)) as GpuReport;
+  } finally {
+    await browser.close();
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+function textOf({ adapter, software, rows }: GpuReport): string {
+  const limit = (row: GpuRow): number | undefined => rows.find(({ name, tokens, pairing }) => name === "copyBufferToBuffer" && tokens === row.tokens && pairing === row.pairing)?.milliseconds;
+  const lines = rows.map((row) => {
+    const { name, tokens, pairing, dispatches, bytes, check, milliseconds } = row;
+    const counted = `${pairing}, ${tokens} tokens, ${name}: ${dispatches} dispatches, ${bytes} bytes`;
+    const checked = check === undefined ? "" : `, error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)} allowed`;
+    const timed = milliseconds === undefined ? "" : `, ${(bytes / milliseconds / 1e6).toFixed(1)} GB/s, ${((limit(row) ?? NaN) / milliseconds).toFixed(2)} of copying`;
+    return counted + checked + timed;
+  });
+  return [`Adapter: ${adapter}${software ? " (on the CPU: counts and correctness only, its times say nothing)" : ""}`, ...lines].join("\n");
+}
+
+const report = options.dawn ? await onDawn() : await inChromium();
+console.log(textOf(report));
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+const wrong = report.rows.filter(({ check }) => check !== undefined && !(check.error <= check.tolerance));
+if (wrong.length > 0) throw new Error(`wrong results: ${wrong.map(({ name, tokens }) => `${name} at ${tokens} tokens`).join(", ")}`);
