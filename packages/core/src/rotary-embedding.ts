@@ -24,7 +24,7 @@ import { rotateTask } from "./rotate.ts";
 import type { RotationTable, RotationTask } from "./rotate.ts";
 import { CosSinTable } from "./table.ts";
 import { checkAliasing, resolveTensor } from "./tensor.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 
 /** Tensors of one call; at least one of `query` and `key`. They may have different numbers of heads. */
 export interface RotateArguments {
@@ -227,6 +227,7 @@ const SCHEDULES_KEPT = 4;
 
 const outKeys = ["query", "key"];
 const tensorKeys = [...outKeys, "out"];
+const positionedKeys = [...tensorKeys, "positions", "length"];
 
 type Direction = "apply" | "invert" | "adjoint";
 
@@ -290,16 +291,16 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return this.#executor.name;
   }
 
-  apply({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
-    return this.#rotate("apply", positions, length, tensors);
+  apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("apply", tensors);
   }
 
-  invert({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
-    return this.#rotate("invert", positions, length, tensors);
+  invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("invert", tensors);
   }
 
-  adjoint({ positions, length, ...tensors }: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
-    return this.#rotate("adjoint", positions, length, tensors);
+  adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+    return this.#rotate("adjoint", tensors);
   }
 
   at(positions: Positions, options: AtOptions = {}): RotaryStep {
@@ -307,7 +308,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { length } = options;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    const tables = this.#tables(schedule, resolved, "apply");
+    const tables = tablesOf(schedule, resolved, "apply");
     const { cos, sin } = tables("float32") as { cos: Float32Array; sin: Float32Array };
     return Object.freeze({
       shape: Object.freeze([...rowShape(resolved), this.rotaryDim / 2]),
@@ -315,7 +316,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       sin,
       queryScale: this.spec.queryScale === null ? null : queryScales(this.spec.queryScale, resolved.values.subarray(0, resolved.values.length / resolved.axes)),
       schedule: schedule.length,
-      apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tables),
+      apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tensorKeys, tables),
     });
   }
 
@@ -326,7 +327,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    const { cos, sin } = this.#tables(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
+    const { cos, sin } = tablesOf(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
     const pairs = this.rotaryDim / 2;
     // What was gathered is new, and has this form already.
     if (width === "half" && (dtype === "float32" || dtype === "float64")) return { shape: [...rowShape(resolved), pairs], cos, sin };
@@ -354,7 +355,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     }
     const { table, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
     const { cos, sin } = turnBetween(table, source, target, frequencies.axes);
-    const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, (dtype) =>
+    const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, tensorKeys, (dtype) =>
       dtype === "float64" ? { cos, sin } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin) },
     );
     return result.key!;
@@ -399,11 +400,11 @@ class TableRotaryEmbedding implements RotaryEmbedding {
   #schedule(length: number): Schedule {
     const { provider } = this.#registration;
     const { spec } = this;
-    const { ropeType: _, ...parameters } = spec.parameters;
     if (!Number.isSafeInteger(length) || length < 0) throw optionError("length", "an integer ≥ 0", length);
-    const key = this.capabilities.dependsOnLength ? (provider.schedule?.(length, parameters, spec) ?? length) : null;
+    const key = this.capabilities.dependsOnLength ? (provider.schedule?.(length, parametersOf(spec), spec) ?? length) : null;
     const known = this.#schedules.get(key);
     if (known !== undefined) return known;
+    const parameters = parametersOf(spec);
     const exact = spec.precision === "float64";
     const { headDim, rotaryDim, base, maxPosition, precision } = spec;
     const request = { headDim, rotaryDim, base, maxPosition, precision, length: key, scalar: exact ? doubleDouble : float64, array: exact ? doubleDouble : float32 };
@@ -445,74 +446,102 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     });
   }
 
-  #rotate(direction: Direction, positions: Positions, length: number | undefined, tensors: RotateArguments): RotateResult {
+  #rotate(direction: Direction, tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
     if (direction !== "apply") this.#require("isRotation", direction);
+    const { positions, length } = tensors;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    return this.#execute(resolved, tensors, this.#tables(schedule, resolved, direction));
-  }
-
-  /** Tables of one call by element type, gathered when first needed. */
-  #tables(schedule: Schedule, positions: ResolvedPositions, direction: Direction): (dtype: "float32" | "float64") => { cos: Float32Array | Float64Array; sin: Float32Array | Float64Array } {
-    const amplitude = direction === "invert" ? 1 / schedule.attentionFactor : schedule.attentionFactor;
-    const sinFactor = direction === "apply" ? amplitude : -amplitude;
-    const { axes, batch, tokens, values } = positions;
-    const gathered = { axes, rows: (batch ?? 1) * tokens, values };
-    const made = new Map<string, { cos: Float32Array | Float64Array; sin: Float32Array | Float64Array }>();
-    return (dtype) => {
-      let table = made.get(dtype);
-      if (table === undefined) {
-        const make = dtype === "float64" ? (length: number) => new Float64Array(length) : (length: number) => new Float32Array(length);
-        made.set(dtype, (table = schedule.table.gather<Float32Array | Float64Array>(make, gathered, amplitude, sinFactor)));
-      }
-      return table;
-    };
+    return this.#execute(resolved, tensors, positionedKeys, tablesOf(schedule, resolved, direction, scratch));
   }
 
   #execute(
     { batch, tokens }: ResolvedPositions,
     tensors: RotateArguments,
+    known: readonly string[],
     tables: (dtype: "float32" | "float64") => Omit<RotationTable, "batched">,
   ): RotateResult {
-    checkKeys("the arguments", tensors, tensorKeys);
+    checkKeys("the arguments", tensors, known);
     const { query, key, out } = tensors;
     if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) checkKeys("the tensors of out", out, outKeys);
-    const { headDim } = this.spec;
-    const expected = { batch, tokens, headDim };
-    const checked = [];
     // An array, say, would leave both outputs unsaid, and the inputs overwritten.
     if (out !== undefined && out?.query === undefined && out?.key === undefined) {
       throw new RopeError("ROPE_SHAPE", { what: '"out" does not fit', expected: "{ query, key } or one of the two", got: show(out), remedy: "Leave out away to rotate in place." });
     }
-    for (const [name, tensor, target] of [["query", query, out?.query], ["key", key, out?.key]] as const) {
-      if (tensor === undefined) {
-        if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
-        continue;
-      }
-      const input = resolveTensor(name, tensor, expected);
-      const output = target === undefined ? input : resolveTensor(`out.${name}`, target, expected);
-      if (input.batch !== output.batch || input.heads !== output.heads) {
-        throw new RopeError("ROPE_SHAPE", {
-          what: `"out.${name}" does not fit`,
-          expected: `[${input.batch}, ${tokens}, ${input.heads}, ${headDim}] like ${name}`,
-          got: `[${output.batch}, ${tokens}, ${output.heads}, ${headDim}]`,
-        });
-      }
-      checked.push({ name, input, output });
-    }
+    const expected = { batch, tokens, headDim: this.spec.headDim };
+    const checked = [];
+    const checkedQuery = checkTensor("query", query, out?.query, expected);
+    if (checkedQuery !== undefined) checked.push(checkedQuery);
+    const checkedKey = checkTensor("key", key, out?.key, expected);
+    if (checkedKey !== undefined) checked.push(checkedKey);
     if (checked.length === 0) throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both", got: "neither" });
     checkAliasing(checked);
-    const shape = rotationShape(this.spec);
-    this.#executor.rotate(
-      checked.map(({ input, output }) => ({
-        ...shape,
-        input,
-        output,
-        table: { ...tables(input.dtype === "float64" ? "float64" : "float32"), batched: batch !== undefined },
-      })),
-    );
+    const { rotaryDim, rotaryOffset, blocks } = rotationShape(this.spec);
+    const tasks: RotationTask[] = [];
+    for (const { input, output } of checked) {
+      const { cos, sin } = tables(input.dtype === "float64" ? "float64" : "float32");
+      tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table: { cos, sin, batched: batch !== undefined } });
+    }
+    this.#executor.rotate(tasks);
     return { query: out?.query ?? query, key: out?.key ?? key };
   }
+}
+
+/** A tensor of a call and where it goes, both checked; `undefined` where there is none. */
+function checkTensor(name: "query" | "key", tensor: Tensor | undefined, target: Tensor | undefined, expected: TensorExpectation): { name: string; input: TensorLayout; output: TensorLayout } | undefined {
+  if (tensor === undefined) {
+    if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
+    return undefined;
+  }
+  const input = resolveTensor(name, tensor, expected);
+  const output = target === undefined ? input : resolveTensor(`out.${name}`, target, expected);
+  if (input.batch !== output.batch || input.heads !== output.heads) {
+    throw new RopeError("ROPE_SHAPE", {
+      what: `"out.${name}" does not fit`,
+      expected: `[${input.batch}, ${input.tokens}, ${input.heads}, ${input.headDim}] like ${name}`,
+      got: `[${output.batch}, ${input.tokens}, ${output.heads}, ${input.headDim}]`,
+    });
+  }
+  return { name, input, output };
+}
+
+/** Makes the two arrays of a table. */
+type Allocator = (dtype: "float32" | "float64", length: number) => Pick<RotationTable, "cos" | "sin">;
+
+const fresh: Allocator = (dtype, length) =>
+  dtype === "float64" ? { cos: new Float64Array(length), sin: new Float64Array(length) } : { cos: new Float32Array(length), sin: new Float32Array(length) };
+
+/** Values of a table that is kept for the next call: 64 tokens of 64 pairs. */
+const SCRATCH_VALUES = 4096;
+const scratchTables: { float32?: Pick<RotationTable, "cos" | "sin">; float64?: Pick<RotationTable, "cos" | "sin"> } = {};
+
+/**
+ * For tables that nobody sees after the call: the last one's, if it had as many values, as in a decoding loop. Next to the
+ * rotation of one token, allocating them would take most of the time.
+ */
+const scratch: Allocator = (dtype, length) => {
+  if (length > SCRATCH_VALUES) return fresh(dtype, length);
+  const last = scratchTables[dtype];
+  return last?.cos.length === length ? last : (scratchTables[dtype] = fresh(dtype, length));
+};
+
+/** Tables of one call by element type, gathered when first needed. */
+function tablesOf(schedule: Schedule, { axes, batch, tokens, values }: ResolvedPositions, direction: Direction, allocator: Allocator = fresh): (dtype: "float32" | "float64") => Pick<RotationTable, "cos" | "sin"> {
+  const amplitude = direction === "invert" ? 1 / schedule.attentionFactor : schedule.attentionFactor;
+  const sinFactor = direction === "apply" ? amplitude : -amplitude;
+  const rows = (batch ?? 1) * tokens;
+  const gather = (dtype: "float32" | "float64"): Pick<RotationTable, "cos" | "sin"> => {
+    const table = allocator(dtype, rows * schedule.table.pairs);
+    schedule.table.gather(table.cos, table.sin, { axes, rows, values }, amplitude, sinFactor);
+    return table;
+  };
+  let single: Pick<RotationTable, "cos" | "sin"> | undefined;
+  let double: Pick<RotationTable, "cos" | "sin"> | undefined;
+  return (dtype) => (dtype === "float64" ? (double ??= gather(dtype)) : (single ??= gather(dtype)));
+}
+
+/** A type's own parameters, without its name. */
+function parametersOf({ parameters: { ropeType: _, ...parameters } }: RopeSpec): Record<string, unknown> {
+  return parameters;
 }
 
 /** Makes a rope of a checked spec. @internal */

@@ -63,26 +63,23 @@ export class CosSinTable {
   }
 
   /**
-   * Copies rows into new arrays `[rows, pairs]`: `cos · cosFactor` and `sin · sinFactor`.
+   * Copies rows into `cos` and `sin`, from their start on, as `[rows, pairs]`: `cos · cosFactor` and `sin · sinFactor`.
    *
    * With `"float32"` the product rounds to float32, whatever the array. Integer positions ≥ 0 come from the table;
    * others are computed anew each time.
    */
-  gather<A extends FloatArray>(make: (length: number) => A, positions: GatherPositions, cosFactor: number, sinFactor: number): { cos: A; sin: A } {
+  gather(cos: FloatArray, sin: FloatArray, positions: GatherPositions, cosFactor: number, sinFactor: number): void {
     const { rows, values } = positions;
     const { pairs } = this;
-    const cos = make(rows * pairs);
-    const sin = make(rows * pairs);
     for (let axis = 0; axis < positions.axes; axis++) {
-      const ofAxis = values.subarray(axis * rows, (axis + 1) * rows);
+      const first = axis * rows;
       for (let row = 0; row < rows; ) {
-        const { block, start, count } = this.#run(ofAxis, row);
+        const { block, start, count } = this.#run(values, first + row, first + rows);
         this.#copy(block.cos, start, cos, row * pairs, count, cosFactor, axis);
         this.#copy(block.sin, start, sin, row * pairs, count, sinFactor, axis);
         row += count;
       }
     }
-    return { cos, sin };
   }
 
   /** Copies what belongs to an axis of `count` rows, multiplied by a factor. */
@@ -90,7 +87,9 @@ export class CosSinTable {
     const { pairs } = this;
     const axisOfPair = this.#axisOfPair;
     if (axisOfPair === undefined && factor === 1) {
-      target.set(source.subarray(from, from + count * pairs), to);
+      // A view costs more than one row.
+      if (count === 1) for (let i = 0; i < pairs; i++) target[to + i] = source[from + i]!;
+      else target.set(source.subarray(from, from + count * pairs), to);
       return;
     }
     const single = this.#precision === "float32";
@@ -112,8 +111,8 @@ export class CosSinTable {
     return { cos, sin };
   }
 
-  /** Rows that lie side by side in one block: for as many of the positions from `index` on as follow each other there. */
-  #run(positions: Float64Array, index: number): { block: Block; start: number; count: number } {
+  /** Rows that lie side by side in one block: for as many of the positions from `index` to `end` as follow each other there. */
+  #run(positions: Float64Array, index: number, end: number): { block: Block; start: number; count: number } {
     const position = positions[index]!;
     if (!Number.isInteger(position) || position < 0) {
       const block = this.#allocate(1);
@@ -132,7 +131,7 @@ export class CosSinTable {
         block.made[row] = 1;
       }
       count++;
-    } while (first + count < BLOCK_ROWS && positions[index + count] === position + count);
+    } while (first + count < BLOCK_ROWS && index + count < end && positions[index + count] === position + count);
     return { block, start: first * this.pairs, count };
   }
 

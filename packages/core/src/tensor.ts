@@ -76,7 +76,7 @@ function resolveContiguous(name: string, array: TensorData, { batch = 1, tokens,
     );
   }
   const tokenStride = heads * headDim;
-  return layout(data, dtype, [batch, tokens, heads, headDim], [tokens * tokenStride, tokenStride, headDim, 1], 0);
+  return { data, dtype, batch, tokens, heads, headDim, batchStride: tokens * tokenStride, tokenStride, headStride: headDim, elementStride: 1, offset: 0 };
 }
 
 function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
@@ -96,14 +96,13 @@ function resolveView(name: string, view: TensorView, expected: TensorExpectation
 export function resolveLayout(name: string, data: ElementArray, dtype: ElementType, view: Pick<TensorView, "shape" | "strides" | "offset">, expected: TensorExpectation): TensorLayout {
   const { shape, offset = 0 } = view;
   if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
-  const strides = view.strides ?? rowMajor(shape);
-  if (!Array.isArray(strides) || strides.length !== shape.length || !strides.every(Number.isSafeInteger)) {
+  const strides = view.strides ?? undefined;
+  if (strides !== undefined && !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))) {
     throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
   }
   if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
-  const sizes = withHeads(name, shape, strides, expected.headDim);
-  const [batch, tokens, , headDim] = sizes.shape;
-  const matches = tokens === expected.tokens && headDim === expected.headDim && (expected.batch === undefined || batch === expected.batch);
+  const result = withHeads(name, data, dtype, shape, strides, offset, expected.headDim);
+  const matches = result.tokens === expected.tokens && result.headDim === expected.headDim && (expected.batch === undefined || result.batch === expected.batch);
   if (!matches) {
     const wantedBatch = expected.batch === undefined ? (shape.length === 4 ? "batch, " : "") : `${expected.batch}, `;
     throw shapeError(
@@ -113,7 +112,6 @@ export function resolveLayout(name: string, data: ElementArray, dtype: ElementTy
       "The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides.",
     );
   }
-  const result = layout(data, dtype, sizes.shape, sizes.strides, offset);
   const { low, high } = extent(result);
   if (high >= data.length || low < 0) {
     throw shapeError(name, `indices within 0…${data.length - 1}`, data.length === 0 ? emptyText(data) : `indices ${low}…${high}`, "Check offset and strides (in elements, not bytes).");
@@ -121,22 +119,34 @@ export function resolveLayout(name: string, data: ElementArray, dtype: ElementTy
   return result;
 }
 
-type Four = readonly [number, number, number, number];
-
 /** Brings `[tokens, hidden]` and `[tokens, heads, headDim]` to four axes. */
-function withHeads(name: string, shape: readonly number[], strides: readonly number[], headDim: number): { shape: Four; strides: Four } {
-  const [a, b, c, d] = shape as Four;
-  const [sa, sb, sc, sd] = strides as Four;
-  if (shape.length === 4) return { shape: [a, b, c, d], strides: [sa, sb, sc, sd] };
-  if (shape.length === 3) return { shape: [1, a, b, c], strides: [0, sa, sb, sc] };
-  if (shape.length === 2 && b % headDim === 0) return { shape: [1, a, b / headDim, headDim], strides: [0, sa, headDim * sb, sb] };
-  throw shapeError(name, `[batch, tokens, heads, ${headDim}], [tokens, heads, ${headDim}] or [tokens, heads × ${headDim}]`, `[${shape.join(", ")}]`);
-}
-
-function layout(data: ElementArray, dtype: ElementType, shape: Four, strides: Four, offset: number): TensorLayout {
-  const [batch, tokens, heads, headDim] = shape;
-  const [batchStride, tokenStride, headStride, elementStride] = strides;
-  return { data, dtype, batch, tokens, heads, headDim, batchStride, tokenStride, headStride, elementStride, offset };
+function withHeads(name: string, data: ElementArray, dtype: ElementType, shape: readonly number[], strides: readonly number[] | undefined, offset: number, headDim: number): TensorLayout {
+  const rank = shape.length;
+  const isSplit = rank === 3 || rank === 4;
+  if (!isSplit && !(rank === 2 && shape[1]! % headDim === 0)) {
+    throw shapeError(name, `[batch, tokens, heads, ${headDim}], [tokens, heads, ${headDim}] or [tokens, heads × ${headDim}]`, `[${shape.join(", ")}]`);
+  }
+  const batch = rank === 4 ? shape[0]! : 1;
+  const tokens = shape[rank === 4 ? 1 : 0]!;
+  const heads = isSplit ? shape[rank - 2]! : shape[1]! / headDim;
+  const width = isSplit ? shape[rank - 1]! : headDim;
+  if (strides === undefined) {
+    return { data, dtype, batch, tokens, heads, headDim: width, batchStride: tokens * heads * width, tokenStride: heads * width, headStride: width, elementStride: 1, offset };
+  }
+  const elementStride = strides[rank - 1]!;
+  return {
+    data,
+    dtype,
+    batch,
+    tokens,
+    heads,
+    headDim: width,
+    batchStride: rank === 4 ? strides[0]! : 0,
+    tokenStride: strides[rank === 4 ? 1 : 0]!,
+    headStride: isSplit ? strides[rank - 2]! : headDim * elementStride,
+    elementStride,
+    offset,
+  };
 }
 
 function elements(name: string, data: TensorData, dtype: ElementType | undefined): { data: ElementArray; dtype: ElementType } {
@@ -154,31 +164,27 @@ function elements(name: string, data: TensorData, dtype: ElementType | undefined
 }
 
 function isSizes(shape: unknown): shape is readonly number[] {
-  return Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!Array.isArray(shape)) return false;
+  for (let axis = 0; axis < shape.length; axis++) if (!Number.isSafeInteger(shape[axis]) || shape[axis] < 0) return false;
+  return true;
 }
 
-/** Strides of a contiguous row-major tensor. */
-export function rowMajor(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
-  return strides;
-}
-
+type Four = readonly [number, number, number, number];
 const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDim];
 const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
 
 /** The smallest and largest index of a tensor; `high < low` when it has no elements. */
 export function extent(tensor: TensorLayout): { low: number; high: number } {
-  const sizes = sizesOf(tensor);
-  if (sizes.includes(0)) return { low: 0, high: -1 };
-  let low = tensor.offset;
-  let high = tensor.offset;
-  stridesOf(tensor).forEach((stride, axis) => {
-    const reach = (sizes[axis]! - 1) * stride;
-    if (reach < 0) low += reach;
-    else high += reach;
-  });
-  return { low, high };
+  const { batch, tokens, heads, headDim, offset } = tensor;
+  if (batch * tokens * heads * headDim === 0) return { low: 0, high: -1 };
+  const b = (batch - 1) * tensor.batchStride;
+  const t = (tokens - 1) * tensor.tokenStride;
+  const h = (heads - 1) * tensor.headStride;
+  const e = (headDim - 1) * tensor.elementStride;
+  return {
+    low: offset + Math.min(b, 0) + Math.min(t, 0) + Math.min(h, 0) + Math.min(e, 0),
+    high: offset + Math.max(b, 0) + Math.max(t, 0) + Math.max(h, 0) + Math.max(e, 0),
+  };
 }
 
 /**
@@ -207,14 +213,29 @@ function overlapError(which: string): RopeError {
 }
 
 function sameElements(a: TensorLayout, b: TensorLayout): boolean {
-  return sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1);
+  return a === b || (sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1));
 }
 
 const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
 const firstByte = (t: TensorLayout): number => t.data.byteOffset + t.offset * t.data.BYTES_PER_ELEMENT;
 
+/** Whether elements are disjoint because each axis, as they are written, steps over everything inside it. */
+function isNested(t: TensorLayout): boolean {
+  const insideHead = (t.headDim - 1) * t.elementStride;
+  const insideToken = insideHead + (t.heads - 1) * t.headStride;
+  const insideRow = insideToken + (t.tokens - 1) * t.tokenStride;
+  return (
+    (t.elementStride > 0 || t.headDim === 1) &&
+    (t.headStride > insideHead || t.heads === 1) &&
+    (t.tokenStride > insideToken || t.tokens === 1) &&
+    (t.batchStride > insideRow || t.batch === 1)
+  );
+}
+
 /** Sufficient test for disjoint elements: sorted by stride, each axis steps over everything inside it. */
 function overlapsItself(tensor: TensorLayout): boolean {
+  // The usual case, without a list.
+  if (isNested(tensor)) return false;
   const sizes = sizesOf(tensor);
   if (sizes.includes(0)) return false;
   const axes = stridesOf(tensor)

@@ -6,141 +6,191 @@
  */
 
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
-import type { RotationExecutor, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
 import type { Arena } from "./arena.ts";
-import { createMemory, instantiate, PIECE_BYTES, STAGING_BYTES } from "./kernel.ts";
+import { createMemory, instantiate, PIECE_BYTES, STAGING_BYTES, TABLE_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
 
 /** The kernels on a memory of tensors, and the areas in it that belong to the executor. */
 export interface Machine {
   readonly kernels: Kernels;
-  readonly memory: WebAssembly.Memory;
-  /** First byte of an area of `STAGING_BYTES`. */
+  readonly buffer: ArrayBufferLike;
+  /** All of the memory, which never grows: views of it are made once. */
+  readonly float32: Float32Array;
+  readonly float64: Float64Array;
+  readonly uint16: Uint16Array;
+  /** cos and sin of a piece, `TABLE_BYTES`; then room for a piece that lies elsewhere. Addresses, multiples of 16. */
+  readonly tables: number;
   readonly staging: number;
+  /** The cos of which `tables` holds `loadedLength` values from `loadedFirst` on, and of its sin: query and key share them. */
+  loaded: RotationTable["cos"] | undefined;
+  loadedFirst: number;
+  loadedLength: number;
 }
 
 /** A machine of its own memory, or on an arena that set the area aside. */
 export function createMachine(arena: Arena | undefined): Machine {
   const memory = arena?.memory ?? createMemory(STAGING_BYTES + 64, false);
-  return { memory, kernels: instantiate(memory, arena?.shared ?? false), staging: arena?.staging ?? 64 };
+  const { buffer } = memory;
+  const tables = arena?.staging ?? 64;
+  return {
+    kernels: instantiate(memory, arena?.shared ?? false),
+    buffer,
+    float32: new Float32Array(buffer),
+    float64: new Float64Array(buffer),
+    uint16: new Uint16Array(buffer),
+    tables,
+    staging: tables + TABLE_BYTES,
+    loaded: undefined,
+    loadedFirst: 0,
+    loadedLength: 0,
+  };
 }
 
 /** The executor on a machine: tensors in its memory are not copied, others pass through its staging area. */
 export function createExecutor(machine: Machine): RotationExecutor {
-  return Object.freeze({ name: "wasm", rotate: (tasks: readonly RotationTask[]) => tasks.forEach((task) => rotateOne(machine, task)) });
+  return Object.freeze({
+    name: "wasm",
+    rotate(tasks: readonly RotationTask[]) {
+      machine.loaded = undefined;
+      for (const task of tasks) rotateOne(machine, task);
+      // Nobody's tables are kept alive.
+      machine.loaded = undefined;
+    },
+  });
 }
 
-const bytesOf = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
+type Floats = Float32Array | Float64Array;
+
 const is16bit = ({ dtype }: TensorLayout): boolean => dtype === "float16" || dtype === "bfloat16";
 
 function rotateOne(machine: Machine, task: RotationTask): void {
-  const { input, output, rotaryDim } = task;
-  const { heads, tokens } = input;
+  const { input, output, rotaryDim, table } = task;
+  const { heads, tokens, batch } = input;
   const width = input.dtype === "float64" ? 8 : 4;
-  const perToken = (heads + 1) * rotaryDim * width;
+  const tablesPerToken = rotaryDim * width;
+  // The tables of one token twice over, as the kernel for neighbours spreads them.
+  const roomForTables = TABLE_BYTES - 2 * tablesPerToken;
+  const isDirect = input.data.buffer === machine.buffer && output.data.buffer === machine.buffer && !is16bit(input) && input.dtype === output.dtype;
+  const room = isDirect ? roomForTables : Math.min(roomForTables, PIECE_BYTES);
+  const perToken = isDirect ? tablesPerToken : Math.max(tablesPerToken, heads * rotaryDim * width);
   // What the kernels are not made for is core's: scattered elements, float64 rounded to 16 bits, a token beyond the area.
-  const scattered = input.elementStride !== 1 || output.elementStride !== 1;
-  if (scattered || (width === 8 && is16bit(output)) || perToken > 4 * PIECE_BYTES) return rotateTask(task);
+  const isScattered = input.elementStride !== 1 || output.elementStride !== 1;
+  if (isScattered || (width === 8 && is16bit(output)) || perToken > room) return rotateTask(task);
   if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
-  const step = Math.max(1, Math.floor(PIECE_BYTES / perToken));
-  for (let b = 0; b < input.batch; b++) {
-    for (let t = 0; t < tokens; t += step) rotatePiece(machine, task, b, t, Math.min(step, tokens - t), width);
+  const step = Math.floor(room / perToken);
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < tokens; t += step) {
+      const count = Math.min(step, tokens - t);
+      loadTables(machine, table, ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2), (count * rotaryDim) / 2, width);
+      rotatePiece(machine, task, b, t, count, width);
+    }
   }
 }
 
-/** Rotates `count` tokens from `first` on of batch row `b`. */
-function rotatePiece(machine: Machine, { input, output, table, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, width: 4 | 8): void {
-  const { kernels, memory, staging } = machine;
+/** Puts `length` values of cos, and behind them those of sin, where the kernels read them. */
+function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number, length: number, width: 4 | 8): void {
+  if (machine.loaded === cos && machine.loadedFirst === first && machine.loadedLength === length) return;
+  machine.loaded = cos;
+  machine.loadedFirst = first;
+  machine.loadedLength = length;
+  const target = floatsOf(machine, width);
+  const at = machine.tables / width;
+  const isWhole = length === cos.length;
+  target.set(isWhole ? cos : cos.subarray(first, first + length), at);
+  target.set(isWhole ? sin : sin.subarray(first, first + length), at + length);
+}
+
+/** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
+function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, width: 4 | 8): void {
+  const { kernels, buffer, tables, staging } = machine;
   const { heads } = input;
-  const pairs = rotaryDim / 2;
-  const floats = (at: number, length: number): Float32Array | Float64Array => (width === 8 ? new Float64Array(memory.buffer, at, length) : new Float32Array(memory.buffer, at, length));
-
-  const row = ((table.batched ? b * input.tokens : 0) + first) * pairs;
-  const cos = staging;
-  const sin = cos + count * pairs * width;
-  floats(cos, count * pairs).set(table.cos.subarray(row, row + count * pairs));
-  floats(sin, count * pairs).set(table.sin.subarray(row, row + count * pairs));
-
   // Packed [count, heads, rotaryDim]: as floats, and behind them as 16-bit elements on their way in or out.
-  const packed = align(sin + count * pairs * width);
+  const headBytes = rotaryDim * width;
+  const tokenBytes = heads * headBytes;
   const elements = count * heads * rotaryDim;
-  const halves = align(packed + elements * width);
-  const source = place(machine, input, b, first, rotaryOffset);
-  const target = place(machine, output, b, first, rotaryOffset);
+  const halves = align(staging + count * tokenBytes);
+  const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
+  const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
+  const sourceIsHere = input.data.buffer === buffer;
+  const targetIsHere = output.data.buffer === buffer;
 
-  let from = { at: packed, token: heads * rotaryDim * width, head: rotaryDim * width };
-  if (source.pointer !== undefined && !is16bit(input)) {
-    from = { at: source.pointer, token: input.tokenStride * width, head: input.headStride * width };
-  } else if (is16bit(input)) {
+  let from = staging;
+  let fromToken = tokenBytes;
+  let fromHead = headBytes;
+  if (is16bit(input)) {
     const brain = input.dtype === "bfloat16";
-    if (source.pointer !== undefined) kernels.widen(source.pointer, input.tokenStride * 2, input.headStride * 2, packed, count, heads, rotaryDim, brain);
+    if (sourceIsHere) kernels.widen(address(input, source), input.tokenStride * 2, input.headStride * 2, staging, count, heads, rotaryDim, brain);
     else {
-      copyIn(input, source.index, new Uint16Array(memory.buffer, halves, elements), count, rotaryDim);
-      kernels.widen(halves, heads * rotaryDim * 2, rotaryDim * 2, packed, count, heads, rotaryDim, brain);
+      copyIn(input, source, machine.uint16, halves / 2, count, rotaryDim);
+      kernels.widen(halves, heads * rotaryDim * 2, rotaryDim * 2, staging, count, heads, rotaryDim, brain);
     }
+  } else if (sourceIsHere) {
+    from = address(input, source);
+    fromToken = input.tokenStride * width;
+    fromHead = input.headStride * width;
   } else {
-    copyIn(input, source.index, floats(packed, elements), count, rotaryDim);
+    copyIn(input, source, floatsOf(machine, width), staging / width, count, rotaryDim);
   }
 
-  const direct = target.pointer !== undefined && bytesOf[output.dtype] === width;
-  const to = direct ? { at: target.pointer!, token: output.tokenStride * width, head: output.headStride * width } : { at: packed, token: heads * rotaryDim * width, head: rotaryDim * width };
-  const per = pairs / blocks;
-  if (width === 8) kernels.rotateBlocks64(from.at, from.token, from.head, to.at, to.token, to.head, cos, sin, count, heads, blocks, per);
-  else if (per === 1) kernels.rotateAdjacent32(from.at, from.token, from.head, to.at, to.token, to.head, cos, sin, count, heads, pairs);
-  else kernels.rotateBlocks32(from.at, from.token, from.head, to.at, to.token, to.head, cos, sin, count, heads, blocks, per);
+  const direct = targetIsHere && output.data.BYTES_PER_ELEMENT === width;
+  const to = direct ? address(output, target) : staging;
+  const toToken = direct ? output.tokenStride * width : tokenBytes;
+  const toHead = direct ? output.headStride * width : headBytes;
+  const pairs = rotaryDim / 2;
+  const sin = tables + count * pairs * width;
+  if (width === 8) kernels.rotateBlocks64(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
+  else if (blocks === pairs) kernels.rotateAdjacent32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, align(sin + count * pairs * width), count, heads, pairs);
+  else kernels.rotateBlocks32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
   if (direct) return;
 
   if (!is16bit(output)) {
-    copyOut(floats(packed, elements), output, target.index, count, rotaryDim);
+    copyOut(floatsOf(machine, width), staging / width, elements, output, target, count, rotaryDim);
     return;
   }
   const brain = output.dtype === "bfloat16";
-  if (target.pointer !== undefined) kernels.narrow(packed, target.pointer, output.tokenStride * 2, output.headStride * 2, count, heads, rotaryDim, brain);
+  if (targetIsHere) kernels.narrow(staging, address(output, target), output.tokenStride * 2, output.headStride * 2, count, heads, rotaryDim, brain);
   else {
-    kernels.narrow(packed, halves, heads * rotaryDim * 2, rotaryDim * 2, count, heads, rotaryDim, brain);
-    copyOut(new Uint16Array(memory.buffer, halves, elements), output, target.index, count, rotaryDim);
+    kernels.narrow(staging, halves, heads * rotaryDim * 2, rotaryDim * 2, count, heads, rotaryDim, brain);
+    copyOut(machine.uint16, halves / 2, elements, output, target, count, rotaryDim);
   }
 }
 
 const align = (address: number): number => (address + 15) & ~15;
+const address = ({ data }: TensorLayout, index: number): number => data.byteOffset + index * data.BYTES_PER_ELEMENT;
+const floatsOf = ({ float32, float64 }: Machine, width: 4 | 8): Floats => (width === 8 ? float64 : float32);
 
-/** Where the first rotated element of a token lies: its index, and its address if it is in the machine's memory. */
-function place({ memory }: Machine, tensor: TensorLayout, b: number, token: number, rotaryOffset: number): { index: number; pointer: number | undefined } {
-  const index = tensor.offset + b * tensor.batchStride + token * tensor.tokenStride + rotaryOffset;
-  const inMemory = tensor.data.buffer === memory.buffer;
-  return { index, pointer: inMemory ? tensor.data.byteOffset + index * tensor.data.BYTES_PER_ELEMENT : undefined };
-}
-
-type Copyable = Float64Array | Float32Array | Uint16Array;
+type Copyable = Floats | Uint16Array;
 
 /** Whether the rotated elements of the tokens of a tensor lie one after the other. */
 const isPacked = ({ tokenStride, headStride, heads }: TensorLayout, rotaryDim: number): boolean => headStride === rotaryDim && tokenStride === heads * rotaryDim;
 
-function copyIn(tensor: TensorLayout, index: number, packed: Copyable, count: number, rotaryDim: number): void {
+/** Copies the rotated elements of `count` tokens to `staging`, packed, from `at` on. */
+function copyIn(tensor: TensorLayout, index: number, staging: Copyable, at: number, count: number, rotaryDim: number): void {
   const data = tensor.data as Copyable;
   if (isPacked(tensor, rotaryDim)) {
-    packed.set(data.subarray(index, index + packed.length));
+    staging.set(data.subarray(index, index + count * tensor.tokenStride), at);
     return;
   }
-  for (let t = 0, at = 0; t < count; t++) {
-    for (let h = 0; h < tensor.heads; h++, at += rotaryDim) {
+  for (let t = 0, to = at; t < count; t++) {
+    for (let h = 0; h < tensor.heads; h++, to += rotaryDim) {
       const start = index + t * tensor.tokenStride + h * tensor.headStride;
-      packed.set(data.subarray(start, start + rotaryDim), at);
+      staging.set(data.subarray(start, start + rotaryDim), to);
     }
   }
 }
 
-function copyOut(packed: Copyable, tensor: TensorLayout, index: number, count: number, rotaryDim: number): void {
+function copyOut(staging: Copyable, at: number, elements: number, tensor: TensorLayout, index: number, count: number, rotaryDim: number): void {
   const data = tensor.data as Copyable;
   if (isPacked(tensor, rotaryDim)) {
-    data.set(packed, index);
+    data.set(staging.subarray(at, at + elements), index);
     return;
   }
-  for (let t = 0, at = 0; t < count; t++) {
-    for (let h = 0; h < tensor.heads; h++, at += rotaryDim) {
-      data.set(packed.subarray(at, at + rotaryDim), index + t * tensor.tokenStride + h * tensor.headStride);
+  for (let t = 0, from = at; t < count; t++) {
+    for (let h = 0; h < tensor.heads; h++, from += rotaryDim) {
+      data.set(staging.subarray(from, from + rotaryDim), index + t * tensor.tokenStride + h * tensor.headStride);
     }
   }
 }

@@ -8,17 +8,20 @@ import { KERNELS, KERNELS_SHARED } from "./kernels.ts";
 /** What `assembly/index.ts` exports. Pointers and strides are bytes. */
 export interface Kernels {
   rotateBlocks32(source: number, sourceToken: number, sourceHead: number, target: number, targetToken: number, targetHead: number, cos: number, sin: number, tokens: number, heads: number, blocks: number, width: number): void;
-  rotateAdjacent32(source: number, sourceToken: number, sourceHead: number, target: number, targetToken: number, targetHead: number, cos: number, sin: number, tokens: number, heads: number, pairs: number): void;
+  rotateAdjacent32(source: number, sourceToken: number, sourceHead: number, target: number, targetToken: number, targetHead: number, cos: number, sin: number, wide: number, tokens: number, heads: number, pairs: number): void;
   rotateBlocks64: Kernels["rotateBlocks32"];
   widen(source: number, sourceToken: number, sourceHead: number, target: number, tokens: number, heads: number, count: number, brain: boolean): void;
   narrow(source: number, target: number, targetToken: number, targetHead: number, tokens: number, heads: number, count: number, brain: boolean): void;
 }
 
-/** Bytes of one piece in the staging area: with its tables it fits a second-level cache. */
+/** Most bytes of one piece that passes through the staging area: it stays in a cache of the second level. */
 export const PIECE_BYTES: number = 128 * 1024;
 
-/** What rotations need beside tensors: one piece as floats, the same as 16-bit elements, and its tables. */
-export const STAGING_BYTES: number = 8 * PIECE_BYTES;
+/** What the tables of one piece may take. */
+export const TABLE_BYTES: number = 256 * 1024;
+
+/** What rotations need beside tensors: tables, a piece as floats, and the same piece as 16-bit elements. */
+export const STAGING_BYTES: number = TABLE_BYTES + 2 * PIECE_BYTES;
 
 const modules = new Map<string, WebAssembly.Module>();
 
