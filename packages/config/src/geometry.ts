@@ -28,7 +28,7 @@ function latentSlice({ fields, family, known }: TextModel): Found<number> | unde
 }
 
 /** More than any model has; a larger number is a mistake in the file, and would only cost memory. */
-const largestHead = 65_536;
+export const largestHead = 65_536;
 
 /** Explicit; else the slice of latent attention; else the family's own; else width / heads. */
 export function readHeadDim(entry: RopeEntry, reading: Reading): Explained<number> | undefined {

@@ -7,6 +7,8 @@
 
 export { ropesFromConfig } from "./ropes.ts";
 export type { ModelRopes } from "./ropes.ts";
+export { ropeRequestsFromGguf, ropesFromGguf } from "./gguf.ts";
+export type { GgufOptions, GgufRopeTensors } from "./gguf.ts";
 export { ropeRequestsFromConfig } from "./requests.ts";
 export type { LayerRopeRequest, RopeRequests } from "./requests.ts";
 export type { ConfigOptions } from "./reading.ts";

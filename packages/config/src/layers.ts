@@ -23,7 +23,7 @@ export const withoutRope = "no_rope";
 const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
 
 /** More than any model has; a larger number is a mistake in the file, and would only cost time. */
-const mostLayers = 10_000;
+export const mostLayers = 10_000;
 
 export function findLayers(model: TextModel, entries: readonly RopeEntry[], report: Report): Layers {
   const { fields, family } = model;

@@ -132,28 +132,29 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   };
   const { dialect } = reading;
   const rules: RopeRule[] = [
-    rule("dialect", { value: dialect.name, rule: `read as ${dialect.engine} ${dialect.version} does` }),
-    rule("ropeType", { ...type, value: parameters.ropeType }),
-    rule("headDim", headDim),
-    rule("rotaryDim", rotaryDim),
-    ...(rotaryOffset === undefined ? [] : [rule("rotaryOffset", rotaryOffset)]),
-    rule("base", base),
-    rule("maxPosition", limit),
-    rule("pairing", pairing),
-    ...(sections === undefined ? [] : [rule("sections", { ...sections, value: sections.value.sections }), rule("order", { ...sections, value: sections.value.order })]),
-    ...(queryScale === undefined ? [] : [rule("queryScale", queryScale)]),
-    ...[...places].map(([name, { value, path, source }]) => rule(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) })),
+    ruleOf("dialect", { value: dialect.name, rule: `read as ${dialect.engine} ${dialect.version} does` }),
+    ruleOf("ropeType", { ...type, value: parameters.ropeType }),
+    ruleOf("headDim", headDim),
+    ruleOf("rotaryDim", rotaryDim),
+    ...(rotaryOffset === undefined ? [] : [ruleOf("rotaryOffset", rotaryOffset)]),
+    ruleOf("base", base),
+    ruleOf("maxPosition", limit),
+    ruleOf("pairing", pairing),
+    ...(sections === undefined ? [] : [ruleOf("sections", { ...sections, value: sections.value.sections }), ruleOf("order", { ...sections, value: sections.value.order })]),
+    ...(queryScale === undefined ? [] : [ruleOf("queryScale", queryScale)]),
+    ...[...places].map(([name, { value, path, source }]) => ruleOf(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) })),
   ];
   return Object.freeze({ layerType: label, request: Object.freeze(request), rules: Object.freeze(rules) });
 }
 
-function rule(name: string, { value, rule: why, source }: Explained<unknown>): RopeRule {
+/** A rule as data, lists cut short. */
+export function ruleOf(name: string, { value, rule: why, source }: Explained<unknown>): RopeRule {
   const plain = typeof value === "object" && value !== null ? (Array.isArray(value) && value.length > 8 ? show(value) : JSON.stringify(value)) : (value as string | number | boolean | null);
   return Object.freeze({ name, value: plain, rule: why, ...(source === undefined ? {} : { source }) });
 }
 
 function noRope(layerType: string | null, why: string): LayerRopeRequest {
-  return Object.freeze({ layerType, request: null, rules: Object.freeze([rule("ropeType", { value: null, rule: why })]) });
+  return Object.freeze({ layerType, request: null, rules: Object.freeze([ruleOf("ropeType", { value: null, rule: why })]) });
 }
 
 /** The ropes of the entries, and the keys of layers that have none. */
@@ -166,7 +167,8 @@ function byLayerType(requests: readonly LayerRopeRequest[], layers: Layers): Rea
   return map;
 }
 
-function layerTypeOf(layer: number, { count, ropeOf }: Layers): string | null {
+/** @throws RopeError `ROPE_CONFIG` for a layer that is not there, or that the file does not speak of. */
+export function layerTypeOf(layer: number, { count, ropeOf }: Pick<Layers, "count" | "ropeOf">): string | null {
   if (!Number.isSafeInteger(layer) || layer < 0 || (count !== null && layer >= count)) {
     throw new RopeError("ROPE_CONFIG", { what: "the model has no such layer", expected: count === null ? "an integer ≥ 0" : `an integer from 0 to ${count - 1}`, got: show(layer) });
   }
