@@ -7,7 +7,7 @@
 
 import { fixtures, models } from "@ropewalk/goldens";
 import { engines } from "./engines.mjs";
-import { asked, differs, unbuilt } from "./requests.mjs";
+import { asked, readings, unbuilt } from "./requests.mjs";
 
 const configs = new Map(models().map(({ id, config }) => [id, config]));
 
@@ -39,8 +39,7 @@ export function collect({ whole = true } = {}) {
     const multi = Array.isArray(answer.positions[0]);
     const tokens = multi ? answer.positions[0].length : answer.positions.length;
     const rows = keep(tokens, 4, 1);
-    // Where two readings differ, a few pairs may be those that do not.
-    const columns = keep(answer.pairs.length, head.differs !== undefined ? Infinity : multi ? 6 : 4);
+    const columns = keep(answer.pairs.length, multi ? 6 : 4);
     const pick = (table) => float32(rows.flatMap((row) => columns.map((column) => table[row][column])));
     const key = `${head.engine} ${answer.ropeType ?? head.request?.parameters.ropeType}`;
     const rotated = whole ? answer.rotated : rotatedOnce.has(key) ? undefined : answer.rotated?.slice(0, 1).map(oneHead);
@@ -205,8 +204,8 @@ export function collect({ whole = true } = {}) {
     // What turns the cache when it is shifted has no table in the fixture.
     for (const rope of ropes.filter(({ shift }) => !shift)) {
       const layer = Number(/\d+$/.exec(rope.tensors[0])[0]);
-      const why = differs("llama.cpp", name);
-      add(rope, { engine: "llama.cpp", version: source.version, name: `${name}, layer ${layer}`, config: model, layer, length, ...(why === undefined ? {} : { differs: why }) });
+      const otherwise = readings["llama.cpp"][model];
+      add(rope, { engine: "llama.cpp", version: source.version, name: `${name}, layer ${layer}`, config: model, dialect: "llama.cpp", layer, length, ...(otherwise === undefined ? {} : { otherwise }) });
     }
   }
 

@@ -27,9 +27,6 @@ export function asked({ engine, request, equivalent, axisOfPair, length, name })
       const rule = { mlx: { selection: "long" }, ggml: { selection: "long" }, sglang: { switchLength: rest.originalMaxPosition + 1 } }[/** @type {string} */ (engine)] ?? {};
       return { parameters: { ropeType, ...rest, ...rule } };
     }
-    // The table is DeepSeek's; what the type leaves out is the softmax, which no table shows.
-    case "deepseek_llama_scaling":
-      return { parameters: { ropeType: "deepseek_yarn", ...rest } };
     default:
       return { parameters: { ropeType, ...own } };
   }
@@ -47,13 +44,10 @@ const reasons = {
     fope: "learned matrices mix the frequencies: no rotation, no inverse, nothing to cache by position alone",
     dual_chunk: "five queries at positions of their own, which its attention kernel needs: positions modulo a chunk over the type `default`",
     mllama4: "a table by patch index; the same tower is compared with transformers",
-    "yarn-extrapolation-half": "extrapolation_factor other than 1, which no published config has",
   },
   sglang: {
     "longrope-phi-3-mini-boundary": "its token 4096 is not turned at all: it counts as short, and the row behind the short table is the long one's first",
-    "yarn-extrapolation-half": "extrapolation_factor other than 1, which no published config has",
   },
-  ggml: { "yarn-extrapolation-half": "ext_factor other than 0 and 1, which no published file has" },
   vision: {
     "facebook/dinov3-vits16-class-defaults": "positions are not in the answer; a test of @ropewalk/config compares the angles",
     "meta-llama/Llama-4-Scout-17B-16E-vision": "positions are not in the answer; a test of @ropewalk/config compares the angles",
@@ -72,15 +66,10 @@ export function unbuilt(engine, name, answer) {
   return reason === undefined ? undefined : { reason };
 }
 
-/** Where an engine must disagree with a rope read from the config as transformers reads it. @type {Readonly<Record<string, Readonly<Record<string, string>>>>} */
-const disagreements = {
+/** What an engine makes of a published config otherwise than transformers; the dialect of `@ropewalk/config` follows it. */
+export const readings = {
   "llama.cpp": {
     "openai/gpt-oss-20b": "there is no GGUF key for truncate: the range of blended pairs is always rounded to whole pairs, 8 to 18 instead of 8.09 to 17.40",
     "moonshotai/Kimi-K2-Instruct": "beta_fast of 1 is written to the file, and the operator still gets 32",
   },
 };
-
-/** @param {string} engine @param {string} name */
-export function differs(engine, name) {
-  return disagreements[engine]?.[name];
-}

@@ -11,6 +11,8 @@ import type { DiffOptions } from "./cli/diff.ts";
 import { describeFailure } from "./cli/failure.ts";
 import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
+import { lint, lintText } from "./cli/lint.ts";
+import type { LintOptions } from "./cli/lint.ts";
 import { permute, progressBar } from "./cli/permute.ts";
 import type { PermuteCommandOptions } from "./cli/permute.ts";
 import { verify, verifyText } from "./cli/verify/verify.ts";
@@ -79,6 +81,19 @@ program
     const difference = diff([a, b], options);
     stdout.write(`${options.json ? JSON.stringify(difference) : diffText(difference, palette)}\n`);
     if (!difference.equal) process.exitCode = 1;
+  });
+
+program
+  .command("lint")
+  .description("say which rope keys each engine reads, ignores or reads otherwise, and what that does to the numbers")
+  .argument("<config>", "config.json")
+  .option("--for <engines>", "hf, vllm, sglang, llama.cpp, mlx, mindie, onnx; several with commas between (default: all)")
+  .option("--json", "print one JSON document")
+  .addHelpText("after", "\nExit code 0 when nothing was found, 1 when something was.\n\nExample:\n  $ ropewalk lint config.json --for vllm,llama.cpp")
+  .action((config: string, options: LintOptions) => {
+    const report = lint(config, options);
+    stdout.write(options.json ? `${JSON.stringify(report)}\n` : lintText(report, palette));
+    if (report.findings.length > 0) process.exitCode = 1;
   });
 
 program

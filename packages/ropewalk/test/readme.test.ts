@@ -12,7 +12,7 @@ import { folder, model, ropewalk, writeNpy } from "./support.ts";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const readme = readFileSync(here("../../../README.md"), "utf8");
 const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language, text: text! }));
-const [commands, example, output, inspect, apply] = blocks as [(typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0]];
+const [commands, example, output, inspect, apply, lint] = blocks as [(typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0]];
 
 /** A project that has the package installed, and Qwen2.5-7B's config.json. */
 function project(): string {
@@ -25,8 +25,8 @@ function project(): string {
   return path;
 }
 
-test("the blocks are the two commands, the example, its output and two transcripts", () => {
-  expect(blocks.map(({ language }) => language)).toEqual(["sh", "ts", "text", "text", "text"]);
+test("the blocks are the two commands, the example, its output and three transcripts", () => {
+  expect(blocks.map(({ language }) => language)).toEqual(["sh", "ts", "text", "text", "text", "text"]);
   const { scripts } = JSON.parse(readFileSync(here("../../../package.json"), "utf8")) as { scripts: Record<string, string> };
   expect(commands.text.match(/^npm \w+/gm)).toEqual(["npm start", "npm test"]);
   expect(Object.keys(scripts)).toEqual(expect.arrayContaining(["start", "test", "ropewalk"]));
@@ -49,13 +49,16 @@ test("the example is correct TypeScript for a strict compiler", () => {
   expect(spawnSync(process.execPath, [tsc, ...options, "example.ts"], { cwd, encoding: "utf8" })).toMatchObject({ status: 0, stdout: "" });
 });
 
-test("the transcript of inspect is cut from a real one", () => {
+test.each([
+  ["inspect", inspect, []],
+  ["lint", lint, ["--for", "vllm,llama.cpp"]],
+] as const)("the transcript of %s is cut from a real one", (command, { text }, options) => {
   const cwd = folder();
   copyFileSync(model("openai/gpt-oss-20b"), join(cwd, "config.json"));
-  const real = ropewalk(["inspect", "config.json"], { cwd }).stdout.split("\n");
-  const [, ...shown] = inspect.text.trimEnd().split("\n");
+  const real = ropewalk([command, "config.json", ...options], { cwd }).stdout.split("\n");
+  const [, ...shown] = text.trimEnd().split("\n");
   let at = 0;
-  for (const line of shown.filter((text) => text !== "  …")) {
+  for (const line of shown.filter((one) => one !== "  …")) {
     const found = real.indexOf(line, at);
     expect(found, line).toBeGreaterThanOrEqual(0);
     at = found + 1;

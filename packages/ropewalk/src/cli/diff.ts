@@ -67,7 +67,7 @@ export function diff(paths: readonly [string, string], { length }: DiffOptions):
 }
 
 /** Layer types that belong together: by name; the one rope of a config that has one only is compared with each of the other. */
-function matched({ byLayerType: a }: ModelRopes, { byLayerType: b }: ModelRopes): [string | null, string | null][] {
+export function matched({ byLayerType: a }: ModelRopes, { byLayerType: b }: ModelRopes): [string | null, string | null][] {
   if (a.size === 1 || b.size === 1) return [...a.keys()].flatMap((left) => [...b.keys()].map((right): [string | null, string | null] => [left, right]));
   return [...new Set([...a.keys(), ...b.keys()])].map((key) => [a.has(key) || !a.has(null) ? key : null, b.has(key) || !b.has(null) ? key : null]);
 }
@@ -78,13 +78,15 @@ function compare(layerTypes: RopeDifference["layerTypes"], [a, b]: readonly [Rot
     return { layerTypes, equal: facts.length === 0, facts, frequencies: null, attentionFactor: null, softmaxScaleFactor: null };
   }
   const facts = changedFacts(a, b);
-  const context = length ?? Math.min(a.positionLimit, b.positionLimit);
-  const [left, right] = [a.frequencies(context), b.frequencies(context)];
-  const pairOf = (name: "attentionFactor" | "softmaxScaleFactor"): [number, number] | null => (left[name] === right[name] ? null : [left[name], right[name]]);
-  const frequencies = compareFrequencies(left.invFreq, right.invFreq, context);
-  const [attentionFactor, softmaxScaleFactor] = [pairOf("attentionFactor"), pairOf("softmaxScaleFactor")];
-  const equal = facts.length === 0 && frequencies === null && attentionFactor === null && softmaxScaleFactor === null;
-  return { layerTypes, equal, facts, frequencies, attentionFactor, softmaxScaleFactor };
+  const numbers = compareNumbers(a, b, length ?? Math.min(a.positionLimit, b.positionLimit));
+  return { layerTypes, equal: facts.length === 0 && Object.values(numbers).every((difference) => difference === null), facts, ...numbers };
+}
+
+/** What differs between the numbers of two ropes at a length; each is `null` where they are the same but for rounding. */
+export function compareNumbers(a: RotaryEmbedding, b: RotaryEmbedding, length: number): Pick<RopeDifference, "frequencies" | "attentionFactor" | "softmaxScaleFactor"> {
+  const [left, right] = [a.frequencies(length), b.frequencies(length)];
+  const pairOf = (name: "attentionFactor" | "softmaxScaleFactor"): [number, number] | null => (Math.abs(left[name] / right[name] - 1) < ROUNDING ? null : [left[name], right[name]]);
+  return { frequencies: compareFrequencies(left.invFreq, right.invFreq, length), attentionFactor: pairOf("attentionFactor"), softmaxScaleFactor: pairOf("softmaxScaleFactor") };
 }
 
 /** What the two specs say differently, parameters one by one. */
@@ -136,14 +138,21 @@ export function diffText({ equal, files, layers, ropes }: ConfigDifference, { bo
   return `${title}\n\n${sections.join("\n\n")}`;
 }
 
-function sentences({ attentionFactor, facts, frequencies, softmaxScaleFactor }: Omit<RopeDifference, "layerTypes" | "equal">): string[] {
-  const lines = facts.map(({ name, values }) => `${name}: ${values[0] ?? "–"} → ${values[1] ?? "–"}`);
+function sentences({ facts, ...numbers }: Omit<RopeDifference, "layerTypes" | "equal">): string[] {
+  const lines = [...facts.map(({ name, values }) => `${name}: ${values[0] ?? "–"} → ${values[1] ?? "–"}`), ...numberSentences(numbers)];
+  const comparable = !facts.some(({ name, values }) => name === "rotaryDim" || values.includes("none"));
+  return numbers.frequencies === null && comparable ? [...lines, "frequencies: the same"] : lines;
+}
+
+/** Differences of numbers, a sentence each. */
+export function numberSentences({ attentionFactor, frequencies, softmaxScaleFactor }: Pick<RopeDifference, "frequencies" | "attentionFactor" | "softmaxScaleFactor">): string[] {
+  const lines: string[] = [];
   if (frequencies !== null) {
     const { angle, anglePair, first, last, length, of, pairs, radianAt, ratio, ratioPair } = frequencies;
     const where = pairs === 1 ? `pair ${first}` : pairs === last - first + 1 ? `pairs ${first} to ${last}` : `${pairs} pairs from ${first} to ${last}`;
     lines.push(`${where} of ${of} turn at another speed, by ×${number(ratio)} at pair ${ratioPair}`);
     lines.push(`at position ${length} the angle of pair ${anglePair} differs by ${number(angle)} rad (${number(angle / (2 * Math.PI))} turns), by one radian from position ${radianAt} on`);
-  } else if (!facts.some(({ name, values }) => name === "rotaryDim" || values.includes("none"))) lines.push("frequencies: the same");
+  }
   if (attentionFactor !== null) lines.push(`cos and sin × ${number(attentionFactor[0])} → ${number(attentionFactor[1])}, so that logits change by ×${number((attentionFactor[1] / attentionFactor[0]) ** 2)}`);
   if (softmaxScaleFactor !== null) lines.push(`the softmax scale × ${number(softmaxScaleFactor[0])} → ${number(softmaxScaleFactor[1])}`);
   return lines;

@@ -35,9 +35,9 @@ function ulp64(value: number): number {
 }
 
 /** Builds the rope that a vector names. */
-export function ropeOf({ config, layer, layerType = null, request }: Vector, { configs }: VectorFile): RotaryEmbedding {
+export function ropeOf({ config, dialect, layer, layerType = null, length, request }: Vector, { configs }: VectorFile): RotaryEmbedding {
   if (config === undefined) return getRopeUntyped(request!);
-  const ropes = ropesFromConfig(configs[config]);
+  const ropes = ropesFromConfig(configs[config], dialect === undefined ? {} : { dialect, capacity: length });
   const rope = layer === undefined ? ropes.byLayerType.get(layerType) : ropes.forLayer(layer);
   if (rope == null) throw new TypeError(`${config} has no rope for ${layer === undefined ? String(layerType) : `layer ${layer}`}`);
   return rope;

@@ -4,6 +4,7 @@
  * Made from the repository's goldens by `npm run parity`; nothing in them was computed by ropewalk.
  */
 
+import type { DialectName } from "@ropewalk/config";
 import type { ElementType, Pairing, UntypedRopeRequest } from "@ropewalk/core";
 
 /** How near to an engine ropewalk must come. */
@@ -41,6 +42,8 @@ export interface Vector {
   readonly layerType?: string | null;
   /** In the place of `layerType`. */
   readonly layer?: number;
+  /** Whose reading of the config it is; absent: transformers'. The engine was started for `length` tokens. */
+  readonly dialect?: DialectName;
   readonly request?: UntypedRopeRequest;
   /** The current length, where frequencies depend on it. */
   readonly length?: number;
@@ -59,9 +62,7 @@ export interface Vector {
   readonly cos: string;
   readonly sin: string;
   readonly rotated?: readonly Turned[];
-  /** Why the engine reads the config otherwise: the answer must differ. */
-  readonly differs?: string;
-  /** How the engine reads its settings otherwise than transformers; the request says the same in parameters. */
+  /** How the engine reads its settings otherwise than transformers; the request, or the dialect, says the same. */
   readonly otherwise?: string;
 }
 

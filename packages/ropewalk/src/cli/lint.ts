@@ -1,0 +1,305 @@
+/**
+ * `ropewalk lint`: which rope keys of a config each engine reads, ignores or reads otherwise, what that does to the
+ * numbers, and what to write instead.
+ *
+ * Who reads what is data of `@ropewalk/config`. What it does is computed: the same file is read as each engine reads it,
+ * and the ropes are compared with those that transformers builds.
+ */
+
+import { dialects, keyFacts, ropesFromConfig } from "@ropewalk/config";
+import type { DialectName, KeyFacts, KeyUse, ModelRopes } from "@ropewalk/config";
+import { RopeError } from "@ropewalk/core";
+import type { RotaryEmbedding } from "@ropewalk/core";
+import { compareNumbers, matched, numberSentences } from "./diff.ts";
+import { CliFailure } from "./failure.ts";
+import { readJson } from "./files.ts";
+import type { Palette } from "./plot.ts";
+
+/** Engines that can be asked about: those whose reading is known, and the operator that takes tables. */
+export type LintEngine = DialectName | "onnx";
+
+/** Options as the command line gives them. */
+export interface LintOptions {
+  readonly json?: boolean;
+  readonly for?: string;
+}
+
+/** A rope key of the file. */
+export interface LintKey {
+  readonly path: string;
+  readonly key: string;
+  readonly value: unknown;
+  readonly meaning: string;
+  /** What each engine that was asked about does with it; for an operator that takes tables there is nothing to say. */
+  readonly use: Partial<Readonly<Record<DialectName, KeyUse>>>;
+  readonly instead: string | null;
+}
+
+/** Something to mend. */
+export interface Finding {
+  /** `null`: about the file, whoever reads it. */
+  readonly engine: LintEngine | null;
+  /**
+   * `"invalid"`: the file contradicts itself or lacks something; `"unknown"`: a key that nobody reads; `"refused"`: the
+   * engine does not take the file; `"differs"`: it builds other ropes than transformers; `"unable"`: it cannot express them.
+   */
+  readonly kind: "invalid" | "unknown" | "refused" | "differs" | "unable";
+  /** The keys that it is about. */
+  readonly paths: readonly string[];
+  readonly message: string;
+  /** What it does to the numbers, a sentence each. */
+  readonly effects: readonly string[];
+  readonly instead: readonly string[];
+}
+
+export interface LintReport {
+  readonly file: string;
+  readonly engines: readonly { readonly engine: LintEngine; readonly title: string }[];
+  readonly keys: readonly LintKey[];
+  readonly findings: readonly Finding[];
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const engineNames: readonly LintEngine[] = [...(Object.keys(dialects) as DialectName[]), "onnx"];
+
+function chosenEngines(text: string | undefined): readonly LintEngine[] {
+  if (text === undefined) return engineNames;
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) {
+    if (!engineNames.includes(name as LintEngine)) throw new CliFailure("USAGE", `--for ${JSON.stringify(text)} names ${JSON.stringify(name)}; known are ${engineNames.join(", ")}.`);
+  }
+  return [...new Set(names)] as LintEngine[];
+}
+
+const titleOf = (engine: LintEngine): string => (engine === "onnx" ? "ONNX RotaryEmbedding" : `${dialects[engine].engine} ${dialects[engine].version}`);
+
+/** @throws CliFailure, RopeError for what is no config at all. */
+export function lint(file: string, options: LintOptions): LintReport {
+  const engines = chosenEngines(options.for);
+  const config = readJson(file);
+  const base = attempt(() => ropesFromConfig(config));
+  // Nothing about rope in it, or no object: there is nothing to examine.
+  if (base instanceof RopeError && base.issues.length === 0) throw base;
+
+  const taken = new Set(engines.filter((engine) => engine !== "onnx" && !(attempt(() => ropesFromConfig(config, { dialect: engine })) instanceof RopeError)));
+  const keys = keysOf(config as Json, engines, taken);
+  const findings: Finding[] = base instanceof RopeError ? invalid(base) : unknownKeys(base);
+  for (const engine of engines) {
+    if (base instanceof RopeError || engine === "hf") continue;
+    findings.push(...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)));
+  }
+  return { file, engines: engines.map((engine) => ({ engine, title: titleOf(engine) })), keys, findings };
+}
+
+function attempt(task: () => ModelRopes): ModelRopes | RopeError {
+  try {
+    return task();
+  } catch (error) {
+    if (RopeError.is(error)) return error;
+    throw error;
+  }
+}
+
+/** Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries, those of layer types. */
+function dictionaries(value: Json, path: string, level = 0): { readonly path: string; readonly entries: Json }[] {
+  const inner = Object.entries(value).flatMap(([key, item]) => (isObject(item) && level < 4 && (level > 0 || /rope|config$/.test(key)) ? dictionaries(item, path === "" ? key : `${path}.${key}`, level + 1) : []));
+  return [{ path, entries: value }, ...inner];
+}
+
+/** Each rope key of the file with who reads it; a key of another type than the one that stands there is left to the notes. */
+function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): LintKey[] {
+  const named = engines.filter((engine) => engine !== "onnx");
+  const found = dictionaries(config, "").filter(({ path }) => !/vision|audio/.test(path));
+  return found.flatMap(({ entries, path }) => {
+    const type = entries["rope_type"] ?? entries["type"];
+    return keyFacts.flatMap((facts): LintKey[] => {
+      if (!Object.hasOwn(entries, facts.key) || !belongs(facts, path, type)) return [];
+      // Refused under a condition that does not hold here: the engine takes the file.
+      const use = Object.fromEntries(named.map((engine) => [engine, facts.engines[engine].use === "refused" && taken.has(engine) ? { ...facts.engines[engine], use: "otherwise" as const } : facts.engines[engine]]));
+      return [{ path: path === "" ? facts.key : `${path}.${facts.key}`, key: facts.key, value: entries[facts.key], meaning: facts.meaning, use, instead: facts.instead ?? null }];
+    });
+  });
+}
+
+/** Whether a key that stands here is the one that the facts are about: `type` and `factor` are common words. */
+function belongs({ key, ropeTypes }: KeyFacts, path: string, type: unknown): boolean {
+  const inRope = /(?:^|\.)rope_(?:scaling|parameters)(?:\.|$)/.test(path);
+  if (!inRope) return ["rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "max_position_embeddings", "rope_interleave", "rope_dim", "dual_chunk_attention_config"].includes(key);
+  return ropeTypes.length === 0 || typeof type !== "string" || ropeTypes.includes(type) || (type === "su" && ropeTypes.includes("longrope"));
+}
+
+/** What transformers' reading finds wrong with the file. */
+function invalid(error: RopeError): Finding[] {
+  return error.issues.map(({ expected, path, received, remedy }) => ({ engine: null, kind: "invalid", paths: [path], message: `expected ${expected}, got ${received}`, effects: [], instead: remedy === undefined ? [] : [remedy] }));
+}
+
+/** Keys that look like rope and that no engine knows. */
+function unknownKeys({ notes }: ModelRopes): Finding[] {
+  const known = new Set(keyFacts.map(({ key }) => key));
+  return notes.filter(({ kind, path }) => kind === "unused" && !known.has(path.split(".").at(-1)!)).map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
+}
+
+/** How an engine's ropes differ from those of transformers, and the keys to which that is due. */
+function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly LintKey[]): Finding[] {
+  const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
+  if (own instanceof RopeError) {
+    return own.issues.length === 0
+      ? [{ engine, kind: "refused", paths: [], message: own.message.replaceAll(/\s+/g, " "), effects: [], instead: [] }]
+      : own.issues.map(({ expected, path, received, remedy }) => ({ engine, kind: "refused", paths: [path], message: `expected ${expected}, got ${received}`, effects: [], instead: remedy === undefined ? [] : [remedy] }));
+  }
+  const effects = differences(base, own);
+  if (effects.length === 0) return [];
+  const guilty = causes(engine, config, base, own, keys);
+  const known = new Set(base.notes.map(({ message }) => message));
+  const message = guilty.length > 0 ? guilty.map((key) => `${key.path} = ${shown(key.value)} is ${said(key, engine)}`).join("; ") : (own.notes.find((note) => note.kind === "differs" && !known.has(note.message))?.message ?? "builds other ropes from the same keys");
+  const instead = guilty.flatMap(({ instead: text, path }) => (text === null ? [] : [`instead of ${path.split(".").at(-1)}: ${text}`]));
+  return [{ engine, kind: "differs", paths: guilty.map(({ path }) => path), message, effects, instead: [...new Set([...instead, ...sameAmplitude(engine, config, own, guilty)])] }];
+}
+
+/** The ropes that two readings give of a file without a key. */
+function without(config: Json, path: string, dialect: DialectName): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
+  const copy = structuredClone(config) as Record<string, unknown>;
+  const { holder, key } = place(copy, path);
+  delete holder[key];
+  return { hf: attempt(() => ropesFromConfig(copy)), own: attempt(() => ropesFromConfig(copy, { dialect })) };
+}
+
+function place(config: Record<string, unknown>, path: string): { readonly holder: Record<string, unknown>; readonly key: string } {
+  const steps = path.split(".");
+  let holder = config;
+  for (const step of steps.slice(0, -1)) holder = holder[step] as Record<string, unknown>;
+  return { holder, key: steps.at(-1)! };
+}
+
+const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean => !(a instanceof RopeError) && !(b instanceof RopeError) && differences(a, b).length === 0;
+
+/**
+ * The keys to which a difference is due, tried out: without one of them both readings agree, and one of the two has not
+ * changed; or under the name that the engine reads, both agree. Where several act together: those that move one reading
+ * only; else those that the type cannot do without, and that the engine does not take as they are.
+ */
+function causes(dialect: DialectName, config: Json, base: ModelRopes, own: ModelRopes, keys: readonly LintKey[]): readonly LintKey[] {
+  // Without its type a file is another one for everybody.
+  const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
+  const tried = candidates.map((key) => {
+    const changed = without(config, key.path, dialect);
+    const readable = !(changed.hf instanceof RopeError || changed.own instanceof RopeError);
+    const moves = readable && agree(base, changed.hf) !== agree(own, changed.own);
+    const single = (moves && agree(changed.hf, changed.own)) || agree(base, renamed(config, key, dialect));
+    const specific = keyFacts.some((facts) => facts.key === key.key && facts.ropeTypes.length > 0);
+    const needed = specific && changed.hf instanceof RopeError && key.use[dialect]?.use !== "read";
+    return { key, single, moves, needed };
+  });
+  const reason = (["single", "moves", "needed"] as const).find((name) => tried.some((one) => one[name]));
+  return reason === undefined ? [] : tried.filter((one) => one[reason]).map(({ key }) => key);
+}
+
+/** The ropes of a file that has a key under the name that should stand instead. */
+function renamed(config: Json, { instead, path, value }: LintKey, dialect: DialectName): ModelRopes | RopeError {
+  const copy = structuredClone(config) as Record<string, unknown>;
+  const { holder, key } = place(copy, path);
+  delete holder[key];
+  if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) holder[instead] = value;
+  return attempt(() => ropesFromConfig(copy, { dialect }));
+}
+
+/** The stated amplitude with which more engines build what this one builds, tried out. */
+function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilty: readonly LintKey[]): string[] {
+  const factor = guilty.find(({ key }) => key === "attn_factor" || key === "attention_factor");
+  const [rope] = [...own.byLayerType.values()];
+  if (factor === undefined || rope == null) return [];
+  const copy = structuredClone(config) as Record<string, unknown>;
+  const { holder } = place(copy, factor.path);
+  delete holder["attn_factor"];
+  holder["attention_factor"] = rope.attentionFactor;
+  const engines = (Object.keys(dialects) as DialectName[]).filter((name) => agree(own, attempt(() => ropesFromConfig(copy, { dialect: name }))));
+  return engines.length === 0 ? [] : [`attention_factor = ${rope.attentionFactor} without attn_factor gives the ropes of ${engine} in ${engines.join(", ")}`];
+}
+
+const words = { read: "read", ignored: "ignored", otherwise: "read otherwise", refused: "refused" } as const;
+
+/** What an engine does with a key; where it reads it plainly, what transformers does. */
+function said({ key, use }: LintKey, engine: DialectName): string {
+  const { note, use: own } = use[engine]!;
+  const theirs = keyFacts.find((facts) => facts.key === key)!.engines.hf;
+  const detail = own === "read" ? `, and ${words[theirs.use]} by transformers${theirs.note === undefined ? "" : ` (${theirs.note})`}` : note === undefined ? "" : ` (${note})`;
+  return words[own] + detail;
+}
+
+const shown = (value: unknown): string => (Array.isArray(value) && value.length > 6 ? `a list of ${value.length}` : JSON.stringify(value));
+
+/** What an engine's ropes do otherwise, in sentences; each layer type is named where there are several. */
+function differences(base: ModelRopes, own: ModelRopes): string[] {
+  const pairs = matched(base, own);
+  return pairs.flatMap(([left, right]) => {
+    const [a, b] = [base.byLayerType.get(left) ?? null, own.byLayerType.get(right) ?? null];
+    const prefix = pairs.length > 1 && left !== null ? `${left}: ` : "";
+    return (a === null || b === null ? (a === b ? [] : [a === null ? "a rope, where transformers has none" : "no rope"]) : ropeDifferences(a, b)).map((line) => prefix + line);
+  });
+}
+
+function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
+  if (a === b) return [];
+  const lines: string[] = [];
+  for (const name of ["rotaryDim", "rotaryOffset"] as const) if (a[name] !== b[name]) lines.push(`${name} ${a[name]} → ${b[name]}`);
+  if (JSON.stringify(a.pairing) !== JSON.stringify(b.pairing)) lines.push(`elements pair ${JSON.stringify(b.pairing)} instead of ${JSON.stringify(a.pairing)}`);
+  if (lines.length > 0) return lines;
+  const context = Math.min(a.positionLimit, b.positionLimit);
+  const [left, right] = [Array.from(a.frequencies(context).axes), Array.from(b.frequencies(context).axes)];
+  const moved = left.flatMap((axis, pair) => (axis === right[pair] ? [] : [pair]));
+  if (moved.length > 0) {
+    const still = Math.max(...right) > Math.max(...left);
+    lines.push(`${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "one that is 0 for text too, so that these pairs are not turned" : "images and videos are placed otherwise, text is not"}`);
+  }
+  if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale)) lines.push("queries are scaled by their position in one of the two only");
+  // A type that follows the length may agree at one end only.
+  const lengths = a.capabilities.dependsOnLength || b.capabilities.dependsOnLength ? [1, context] : [context];
+  const told = lengths.map((length) => ({ length, sentences: numberSentences(compareNumbers(a, b, length)) }));
+  const same = told.every(({ sentences }) => sentences.join() === told[0]!.sentences.join());
+  for (const { length, sentences } of same ? told.slice(0, 1) : told) lines.push(...sentences.map((line) => (lengths.length > 1 && !line.startsWith("at position") ? `at a length of ${length}: ${line}` : line)));
+  if (lines.length === 0 && a.capabilities.dependsOnLength !== b.capabilities.dependsOnLength) lines.push("whether frequencies follow the length");
+  return lines;
+}
+
+/** The operator takes tables: what they and its attributes cannot say. */
+function operatorFindings({ byLayerType }: ModelRopes): Finding[] {
+  const ropes = [...new Set(byLayerType.values())].filter((rope) => rope !== null);
+  const lacks: readonly [holds: (rope: RotaryEmbedding) => boolean, message: string, instead: string][] = [
+    [({ capabilities }) => capabilities.axisCount > 1, "has positions of one axis", "com.microsoft MRotaryEmbedding, or tables by token (a cache of three dimensions, without position_ids)"],
+    [({ capabilities }) => capabilities.dependsOnLength, "has one table, while frequencies follow the length", "a table for each length at which they change, or a fixed length"],
+    [({ rotaryOffset }) => rotaryOffset > 0, "rotates the first elements of a head", "a slice of the rotated elements before it, and a concatenation behind"],
+    [({ pairing }) => typeof pairing !== "string", "pairs halves or neighbours only", "weights that permuteRows reordered"],
+    [({ softmaxScaleFactor }) => softmaxScaleFactor !== 1, "does not know the softmax scale", "the attention operator's scale times softmaxScaleFactor"],
+    [({ spec }) => spec.queryScale !== null, "does not scale queries by their position", "a multiplication behind it"],
+  ];
+  return lacks.flatMap(([holds, message, instead]): Finding[] => (ropes.some(holds) ? [{ engine: "onnx", kind: "unable", paths: [], message, effects: [], instead: [instead] }] : []));
+}
+
+const marks = { read: "✓", ignored: "–", otherwise: "~", refused: "✗" } as const;
+
+/** The report as text. */
+export function lintText({ engines, file, findings, keys }: LintReport, { bold, cyan, dim, green, red, yellow }: Palette): string {
+  const named = engines.filter((one): one is { engine: DialectName; title: string } => one.engine !== "onnx");
+  const width = Math.max(0, ...keys.map(({ path, value }) => path.length + shown(value).length + 3));
+  const columns = named.map(({ engine }) => engine);
+  const table = keys.map(({ path, use, value }) => `  ${`${path} = ${shown(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd());
+  const sections = keys.length === 0 || columns.length === 0 ? [] : [[dim(`  ${" ".repeat(width)}  ${columns.join("  ")}`), ...table, dim(`  ${marks.read} read  ${marks.ignored} ignored  ${marks.otherwise} read otherwise  ${marks.refused} refused`)].join("\n")];
+  const about = (finding: Finding): string[] => [
+    `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
+    ...finding.effects.map((effect) => `      ${effect}`),
+    ...finding.instead.map((text) => `      ${green("→")} ${text}`),
+  ];
+  const ofFile = findings.filter(({ engine }) => engine === null);
+  if (ofFile.length > 0) sections.push([bold("the file"), ...ofFile.flatMap(about)].join("\n"));
+  const readable = !ofFile.some(({ kind }) => kind === "invalid");
+  for (const { engine, title } of engines) {
+    const own = findings.filter((finding) => finding.engine === engine);
+    const clean = engine === "hf" ? "what the others are compared with" : engine === "onnx" ? "its tables can say all of it" : "the same ropes as transformers";
+    if (own.length > 0) sections.push([bold(title), ...own.flatMap(about)].join("\n"));
+    else if (readable) sections.push(`${bold(title)}: ${green(clean)}`);
+  }
+  return `${bold(cyan(file))}\n\n${sections.join("\n\n")}\n`;
+}
