@@ -82,6 +82,11 @@ test("a key that nobody reads, and a file that contradicts itself", () => {
   expect(findings[0].instead[0]).toContain("factor 4");
 });
 
+test("names with dots are names", () => {
+  const config = writeConfig({ ...qwen, "a.b_config": { rope_theta: 1 } });
+  expect(lint(config, "--for", "hf,mindie").keys.map(({ path }: any) => path)).toContain("a.b_config.rope_theta");
+});
+
 test("a file that says nothing about rope is a finding", () => {
   expect(lint(writeConfig({})).findings).toMatchObject([{ engine: null, kind: "invalid" }]);
 });

@@ -35,6 +35,11 @@ export interface LintKey {
   readonly instead: string | null;
 }
 
+/** The same with the way to it: names may hold dots. */
+interface Located extends LintKey {
+  readonly steps: readonly string[];
+}
+
 /** Something to mend. */
 export interface Finding {
   /** `null`: about the file, whoever reads it. */
@@ -91,7 +96,7 @@ export function lint(file: string, options: LintOptions): LintReport {
     if (base instanceof RopeError || engine === "hf") continue;
     findings.push(...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)));
   }
-  return { file, engines: engines.map((engine) => ({ engine, title: titleOf(engine) })), keys, findings };
+  return { file, engines: engines.map((engine) => ({ engine, title: titleOf(engine) })), keys: keys.map(({ steps: _, ...key }) => key), findings };
 }
 
 function attempt(task: () => ModelRopes): ModelRopes | RopeError {
@@ -104,22 +109,24 @@ function attempt(task: () => ModelRopes): ModelRopes | RopeError {
 }
 
 /** Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries, those of layer types. */
-function dictionaries(value: Json, path: string, level = 0): { readonly path: string; readonly entries: Json }[] {
-  const inner = Object.entries(value).flatMap(([key, item]) => (isObject(item) && level < 4 && (level > 0 || /rope|config$/.test(key)) ? dictionaries(item, path === "" ? key : `${path}.${key}`, level + 1) : []));
-  return [{ path, entries: value }, ...inner];
+function dictionaries(entries: Json, steps: readonly string[]): { readonly steps: readonly string[]; readonly entries: Json }[] {
+  const inner = Object.entries(entries).flatMap(([key, item]) => (isObject(item) && steps.length < 4 && (steps.length > 0 || /rope|config$/.test(key)) ? dictionaries(item, [...steps, key]) : []));
+  return [{ steps, entries }, ...inner];
 }
 
 /** Each rope key of the file with who reads it; a key of another type than the one that stands there is left to the notes. */
-function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): LintKey[] {
+function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
   const named = engines.filter((engine) => engine !== "onnx");
-  const found = dictionaries(config, "").filter(({ path }) => !/vision|audio/.test(path));
-  return found.flatMap(({ entries, path }) => {
+  const found = dictionaries(config, []).filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
+  return found.flatMap(({ entries, steps: outer }) => {
+    const path = outer.join(".");
     const type = entries["rope_type"] ?? entries["type"];
-    return keyFacts.flatMap((facts): LintKey[] => {
+    return keyFacts.flatMap((facts): Located[] => {
       if (!Object.hasOwn(entries, facts.key) || !belongs(facts, path, type)) return [];
       // Refused under a condition that does not hold here: the engine takes the file.
       const use = Object.fromEntries(named.map((engine) => [engine, facts.engines[engine].use === "refused" && taken.has(engine) ? { ...facts.engines[engine], use: "otherwise" as const } : facts.engines[engine]]));
-      return [{ path: path === "" ? facts.key : `${path}.${facts.key}`, key: facts.key, value: entries[facts.key], meaning: facts.meaning, use, instead: facts.instead ?? null }];
+      const steps = [...outer, facts.key];
+      return [{ steps, path: steps.join("."), key: facts.key, value: entries[facts.key], meaning: facts.meaning, use, instead: facts.instead ?? null }];
     });
   });
 }
@@ -143,7 +150,7 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
 }
 
 /** How an engine's ropes differ from those of transformers, and the keys to which that is due. */
-function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly LintKey[]): Finding[] {
+function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly Located[]): Finding[] {
   const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
   if (own instanceof RopeError) {
     return own.issues.length === 0
@@ -155,20 +162,19 @@ function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, ke
   const guilty = causes(engine, config, base, own, keys);
   const known = new Set(base.notes.map(({ message }) => message));
   const message = guilty.length > 0 ? guilty.map((key) => `${key.path} = ${shown(key.value)} is ${said(key, engine)}`).join("; ") : (own.notes.find((note) => note.kind === "differs" && !known.has(note.message))?.message ?? "builds other ropes from the same keys");
-  const instead = guilty.flatMap(({ instead: text, path }) => (text === null ? [] : [`instead of ${path.split(".").at(-1)}: ${text}`]));
+  const instead = guilty.flatMap(({ instead: text, key }) => (text === null ? [] : [`instead of ${key}: ${text}`]));
   return [{ engine, kind: "differs", paths: guilty.map(({ path }) => path), message, effects, instead: [...new Set([...instead, ...sameAmplitude(engine, config, own, guilty)])] }];
 }
 
 /** The ropes that two readings give of a file without a key. */
-function without(config: Json, path: string, dialect: DialectName): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
+function without(config: Json, steps: readonly string[], dialect: DialectName): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
   const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, path);
+  const { holder, key } = place(copy, steps);
   delete holder[key];
   return { hf: attempt(() => ropesFromConfig(copy)), own: attempt(() => ropesFromConfig(copy, { dialect })) };
 }
 
-function place(config: Record<string, unknown>, path: string): { readonly holder: Record<string, unknown>; readonly key: string } {
-  const steps = path.split(".");
+function place(config: Record<string, unknown>, steps: readonly string[]): { readonly holder: Record<string, unknown>; readonly key: string } {
   let holder = config;
   for (const step of steps.slice(0, -1)) holder = holder[step] as Record<string, unknown>;
   return { holder, key: steps.at(-1)! };
@@ -181,11 +187,11 @@ const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
  * changed; or under the name that the engine reads, both agree. Where several act together: those that move one reading
  * only; else those that the type cannot do without, and that the engine does not take as they are.
  */
-function causes(dialect: DialectName, config: Json, base: ModelRopes, own: ModelRopes, keys: readonly LintKey[]): readonly LintKey[] {
+function causes(dialect: DialectName, config: Json, base: ModelRopes, own: ModelRopes, keys: readonly Located[]): readonly Located[] {
   // Without its type a file is another one for everybody.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
   const tried = candidates.map((key) => {
-    const changed = without(config, key.path, dialect);
+    const changed = without(config, key.steps, dialect);
     const readable = !(changed.hf instanceof RopeError || changed.own instanceof RopeError);
     const moves = readable && agree(base, changed.hf) !== agree(own, changed.own);
     const single = (moves && agree(changed.hf, changed.own)) || agree(base, renamed(config, key, dialect));
@@ -198,21 +204,21 @@ function causes(dialect: DialectName, config: Json, base: ModelRopes, own: Model
 }
 
 /** The ropes of a file that has a key under the name that should stand instead. */
-function renamed(config: Json, { instead, path, value }: LintKey, dialect: DialectName): ModelRopes | RopeError {
+function renamed(config: Json, { instead, steps, value }: Located, dialect: DialectName): ModelRopes | RopeError {
   const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, path);
+  const { holder, key } = place(copy, steps);
   delete holder[key];
   if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) holder[instead] = value;
   return attempt(() => ropesFromConfig(copy, { dialect }));
 }
 
 /** The stated amplitude with which more engines build what this one builds, tried out. */
-function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilty: readonly LintKey[]): string[] {
+function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilty: readonly Located[]): string[] {
   const factor = guilty.find(({ key }) => key === "attn_factor" || key === "attention_factor");
   const [rope] = [...own.byLayerType.values()];
   if (factor === undefined || rope == null) return [];
   const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder } = place(copy, factor.path);
+  const { holder } = place(copy, factor.steps);
   delete holder["attn_factor"];
   holder["attention_factor"] = rope.attentionFactor;
   const engines = (Object.keys(dialects) as DialectName[]).filter((name) => agree(own, attempt(() => ropesFromConfig(copy, { dialect: name }))));
