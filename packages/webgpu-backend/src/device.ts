@@ -78,67 +78,20 @@ export function stateOf(device: GpuDevice): DeviceState {
   return state;
 }
 
-/** What `probe` found. */
-export interface WebGpuProbe {
-  /** Whether ropes can move to this device or adapter. */
-  readonly available: boolean;
-  /** Why not, in a sentence; empty where it can. */
-  readonly reason: string;
-  /** Vendor, architecture and description, as far as the platform tells them. */
-  readonly adapter: string;
-  /** Whether it is the platform's software fallback. */
-  readonly fallback: boolean;
-  /** How float16 is converted: by the device (`shader-f16`), or by integer operations on packed words. */
-  readonly float16: "native" | "integer";
-  /** Whether passes can be timed on the device. */
-  readonly timestamps: boolean;
-  /** Bytes of one binding: no more of one buffer can be used in a call. */
-  readonly maxBindingBytes: number;
-}
-
-/** Where to look. */
-export interface ProbeOptions {
-  /** A device that exists already. */
-  readonly device?: GpuDevice | undefined;
-  /** Default `navigator.gpu`. In Node: what npm `webgpu` creates. */
-  readonly gpu?: Gpu | undefined;
-}
-
-/** What WebGPU can do here. Never throws, and starts nothing that has to be ended. */
-export async function probe({ device, gpu = platformGpu() }: ProbeOptions = {}): Promise<WebGpuProbe> {
-  const missing = (reason: string): WebGpuProbe => ({ available: false, reason, adapter: "", fallback: false, float16: "integer", timestamps: false, maxBindingBytes: 0 });
-  try {
-    const source = (device ?? (await gpu?.requestAdapter())) as (GPUDevice & { adapterInfo?: GPUAdapterInfo }) | GPUAdapter | null | undefined;
-    if (source === undefined) return missing(NO_WEBGPU);
-    if (source === null) return missing(NO_ADAPTER);
-    const { features, limits } = source;
-    const info = "info" in source ? source.info : source.adapterInfo;
-    const lack = lackOf(limits);
-    return {
-      available: lack === undefined,
-      reason: lack ?? "",
-      adapter: [info?.vendor, info?.architecture, info?.description].filter((part) => part !== undefined && part !== "").join(" "),
-      fallback: info?.isFallbackAdapter ?? false,
-      float16: features.has("shader-f16") ? "native" : "integer",
-      timestamps: features.has("timestamp-query"),
-      maxBindingBytes: limits.maxStorageBufferBindingSize,
-    };
-  } catch (error) {
-    return missing(textOf(error));
-  }
-}
-
-const NO_WEBGPU = "this platform has no navigator.gpu";
-const NO_ADAPTER = "the platform has no adapter for WebGPU";
+/** Why there may be none, in words that `probe` gives too. */
+export const NO_WEBGPU: string = "this platform has no navigator.gpu";
+export const NO_ADAPTER: string = "the platform has no adapter for WebGPU";
 
 /** In place with gathered rows: table, query, key. */
 const FEWEST_STORAGE_BUFFERS = 3;
 
-function lackOf({ maxStorageBuffersPerShaderStage }: GPUSupportedLimits): string | undefined {
+/** What an adapter or device lacks for any rotation. */
+export function lackOf({ maxStorageBuffersPerShaderStage }: GPUSupportedLimits): string | undefined {
   return maxStorageBuffersPerShaderStage < FEWEST_STORAGE_BUFFERS ? `a shader may use only ${maxStorageBuffersPerShaderStage} storage buffers, ${FEWEST_STORAGE_BUFFERS} are needed` : undefined;
 }
 
-const platformGpu = (): Gpu | undefined => (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
+/** What the platform has, if anything. */
+export const platformGpu = (): Gpu | undefined => (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
 
 /**
  * A device of our own, with the adapter's limits for buffers and with float16 where there is.

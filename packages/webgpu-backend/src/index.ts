@@ -3,10 +3,9 @@
 import { registerBackend, RopeError } from "@ropewalk/core";
 import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
 import { abortable, requestDevice, stateOf } from "./device.ts";
-import { checkKeys, DeviceRope } from "./gpu-rope.ts";
-import type { GpuRope } from "./gpu-rope.ts";
+import { checkKeys, DeviceRope } from "./device-rope.ts";
+import type { GpuRope, TableKind } from "./gpu-rope.ts";
 import type { Gpu, GpuDevice } from "./gpu.ts";
-import type { TableKind } from "./table.ts";
 
 /** Options of `rope.to("webgpu", …)`. */
 export interface WebGpuOptions {
@@ -61,8 +60,7 @@ export const webgpuBackend: RopeBackend = Object.freeze({ specificationVersion: 
 
 registerBackend(webgpuBackend);
 
-export { probe } from "./device.ts";
-export type { ProbeOptions, WebGpuProbe } from "./device.ts";
-export type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuElementType, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor } from "./gpu-rope.ts";
-export type { TableKind } from "./table.ts";
+export { probe } from "./probe.ts";
+export type { ProbeOptions, WebGpuProbe } from "./probe.ts";
+export type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuElementType, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor, TableKind } from "./gpu-rope.ts";
 export type { Gpu, GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";

@@ -7,10 +7,8 @@ import { RopeError } from "@ropewalk/core";
 import type { RotaryEmbedding } from "@ropewalk/core";
 import type { DeviceState } from "./device.ts";
 import { usage } from "./gpu.ts";
+import type { TableKind } from "./gpu-rope.ts";
 import { FACTOR } from "./kernel.ts";
-
-/** How positions in a buffer of the device find their cos and sin. */
-export type TableKind = "rows" | "factored";
 
 /** Row after row, cos before sin. */
 export function interleaveRows(cos: Float32Array, sin: Float32Array, pairs: number): Float32Array<ArrayBuffer> {

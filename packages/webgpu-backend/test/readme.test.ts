@@ -33,7 +33,7 @@ test("prints the same in headless Chromium", async () => {
 });
 
 test("names every option and every method", async () => {
-  const { DeviceRope } = (await import("../dist/gpu-rope.js")) as { DeviceRope: { prototype: object } };
+  const { DeviceRope } = (await import("../dist/device-rope.js")) as { DeviceRope: { prototype: object } };
   const methods = Object.getOwnPropertyNames(DeviceRope.prototype).filter((name) => name !== "constructor");
   expect(methods.filter((name) => !readme.includes(`\`${name}`))).toEqual([]);
 });
