@@ -198,14 +198,15 @@ export function checkAliasing(tensors: readonly { readonly name: string; readonl
     if (overlapsItself(output)) {
       throw shapeError(name, "strides that give every element its own place", `[${stridesOf(output).join(", ")}] for [${sizesOf(output).join(", ")}]`, "A broadcast (stride 0) tensor can be read, not rotated in place.");
     }
-    for (const other of tensors) {
-      if (other.name === name) {
-        if (!sameElements(input, output) && overlap(input, output)) throw overlapError(`${name} and its out`);
-      } else if (overlap(output, other.input) || overlap(output, other.output)) {
-        throw overlapError(`${name} and ${other.name}`);
-      }
-    }
+    if (input !== output && !sameElements(input, output) && overlap(input, output)) throw overlapError(`${name} and its out`);
   }
+  tensors.forEach((a, i) => {
+    for (let k = i + 1; k < tensors.length; k++) {
+      const b = tensors[k]!;
+      const isShared = overlap(a.output, b.output) || (b.input !== b.output && overlap(a.output, b.input)) || (a.input !== a.output && overlap(b.output, a.input));
+      if (isShared) throw overlapError(`${a.name} and ${b.name}`);
+    }
+  });
 }
 
 function overlapError(which: string): RopeError {
@@ -213,7 +214,7 @@ function overlapError(which: string): RopeError {
 }
 
 function sameElements(a: TensorLayout, b: TensorLayout): boolean {
-  return a === b || (sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1));
+  return sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1);
 }
 
 const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;

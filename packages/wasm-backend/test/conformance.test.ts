@@ -20,7 +20,7 @@ registry.register("ladder", ladder);
 registry.registerBackend(wasmBackend);
 
 // Head sizes on both sides of a vector's four floats and of the lengths that kernels have loops for.
-const cases: readonly ConformanceCase[] = [2, 6, 16, 64, 80, 128, 192, 256].map((headDim) => ({ name: `heads of ${headDim}`, request: { headDim } }));
+const cases: readonly ConformanceCase[] = [2, 6, 64, 80, 128, 192].map((headDim) => ({ name: `heads of ${headDim}`, request: { headDim } }));
 const blocks: readonly ConformanceCase[] = [
   { name: "2 blocks of 64", request: { headDim: 64, pairing: { blocks: 2 } } },
   { name: "5 blocks of 80", request: { headDim: 80, pairing: { blocks: 5 } } },
@@ -44,5 +44,5 @@ describe("an arena", () => {
 
 describe("a shared arena", () => {
   const arena = createArena({ bytes: 32 << 20, shared: true });
-  conformance(test, { ropeType: "ladder", registry, backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) }, only: ["backend"], cases: cases.slice(5, 6) });
+  conformance(test, { ropeType: "ladder", registry, backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) }, only: ["backend"], cases: cases.slice(1, 2) });
 });

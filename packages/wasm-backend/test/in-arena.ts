@@ -16,10 +16,10 @@ class Guests {
 
   /** The same tensor in the arena. Tensors that share a buffer share it there, too. */
   take(tensor: Tensor): Tensor {
-    if (ArrayBuffer.isView(tensor)) return this.#data(tensor as unknown as Data);
+    if (ArrayBuffer.isView(tensor)) return this.#data(tensor as Data);
+    const view = tensor as Exclude<Tensor, TensorData>;
     // What is no tensor is for the rope to refuse.
-    if (!ArrayBuffer.isView((tensor as { data?: unknown } | null)?.data)) return tensor;
-    return { ...tensor, data: this.#data(tensor.data as unknown as Data) } as Tensor;
+    return ArrayBuffer.isView((view as Partial<typeof view> | null)?.data) ? { ...view, data: this.#data(view.data as Data) } : tensor;
   }
 
   #data(data: Data): TensorData {
@@ -47,13 +47,18 @@ class Guests {
 
 /** The methods that the laws use. */
 export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
-  const moving = <A extends RotateArguments>(call: (tensors: A) => RotateResult) => (tensors: A): RotateResult => {
+  const moving = <A extends RotateArguments>(call: (tensors: A) => unknown) => (tensors: A): RotateResult => {
     const guests = new Guests(arena);
     const { query, key, out } = tensors;
-    const take = (tensor: Tensor | undefined): Tensor | undefined => (tensor === undefined ? undefined : guests.take(tensor));
     try {
-      const isPair = typeof out === "object" && out !== null && !ArrayBuffer.isView(out);
-      call({ ...tensors, ...("query" in tensors ? { query: take(query) } : {}), ...("key" in tensors ? { key: take(key) } : {}), ...(isPair ? { out: { ...out, ...("query" in out ? { query: take(out.query) } : {}), ...("key" in out ? { key: take(out.key) } : {}) } } : {}) });
+      const moved: { -readonly [K in keyof A]: A[K] } = { ...tensors };
+      for (const name of ["query", "key"] as const) if (moved[name] !== undefined) moved[name] = guests.take(moved[name]);
+      if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) {
+        const targets: { query?: Tensor | undefined; key?: Tensor | undefined } = { ...out };
+        for (const name of ["query", "key"] as const) if (targets[name] !== undefined) targets[name] = guests.take(targets[name]);
+        moved.out = targets;
+      }
+      call(moved);
       return { query: out?.query ?? query, key: out?.key ?? key };
     } finally {
       guests.leave();
@@ -76,10 +81,8 @@ export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
       return { ...step, apply: moving((tensors: RotateArguments) => step.apply(tensors)) };
     },
     shift: ({ keys, out, ...rest }: Parameters<RotaryEmbedding["shift"]>[0]) => {
-      moving((tensors: RotateArguments) => ({ query: undefined, key: rope.shift({ ...rest, keys: tensors.key!, ...(tensors.out === undefined ? {} : { out: tensors.out.key }) }) }))(
-        out === undefined ? { key: keys } : { key: keys, out: { key: out } },
-      );
-      return out ?? keys;
+      const shift = moving((tensors: RotateArguments) => rope.shift({ ...rest, keys: tensors.key!, ...(tensors.out === undefined ? {} : { out: tensors.out.key }) }));
+      return shift(out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key;
     },
   } as RotaryEmbedding;
 }
