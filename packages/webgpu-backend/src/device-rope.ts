@@ -144,8 +144,7 @@ export class DeviceRope implements GpuRope {
     this.#last = undefined;
     this.#uploads.dispose();
     this.#faults?.destroy();
-    for (const [key, table] of this.#tables) if (table.release()) this.#state.tables.delete(key);
-    this.#tables.clear();
+    for (const [key, table] of this.#tables) if (this.#release(key, table)) table.destroy();
     if (this.#ownsDevice) this.#state.device.destroy();
   }
 
@@ -216,11 +215,19 @@ export class DeviceRope implements GpuRope {
     if (!this.#tables.has(key)) {
       table.retain();
       this.#tables.set(key, table);
-      const [oldest] = this.#tables.keys();
-      // Commands that wait for their submission may use it, so it is only let go.
-      if (this.#tables.size > TABLES_KEPT) this.#tables.delete(oldest!);
+      // Commands that wait for their submission may use the oldest, so it is only let go.
+      const [oldest] = this.#tables;
+      if (this.#tables.size > TABLES_KEPT) this.#release(...oldest!);
     }
     return table;
+  }
+
+  /** Whether this rope was the last to use the table. */
+  #release(key: string, table: DeviceTable): boolean {
+    this.#tables.delete(key);
+    if (!table.release()) return false;
+    this.#state.tables.delete(key);
+    return true;
   }
 
   /** Row after row, cos before sin. */

@@ -79,11 +79,13 @@ export class DeviceTable {
     this.#users++;
   }
 
-  /** Whether nobody uses it any more; its memory is freed then. */
+  /** Whether nobody uses it any more. */
   release(): boolean {
-    if (--this.#users > 0) return false;
+    return --this.#users === 0;
+  }
+
+  destroy(): void {
     this.#buffer?.destroy();
-    return true;
   }
 }
 

@@ -15,6 +15,9 @@ export class Uploads {
   readonly #device: GPUDevice;
   readonly #alignment: number;
   readonly #own = new Set<GPUBuffer>();
+  /** What has been let go, to be freed with the rope if it still exists then. */
+  #letGo: WeakRef<GPUBuffer>[] = [];
+  #look = 16;
   #chunk: GPUBuffer | undefined;
   #used = 0;
 
@@ -33,10 +36,12 @@ export class Uploads {
     if (own || size > CHUNK_BYTES / 8) {
       const buffer = this.#device.createBuffer({ label: "ropewalk", size, usage: kind | usage.copyTarget });
       if (own) this.#own.add(buffer);
+      else this.#forget(buffer);
       this.#device.queue.writeBuffer(buffer, 0, data);
       return { buffer, offset: 0, size };
     }
     if (this.#chunk === undefined || this.#used + size > CHUNK_BYTES) {
+      if (this.#chunk !== undefined) this.#forget(this.#chunk);
       this.#chunk = this.#device.createBuffer({ label: "ropewalk", size: CHUNK_BYTES, usage: usage.uniform | usage.storage | usage.copyTarget });
       this.#used = 0;
     }
@@ -57,5 +62,16 @@ export class Uploads {
     this.#own.clear();
     this.#chunk?.destroy();
     this.#chunk = undefined;
+    for (const reference of this.#letGo) reference.deref()?.destroy();
+    this.#letGo = [];
+  }
+
+  #forget(buffer: GPUBuffer): void {
+    // Looking through the list each time it has doubled costs nothing per buffer.
+    if (this.#letGo.length >= this.#look) {
+      this.#letGo = this.#letGo.filter((reference) => reference.deref() !== undefined);
+      this.#look = 2 * this.#letGo.length + 16;
+    }
+    this.#letGo.push(new WeakRef(buffer));
   }
 }

@@ -1,7 +1,8 @@
 /** What is made, kept, shared and freed; and what goes wrong. */
 
-import { RopeError } from "@ropewalk/core";
-import { probe } from "@ropewalk/webgpu-backend";
+import { createRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
+import type { RopeProvider } from "@ropewalk/core";
+import { probe, webgpuBackend } from "@ropewalk/webgpu-backend";
 import type { GpuRope, GpuTensor } from "@ropewalk/webgpu-backend";
 import { afterAll, expect, test } from "vitest";
 import { gpuRope } from "./body.ts";
@@ -127,6 +128,48 @@ test("ropes of one device share pipelines and tables; the last one frees the tab
   run(second);
   await second.check();
   second.dispose();
+  expect(counts.live.size).toBe(0);
+});
+
+test("a rope whose frequencies depend on the length keeps a few tables only", async () => {
+  const { stateOf } = (await import("../dist/device.js")) as { stateOf: (of: GPUDevice) => { readonly tables: ReadonlyMap<string, unknown> } };
+  const growing: RopeProvider = {
+    specificationVersion: 1,
+    source: "growing@1.0.0",
+    parameters: {},
+    capabilities: { dependsOnLength: true },
+    frequencies: ({ rotaryDim, length }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 1 / (i + length!)) }),
+  };
+  const registry = createRegistry();
+  registry.register("growing", growing);
+  registry.registerBackend(webgpuBackend);
+  const rope = getRopeUntyped({ headDim: 64, parameters: { ropeType: "growing" } }, { registry });
+  const gpu = await rope.to("webgpu", { device });
+  const before = stateOf(device).tables.size;
+  const buffer = bufferOf(device, Uint32Array.from([5]));
+  for (let length = 10; length < 40; length++) {
+    const query = tensor([1, 1, 64]);
+    const encoder = device.createCommandEncoder();
+    gpu.encode(encoder, { positions: { buffer, shape: [1] }, length, query });
+    device.queue.submit([encoder.finish()]);
+    const expected = noise(64);
+    rope.apply({ positions: [5], length, query: expected });
+    expect(new Float32Array(await bytesOf(device, query.buffer as unknown as GPUBuffer))).toEqual(expected);
+  }
+  expect(stateOf(device).tables.size - before).toBe(4);
+  gpu.dispose();
+  expect(stateOf(device).tables.size).toBe(before);
+});
+
+test("large uploads are freed with the rope", async () => {
+  const { device: counted, counts } = counting(device);
+  const gpu = await gpuRope(counted, request);
+  const encoder = device.createCommandEncoder();
+  const query = tensor([100, 2, 64]);
+  for (const start of [0, 500, 1000]) gpu.encode(encoder, { positions: { start, count: 100 }, query });
+  device.queue.submit([encoder.finish()]);
+  gpu.dispose();
+  expect(counts.created).toBeGreaterThan(3);
   expect(counts.live.size).toBe(0);
 });
 
