@@ -23,8 +23,16 @@ export interface LayerRopeFacts {
 
 /** How a family says which layer is of which type, where `layer_types` is absent. */
 export type LayerRule =
-  /** Each n-th layer (the last, or the first of n) is `match`, the others are `other`. */
-  | { readonly kind: "interval"; readonly keys: readonly string[]; readonly interval: number; readonly at: "first" | "last"; readonly match: string; readonly other: string }
+  /** Each n-th layer (the last, or the first of n) is `match`, the others are `other`; `endsWithMatch`: so is the very last. */
+  | {
+      readonly kind: "interval";
+      readonly keys: readonly string[];
+      readonly interval: number;
+      readonly at: "first" | "last";
+      readonly match: string;
+      readonly other: string;
+      readonly endsWithMatch?: boolean;
+    }
   /** A list with one code for each layer. Without it, `fallback` names what the family's own layers are. */
   | { readonly kind: "codes"; readonly key: string; readonly codes: Readonly<Record<string, string>>; readonly fallback: ((layer: number) => string) | null };
 
@@ -83,7 +91,7 @@ const row = (names: string, family: Family): [string, Family][] => names.split("
 const sliding = "sliding_attention";
 const full = "full_attention";
 
-const slidingPattern = (interval: number): LayerRule => ({ kind: "interval", keys: ["sliding_window_pattern", "_sliding_window_pattern"], interval, at: "last", match: full, other: sliding });
+const slidingPattern = (interval: number): Extract<LayerRule, { kind: "interval" }> => ({ kind: "interval", keys: ["sliding_window_pattern", "_sliding_window_pattern"], interval, at: "last", match: full, other: sliding });
 const hybridAttention: LayerRule = { kind: "interval", keys: ["full_attention_interval"], interval: 4, at: "last", match: full, other: "linear_attention" };
 
 /** Gemma 3: full layers slow and perhaps scaled, sliding layers fast and never scaled. */
@@ -101,7 +109,7 @@ const gemma4: Family = {
     [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 }, headDimKeys: ["global_head_dim"] },
     [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
   },
-  layerRule: slidingPattern(6),
+  layerRule: { ...slidingPattern(6), endsWithMatch: true },
   defaults: { head_dim: 256, global_head_dim: 512, max_position_embeddings: 131_072 },
 };
 

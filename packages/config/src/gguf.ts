@@ -190,7 +190,10 @@ class GgufFile {
       this.#report.issue(this.#key("attention.key_length"), `the elements of a head, an integer up to ${largestHead}`, headDim?.rule ?? "nothing", "Or give embedding_length and attention.head_count.");
       return undefined;
     }
-    return { headDim, rotaryDim: stated ?? { value: headDim.value, rule: "all of the head" } };
+    const rotaryDim = stated ?? { value: headDim.value, rule: "all of the head" };
+    if (rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value) return { headDim, rotaryDim };
+    this.#report.issue(this.#key("rope.dimension_count"), `an even number up to ${headDim.value} (${headDim.rule})`, `${rotaryDim.value} (${rotaryDim.rule})`);
+    return undefined;
   }
 
   #entry(sliding: boolean): LayerRopeRequest {
@@ -257,9 +260,10 @@ class GgufFile {
   #tensor(name: keyof GgufRopeTensors, pairs: number): number[] | undefined {
     const values = this.#options.tensors?.[name];
     if (values === undefined) return undefined;
-    const list = values.length >= pairs && values.length <= largestHead ? Array.from(values).slice(0, pairs) : [];
+    const length = Array.isArray(values) || ArrayBuffer.isView(values) ? values.length : 0;
+    const list = length >= pairs && length <= largestHead ? Array.from(values).slice(0, pairs) : [];
     if (list.length === pairs && pairs > 0 && list.every((value) => typeof value === "number" && Number.isFinite(value) && value > 0)) return list;
-    this.#report.issue(name, `${pairs} numbers > 0, one for each pair`, `${show(values.length)} values`);
+    this.#report.issue(name, `${pairs} numbers > 0, one for each pair`, `${length} values`);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 /**
- * A model's config.json in, ropes out.
+ * A model's config.json in, ropes out; or the header of a GGUF file.
  *
  * This package is the only place that knows snake_case, model families and old spellings. It builds nothing itself:
  * importing a provider package (`@ropewalk/yarn`, …) adds its rope type.

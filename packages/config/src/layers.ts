@@ -29,7 +29,7 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   const { fields, family } = model;
   const list = fields.list("layer_types");
   const count = countLayers(model, list, report);
-  const typeOf = list === undefined ? typesByRule(family.layerRule, model, report) : (layer: number): unknown => list.value[layer];
+  const typeOf = list === undefined ? typesByRule(family.layerRule, model, count, report) : statedTypes(list, model, report);
   const isSkipped = skippedLayers(model, count, report);
 
   const labels = new Set<unknown>(entries.map(({ label }) => label));
@@ -69,7 +69,16 @@ function countLayers({ fields }: TextModel, list: Found<readonly unknown[]> | un
   return count;
 }
 
-function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextModel, report: Report): (layer: number) => string | undefined {
+/** `layer_types` of the file. */
+function statedTypes({ path, value: types }: Found<readonly unknown[]>, { family, modelType }: TextModel, report: Report): (layer: number) => unknown {
+  const rule = family.layerRule;
+  const last = types.length - 1;
+  if (rule?.kind !== "interval" || rule.endsWithMatch !== true || last < 0 || types[last] === rule.match) return (layer) => types[layer];
+  report.note("differs", `${path}[${last}]`, `The configuration class of ${modelType} in transformers makes the last layer ${rule.match}, and so do these ropes; other engines follow the list.`);
+  return (layer) => (layer === last ? rule.match : types[layer]);
+}
+
+function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextModel, count: number | null, report: Report): (layer: number) => string | undefined {
   if (rule === undefined) return () => undefined;
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
@@ -89,7 +98,8 @@ function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextMod
   }
   const interval = fields.size(...rule.keys)?.value ?? rule.interval;
   const chosen = rule.at === "first" ? 0 : interval - 1;
-  return (layer) => (layer % interval === chosen ? rule.match : rule.other);
+  const last = rule.endsWithMatch === true && count !== null ? count - 1 : null;
+  return (layer) => (layer % interval === chosen || layer === last ? rule.match : rule.other);
 }
 
 /** `no_rope_layers` has 1 for a layer that is rotated and 0 for one that is not. */

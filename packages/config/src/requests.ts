@@ -85,7 +85,7 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
 
 /** @throws RopeError `ROPE_CONFIG` for a name that no profile has. */
 function dialectOf(given: ConfigOptions["dialect"]): Dialect {
-  if (typeof given === "object") return given;
+  if (typeof given === "object" && given !== null) return given;
   const name = given ?? "hf";
   if (Object.hasOwn(dialects, name)) return dialects[name];
   throw new RopeError("ROPE_CONFIG", { what: "there is no such dialect", expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`, got: show(given) });
@@ -101,7 +101,10 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const rotated = headDim && readRotated(entry, dictionary, type.value, headDim.value, reading);
   const base = readBase(entry, dictionary, reading);
   const pairing = readPairing(reading);
-  const sections = rotated && readSections(dictionary, rotated.rotaryDim.value / 2, reading);
+  // A width that no head has is core's to refuse.
+  const width = rotated?.rotaryDim.value ?? 0;
+  const sane = headDim !== undefined && width > 0 && width % 2 === 0 && width <= headDim.value;
+  const sections = sane ? readSections(dictionary, width / 2, reading) : undefined;
   const places = readParameters(entry, dictionary, type.value, maxPosition, rotated?.share, sections !== undefined, reading);
   const queryScale = readQueryScale(dictionary, places, reading);
   // The report has the reason, and what else is wrong.
@@ -139,9 +142,9 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
     ...(rotaryOffset === undefined ? [] : [ruleOf("rotaryOffset", rotaryOffset)]),
     ruleOf("base", base),
     ruleOf("maxPosition", limit),
-    ruleOf("pairing", pairing),
+    ruleOf("pairing", { ...pairing, value: typeof pairing.value === "string" ? pairing.value : JSON.stringify(pairing.value) }),
     ...(sections === undefined ? [] : [ruleOf("sections", { ...sections, value: sections.value.sections }), ruleOf("order", { ...sections, value: sections.value.order })]),
-    ...(queryScale === undefined ? [] : [ruleOf("queryScale", queryScale)]),
+    ...(queryScale === undefined ? [] : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })]),
     ...[...places].map(([name, { value, path, source }]) => ruleOf(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) })),
   ];
   return Object.freeze({ layerType: label, request: Object.freeze(request), rules: Object.freeze(rules) });
@@ -149,7 +152,8 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
 
 /** A rule as data, lists cut short. */
 export function ruleOf(name: string, { value, rule: why, source }: Explained<unknown>): RopeRule {
-  const plain = typeof value === "object" && value !== null ? (Array.isArray(value) && value.length > 8 ? show(value) : JSON.stringify(value)) : (value as string | number | boolean | null);
+  const list = Array.isArray(value) && value.length <= 8 ? `[${value.map(show).join(",")}]` : show(value);
+  const plain = typeof value === "object" && value !== null ? list : typeof value === "bigint" ? `${value}` : (value as string | number | boolean | null);
   return Object.freeze({ name, value: plain, rule: why, ...(source === undefined ? {} : { source }) });
 }
 

@@ -1,7 +1,7 @@
 /** From requests to ropes. */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { RopeIssue, RopeRegistry, RotaryEmbedding } from "@ropewalk/core";
+import type { RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
 import type { ConfigOptions } from "./reading.ts";
 import type { ConfigNote } from "./report.ts";
 import { ropeRequestsFromConfig } from "./requests.ts";
@@ -20,6 +20,11 @@ export interface ModelRopes {
    * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
    */
   forLayer(layer: number): RotaryEmbedding | null;
+  /**
+   * Why each number of a layer type's rope was read as it was: the place in the file, or the rule that filled in and whose it
+   * is. What the type then computes from them is in `rope.explain()`.
+   */
+  readonly rules: ReadonlyMap<string | null, readonly RopeRule[]>;
   /** What is worth knowing about the file: unused keys, implied numbers, old spellings, engines that differ. */
   readonly notes: readonly ConfigNote[];
 }
@@ -28,7 +33,8 @@ export interface ModelRopes {
  * The ropes that a model's config.json describes, in any spelling of Hugging Face transformers 4 and 5.
  *
  * Equal ropes are the same instance, whatever the spelling and however often a config is read. Numbers are read as
- * transformers 5 reads them; where other engines differ, or a rule had to fill in, `notes` says so.
+ * transformers 5 reads them, or as the engine of `options.dialect` does; where engines differ, or a rule had to fill in,
+ * `notes` says so.
  *
  * @param config the parsed JSON; never mutated.
  * @param options overrides, and the registry whose providers are used (default: the shared one).
@@ -62,7 +68,8 @@ export function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRe
     }
   }
   if (failures.length > 0) throw combined(failures);
-  return Object.freeze({ byLayerType, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, notes });
+  const rules = new Map([...requests].map(([layerType, request]) => [layerType, request.rules]));
+  return Object.freeze({ byLayerType, rules, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, notes });
 }
 
 function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {

@@ -299,6 +299,7 @@ test("each number says whose rule gave it", () => {
   expect(rules[0]).toEqual({ name: "dialect", value: "vllm", rule: "read as vLLM 0.33.0 does" });
   expect(rules).toContainEqual({ name: "parameters.capacity", value: 4096, rule: "given by the caller", source: "vLLM 0.33.0" });
   expect(rules).toContainEqual({ name: "parameters.selection", value: "by-capacity", rule: "what chooses the list in vLLM", source: "vLLM 0.33.0" });
+  expect(ropesFromConfig(config, { dialect: "vllm", capacity: 4096 }).rules.get(null)).toEqual(rules);
   const sglang = ropeRequestsFromConfig(published("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B"), { dialect: "sglang" });
   expect(sglang.byLayerType.get(null)!.rules).toContainEqual({ name: "parameters.attentionFactor", value: expect.closeTo(1, 12), rule: "0.1 ln 4 + 1 · rope_scaling.attn_factor 0.8782488562869419", source: "SGLang 0.5.23" });
   expect(sglang.notes.filter(({ path }) => path.endsWith("attn_factor"))).toEqual([]);

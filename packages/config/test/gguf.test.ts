@@ -202,6 +202,8 @@ describe("what a header may hold", () => {
     ["an architecture that nobody knows", { "general.architecture": "toast", "toast.attention.key_length": 64 }, "general.architecture"],
     ["no size", { "general.architecture": "llama" }, "llama.attention.key_length"],
     ["a size that no model has", { ...llama, "llama.attention.key_length": 2 ** 40 }, "llama.attention.key_length"],
+    ["an odd number of rotated elements", { ...llama, "llama.rope.dimension_count": 63 }, "llama.rope.dimension_count"],
+    ["more rotated elements than a head has", { ...llama, "llama.rope.dimension_count": 2 ** 31 }, "llama.rope.dimension_count"],
     ["a type that does not exist", { ...llama, "llama.rope.scaling.type": "dynamic" }, "llama.rope.scaling.type"],
     ["text for a number", { ...llama, "llama.rope.freq_base": "10000" }, "llama.rope.freq_base"],
     ["more layers than any model has", { ...llama, "llama.block_count": 1e9 }, "llama.block_count"],

@@ -5,6 +5,7 @@ import { createRegistry } from "@ropewalk/core";
 import { DefaultProvider } from "@ropewalk/default";
 import { models } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
+import answers from "./fixtures/layers.json" with { type: "json" };
 import { failure, issues, llama, notesAt } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 
@@ -14,6 +15,29 @@ const published = (id: string): Json => models().find((model) => model.id === id
 function layout(config: Json): string {
   const { layerCount, layerTypeOf } = ropeRequestsFromConfig(config);
   return Array.from({ length: layerCount! }, (_, layer) => layerTypeOf(layer)?.[0] ?? "-").join("");
+}
+
+interface Answer {
+  readonly layers: number;
+  readonly layerTypes: readonly string[] | null;
+  readonly rotated: readonly number[] | null;
+}
+
+/** In the modelling files of these only layers of sliding attention are rotated, and linear attention is in none. */
+const ropeOnSlidingOnly = ["cohere2", "exaone4", "afmoe"];
+const ropeOfType: Readonly<Record<string, string>> = { compressed_sparse_attention: "compress", heavily_compressed_attention: "compress" };
+
+/** What transformers' configuration class says of each layer. */
+function compareLayers(config: Json, { layers, layerTypes, rotated }: Answer): void {
+  const { byLayerType, forLayer } = ropesFromConfig(config);
+  const several = [...byLayerType].filter(([key, rope]) => key !== null && rope !== null).length > 1;
+  for (let layer = 0; layer < layers; layer++) {
+    const type = layerTypes?.[layer] ?? "full_attention";
+    const none = rotated?.[layer] === 0 || type === "linear_attention" || (ropeOnSlidingOnly.includes(String(config["model_type"])) && type === "full_attention");
+    const rope = forLayer(layer);
+    expect(rope === null, `layer ${layer}`).toBe(none);
+    if (several && !none) expect(rope, `layer ${layer}`).toBe(byLayerType.get(ropeOfType[type] ?? type));
+  }
 }
 
 describe("layers", () => {
@@ -45,6 +69,21 @@ describe("layers", () => {
     ["lists for multi-token prediction are longer", llama({ num_hidden_layers: 1, num_nextn_predict_layers: 1, layer_types: ["full_attention", "full_attention"] }), "-"],
   ])("%s", (_, config, expected) => {
     expect(layout(config)).toBe(expected);
+  });
+
+  test.each(Object.entries(answers.classes as Readonly<Record<string, Answer>>))("%s, thirteen layers as its class has them", (model_type, answer) => {
+    if (answer.layers !== 13) return;
+    compareLayers({ model_type, num_hidden_layers: 13, ...(["mimo_v2_flash", "qwen3_5_text"].includes(model_type) ? {} : { head_dim: 64 }), ...(model_type === "deepseek_v4" ? { qk_rope_head_dim: 32 } : {}) }, answer);
+  });
+
+  test.each(Object.entries(answers.models as Readonly<Record<string, Answer>>))("%s, layer by layer", (id, answer) => {
+    compareLayers(published(id), answer);
+  });
+
+  test("Gemma 4's last layer is full whatever the list says", () => {
+    const config = { model_type: "gemma4_text", num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] };
+    expect(layout(config)).toBe("ff");
+    expect(notesAt(config, "layer_types[1]")).toMatchObject([{ kind: "differs" }]);
   });
 
   test("a layer without rope has null", () => {
