@@ -3,11 +3,11 @@
  * find by itself is left to it; the rest becomes an explicit `attentionFactor`.
  */
 
-import type { AmplitudeRule, YarnDialect } from "./dialects.ts";
-import { numberOf } from "./engine-rules.ts";
-import type { Parameters, Rule, RuleContext } from "./engine-rules.ts";
+import type { AmplitudeRule, Dialect, YarnDialect } from "./dialects.ts";
 import type { Found } from "./fields.ts";
 import { show } from "./report.ts";
+import { numberOf } from "./rule.ts";
+import type { Parameters, Rule } from "./rule.ts";
 
 /** `0.1 k ln s + 1` (YaRN §3.4), and 1 for `s ≤ 1`. */
 export function yarnMagnitude(factor: number, mscale = 1): number {
@@ -47,58 +47,64 @@ function findAmplitude(parameters: Parameters, { amplitude, absentMscale, absent
   return undefined;
 }
 
-const keyOf = { attentionFactor: "attention_factor", mscale: "mscale", mscaleAllDim: "mscale_all_dim" } as const;
+/** The parameters that give an amplitude. */
+const amplitudeParameters = ["attentionFactor", "mscale", "mscaleAllDim"] as const;
+type AmplitudeParameter = (typeof amplitudeParameters)[number];
 
-/** Says of each key of the amplitude that had no effect why not. */
-function noteUnheard(parameters: Parameters, heard: readonly (keyof typeof keyOf)[], rules: YarnDialect, { dialect, report }: RuleContext): void {
-  for (const name of Object.keys(keyOf) as (keyof typeof keyOf)[]) {
-    const found = parameters.get(name);
-    if (found === undefined || heard.includes(name)) continue;
-    const pairWise = name !== "attentionFactor" && rules.mscales !== "always" && rules.amplitude.includes("mscale-ratio");
-    const reason = pairWise
-      ? `${dialect.engine}, which reads mscale and mscale_all_dim only if both are set${rules.mscales === "both-not-zero" ? " and not 0" : ""}; ${rules.mscales === "both-not-zero" ? "SGLang and the DeepSeek code read each by itself" : "transformers also wants both not to be 0"}`
-      : `${dialect.engine} ${dialect.version}`;
-    report.note("differs", found.path, `${found.key} = ${show(found.value)} has no effect in ${reason}.`);
-  }
+/** The parameters that each rule goes by. */
+const readBy: Readonly<Record<AmplitudeRule, readonly AmplitudeParameter[]>> = {
+  attention_factor: ["attentionFactor"],
+  "mscale-ratio": ["mscale", "mscaleAllDim"],
+  "mscale-verbatim": ["mscale"],
+  "overall-only": ["mscaleAllDim"],
+  magnitude: [],
+};
+
+/** One sentence for a key that had no effect. */
+function whyUnheard(name: AmplitudeParameter, found: Found, { amplitude, mscales }: YarnDialect, { engine, version }: Dialect): string {
+  const what = `${found.key} = ${show(found.value)} has no effect in ${engine}`;
+  if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio")) return `${what} ${version}.`;
+  const others = mscales === "both-not-zero" ? " and not 0; SGLang and the DeepSeek code read each by itself" : "; transformers also wants both not to be 0";
+  return `${what}, which reads mscale and mscale_all_dim only if both are set${others}.`;
 }
 
-/** Sets what the provider needs to know of the amplitude. `keepsOverall`: `mscaleAllDim` also counts for the softmax. */
-function amplitudeRule(knobs: (context: RuleContext) => YarnDialect, keepsOverall: (context: RuleContext) => boolean): Rule {
-  return (parameters, context) => {
-    const rules = knobs(context);
-    const { dictionary, dialect } = context;
+/** Sets what the provider needs to know of the amplitude; DeepSeek's takes `mscaleAllDim` for the softmax as well. */
+function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boolean): Rule {
+  return (parameters, { dictionary, dialect, report }) => {
+    const rules = knobs(dialect);
     const found = findAmplitude(parameters, rules);
-    const factors = rules.amplitudeFactors.flatMap((key) => dictionary.number(key) ?? []);
-    const overall = parameters.get("mscaleAllDim");
-    const softmax = keepsOverall(context) && notZero(overall);
     // Not computable: the provider says what is missing.
     if (found === undefined) return;
+    const bothSet = notZero(parameters.get("mscale")) && notZero(parameters.get("mscaleAllDim"));
+    const ofSoftmax = isDeepseek && dialect.deepseekYarn.softmax === "mscale_all_dim" && notZero(parameters.get("mscaleAllDim"));
+    const factors = rules.amplitudeFactors.flatMap((key) => dictionary.number(key) ?? []);
 
-    const ratio = found.by === "mscale-ratio" ? (["mscale", "mscaleAllDim"] as const) : [];
-    const heard = [...(found.by === "attention_factor" ? (["attentionFactor"] as const) : []), ...(found.by === "mscale-verbatim" ? (["mscale"] as const) : []), ...ratio];
-    // Beside an explicit amplitude, two magnitudes are not unheard of: they are outranked, as the file wants.
-    const outranked = found.by === "attention_factor" && notZero(parameters.get("mscale")) && notZero(overall) ? (["mscale", "mscaleAllDim"] as const) : [];
-    noteUnheard(parameters, [...heard, ...outranked, ...(softmax || found.by === "overall-only" ? (["mscaleAllDim"] as const) : [])], rules, context);
+    // What the provider computes by itself, from parameters that it takes.
+    const takesRatio = found.by === "mscale-ratio" && (isDeepseek || bothSet);
+    const byProvider = factors.length === 0 && (found.by === "attention_factor" || takesRatio || (found.by === "magnitude" && !ofSoftmax));
+    const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
+    // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not unheard.
+    if (byProvider && found.by === "attention_factor" && bothSet) for (const name of readBy["mscale-ratio"]) kept.add(name);
+    if (ofSoftmax) kept.add("mscaleAllDim");
 
-    // What the provider computes by itself from the same keys.
-    const same = factors.length === 0 && (found.by === "attention_factor" || (found.by === "mscale-ratio" && (keepsOverall(context) || (notZero(parameters.get("mscale")) && notZero(overall)))) || (found.by === "magnitude" && !softmax));
-    if (!heard.includes("attentionFactor" as never)) parameters.delete("attentionFactor");
-    if (ratio.length === 0 && outranked.length === 0) parameters.delete("mscale");
-    if (ratio.length === 0 && outranked.length === 0 && !softmax) parameters.delete("mscaleAllDim");
-    if (same) return;
+    for (const name of amplitudeParameters) {
+      const place = parameters.get(name);
+      if (place === undefined || kept.has(name)) continue;
+      parameters.delete(name);
+      if (!readBy[found.by].includes(name)) report.note("differs", place.path, whyUnheard(name, place, rules, dialect));
+    }
+    if (byProvider) return;
     const value = factors.reduce((product, { value: factor }) => product * factor, found.value);
     const rule = [found.rule, ...factors.map(({ path, value: factor }) => `${path} ${factor}`)].join(" · ");
-    if (!softmax) parameters.delete("mscaleAllDim");
-    parameters.delete("mscale");
     parameters.set("attentionFactor", { value, path: rule, key: "attention_factor", source: `${dialect.engine} ${dialect.version}` });
   };
 }
 
 /** The amplitude of `yarn`. */
-export const yarnAmplitude: Rule = amplitudeRule(({ dialect }) => dialect.yarn, () => false);
+export const yarnAmplitude: Rule = amplitudeRule(({ yarn }) => yarn, false);
 
 /** The amplitude of `deepseek_yarn`, whose `mscaleAllDim` is the softmax's too. */
-export const deepseekAmplitude: Rule = amplitudeRule(({ dialect }) => dialect.deepseekYarn, ({ dialect }) => dialect.deepseekYarn.softmax === "mscale_all_dim");
+export const deepseekAmplitude: Rule = amplitudeRule(({ deepseekYarn }) => deepseekYarn, true);
 
 /** A note where `attn_factor` stands and is not read: it looks like `attention_factor`. */
 export const unheardAttnFactor: Rule = (parameters, { dictionary, dialect, report }) => {

@@ -7,31 +7,11 @@
 
 import { deepseekAmplitude, unheardAttnFactor, yarnAmplitude } from "./amplitude.ts";
 import type { Dialect } from "./dialects.ts";
-import type { Fields, Found } from "./fields.ts";
+import type { Found } from "./fields.ts";
 import { show } from "./report.ts";
-import type { Report } from "./report.ts";
+import { numberOf } from "./rule.ts";
+import type { Parameters, Rule, RuleContext } from "./rule.ts";
 import { parameterName, strangers, typesThatRead } from "./rope-types.ts";
-
-/** What is set for a type, by parameter name. */
-export type Parameters = Map<string, Found>;
-
-/** What the rules may look at besides the dictionary. */
-export interface RuleContext {
-  readonly dictionary: Fields;
-  /** The dictionary belongs to one layer type. */
-  readonly nested: boolean;
-  readonly maxPosition: Found<number> | undefined;
-  /** `original_max_position_embeddings` beside the dictionary. */
-  readonly outerOriginal: Found<number> | undefined;
-  readonly report: Report;
-  readonly dialect: Dialect;
-  /** The rope has several position axes. */
-  readonly severalAxes: boolean;
-  /** The length that the engine was started for, if the caller said it. */
-  readonly capacity: number | undefined;
-}
-
-export type Rule = (parameters: Parameters, context: RuleContext) => void;
 
 const whose = ({ engine, version }: Dialect): string => `${engine} ${version}`;
 
@@ -46,7 +26,7 @@ const originalLength =
     if (outerOriginal !== undefined && own !== undefined && own.value !== outerOriginal.value) {
       const inside = nested || dialect.originalLength.precedence === "inside";
       const [winner, loser] = inside ? [own, outerOriginal] : [outerOriginal, own];
-      report.note("differs", loser.path, `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in ${dialect.engine}; ${inside ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`);
+      report.note("differs", loser.path, `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in ${dialect.engine}; ${dialect.originalLength.precedence === "inside" ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`);
       parameters.set(name, winner);
     } else if (own === undefined && outerOriginal !== undefined) {
       parameters.set(name, outerOriginal);
@@ -234,10 +214,4 @@ export function whyUnused(key: string, value: unknown, ropeType: string): string
   const types = typesThatRead(parameterName(key));
   if (types.length > 0) return `${key} belongs to ${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}; a rope of type ${ropeType} does not read it.`;
   return `Nothing reads ${key} = ${show(value)} for a rope of type ${ropeType}.`;
-}
-
-/** A parameter that is a finite number. */
-export function numberOf(parameters: Parameters, name: string): number | undefined {
-  const value = parameters.get(name)?.value;
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }

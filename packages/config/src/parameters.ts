@@ -2,11 +2,11 @@
 
 import type { RopeRegistry, UntypedRopeRequest } from "@ropewalk/core";
 import { applyEngineRules } from "./engine-rules.ts";
-import type { Parameters } from "./engine-rules.ts";
 import { agree } from "./fields.ts";
 import type { Fields, Found } from "./fields.ts";
 import type { Explained, Reading } from "./reading.ts";
 import { parameterName, ropeTypeFacts } from "./rope-types.ts";
+import type { Parameters } from "./rule.ts";
 import type { RopeEntry } from "./spelling.ts";
 
 /** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
