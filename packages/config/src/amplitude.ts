@@ -80,8 +80,7 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
     const factors = rules.amplitudeFactors.flatMap((key) => dictionary.number(key) ?? []);
 
     // What the provider computes by itself, from parameters that it takes.
-    const takesRatio = found.by === "mscale-ratio" && (isDeepseek || bothSet);
-    const byProvider = factors.length === 0 && (found.by === "attention_factor" || takesRatio || (found.by === "magnitude" && !ofSoftmax));
+    const byProvider = factors.length === 0 && (found.by === "attention_factor" || (found.by === "mscale-ratio" && bothSet) || (found.by === "magnitude" && !ofSoftmax));
     const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
     // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not unheard.
     if (byProvider && found.by === "attention_factor" && bothSet) for (const name of readBy["mscale-ratio"]) kept.add(name);

@@ -264,10 +264,28 @@ describe("what no fixture shows", () => {
     expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
   });
 
+  test("a trained length beside the dictionary and another one inside", () => {
+    const config = { ...yarn({}), original_max_position_embeddings: 4096 };
+    const length = (dialect: DialectName): unknown => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
+    expect([length("hf"), length("vllm"), length("sglang"), length("llama.cpp")]).toEqual([4096, 4096, 2048, 2048]);
+  });
+
+  test("a beta of 0 is an error where the engine divides by it", () => {
+    expect(ropesFromConfig(yarn({ beta_fast: 0 })).byLayerType.get(null)!.spec.parameters["betaFast"]).toBe(32);
+    expect(ropesFromConfig(yarn({ beta_fast: 0 }), { dialect: "llama.cpp" }).byLayerType.get(null)!.spec.parameters["betaFast"]).toBe(32);
+    for (const dialect of ["vllm", "sglang", "mlx"] as const) expect(failure(() => ropesFromConfig(yarn({ beta_fast: 0 }), { dialect })).issues).toMatchObject([{ path: "parameters.betaFast" }]);
+  });
+
+  test("two magnitudes beside an amplitude are outranked without a word", () => {
+    const { byLayerType, notes } = ropesFromConfig(yarn({ attention_factor: 1.5, mscale: 0.5, mscale_all_dim: 0.25 }));
+    expect([byLayerType.get(null)!.attentionFactor, notes]).toEqual([1.5, []]);
+  });
+
   test("a trained length that is left out", () => {
     const config = llama({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 }, max_position_embeddings: 131072 });
     const length = (dialect: DialectName): unknown => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
     expect([length("hf"), length("sglang"), length("mlx")]).toEqual([131072, 131072, 8192]);
+    expect(failure(() => length("mindie")).issues).toMatchObject([{ path: "rope_scaling.original_max_position_embeddings", received: "nothing" }]);
   });
 
   test("a type that the engine has not", () => {
