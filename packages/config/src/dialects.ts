@@ -231,7 +231,7 @@ const mindie: Dialect = {
   typeKey: "rope_type",
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: "refused", longrope: "refused" } },
   absentFactor: "refused",
-  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-verbatim"] },
+  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-verbatim"], truncate: "always" },
   deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
 };
 

@@ -161,7 +161,7 @@ export const keyFacts: readonly KeyFacts[] = [
     key: "truncate",
     ropeTypes: yarns,
     meaning: "whether the blended range is rounded to whole pairs",
-    engines: uses(otherwise("beside the layer types only, where each has its own rope"), otherwise("yarn only, not deepseek_yarn"), otherwise("yarn only, not deepseek_yarn"), silent("always rounded"), silent("always rounded"), ignored),
+    engines: uses(otherwise("beside the layer types only, where each has its own rope"), otherwise("yarn only, not deepseek_yarn"), otherwise("yarn only, not deepseek_yarn"), silent("always rounded"), silent("always rounded"), silent("always rounded")),
   },
   { key: "apply_yarn_scaling", ropeTypes: yarns, meaning: "false: amplitude 1", engines: uses(ignored, silent("older versions read it"), ignored, ignored, ignored, silent("hidden by mscale, whose default is 1")), instead: "attention_factor 1" },
 

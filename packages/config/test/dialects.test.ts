@@ -211,6 +211,23 @@ describe("dialects are data", () => {
   });
 });
 
+test("what is said of a key agrees with the knob that reads it", () => {
+  const heard: Readonly<Record<string, (dialect: Dialect) => boolean>> = {
+    attention_factor: ({ yarn }) => yarn.amplitude.includes("attention_factor"),
+    attn_factor: ({ yarn }) => yarn.amplitudeFactors.includes("attn_factor"),
+    extrapolation_factor: ({ yarn }) => yarn.extrapolation === "stated",
+    truncate: ({ yarn }) => yarn.truncate === "stated",
+    beta_fast: ({ yarn }) => yarn.betas === "stated",
+    max_trained_positions: ({ dynamic }) => dynamic.trainedKey === "max_trained_positions",
+    interleaved: () => false,
+    mixed_b: ({ ropeTypes }) => ropeTypes.includes("ntk"),
+  };
+  for (const [key, reads] of Object.entries(heard)) {
+    const { engines } = keyFacts.find((facts) => facts.key === key)!;
+    for (const [name, dialect] of Object.entries(dialects)) expect(["read", "otherwise"].includes(engines[name as DialectName].use), `${key} in ${name}`).toBe(reads(dialect));
+  }
+});
+
 /** Knobs that no fixture shows, each with a number typed from the engine's rule. */
 describe("what no fixture shows", () => {
   const yarn = (more: Json): Json => llama({ max_position_embeddings: 8192, rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, ...more } });
