@@ -38,15 +38,15 @@ const program = new Command("ropewalk")
 
 program
   .command("inspect")
-  .description("say what ropes a model's config.json asks for, and why each number is what it is")
-  .argument("<config...>", "config.json files, or folders of *.json files")
+  .description("say what ropes a model's config.json or GGUF file asks for, and why each number is what it is")
+  .argument("<config...>", "config.json files, .gguf files, or folders of them")
   .option("--json", "print one JSON document a line and a file")
   .addOption(length())
   .addOption(precision())
   .addHelpText("after", "\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
-  .action((paths: string[], options: InspectOptions) => {
+  .action(async (paths: string[], options: InspectOptions) => {
     const output = { palette, columns: stdout.columns ?? 100, print: (text: string) => void stdout.write(`${text}\n`), complain };
-    if (inspect(paths, options, output) > 0) process.exitCode = BAD_INPUT;
+    if ((await inspect(paths, options, output)) > 0) process.exitCode = BAD_INPUT;
   });
 
 program

@@ -96,5 +96,5 @@ export type {
 export { permuteRows, rotate } from "@ropewalk/core/math";
 export type { PermuteOptions, RotateOptions, TableData } from "@ropewalk/core/math";
 
-export { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
+export { ropeRequestsFromConfig, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
 export type { ConfigNote, ConfigOptions, LayerRopeRequest, ModelRopes, RopeRequests } from "@ropewalk/config";

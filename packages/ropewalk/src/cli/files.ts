@@ -71,14 +71,14 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** The `*.json` files directly in a folder, in code-unit order; a path that is not a folder stands for itself. */
+/** The `*.json` and `*.gguf` files directly in a folder, in code-unit order; a path that is not a folder stands for itself. */
 export function configFiles(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
   const files = attempt(path, () => readdirSync(path, { withFileTypes: true }))
-    .filter((entry) => entry.name.endsWith(".json") && !entry.isDirectory())
+    .filter((entry) => /\.(json|gguf)$/.test(entry.name) && !entry.isDirectory())
     .map((entry) => join(path, entry.name))
     .sort((a, b) => (a < b ? -1 : 1));
-  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json file.`);
+  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json or *.gguf file.`);
   return files;
 }
 

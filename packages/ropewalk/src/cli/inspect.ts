@@ -1,10 +1,11 @@
-/** `ropewalk inspect`: what ropes a model's config.json asks for, and why each number is what it is. */
+/** `ropewalk inspect`: what ropes a model's config.json or GGUF file asks for, and why each number is what it is. */
 
-import { ropesFromConfig } from "../index.ts";
+import { ropesFromConfig, ropesFromGguf } from "../index.ts";
 import type { ModelRopes, Precision, RotaryEmbedding } from "../index.ts";
 import { wholeNumber } from "./arguments.ts";
 import { describeFailure } from "./failure.ts";
 import { configFiles, readJson } from "./files.ts";
+import { isGguf, readGguf } from "./gguf.ts";
 import type { Palette } from "./plot.ts";
 import { reportText } from "./report.ts";
 
@@ -24,12 +25,12 @@ export interface InspectOutput {
 }
 
 /** Inspects all files, also after one has failed. @returns how many failed. */
-export function inspect(paths: readonly string[], options: InspectOptions, output: InspectOutput): number {
+export async function inspect(paths: readonly string[], options: InspectOptions, output: InspectOutput): Promise<number> {
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
   let failures = 0;
-  const report = (file: string, task: () => void): void => {
+  const report = async (file: string, task: () => Promise<void>): Promise<void> => {
     try {
-      task();
+      await task();
     } catch (error) {
       failures++;
       const failure = describeFailure(error) ?? { code: "INTERNAL", message: `unexpected ${String(error)}; this is a defect of ropewalk` };
@@ -38,16 +39,22 @@ export function inspect(paths: readonly string[], options: InspectOptions, outpu
     }
   };
   for (const path of paths) {
-    report(path, () => {
+    await report(path, async () => {
       for (const file of configFiles(path)) {
-        report(file, () => {
-          const ropes = ropesFromConfig(readJson(file), { precision: options.precision });
+        await report(file, async () => {
+          const ropes = await ropesOf(file, options.precision);
           output.print(options.json ? JSON.stringify(document(file, ropes, length)) : reportText(file, ropes, { ...output, length }));
         });
       }
     });
   }
   return failures;
+}
+
+async function ropesOf(file: string, precision: Precision): Promise<ModelRopes> {
+  if (!isGguf(file)) return ropesFromConfig(readJson(file), { precision });
+  const { metadata, tensors } = await readGguf(file);
+  return ropesFromGguf(metadata, { tensors, precision });
 }
 
 /** What `--json` prints of one file. */
