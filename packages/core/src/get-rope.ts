@@ -3,6 +3,7 @@
  */
 
 import { RopeError } from "./errors.ts";
+import { checkKeys } from "./parameters.ts";
 import { checkProvider, defaultRegistry } from "./registry.ts";
 import type { RopeRegistration, RopeRegistry } from "./registry.ts";
 import type { RopeProvider } from "./provider.ts";
@@ -160,7 +161,9 @@ function equalData(value: unknown, copy: unknown): boolean {
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_INVALID_PARAMETERS` (with all issues), `ROPE_SPEC_VERSION`.
  */
-export function getRopeUntyped(request: UntypedRopeRequest, { registry = defaultRegistry, provider }: GetRopeOptions = {}): RotaryEmbedding {
+export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOptions = {}): RotaryEmbedding {
+  checkKeys("the options of getRope", options, ["registry", "provider"]);
+  const { registry = defaultRegistry, provider } = options;
   const cache = cacheOf(registry, provider);
   const lookUp = (name: unknown): RopeRegistration => (provider === undefined ? registry.require(name) : asRegistration(name, provider));
   return cache.get(request, lookUp, (own) => {

@@ -61,9 +61,22 @@ export function parseParameters<P>(
   return issues.length > 0 ? { issues } : { values: Object.freeze(values) as P };
 }
 
+/** What other engines call a field of a request (docs/vocabulary.md), for the hint beside an unknown key. */
+const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create(null) as object, {
+  theta: "base",
+  ropetheta: "base",
+  headsize: "headDim",
+  dim: "rotaryDim",
+  maxpositionembeddings: "maxPosition",
+  originalmaxpositionembeddings: "originalMaxPosition",
+  interleaved: "pairing",
+  isneoxstyle: "pairing",
+});
+
 /** The issue for a key that nothing reads, with the nearest key that is read. */
 export function unknownKey(key: string, known: readonly string[], path: string, value: unknown): RopeIssue {
-  const near = nearest(key, known);
+  const word = otherWords[key.slice(0, 64).replace(/[_\-\s]/g, "").toLowerCase()];
+  const near = word !== undefined && known.includes(word) ? word : nearest(key, known);
   return {
     path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
     expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,

@@ -149,7 +149,7 @@ export class RopeRegistry {
       what: `the backend ${show(name)} is not registered`,
       expected: registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
       got: show(name),
-      remedy: `Import the package that provides it${typeof name === "string" ? `, by convention "@ropewalk/${name}-backend"` : ""}.`,
+      remedy: name === "js" ? "A rope rotates in JavaScript as it is: use it without to()." : `Import the package that provides it${typeof name === "string" ? `, by convention "@ropewalk/${name}-backend"` : ""}.`,
       facts: { backend: name, registered },
     });
   }

@@ -109,6 +109,9 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   return { spec: Object.freeze(spec), registration };
 }
 
+/** Far beyond any model, and small enough that a mistake does not cost all memory. */
+const LARGEST_HEAD = 65536;
+
 type Geometry = RopeGeometry & { readonly rotaryOffset: number };
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
@@ -121,7 +124,7 @@ function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geomet
     if (!valid) issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
     return valid;
   };
-  const headValid = check("headDim", headDim, isSize(headDim), "an integer > 0");
+  const headValid = check("headDim", headDim, isSize(headDim) && headDim <= LARGEST_HEAD, `an integer > 0 and ≤ ${LARGEST_HEAD}`);
   check("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
   check("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
   const shareValid = check("partialRotaryFactor", share, share === undefined || (typeof share === "number" && share > 0 && share <= 1), "a number > 0 and ≤ 1");

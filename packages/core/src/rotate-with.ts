@@ -29,7 +29,10 @@ export interface RotateOptions {
   readonly rotaryDim?: number | undefined;
   /** Default 0. */
   readonly rotaryOffset?: number | undefined;
-  /** Columns of cos and sin. Default `"half"`: `rotaryDim/2`. */
+  /**
+   * Columns of cos and sin: `rotaryDim/2` (`"half"`) or `rotaryDim` (`"full"`). Absent: for a view without `positions`, what
+   * gives a row to each token; else `"half"`, and an error where all rows could as well be doubled ones.
+   */
   readonly width?: "half" | "full" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
   readonly positions?: Positions | undefined;
@@ -50,7 +53,7 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   checkKeys("the options of rotate", options, optionKeys);
-  const { pairing, positions, out, width = "half", rotaryOffset = 0 } = options;
+  const { pairing, positions, out, rotaryOffset = 0 } = options;
   const shape = shapeOf(tensor);
   const headDim = options.headDim ?? shape?.at(-1);
   const { rotaryDim = headDim } = options;
@@ -59,12 +62,16 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const known = pairing === "half" || pairing === "adjacent" || isSize((pairing as { blocks?: unknown } | null | undefined)?.blocks);
   const blocks = known ? blockCount(pairing, rotaryDim) : NaN;
   if (!Number.isInteger(rotaryDim / 2 / blocks)) throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  const cosValues = valuesOf("cos", options.cos);
+  const sinValues = valuesOf("sin", options.sin);
+  const doubled = (): boolean => [cosValues, sinValues].every((values) => looksDoubled(values, pairing, rotaryDim));
+  const width = options.width ?? impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
   if (width !== "half" && width !== "full") throw misfit("width", '"half" or "full"', show(width));
 
   const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
   const perRow = width === "full" ? rotaryDim : rotaryDim / 2;
-  const cos = rowsOf("cos", options.cos, perRow);
-  const sin = rowsOf("sin", options.sin, perRow);
+  const cos = rowsOf("cos", cosValues, perRow);
+  const sin = rowsOf("sin", sinValues, perRow);
   if (cos.rows !== sin.rows) throw misfit("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
 
   const index = positions ?? { start: 0, count: tokensOf(shape) ?? cos.rows };
@@ -98,14 +105,35 @@ function shapeOf(tensor: Tensor): readonly number[] | undefined {
 
 const tokensOf = (shape: readonly number[] | undefined): number | undefined => (shape?.length === 4 ? shape[1] : shape?.[0]);
 
-function rowsOf(name: string, table: TableData, perRow: number): { values: Float64Array; rows: number } {
+function valuesOf(name: string, table: TableData): Float64Array {
   const view = ArrayBuffer.isView(table) ? { data: table as TensorData } : (table as { data: TensorData; dtype?: ElementType } | undefined);
   if (!ArrayBuffer.isView(view?.data)) throw misfit(name, "a typed array or { data, dtype? }", show(table));
   const { data, dtype } = resolveTensor(name, { ...view, shape: [1, view.data.length] }, { batch: undefined, tokens: 1, headDim: view.data.length });
-  if (data.length % perRow !== 0) throw misfit(name, `rows of ${perRow} values`, `${data.length} values`);
   const values = new Float64Array(data.length);
   loadElements(dtype, data, 0, 1, values, 0, data.length);
-  return { values, rows: data.length / perRow };
+  return values;
+}
+
+function rowsOf(name: string, values: Float64Array, perRow: number): { values: Float64Array; rows: number } {
+  if (values.length % perRow !== 0) throw misfit(name, `rows of ${perRow} values`, `${values.length} values`);
+  return { values, rows: values.length / perRow };
+}
+
+/** Whether the table could have `rotaryDim` columns: equal values at both elements of every pair. */
+function looksDoubled(values: Float64Array, pairing: Pairing, rotaryDim: number): boolean {
+  const { first, distance } = pairElements(pairing, rotaryDim);
+  if (values.length % rotaryDim !== 0) return false;
+  for (let row = 0; row < values.length; row += rotaryDim) {
+    for (const element of first) if (values[row + element] !== values[row + element + distance]) return false;
+  }
+  return true;
+}
+
+function impliedWidth(length: number, rotaryDim: number, tokens: number | undefined, doubled: () => boolean): "half" | "full" {
+  if (tokens !== undefined && length === (tokens * rotaryDim) / 2) return "half";
+  if (!doubled()) return "half";
+  if (tokens !== undefined && length === tokens * rotaryDim) return "full";
+  throw misfit("cos and sin", 'width: "half" or "full", since their rows could be either', "no width");
 }
 
 function misfit(name: string, expected: string, got: string): RopeError {

@@ -106,7 +106,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
   test("one mistake is one issue", () => {
     expect(caught(untyped({ parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
       "the request for a rope of type "ladder" has 1 issue.
-        - headDim: expected an integer > 0, got undefined."
+        - headDim: expected an integer > 0 and ≤ 65536, got undefined."
     `);
   });
 
@@ -250,5 +250,23 @@ describe("RopeError", () => {
     expect(error.name).toBe("RopeError");
     expect(Object.isFrozen(error.facts) && Object.isFrozen(error.issues)).toBe(true);
     expect(Object.keys(error)).not.toContain("brand");
+  });
+});
+
+describe("hints in other engines' words", () => {
+  const provider = { specificationVersion: 1, source: "hints@1", parameters: {}, frequencies: () => ({ invFreq: [] }) };
+  const issue = (request: object, options: object = { provider }) =>
+    caught(() => getRopeUntyped({ headDim: 64, parameters: { ropeType: "none" }, ...request }, options), "ROPE_INVALID_PARAMETERS").issues[0]!;
+
+  test.each([["theta", "base"], ["rope_theta", "base"], ["head_size", "headDim"], ["max_position_embeddings", "maxPosition"], ["is_neox_style", "pairing"]])("%s is %s here", (word, here) => {
+    expect(issue({ [word]: 1 }).remedy).toBe(`Did you mean "${here}"?`);
+  });
+
+  test("a misspelt option of getRope is refused", () => {
+    expect(issue({}, { registy: 1 }).remedy).toBe('Did you mean "registry"?');
+  });
+
+  test("a head that would cost all memory is refused at once", () => {
+    expect(issue({ headDim: 2 ** 30 }).path).toBe("headDim");
   });
 });

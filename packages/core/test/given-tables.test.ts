@@ -153,3 +153,31 @@ describe("refused, with the tensor as it was", () => {
     expect(bits(data)).toEqual(before);
   });
 });
+
+describe("a table whose width is not said", () => {
+  const rope = getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { registry });
+  const positions = [3, 4];
+  const full = rope.cosSin(positions, { width: "full" }) as { cos: Float32Array; sin: Float32Array };
+  const half = rope.cosSin(positions) as { cos: Float32Array; sin: Float32Array };
+  const input = Float32Array.from(noise(2 * 8));
+  const expected = input.slice();
+  rope.apply({ positions, query: expected });
+
+  test("of a view is the one that gives each token a row", () => {
+    for (const { cos, sin } of [full, half]) {
+      const data = input.slice();
+      rotate({ data, shape: [2, 1, 8] }, { cos, sin, pairing: "half" });
+      expect(data).toEqual(expected);
+    }
+  });
+
+  test("is refused where doubled rows could be read as twice as many", () => {
+    for (const options of [{ headDim: 8 }, { headDim: 8, positions: [0, 1] }]) {
+      const data = input.slice();
+      caught(() => rotate(data, { cos: full.cos, sin: full.sin, pairing: "half", ...options }), "ROPE_SHAPE");
+      expect(data).toEqual(input);
+      rotate(data, { cos: full.cos, sin: full.sin, pairing: "half", width: "full", ...options });
+      expect(data).toEqual(expected);
+    }
+  });
+});
