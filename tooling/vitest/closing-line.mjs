@@ -1,9 +1,16 @@
 /** Prints `N passed, N failed, N skipped` as the last line, so that a run which executed no test shows. */
 export default class ClosingLine {
+  #left;
+
+  /** @param left test files that cannot run here, and why; each counts as one skipped test. */
+  constructor(left = { files: [], reason: "" }) {
+    this.#left = left;
+  }
+
   onTestRunEnd(modules, errors) {
     let passed = 0;
     let failed = errors.length;
-    let skipped = 0;
+    let skipped = this.#left.files.length;
     for (const module of modules) {
       const states = [...module.children.allTests()].map((test) => test.result().state);
       // A file that does not load has no failing test of its own, yet the module failed.
@@ -14,6 +21,8 @@ export default class ClosingLine {
         else skipped++;
       }
     }
+    const { files, reason } = this.#left;
+    if (files.length > 0) console.log(`\nNot run (${files.length} files, ${files.join(", ")}): ${reason}`);
     console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   }
 }
