@@ -34,7 +34,7 @@ export interface Arena {
 }
 
 /** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
-const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
+export const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
 const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
 

@@ -10,6 +10,8 @@ import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from
 import type { Arena } from "./arena.ts";
 import { createMemory, instantiate, PIECE_BYTES, STAGING_BYTES, TABLE_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
+import { LARGEST_SHARED_HEAD } from "./pool.ts";
+import type { Job, ThreadPool } from "./pool.ts";
 
 /** The kernels on a memory of tensors, and the areas in it that belong to the executor. */
 export interface Machine {
@@ -48,12 +50,12 @@ export function createMachine(arena: Arena | undefined): Machine {
 }
 
 /** The executor on a machine: tensors in its memory are not copied, others pass through its staging area. */
-export function createExecutor(machine: Machine): RotationExecutor {
+export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExecutor {
   return Object.freeze({
     name: "wasm",
     rotate(tasks: readonly RotationTask[]) {
       machine.loaded = undefined;
-      for (const task of tasks) rotateOne(machine, task);
+      for (const task of tasks) rotateOne(machine, task, pool);
       // Nobody's tables are kept alive.
       machine.loaded = undefined;
     },
@@ -62,9 +64,12 @@ export function createExecutor(machine: Machine): RotationExecutor {
 
 type Floats = Float32Array | Float64Array;
 
+/** Fewer bytes are rotated sooner than threads wake up. */
+const SHARED_BYTES = 1 << 22;
+
 const is16bit = ({ dtype }: TensorLayout): boolean => dtype === "float16" || dtype === "bfloat16";
 
-function rotateOne(machine: Machine, task: RotationTask): void {
+function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | undefined): void {
   const { input, output, rotaryDim, table } = task;
   const { heads, tokens, batch } = input;
   const width = input.dtype === "float64" ? 8 : 4;
@@ -81,11 +86,12 @@ function rotateOne(machine: Machine, task: RotationTask): void {
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
   const step = Math.floor(room / perToken);
+  const isShared = isDirect && tokens * heads * rotaryDim * width >= SHARED_BYTES && rotaryDim <= LARGEST_SHARED_HEAD && pool?.isComplete === true;
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);
       loadTables(machine, table, ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2), (count * rotaryDim) / 2, width);
-      rotatePiece(machine, task, b, t, count, width);
+      rotatePiece(machine, task, b, t, count, width, isShared ? pool : undefined);
     }
   }
 }
@@ -104,7 +110,7 @@ function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number
 }
 
 /** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
-function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, width: 4 | 8): void {
+function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, width: 4 | 8, pool: ThreadPool | undefined): void {
   const { kernels, buffer, tables, staging } = machine;
   const { heads } = input;
   // Packed [count, heads, rotaryDim]: as floats, and behind them as 16-bit elements on their way in or out.
@@ -141,7 +147,11 @@ function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotar
   const toHead = direct ? output.headStride * width : headBytes;
   const pairs = rotaryDim / 2;
   const sin = tables + count * pairs * width;
-  if (width === 8) kernels.rotateBlocks64(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
+  const kernel = width === 8 ? "rotateBlocks64" : blocks === pairs ? "rotateAdjacent32" : "rotateBlocks32";
+  if (pool !== undefined) {
+    const job: Job = { kernel, source: from, sourceToken: fromToken, sourceHead: fromHead, target: to, targetToken: toToken, targetHead: toHead, cos: tables, sin, tableToken: pairs * width, tokens: count, heads, blocks, width: pairs / blocks };
+    pool.run(job, (part, scratch) => runPart(kernels, part, scratch));
+  } else if (width === 8) kernels.rotateBlocks64(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
   else if (blocks === pairs) kernels.rotateAdjacent32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, align(sin + count * pairs * width), count, heads, pairs);
   else kernels.rotateBlocks32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
   if (direct) return;
@@ -156,6 +166,12 @@ function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotar
     kernels.narrow(staging, halves, heads * rotaryDim * 2, rotaryDim * 2, count, heads, rotaryDim, brain);
     copyOut(machine.uint16, halves / 2, elements, output, target, count, rotaryDim);
   }
+}
+
+/** The caller's part of what threads do. */
+function runPart(kernels: Kernels, { kernel, source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, tokens, heads, blocks, width }: Job, scratch: number): void {
+  if (kernel === "rotateAdjacent32") kernels.rotateAdjacent32(source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, scratch, tokens, heads, blocks);
+  else kernels[kernel](source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, tokens, heads, blocks, width);
 }
 
 const align = (address: number): number => (address + 15) & ~15;

@@ -35,6 +35,9 @@ function moduleOf(base64: string): WebAssembly.Module {
   return module;
 }
 
+/** The kernels for shared memory, compiled: workers get them as they are. */
+export const sharedModule = (): WebAssembly.Module => moduleOf(KERNELS_SHARED);
+
 /** A memory of fixed size: it never grows, so views of it never detach. */
 export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory {
   const pages = Math.ceil(bytes / 65536);

@@ -1,0 +1,291 @@
+/**
+ * Threads that rotate in a shared arena. The caller's thread takes part and returns when all have finished, so that
+ * rotating stays synchronous.
+ *
+ * One block of 32-bit integers is all that threads share beside the arena: a turn, which rises by one for
+ * every job, the number of threads that still work, and for each of them the arguments of the kernel to call.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import { disposeSymbol } from "./arena.ts";
+import type { Arena } from "./arena.ts";
+import { sharedModule } from "./kernel.ts";
+
+/** What a pool needs of a worker: Node's and a browser's have it. */
+export interface PoolWorker {
+  postMessage(message: unknown): void;
+  terminate(): unknown;
+  /** Node: lets the program end although the worker waits. */
+  unref?(): void;
+}
+
+/** Options of {@link createPool}. */
+export interface PoolOptions {
+  /** Where tensors lie that threads rotate; created with `shared: true`. The pool takes some kilobytes of it. */
+  readonly arena: Arena;
+  /** Threads in all, the caller's among them. Default: as many as the machine runs at once, at most 8. */
+  readonly threads?: number | undefined;
+  /**
+   * Starts a classic worker (Node: CommonJS) with this source, where the package cannot: a content security policy that
+   * forbids `blob:`, a Node before 20.16.
+   */
+  readonly createWorker?: ((source: string) => PoolWorker) | undefined;
+}
+
+/** Threads for `rope.to("wasm", { arena, pool })`. */
+export interface Pool {
+  readonly arena: Arena;
+  /** Threads in all, the caller's among them. */
+  readonly threads: number;
+  /** Those that have started. Until then, and for tensors too small to gain by it, the others do the work. */
+  readonly running: number;
+  /** Resolves when all threads run; rejects with `ROPE_BACKEND_UNAVAILABLE` when they do not within ten seconds. */
+  readonly ready: Promise<void>;
+  /** Ends the threads and gives the memory back. Calling it again does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** Arguments of one call of a kernel; `scratch` is for neighbours, of which each thread needs its own. */
+export interface Job {
+  readonly kernel: "rotateBlocks32" | "rotateAdjacent32" | "rotateBlocks64";
+  readonly source: number;
+  readonly sourceToken: number;
+  readonly sourceHead: number;
+  readonly target: number;
+  readonly targetToken: number;
+  readonly targetHead: number;
+  readonly cos: number;
+  readonly sin: number;
+  /** Bytes of one token's cos, and of its sin. */
+  readonly tableToken: number;
+  readonly tokens: number;
+  readonly heads: number;
+  readonly blocks: number;
+  readonly width: number;
+}
+
+const kernelNames = ["rotateBlocks32", "rotateAdjacent32", "rotateBlocks64"] as const;
+
+// Places in the block of integers.
+const TURN = 0;
+const WORKING = 1;
+const RUNNING = 2;
+const STOP = 3;
+const ASLEEP = 4;
+const JOBS = 16;
+
+/** Some ten microseconds: longer than from one tensor or piece to the next. */
+const SPINS = 2000;
+const JOB_SIZE = 16;
+
+/** Bytes of spread cos and sin for one thread: heads up to 2048 elements. */
+const SCRATCH_BYTES = 16 * 1024;
+/** Other tensors of neighbours stay with one thread. */
+export const LARGEST_SHARED_HEAD: number = SCRATCH_BYTES / 8;
+
+/**
+ * Runs in the worker, as text: bundlers have nothing to find. Waits for a turn, works, says so, for ever. Numbers as
+ * above.
+ */
+const workerSource = `
+const start = ({ module, memory, shared, index }) => {
+  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const block = new Int32Array(shared);
+  const job = ${JOBS} + index * ${JOB_SIZE};
+  let turn = Atomics.load(block, ${TURN});
+  Atomics.add(block, ${RUNNING}, 1);
+  for (;;) {
+    for (let spins = 0; Atomics.load(block, ${TURN}) === turn; ) {
+      if (++spins < ${SPINS}) continue;
+      Atomics.add(block, ${ASLEEP}, 1);
+      Atomics.wait(block, ${TURN}, turn);
+      Atomics.sub(block, ${ASLEEP}, 1);
+    }
+    turn = Atomics.load(block, ${TURN});
+    if (Atomics.load(block, ${STOP}) !== 0) return;
+    const [kernel, ...a] = block.subarray(job, job + 14);
+    if (kernel === 0) kernels.rotateBlocks32(...a.slice(0, 8), ...a.slice(9));
+    else if (kernel === 1) kernels.rotateAdjacent32(...a.slice(0, 12));
+    else if (kernel === 2) kernels.rotateBlocks64(...a.slice(0, 8), ...a.slice(9));
+    block[job] = -1;
+    if (Atomics.sub(block, ${WORKING}, 1) === 1) Atomics.notify(block, ${WORKING});
+  }
+};
+if (typeof require === "function" && typeof self === "undefined") require("node:worker_threads").parentPort.once("message", start);
+else self.onmessage = ({ data }) => start(data);
+`;
+
+/**
+ * Starts threads for an arena. They sleep while there is nothing to do.
+ *
+ * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there are no workers or no shared memory; `ROPE_INVALID_PARAMETERS`.
+ */
+export function createPool({ arena, threads = defaultThreads(), createWorker = platformWorker }: PoolOptions): Pool {
+  if (!Number.isInteger(threads) || threads < 2 || threads > 64) {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "createPool needs a number of threads", expected: "an integer from 2 to 64, the caller's thread among them", got: String(threads) });
+  }
+  if (typeof SharedArrayBuffer !== "function") throw unavailable("shared memory", "none", "A page has it when it is cross-origin isolated: served with Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy.");
+  if (!arena.shared) throw unavailable("an arena of shared memory", "an arena without it", "Create it with { shared: true }.");
+  return new ThreadPool(arena, threads, createWorker);
+}
+
+/** @internal The pool's part for the executor. */
+export class ThreadPool implements Pool {
+  declare [Symbol.dispose]: () => void;
+  readonly arena: Arena;
+  readonly threads: number;
+  readonly ready: Promise<void>;
+  readonly #block: Int32Array;
+  readonly #scratch: number;
+  readonly #workers: PoolWorker[] = [];
+  readonly #release: () => void;
+  readonly #maySleep: boolean = maySleep();
+  #disposed = false;
+
+  constructor(arena: Arena, threads: number, createWorker: (source: string) => PoolWorker) {
+    this.arena = arena;
+    this.threads = threads;
+    this[disposeSymbol] = () => this.dispose();
+    const others = threads - 1;
+    const room = arena.float64([(threads * SCRATCH_BYTES) / 8]);
+    this.#release = room.dispose;
+    this.#scratch = room.data.byteOffset;
+    // Not in the arena, which reuses memory: a thread may look at it while it is being ended.
+    this.#block = new Int32Array(new SharedArrayBuffer((JOBS + others * JOB_SIZE) * 4));
+    try {
+      for (let index = 0; index < others; index++) {
+        const worker = createWorker(workerSource);
+        this.#workers.push(worker);
+        worker.postMessage({ module: sharedModule(), memory: arena.memory, shared: this.#block.buffer, index });
+        worker.unref?.();
+      }
+    } catch (cause) {
+      this.dispose();
+      throw RopeError.is(cause) ? cause : unavailable("workers", cause instanceof Error ? cause.message : String(cause));
+    }
+    this.ready = this.#started();
+    // Who does not ask must not be troubled by it.
+    this.ready.catch(() => undefined);
+  }
+
+  get running(): number {
+    return this.#disposed ? 0 : 1 + Atomics.load(this.#block, RUNNING);
+  }
+
+  /** Whether all threads run: a share that nobody takes would never be done. */
+  get isComplete(): boolean {
+    return this.running === this.threads;
+  }
+
+  /** Rotates `tokens` in as many parts as there are threads; `own` is the caller's part. Returns when all have finished. */
+  run(job: Job, own: (job: Job, scratch: number) => void): void {
+    const block = this.#block;
+    const share = Math.ceil(job.tokens / this.threads);
+    let parts = 0;
+    for (let first = share; first < job.tokens; first += share, parts++) {
+      const part = partOf(job, first, Math.min(share, job.tokens - first));
+      const scratch = this.#scratch + (parts + 1) * SCRATCH_BYTES;
+      block.set(
+        [kernelNames.indexOf(part.kernel), part.source, part.sourceToken, part.sourceHead, part.target, part.targetToken, part.targetHead, part.cos, part.sin, scratch, part.tokens, part.heads, part.blocks, part.width],
+        JOBS + parts * JOB_SIZE,
+      );
+    }
+    // Threads without a part count as well: each says when it has seen this turn.
+    for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
+    Atomics.store(block, WORKING, this.threads - 1);
+    Atomics.add(block, TURN, 1);
+    // Waking takes longer than a small share of work; who still spins needs none.
+    if (Atomics.load(block, ASLEEP) > 0) Atomics.notify(block, TURN);
+    own(partOf(job, 0, Math.min(share, job.tokens)), this.#scratch);
+    this.#wait();
+  }
+
+  /** Until nobody works. The rest is short, so spinning comes first; the main thread of a page may do nothing else. */
+  #wait(): void {
+    const block = this.#block;
+    const end = Date.now() + 10_000;
+    for (let spins = 0; ; spins++) {
+      const working = Atomics.load(block, WORKING);
+      if (working === 0) return;
+      if (spins < SPINS) continue;
+      if (Date.now() > end) {
+        this.dispose();
+        throw unavailable("all threads to finish", "a thread that ended or hangs", "What was being rotated is lost. Go on without a pool.");
+      }
+      if (this.#maySleep) Atomics.wait(block, WORKING, working, 100);
+    }
+  }
+
+  async #started(): Promise<void> {
+    const end = Date.now() + 10_000;
+    while (!this.isComplete && !this.#disposed) {
+      if (Date.now() > end) throw unavailable(`${this.threads - 1} workers to start within ten seconds`, `${this.running - 1}`);
+      await new Promise<void>((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    Atomics.store(this.#block, STOP, 1);
+    Atomics.add(this.#block, TURN, 1);
+    Atomics.notify(this.#block, TURN);
+    for (const worker of this.#workers) worker.terminate();
+    this.#release();
+  }
+}
+
+/** `count` tokens of a job from `first` on. */
+function partOf(job: Job, first: number, count: number): Job {
+  return {
+    ...job,
+    source: job.source + first * job.sourceToken,
+    target: job.target + first * job.targetToken,
+    cos: job.cos + first * job.tableToken,
+    sin: job.sin + first * job.tableToken,
+    tokens: count,
+  };
+}
+
+function unavailable(expected: string, got: string, remedy = "Rotate without a pool."): RopeError {
+  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "a pool of threads cannot be had", expected, got, remedy });
+}
+
+interface NodeWorker extends PoolWorker {
+  on(event: "error", listener: () => void): void;
+}
+interface Platform {
+  readonly process?: { getBuiltinModule?(name: string): any };
+  readonly navigator?: { readonly hardwareConcurrency?: number };
+}
+const platform: Platform = globalThis as Platform;
+/** A built-in module where Node has a way to it that no bundler sees. */
+const builtin = (name: string): any => platform.process?.getBuiltinModule?.(name);
+
+function defaultThreads(): number {
+  const available: number = platform.navigator?.hardwareConcurrency ?? builtin("node:os")?.availableParallelism() ?? 2;
+  return Math.min(Math.max(available, 2), 8);
+}
+
+function platformWorker(source: string): PoolWorker {
+  const threads: { Worker: new (source: string, options: object) => NodeWorker } | undefined = builtin("node:worker_threads");
+  if (threads !== undefined) {
+    const worker = new threads.Worker(source, { eval: true, execArgv: [] });
+    // It shows by not running: `ready` says so, and nobody gives it work.
+    worker.on("error", () => undefined);
+    return worker;
+  }
+  if (typeof Worker === "function" && typeof Blob === "function") return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  throw unavailable("workers of a browser, or Node 20.16 or newer", "neither", "Pass createWorker, or rotate without a pool.");
+}
+
+/** Whether this thread may sleep: the main thread of a page may not. */
+function maySleep(): boolean {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return true;
+  } catch {
+    return false;
+  }
+}
