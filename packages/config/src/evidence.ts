@@ -9,6 +9,21 @@ import type { RopeEntry, TextModel } from "./spelling.ts";
 /** Keys that only a model with rope has. */
 const ropeKey = /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope)|_rope_|rope_theta/;
 
+/** What `position_embedding_type` says of a model whose attention knows no positions. */
+const withoutPositions = "nope";
+
+/** Why no layer of a model that may have a rope does; `undefined` where they have one. */
+export function whyBare({ fields, family, modelType }: TextModel, report: Report): string | undefined {
+  const position = fields.first("position_embedding_type");
+  const key = position?.value === withoutPositions ? "position_embedding_type" : family.ropeIf?.key;
+  if (key === undefined) return undefined;
+  const found = fields.first(key);
+  const why = position?.value === withoutPositions ? "its attention knows no positions" : family.ropeIf!.otherwise;
+  if (position?.value !== withoutPositions && family.ropeIf!.rotates(found?.value)) return undefined;
+  report.note("implied", found?.path ?? fields.pathOf(key), `No layer of ${modelType ?? "this model"} has a rope: ${why}.`);
+  return why;
+}
+
 /** Refuses models that have no rope, and files that do not speak of one. */
 export function checkHasRope({ fields, family, modelType, known }: TextModel, report: Report): void {
   const speaks = fields.keys().some((key) => ropeKey.test(key) && fields.has(key));
@@ -23,7 +38,7 @@ export function checkHasRope({ fields, family, modelType, known }: TextModel, re
     report.issue(alibi.path, expected, "true: attention is biased by distance (ALiBi)");
   } else if (isObject(attention?.value) && attention.value["alibi"] === true) {
     report.issue(`${attention.path}.alibi`, expected, "true: attention is biased by distance (ALiBi)");
-  } else if (typeof position?.value === "string" && !/rope|rotary/i.test(position.value)) {
+  } else if (typeof position?.value === "string" && position.value !== withoutPositions && !/rope|rotary/i.test(position.value)) {
     report.issue(position.path, '"rope" or "rotary"', show(position.value), "This model has no rotary position embedding.");
   } else if (rotary?.value === false) {
     report.issue(rotary.path, "true", "false", "This model has no rotary position embedding.");

@@ -84,6 +84,10 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** Why the family has no rope at all. */
   readonly ropeless?: string;
+  /** Rotates only where this key of the file says so; `otherwise`: why not. The file may have rope keys all the same. */
+  readonly ropeIf?: { readonly key: string; readonly rotates: (value: unknown) => boolean; readonly otherwise: string };
+  /** The head dimension is so many times width / heads. */
+  readonly headWidths?: number;
 }
 
 const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
@@ -121,11 +125,11 @@ const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axe
 
 const families: ReadonlyMap<string, Family> = new Map([
   // As Llama.
-  ...row("llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granitemoehybrid granite_swa granitemoe_swa", {}),
+  ...row("llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granite_swa granitemoe_swa", {}),
   ...row("olmo olmo2 olmoe olmo_hybrid starcoder2 falcon falcon_h1 dbrx jetmoe arcee aria_text chameleon diffllama doge dots1 eurobert", {}),
-  ...row("hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat zamba2 moshi idefics voxtral_realtime_text deepseek_ocr2_text", {}),
+  ...row("hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat moshi idefics voxtral_realtime_text deepseek_ocr2_text", {}),
   // Remote code.
-  ...row("deepseek internlm internlm2 internlm3 baichuan yi orion xverse exaone telechat3", {}),
+  ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
   // Another base, or a head dimension of its own.
   ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
   ...row("gemma gemma2 vaultgemma", { defaults: { head_dim: 256 } }),
@@ -244,6 +248,15 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
   ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
   ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, defaults: { head_dim: 128, rope_theta: 500_000 } }),
+
+  // Rope in some of the family's models, or keys of a rope that its attention never applies.
+  ...row("granitemoehybrid", { ropeIf: { key: "position_embedding_type", rotates: (type) => type === "rope", otherwise: "its class rotates only for the position_embedding_type \"rope\"" } }),
+  ...row("zamba2", { headWidths: 2, ropeIf: { key: "use_mem_rope", rotates: (flag) => flag === true, otherwise: "its class rotates only if use_mem_rope is true" } }),
+  ...row("nemotron_h", { ropeIf: { key: "rope_theta", rotates: () => false, otherwise: "its attention never rotates, whatever the file says" } }),
+  ...row("kimi_linear", { ...latent, ropeIf: { key: "mla_use_nope", rotates: (flag) => flag === false, otherwise: "its attention never rotates; mla_use_nope says so" } }),
+  ...row("esm", { ropeIf: { key: "position_embedding_type", rotates: (type) => type === "rotary", otherwise: "its class rotates only for the position_embedding_type \"rotary\"" } }),
+  // Remote code; llama.cpp goes by the number of layers, which comes to the same.
+  ...row("baichuan", { ropeIf: { key: "hidden_size", rotates: (width) => width !== 5120, otherwise: "Baichuan 13B, whose attention is biased by distance (ALiBi)" } }),
 
   // Several position axes.
   ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text", { ...mrope([16, 24, 24], "sectioned"), defaults: { rope_theta: 1_000_000 } }),

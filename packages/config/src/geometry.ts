@@ -1,7 +1,7 @@
 /** The facts that do not depend on the rope's type: head dimension, what of it is rotated, base, length, pairing. */
 
 import type { Pairing } from "@ropewalk/core";
-import { agree, asNumber } from "./fields.ts";
+import { agree, asNumber, isObject, join, own } from "./fields.ts";
 import type { Fields, Found } from "./fields.ts";
 import type { Explained, Reading } from "./reading.ts";
 import { show } from "./report.ts";
@@ -51,7 +51,7 @@ function findHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explaine
   if (slice !== undefined) {
     const rest = fields.size("qk_nope_head_dim");
     if (explicit !== undefined && rest !== undefined && explicit.value !== slice.value && explicit.value !== slice.value + rest.value) {
-      report.issue(explicit.path, `qk_rope_head_dim (${slice.value}), or qk_nope_head_dim + qk_rope_head_dim = ${rest.value} + ${slice.value} = ${rest.value + slice.value}`, `${explicit.value}`);
+      report.note("differs", explicit.path, `${explicit.key} = ${explicit.value} is neither qk_rope_head_dim (${slice.value}) nor qk_nope_head_dim + qk_rope_head_dim = ${rest.value} + ${slice.value} = ${rest.value + slice.value}; latent attention does not use it.`);
     }
     return { value: slice.value, rule: `${slice.path}: the slice of a head that latent attention rotates`, source: "DeepSeek-V2 §2.1.3" };
   }
@@ -67,8 +67,9 @@ function findHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explaine
     report.issue("head_dim", "head_dim, or hidden_size and num_attention_heads", width?.path ?? heads?.path ?? "none of them");
     return undefined;
   }
-  const value = width.value / heads.value;
-  const arithmetic = `${width.key} / ${heads.key} = ${width.value} / ${heads.value} = ${value}`;
+  const { headWidths: times = 1 } = model.family;
+  const value = (times * width.value) / heads.value;
+  const arithmetic = `${times === 1 ? "" : `${times} · `}${width.key} / ${heads.key} = ${times === 1 ? "" : `${times} · `}${width.value} / ${heads.value} = ${value}`;
   if (Number.isInteger(value)) return { value, rule: arithmetic };
   report.issue("head_dim", "a head dimension that is an integer", arithmetic, "State head_dim, or correct the two.");
   return undefined;
@@ -177,13 +178,37 @@ export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading)
     if (found.value <= 0) report.issue(found.path, "a number > 0", show(found.value));
     return { value: found.value, rule: found.path };
   }
+  const inAttention = attentionBase(reading);
+  if (inAttention !== undefined) return inAttention;
   const standard = facts.defaults["rope_theta"] ?? family.defaults?.["rope_theta"];
   const value = typeof standard === "number" ? standard : 10_000;
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
   if (ratio !== undefined) return { value: value * ratio.value, rule: `${value} · ${ratio.key} = ${value} · ${ratio.value}`, source: "the model's own code" };
-  report.note("implied", fields.pathOf(facts.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${label === null ? "" : ` of ${label}`}; ${value} is the default ${whose}.`);
+  const key = facts.thetaKeys[0] ?? "rope_theta";
+  const ofLabel = label === null ? "" : ` of ${label}`;
+  const places: readonly (readonly [string, Fields])[] = [["rope_theta", dictionary], ...facts.thetaKeys.map((name) => [name, fields] as const)];
+  const silent = places.find(([name, place]) => place.isNull(name));
+  if (silent === undefined) report.note("implied", fields.pathOf(key), `The file does not state the base${ofLabel}; ${value} is the default ${whose}.`);
+  else report.note("implied", silent[1].pathOf(silent[0]), `The file says null for the base${ofLabel}, as JSON does for a number that is none (NaN); ${value} is the default ${whose}.`);
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
+}
+
+/** The base among the settings of attention: DBRX, MPT. */
+function attentionBase({ model, report }: Reading): Explained<number> | undefined {
+  const { fields, modelType } = model;
+  const settings = fields.first("attn_config");
+  const record = isObject(settings?.value) ? settings.value : {};
+  const value = own(record, "rope_theta");
+  if (settings === undefined || value === undefined) return undefined;
+  const path = join(settings.path, "rope_theta");
+  const found = asNumber({ value, path, key: "rope_theta" }, report);
+  if (found === undefined) return undefined;
+  if (found.value <= 0) report.issue(path, "a number > 0", show(found.value));
+  if (modelType === "dbrx" && found.value !== 10_000) {
+    report.note("differs", path, `${show(found.value)} is the base that the model was trained with; transformers 5.23 leaves it where it stands and rotates with 10000.`);
+  }
+  return { value: found.value, rule: path };
 }
 
 /** Which two elements form a pair. No config says it; the family does. */

@@ -7,7 +7,7 @@ import { RopeError } from "@ropewalk/core";
 import type { RopeRule, UntypedRopeRequest } from "@ropewalk/core";
 import { dialects } from "./dialects.ts";
 import type { Dialect } from "./dialects.ts";
-import { checkAround, checkHasRope, noteUnread } from "./evidence.ts";
+import { checkAround, checkHasRope, noteUnread, whyBare } from "./evidence.ts";
 import { isObject } from "./fields.ts";
 import { readBase, readHeadDim, readMaxPosition, readPairing, readRotated } from "./geometry.ts";
 import { findLayers } from "./layers.ts";
@@ -67,10 +67,11 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
   checkHasRope(model, report);
   report.throwIfBroken();
 
-  const entries = findRopes(model, report);
+  const bare = whyBare(model, report);
+  const entries = bare === undefined ? findRopes(model, report) : [withoutDictionary];
   const layers = findLayers(model, entries, report);
   const reading: Reading = { model, layers, options, report, dialect };
-  const requests = entries.map((entry) => readEntry(entry, reading));
+  const requests = entries.map((entry) => (bare === undefined ? readEntry(entry, reading) : noRope(null, bare)));
   checkAround(model, entries, report);
   noteUnread(model, entries, requests.map(({ request }) => request?.parameters.ropeType ?? "none"), report);
   report.throwIfBroken();
@@ -82,6 +83,9 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
     notes: Object.freeze(report.notes),
   });
 }
+
+/** What stands for the ropes of a model that has none. */
+const withoutDictionary: RopeEntry = { label: null, dictionary: null, nested: false, facts: { thetaKeys: [], scaled: false, defaults: {} } };
 
 /** @throws RopeError `ROPE_CONFIG` for a name that no profile has. */
 function dialectOf(given: ConfigOptions["dialect"]): Dialect {

@@ -60,8 +60,8 @@ export function findTextModel(config: JsonObject, report: Report): TextModel {
   return { fields, modelType, family: family ?? {}, known: family !== undefined };
 }
 
-/** Keys of the base, where all layers share one. `rotary_emb_base`: GPT-NeoX, Qwen 1. */
-const shared: LayerRopeFacts = { thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base"], scaled: true, defaults: {} };
+/** Keys of the base, where all layers share one. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
+const shared: LayerRopeFacts = { thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"], scaled: true, defaults: {} };
 
 /** The rope dictionaries of a model, one for each layer type that has its own. */
 export function findRopes(model: TextModel, report: Report): RopeEntry[] {

@@ -1,0 +1,80 @@
+/**
+ * Models whose rope stands at an unusual place of the file, or whose attention never applies the rope that the file has.
+ * What transformers 5.23 does was seen by running its classes.
+ */
+
+import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
+import { describe, expect, test } from "vitest";
+import { failure, issues, llama, notesAt } from "./helpers.ts";
+import type { Json } from "./helpers.ts";
+
+const requestOf = (config: Json) => ropeRequestsFromConfig(config).byLayerType.get(null)!.request!;
+
+describe("the base at other places", () => {
+  const dbrx = { model_type: "dbrx", d_model: 6144, n_heads: 48, max_seq_len: 32768, attn_config: { rope_theta: 500000 } };
+
+  test("DBRX has it among the settings of attention", () => {
+    expect(requestOf(dbrx)).toMatchObject({ headDim: 128, base: 500000, maxPosition: 32768 });
+    expect(notesAt(dbrx, "attn_config.rope_theta")).toMatchObject([{ kind: "differs", message: expect.stringContaining("rotates with 10000") }]);
+    expect(ropesFromConfig(dbrx).notes.filter(({ message }) => message.includes("does not state the base"))).toEqual([]);
+  });
+
+  test.each([["500000"], [Number.NaN], [0], [-1]])("%j there is no base", (rope_theta) => {
+    expect(issues({ ...dbrx, attn_config: { rope_theta } })).toHaveLength(1);
+  });
+
+  test("Phi-3-small calls it rope_embedding_base", () => {
+    expect(requestOf(llama({ model_type: "phi3small", rope_theta: undefined, rope_embedding_base: 1000000 })).base).toBe(1000000);
+  });
+
+  test("null for a base is said", () => {
+    expect(notesAt(llama({ rope_theta: null }), "rope_theta")).toMatchObject([{ kind: "implied", message: expect.stringContaining("The file says null for the base") }]);
+    const inside = llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: null } });
+    expect(notesAt(inside, "rope_parameters.rope_theta")).toMatchObject([{ kind: "implied", message: expect.stringContaining("The file says null") }]);
+  });
+
+  test.each([[Number.NaN], ["10000"], [Infinity], [true], [{}]])("%j is no base", (rope_theta) => {
+    expect(issues(llama({ rope_theta }))).toHaveLength(1);
+    expect(issues(llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta } }))).toHaveLength(1);
+  });
+});
+
+describe("keys of a rope that is never applied", () => {
+  const size = { hidden_size: 64, num_attention_heads: 2, num_hidden_layers: 3, rope_theta: 10000, max_position_embeddings: 4096 };
+  const none: readonly (readonly [string, Json])[] = [
+    ["nemotron_h", {}],
+    ["nemotron_h", { rope_theta: undefined }],
+    ["zamba2", {}],
+    ["zamba2", { use_mem_rope: false, layers_block_type: ["mamba", "mamba", "hybrid"] }],
+    ["baichuan", { hidden_size: 5120, num_attention_heads: 40, rope_theta: undefined }],
+    ["granitemoehybrid", { position_embedding_type: "nope" }],
+    ["granitemoehybrid", { position_embedding_type: null, layer_types: ["mamba", "attention", "mamba"] }],
+    ["llama", { position_embedding_type: "nope" }],
+    ["kimi_linear", { mla_use_nope: true, head_dim: 72, qk_rope_head_dim: 64, qk_nope_head_dim: 128 }],
+    ["esm", { rope_theta: undefined }],
+  ];
+
+  test.each(none)("%s with %j has no rope in any layer, and a note", (model_type, more) => {
+    const ropes = ropesFromConfig({ ...size, model_type, ...more });
+    expect([0, 1, 2].map((layer) => ropes.forLayer(layer))).toEqual([null, null, null]);
+    expect(ropes.notes.filter(({ message }) => message.startsWith(`No layer of ${model_type} has a rope`))).toHaveLength(1);
+    expect(failure(() => ropes.forLayer(3))).toMatchObject({ code: "ROPE_CONFIG" });
+  });
+
+  const some: readonly (readonly [string, Json, number])[] = [
+    ["zamba2", { use_mem_rope: true }, 64],
+    ["baichuan", {}, 32],
+    ["granitemoehybrid", { position_embedding_type: "rope" }, 32],
+    ["esm", { position_embedding_type: "rotary", rope_theta: undefined }, 32],
+  ];
+
+  test.each(some)("%s with %j has one of %i elements", (model_type, more, headDim) => {
+    expect(ropesFromConfig({ ...size, model_type, ...more }).forLayer(0)?.spec).toMatchObject({ headDim, base: 10000, pairing: "half" });
+  });
+});
+
+test("a head_dim that latent attention does not use is a note", () => {
+  const config = { model_type: "deepseek_v3", head_dim: 72, qk_rope_head_dim: 64, qk_nope_head_dim: 128, rope_theta: 10000 };
+  expect(requestOf(config).headDim).toBe(64);
+  expect(notesAt(config, "head_dim")).toMatchObject([{ kind: "differs", message: expect.stringContaining("128 + 64 = 192") }]);
+});
