@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { fixtures } from "@ropewalk/goldens";
 import type { HfFixture } from "@ropewalk/goldens";
 import { expect, test } from "vitest";
+import { mergedRules } from "../src/cli/rules.ts";
 import { documents, folder, model, ropewalk, writeConfig } from "./support.ts";
 
 const hf = new Map(fixtures("hf").map((fixture) => [fixture.model, fixture]));
@@ -40,7 +41,7 @@ test.each([
   expect(document.ropes).toHaveLength(expected.length);
   expected.forEach(({ layerType, headDim, rotaryDim, pairing, attentionFactor, softmaxScaleFactor, invFreq }, i) => {
     const rope = document.ropes[i];
-    expect(Object.keys(rope)).toEqual(["layerType", "ropeType", "headDim", "rotaryDim", "pairing", "base", "maxPosition", "attentionFactor", "softmaxScaleFactor", "invFreq"]);
+    expect(Object.keys(rope)).toEqual(["layerType", "ropeType", "headDim", "rotaryDim", "pairing", "base", "maxPosition", "attentionFactor", "softmaxScaleFactor", "invFreq", "rules"]);
     expect(rope).toMatchObject({ layerType, headDim, rotaryDim, pairing });
     // Both are computed in float64 by both sides; one rounding each may differ.
     expect(rope.attentionFactor).toBeCloseTo(attentionFactor, 14);
@@ -49,6 +50,38 @@ test.each([
     // Parity as promised: 2 ulp of float32.
     expect(Math.max(...invFreq.map((value, pair) => ulps(rope.invFreq[pair], value)))).toBeLessThanOrEqual(2);
   });
+});
+
+test("each number has the rule that gave it: the place in the file, or the family's rule, and what the type makes of it", () => {
+  const [{ ropes }, ...rest] = documents(ropewalk(["inspect", "--json", model("meta-llama/Llama-3.1-8B"), model("openai/gpt-oss-20b")]));
+  const rules = ropes[0].rules as { name: string; value: unknown; rule: string; source?: string }[];
+  for (const rule of rules) expect(Object.keys(rule)).toEqual(expect.arrayContaining(["name", "value", "rule"]));
+  expect(rules.map(({ name }) => name)).toEqual([...new Set(rules.map(({ name }) => name))]);
+  const find = (name: string): unknown => rules.find((rule) => rule.name === name);
+  expect(find("headDim")).toEqual({ name: "headDim", value: 128, rule: "hidden_size / num_attention_heads = 4096 / 32 = 128" });
+  expect(find("base")).toEqual({ name: "base", value: 500000, rule: "rope_theta" });
+  expect(find("factor")).toEqual({ name: "factor", value: 8, rule: "rope_scaling.factor; slow pairs become this many times slower" });
+  expect(find("lowFreqFactor")).toEqual({ name: "lowFreqFactor", value: 1, rule: "rope_scaling.low_freq_factor" });
+  expect(find("pairing")).toEqual({ name: "pairing", value: "half", rule: "the class of llama; pair i is elements (0, 64), …", source: "Hugging Face transformers 5" });
+  expect(find("slowWavelength")).toMatchObject({ value: 8192 });
+  expect(rest[0].ropes[0].rules).toContainEqual({ name: "truncate", value: false, rule: "rope_scaling.truncate" });
+
+  const { stdout } = ropewalk(["inspect", model("meta-llama/Llama-3.1-8B")]);
+  expect(stdout).toMatch(/^ headDim +128 +hidden_size \/ num_attention_heads = 4096 \/ 32 = 128$/m);
+  expect(stdout).toMatch(/^ base +500000 +rope_theta$/m);
+  expect(stdout).not.toContain("given");
+});
+
+test("layer types that share a rope show where each has it from; an input of a number is not the number", () => {
+  const base = { name: "base", value: 10000, rule: "given, or 10000 (RoFormer §3.3)" };
+  expect(mergedRules([{ name: "base", value: 10000, rule: "a.rope_theta" }, { name: "base", value: 10000, rule: "b.rope_theta" }, { name: "base", value: 10000, rule: "b.rope_theta" }], [base])).toEqual([
+    { name: "base", value: 10000, rule: "a.rope_theta; b.rope_theta" },
+  ]);
+  const amplitude = { name: "attentionFactor", value: 1.25, rule: "0.5 times 2.5", source: "a paper" };
+  expect(mergedRules([{ name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" }], [amplitude])).toEqual([
+    { name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" },
+    amplitude,
+  ]);
 });
 
 test("facts that a config states come out as they went in", () => {

@@ -1,13 +1,14 @@
 /** `ropewalk inspect`: what ropes a model's config.json or GGUF file asks for, and why each number is what it is. */
 
 import { ropesFromConfig, ropesFromGguf } from "../index.ts";
-import type { ModelRopes, Precision, RotaryEmbedding } from "../index.ts";
+import type { ModelRopes, Precision, RopeRule, RotaryEmbedding } from "../index.ts";
 import { wholeNumber } from "./arguments.ts";
 import { describeFailure } from "./failure.ts";
 import { configFiles, readJson } from "./files.ts";
 import { isGguf, readGguf } from "./gguf.ts";
 import type { Palette } from "./plot.ts";
 import { reportText } from "./report.ts";
+import { mergedRules } from "./rules.ts";
 
 /** Options as the command line gives them. */
 export interface InspectOptions {
@@ -58,18 +59,18 @@ async function ropesOf(file: string, precision: Precision): Promise<ModelRopes> 
 }
 
 /** What `--json` prints of one file. */
-function document(file: string, { byLayerType, notes }: ModelRopes, length: number | undefined): object {
+function document(file: string, { byLayerType, rules, notes }: ModelRopes, length: number | undefined): object {
   const entries = [...byLayerType];
   const without = entries.filter(([, rope]) => rope === null).map(([layerType]) => layerType);
   return {
     file,
-    ropes: entries.flatMap(([layerType, rope]) => (rope === null ? [] : [ropeDocument(layerType, rope, length)])),
+    ropes: entries.flatMap(([layerType, rope]) => (rope === null ? [] : [ropeDocument(layerType, rope, rules.get(layerType) ?? [], length)])),
     ...(without.length === 0 ? {} : { layerTypesWithoutRope: without }),
     notes,
   };
 }
 
-function ropeDocument(layerType: string | null, rope: RotaryEmbedding, length: number | undefined): object {
+function ropeDocument(layerType: string | null, rope: RotaryEmbedding, read: readonly RopeRule[], length: number | undefined): object {
   const { attentionFactor, softmaxScaleFactor, invFreq } = rope.frequencies(length);
   const { ropeType, headDim, rotaryDim, rotaryOffset, pairing, base, maxPosition } = rope;
   return {
@@ -84,5 +85,6 @@ function ropeDocument(layerType: string | null, rope: RotaryEmbedding, length: n
     attentionFactor,
     softmaxScaleFactor,
     invFreq: Array.from(invFreq),
+    rules: mergedRules(read, rope.explain(length).rules),
   };
 }

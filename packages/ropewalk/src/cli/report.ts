@@ -1,9 +1,10 @@
 /** The text that `ropewalk inspect` prints of one file. */
 
 import Table from "cli-table3";
-import type { ModelRopes, RotaryEmbedding } from "../index.ts";
+import type { ModelRopes, RopeRule, RotaryEmbedding } from "../index.ts";
 import type { Palette, PlotContext, PlottedPair } from "./plot.ts";
 import { plotWavelengths } from "./plot.ts";
+import { mergedRules } from "./rules.ts";
 
 export interface ReportOptions {
   readonly palette: Palette;
@@ -14,11 +15,12 @@ export interface ReportOptions {
 }
 
 /** Ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and what was not read. */
-export function reportText(file: string, { byLayerType, notes }: ModelRopes, options: ReportOptions): string {
+export function reportText(file: string, { byLayerType, rules, notes }: ModelRopes, options: ReportOptions): string {
   const { palette } = options;
   const sections = [...grouped(byLayerType)].map(([rope, layerTypes]) => {
     const layers = layersText(layerTypes, byLayerType.size);
-    return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, options);
+    const read = layerTypes.flatMap((layerType) => rules.get(layerType) ?? []);
+    return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, read, options);
   });
   if (notes.length > 0) {
     const lines = notes.map(({ path, message }) => `  ${palette.yellow("•")} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`);
@@ -39,13 +41,13 @@ function layersText(layerTypes: readonly (string | null)[], all: number): string
   return `layers of type ${layerTypes.join(" and ")}`;
 }
 
-function ropeText(layers: string, rope: RotaryEmbedding, { palette, columns, length }: ReportOptions): string {
+function ropeText(layers: string, rope: RotaryEmbedding, read: readonly RopeRule[], { palette, columns, length }: ReportOptions): string {
   const { rules, pairs } = rope.explain(length);
   const context = contextOf(rope, length);
   const plot = plotWavelengths(pairs, { context, width: Math.max(24, Math.min(64, columns - 46)), palette });
   return [
     `${palette.bold(layers)}: ${palette.green(rope.ropeType)}`,
-    rulesTable(rules, columns, palette),
+    rulesTable(mergedRules(read, rules), columns, palette),
     "",
     ...plot,
     summary(pairs, context),
@@ -70,7 +72,7 @@ function summary(pairs: readonly PlottedPair[], context: PlotContext | null): st
   return `${turning} of ${rotated.length} ${still === 0 ? "" : "rotated "}pairs complete a turn within ${context.positions} positions${slow}.${rest}`;
 }
 
-function rulesTable(rules: readonly { readonly name: string; readonly value: unknown; readonly rule: string; readonly source?: string }[], columns: number, palette: Palette): string {
+function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palette): string {
   const values = rules.map(({ value }) => (typeof value === "number" ? String(Number(value.toPrecision(12))) : String(value)));
   const widest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length)) + 2;
   const [first, second] = [widest(rules.map(({ name }) => name)), widest(values)];
