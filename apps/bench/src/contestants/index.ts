@@ -3,7 +3,7 @@ import { copy } from "./copy.ts";
 import { loopWithPow, loopWithTables } from "./loop.ts";
 import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
 import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
-import { wasmArenaApply, wasmArenaStep, wasmArraysApply } from "./ropewalk-wasm.ts";
+import { wasmArenaApply, wasmArenaStep, wasmArraysApply, wasmThreadsStep } from "./ropewalk-wasm.ts";
 
 /** Ratios are to this one … */
 export const yardstick: Contestant = onnxruntimeOneThread;
@@ -17,6 +17,7 @@ export const contestants: readonly Contestant[] = [
   wasmArenaApply,
   wasmArenaStep,
   wasmArraysApply,
+  wasmThreadsStep,
   onnxruntimeOneThread,
   onnxruntimeTwoThreads,
   loopWithTables,

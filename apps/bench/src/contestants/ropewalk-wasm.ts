@@ -1,7 +1,7 @@
 import { getRope } from "@ropewalk/core";
 import type { RotaryEmbedding, Tensor } from "@ropewalk/core";
 import "@ropewalk/default";
-import { createArena } from "@ropewalk/wasm-backend";
+import { createArena, createPool } from "@ropewalk/wasm-backend";
 import type { Arena } from "@ropewalk/wasm-backend";
 import type { Contestant } from "../contestant.ts";
 import { versionOf } from "../machine.ts";
@@ -14,8 +14,8 @@ function ropeOf({ headDim, base, pairing }: Workload, arena?: Arena): RotaryEmbe
 }
 
 /** Queries and keys in an arena, where nobody copies them. */
-function tensorsInArena({ pristine, dtype, tokens, headDim, queryHeads, keyHeads }: Workload): { arena: Arena; query: Tensor; key: Tensor; result: { query: Elements; key: Elements } } {
-  const arena = createArena({ bytes: pristine.query.byteLength + pristine.key.byteLength + 4096 });
+function tensorsInArena({ pristine, dtype, tokens, headDim, queryHeads, keyHeads }: Workload, shared = false): { arena: Arena; query: Tensor; key: Tensor; result: { query: Elements; key: Elements } } {
+  const arena = createArena({ bytes: pristine.query.byteLength + pristine.key.byteLength + 2 ** 20, shared });
   const query = arena[dtype]([tokens, queryHeads, headDim]);
   const key = arena[dtype]([tokens, keyHeads, headDim]);
   query.data.set(pristine.query);
@@ -60,5 +60,23 @@ export const wasmArraysApply: Contestant = {
     const tensor = (data: Elements, heads: number): Tensor => (dtype === "float32" ? data : { data, dtype, shape: [tokens, heads, headDim] });
     const tensors = { query: tensor(working.query, queryHeads), key: tensor(working.key, keyHeads), positions: { start, count: tokens } };
     return { run: () => rope.apply(tensors), result: working };
+  },
+};
+
+/** Like {@link wasmArenaStep} with two threads, for what is large enough to be shared. */
+export const wasmThreadsStep: Contestant = {
+  name: "ropewalk wasm, 2 threads, step",
+  source,
+  angles: "float32",
+  async prepare(workload) {
+    const { working, tokens, headDim, base, pairing, start } = workload;
+    // Smaller ones are rotated by one thread, and 16-bit ones always are.
+    if (working.key.byteLength < 2 ** 22 || workload.dtype !== "float32") return undefined;
+    const { arena, query, key, result } = tensorsInArena(workload, true);
+    const pool = createPool({ arena, threads: 2 });
+    await pool.ready;
+    const step = getRope({ headDim, base, pairing, maxPosition: 131072, parameters: { ropeType: "default" } }).to("wasm", { pool }).at({ start, count: tokens });
+    const tensors = { query, key };
+    return { run: () => step.apply(tensors), result, dispose: () => pool.dispose() };
   },
 };
