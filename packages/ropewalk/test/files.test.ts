@@ -113,7 +113,7 @@ test("when one of two files cannot be written, neither is there, nor anything te
 test("JSON as Python writes it: Infinity and NaN outside of strings, a byte order mark", () => {
   const path = join(folder(), "config.json");
   writeFileSync(path, '\uFEFF{"limit": [0.0, Infinity, -Infinity], "nan": NaN, "text": "NaN \\" Infinity"}');
-  expect(readJson(path)).toEqual({ limit: [0, Infinity, -Infinity], nan: null, text: 'NaN " Infinity' });
+  expect(readJson(path)).toEqual({ limit: [0, Infinity, -Infinity], nan: Number.NaN, text: 'NaN " Infinity' });
 });
 
 test.each(["", "{", "{'a': 1}", "{a: NaN}"])("%j is not JSON, and the message has one line", (text) => {

@@ -131,6 +131,14 @@ test("a type that no registered provider has is an error that names the package 
   expect(run.stderr).toMatch(/^ropewalk: [^\n]*"twisted"[^\n]*\n$/);
 });
 
+test.each(["rope_theta", "head_dim", "partial_rotary_factor", "max_position_embeddings"])("NaN as Python writes it is no number, and no default: %s", (key) => {
+  const file = join(folder(), "config.json");
+  writeFileSync(file, JSON.stringify({ head_dim: 8, rope_theta: 10000, [key]: 12345.5, time_step_limit: 12345.5 }).replaceAll("12345.5", "NaN"));
+  const { status, stdout, stderr } = ropewalk(["inspect", file]);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(new RegExp(`^ropewalk: [^\\n]*${key}[^\\n]*NaN[^\\n]*\\n$`));
+});
+
 test("the text says what the rope is, why, and where the context ends; without colours in a pipe", () => {
   const { status, stdout, stderr } = ropewalk(["inspect", model("Qwen/Qwen2.5-7B-Instruct-yarn")]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -55,7 +55,7 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
 
 /**
  * The value of a JSON file. Accepts what Python's `json` writes beyond the standard: `Infinity` and `NaN`, which
- * published configs contain (`time_step_limit` of Mamba hybrids); NaN is read as `null`.
+ * published configs contain (`time_step_limit` of Mamba hybrids). NaN stays NaN: where a number matters, it is refused.
  */
 export function readJson(path: string): unknown {
   const text = attempt(path, () => readFileSync(path, "utf8")).replace(/^\uFEFF/, "");
@@ -63,8 +63,10 @@ export function readJson(path: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     try {
-      // Outside of strings, 1e999 is the JSON number that reads as Infinity.
-      return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g, (token) => ({ Infinity: "1e999", NaN: "null" })[token] ?? token));
+      // Outside of strings. 1e999 is a JSON number that reads as Infinity; none reads as NaN.
+      const mark = randomUUID();
+      const standard = text.replace(/"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g, (token) => ({ Infinity: "1e999", NaN: `"${mark}"` })[token] ?? token);
+      return JSON.parse(standard, (_, value: unknown) => (value === mark ? Number.NaN : value));
     } catch {
       throw new CliFailure("FILE_FORMAT", `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
     }
