@@ -96,5 +96,35 @@ export type {
 export { permuteRows, rotate } from "@ropewalk/core/math";
 export type { PermuteOptions, RotateOptions, TableData } from "@ropewalk/core/math";
 
-export { ropeRequestsFromConfig, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
-export type { ConfigNote, ConfigOptions, LayerRopeRequest, ModelRopes, RopeRequests } from "@ropewalk/config";
+export { dialects, fromAtb, keyFacts, ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
+export type {
+  AmplitudeRule,
+  AtbRequest,
+  AtbRope,
+  ConfigNote,
+  ConfigOptions,
+  Dialect,
+  DialectName,
+  GgufOptions,
+  GgufRopeTensors,
+  KeyFacts,
+  KeyUse,
+  LayerRopeRequest,
+  ModelRopes,
+  RopeRequests,
+  YarnDialect,
+} from "@ropewalk/config";
+
+export {
+  cyclicAxes,
+  gridPositions,
+  IMAGE,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  sectionedAxes,
+  TEXT,
+  VIDEO,
+  visionPositions,
+} from "@ropewalk/nd-qwen2vl";
+export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "@ropewalk/nd-qwen2vl";

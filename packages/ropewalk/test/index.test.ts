@@ -17,6 +17,41 @@ test("every package of this repository that registers a rope type is a dependenc
   expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(imported));
 });
 
+/** Names that a file exports, types marked as such, by the module that they come from (`undefined`: the file itself). */
+function exportsOf(path: string): { readonly name: string; readonly from: string | undefined }[] {
+  const text = read(path);
+  const lists = [...text.matchAll(/^export (type )?\{([^}]*)\} from "([^"]+)";$/gm)].flatMap(([, type, names, from]) =>
+    names!.split(",").flatMap((name) => (name.trim() === "" ? [] : [{ name: `${type ?? ""}${name.trim()}`, from }])),
+  );
+  const own = [...text.matchAll(/^export (interface|type|class|function|const) (\w+)/gm)].map(([, kind, name]) => ({ name: kind === "interface" || kind === "type" ? `type ${name}` : name!, from: undefined }));
+  return [...lists, ...own];
+}
+
+test("everything public of core and config, builders of positions and parameters of every type are exported", () => {
+  const mine = new Set(exportsOf("ropewalk/src/index.ts").map(({ name }) => name));
+  const providers = readdirSync(packages).filter((name) => existsSync(new URL(`${name}/src/formula.ts`, packages)));
+  const groups = {
+    core: exportsOf("core/src/index.ts"),
+    config: exportsOf("config/src/index.ts"),
+    positions: exportsOf("nd-qwen2vl/src/index.ts").filter(({ from }) => from === "./axes.ts" || from === "./positions.ts"),
+    parameters: providers.flatMap((name) => exportsOf(`${name}/src/index.ts`).filter((one) => /^type \w+Parameters$/.test(one.name))),
+  };
+  for (const [group, names] of Object.entries(groups)) {
+    expect(names.length, group).toBeGreaterThan(10);
+    expect(names.map(({ name }) => name).filter((name) => !mine.has(name)), group).toEqual([]);
+  }
+});
+
+test("at run time too, and they are the same things", async () => {
+  const all = (await import("ropewalk")) as Record<string, unknown>;
+  for (const [path, some] of [["@ropewalk/core", "getRope"], ["@ropewalk/config", "fromAtb"]] as const) {
+    const whole = (await import(path)) as Record<string, unknown>;
+    expect(Object.keys(whole)).toContain(some);
+    for (const [name, value] of Object.entries(whole)) expect(all[name], name).toBe(value);
+  }
+  expect(all).toMatchObject({ TEXT: expect.anything(), promptPositions: expect.any(Function), sectionedAxes: expect.any(Function) });
+});
+
 test.each(models())("$id: its config.json gives ropes, with nothing else imported", ({ config }) => {
   const { byLayerType } = ropesFromConfig(config);
   for (const rope of byLayerType.values()) expect(rope?.frequencies().invFreq.length ?? 0).toBeGreaterThanOrEqual(0);
