@@ -44,7 +44,8 @@ export function readSections(dictionary: Fields, pairs: number, { dialect, model
     sum = pairs;
   }
   if (whole.length < sections.length || sum !== pairs) {
-    const received = whole.length < sections.length ? `[${sections.slice(0, 8).map(show).join(", ")}]` : `${whole.join(" + ")} = ${sum}`;
+    const rest = sections.length > 8 ? `, … (${sections.length})` : "";
+    const received = whole.length < sections.length ? `[${sections.slice(0, 8).map(show).join(", ")}${rest}]` : `${whole.slice(0, 8).join(" + ")}${sections.length > 8 ? ` + … (${sections.length} sections)` : ""} = ${sum}`;
     report.issue(stated?.path ?? dictionary.pathOf("mrope_section"), `integers that add up to rotaryDim / 2 = ${pairs}`, received, "Sections count pairs, not elements.");
     return undefined;
   }

@@ -13,6 +13,7 @@ import { readBase, readHeadDim, readMaxPosition, readPairing, readRotated } from
 import { findLayers } from "./layers.ts";
 import type { Layers } from "./layers.ts";
 import { axisOfEachPair, readSections } from "./axes.ts";
+import { checkOptions } from "./options.ts";
 import { readParameters, readQueryScale } from "./parameters.ts";
 import type { ConfigOptions, Explained, Reading } from "./reading.ts";
 import { Report, show } from "./report.ts";
@@ -55,12 +56,14 @@ export interface RopeRequests {
  *
  * @param config never mutated; only own keys are read.
  * @param options overrides of what the file says.
- * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing.
+ * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing; `ROPE_INVALID_PARAMETERS` for an
+ * option that nothing reads.
  */
 export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions = {}): RopeRequests {
   if (!isObject(config)) {
     throw new RopeError("ROPE_CONFIG", { what: "a config is not an object", expected: "the parsed JSON of a model's config.json", got: show(config), remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it." });
   }
+  checkOptions(options);
   const dialect = dialectOf(options.dialect);
   const report = new Report();
   const model = findTextModel(config, report);

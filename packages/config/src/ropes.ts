@@ -40,7 +40,7 @@ export interface ModelRopes {
  * @param options overrides, and the registry whose providers are used (default: the shared one).
  * @throws RopeError `ROPE_CONFIG` when the file says nothing usable, or two things (with every issue);
  * `ROPE_UNKNOWN_TYPE` when the type's package is not imported (`facts.package` names it); `ROPE_INVALID_PARAMETERS` when
- * the type refuses a number.
+ * the type refuses a number, or nothing reads an option.
  *
  * @example
  * import { ropesFromConfig } from "@ropewalk/config";

@@ -78,3 +78,31 @@ test("a head_dim that latent attention does not use is a note", () => {
   expect(requestOf(config).headDim).toBe(64);
   expect(notesAt(config, "head_dim")).toMatchObject([{ kind: "differs", message: expect.stringContaining("128 + 64 = 192") }]);
 });
+
+describe("bad input stays short and named", () => {
+  test("an option that nothing reads names the nearest that is read", () => {
+    const error = failure(() => ropesFromConfig(llama(), { precison: "float64" } as object));
+    expect(error).toMatchObject({ code: "ROPE_INVALID_PARAMETERS", issues: [{ path: "precison", remedy: 'Did you mean "precision"?' }] });
+    expect(failure(() => ropeRequestsFromConfig(llama(), { max_position: 1 } as object)).issues).toMatchObject([{ remedy: 'Did you mean "maxPosition"?' }]);
+    expect(ropesFromConfig(llama(), { precision: "float64", capacity: 1 }).forLayer(0)?.spec.precision).toBe("float64");
+  });
+
+  test("a million sections are not printed", () => {
+    const sections = new Array<number>(1_000_000).fill(0);
+    const vision = (mrope_section: readonly unknown[]): Json => llama({ model_type: "qwen2_vl", rope_scaling: { type: "mrope", mrope_section } });
+    expect(failure(() => ropesFromConfig(vision(sections))).message.length).toBeLessThan(1000);
+    expect(failure(() => ropesFromConfig(vision(sections.map(String)))).message.length).toBeLessThan(1000);
+    expect(issues(vision([16, 24]))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 64 | 16 + 24 = 40"]);
+  });
+
+  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const)("a share below 0 with several axes is a RopeError (%s)", (dialect) => {
+    const talker = llama({ model_type: "qwen3_tts_talker", partial_rotary_factor: -1, rope_scaling: { type: "mrope", interleaved: true, mrope_section: [24, 20, 20] } });
+    for (const config of [talker, { model_type: "qwen3_tts", talker_config: talker }]) {
+      try {
+        ropesFromConfig(config, { dialect });
+      } catch (error) {
+        expect(error).toMatchObject({ name: "RopeError" });
+      }
+    }
+  });
+});
