@@ -265,49 +265,67 @@ export function rotateAdjacent32(
   return v128.bitselect(nan, rounded, i32x4.gt_s(v128.and(v, i32x4.splat(0x7fffffff)), i32x4.splat(0x7f800000)));
 }
 
-/** 16-bit elements of `tokens × heads` heads to float32, `count` of each head, packed one after the other. */
-export function widen(source: usize, sourceToken: isize, sourceHead: isize, target: usize, tokens: i32, heads: i32, count: i32, brain: bool): void {
-  const bytes = (<usize>count) << 1;
-  const vectors = bytes & ~7;
+// @ts-ignore: decorator
+@inline function widenAll(source: usize, sourceToken: isize, sourceHead: isize, target: usize, tokens: i32, heads: i32, count: i32, brain: bool): void {
+  const bytes = <usize>count << 1;
   for (let t = 0; t < tokens; t++) {
-    let x = source;
+    let head = source;
     for (let h = 0; h < heads; h++) {
-      let j: usize = 0;
-      for (; j < vectors; j += 8) {
-        const bits = v128.load16x4_u(x + j);
-        v128.store(target + (j << 1), brain ? i32x4.shl(bits, 16) : halfToSingle(bits));
+      let x = head;
+      const end = x + bytes;
+      const end16 = x + (bytes & ~15);
+      while (x < end16) {
+        const low = v128.load16x4_u(x);
+        const high = v128.load16x4_u(x, 8);
+        v128.store(target, brain ? i32x4.shl(low, 16) : halfToSingle(low));
+        v128.store(target, brain ? i32x4.shl(high, 16) : halfToSingle(high), 16);
+        x += 16; target += 32;
       }
-      for (; j < bytes; j += 2) {
-        const bits = i32x4.splat(load<u16>(x + j));
-        store<u32>(target + (j << 1), i32x4.extract_lane(brain ? i32x4.shl(bits, 16) : halfToSingle(bits), 0));
+      while (x < end) {
+        const bits = i32x4.splat(load<u16>(x));
+        store<u32>(target, i32x4.extract_lane(brain ? i32x4.shl(bits, 16) : halfToSingle(bits), 0));
+        x += 2; target += 4;
       }
-      target += bytes << 1;
-      x += sourceHead;
+      head += sourceHead;
     }
     source += sourceToken;
   }
 }
 
-/** The reverse of {@link widen}: packed float32 to 16-bit elements, rounded to nearest, ties to even. */
-export function narrow(source: usize, target: usize, targetToken: isize, targetHead: isize, tokens: i32, heads: i32, count: i32, brain: bool): void {
-  const bytes = (<usize>count) << 1;
-  const vectors = bytes & ~7;
+// @ts-ignore: decorator
+@inline function narrowAll(source: usize, target: usize, targetToken: isize, targetHead: isize, tokens: i32, heads: i32, count: i32, brain: bool): void {
+  const bytes = <usize>count << 1;
   for (let t = 0; t < tokens; t++) {
-    let z = target;
+    let head = target;
     for (let h = 0; h < heads; h++) {
-      let j: usize = 0;
-      for (; j < vectors; j += 8) {
-        const value = v128.load(source + (j << 1));
-        const bits = brain ? singleToBrain(value) : singleToHalf(value);
-        v128.store64_lane(z + j, i16x8.narrow_i32x4_u(bits, bits), 0);
+      let z = head;
+      const end = z + bytes;
+      const end16 = z + (bytes & ~15);
+      while (z < end16) {
+        const low = v128.load(source);
+        const high = v128.load(source, 16);
+        v128.store(z, i16x8.narrow_i32x4_u(brain ? singleToBrain(low) : singleToHalf(low), brain ? singleToBrain(high) : singleToHalf(high)));
+        z += 16; source += 32;
       }
-      for (; j < bytes; j += 2) {
-        const value = i32x4.splat(load<u32>(source + (j << 1)));
-        store<u16>(z + j, <u16>i32x4.extract_lane(brain ? singleToBrain(value) : singleToHalf(value), 0));
+      while (z < end) {
+        const value = i32x4.splat(load<u32>(source));
+        store<u16>(z, <u16>i32x4.extract_lane(brain ? singleToBrain(value) : singleToHalf(value), 0));
+        z += 2; source += 4;
       }
-      source += bytes << 1;
-      z += targetHead;
+      head += targetHead;
     }
     target += targetToken;
   }
+}
+
+/** 16-bit elements of `tokens × heads` heads to float32, `count` of each head, packed one after the other. */
+export function widen(source: usize, sourceToken: isize, sourceHead: isize, target: usize, tokens: i32, heads: i32, count: i32, brain: bool): void {
+  if (brain) widenAll(source, sourceToken, sourceHead, target, tokens, heads, count, true);
+  else widenAll(source, sourceToken, sourceHead, target, tokens, heads, count, false);
+}
+
+/** The reverse of {@link widen}: packed float32 to 16-bit elements, rounded to nearest, ties to even. */
+export function narrow(source: usize, target: usize, targetToken: isize, targetHead: isize, tokens: i32, heads: i32, count: i32, brain: bool): void {
+  if (brain) narrowAll(source, target, targetToken, targetHead, tokens, heads, count, true);
+  else narrowAll(source, target, targetToken, targetHead, tokens, heads, count, false);
 }
