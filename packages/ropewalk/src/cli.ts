@@ -56,7 +56,7 @@ program
   .option("--query <file>", "q.npy, or qk.safetensors#name (without #name: the tensor \"query\")")
   .option("--key <file>", "k.npy, or qk.safetensors#name (without #name: the tensor \"key\")")
   .requiredOption("--positions <p>", "start:end (end excluded), start:end:step, a list 0,1,7, or an .npy file of integers")
-  .requiredOption("--out <folder>", "existing folder that the results go to")
+  .requiredOption("--out <folder>", "folder that the results go to, made if it is not there")
   .addOption(new Option("--layout <order>", "axes in the files: [batch?, tokens, heads, headDim] or [batch?, heads, tokens, headDim]").choices(["token-first", "head-first"]).default("token-first"))
   .addOption(new Option("--direction <d>", "rotate, undo a rotation, or pass gradients back").choices(["apply", "invert", "adjoint"]).default("apply"))
   .option("--layer <i>", "the layer whose rope to use, where a model has several")

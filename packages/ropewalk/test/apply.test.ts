@@ -235,17 +235,23 @@ test.each<[what: string, options: string[], words: string]>([
   ["an unknown direction", ["--query", q, "--positions", "0:3", "--direction", "back"], "--direction"],
   ["an unknown option", ["--query", q, "--positions", "0:3", "--inplace"], "--inplace"],
 ])("%s: exit code 2, one sentence, nothing written", (_, options, words) => {
-  const out = folder();
-  const { status, stdout, stderr } = ropewalk(["apply", partial, "--out", out, ...options]);
+  const parent = folder();
+  const { status, stdout, stderr } = ropewalk(["apply", partial, "--out", join(parent, "out"), ...options]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toMatch(/^ropewalk: [^\n]+\n$/);
   expect(stderr).toContain(words);
-  expect(readdirSync(out)).toEqual([]);
+  expect(readdirSync(parent)).toEqual([]);
+});
+
+test("a folder that is not there is made, with its parents", () => {
+  const out = join(folder(), "new", "rotated");
+  expect(ropewalk(["apply", partial, "--query", q, "--positions", "0:3", "--out", out])).toMatchObject({ status: 0, stderr: "" });
+  expect(readdirSync(out)).toEqual(["q.npy"]);
 });
 
 test.each<[what: string, out: string, words: string]>([
-  ["is not there", join(files, "missing"), "not an existing folder"],
-  ["is a file", q, "not an existing folder"],
+  ["is a file", q, "not a folder"],
+  ["cannot be made", join(q, "rotated"), "not a folder"],
   ["is the folder of the input", files, "overwritten"],
 ])("a folder for results that %s: exit code 2, and the input is as it was", (_, out, words) => {
   const before = [readFileSync(q), readFileSync(k), readdirSync(files)];

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBfloat16, fromFloat16 } from "@ropewalk/core/math";
 import { expect, test } from "vitest";
-import { readJson, withFile, writeFiles } from "../src/cli/files.ts";
+import { readJson, withFile, writeFiles, writeIntoFolder } from "../src/cli/files.ts";
 import { readNpy } from "../src/cli/npy.ts";
 import { readSafetensors, safetensorsParts } from "../src/cli/safetensors.ts";
 import type { StoredTensor } from "../src/cli/stored-tensor.ts";
@@ -107,6 +107,15 @@ test("when one of two files cannot be written, neither is there, nor anything te
   const out = folder();
   const parts = [Uint8Array.of(1, 2, 3)];
   expect(() => writeFiles([{ path: join(out, "first"), parts }, { path: join(out, "missing", "second"), parts }])).toThrow(expect.objectContaining({ code: "OUTPUT" }));
+  expect(readdirSync(out)).toEqual([]);
+});
+
+test("folders that were made for results are gone again when these cannot be written", () => {
+  const out = folder();
+  const parts = [Uint8Array.of(1)];
+  expect(() => writeIntoFolder(join(out, "a", "b"), [{ path: join(out, "a", "b", "missing", "c"), parts }])).toThrow(expect.objectContaining({ code: "OUTPUT" }));
+  expect(readdirSync(out)).toEqual([]);
+  expect(() => writeIntoFolder(out, [{ path: join(out, "missing", "c"), parts }])).toThrow("cannot write");
   expect(readdirSync(out)).toEqual([]);
 });
 

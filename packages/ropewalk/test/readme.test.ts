@@ -67,7 +67,6 @@ test.each([
 
 test("the transcript of apply is a real one", () => {
   const cwd = folder();
-  mkdirSync(join(cwd, "rotated"));
   copyFileSync(model("openai/gpt-oss-20b"), join(cwd, "config.json"));
   writeNpy(join(cwd, "q.npy"), "<f2", [4096, 64, 64], new Uint16Array(4096 * 64 * 64));
   writeNpy(join(cwd, "k.npy"), "<f2", [4096, 8, 64], new Uint16Array(4096 * 8 * 64));

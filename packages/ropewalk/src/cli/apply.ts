@@ -7,7 +7,7 @@ import type { ElementType, Precision, RotaryEmbedding, TensorView } from "../ind
 import { readPositions, wholeNumber } from "./arguments.ts";
 import type { GivenPositions } from "./arguments.ts";
 import { CliFailure } from "./failure.ts";
-import { readJson, withFile, writeFiles } from "./files.ts";
+import { readJson, withFile, writeIntoFolder } from "./files.ts";
 import type { NewFile } from "./files.ts";
 import { readNpy } from "./npy.ts";
 import { readSafetensors, safetensorsParts } from "./safetensors.ts";
@@ -55,13 +55,13 @@ export function apply(config: string, options: ApplyOptions): string[] {
     return at === undefined ? [] : [readSource(role, at)];
   });
   if (sources.length === 0) throw new CliFailure("USAGE", "there is nothing to rotate: give --query, --key, or both.");
-  if (!statSync(out, { throwIfNoEntry: false })?.isDirectory()) throw new CliFailure("OUTPUT", `--out ${out} is not an existing folder.`);
+  if (existsSync(out) && !statSync(out).isDirectory()) throw new CliFailure("OUTPUT", `--out ${out} is a file, not a folder.`);
 
   const tensors = Object.fromEntries(sources.map((source) => [source.role, view(source, layout, rope, given)]));
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
   const files = outputs(sources, out);
   rope[direction]({ ...tensors, positions: given.positions, length });
-  writeFiles(files);
+  writeIntoFolder(out, files);
 
   return sources.map(({ role, path, name, tensor }) => {
     const target = join(out, basename(path));

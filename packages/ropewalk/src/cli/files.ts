@@ -1,10 +1,10 @@
 /** Reading and writing files: parts of large ones, JSON as Python writes it, and all results or none. */
 
 import { randomUUID } from "node:crypto";
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CliFailure } from "./failure.ts";
 
 /** Node reads and writes at most 2 GiB in one call. */
@@ -110,6 +110,30 @@ export function writeFiles(files: readonly NewFile[]): void {
   } catch (error) {
     for (const { temporary } of written) rmSync(temporary, { force: true });
     throw new CliFailure("OUTPUT", `cannot write ${files.map(({ path }) => path).join(" and ")}: ${reason(error)}.`);
+  }
+}
+
+/** The same into a folder, which is made, with its parents, if it is not there; when nothing could be written, it is gone again. */
+export function writeIntoFolder(folder: string, files: readonly NewFile[]): void {
+  const made = makeFolder(folder);
+  try {
+    writeFiles(files);
+  } catch (error) {
+    for (const path of made) rmdirSync(path);
+    throw error;
+  }
+}
+
+/** @returns the folders that were not there, the innermost first. */
+function makeFolder(folder: string): string[] {
+  try {
+    const first = mkdirSync(folder, { recursive: true });
+    if (first === undefined) return [];
+    const made = [resolve(folder)];
+    while (made.at(-1) !== resolve(first)) made.push(dirname(made.at(-1)!));
+    return made;
+  } catch (error) {
+    throw new CliFailure("OUTPUT", `cannot make the folder ${folder}: ${reason(error)}.`);
   }
 }
 
