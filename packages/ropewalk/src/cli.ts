@@ -39,11 +39,11 @@ const program = new Command("ropewalk")
 program
   .command("inspect")
   .description("say what ropes a model's config.json or GGUF file asks for, and why each number is what it is")
-  .argument("<config...>", "config.json files, .gguf files, or folders of them")
+  .argument("<config...>", "config.json files, .gguf files, or folders")
   .option("--json", "print one JSON document a line and a file")
   .addOption(length())
   .addOption(precision())
-  .addHelpText("after", "\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
+  .addHelpText("after", "\nA folder stands for its config.json; else for every config.json below it; else for the *.json and *.gguf files in it.\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
   .action(async (paths: string[], options: InspectOptions) => {
     const output = { palette, columns: stdout.columns ?? 100, print: (text: string) => void stdout.write(`${text}\n`), complain };
     if ((await inspect(paths, options, output)) > 0) process.exitCode = BAD_INPUT;

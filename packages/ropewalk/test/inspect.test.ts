@@ -1,7 +1,7 @@
 /** `ropewalk inspect`, as a process. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { fixtures } from "@ropewalk/goldens";
 import type { HfFixture } from "@ropewalk/goldens";
 import { expect, test } from "vitest";
@@ -122,6 +122,33 @@ test("a folder stands for its *.json files, sorted; a failing file neither stops
   expect(text.stderr.trimEnd().split("\n")).toHaveLength(3);
   expect(text.stdout).toContain("b.json");
   expect(text.stdout).toContain("microsoft--phi-2.json");
+});
+
+test("a folder stands for its config.json; else for every config.json below it", () => {
+  const path = folder();
+  const put = (...parts: string[]): void => {
+    const file = join(path, ...parts);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify({ head_dim: 8, rope_theta: 10000 }));
+  };
+  const files = (...of: string[]): unknown[] => documents(ropewalk(["inspect", "--json", join(path, ...of)])).map(({ file }) => relative(path, file as string));
+  put("model", "config.json");
+  put("model", "generation_config.json");
+  put("model", "encoder", "config.json");
+  expect(files("model")).toEqual(["model/config.json"]);
+  put("tokenizer.json");
+  put("b", "deep", "down", "config.json");
+  put("b", "params.json");
+  put("B", "config.json");
+  put("node_modules", "package", "config.json");
+  mkdirSync(join(path, "a"));
+  mkdirSync(join(path, "c", "config.json"), { recursive: true });
+  symlinkSync(join(path, "model"), join(path, "a", "link"), "dir");
+  symlinkSync(path, join(path, "circle"), "dir");
+  put("blob");
+  mkdirSync(join(path, "snapshot"));
+  symlinkSync(join(path, "blob"), join(path, "snapshot", "config.json"));
+  expect(files()).toEqual(["B/config.json", "b/deep/down/config.json", "model/config.json", "snapshot/config.json"]);
 });
 
 test("a type that no registered provider has is an error that names the package to look for", () => {

@@ -73,16 +73,39 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** The `*.json` and `*.gguf` files directly in a folder, in code-unit order; a path that is not a folder stands for itself. */
+/**
+ * The files that a folder stands for: its config.json; else every config.json below it; else the `*.json` and `*.gguf` files
+ * in it. In code-unit order. A path that is not a folder stands for itself.
+ */
 export function configFiles(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  const below = attempt(path, () => configsBelow(path));
+  if (below.length > 0) return below.sort(byCodeUnits);
   const files = attempt(path, () => readdirSync(path, { withFileTypes: true }))
     .filter((entry) => /\.(json|gguf)$/.test(entry.name) && !entry.isDirectory())
     .map((entry) => join(path, entry.name))
-    .sort((a, b) => (a < b ? -1 : 1));
-  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json or *.gguf file.`);
+    .sort(byCodeUnits);
+  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json or *.gguf file, and no config.json below it.`);
   return files;
 }
+
+/** A folder's config.json, or those of its subfolders. Links to folders are not followed; links to files are how caches hold them. */
+function configsBelow(path: string): string[] {
+  const entries = readdirSync(path, { withFileTypes: true });
+  if (entries.some((entry) => entry.name === "config.json" && !entry.isDirectory())) return [join(path, "config.json")];
+  return entries
+    .filter((entry) => entry.isDirectory() && entry.name !== "node_modules")
+    .flatMap(({ name }) => {
+      try {
+        return configsBelow(join(path, name));
+      } catch {
+        // Reading it again says why, without hiding the others.
+        return [join(path, name)];
+      }
+    });
+}
+
+const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /** A file to be written: its path, and its bytes in order. */
 export interface NewFile {
