@@ -81,6 +81,11 @@ export interface Dialect {
     readonly factor: "stated" | "ratio-of-lengths";
     /** Which of `attention_factor`, `short_mscale` and `long_mscale` are read. */
     readonly amplitudeKeys: readonly string[];
+    /**
+     * Whether PhiMoE's class counts. It takes the short list at every length and changes its amplitude only, from
+     * `short_mscale` to `long_mscale`; no other class reads the two then.
+     */
+    readonly ofClass: boolean;
   };
   readonly dynamic: {
     /** The formula's length: the current one, or the promised one times 1 or `factor`; `"ignored"`: the base stays. */
@@ -130,7 +135,7 @@ const hf: Dialect = {
   absentFactor: "ratio-of-lengths",
   yarn: hfYarn,
   deepseekYarn: { ...hfYarn, softmax: "mscale_all_dim" },
-  longrope: { selection: "by-current-length", shortBeyond: 0, factor: "stated", amplitudeKeys: ["attention_factor", "short_mscale", "long_mscale"] },
+  longrope: { selection: "by-current-length", shortBeyond: 0, factor: "stated", amplitudeKeys: ["attention_factor", "short_mscale", "long_mscale"], ofClass: true },
   dynamic: { length: "current", trainedKey: null },
   llama3: { absentLowFreqFactor: "refused", absentHighFreqFactor: "refused" },
   proportional: { factor: "stated" },
@@ -149,7 +154,7 @@ const vllm: Dialect = {
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
   deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
-  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"] },
+  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"], ofClass: false },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
   mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key" },
@@ -177,7 +182,7 @@ const sglang: Dialect = {
     extrapolation: "stated",
     softmax: "mscale_all_dim",
   },
-  longrope: { selection: "by-current-length", shortBeyond: 1, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"] },
+  longrope: { selection: "by-current-length", shortBeyond: 1, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"], ofClass: false },
   dynamic: { length: "promised-times-factor", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   proportional: { factor: "ignored" },
@@ -197,7 +202,7 @@ const llamaCpp: Dialect = {
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
   deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["overall-only", "magnitude"], betas: "standard", truncate: "always", softmax: "mscale_all_dim" },
-  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [] },
+  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { axes: "all", interleavedKeys: [], order: "by-class", wrongSum: "refused", spare: "own" },
@@ -216,7 +221,7 @@ const mlx: Dialect = {
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always" },
   deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
-  longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [] },
+  longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { ...hf.mrope, axes: "first" },
 };

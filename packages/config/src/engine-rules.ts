@@ -140,6 +140,25 @@ function drop(parameters: Parameters, name: string, { dialect, report }: RuleCon
   report.note("differs", found.path, `${found.key} = ${show(found.value)} is not read by ${dialect.engine} for this type.`);
 }
 
+/** The lists and amplitudes that a class of its own takes. */
+const longropeOfClass: Rule = (parameters, context) => {
+  const { dialect, dictionary, report, shortListOnly } = context;
+  const mscales = [["shortMscale", "short_mscale"], ["longMscale", "long_mscale"]] as const;
+  if (!dialect.longrope.ofClass) return;
+  if (!shortListOnly) {
+    for (const [name] of mscales) drop(parameters, name, context);
+    return;
+  }
+  drop(parameters, "attentionFactor", context);
+  for (const [name, key] of mscales) {
+    if (!parameters.has(name)) report.issue(dictionary.pathOf(key), `a number, which the class of this family in ${whose(dialect)} requires`, "nothing");
+  }
+  const [short, long] = [parameters.get("shortFactor"), parameters.get("longFactor")];
+  if (short === undefined || long === undefined) return;
+  parameters.set("longFactor", { ...short, path: `${short.path}, at every length`, source: whose(dialect) });
+  report.note("differs", long.path, `The class of this family in ${whose(dialect)} divides by short_factor at every length, and so does this rope; only the amplitude becomes long_mscale. vLLM and SGLang divide by long_factor.`);
+};
+
 const longrope: Rule = (parameters, context) => {
   const { capacity, dialect, maxPosition, report } = context;
   const { amplitudeKeys, factor, selection, shortBeyond } = dialect.longrope;
@@ -195,7 +214,7 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   "telechat3-yarn": yarn,
   deepseek_yarn: deepseekYarn,
   deepseek_llama_scaling: deepseekYarn,
-  longrope: [originalLength("longrope"), impliedFactor(() => "ratio-of-lengths"), longrope],
+  longrope: [originalLength("longrope"), impliedFactor(() => "ratio-of-lengths"), longropeOfClass, longrope],
   llama3: [originalLength("llama3"), llama3],
   dynamic: [dynamic],
   proportional: [proportional],

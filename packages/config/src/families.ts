@@ -82,6 +82,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
+  /** Its class applies `longrope` in its own way: the short list at every length, and an amplitude for each list. */
+  readonly shortListOnly?: boolean;
   /** Why the family has no rope at all. */
   readonly ropeless?: string;
   /** Rotates only where this key of the file says so; `otherwise`: why not. The file may have rope keys all the same. */
@@ -134,7 +136,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
   ...row("gemma gemma2 vaultgemma", { defaults: { head_dim: 256 } }),
   ...row("bitnet csm evolla flex_olmo mllama mllama_text_model", { defaults: { rope_theta: 500_000 } }),
-  ...row("mixtral lfm2 lfm2_moe minimax phimoe emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
+  ...row("mixtral lfm2 lfm2_moe minimax emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
+  ...row("phimoe", { shortListOnly: true, defaults: { rope_theta: 1_000_000 } }),
   ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
   ...row("nomic_bert", { defaults: { rope_theta: 1_000 } }),
   ...row("gte", { defaults: { rope_theta: 160_000 } }),

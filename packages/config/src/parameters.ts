@@ -33,7 +33,7 @@ export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: s
   if (trained !== undefined) found.set("maxTrainedPosition", trained);
 
   const outerOriginal = model.fields.size("original_max_position_embeddings");
-  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report, dialect, severalAxes, capacity: options.capacity });
+  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report, dialect, severalAxes, shortListOnly: model.family.shortListOnly === true, capacity: options.capacity });
   return found;
 }
 

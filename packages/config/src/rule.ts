@@ -19,6 +19,8 @@ export interface RuleContext {
   readonly dialect: Dialect;
   /** The rope has several position axes. */
   readonly severalAxes: boolean;
+  /** The family's class takes the short list of `longrope` only. */
+  readonly shortListOnly: boolean;
   /** The length that the engine was started for, if the caller said it. */
   readonly capacity: number | undefined;
 }

@@ -106,3 +106,37 @@ describe("bad input stays short and named", () => {
     }
   });
 });
+
+describe("PhiMoE", () => {
+  const size = { hidden_size: 64, num_attention_heads: 4, max_position_embeddings: 131072, rope_theta: 10000 };
+  const scaling = { rope_type: "longrope", short_factor: new Array(8).fill(1), long_factor: new Array(8).fill(4), short_mscale: 1.2, long_mscale: 1.5, original_max_position_embeddings: 4096 };
+  const phimoe = { ...size, model_type: "phimoe", rope_scaling: scaling };
+
+  // transformers 5.23's PhimoeRotaryEmbedding at these lengths: pair 1 turns by 0.3162 at both, amplitude 1.2 and 1.5.
+  test.each([[4096, 1.2], [4097, 1.5]])("a text of %i tokens has the short list and the amplitude %f", (length, amplitude) => {
+    const step = ropesFromConfig(phimoe).forLayer(0)!.frequencies(length);
+    expect(step.invFreq[1]).toBeCloseTo(0.3162, 4);
+    expect(step.attentionFactor).toBe(amplitude);
+    expect(notesAt(phimoe, "rope_scaling.long_factor")).toMatchObject([{ kind: "differs" }]);
+  });
+
+  test("other engines take the long list", () => {
+    expect(ropesFromConfig(phimoe, { dialect: "vllm" }).forLayer(0)!.frequencies(4097).invFreq[1]).toBeCloseTo(0.3162 / 4, 4);
+  });
+
+  test("the two magnitudes are required, and attention_factor has no effect", () => {
+    const { long_mscale, ...rest } = scaling;
+    expect(long_mscale).toBe(1.5);
+    expect(issues({ ...phimoe, rope_scaling: rest })).toHaveLength(1);
+    expect(ropesFromConfig({ ...phimoe, rope_scaling: { ...scaling, attention_factor: 3 } }).forLayer(0)).toBe(ropesFromConfig(phimoe).forLayer(0));
+  });
+
+  test("Phi-3's class reads neither magnitude", () => {
+    const phi3 = { ...phimoe, model_type: "phi3" };
+    const rope = ropesFromConfig(phi3).forLayer(0)!;
+    // √(1 + ln 32 / ln 4096)
+    expect(rope.frequencies(10).attentionFactor).toBeCloseTo(Math.sqrt(1 + 5 / 12), 6);
+    expect(rope.frequencies(4097).invFreq[1]).toBeCloseTo(0.3162 / 4, 4);
+    for (const key of ["short_mscale", "long_mscale"]) expect(notesAt(phi3, `rope_scaling.${key}`)).toMatchObject([{ kind: "differs" }]);
+  });
+});
