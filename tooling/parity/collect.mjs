@@ -162,6 +162,7 @@ export function collect({ whole = true } = {}) {
       continue;
     }
     const [, pairs] = answer.shape;
+    const bases = Array.isArray(answer.base) ? answer.base : undefined;
     add(
       { positions: answer.positions, pairs: all(pairs), cos: rowsOf(answer.cos, pairs), sin: rowsOf(answer.sin, pairs), rotated: answer.rotated.map(({ tokens: rows, ...tensor }) => ({ ...tensor, positions: answer.positions.map((axis) => rows.map((row) => axis[row])) })) },
       {
@@ -171,9 +172,9 @@ export function collect({ whole = true } = {}) {
         request: {
           headDim: answer.headDim,
           rotaryDim: answer.rotaryDim,
-          base: (answer.base),
+          ...(bases === undefined ? { base: answer.base } : {}),
           pairing: answer.pairing === "half within each axis" ? { blocks: answer.sections.length } : answer.pairing,
-          parameters: { ropeType: "nd", sections: answer.sections, fractional: true },
+          parameters: { ropeType: "nd", sections: answer.sections, fractional: true, ...(bases === undefined ? {} : { bases }) },
         },
         axes: answer.axisOfPair,
       },

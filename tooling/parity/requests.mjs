@@ -53,7 +53,6 @@ const reasons = {
     "meta-llama/Llama-4-Scout-17B-16E-vision": "positions are not in the answer; a test of @ropewalk/config compares the angles",
   },
   diffusers: {
-    cosmos: "a base of its own for each axis",
     ltx: "frequencies θ^linspace(0, 1) · π/2 over the whole inner width, with identity padding",
     "ltx-2": "as ltx, cut into heads",
     "ltx-2-split": "as ltx, cut into heads",

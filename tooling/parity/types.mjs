@@ -13,6 +13,7 @@ export const types = [
   { names: "`llama3`", here: "`@ropewalk/llama3`" },
   { names: "`proportional`", here: "`@ropewalk/proportional`" },
   { names: "`mllama4`", here: "`@ropewalk/nd-qwen2vl`, type `nd`: Llama 4's vision tower" },
+  { names: "axes with a base each (Cosmos)", here: "`@ropewalk/nd-qwen2vl`, type `nd` with `bases`" },
   { names: "`mrope_section`, `mrope_interleaved`", here: "`@ropewalk/nd-qwen2vl`, or `axes` beside any type of one axis" },
   { names: "`ernie45_vl`", here: "`default` with `axes`; `@ropewalk/config` writes them" },
   { names: "`openpangu`", here: "`default` with `axes`; the order is not derived from a config, since one family has it" },
@@ -23,5 +24,5 @@ export const types = [
   { names: "`fope`", here: "not built: learned matrices mix the frequencies, so no pair is turned; it needs the model's weights" },
   { names: "XPos", here: "not built: an amplitude that depends on the position and differs between queries and keys; no model that engines serve uses it" },
   { names: "learned frequencies (timm `mixed`, Mochi), `pixel` bands (timm, rotary-embedding-torch)", here: "not built as types: the frequencies are weights or a model's constants; `rotate` takes any table" },
-  { names: "LTX, Cosmos", here: "not built: a ladder over the inner width of all heads, a base for each axis; `rotate` takes any table" },
+  { names: "LTX", here: "not built: a ladder over the inner width of all heads; `rotate` takes any table" },
 ];

@@ -74,3 +74,10 @@ test("the transcript of apply is a real one", () => {
   const run = ropewalk(command.replace("$ ropewalk ", "").split(" "), { cwd });
   expect(run).toMatchObject({ status: 0, stderr: "", stdout: `${lines.join("\n")}\n` });
 });
+
+test("the package's README lists every code of the command line", () => {
+  const source = readFileSync(here("../src/cli/failure.ts"), "utf8");
+  const codes = [.../type FailureCode = ([^;]+);/.exec(source)![1]!.matchAll(/"(\w+)"/g)].map(([, code]) => code);
+  const listed = [...readFileSync(here("../README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code);
+  expect(listed.toSorted()).toEqual([...codes, "INTERNAL"].toSorted());
+});
