@@ -80,6 +80,8 @@ export interface Family {
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
   readonly readsTemperature?: boolean;
+  /** Queries of layers without rope are scaled by their position; what the class sets for it. */
+  readonly bareTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
   /** Its class applies `longrope` in its own way: the short list at every length, and an amplitude for each list. */
@@ -250,7 +252,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
   ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
-  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, bareTemperature: { attn_scale: 0.1, floor_scale: 8192 }, defaults: { head_dim: 128, rope_theta: 500_000 } }),
 
   // Rope in some of the family's models, or keys of a rope that its attention never applies.
   ...row("granitemoehybrid", { ropeIf: { key: "position_embedding_type", rotates: (type) => type === "rope", otherwise: "its class rotates only for the position_embedding_type \"rope\"" } }),

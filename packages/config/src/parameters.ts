@@ -1,13 +1,14 @@
 /** The parameters of a rope type: what of a dictionary the type reads, in core's words, after the engine's rules. */
 
-import type { RopeRegistry, UntypedRopeRequest } from "@ropewalk/core";
+import type { QueryScale, RopeRegistry, UntypedRopeRequest } from "@ropewalk/core";
 import { applyEngineRules } from "./engine-rules.ts";
 import { agree } from "./fields.ts";
 import type { Fields, Found } from "./fields.ts";
 import type { Explained, Reading } from "./reading.ts";
+import type { Report } from "./report.ts";
 import { parameterName, ropeTypeFacts } from "./rope-types.ts";
 import type { Parameters } from "./rule.ts";
-import type { RopeEntry } from "./spelling.ts";
+import type { RopeEntry, TextModel } from "./spelling.ts";
 
 /** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
 const notParameters: ReadonlySet<string> = new Set([
@@ -57,4 +58,21 @@ export function readQueryScale(dictionary: Fields, parameters: Parameters, { mod
   const logn = fields.flag("use_logn_attn");
   const trained = logn?.value === true ? fields.size("seq_length") : undefined;
   return trained === undefined ? undefined : { value: { rule: "logn", length: trained.value }, rule: logn!.path };
+}
+
+/**
+ * The factor of queries in layers that have no rope, which no rope can carry.
+ *
+ * Source: Hugging Face transformers 5, `Llama4TextAttention`.
+ */
+export function readBareQueryScale({ fields, family }: TextModel, report: Report): Explained<QueryScale> | undefined {
+  const standard = family.bareTemperature;
+  // Published files have a number for true.
+  const tuning = fields.first("attn_temperature_tuning");
+  if (standard === undefined || tuning?.value === false || tuning?.value === 0) return undefined;
+  const beta = fields.number("attn_scale")?.value ?? standard.attn_scale;
+  const length = fields.size("floor_scale")?.value ?? standard.floor_scale;
+  const rule = `1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with ${beta} and ${length}`;
+  report.note("implied", tuning?.path ?? fields.pathOf("attn_temperature_tuning"), `In layers without rope queries are multiplied by ${rule} at position p: queryScaleOf(layer).`);
+  return { value: Object.freeze({ rule: "temperature", beta, length, offset: 1 }), rule };
 }

@@ -4,17 +4,17 @@
  */
 
 import { RopeError } from "@ropewalk/core";
-import type { RopeRule, UntypedRopeRequest } from "@ropewalk/core";
+import type { QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
 import { dialects } from "./dialects.ts";
 import type { Dialect } from "./dialects.ts";
 import { checkAround, checkHasRope, noteUnread, whyBare } from "./evidence.ts";
 import { isObject } from "./fields.ts";
 import { readBase, readHeadDim, readMaxPosition, readPairing, readRotated } from "./geometry.ts";
-import { findLayers } from "./layers.ts";
+import { findLayers, withoutRope } from "./layers.ts";
 import type { Layers } from "./layers.ts";
 import { axisOfEachPair, readSections } from "./axes.ts";
 import { checkOptions } from "./options.ts";
-import { readParameters, readQueryScale } from "./parameters.ts";
+import { readBareQueryScale, readParameters, readQueryScale } from "./parameters.ts";
 import type { ConfigOptions, Explained, Reading } from "./reading.ts";
 import { Report, show } from "./report.ts";
 import type { ConfigNote } from "./report.ts";
@@ -28,6 +28,8 @@ export interface LayerRopeRequest {
   readonly layerType: string | null;
   /** `null` for layers without rope. */
   readonly request: UntypedRopeRequest | null;
+  /** The factor of queries in layers without rope: Llama 4. Absent: none, or that of the request. */
+  readonly queryScale?: QueryScale;
   /** Why each number is what it is, in the words of the file. */
   readonly rules: readonly RopeRule[];
 }
@@ -75,12 +77,14 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
   const layers = findLayers(model, entries, report);
   const reading: Reading = { model, layers, options, report, dialect };
   const requests = entries.map((entry) => (bare === undefined ? readEntry(entry, reading) : noRope(null, bare)));
+  const isBare = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.ropeOf(layer)).includes(withoutRope);
+  const bareScale = isBare ? readBareQueryScale(model, report) : undefined;
   checkAround(model, entries, report);
   noteUnread(model, entries, requests.map(({ request }) => request?.parameters.ropeType ?? "none"), report);
   report.throwIfBroken();
   return Object.freeze({
     modelType: model.modelType,
-    byLayerType: byLayerType(requests, layers),
+    byLayerType: byLayerType(requests, layers, bareScale),
     layerCount: layers.count,
     layerTypeOf: (layer: number) => layerTypeOf(layer, layers),
     notes: Object.freeze(report.notes),
@@ -164,16 +168,17 @@ export function ruleOf(name: string, { value, rule: why, source }: Explained<unk
   return Object.freeze({ name, value: plain, rule: why, ...(source === undefined ? {} : { source }) });
 }
 
-function noRope(layerType: string | null, why: string): LayerRopeRequest {
-  return Object.freeze({ layerType, request: null, rules: Object.freeze([ruleOf("ropeType", { value: null, rule: why })]) });
+function noRope(layerType: string | null, why: string, queryScale?: Explained<QueryScale>): LayerRopeRequest {
+  const rules = [ruleOf("ropeType", { value: null, rule: why }), ...(queryScale === undefined ? [] : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })])];
+  return Object.freeze({ layerType, request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }), rules: Object.freeze(rules) });
 }
 
 /** The ropes of the entries, and the keys of layers that have none. */
-function byLayerType(requests: readonly LayerRopeRequest[], layers: Layers): ReadonlyMap<string | null, LayerRopeRequest> {
+function byLayerType(requests: readonly LayerRopeRequest[], layers: Layers, bareScale: Explained<QueryScale> | undefined): ReadonlyMap<string | null, LayerRopeRequest> {
   const map = new Map(requests.map((request) => [request.layerType, request]));
   for (let layer = 0; layer < (layers.count ?? 0); layer++) {
     const label = layers.ropeOf(layer) ?? null;
-    if (!map.has(label)) map.set(label, noRope(label, "layers of this type have no rope"));
+    if (!map.has(label)) map.set(label, noRope(label, "layers of this type have no rope", label === withoutRope ? bareScale : undefined));
   }
   return map;
 }

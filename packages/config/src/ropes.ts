@@ -1,7 +1,7 @@
 /** From requests to ropes. */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
+import type { QueryScale, RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
 import type { ConfigOptions } from "./reading.ts";
 import type { ConfigNote } from "./report.ts";
 import { ropeRequestsFromConfig } from "./requests.ts";
@@ -20,6 +20,12 @@ export interface ModelRopes {
    * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
    */
   forLayer(layer: number): RotaryEmbedding | null;
+  /**
+   * The factor of a layer's queries, which the attention layer multiplies by; `null` if it has none. For layers with a rope it
+   * is the rope's own, which its steps report as numbers; Llama 4 has one in its layers without rope.
+   * @throws RopeError `ROPE_CONFIG` as `forLayer`.
+   */
+  queryScaleOf(layer: number): QueryScale | null;
   /**
    * Why each number of a layer type's rope was read as it was: the place in the file, or the rule that filled in and whose it
    * is. What the type then computes from them is in `rope.explain()`.
@@ -69,7 +75,11 @@ export function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRe
   }
   if (failures.length > 0) throw combined(failures);
   const rules = new Map([...requests].map(([layerType, request]) => [layerType, request.rules]));
-  return Object.freeze({ byLayerType, rules, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, notes });
+  const queryScaleOf = (layer: number): QueryScale | null => {
+    const of = requests.get(layerTypeOf(layer));
+    return of?.request?.queryScale ?? of?.queryScale ?? null;
+  };
+  return Object.freeze({ byLayerType, rules, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, queryScaleOf, notes });
 }
 
 function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {

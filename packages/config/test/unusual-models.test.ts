@@ -140,3 +140,28 @@ describe("PhiMoE", () => {
     for (const key of ["short_mscale", "long_mscale"]) expect(notesAt(phi3, `rope_scaling.${key}`)).toMatchObject([{ kind: "differs" }]);
   });
 });
+
+describe("Llama 4 scales queries in layers without rope", () => {
+  const llama4 = { model_type: "llama4_text", hidden_size: 5120, num_attention_heads: 40, num_hidden_layers: 8, no_rope_layers: [1, 1, 1, 0, 1, 1, 1, 0] };
+
+  test("the numbers are data, and a note has the formula", () => {
+    const ropes = ropesFromConfig({ ...llama4, attn_temperature_tuning: true, attn_scale: 0.2, floor_scale: 4096 });
+    expect(ropes.forLayer(3)).toBeNull();
+    expect(ropes.queryScaleOf(3)).toEqual({ rule: "temperature", beta: 0.2, length: 4096, offset: 1 });
+    expect(ropes.queryScaleOf(0)).toBeNull();
+    expect(ropes.rules.get("no_rope")).toMatchObject([{ name: "ropeType" }, { name: "queryScale" }]);
+    expect(ropes.notes).toContainEqual(expect.objectContaining({ path: "attn_temperature_tuning", message: expect.stringContaining("1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with 0.2 and 4096") }));
+    expect(failure(() => ropes.queryScaleOf(8))).toMatchObject({ code: "ROPE_CONFIG" });
+  });
+
+  test("the class's numbers where the file is silent; none where it says no", () => {
+    expect(ropesFromConfig(llama4).queryScaleOf(7)).toEqual({ rule: "temperature", beta: 0.1, length: 8192, offset: 1 });
+    expect(ropesFromConfig({ ...llama4, attn_temperature_tuning: 4 }).queryScaleOf(7)).toMatchObject({ beta: 0.1 });
+    expect(ropesFromConfig({ ...llama4, attn_temperature_tuning: false }).queryScaleOf(7)).toBeNull();
+    expect(ropesFromConfig({ ...llama4, model_type: "smollm3" }).queryScaleOf(7)).toBeNull();
+  });
+
+  test("a rope's own factor is the layer's", () => {
+    expect(ropesFromConfig(llama({ use_logn_attn: true, seq_length: 2048 })).queryScaleOf(0)).toEqual({ rule: "logn", length: 2048 });
+  });
+});
