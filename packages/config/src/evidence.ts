@@ -2,6 +2,7 @@
 
 import { whyUnused } from "./engine-rules.ts";
 import { isObject } from "./fields.ts";
+import type { JsonObject } from "./fields.ts";
 import { show } from "./report.ts";
 import type { Report } from "./report.ts";
 import type { RopeEntry, TextModel } from "./spelling.ts";
@@ -31,23 +32,37 @@ export function checkHasRope({ fields, family, modelType, known }: TextModel, re
   const alibi = fields.first("alibi");
   const attention = fields.first("attn_config");
   const rotary = fields.first("rotary");
+  const settings = isObject(attention?.value) ? attention.value : {};
+  const inSettings = settings["rope"] === true;
   const expected = "a model with rotary position embedding";
-  if (family.ropeless !== undefined && !speaks) {
+  if (family.ropeless !== undefined && !speaks && !inSettings) {
     report.issue("model_type", expected, `${show(modelType)}: ${family.ropeless}`);
   } else if (alibi?.value === true) {
     report.issue(alibi.path, expected, "true: attention is biased by distance (ALiBi)");
-  } else if (isObject(attention?.value) && attention.value["alibi"] === true) {
-    report.issue(`${attention.path}.alibi`, expected, "true: attention is biased by distance (ALiBi)");
+  } else if (settings["alibi"] === true) {
+    report.issue(`${attention!.path}.alibi`, expected, "true: attention is biased by distance (ALiBi)");
   } else if (typeof position?.value === "string" && position.value !== withoutPositions && !/rope|rotary/i.test(position.value)) {
     report.issue(position.path, '"rope" or "rotary"', show(position.value), "This model has no rotary position embedding.");
   } else if (rotary?.value === false) {
     report.issue(rotary.path, "true", "false", "This model has no rotary position embedding.");
+  } else if (inSettings) {
+    checkSettings(settings, attention!.path, report);
   } else if (!known && !speaks) {
     const received = modelType === null ? "none of these keys and no model_type" : `none of these keys, and the model_type ${show(modelType)} is not known`;
     report.issue("rope_theta", "rope_theta, rope_scaling, rope_parameters or another key of a rope, or a known model_type", received, "Is this the config.json of a language model?");
   } else if (!known) {
     const which = modelType === null ? "There is no model_type" : `The model_type ${show(modelType)} is not in the table of families`;
     report.note("implied", fields.pathOf("model_type"), `${which}; pairs are halves, and the first elements of a head are rotated, unless the file says otherwise.`);
+  }
+}
+
+/** MPT's rope among the settings of attention, as its own code has it; frequencies other than the original ones are not read. */
+function checkSettings(settings: JsonObject, path: string, report: Report): void {
+  report.note("differs", `${path}.rope`, "Halves are rotated, as in the code that the model is published with; the class in transformers has no rope.");
+  for (const [key, original] of [["rope_dail_config", "original"], ["rope_hf_config", "no_scaling"]] as const) {
+    const value = settings[key];
+    if (!isObject(value) || (key === "rope_hf_config") !== (settings["rope_impl"] === "hf")) continue;
+    if ((value["type"] ?? original) !== original) report.issue(`${path}.${key}.type`, show(original), show(value["type"]), "Write the rope as rope_theta and rope_scaling beside attn_config.");
   }
 }
 

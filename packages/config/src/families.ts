@@ -46,7 +46,7 @@ export type AxisOrder = "sectioned" | "cyclic" | "alternating";
 export interface Family {
   /** Which two elements form a pair; absent: `"half"`. */
   readonly pairing?: "half" | "adjacent";
-  /** `rope_interleave` of the file decides about the pairing. */
+  /** `rope_interleave` (Nomic: `rotary_emb_interleaved`) of the file decides about the pairing. */
   readonly readsInterleave?: boolean;
   /**
    * What the `default` rope of the family's class does with a partial rotary factor: read it, or rotate the whole head
@@ -141,7 +141,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("mixtral lfm2 lfm2_moe minimax emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
   ...row("phimoe", { shortListOnly: true, defaults: { rope_theta: 1_000_000 } }),
   ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
-  ...row("nomic_bert", { defaults: { rope_theta: 1_000 } }),
+  ...row("nomic_bert", { readsInterleave: true, defaults: { rope_theta: 1_000 } }),
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
   ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
   // Scaled unless the file says otherwise.

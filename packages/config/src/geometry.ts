@@ -23,8 +23,7 @@ export function readMaxPosition(dictionary: Fields, { model, report }: Reading):
 
 /** The part of a head that latent attention rotates, which is a tensor of its own there. */
 function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
-  const slice = fields.size("qk_rope_head_dim");
-  return (family.latent ?? !known) && family.rotatesLast !== true ? slice : undefined;
+  return (family.latent ?? !known) && family.rotatesLast !== true ? fields.size("qk_rope_head_dim") : undefined;
 }
 
 /** More than any model has; a larger number is a mistake in the file, and would only cost memory. */
@@ -216,12 +215,15 @@ export function readPairing({ model, options, report }: Reading): Explained<Pair
   const { family, fields, modelType, known } = model;
   const latent = !known && fields.has("qk_rope_head_dim");
   const standard = family.pairing ?? (latent ? "adjacent" : "half");
-  const flag = fields.flag("rope_interleave");
+  const flag = fields.flag("rope_interleave") ?? fields.flag("rotary_emb_interleaved");
   if (options.pairing !== undefined) return { value: options.pairing, rule: "given by the caller" };
   if (flag !== undefined) {
     const value = flag.value ? "adjacent" : "half";
-    if (value === standard || family.readsInterleave === true || !known) return { value, rule: flag.path };
-    report.note("differs", flag.path, `The class of ${modelType} in transformers does not read rope_interleave; its pairs are ${standard === "half" ? "halves" : "adjacent elements"}.`);
+    if (value === standard || family.readsInterleave === true || !known) {
+      if (known && flag.key === "rotary_emb_interleaved" && flag.value) report.note("differs", flag.path, `The pairs are adjacent elements, as the code reads that the model is published with; the class of ${modelType} in transformers has halves.`);
+      return { value, rule: flag.path };
+    }
+    report.note("differs", flag.path, `The class of ${modelType} in transformers does not read ${flag.key}; its pairs are ${standard === "half" ? "halves" : "adjacent elements"}.`);
   }
   if (known) return { value: standard, rule: `the class of ${modelType}`, source: "Hugging Face transformers 5" };
   return { value: standard, rule: latent ? "latent attention, as in DeepSeek-V3" : "halves, for want of a known model_type" };

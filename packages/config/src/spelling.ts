@@ -57,6 +57,10 @@ export function findTextModel(config: JsonObject, report: Report): TextModel {
   const types = nesting.map(({ record }) => own(record, "model_type")).filter(isText);
   const modelType = types.find((type) => familyOf(type) !== undefined) ?? types[0] ?? null;
   const family = modelType === null ? undefined : familyOf(modelType);
+  if (family?.latent === true && fields.flag("use_mla")?.value === false) {
+    report.note("differs", fields.first("use_mla")!.path, `Attention is Llama's, as in the code that the model is published with; the class of ${modelType} in transformers has latent attention only.`);
+    return { fields, modelType, family: {}, known: true };
+  }
   return { fields, modelType, family: family ?? {}, known: family !== undefined };
 }
 

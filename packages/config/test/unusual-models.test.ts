@@ -165,3 +165,31 @@ describe("Llama 4 scales queries in layers without rope", () => {
     expect(ropesFromConfig(llama({ use_logn_attn: true, seq_length: 2048 })).queryScaleOf(0)).toEqual({ rule: "logn", length: 2048 });
   });
 });
+
+describe("what the code of the published model reads", () => {
+  test("rotary_emb_interleaved is Nomic's pairing", () => {
+    const nomic = { model_type: "nomic_bert", n_embd: 768, n_head: 12, rotary_emb_base: 1000 };
+    expect(requestOf({ ...nomic, rotary_emb_interleaved: false }).pairing).toBe("half");
+    expect(requestOf({ ...nomic, rotary_emb_interleaved: true }).pairing).toBe("adjacent");
+    expect(notesAt({ ...nomic, rotary_emb_interleaved: true }, "rotary_emb_interleaved")).toMatchObject([{ kind: "differs" }]);
+    expect(requestOf(llama({ rotary_emb_interleaved: true })).pairing).toBe("half");
+    expect(notesAt(llama({ rotary_emb_interleaved: true }), "rotary_emb_interleaved")).toMatchObject([{ kind: "differs" }]);
+  });
+
+  test("MPT with a rope among the settings of attention", () => {
+    const mpt = (more: Json): Json => ({ model_type: "mpt", d_model: 4096, n_heads: 32, n_layers: 2, max_seq_len: 2048, attn_config: { alibi: false, rope: true, rope_theta: 500000, ...more } });
+    expect(requestOf(mpt({}))).toMatchObject({ headDim: 128, base: 500000, maxPosition: 2048, pairing: "half", parameters: { ropeType: "default" } });
+    expect(requestOf(mpt({ rope_impl: "hf", rope_hf_config: { type: "no_scaling", factor: 1 }, rope_dail_config: { type: "xpos" } })).base).toBe(500000);
+    expect(issues(mpt({ rope_impl: "hf", rope_hf_config: { type: "linear", factor: 2 } }))).toEqual(['attn_config.rope_hf_config.type: "no_scaling" | "linear"']);
+    expect(issues(mpt({ rope_impl: "dail", rope_dail_config: { type: "xpos" } }))).toEqual(['attn_config.rope_dail_config.type: "original" | "xpos"']);
+    expect(issues(mpt({ rope: false }))).toHaveLength(1);
+    expect(issues(mpt({ alibi: true }))).toHaveLength(1);
+  });
+
+  test("DeepSeek without latent attention has Llama's rope", () => {
+    const tiny = { model_type: "deepseek_vl_v2", language_config: { model_type: "deepseek_v2", use_mla: false, hidden_size: 1280, num_attention_heads: 10, num_hidden_layers: 12, qk_nope_head_dim: 0, qk_rope_head_dim: 0, max_position_embeddings: 4096 } };
+    expect(requestOf(tiny)).toMatchObject({ headDim: 128, rotaryDim: 128, pairing: "half", base: 10000 });
+    expect(notesAt(tiny, "language_config.use_mla")).toMatchObject([{ kind: "differs" }]);
+    expect(issues({ ...tiny, language_config: { ...tiny.language_config, use_mla: true } })).toHaveLength(1);
+  });
+});
