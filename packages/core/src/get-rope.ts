@@ -9,7 +9,7 @@ import type { RopeRegistration, RopeRegistry } from "./registry.ts";
 import type { RopeProvider } from "./provider.ts";
 import { parseRequest, plainCopy } from "./request.ts";
 import type { UntypedRopeRequest } from "./request.ts";
-import { createRope } from "./rotary-embedding.ts";
+import { createRope } from "./rope.ts";
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
 
 /** Where `getRope` looks. */
