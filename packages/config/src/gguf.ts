@@ -19,6 +19,7 @@ import { architectureOf } from "./gguf-architectures.ts";
 import type { GgufArchitecture } from "./gguf-architectures.ts";
 import { largestHead } from "./geometry.ts";
 import { mostLayers, withoutRope } from "./layers.ts";
+import { checkGgufOptions } from "./options.ts";
 import type { Explained } from "./reading.ts";
 import { Report, show } from "./report.ts";
 import { layerTypeOf, ruleOf } from "./requests.ts";
@@ -58,6 +59,7 @@ export function ropesFromGguf(metadata: unknown, options: GgufOptions = {}): Mod
 
 /** The same as plain data, with the rule behind each number; needs no provider. */
 export function ropeRequestsFromGguf(metadata: unknown, options: GgufOptions = {}): RopeRequests {
+  checkGgufOptions(options);
   if (!isObject(metadata)) {
     throw new RopeError("ROPE_CONFIG", { what: "GGUF metadata are not an object", expected: "the key/values of a GGUF file's header", got: show(metadata) });
   }

@@ -3,7 +3,7 @@
  * What transformers 5.23 does was seen by running its classes.
  */
 
-import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
+import { ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig } from "@ropewalk/config";
 import { describe, expect, test } from "vitest";
 import { failure, issues, llama, notesAt } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
@@ -84,6 +84,7 @@ describe("bad input stays short and named", () => {
     const error = failure(() => ropesFromConfig(llama(), { precison: "float64" } as object));
     expect(error).toMatchObject({ code: "ROPE_INVALID_PARAMETERS", issues: [{ path: "precison", remedy: 'Did you mean "precision"?' }] });
     expect(failure(() => ropeRequestsFromConfig(llama(), { max_position: 1 } as object)).issues).toMatchObject([{ remedy: 'Did you mean "maxPosition"?' }]);
+    expect(failure(() => ropeRequestsFromGguf({}, { tensor: {} } as object)).issues).toMatchObject([{ remedy: 'Did you mean "tensors"?' }]);
     expect(ropesFromConfig(llama(), { precision: "float64", capacity: 1 }).forLayer(0)?.spec.precision).toBe("float64");
   });
 

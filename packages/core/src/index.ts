@@ -55,6 +55,7 @@ export { createRegistry, defaultRegistry, listRopeTypes, registerBackend, regist
 export type { ProviderSource, RegisterDecorator, RegisterOptions, RopeRegistration, RopeRegistry } from "./registry.ts";
 export { SPECIFICATION_VERSION } from "./provider.ts";
 export type { FrequencyRequest, Precision, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeProvider, RopeRule } from "./provider.ts";
+export { checkKeys } from "./parameters.ts";
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {
   AtOptions,

@@ -30,6 +30,7 @@ export type { ProportionalParameters } from "@ropewalk/proportional";
 export type { YarnParameters } from "@ropewalk/yarn";
 
 export {
+  checkKeys,
   clearRopeCache,
   createRegistry,
   defaultRegistry,
