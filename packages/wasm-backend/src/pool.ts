@@ -157,6 +157,7 @@ export class ThreadPool implements Pool {
       for (let index = 0; index < others; index++) {
         const worker = createWorker(workerSource);
         this.#workers.push(worker);
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
         worker.postMessage({ module: sharedModule(), memory: arena.memory, shared: this.#block.buffer, index });
         worker.unref?.();
       }
