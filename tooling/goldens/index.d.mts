@@ -61,6 +61,8 @@ export interface HfRope {
     readonly elements?: readonly number[];
     readonly cos: readonly (readonly number[])[];
     readonly sin: readonly (readonly number[])[];
+    /** The same tokens rotated by the model's own function, float32. */
+    readonly rotated?: { readonly outputPairing: "half" | "adjacent"; readonly query: Tensor; readonly key: Tensor };
   };
   readonly rotated?: readonly RotatedRecord[];
 }

@@ -78,6 +78,16 @@ test.each(engineRopes.filter(({ model }) => model in mropeModels))("transformers
       }),
     );
   }
+  const given = grid?.rotated;
+  expect(given?.outputPairing).toBe(rope.pairing);
+  for (const { shape, input, output } of [given!.query, given!.key]) {
+    const data = floats(input);
+    rope.apply({ positions: nested(grid!.positions), query: { data, shape } });
+    // Elements are below 4, of two products each: 8 times what an ulp of a frequency turns, at 731 and at 40021.
+    const near = 4 * shape[1]! * shape[2]!;
+    expect(farthest(data.subarray(0, near), floats(output).subarray(0, near))).toBeLessThan(8 * 731 * 2 ** -24);
+    expect(farthest(data, floats(output))).toBeLessThan(8 * 40021 * 2 ** -25);
+  }
 });
 
 test.each(fixtures("vision").filter(({ builder }) => builder.grid !== undefined))("transformers' vision tower: $model", (fixture) => {

@@ -15,7 +15,7 @@ const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, token
       ...(entry.mask === undefined ? {} : { attentionMask: entry.mask }),
       mergeSize,
       advance: "grid",
-      time: module.startsWith("qwen3") ? "timestamps" : tokensPerSecond === null ? "frames" : { tokensPerSecond, ...(entry.secondsPerGrid === undefined ? {} : { secondsPerGrid: entry.secondsPerGrid }) },
+      time: /^(qwen3|glm4v)/.test(module) ? "timestamps" : tokensPerSecond === null ? "frames" : { tokensPerSecond, ...(entry.secondsPerGrid === undefined ? {} : { secondsPerGrid: entry.secondsPerGrid }) },
     } satisfies PromptOptions as PromptOptions,
   })),
 );

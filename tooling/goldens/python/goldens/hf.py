@@ -389,6 +389,18 @@ def rotated(rope, axes: int, pairing: str, tokens: list[int], few: bool) -> list
     return records
 
 
+def rotated_at(rope, grid: torch.Tensor, dtype, pairing: str) -> dict:
+    """Tokens whose axes differ, rotated by the model's own function."""
+    generator = np.random.Generator(np.random.PCG64(11))
+    tokens = grid.shape[-1]
+    inputs = [torch.from_numpy(generator.standard_normal((1, heads, tokens, rope.head_dim)).astype(np.float32)).to(dtype) for heads in (2, 1)]
+    outputs = rope.rotate(*inputs, grid)
+    record = {"outputPairing": pairing}
+    for part, before, after in zip(("query", "key"), inputs, outputs):
+        record[part] = {"shape": [tokens, before.shape[1], rope.head_dim], "input": tokens_first(before), "output": tokens_first(after)}
+    return record
+
+
 def tokens_first(x: torch.Tensor) -> str:
     """[1, heads, tokens, headDim] → base64 of [tokens, heads, headDim]."""
     x = x[0].transpose(0, 1).contiguous()
@@ -469,6 +481,8 @@ def record_rope(family: Family, config, layer_type, length, with_rotated: bool, 
             "cos": [exact(row) for row in grid_cos],
             "sin": [exact(row) for row in grid_sin],
         }
+        if axis_of_element is None:
+            result["grid"]["rotated"] = rotated_at(rope, grid, torch.float32, output_pairing)
     if with_rotated:
         tokens = [p for p in ROTATED_POSITIONS if length is None or p < length]
         if length is not None and tokens[-1] != length - 1:

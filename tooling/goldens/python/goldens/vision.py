@@ -205,7 +205,7 @@ def builder_cases(model: str) -> list[dict]:
         if model == "qwen2_5_vl":
             cases.append({"name": "video, half a second per grid", **video, "secondsPerGrid": [0.5]})
             cases.append({"name": "video, 1.3 seconds per grid", **video, "secondsPerGrid": [1.3]})
-    if model == "qwen3_vl_moe":
+    if model in ("qwen3_vl_moe", "glm4v"):
         frames = sequence((TEXT, 2), (VIDEO, 4), (TEXT, 3), (VIDEO, 4), (TEXT, 2))
         cases.append({"name": "video of two frames, text between", "modalities": [frames], "videos": [[2, 4, 4]]})
     return cases
@@ -215,6 +215,7 @@ BUILDERS = {
     "qwen2_vl": ("Qwen2VLModel", "Qwen/Qwen2-VL-7B-Instruct"),
     "qwen2_5_vl": ("Qwen2_5_VLModel", "Qwen/Qwen2.5-VL-7B-Instruct"),
     "qwen3_vl_moe": ("Qwen3VLMoeModel", "Qwen/Qwen3-VL-30B-A3B-Instruct"),
+    "glm4v": ("Glm4vModel", "THUDM/GLM-4.1V-9B-class-defaults"),
 }
 
 
