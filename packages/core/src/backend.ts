@@ -8,6 +8,7 @@
 
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
 import type { RotationTask } from "./rotate.ts";
+import type { RowWriter } from "./rows.ts";
 
 /** Rotates checked tensors; what differs between synchronous backends. */
 export interface RotationExecutor {
@@ -15,6 +16,8 @@ export interface RotationExecutor {
   readonly name: string;
   /** Rotates all tensors of one call. Tables, shapes, bounds and aliasing have been checked. */
   rotate(tasks: readonly RotationTask[]): void;
+  /** Makes cos and sin, with the bits of core's {@link writeRows}, which does it where this is absent. */
+  readonly writeRows?: RowWriter;
 }
 
 /** What a backend is made with. */
@@ -44,3 +47,6 @@ export { checkAliasing, extent, resolveLayout, resolveTensor } from "./tensor.ts
 export { resolvePositions } from "./positions.ts";
 export type { PositionRules, ResolvedPositions } from "./positions.ts";
 export { copyUnrotated, rotateTask } from "./rotate.ts";
+export { writeRows } from "./rows.ts";
+export type { Ladder, RowWriter } from "./rows.ts";
+export { LARGEST_ANGLE, turn } from "./sincos.ts";

@@ -61,6 +61,7 @@ export interface PositionRules {
  * negative, not an integer, or not below the limit. Nothing has been written when it throws.
  */
 export function resolvePositions(input: Positions, rules: PositionRules): ResolvedPositions {
+  if (isRun(input)) return resolveRun(input, rules);
   const { data, shape } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
@@ -79,8 +80,27 @@ export function resolvePositions(input: Positions, rules: PositionRules): Resolv
   return { axes, batch, tokens, values, largest };
 }
 
+type Run = Extract<Positions, { readonly start: number | bigint }>;
+
+const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
+
+/** Positions that follow each other: with the first and the last all of them are checked. */
+function resolveRun({ start: first, count }: Run, rules: PositionRules): ResolvedPositions {
+  const { axes, fractional, limit } = rules;
+  if (!Number.isSafeInteger(count) || count < 0) throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
+  if (axes !== 1) splitShape([count], axes);
+  const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
+  const admitted = fractional ? start > -POSITION_LIMIT : Number.isInteger(start) && start >= 0;
+  if (!admitted || start >= limit) throw rangeError(first, 0, rules);
+  // Before allocating: a run that cannot fit must not cost memory.
+  if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = start + i;
+  return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+}
+
 function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
-  const { fractional, limit } = rules;
+  const { fractional } = rules;
   if (isList(input, fractional)) return { data: input, shape: [input.length] };
   if (Array.isArray(input)) {
     const rows = input as readonly (readonly number[])[];
@@ -94,17 +114,6 @@ function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<numb
       const valid = isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
       if (!valid) throw shapeError("{ data: a list of positions, shape: a list of sizes }", show(input));
       return { data, shape };
-    }
-    if ("start" in input) {
-      const { start: first, count } = input;
-      if (!Number.isSafeInteger(count) || count < 0) throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
-      const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
-      // Before allocating: a run that cannot fit must not cost memory.
-      if (!(start > -POSITION_LIMIT && start < limit)) throw rangeError(first, 0, rules);
-      if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-      const data = new Float64Array(count);
-      for (let i = 0; i < count; i++) data[i] = start + i;
-      return { data, shape: [count] };
     }
   }
   throw shapeError("number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }", show(input));

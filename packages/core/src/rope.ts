@@ -7,7 +7,7 @@
 
 import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
 import type { RopeBackend, RotationExecutor } from "./backend.ts";
-import { allocate, storeElements } from "./element-types.ts";
+import { allocate, storeElements, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType } from "./element-types.ts";
 import { RopeError, show } from "./errors.ts";
 import { pairElements } from "./pairing.ts";
@@ -22,7 +22,8 @@ import { rotationShape } from "./request.ts";
 import type { RopeSpec } from "./request.ts";
 import { rotateTask } from "./rotate.ts";
 import type { RotationTable, RotationTask } from "./rotate.ts";
-import { CosSinTable } from "./table.ts";
+import { CosSinRows, writeRows } from "./rows.ts";
+import type { GatheredRows, GatherForm, RowWriter } from "./rows.ts";
 import { checkAliasing, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 import type { AtOptions, CosSin, CosSinOptions, Frequencies, RopeExplanation, RotaryEmbedding, RotaryStep, RotateArguments, RotateResult, ShiftArguments } from "./rotary-embedding.ts";
@@ -39,7 +40,7 @@ interface Schedule {
   readonly frequencies: RopeFrequencies;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
-  readonly table: CosSinTable;
+  readonly table: CosSinRows;
 }
 
 /** Schedules that a rope keeps; a decoding loop under dynamic scaling makes a new one for each length. */
@@ -128,7 +129,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { length } = options;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    const tables = tablesOf(schedule, resolved, "apply");
+    const tables = tablesOf(schedule, resolved, "apply", this.#writeRows, false);
     const { cos, sin } = tables("float32") as { cos: Float32Array; sin: Float32Array };
     return Object.freeze({
       shape: Object.freeze([...rowShape(resolved), this.rotaryDim / 2]),
@@ -141,22 +142,23 @@ class TableRotaryEmbedding implements RotaryEmbedding {
   }
 
   cosSin(positions: Positions, options: CosSinOptions = {}): CosSin {
-    checkKeys("the options of cosSin", options, ["width", "dtype", "length"]);
-    const { width = "half", dtype = "float32", length } = options;
+    checkKeys("the options of cosSin", options, ["width", "dtype", "length", "out"]);
+    const { width = "half", dtype = "float32", length, out } = options;
     if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
     if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    const { cos, sin } = tablesOf(schedule, resolved, "apply")(dtype === "float64" ? "float64" : "float32");
     const pairs = this.rotaryDim / 2;
-    // What was gathered is new, and has this form already.
-    if (width === "half" && (dtype === "float32" || dtype === "float64")) return { shape: [...rowShape(resolved), pairs], cos, sin };
     const columns = width === "half" ? identityColumns(pairs) : fullColumns(this.pairing, this.rotaryDim);
-    return {
-      shape: [...rowShape(resolved), columns.length],
-      cos: spread(cos, columns, pairs, dtype),
-      sin: spread(sin, columns, pairs, dtype),
-    };
+    const shape = [...rowShape(resolved), columns.length];
+    if (out !== undefined) checkCosSinTarget(out, dtype, shape.reduce((product, size) => product * size));
+    const make = tablesOf(schedule, resolved, "apply", this.#writeRows, false);
+    if (width === "half" && (dtype === "float32" || dtype === "float64")) {
+      const { cos, sin } = make(dtype, out as GatheredRows | undefined);
+      return { shape, cos, sin };
+    }
+    const { cos, sin } = make(dtype === "float64" ? "float64" : "float32");
+    return { shape, cos: spread(cos, columns, pairs, dtype, out?.cos), sin: spread(sin, columns, pairs, dtype, out?.sin) };
   }
 
   frequencies(length = 1): Frequencies {
@@ -174,9 +176,10 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       throw new RopeError("ROPE_SHAPE", { what: '"from" and "to" differ in shape', expected: `[${rowShape(source).join(", ")}]`, got: `[${rowShape(target).join(", ")}]` });
     }
     const { table, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
+    const batched = source.batch !== undefined;
     const { cos, sin } = turnBetween(table, source, target, frequencies.axes);
     const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, tensorKeys, (dtype) =>
-      dtype === "float64" ? { cos, sin } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin) },
+      dtype === "float64" ? { cos, sin, batched, isConstant: false } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin), batched, isConstant: false },
     );
     return result.key!;
   }
@@ -216,6 +219,10 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return this.#backends(backend).create({ rope: this, withExecutor }, options) as never;
   }
 
+  get #writeRows(): RowWriter {
+    return this.#executor.writeRows ?? writeRows;
+  }
+
   /** Frequencies and table in force at a length; equal schedules share one, whichever backend rotates. */
   #schedule(length: number): Schedule {
     const { provider } = this.#registration;
@@ -237,7 +244,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       attentionFactor: toNumber(frequencies.attentionFactor ?? 1),
       softmaxScaleFactor: toNumber(frequencies.softmaxScaleFactor ?? 1),
       // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
-      table: new CosSinTable(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
+      table: new CosSinRows(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
     };
     if (this.#schedules.size >= SCHEDULES_KEPT) this.#schedules.delete(this.#schedules.keys().next().value!);
     this.#schedules.set(key, schedule);
@@ -271,14 +278,14 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { positions, length } = tensors;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    return this.#execute(resolved, tensors, positionedKeys, tablesOf(schedule, resolved, direction, scratch));
+    return this.#execute(resolved, tensors, positionedKeys, tablesOf(schedule, resolved, direction, this.#writeRows, true));
   }
 
   #execute(
     { batch, tokens }: ResolvedPositions,
     tensors: RotateArguments,
     known: readonly string[],
-    tables: (dtype: "float32" | "float64") => Omit<RotationTable, "batched">,
+    tables: Tables,
   ): RotateResult {
     checkKeys("the arguments", tensors, known);
     const { query, key, out } = tensors;
@@ -298,8 +305,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const { rotaryDim, rotaryOffset, blocks } = rotationShape(this.spec);
     const tasks: RotationTask[] = [];
     for (const { input, output } of checked) {
-      const { cos, sin } = tables(input.dtype === "float64" ? "float64" : "float32");
-      tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table: { cos, sin, batched: batch !== undefined } });
+      tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table: tables(input.dtype === "float64" ? "float64" : "float32") });
     }
     this.#executor.rotate(tasks);
     return { query: out?.query ?? query, key: out?.key ?? key };
@@ -324,39 +330,23 @@ function checkTensor(name: "query" | "key", tensor: Tensor | undefined, target: 
   return { name, input, output };
 }
 
-/** Makes the two arrays of a table. */
-type Allocator = (dtype: "float32" | "float64", length: number) => Pick<RotationTable, "cos" | "sin">;
-
-const fresh: Allocator = (dtype, length) =>
-  dtype === "float64" ? { cos: new Float64Array(length), sin: new Float64Array(length) } : { cos: new Float32Array(length), sin: new Float32Array(length) };
-
-/** Values of a table that is kept for the next call: 64 tokens of 64 pairs. */
-const SCRATCH_VALUES = 4096;
-const scratchTables: { float32?: Pick<RotationTable, "cos" | "sin">; float64?: Pick<RotationTable, "cos" | "sin"> } = {};
+/** The table of one call by element type, made when first needed; in arrays of the caller's, if given. */
+type Tables = (dtype: "float32" | "float64", target?: GatheredRows) => RotationTable;
 
 /**
- * For tables that nobody sees after the call: the last one's, if it had as many values, as in a decoding loop. Next to the
- * rotation of one token, allocating them would take most of the time.
+ * @param isShared whether nobody but an executor will see the values: layers that ask one after the other then get the same.
  */
-const scratch: Allocator = (dtype, length) => {
-  if (length > SCRATCH_VALUES) return fresh(dtype, length);
-  const last = scratchTables[dtype];
-  return last?.cos.length === length ? last : (scratchTables[dtype] = fresh(dtype, length));
-};
-
-/** Tables of one call by element type, gathered when first needed. */
-function tablesOf(schedule: Schedule, { axes, batch, tokens, values }: ResolvedPositions, direction: Direction, allocator: Allocator = fresh): (dtype: "float32" | "float64") => Pick<RotationTable, "cos" | "sin"> {
-  const amplitude = direction === "invert" ? 1 / schedule.attentionFactor : schedule.attentionFactor;
-  const sinFactor = direction === "apply" ? amplitude : -amplitude;
-  const rows = (batch ?? 1) * tokens;
-  const gather = (dtype: "float32" | "float64"): Pick<RotationTable, "cos" | "sin"> => {
-    const table = allocator(dtype, rows * schedule.table.pairs);
-    schedule.table.gather(table.cos, table.sin, { axes, rows, values }, amplitude, sinFactor);
-    return table;
+function tablesOf({ table, attentionFactor }: Schedule, { axes, batch, tokens, values }: ResolvedPositions, direction: Direction, write: RowWriter, isShared: boolean): Tables {
+  const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
+  const positions = { axes, rows: (batch ?? 1) * tokens, values };
+  const make = (dtype: "float32" | "float64", target?: GatheredRows): RotationTable => {
+    const form: GatherForm = { dtype, cosFactor: amplitude, sinFactor: direction === "apply" ? amplitude : -amplitude };
+    const { cos, sin } = isShared ? table.shared(positions, form, write) : table.gather(positions, form, write, target);
+    return { cos, sin, batched: batch !== undefined, isConstant: isShared };
   };
-  let single: Pick<RotationTable, "cos" | "sin"> | undefined;
-  let double: Pick<RotationTable, "cos" | "sin"> | undefined;
-  return (dtype) => (dtype === "float64" ? (double ??= gather(dtype)) : (single ??= gather(dtype)));
+  let single: RotationTable | undefined;
+  let double: RotationTable | undefined;
+  return (dtype, target) => (dtype === "float64" ? (double ??= make(dtype, target)) : (single ??= make(dtype, target)));
 }
 
 /** A type's own parameters, without its name. */
@@ -413,6 +403,20 @@ const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === 
 
 const identityColumns = (pairs: number): Uint32Array => Uint32Array.from({ length: pairs }, (_, i) => i);
 
+/** Refuses arrays that cos and sin cannot be written to. */
+function checkCosSinTarget(out: NonNullable<CosSinOptions["out"]>, dtype: ElementType, length: number): void {
+  const kind = dtype === "float64" ? "Float64Array" : dtype === "float32" ? "Float32Array" : "Uint16Array";
+  for (const name of ["cos", "sin"] as const) {
+    const array = (out as Partial<typeof out> | null)?.[name];
+    if (viewName(array) === kind && array!.length === length) continue;
+    throw new RopeError("ROPE_SHAPE", { what: `"out.${name}" does not fit`, expected: `a ${kind} of ${length} elements for dtype ${dtype}`, got: viewName(array) === undefined ? show(array) : `a ${viewName(array)} of ${array!.length}` });
+  }
+  const { cos, sin } = out;
+  if (cos.buffer === sin.buffer && Math.abs(cos.byteOffset - sin.byteOffset) < cos.byteLength) {
+    throw new RopeError("ROPE_SHAPE", { what: '"out.cos" and "out.sin" overlap', expected: "two arrays of their own memory", got: `${Math.abs(cos.byteOffset - sin.byteOffset)} bytes from one to the other, each of ${cos.byteLength}` });
+  }
+}
+
 /** The pair that each rotated element belongs to. */
 function fullColumns(pairing: Pairing, rotaryDim: number): Uint32Array {
   const { first, distance } = pairElements(pairing, rotaryDim);
@@ -424,10 +428,10 @@ function fullColumns(pairing: Pairing, rotaryDim: number): Uint32Array {
   return columns;
 }
 
-function spread(values: Float32Array | Float64Array, columns: Uint32Array, pairs: number, dtype: ElementType): ElementArray {
+function spread(values: Float32Array | Float64Array, columns: Uint32Array, pairs: number, dtype: ElementType, target?: ElementArray): ElementArray {
   const rows = values.length / pairs;
   const row = new Float64Array(columns.length);
-  const result = allocate(dtype, rows * columns.length);
+  const result = target ?? allocate(dtype, rows * columns.length);
   for (let r = 0; r < rows; r++) {
     for (let i = 0; i < columns.length; i++) row[i] = values[r * pairs + columns[i]!]!;
     storeElements(dtype, result, r * columns.length, 1, row, 0, columns.length);
@@ -436,7 +440,7 @@ function spread(values: Float32Array | Float64Array, columns: Uint32Array, pairs
 }
 
 /** cos and sin of the angles at `target` minus those at `source`, as the table rounds each; amplitude 1. */
-function turnBetween(table: CosSinTable, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
+function turnBetween(table: CosSinRows, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
   const { pairs } = table;
   const rows = source.values.length / source.axes;
   const cos = new Float64Array(rows * pairs);

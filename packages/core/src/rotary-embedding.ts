@@ -55,6 +55,8 @@ export interface CosSinOptions extends AtOptions {
   readonly width?: "half" | "full" | undefined;
   /** Element type of the result. Default `"float32"`; 16-bit types, rounded from float32, come as bits in a Uint16Array. */
   readonly dtype?: ElementType | undefined;
+  /** Where they go: arrays of that type and of the result's length. New ones if absent; for a large table they cost as much as its values. */
+  readonly out?: { readonly cos: ElementArray; readonly sin: ElementArray } | undefined;
 }
 
 /** cos and sin as arrays of the caller's own. */
@@ -151,7 +153,10 @@ export interface RotaryEmbedding {
   apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
   /** Gathers cos and sin once, for use in every layer of a step. */
   at(positions: Positions, options?: AtOptions): RotaryStep;
-  /** cos and sin in the shape and element type that another engine takes. New arrays on every call. */
+  /**
+   * cos and sin in the shape and element type that another engine takes: new arrays, or those of `out`.
+   * @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS`. Nothing is written then.
+   */
   cosSin(positions: Positions, options?: CosSinOptions): CosSin;
   /** The numbers behind the rope, at a current length of `length` tokens where the type depends on it. */
   frequencies(length?: number): Frequencies;

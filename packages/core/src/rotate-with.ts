@@ -90,7 +90,7 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
     }
     return rows;
   };
-  rotateTask({ input, output, rotaryDim, rotaryOffset, blocks, table: { cos: pick(cos), sin: pick(sin), batched: batch !== undefined } });
+  rotateTask({ input, output, rotaryDim, rotaryOffset, blocks, table: { cos: pick(cos), sin: pick(sin), batched: batch !== undefined, isConstant: false } });
   return out ?? tensor;
 }
 

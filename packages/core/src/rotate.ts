@@ -11,11 +11,13 @@ import type { TensorLayout } from "./tensor.ts";
 
 /** cos and sin of a rotation: `rotaryDim/2` values for each row; float64 for float64 data, else float32. */
 export interface RotationTable {
-  /** `[rows, pairs]`, row-major. Valid for the call only. */
+  /** `[rows, pairs]`, row-major. */
   readonly cos: Float32Array | Float64Array;
   readonly sin: Float32Array | Float64Array;
   /** Whether each row of the batch has rows of its own: row `b · tokens + t`, else row `t`. */
   readonly batched: boolean;
+  /** Whether these arrays never change, so that an executor may keep what it made of them; they may come again. */
+  readonly isConstant: boolean;
 }
 
 /** Which elements of a head are rotated, and how they pair. */

@@ -80,11 +80,21 @@ function resolveContiguous(name: string, array: TensorData, { batch = 1, tokens,
 }
 
 function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
-  if (typeof view !== "object" || view === null || !isArray(view.data) || !isSizes(view.shape)) {
+  if (typeof view !== "object" || view === null || !isArray(view.data) || !Array.isArray(view.shape)) {
     throw shapeError(name, "a typed array or { data, shape, strides?, offset?, dtype? }", show(view));
   }
   const { data, dtype } = elements(name, view.data, view.dtype);
-  return resolveLayout(name, data, dtype, view, expected);
+  return contiguousLayout(data, dtype, view, expected) ?? resolveLayout(name, data, dtype, view, expected);
+}
+
+/** The usual case in a few comparisons: `[tokens, heads, headDim]`, row-major, inside its data. */
+function contiguousLayout(data: ElementArray, dtype: ElementType, { shape, strides, offset = 0 }: TensorView, { batch = 1, tokens, headDim }: TensorExpectation): TensorLayout | undefined {
+  const heads = shape[1]!;
+  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) return undefined;
+  const tokenStride = heads * headDim;
+  const end = offset + tokens * tokenStride;
+  if (!(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length)) return undefined;
+  return { data, dtype, batch, tokens, heads, headDim, batchStride: tokens * tokenStride, tokenStride, headStride: headDim, elementStride: 1, offset };
 }
 
 /**
@@ -200,13 +210,14 @@ export function checkAliasing(tensors: readonly { readonly name: string; readonl
     }
     if (input !== output && !sameElements(input, output) && overlap(input, output)) throw overlapError(`${name} and its out`);
   }
-  tensors.forEach((a, i) => {
+  for (let i = 0; i < tensors.length; i++) {
     for (let k = i + 1; k < tensors.length; k++) {
+      const a = tensors[i]!;
       const b = tensors[k]!;
       const isShared = overlap(a.output, b.output) || (b.input !== b.output && overlap(a.output, b.input)) || (a.input !== a.output && overlap(b.output, a.input));
       if (isShared) throw overlapError(`${a.name} and ${b.name}`);
     }
-  });
+  }
 }
 
 function overlapError(which: string): RopeError {
@@ -257,18 +268,18 @@ function overlapsItself(tensor: TensorLayout): boolean {
  */
 function overlap(a: TensorLayout, b: TensorLayout): boolean {
   if (!sameMemory(a, b)) return false;
-  const [lowA, highA] = byteExtent(a);
-  const [lowB, highB] = byteExtent(b);
-  if (highA <= lowB || highB <= lowA) return false;
+  const bytesA = byteExtent(a);
+  const bytesB = byteExtent(b);
+  if (bytesA.end <= bytesB.start || bytesB.end <= bytesA.start) return false;
   return !stridesOf(a).some((stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b));
 }
 
 /** Whether two tensors keep to different parts of every stretch of `period` bytes. */
 function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boolean {
-  const [startA, endA] = byteExtent(onePeriod(period, a));
-  const [startB, endB] = byteExtent(onePeriod(period, b));
-  const gap = (((startB - startA) % period) + period) % period;
-  return gap >= endA - startA && gap + (endB - startB) <= period;
+  const partA = byteExtent(onePeriod(period, a));
+  const partB = byteExtent(onePeriod(period, b));
+  const gap = (((partB.start - partA.start) % period) + period) % period;
+  return gap >= partA.end - partA.start && gap + (partB.end - partB.start) <= period;
 }
 
 /** A tensor without the axes that step by whole periods: along them the same part is taken again. */
@@ -278,10 +289,10 @@ function onePeriod(period: number, t: TensorLayout): TensorLayout {
 }
 
 /** First byte, and the byte after the last. */
-function byteExtent(tensor: TensorLayout): readonly [number, number] {
+function byteExtent(tensor: TensorLayout): { readonly start: number; readonly end: number } {
   const { low, high } = extent(tensor);
   const { byteOffset, BYTES_PER_ELEMENT } = tensor.data;
-  return [byteOffset + low * BYTES_PER_ELEMENT, byteOffset + (high + 1) * BYTES_PER_ELEMENT];
+  return { start: byteOffset + low * BYTES_PER_ELEMENT, end: byteOffset + (high + 1) * BYTES_PER_ELEMENT };
 }
 
 function emptyText(data: ElementArray): string {

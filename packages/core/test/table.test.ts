@@ -156,7 +156,7 @@ describe.each(["float32", "float64"] as const)("growth, precision %s", (precisio
   const atOnce = fresh({ headDim: 16, precision }).cosSin({ start: 0, count }, { dtype: "float64" });
 
   holds(
-    "a table that grew in any order has the bits of one that was made at once",
+    "rows asked for in any order have the bits of those that were made at once",
     [fc.array(fc.array(fc.integer({ min: 0, max: count - 1 }), { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 6 })],
     (requests) => {
       const rope = fresh({ headDim: 16, precision });
@@ -177,6 +177,50 @@ describe.each(["float32", "float64"] as const)("growth, precision %s", (precisio
   });
 });
 
+describe("arrays of the caller's", () => {
+  const rope = fresh();
+  test.each([
+    ["half", "float32", Float32Array, 64],
+    ["full", "float32", Float32Array, 128],
+    ["half", "float64", Float64Array, 64],
+    ["full", "bfloat16", Uint16Array, 128],
+    ["half", "float16", Uint16Array, 64],
+  ] as const)("%s, %s", (width, dtype, Kind, columns) => {
+    const out = { cos: new Kind(3 * columns), sin: new Kind(3 * columns) };
+    out.cos.fill(7);
+    const given = rope.cosSin([1, 2, 131071], { width, dtype, out });
+    const made = rope.cosSin([1, 2, 131071], { width, dtype });
+    expect(given.cos).toBe(out.cos);
+    expect(given).toEqual(made);
+  });
+
+  test("that do not fit are refused and stay as they were", () => {
+    const floats = (length: number): Float32Array => new Float32Array(length).fill(7);
+    const memory = floats(128);
+    const bad: readonly (readonly [object, string])[] = [
+      [{ cos: floats(63), sin: floats(64) }, "out.cos"],
+      [{ cos: floats(64), sin: new Float64Array(64) }, "out.sin"],
+      [{ cos: floats(64) }, "out.sin"],
+      [{ cos: memory.subarray(0, 64), sin: memory.subarray(63, 127) }, "overlap"],
+    ];
+    for (const [out, what] of bad) {
+      expect(() => rope.cosSin([1], { out: out as never })).toThrow(expect.objectContaining({ code: "ROPE_SHAPE", message: expect.stringContaining(what) }));
+      for (const array of Object.values(out) as Float32Array[]) expect(array.every((value) => value === 7 || value === 0)).toBe(true);
+    }
+    rope.cosSin([1], { out: { cos: memory.subarray(0, 64), sin: memory.subarray(64) } });
+    expect(memory[0]).toBe(rope.cosSin([1]).cos[0]);
+  });
+});
+
+test("exact angles: cos times the amplitude is rounded to float32 once", () => {
+  const rope = getRope({ headDim: 128, precision: "float64", parameters: { ropeType: "tuned", factor: 1, amplitude: 1.1386294361119891 } }, { registry: testRegistry() });
+  const positions = { start: 131_000, count: 200 };
+  const { cos, sin } = rope.cosSin(positions);
+  const wide = rope.cosSin(positions, { dtype: "float64" });
+  expect(cos).toEqual(Float32Array.from(wide.cos));
+  expect(sin).toEqual(Float32Array.from(wide.sin));
+});
+
 describe("memory", () => {
   test("a rope for 2^24 positions, and its last position, cost next to nothing", async () => {
     const before = await heldBytes();
@@ -187,10 +231,19 @@ describe("memory", () => {
     expect(rope.cosSin([2 ** 24 - 1]).shape).toEqual([1, 64]);
   });
 
+  test("a million positions cost no more than one", async () => {
+    const rope = fresh({ precision: "float64" });
+    const query = new Float64Array(128);
+    const before = await heldBytes();
+    for (let position = 0; position < 1_048_576; position += 61) rope.apply({ positions: [position], query });
+    // A table of the positions that were asked for would be 17 MiB, one of all of them 1 GiB.
+    expect((await heldBytes()) - before).toBeLessThan(2 ** 20);
+  });
+
   test("a rope by itself has no table yet", async () => {
     const before = await heldBytes();
     const ropes = Array.from({ length: 100 }, (_, i) => fresh({ base: i + 2 }));
-    // Frequencies only: a few float64 for each pair. A block of a table would be 64 KiB.
+    // Frequencies only: a few float64 for each pair.
     expect((await heldBytes()) - before).toBeLessThan(100 * 64 * 64);
     expect(ropes[99]!.base).toBe(101);
   });

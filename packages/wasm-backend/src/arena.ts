@@ -4,7 +4,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
-import { createMemory, STAGING_BYTES } from "./kernel.ts";
+import { areas, createMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, aligned to 16 bytes. Use `using`, or call `dispose`, to free it. */
 export interface ArenaTensor<A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array> extends TensorView {
@@ -21,8 +21,6 @@ export interface ArenaTensor<A extends Float64Array | Float32Array | Uint16Array
 export interface Arena {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
-  /** First byte of the area that rotations use for tables and for what lies outside the arena. */
-  readonly staging: number;
   /** Bytes for tensors in all, and how many of them are free (perhaps in several pieces). */
   readonly bytes: number;
   readonly free: number;
@@ -38,10 +36,6 @@ export const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.fo
 
 const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
 
-/** Where the staging area begins: kernels never see pointer 0. */
-const STAGING = 64;
-const RESERVED = STAGING + STAGING_BYTES;
-
 /**
  * Makes an arena.
  *
@@ -53,24 +47,23 @@ export function createArena({ bytes, shared = false }: { readonly bytes: number;
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
     throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "createArena needs a size", expected: "an integer number of bytes > 0", got: String(bytes) });
   }
-  return new FixedArena(createMemory(bytes + RESERVED, shared), shared);
+  return new FixedArena(createMemory(bytes + areas.end, shared), shared);
 }
 
 class FixedArena implements Arena {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
-  readonly staging: number = STAGING;
   /** Free pieces, by address; neighbours are joined. */
   readonly #pieces: { start: number; end: number }[];
 
   constructor(memory: WebAssembly.Memory, shared: boolean) {
     this.memory = memory;
     this.shared = shared;
-    this.#pieces = [{ start: RESERVED, end: memory.buffer.byteLength }];
+    this.#pieces = [{ start: areas.end, end: memory.buffer.byteLength }];
   }
 
   get bytes(): number {
-    return this.memory.buffer.byteLength - RESERVED;
+    return this.memory.buffer.byteLength - areas.end;
   }
   get free(): number {
     return this.#pieces.reduce((sum, { start, end }) => sum + end - start, 0);

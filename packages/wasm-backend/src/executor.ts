@@ -1,19 +1,18 @@
 /**
  * Rotates with the WebAssembly kernels, wherever a tensor lies.
  *
- * A tensor in the arena is rotated where it is. One in JavaScript's memory passes through a staging area in pieces that
- * stay in the processor's cache. 16-bit elements are widened to float32, rotated, and rounded back once.
+ * A tensor in the arena is rotated where it is. One in JavaScript's memory passes through the memory of the kernels in
+ * pieces that stay in the processor's cache.
  */
 
-import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
-import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import { copyUnrotated, LARGEST_ANGLE, rotateTask, writeRows } from "@ropewalk/core/backend";
+import type { Ladder, RotationExecutor, RotationTable, RotationTask, RowWriter, TensorLayout } from "@ropewalk/core/backend";
 import type { Arena } from "./arena.ts";
-import { createMemory, instantiate, PIECE_BYTES, STAGING_BYTES, TABLE_BYTES } from "./kernel.ts";
+import { areas, createMemory, elementTypes, instantiate, LADDER_BYTES, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
-import { LARGEST_SHARED_HEAD } from "./pool.ts";
-import type { Job, ThreadPool } from "./pool.ts";
+import type { ThreadPool } from "./pool.ts";
 
-/** The kernels on a memory of tensors, and the areas in it that belong to the executor. */
+/** The kernels on a memory of tensors, and what lies in its areas. */
 export interface Machine {
   readonly kernels: Kernels;
   readonly buffer: ArrayBufferLike;
@@ -21,77 +20,70 @@ export interface Machine {
   readonly float32: Float32Array;
   readonly float64: Float64Array;
   readonly uint16: Uint16Array;
-  /** cos and sin of a piece, `TABLE_BYTES`; then room for a piece that lies elsewhere. Addresses, multiples of 16. */
-  readonly tables: number;
-  readonly staging: number;
-  /** The cos of which `tables` holds `loadedLength` values from `loadedFirst` on, and of its sin: query and key share them. */
+  /** The cos of which the area for tables holds `loadedLength` values from `loadedFirst` on, and of its sin. */
   loaded: RotationTable["cos"] | undefined;
   loadedFirst: number;
   loadedLength: number;
+  /** Whose frequencies lie in their area. */
+  ladder: Ladder | undefined;
 }
 
-/** A machine of its own memory, or on an arena that set the area aside. */
+/** A machine on a memory of its own, or on an arena's, which set the areas aside. */
 export function createMachine(arena: Arena | undefined): Machine {
-  const memory = arena?.memory ?? createMemory(STAGING_BYTES + 64, false);
+  const memory = arena?.memory ?? createMemory(areas.end, false);
   const { buffer } = memory;
-  const tables = arena?.staging ?? 64;
   return {
     kernels: instantiate(memory, arena?.shared ?? false),
     buffer,
     float32: new Float32Array(buffer),
     float64: new Float64Array(buffer),
     uint16: new Uint16Array(buffer),
-    tables,
-    staging: tables + TABLE_BYTES,
     loaded: undefined,
     loadedFirst: 0,
     loadedLength: 0,
+    ladder: undefined,
   };
 }
 
-/** The executor on a machine: tensors in its memory are not copied, others pass through its staging area. */
+/** The executor on a machine. */
 export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExecutor {
   return Object.freeze({
     name: "wasm",
     rotate(tasks: readonly RotationTask[]) {
-      machine.loaded = undefined;
       for (const task of tasks) rotateOne(machine, task, pool);
-      // Nobody's tables are kept alive.
-      machine.loaded = undefined;
+      // A step's table may have other values next time.
+      if (!tasks.at(-1)!.table.isConstant) machine.loaded = undefined;
     },
+    writeRows: rowWriter(machine),
   });
 }
-
-type Floats = Float32Array | Float64Array;
 
 /** Fewer bytes are rotated sooner than threads wake up. */
 const SHARED_BYTES = 1 << 22;
 
-const is16bit = ({ dtype }: TensorLayout): boolean => dtype === "float16" || dtype === "bfloat16";
+const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
 
 function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | undefined): void {
   const { input, output, rotaryDim, table } = task;
   const { heads, tokens, batch } = input;
-  const width = input.dtype === "float64" ? 8 : 4;
+  const width = widthOf(input);
   const tablesPerToken = rotaryDim * width;
-  // The tables of one token twice over, as the kernel for neighbours spreads them.
-  const roomForTables = TABLE_BYTES - 2 * tablesPerToken;
-  const isDirect = input.data.buffer === machine.buffer && output.data.buffer === machine.buffer && !is16bit(input) && input.dtype === output.dtype;
-  const room = isDirect ? roomForTables : Math.min(roomForTables, PIECE_BYTES);
-  const perToken = isDirect ? tablesPerToken : Math.max(tablesPerToken, heads * rotaryDim * width);
-  // What the kernels are not made for is core's: scattered elements, float64 rounded to 16 bits, a token beyond the area.
+  const isDirect = input.data.buffer === machine.buffer && output.data.buffer === machine.buffer;
+  const largestElement = Math.max(input.data.BYTES_PER_ELEMENT, output.data.BYTES_PER_ELEMENT);
+  const step = Math.floor(isDirect ? TABLE_BYTES / tablesPerToken : Math.min(TABLE_BYTES / tablesPerToken, PIECE_BYTES / (heads * rotaryDim * largestElement)));
+  // What the kernels are not made for is core's: scattered elements, float64 to another type, a token beyond the areas.
   const isScattered = input.elementStride !== 1 || output.elementStride !== 1;
-  if (isScattered || (width === 8 && is16bit(output)) || perToken > room) return rotateTask(task);
+  const isMixed64 = input.dtype !== output.dtype && (width === 8 || output.dtype === "float64");
+  if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES) return rotateTask(task);
   if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
-  const step = Math.floor(room / perToken);
-  const isShared = isDirect && tokens * heads * rotaryDim * width >= SHARED_BYTES && rotaryDim <= LARGEST_SHARED_HEAD && pool?.isComplete === true;
+  const threads = isDirect && pool?.isComplete === true && tokens * heads * rotaryDim * largestElement >= SHARED_BYTES ? pool : undefined;
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);
       loadTables(machine, table, ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2), (count * rotaryDim) / 2, width);
-      rotatePiece(machine, task, b, t, count, width, isShared ? pool : undefined);
+      rotatePiece(machine, task, b, t, count, threads);
     }
   }
 }
@@ -102,83 +94,49 @@ function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number
   machine.loaded = cos;
   machine.loadedFirst = first;
   machine.loadedLength = length;
-  const target = floatsOf(machine, width);
-  const at = machine.tables / width;
+  const target = width === 8 ? machine.float64 : machine.float32;
+  const at = areas.tables / width;
   const isWhole = length === cos.length;
   target.set(isWhole ? cos : cos.subarray(first, first + length), at);
   target.set(isWhole ? sin : sin.subarray(first, first + length), at + length);
 }
 
 /** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
-function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, width: 4 | 8, pool: ThreadPool | undefined): void {
-  const { kernels, buffer, tables, staging } = machine;
+function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, pool: ThreadPool | undefined): void {
+  const { kernels, buffer } = machine;
   const { heads } = input;
-  // Packed [count, heads, rotaryDim]: as floats, and behind them as 16-bit elements on their way in or out.
-  const headBytes = rotaryDim * width;
-  const tokenBytes = heads * headBytes;
-  const elements = count * heads * rotaryDim;
-  const halves = align(staging + count * tokenBytes);
   const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
   const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
   const sourceIsHere = input.data.buffer === buffer;
   const targetIsHere = output.data.buffer === buffer;
+  const packedToken = heads * rotaryDim;
+  if (!sourceIsHere) copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
 
-  let from = staging;
-  let fromToken = tokenBytes;
-  let fromHead = headBytes;
-  if (is16bit(input)) {
-    const brain = input.dtype === "bfloat16";
-    if (sourceIsHere) kernels.widen(address(input, source), input.tokenStride * 2, input.headStride * 2, staging, count, heads, rotaryDim, brain);
-    else {
-      copyIn(input, source, machine.uint16, halves / 2, count, rotaryDim);
-      kernels.widen(halves, heads * rotaryDim * 2, rotaryDim * 2, staging, count, heads, rotaryDim, brain);
-    }
-  } else if (sourceIsHere) {
-    from = address(input, source);
-    fromToken = input.tokenStride * width;
-    fromHead = input.headStride * width;
-  } else {
-    copyIn(input, source, floatsOf(machine, width), staging / width, count, rotaryDim);
-  }
+  const sourceBytes = input.data.BYTES_PER_ELEMENT;
+  const from = sourceIsHere ? input.data.byteOffset + source * sourceBytes : areas.source;
+  const fromToken = (sourceIsHere ? input.tokenStride : packedToken) * sourceBytes;
+  const fromHead = (sourceIsHere ? input.headStride : rotaryDim) * sourceBytes;
+  const targetBytes = output.data.BYTES_PER_ELEMENT;
+  // What comes from elsewhere and returns there, as the same type, is rotated in place on the way.
+  const staged = !sourceIsHere && input.dtype === output.dtype ? areas.source : areas.target;
+  const to = targetIsHere ? output.data.byteOffset + target * targetBytes : staged;
+  const toToken = (targetIsHere ? output.tokenStride : packedToken) * targetBytes;
+  const toHead = (targetIsHere ? output.headStride : rotaryDim) * targetBytes;
 
-  const direct = targetIsHere && output.data.BYTES_PER_ELEMENT === width;
-  const to = direct ? address(output, target) : staging;
-  const toToken = direct ? output.tokenStride * width : tokenBytes;
-  const toHead = direct ? output.headStride * width : headBytes;
+  const types = elementTypes[input.dtype] + 4 * elementTypes[output.dtype];
   const pairs = rotaryDim / 2;
-  const sin = tables + count * pairs * width;
-  const kernel = width === 8 ? "rotateBlocks64" : blocks === pairs ? "rotateAdjacent32" : "rotateBlocks32";
-  if (pool !== undefined) {
-    const job: Job = { kernel, source: from, sourceToken: fromToken, sourceHead: fromHead, target: to, targetToken: toToken, targetHead: toHead, cos: tables, sin, tableToken: pairs * width, tokens: count, heads, blocks, width: pairs / blocks };
-    pool.run(job, (part, scratch) => runPart(kernels, part, scratch));
-  } else if (width === 8) kernels.rotateBlocks64(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
-  else if (blocks === pairs) kernels.rotateAdjacent32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, align(sin + count * pairs * width), count, heads, pairs);
-  else kernels.rotateBlocks32(from, fromToken, fromHead, to, toToken, toHead, tables, sin, count, heads, blocks, pairs / blocks);
-  if (direct) return;
-
-  if (!is16bit(output)) {
-    copyOut(floatsOf(machine, width), staging / width, elements, output, target, count, rotaryDim);
-    return;
-  }
-  const brain = output.dtype === "bfloat16";
-  if (targetIsHere) kernels.narrow(staging, address(output, target), output.tokenStride * 2, output.headStride * 2, count, heads, rotaryDim, brain);
-  else {
-    kernels.narrow(staging, halves, heads * rotaryDim * 2, rotaryDim * 2, count, heads, rotaryDim, brain);
-    copyOut(machine.uint16, halves / 2, elements, output, target, count, rotaryDim);
-  }
+  const sin = areas.tables + count * pairs * widthOf(input);
+  if (pool === undefined) kernels.rotate(types, from, fromToken, fromHead, to, toToken, toHead, areas.tables, sin, areas.scratch, count, heads, blocks, pairs / blocks);
+  else pool.run(kernels, [types, from, fromToken, fromHead, to, toToken, toHead, areas.tables, sin, areas.scratch, count, heads, blocks, pairs / blocks], pairs * widthOf(input));
+  if (!targetIsHere) copyOut(viewFor(machine, output), staged / targetBytes, output, target, count, rotaryDim);
 }
 
-/** The caller's part of what threads do. */
-function runPart(kernels: Kernels, { kernel, source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, tokens, heads, blocks, width }: Job, scratch: number): void {
-  if (kernel === "rotateAdjacent32") kernels.rotateAdjacent32(source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, scratch, tokens, heads, blocks);
-  else kernels[kernel](source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, tokens, heads, blocks, width);
+type Copyable = Float32Array | Float64Array | Uint16Array;
+
+function viewFor({ float32, float64, uint16 }: Machine, { dtype }: TensorLayout): Copyable {
+  if (dtype === "float64") return float64;
+  return dtype === "float32" ? float32 : uint16;
 }
-
-const align = (address: number): number => (address + 15) & ~15;
-const address = ({ data }: TensorLayout, index: number): number => data.byteOffset + index * data.BYTES_PER_ELEMENT;
-const floatsOf = ({ float32, float64 }: Machine, width: 4 | 8): Floats => (width === 8 ? float64 : float32);
-
-type Copyable = Floats | Uint16Array;
 
 /** Whether the rotated elements of the tokens of a tensor lie one after the other. */
 const isPacked = ({ tokenStride, headStride, heads }: TensorLayout, rotaryDim: number): boolean => headStride === rotaryDim && tokenStride === heads * rotaryDim;
@@ -198,10 +156,11 @@ function copyIn(tensor: TensorLayout, index: number, staging: Copyable, at: numb
   }
 }
 
-function copyOut(staging: Copyable, at: number, elements: number, tensor: TensorLayout, index: number, count: number, rotaryDim: number): void {
+/** The reverse of {@link copyIn}. */
+function copyOut(staging: Copyable, at: number, tensor: TensorLayout, index: number, count: number, rotaryDim: number): void {
   const data = tensor.data as Copyable;
   if (isPacked(tensor, rotaryDim)) {
-    data.set(staging.subarray(at, at + elements), index);
+    data.set(staging.subarray(at, at + count * tensor.tokenStride), index);
     return;
   }
   for (let t = 0, from = at; t < count; t++) {
@@ -209,4 +168,49 @@ function copyOut(staging: Copyable, at: number, elements: number, tensor: Tensor
       data.set(staging.subarray(from, from + rotaryDim), index + t * tensor.tokenStride + h * tensor.headStride);
     }
   }
+}
+
+/** cos and sin with the bits of core's JavaScript, two angles at a time. */
+function rowWriter(machine: Machine): RowWriter {
+  return (ladder, first, rows, cos, sin, start) => {
+    const { invFreq, precision, steepest } = ladder;
+    const width = precision === "float32" ? 4 : 8;
+    const rowBytes = invFreq.length * width;
+    // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
+    const step = Math.floor((TABLE_BYTES / 2 - 16) / rowBytes);
+    const isTooLarge = step === 0 || (invFreq.length + 3) * 16 > LADDER_BYTES || Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
+    if (isTooLarge) return writeRows(ladder, first, rows, cos, sin, start);
+    loadLadder(machine, ladder);
+    machine.loaded = undefined;
+    const pairs = invFreq.length;
+    const view = width === 4 ? machine.float32 : machine.float64;
+    for (let row = 0; row < rows; row += step) {
+      const count = Math.min(step, rows - row);
+      const sinArea = areas.tables + align(count * rowBytes + 16);
+      if (width === 4) machine.kernels.writeRows32(areas.ladder, pairs, first + row, count, areas.tables, sinArea, areas.turn);
+      else machine.kernels.writeRows64(areas.ladder, restArea(pairs), pairs, first + row, count, areas.tables, sinArea, areas.turn);
+      const at = start + row * pairs;
+      cos.set(view.subarray(areas.tables / width, areas.tables / width + count * pairs), at);
+      sin.set(view.subarray(sinArea / width, sinArea / width + count * pairs), at);
+    }
+  };
+}
+
+const align = (bytes: number): number => (bytes + 15) & ~15;
+const restArea = (pairs: number): number => areas.ladder + align(pairs * 8);
+
+function loadLadder(machine: Machine, ladder: Ladder): void {
+  if (machine.ladder === ladder) return;
+  machine.ladder = ladder;
+  const { invFreq, rest, precision } = ladder;
+  const pairs = invFreq.length;
+  // Zeros where a vector reaches beyond the last frequency.
+  if (precision === "float32") {
+    machine.float32.fill(0, areas.ladder / 4, areas.ladder / 4 + pairs + 3);
+    machine.float32.set(invFreq, areas.ladder / 4);
+    return;
+  }
+  machine.float64.fill(0, areas.ladder / 8, restArea(pairs) / 8 + pairs + 1);
+  machine.float64.set(invFreq, areas.ladder / 8);
+  machine.float64.set(rest, restArea(pairs) / 8);
 }

@@ -1,42 +1,71 @@
 /**
- * One instance of the compiled kernels on one memory.
+ * The compiled kernels on one memory, and how that memory is divided.
  */
 
 import { RopeError } from "@ropewalk/core";
-import { KERNELS, KERNELS_SHARED } from "./kernels.ts";
+import type { ElementType } from "@ropewalk/core";
+import { turn } from "@ropewalk/core/backend";
+import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 
 /** What `assembly/index.ts` exports. Pointers and strides are bytes. */
 export interface Kernels {
-  rotateBlocks32(source: number, sourceToken: number, sourceHead: number, target: number, targetToken: number, targetHead: number, cos: number, sin: number, tokens: number, heads: number, blocks: number, width: number): void;
-  rotateAdjacent32(source: number, sourceToken: number, sourceHead: number, target: number, targetToken: number, targetHead: number, cos: number, sin: number, wide: number, tokens: number, heads: number, pairs: number): void;
-  rotateBlocks64: Kernels["rotateBlocks32"];
-  widen(source: number, sourceToken: number, sourceHead: number, target: number, tokens: number, heads: number, count: number, brain: boolean): void;
-  narrow(source: number, target: number, targetToken: number, targetHead: number, tokens: number, heads: number, count: number, brain: boolean): void;
+  rotate(
+    types: number,
+    source: number, sourceToken: number, sourceHead: number,
+    target: number, targetToken: number, targetHead: number,
+    cos: number, sin: number, scratch: number,
+    tokens: number, heads: number, blocks: number, width: number,
+  ): void;
+  writeRows32(frequencies: number, pairs: number, first: number, rows: number, cos: number, sin: number, turn: number): void;
+  writeRows64(frequencies: number, rests: number, pairs: number, first: number, rows: number, cos: number, sin: number, turn: number): void;
 }
+
+/** Element types as the kernels number them. */
+export const elementTypes: Readonly<Record<ElementType, number>> = { float32: 0, float16: 1, bfloat16: 2, float64: 3 };
 
 /** Most bytes of one piece that passes through the staging area: it stays in a cache of the second level. */
 export const PIECE_BYTES: number = 128 * 1024;
-
 /** What the tables of one piece may take. */
 export const TABLE_BYTES: number = 256 * 1024;
+/** Scratch memory of one thread, and what `rotate` needs of it for each rotated element of a head. */
+export const SCRATCH_BYTES: number = 16 * 1024;
+export const SCRATCH_PER_ELEMENT = 16;
+/** Frequencies and what float64 lacks of them. */
+export const LADDER_BYTES: number = 16 * 1024;
 
-/** What rotations need beside tensors: tables, a piece as floats, and the same piece as 16-bit elements. */
-export const STAGING_BYTES: number = TABLE_BYTES + 2 * PIECE_BYTES;
+const TURN = 4096;
+const LADDER = TURN + 2 * 512 * 8;
+const SCRATCH = LADDER + LADDER_BYTES;
+const TABLES = SCRATCH + SCRATCH_BYTES;
+const SOURCE = TABLES + TABLE_BYTES;
+const TARGET = SOURCE + PIECE_BYTES;
 
-const modules = new Map<string, WebAssembly.Module>();
+/** Where each area of a memory begins; multiples of 16. The kernels' own constants lie below. */
+export const areas: { readonly [name in "turn" | "ladder" | "scratch" | "tables" | "source" | "target" | "end"]: number } = {
+  /** cos and sin of the parts of a turn, as core has them. */
+  turn: TURN,
+  ladder: LADDER,
+  scratch: SCRATCH,
+  tables: TABLES,
+  /** A piece of a tensor that lies elsewhere, on its way in and out. */
+  source: SOURCE,
+  target: TARGET,
+  end: TARGET + PIECE_BYTES,
+};
 
-function moduleOf(base64: string): WebAssembly.Module {
-  let module = modules.get(base64);
+const modules = new Map<boolean, WebAssembly.Module>();
+
+/** The kernels for one kind of memory, compiled once. They differ in one bit: whether the memory they import is shared. */
+export function kernelModule(shared: boolean): WebAssembly.Module {
+  let module = modules.get(shared);
   if (module === undefined) {
-    const text = atob(base64);
+    const text = atob(KERNELS);
     const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    modules.set(base64, (module = new WebAssembly.Module(bytes)));
+    if (shared) bytes[MEMORY_FLAGS]! |= 2;
+    modules.set(shared, (module = new WebAssembly.Module(bytes)));
   }
   return module;
 }
-
-/** The kernels for shared memory, compiled: workers get them as they are. */
-export const sharedModule = (): WebAssembly.Module => moduleOf(KERNELS_SHARED);
 
 /** A memory of fixed size: it never grows, so views of it never detach. */
 export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory {
@@ -57,7 +86,8 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
 /** Instantiates the kernels on a memory. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there is no WebAssembly SIMD. */
 export function instantiate(memory: WebAssembly.Memory, shared: boolean): Kernels {
   try {
-    const { exports } = new WebAssembly.Instance(moduleOf(shared ? KERNELS_SHARED : KERNELS), { env: { memory } });
+    const { exports } = new WebAssembly.Instance(kernelModule(shared), { env: { memory } });
+    new Float64Array(memory.buffer, areas.turn).set(turn());
     return exports as unknown as Kernels;
   } catch (cause) {
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {

@@ -9,7 +9,8 @@
 import { RopeError } from "@ropewalk/core";
 import { disposeSymbol } from "./arena.ts";
 import type { Arena } from "./arena.ts";
-import { sharedModule } from "./kernel.ts";
+import { kernelModule, SCRATCH_BYTES } from "./kernel.ts";
+import type { Kernels } from "./kernel.ts";
 
 /** What a pool needs of a worker: Node's and a browser's have it. */
 export interface PoolWorker {
@@ -46,26 +47,8 @@ export interface Pool {
   [Symbol.dispose](): void;
 }
 
-/** Arguments of one call of a kernel; `scratch` is for neighbours, of which each thread needs its own. */
-export interface Job {
-  readonly kernel: "rotateBlocks32" | "rotateAdjacent32" | "rotateBlocks64";
-  readonly source: number;
-  readonly sourceToken: number;
-  readonly sourceHead: number;
-  readonly target: number;
-  readonly targetToken: number;
-  readonly targetHead: number;
-  readonly cos: number;
-  readonly sin: number;
-  /** Bytes of one token's cos, and of its sin. */
-  readonly tableToken: number;
-  readonly tokens: number;
-  readonly heads: number;
-  readonly blocks: number;
-  readonly width: number;
-}
-
-const kernelNames = ["rotateBlocks32", "rotateAdjacent32", "rotateBlocks64"] as const;
+/** The arguments of {@link Kernels.rotate}. */
+type Job = Parameters<Kernels["rotate"]>;
 
 // Places in the block of integers.
 const TURN = 0;
@@ -77,12 +60,9 @@ const JOBS = 16;
 
 /** Some ten microseconds: longer than from one tensor or piece to the next. */
 const SPINS = 2000;
+/** Integers of one thread: its job, of which the number of tokens is this one. A first one below 0 is none. */
 const JOB_SIZE = 16;
-
-/** Bytes of spread cos and sin for one thread: heads up to 2048 elements. */
-const SCRATCH_BYTES = 16 * 1024;
-/** Other tensors of neighbours stay with one thread. */
-export const LARGEST_SHARED_HEAD: number = SCRATCH_BYTES / 8;
+const TOKENS = 10;
 
 /**
  * Runs in the worker, as text: bundlers have nothing to find. Waits for a turn, works, says so, for ever. Numbers as
@@ -104,10 +84,7 @@ const start = ({ module, memory, shared, index }) => {
     }
     turn = Atomics.load(block, ${TURN});
     if (Atomics.load(block, ${STOP}) !== 0) return;
-    const [kernel, ...a] = block.subarray(job, job + 14);
-    if (kernel === 0) kernels.rotateBlocks32(...a.slice(0, 8), ...a.slice(9));
-    else if (kernel === 1) kernels.rotateAdjacent32(...a.slice(0, 12));
-    else if (kernel === 2) kernels.rotateBlocks64(...a.slice(0, 8), ...a.slice(9));
+    if (block[job] >= 0) kernels.rotate(...block.subarray(job, job + 14));
     block[job] = -1;
     if (Atomics.sub(block, ${WORKING}, 1) === 1) Atomics.notify(block, ${WORKING});
   }
@@ -158,7 +135,7 @@ export class ThreadPool implements Pool {
         const worker = createWorker(workerSource);
         this.#workers.push(worker);
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
-        worker.postMessage({ module: sharedModule(), memory: arena.memory, shared: this.#block.buffer, index });
+        worker.postMessage({ module: kernelModule(true), memory: arena.memory, shared: this.#block.buffer, index });
         worker.unref?.();
       }
     } catch (cause) {
@@ -179,18 +156,17 @@ export class ThreadPool implements Pool {
     return this.running === this.threads;
   }
 
-  /** Rotates `tokens` in as many parts as there are threads; `own` is the caller's part. Returns when all have finished. */
-  run(job: Job, own: (job: Job, scratch: number) => void): void {
+  /**
+   * Rotates the tokens of a job in as many parts as there are threads, the first one here. Returns when all have finished.
+   * `tableToken` is the bytes of one token's cos.
+   */
+  run(kernels: Kernels, job: Job, tableToken: number): void {
     const block = this.#block;
-    const share = Math.ceil(job.tokens / this.threads);
+    const tokens = job[TOKENS]!;
+    const share = Math.ceil(tokens / this.threads);
     let parts = 0;
-    for (let first = share; first < job.tokens; first += share, parts++) {
-      const part = partOf(job, first, Math.min(share, job.tokens - first));
-      const scratch = this.#scratch + (parts + 1) * SCRATCH_BYTES;
-      block.set(
-        [kernelNames.indexOf(part.kernel), part.source, part.sourceToken, part.sourceHead, part.target, part.targetToken, part.targetHead, part.cos, part.sin, scratch, part.tokens, part.heads, part.blocks, part.width],
-        JOBS + parts * JOB_SIZE,
-      );
+    for (let first = share; first < tokens; first += share, parts++) {
+      block.set(this.#part(job, tableToken, first, Math.min(share, tokens - first), parts + 1), JOBS + parts * JOB_SIZE);
     }
     // Threads without a part count as well: each says when it has seen this turn.
     for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
@@ -198,8 +174,16 @@ export class ThreadPool implements Pool {
     Atomics.add(block, TURN, 1);
     // Waking takes longer than a small share of work; who still spins needs none.
     if (Atomics.load(block, ASLEEP) > 0) Atomics.notify(block, TURN);
-    own(partOf(job, 0, Math.min(share, job.tokens)), this.#scratch);
+    kernels.rotate(...this.#part(job, tableToken, 0, Math.min(share, tokens), 0));
     this.#wait();
+  }
+
+  /** `count` tokens of a job from `first` on, with scratch memory of thread number `thread`. */
+  #part(job: Job, tableToken: number, first: number, count: number, thread: number): Job {
+    const [types, source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, , , heads, blocks, width] = job;
+    const table = first * tableToken;
+    const scratch = this.#scratch + thread * SCRATCH_BYTES;
+    return [types, source + first * sourceToken, sourceToken, sourceHead, target + first * targetToken, targetToken, targetHead, cos + table, sin + table, scratch, count, heads, blocks, width];
   }
 
   /** Until nobody works. The rest is short, so spinning comes first; the main thread of a page may do nothing else. */
@@ -235,18 +219,6 @@ export class ThreadPool implements Pool {
     for (const worker of this.#workers) worker.terminate();
     this.#release();
   }
-}
-
-/** `count` tokens of a job from `first` on. */
-function partOf(job: Job, first: number, count: number): Job {
-  return {
-    ...job,
-    source: job.source + first * job.sourceToken,
-    target: job.target + first * job.targetToken,
-    cos: job.cos + first * job.tableToken,
-    sin: job.sin + first * job.tableToken,
-    tokens: count,
-  };
 }
 
 function unavailable(expected: string, got: string, remedy = "Rotate without a pool."): RopeError {

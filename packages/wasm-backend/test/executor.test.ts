@@ -122,6 +122,78 @@ test("rounding to 16 bits is JavaScript's for every kind of number", () => {
   }
 });
 
+test("every 16-bit pattern, and float32 of every exponent, become what JavaScript makes of them", () => {
+  const arena = createArena({ bytes: 8 << 20 });
+  const geometry = { headDim: 128, pairing: "half" } as const;
+  const isNaN16 = (bits: number, dtype: ElementType): boolean => (bits & 0x7fff) > (dtype === "float16" ? 0x7c00 : 0x7f80);
+  // Which NaN comes of a sum of two is the processor's choice.
+  const known = (data: ArrayLike<number>, dtype: ElementType): number[] => Array.from(data, (v) => (dtype === "float32" ? (Number.isNaN(v) ? Infinity : v) : isNaN16(v, dtype) ? -1 : v));
+  const patterns = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  // Half of the bits of a float32 are arbitrary, so that all of it is, rounding ties among them.
+  const singles = new Float32Array(Uint32Array.from({ length: 65536 }, (_, i) => (i << 16) | (Math.imul(i, 2654435761) >>> 16) & (i % 3 === 0 ? 0xe000 : 0xffff)).buffer);
+  const shape = [64, 8, 128];
+  const positions = { start: 0, count: 64 };
+  for (const from of ["float16", "bfloat16", "float32"] as const) {
+    for (const to of ["float16", "bfloat16", "float32"] as const) {
+      const source = from === "float32" ? singles : patterns;
+      const make = (): Float32Array | Uint16Array => (to === "float32" ? new Float32Array(65536) : new Uint16Array(65536));
+      const expected = make();
+      rope(geometry).apply({ positions, query: { data: source, shape, dtype: from }, out: { query: { data: expected, shape, dtype: to } } });
+      const heap = make();
+      onWasm(geometry).apply({ positions, query: { data: source, shape, dtype: from }, out: { query: { data: heap, shape, dtype: to } } });
+      expect(known(heap, to), `${from} to ${to}`).toEqual(known(expected, to));
+      using input = arena[from](shape);
+      using output = arena[to](shape);
+      input.data.set(source);
+      onWasm(geometry, arena).apply({ positions, query: input, out: { query: output } });
+      expect(known(output.data, to), `${from} to ${to}, arena`).toEqual(known(expected, to));
+    }
+  }
+});
+
+test("tensors in another arena or in shared memory are copied through", () => {
+  const geometry = { headDim: 32, pairing: "half" } as const;
+  const [arena, other] = [createArena({ bytes: 1 << 16 }), createArena({ bytes: 1 << 16 })];
+  const input = noise(4 * 32, 6);
+  const positions = [3, 1, 4, 1_048_575];
+  const expected = input.slice();
+  rope(geometry).apply({ positions, query: expected });
+  const query = other.float32([4, 1, 32]);
+  query.data.set(input);
+  const shared = new Float32Array(new SharedArrayBuffer(4 * 4 * 32));
+  shared.set(input);
+  onWasm(geometry, arena).apply({ positions, query, key: shared });
+  expect(query.data.slice()).toEqual(expected);
+  expect(shared.slice()).toEqual(expected);
+  // From one memory into the other, and back as another type.
+  using target = arena.bfloat16([4, 1, 32]);
+  query.data.set(input);
+  const bits16 = new Uint16Array(4 * 32);
+  rope(geometry).apply({ positions, query: input, out: { query: { data: bits16, shape: [4, 1, 32], dtype: "bfloat16" } } });
+  onWasm(geometry, arena).apply({ positions, query, out: { query: target } });
+  expect(target.data.slice()).toEqual(bits16);
+});
+
+test("a step whose cos was written to, and a rope that is asked in turns, use what holds now", () => {
+  const arena = createArena({ bytes: 1 << 16 });
+  const geometry = { headDim: 8, pairing: "half" } as const;
+  using query = arena.float32([1, 1, 8]);
+  const [wasm, js] = [onWasm(geometry, arena), rope(geometry)];
+  const rotated = (by: { apply(tensors: { query: Float32Array | typeof query }): unknown }, data: Float32Array | typeof query): number[] => {
+    (ArrayBuffer.isView(data) ? data : data.data).fill(1);
+    by.apply({ query: data });
+    return Array.from(ArrayBuffer.isView(data) ? data : data.data);
+  };
+  const [a, b] = [wasm.at([5]), js.at([5])];
+  const before = rotated(a, query);
+  expect(before).toEqual(rotated(b, new Float32Array(8)));
+  for (const step of [a, b]) step.cos.fill(0.25);
+  expect(rotated(a, query)).toEqual(rotated(b, new Float32Array(8)));
+  expect(rotated(a, query)).not.toEqual(before);
+  const at = (rope: RotaryEmbedding, position: number) => ({ apply: ({ query: tensor }: { query: Float32Array | typeof query }) => rope.apply({ positions: [position], query: tensor }) });
+  for (const position of [5, 5, 6, 5, 7, 7]) expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
+});
+
 test("a fused write converts and places float32 keys in a 16-bit cache slot in one pass", () => {
   const geometry = { headDim: 64, rotaryDim: 32, pairing: "half" } as const;
   const arena = createArena({ bytes: 4 << 20 });
@@ -188,6 +260,7 @@ test("bad input is refused and leaves data untouched", () => {
   const cases: readonly (readonly [string, () => unknown])[] = [
     ["ROPE_POSITION_RANGE", () => wasm.apply({ positions: [0, -1], query })],
     ["ROPE_SHAPE", () => wasm.apply({ positions: [0, 1, 2], query })],
+    ["ROPE_SHAPE", () => wasm.apply({ positions: { start: 0, count: 1_000_000 }, query })],
     ["ROPE_SHAPE", () => wasm.apply({ positions: [0, 1], query, key: { data: query.data, shape: [2, 1, 8] } })],
     ["ROPE_SHAPE", () => arena.float32([-1])],
     ["ROPE_INVALID_PARAMETERS", () => createArena({ bytes: 0 })],

@@ -39,12 +39,14 @@ test("threads take part", async () => {
   using query = arena.float32([2048, 8, 128]);
   query.data.fill(1);
   // Without them the second half of the tokens would stay as it was.
-  const { run } = Object.getPrototypeOf(pool) as { run: (job: unknown, own: () => void) => void };
+  type Run = (kernels: { rotate(): void }, job: unknown, tableToken: number) => void;
+  const { run } = Object.getPrototypeOf(pool) as { run: Run };
   let calls = 0;
+  const idle = { rotate: () => undefined };
   Object.assign(pool, {
-    run(job: unknown) {
+    run(_: unknown, job: unknown, tableToken: number) {
       calls++;
-      run.call(pool, job, () => undefined);
+      run.call(pool, idle, job, tableToken);
     },
   });
   rope.to("wasm", { pool }).apply({ positions: { start: 1, count: 2048 }, query });

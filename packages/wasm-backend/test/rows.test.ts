@@ -1,0 +1,74 @@
+/** cos and sin made by the kernels are core's, bit for bit; core's are held against arbitrary precision in its own tests. */
+
+import { createRegistry, getRopeUntyped } from "@ropewalk/core";
+import type { Precision, RopeProvider, RotaryEmbedding } from "@ropewalk/core";
+import { inverseFrequencies } from "@ropewalk/core/math";
+import { wasmBackend } from "@ropewalk/wasm-backend";
+import { expect, test } from "vitest";
+
+const registry = createRegistry();
+registry.registerBackend(wasmBackend);
+const ladder: RopeProvider = {
+  specificationVersion: 1,
+  source: "ladder@1",
+  parameters: {},
+  capabilities: { fractionalPositions: true },
+  frequencies: ({ base, rotaryDim, array }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), attentionFactor: 1.2345 }),
+};
+registry.register("ladder", ladder);
+// Angles beyond 2^24, for which the kernels are not made.
+registry.register("steep", { ...ladder, source: "steep@1", frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 3 - i / 7) }) });
+registry.register("plane", {
+  ...ladder,
+  source: "plane@1",
+  capabilities: { axisCount: 2 },
+  frequencies: ({ base, rotaryDim, array }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), axes: Array.from({ length: rotaryDim / 2 }, (_, i) => i % 2) }),
+});
+
+const ropeOf = (ropeType: string, headDim: number, precision: Precision): RotaryEmbedding => getRopeUntyped({ headDim, base: 500_000, precision, parameters: { ropeType } }, { registry });
+
+const bits = (values: ArrayBufferView): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+const long = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575, 2 ** 24];
+
+test.each(["float32", "float64"] as const)("rows of every width, precision %s", (precision) => {
+  for (const headDim of [2, 4, 6, 10, 16, 24, 64, 80, 126, 128, 256, 2048, 4096]) {
+    const rope = ropeOf("ladder", headDim, precision);
+    const wasm = rope.to("wasm");
+    for (const positions of [long, { start: 1_048_000, count: 70 }, [5, 6, 7, 1, 2, 9]]) {
+      for (const dtype of ["float32", "float64"] as const) {
+        const [a, b] = [rope.cosSin(positions, { dtype }), wasm.cosSin(positions, { dtype })];
+        expect(bits(b.cos), `${headDim} ${dtype}`).toEqual(bits(a.cos));
+        expect(bits(b.sin), `${headDim} ${dtype}`).toEqual(bits(a.sin));
+      }
+    }
+  }
+});
+
+test("positions between the integers and below zero", () => {
+  const rope = ropeOf("ladder", 128, "float32");
+  const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, -(2 ** 24)];
+  expect(bits(rope.to("wasm").cosSin(positions).cos)).toEqual(bits(rope.cosSin(positions).cos));
+});
+
+test("more rows than the area for them holds, also into arrays of the caller's", () => {
+  for (const precision of ["float32", "float64"] as const) {
+    const rope = ropeOf("ladder", 128, precision);
+    const positions = { start: 130_000, count: 3001 };
+    const expected = rope.cosSin(positions, { dtype: precision });
+    const length = 3001 * 64;
+    const out = precision === "float32" ? { cos: new Float32Array(length), sin: new Float32Array(length) } : { cos: new Float64Array(length), sin: new Float64Array(length) };
+    const given = rope.to("wasm").cosSin(positions, { dtype: precision, out });
+    expect(given.cos).toBe(out.cos);
+    expect(bits(out.cos)).toEqual(bits(expected.cos));
+    expect(bits(out.sin)).toEqual(bits(expected.sin));
+  }
+});
+
+test("several axes; angles that the kernels are not made for", () => {
+  const plane = ropeOf("plane", 36, "float32");
+  const positions = { data: [...long, ...[...long].reverse()], shape: [2, long.length] };
+  expect(bits(plane.to("wasm").cosSin(positions).sin)).toEqual(bits(plane.cosSin(positions).sin));
+  const steep = ropeOf("steep", 12, "float64");
+  expect(bits(steep.to("wasm").cosSin(long, { dtype: "float64" }).sin)).toEqual(bits(steep.cosSin(long, { dtype: "float64" }).sin));
+});
