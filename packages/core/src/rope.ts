@@ -130,11 +130,21 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
     const tables = tablesOf(schedule, resolved, "apply", this.#writeRows, false);
-    const { cos, sin } = tables("float32") as { cos: Float32Array; sin: Float32Array };
+    const table = tables("float32");
+    // Until a caller has had them in hand, nobody but executors can see these arrays.
+    table.isConstant = true;
+    const exposed = (values: RotationTable["cos"]): Float32Array => {
+      table.isConstant = false;
+      return values as Float32Array;
+    };
     return Object.freeze({
       shape: Object.freeze([...rowShape(resolved), this.rotaryDim / 2]),
-      cos,
-      sin,
+      get cos() {
+        return exposed(table.cos);
+      },
+      get sin() {
+        return exposed(table.sin);
+      },
       queryScale: this.spec.queryScale === null ? null : queryScales(this.spec.queryScale, resolved.values.subarray(0, resolved.values.length / resolved.axes)),
       schedule: schedule.length,
       apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tensorKeys, tables),
@@ -331,7 +341,8 @@ function checkTensor(name: "query" | "key", tensor: Tensor | undefined, target: 
 }
 
 /** The table of one call by element type, made when first needed; in arrays of the caller's, if given. */
-type Tables = (dtype: "float32" | "float64", target?: GatheredRows) => RotationTable;
+type Tables = (dtype: "float32" | "float64", target?: GatheredRows) => MutableTable;
+type MutableTable = { -readonly [K in keyof RotationTable]: RotationTable[K] };
 
 /**
  * @param isShared whether nobody but an executor will see the values: layers that ask one after the other then get the same.
@@ -339,13 +350,13 @@ type Tables = (dtype: "float32" | "float64", target?: GatheredRows) => RotationT
 function tablesOf({ table, attentionFactor }: Schedule, { axes, batch, tokens, values }: ResolvedPositions, direction: Direction, write: RowWriter, isShared: boolean): Tables {
   const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
   const positions = { axes, rows: (batch ?? 1) * tokens, values };
-  const make = (dtype: "float32" | "float64", target?: GatheredRows): RotationTable => {
+  const make = (dtype: "float32" | "float64", target?: GatheredRows): MutableTable => {
     const form: GatherForm = { dtype, cosFactor: amplitude, sinFactor: direction === "apply" ? amplitude : -amplitude };
     const { cos, sin } = isShared ? table.shared(positions, form, write) : table.gather(positions, form, write, target);
     return { cos, sin, batched: batch !== undefined, isConstant: isShared };
   };
-  let single: RotationTable | undefined;
-  let double: RotationTable | undefined;
+  let single: MutableTable | undefined;
+  let double: MutableTable | undefined;
   return (dtype, target) => (dtype === "float64" ? (double ??= make(dtype, target)) : (single ??= make(dtype, target)));
 }
 

@@ -16,7 +16,7 @@ export interface RotationTable {
   readonly sin: Float32Array | Float64Array;
   /** Whether each row of the batch has rows of its own: row `b · tokens + t`, else row `t`. */
   readonly batched: boolean;
-  /** Whether these arrays never change, so that an executor may keep what it made of them; they may come again. */
+  /** Whether the values are still those of the last call that brought these arrays, so that what was made of them holds. */
   readonly isConstant: boolean;
 }
 

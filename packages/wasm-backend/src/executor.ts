@@ -50,9 +50,13 @@ export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExe
   return Object.freeze({
     name: "wasm",
     rotate(tasks: readonly RotationTask[]) {
-      for (const task of tasks) rotateOne(machine, task, pool);
-      // A step's table may have other values next time.
-      if (!tasks.at(-1)!.table.isConstant) machine.loaded = undefined;
+      let last: RotationTable | undefined;
+      for (const task of tasks) {
+        // Query and key of one call share what was loaded; a later call may bring other values in the same arrays.
+        if (!task.table.isConstant && task.table !== last) machine.loaded = undefined;
+        last = task.table;
+        rotateOne(machine, task, pool);
+      }
     },
     writeRows: rowWriter(machine),
   });
