@@ -3,69 +3,83 @@
 import { clearRopeCache, getRope } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import "@ropewalk/default";
+import "@ropewalk/wasm-backend";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { fusedWrites } from "./fused.ts";
+import type { FusedWrite } from "./fused.ts";
 import { median } from "./race.ts";
 
-/** Times in milliseconds unless said otherwise. */
+/** A way to make cos and sin of `rows` positions, and what it took. */
+export interface TableCost {
+  readonly name: string;
+  /** Whether the arrays were new, and with them the operating system's work for their memory, or the caller's. */
+  readonly arrays: "new" | "given";
+  readonly milliseconds: number;
+  readonly timesFasterThanPlainLoop: number;
+  /** Values that differ from the plain loop's, out of `2 · rows · pairs`. */
+  readonly differentValues: number;
+}
+
 export interface Costs {
-  readonly table: {
-    readonly rows: number;
-    readonly pairs: number;
-    /** `Math.cos` and `Math.sin` for each pair, float32 angles, into two arrays. */
-    readonly plainLoop: number;
-    /** `rope.cosSin` of a rope that has not been asked before. */
-    readonly cosSin: number;
-    /** `rope.cosSin` of the same positions again. */
-    readonly cosSinAgain: number;
-    readonly timesFasterThanPlainLoop: number;
-    /** The values of the two that differ, out of `2 · rows · pairs`. */
-    readonly differentValues: number;
-  };
+  readonly tables: { readonly rows: number; readonly pairs: number; readonly ways: readonly TableCost[] };
   readonly getRope: { readonly hitMicroseconds: number; readonly missMicroseconds: number };
   readonly memory: {
-    /** Kilobytes of typed arrays that a rope keeps after one token at the last position, and after all of them. */
+    readonly positions: number;
+    /** Kilobytes of typed arrays that a rope keeps after one token at the last position, and after a token at each. */
     readonly oneTokenKilobytes: number;
     readonly allTokensKilobytes: number;
   };
+  readonly fusedWrites: readonly FusedWrite[];
 }
 
 const request = (base: number): RopeRequest => ({ headDim: 128, base, maxPosition: 131072, parameters: { ropeType: "default" } });
 
 export function measureCosts({ rows, rounds }: { readonly rows: number; readonly rounds: number }): Costs {
-  return { table: tables(rows, rounds), getRope: instances(rounds), memory: memory(rows) };
+  return { tables: tables(rows, rounds), getRope: instances(rounds), memory: memory(8 * rows), fusedWrites: fusedWrites(rounds) };
 }
 
-function tables(rows: number, rounds: number): Costs["table"] {
+type Table = { readonly cos: Float32Array; readonly sin: Float32Array };
+
+function tables(rows: number, rounds: number): Costs["tables"] {
   const pairs = 64;
   const positions = { start: 0, count: rows };
-  const times: Record<"plainLoop" | "cosSin" | "cosSinAgain", number[]> = { plainLoop: [], cosSin: [], cosSinAgain: [] };
-  let differentValues = 0;
+  const empty = (): Table => ({ cos: new Float32Array(rows * pairs), sin: new Float32Array(rows * pairs) });
+  const rope = getRope(request(500_000));
+  const wasm = rope.to("wasm");
+  const makers: readonly (readonly [string, (out: Table | undefined) => Table])[] = [
+    ["plain loop", (out = empty()) => plainTable(rows, pairs, 500_000, out)],
+    ["rope.cosSin, JavaScript", (out) => rope.cosSin(positions, { out }) as Table],
+    ["rope.cosSin, WebAssembly", (out) => wasm.cosSin(positions, { out }) as Table],
+  ];
+  const given = empty();
+  // Pages that nobody has written to are not there yet.
+  given.cos.fill(1);
+  given.sin.fill(1);
+  const ways = makers.flatMap(([name, make]) => [
+    { name, make, arrays: "new" as const, out: undefined, times: [] as number[], differentValues: 0 },
+    { name, make, arrays: "given" as const, out: given, times: [] as number[], differentValues: 0 },
+  ]);
+  const reference = plainTable(rows, pairs, 500_000, empty());
   for (let round = 0; round < rounds; round++) {
-    const plain = timed(times.plainLoop, () => plainTable(rows, pairs, 500_000));
-    clearRopeCache();
-    const rope = getRope(request(500_000));
-    const own = timed(times.cosSin, () => rope.cosSin(positions));
-    timed(times.cosSinAgain, () => rope.cosSin(positions));
-    differentValues = count(own.cos, plain.cos) + count(own.sin, plain.sin);
+    for (const way of ways) {
+      const made = timed(way.times, () => way.make(way.out));
+      way.differentValues = count(made.cos, reference.cos) + count(made.sin, reference.sin);
+    }
   }
-  const { plainLoop, cosSin, cosSinAgain } = times;
   return {
     rows,
     pairs,
-    plainLoop: median(plainLoop),
-    cosSin: median(cosSin),
-    cosSinAgain: median(cosSinAgain),
-    timesFasterThanPlainLoop: median(cosSin.map((time, round) => plainLoop[round]! / time)),
-    differentValues,
+    ways: ways.map(({ name, arrays, times, differentValues }) => {
+      const plain = ways.find((other) => other.name === "plain loop" && other.arrays === arrays)!;
+      return { name, arrays, milliseconds: median(times), timesFasterThanPlainLoop: median(times.map((time, round) => plain.times[round]! / time)), differentValues };
+    }),
   };
 }
 
-function plainTable(rows: number, pairs: number, base: number): { cos: Float32Array; sin: Float32Array } {
+function plainTable(rows: number, pairs: number, base: number, { cos, sin }: Table): Table {
   const { fround } = Math;
   const invFreq = Float32Array.from({ length: pairs }, (_, i) => 1 / fround(base ** fround(i / pairs)));
-  const cos = new Float32Array(rows * pairs);
-  const sin = new Float32Array(rows * pairs);
   for (let position = 0; position < rows; position++) {
     for (let i = 0; i < pairs; i++) {
       const angle = fround(position * invFreq[i]!);
@@ -89,17 +103,18 @@ function instances(rounds: number): Costs["getRope"] {
   return { hitMicroseconds: (median(hits) * 1000) / calls, missMicroseconds: (median(misses) * 1000) / 100 };
 }
 
-function memory(rows: number): Costs["memory"] {
+function memory(positions: number): Costs["memory"] {
   clearRopeCache();
-  const rope = getRope(request(500_000));
+  const rope = getRope({ ...request(500_000), maxPosition: positions });
+  const query = new Float32Array(128);
   const before = arrayBytes();
-  rope.apply({ positions: [rows - 1], query: new Float32Array(128) });
+  rope.apply({ positions: [positions - 1], query });
   const one = arrayBytes() - before;
-  rope.at({ start: 0, count: rows });
+  for (let position = 0; position < positions; position++) rope.apply({ positions: [position], query });
   const all = arrayBytes() - before;
-  // Keeps the rope, and with it its tables, alive until here.
-  rope.apply({ positions: [0], query: new Float32Array(128) });
-  return { oneTokenKilobytes: Math.round(one / 1024), allTokensKilobytes: Math.round(all / 1024) };
+  // Keeps the rope, and with it whatever it keeps, alive until here.
+  rope.apply({ positions: [0], query });
+  return { positions, oneTokenKilobytes: Math.round(one / 1024), allTokensKilobytes: Math.round(all / 1024) };
 }
 
 /** Bytes of typed arrays in use, after everything unused has been collected. */
