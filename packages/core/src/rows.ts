@@ -112,14 +112,9 @@ export class CosSinRows {
 
   /** cos and sin of one position in float64, of the angle as the precision rounds it; amplitude 1. */
   row(position: number): { cos: Float64Array; sin: Float64Array } {
-    const { invFreq, rest, precision, steepest } = this.#ladder;
-    const p = precision === "float32" ? Math.fround(position) : position;
-    const angles = invFreq.map((f) => (precision === "float32" ? Math.fround(p * f) : p * f));
     const cos = new Float64Array(this.pairs);
     const sin = new Float64Array(this.pairs);
-    writeCosSin(angles, cos, sin, 0);
-    if (Math.abs(p) * steepest > LARGEST_ANGLE) writeLargeCosSin(angles, cos, sin, 0);
-    if (precision === "float64") turnByRest(p, invFreq, rest, cos, sin, 0);
+    writeRows(this.#ladder, position, 1, cos, sin, 0);
     return { cos, sin };
   }
 
