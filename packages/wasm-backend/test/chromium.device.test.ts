@@ -44,6 +44,10 @@ test("headless Chromium: equals JavaScript bit for bit, in plain arrays and in a
   expect(await onPage({}, () => globalThis.page.rotate())).toEqual({ plain: 0, arena: 0, values: 3 * 9 * 5 * 64 });
 });
 
+test("headless Chromium: 16-bit elements, and cos and sin, too", async () => {
+  expect(await onPage({}, () => globalThis.page.sixteenBitsAndRows())).toEqual({ float16: 0, bfloat16: 0, rows: 0 });
+});
+
 test("headless Chromium: threads on a cross-origin isolated page", async () => {
   expect(await onPage(isolated, () => globalThis.page.rotateWithThreads())).toEqual({ running: 2, differing: 0 });
 });

@@ -7,7 +7,7 @@ import type { Pool } from "@ropewalk/wasm-backend";
 
 const pairings = ["half", "adjacent", { blocks: 2 }] as const;
 const noise = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
-const differing = (a: Float32Array, b: Float32Array): number => a.filter((value, i) => !Object.is(value, b[i])).length;
+const differing = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).filter((value, i) => !Object.is(value, b[i])).length;
 
 /** How many values differ from JavaScript's, in plain arrays and in an arena; and how many were compared. */
 function rotate(): { plain: number; arena: number; values: number } {
@@ -29,6 +29,24 @@ function rotate(): { plain: number; arena: number; values: number } {
     tensor.dispose();
   }
   return found;
+}
+
+/** How many bits of 16-bit results, and how many values of cos and sin, differ from JavaScript's. */
+function sixteenBitsAndRows(): { float16: number; bfloat16: number; rows: number } {
+  const rope = getRope({ headDim: 128, base: 500_000, parameters: { ropeType: "default" } });
+  const positions = [0, 1, 257, 131_071, 1_048_575];
+  const sixteen = (dtype: "float16" | "bfloat16"): number => {
+    const tensor = (data: Uint16Array) => ({ data, shape: [5, 3, 128], dtype });
+    const [expected, given] = [new Uint16Array(5 * 3 * 128), new Uint16Array(5 * 3 * 128)];
+    const query = { data: noise(5 * 3 * 128), shape: [5, 3, 128] };
+    rope.apply({ positions, query, out: { query: tensor(expected) } });
+    rope.to("wasm").apply({ positions, query, out: { query: tensor(given) } });
+    rope.apply({ positions, query: tensor(expected) });
+    rope.to("wasm").apply({ positions, query: tensor(given) });
+    return differing(given, expected);
+  };
+  const [js, wasm] = [rope.cosSin(positions), rope.to("wasm").cosSin(positions)];
+  return { float16: sixteen("float16"), bfloat16: sixteen("bfloat16"), rows: differing(wasm.cos, js.cos) + differing(wasm.sin, js.sin) };
 }
 
 /** The same with threads, on the page's main thread, which must not sleep. */
@@ -58,6 +76,6 @@ function refusal(): unknown {
   return undefined;
 }
 
-const page = { rotate, rotateWithThreads, refusal };
+const page = { rotate, sixteenBitsAndRows, rotateWithThreads, refusal };
 export type Page = typeof page;
 Object.assign(globalThis, { page });
