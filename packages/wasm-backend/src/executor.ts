@@ -62,8 +62,8 @@ export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExe
   });
 }
 
-/** Fewer bytes are rotated sooner than threads wake up. */
-const SHARED_BYTES = 1 << 22;
+/** Fewer elements are rotated sooner than threads wake up: 128 tokens of 32 heads of 128. */
+const SHARED_ELEMENTS = 1 << 19;
 
 const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
 
@@ -82,7 +82,7 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
   if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
-  const threads = isDirect && pool?.isComplete === true && tokens * heads * rotaryDim * largestElement >= SHARED_BYTES ? pool : undefined;
+  const threads = isDirect && pool?.isComplete === true && tokens * heads * rotaryDim >= SHARED_ELEMENTS ? pool : undefined;
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);

@@ -14,16 +14,19 @@ test("threads give what one thread gives, bit for bit", async () => {
   // More than one piece, and a number of tokens that three do not divide.
   const tokens = 1201;
   for (const pairing of ["half", "adjacent", { blocks: 4 }] as const) {
-    for (const dtype of ["float32", "float64"] as const) {
+    for (const dtype of ["float32", "float64", "float16", "bfloat16"] as const) {
       const rope = getRope({ headDim: 128, pairing, maxPosition: 131072, parameters: { ropeType: "default" } });
       const positions = { start: 100_000, count: tokens };
       using query = arena[dtype]([tokens, 8, 128]);
       using key = arena[dtype]([tokens, 4, 128]);
       using out = arena[dtype]([tokens, 4, 128]);
-      query.data.forEach((_, i) => (query.data[i] = Math.sin(i)));
+      // As bits, numbers below 2 of both signs.
+      const is16bit = dtype === "float16" || dtype === "bfloat16";
+      query.data.forEach((_, i) => (query.data[i] = is16bit ? Math.imul(i, 40503) & 0xbfff : Math.sin(i)));
       key.data.set(query.data.subarray(0, key.data.length));
       const [expectedQuery, expectedKey] = [query.data.slice(), key.data.slice()];
-      rope.apply({ positions, query: expectedQuery, key: expectedKey });
+      const view = (data: typeof expectedQuery, heads: number) => ({ data, shape: [tokens, heads, 128], dtype });
+      rope.apply({ positions, query: view(expectedQuery, 8), key: view(expectedKey, 4) });
       rope.to("wasm", { pool }).apply({ positions, query, key, out: { key: out } });
       expect(query.data.every((value, i) => Object.is(value, expectedQuery[i]))).toBe(true);
       expect(out.data.every((value, i) => Object.is(value, expectedKey[i]))).toBe(true);

@@ -70,8 +70,8 @@ export const wasmThreadsStep: Contestant = {
   angles: "float32",
   async prepare(workload) {
     const { working, tokens, headDim, base, pairing, start } = workload;
-    // Smaller ones are rotated by one thread, and 16-bit ones always are.
-    if (working.key.byteLength < 2 ** 22 || workload.dtype !== "float32") return undefined;
+    // Smaller ones are rotated by one thread.
+    if (working.query.length < 2 ** 19) return undefined;
     const { arena, query, key, result } = tensorsInArena(workload, true);
     const pool = createPool({ arena, threads: 2 });
     await pool.ready;
