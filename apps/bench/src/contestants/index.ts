@@ -2,6 +2,7 @@ import type { Contestant } from "../contestant.ts";
 import { copy } from "./copy.ts";
 import { loopWithPow, loopWithTables } from "./loop.ts";
 import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
+import { onnxruntimeWeb } from "./onnxruntime-web.ts";
 import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
 import { wasmArenaApply, wasmArenaStep, wasmArraysApply, wasmThreadsStep } from "./ropewalk-wasm.ts";
 
@@ -20,6 +21,7 @@ export const contestants: readonly Contestant[] = [
   wasmThreadsStep,
   onnxruntimeOneThread,
   onnxruntimeTwoThreads,
+  onnxruntimeWeb,
   loopWithTables,
   loopWithPow,
   copy,
