@@ -48,9 +48,11 @@ export async function race(workload: Workload, contestants: readonly Contestant[
 
   for (let pass = 0; pass < (options.seconds > 0 ? WARM_UP.passes : 1); pass++) {
     for (const runner of runners) {
-      let last = await time(runner.prepared, 1);
-      for (let spent = last; options.seconds > 0 && spent < WARM_UP.microseconds; spent += last) last = await time(runner.prepared, 1);
-      runner.repeat = options.seconds > 0 ? Math.ceil(LAP_MICROSECONDS / last) : 1;
+      let calls = 1;
+      let spent = await time(runner.prepared, 1);
+      for (; options.seconds > 0 && spent < WARM_UP.microseconds; calls++) spent += await time(runner.prepared, 1);
+      // From all calls, not the last: one that was interrupted would make laps of single calls, with caches cold and threads asleep.
+      runner.repeat = options.seconds > 0 ? Math.ceil((LAP_MICROSECONDS * calls) / spent) : 1;
     }
     await setTimeout(WARM_UP.pauseMilliseconds);
   }
