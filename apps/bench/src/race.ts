@@ -48,19 +48,18 @@ export async function race(workload: Workload, contestants: readonly Contestant[
 
   for (let pass = 0; pass < (options.seconds > 0 ? WARM_UP.passes : 1); pass++) {
     for (const runner of runners) {
-      let last = await time(runner.prepared, 1);
-      for (let spent = last; options.seconds > 0 && spent < WARM_UP.microseconds; spent += last) last = await time(runner.prepared, 1);
-      runner.repeat = options.seconds > 0 ? Math.ceil(LAP_MICROSECONDS / last) : 1;
+      let calls = 1;
+      let spent = await time(runner.prepared, 1);
+      for (; options.seconds > 0 && spent < WARM_UP.microseconds; calls++) spent += await time(runner.prepared, 1);
+      // From all calls, not the last: one that was interrupted would make laps of single calls, with caches cold and threads asleep.
+      runner.repeat = options.seconds > 0 ? Math.ceil((LAP_MICROSECONDS * calls) / spent) : 1;
     }
     await setTimeout(WARM_UP.pauseMilliseconds);
   }
   const end = performance.now() + options.seconds * 1000;
   for (let round = 0; round < options.rounds || performance.now() < end; round++) {
-    for (let turn = 0; turn < runners.length; turn++) {
-      // Nobody always runs after the same neighbour's traces in the caches of all levels.
-      const runner = runners[(turn + round) % runners.length]!;
-      runner.laps.push(await time(runner.prepared, runner.repeat));
-    }
+    // Nobody always runs after the same neighbour, who leaves traces in the caches of all levels.
+    for (const runner of shuffled(runners)) runner.laps.push(await time(runner.prepared, runner.repeat));
   }
   for (const { prepared } of runners) await prepared.dispose?.();
 
@@ -88,6 +87,11 @@ async function verify(workload: Workload, contestant: Contestant, prepared: Prep
     throw new Error(`${contestant.name}, ${workload.tokens} tokens, ${workload.pairing}, ${workload.dtype}: wrong by ${result.error}, at most ${result.tolerance} is rounding`);
   }
   return result;
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  const keyed = items.map((item) => ({ item, key: Math.random() }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
 }
 
 /** Microseconds of one of `repeat` runs. */

@@ -20,7 +20,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("every contestant rotates float32 in both pairings, within rounding of the reference", () => {
-  const all = ["ropewalk js, apply", "ropewalk js, step", "ropewalk wasm, arena, step", "onnxruntime-node, 1 thread", "onnxruntime-node, 2 threads", "loop, tables", "loop, cos and sin inside", "copy, TypedArray.set"];
+  const all = ["ropewalk js, apply", "ropewalk js, step", "ropewalk wasm, arena, step", "onnxruntime-node, 1 thread", "onnxruntime-node, 2 threads", "onnxruntime-web, wasm", "tfjs, wasm", "jax-js, wasm, jit", "loop, tables", "loop, cos and sin inside", "copy, TypedArray.set"];
   const races = report.races.filter(({ dtype }) => dtype === "float32");
   expect(races.map(({ pairing, tokens }) => `${pairing} ${tokens}`)).toEqual(["half 1", "half 3", "adjacent 1", "adjacent 3"]);
   for (const { results } of races) {
@@ -29,9 +29,9 @@ test("every contestant rotates float32 in both pairings, within rounding of the 
   }
 });
 
-test("ropewalk and onnxruntime-node rotate float16", () => {
+test("ropewalk and both builds of onnxruntime rotate float16", () => {
   for (const { results } of report.races.filter(({ dtype }) => dtype === "float16")) {
-    expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(["ropewalk js, step", "onnxruntime-node, 1 thread"]));
+    expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(["ropewalk js, step", "onnxruntime-node, 1 thread", "onnxruntime-web, wasm"]));
   }
 });
 

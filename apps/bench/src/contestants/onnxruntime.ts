@@ -20,26 +20,37 @@ function onnxruntime(threads: number): Contestant {
     source: `onnxruntime-node ${versionOf("onnxruntime-node")}`,
     angles: "float32",
     async prepare(workload) {
-      const { tokens, dtype, start, headDim, queryHeads, keyHeads, working, spare } = workload;
+      const { spare, queryHeads, keyHeads } = workload;
       const session = await InferenceSession.create(modelOf(workload), { intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: "sequential", executionProviders: ["cpu"] });
-      const tensor = (data: Elements, heads: number): Onnxruntime.Tensor => new Tensor(dtype, data, [1, tokens, heads * headDim]);
-
-      // Rows up to the last position, of which those before the first are never read.
-      const tables = referenceTables(workload, "float32");
-      const table = (values: Float64Array): Onnxruntime.Tensor => {
-        const rows = dtype === "float32" ? new Float32Array((start + tokens) * (headDim / 2)) : new Uint16Array((start + tokens) * (headDim / 2));
-        rows.set(dtype === "float32" ? values : Uint16Array.from(values, float16Bits), start * (headDim / 2));
-        return new Tensor(dtype, rows, [start + tokens, headDim / 2]);
-      };
-      const positions = new Tensor("int64", BigInt64Array.from({ length: tokens }, (_, t) => BigInt(start + t)), [1, tokens]);
-      const feeds = { query: tensor(working.query, queryHeads), key: tensor(working.key, keyHeads), positions, cos: table(tables.cos), sin: table(tables.sin) };
-      const fetches = { rotated_query: tensor(spare.query, queryHeads), rotated_key: tensor(spare.key, keyHeads) };
+      const feeds = feedsOf(workload, Tensor);
+      const fetches = { rotated_query: tensorOf(workload, Tensor, spare.query, queryHeads), rotated_key: tensorOf(workload, Tensor, spare.key, keyHeads) };
       return { run: () => session.run(feeds, fetches), isAsync: true, result: spare, dispose: () => session.release() };
     },
   };
 }
 
-function modelOf({ dtype, pairing, headDim, queryHeads, keyHeads }: Workload): Uint8Array {
+type TensorClass = typeof Onnxruntime.Tensor;
+
+function tensorOf({ dtype, tokens, headDim }: Workload, Tensor: TensorClass, data: Elements, heads: number): Onnxruntime.Tensor {
+  return new Tensor(dtype, data, [1, tokens, heads * headDim]);
+}
+
+/** The inputs of {@link modelOf}, for any build of onnxruntime. */
+export function feedsOf(workload: Workload, Tensor: TensorClass): Record<string, Onnxruntime.Tensor> {
+  const { tokens, dtype, start, headDim, queryHeads, keyHeads, working } = workload;
+  // Rows up to the last position, of which those before the first are never read.
+  const tables = referenceTables(workload, "float32");
+  const table = (values: Float64Array): Onnxruntime.Tensor => {
+    const rows = dtype === "float32" ? new Float32Array((start + tokens) * (headDim / 2)) : new Uint16Array((start + tokens) * (headDim / 2));
+    rows.set(dtype === "float32" ? values : Uint16Array.from(values, float16Bits), start * (headDim / 2));
+    return new Tensor(dtype, rows, [start + tokens, headDim / 2]);
+  };
+  const positions = new Tensor("int64", BigInt64Array.from({ length: tokens }, (_, t) => BigInt(start + t)), [1, tokens]);
+  return { query: tensorOf(workload, Tensor, working.query, queryHeads), key: tensorOf(workload, Tensor, working.key, keyHeads), positions, cos: table(tables.cos), sin: table(tables.sin) };
+}
+
+/** Queries and keys by a node each. */
+export function modelOf({ dtype, pairing, headDim, queryHeads, keyHeads }: Workload): Uint8Array {
   const value = (name: string, heads: number) => ({ name, type: dtype, shape: [1, "tokens", heads * headDim] });
   const table = (name: string) => ({ name, type: dtype, shape: ["rows", headDim / 2] });
   return writeModel({
