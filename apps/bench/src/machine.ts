@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, platform, release, totalmem } from "node:os";
-import { dirname, join } from "node:path";
+import { availableParallelism, cpus, loadavg, platform, release, totalmem } from "node:os";
+import { dirname, join, resolve } from "node:path";
 
 /** Where and when something was measured. */
 export interface Machine {
@@ -12,6 +12,8 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly v8: string;
+  /** Processes that wanted to run, on average over the minute before. */
+  readonly load: number;
 }
 
 export function describeMachine(): Machine {
@@ -20,9 +22,11 @@ export function describeMachine(): Machine {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: availableParallelism(),
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
-    system: `${platform()} ${release()} ${process.arch}`,
+    // The kernel's version without the name of its build.
+    system: `${platform()} ${/^[\d.]+\d/.exec(release())?.[0] ?? ""} ${process.arch}`,
     node: process.versions.node,
     v8: process.versions.v8,
+    load: Math.round(loadavg()[0]! * 100) / 100,
   };
 }
 
@@ -37,4 +41,9 @@ export function versionOf(name: string): string {
     }
   }
   throw new Error(`The package ${name} is not installed beside ${dirname(import.meta.url)}.`);
+}
+
+/** A file that someone named, seen from where they called npm: npm and pnpm start scripts in the package's folder. */
+export function fromCaller(path: string): string {
+  return resolve(process.env["INIT_CWD"] ?? "", path);
 }

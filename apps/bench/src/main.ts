@@ -8,7 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { contestants, limit, yardstick } from "./contestants/index.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, fromCaller } from "./machine.ts";
 import { race } from "./race.ts";
 import { checksOf, textOf } from "./report.ts";
 import type { Race, Report } from "./report.ts";
@@ -47,6 +47,10 @@ const pairings = oneOf<Pairing>("pairing", options.pairing, ["half", "adjacent"]
 const dtypes = oneOf<ElementType>("dtype", options.dtype, ["float32", "float16"]);
 const [seconds] = numbers("seconds", options.seconds ?? "3");
 
+// Before the races, whose own load it would else be.
+const machine = describeMachine();
+if (!smoke && machine.load > 0.5) process.stderr.write(`Others use this machine too (load ${machine.load}): that slows contestants most that wait for another thread, onnxruntime-node among them.\n`);
+
 const races: Race[] = [];
 for (const dtype of dtypes) {
   for (const pairing of pairings) {
@@ -60,6 +64,6 @@ for (const dtype of dtypes) {
   }
 }
 const costs = measureCosts(smoke ? { rows: 256, rounds: 1 } : { rows: 131072, rounds: 7 });
-const report: Report = { version: 1, machine: describeMachine(), yardstick: yardstick.name, limit: limit.name, races, costs };
+const report: Report = { version: 1, machine, yardstick: yardstick.name, limit: limit.name, races, costs };
 console.log(smoke ? checksOf(report) : textOf(report));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+if (options.json !== undefined) writeFileSync(fromCaller(options.json), `${JSON.stringify(report, null, 1)}\n`);

@@ -32,30 +32,57 @@ export interface Report {
 export function textOf({ machine, yardstick, limit, races, costs }: Report): string {
   const lines = [
     `${machine.date}  ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGigabytes} GiB  ${machine.system}  node ${machine.node}, V8 ${machine.v8}`,
-    `${[...new Set(races.flatMap(({ results }) => results.map(({ source }) => source)))].join(" · ")}`,
+    sourcesOf(races).join(" · "),
   ];
-  const groupOf = ({ dtype, pairing }: Race): string => `${dtype}, ${pairing}`;
-  for (const group of new Set(races.map(groupOf))) {
-    const members = races.filter((one) => groupOf(one) === group);
-    const { queryHeads, keyHeads, headDim } = members[0]!;
-    const names = [...new Set(members.flatMap(({ results }) => results.map(({ name }) => name)))];
+  for (const { title, members, names } of groupsOf(races)) {
     const cells = (cell: (result: Result) => string): string[][] => [
       ["tokens", ...members.map(({ tokens }) => String(tokens))],
       ...names.map((name) => [name, ...members.map(({ results }) => at(results, name, cell))]),
     ];
-    lines.push("", `${group}: ${queryHeads} query + ${keyHeads} key heads of ${headDim}`);
+    lines.push("", title);
     lines.push("", `times as fast as ${yardstick}`, ...aligned(cells((result) => ratio(result, yardstick))));
     lines.push("", `times as fast as ${limit}`, ...aligned(cells((result) => ratio(result, limit))));
     lines.push("", "median time", ...aligned(cells(({ median }) => duration(median))));
   }
-  const { table, getRope, memory } = costs;
-  lines.push(
-    "",
-    `table ${table.rows} × ${table.pairs}: plain loop ${table.plainLoop.toFixed(1)} ms, rope.cosSin ${table.cosSin.toFixed(1)} ms (${table.timesFasterThanPlainLoop.toFixed(2)} times as fast, ${table.differentValues} values differ), again ${table.cosSinAgain.toFixed(1)} ms`,
-    `getRope: hit ${getRope.hitMicroseconds.toFixed(2)} µs, miss ${getRope.missMicroseconds.toFixed(1)} µs`,
-    `memory of a rope: ${memory.oneTokenKilobytes} kB after one token at position ${table.rows - 1}, ${memory.allTokensKilobytes} kB after all`,
-  );
+  lines.push("", ...costLines(costs));
   return lines.join("\n");
+}
+
+/** Races of one element type and pairing, by their number of tokens: a table. */
+export interface Group {
+  readonly title: string;
+  readonly members: readonly Race[];
+  /** Everybody who takes part in one of them. */
+  readonly names: readonly string[];
+}
+
+export function groupsOf(races: readonly Race[]): Group[] {
+  const keyOf = ({ dtype, pairing }: Race): string => `${dtype}, ${pairing}`;
+  return [...new Set(races.map(keyOf))].map((key) => {
+    const members = races.filter((race) => keyOf(race) === key);
+    const { queryHeads, keyHeads, headDim } = members[0]!;
+    return {
+      title: `${key}: ${queryHeads} query + ${keyHeads} key heads of ${headDim}`,
+      members,
+      names: [...new Set(members.flatMap(({ results }) => results.map(({ name }) => name)))],
+    };
+  });
+}
+
+/** What took part, with versions. */
+export function sourcesOf(races: readonly Race[]): string[] {
+  return [...new Set(races.flatMap(({ results }) => results.map(({ source }) => source)))];
+}
+
+/** A line for each cost. Reports that were written before something was measured lack it. */
+export function costLines({ table, getRope, memory }: Partial<Costs>): string[] {
+  const lines: string[] = [];
+  if (table !== undefined) {
+    lines.push(`table ${table.rows} × ${table.pairs}: plain loop ${table.plainLoop.toFixed(1)} ms, rope.cosSin ${table.cosSin.toFixed(1)} ms (${table.timesFasterThanPlainLoop.toFixed(2)} times as fast, ${table.differentValues} values differ), again ${table.cosSinAgain.toFixed(1)} ms`);
+  }
+  if (getRope !== undefined) lines.push(`getRope: hit ${getRope.hitMicroseconds.toFixed(2)} µs, miss ${getRope.missMicroseconds.toFixed(1)} µs`);
+  if (memory !== undefined) lines.push(`memory of a rope: ${memory.oneTokenKilobytes} kB after one token at the last position, ${memory.allTokensKilobytes} kB after all`);
+  return lines;
 }
 
 /** Lines of text that say what was checked, and no times: those of a smoke test mean nothing. */
@@ -66,7 +93,8 @@ export function checksOf({ races }: Report): string {
   return [...aligned(lines), `${lines.length} results checked`].join("\n");
 }
 
-function at(results: readonly Result[], name: string, cell: (result: Result) => string): string {
+/** The cell of a contestant, who need not take part in every race. */
+export function at(results: readonly Result[], name: string, cell: (result: Result) => string): string {
   const result = results.find((one) => one.name === name);
   return result === undefined ? "–" : cell(result);
 }
@@ -76,7 +104,7 @@ function ratio({ timesFasterThan }: Result, name: string): string {
   return value === undefined ? "–" : value.toFixed(value < 10 ? 2 : 1);
 }
 
-function duration(microseconds: number): string {
+export function duration(microseconds: number): string {
   return microseconds < 1000 ? `${microseconds.toFixed(1)} µs` : `${(microseconds / 1000).toFixed(2)} ms`;
 }
 
