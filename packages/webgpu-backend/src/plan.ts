@@ -160,12 +160,12 @@ function memoryParts(tensors: readonly PlannedTensor[], run: 1 | 2 | 4, limits: 
   });
 }
 
-/** Rows of workgroups where they are too many for one. */
+/** Rows of workgroups where they are too many for one: as few as possible, and equally long, since workgroups with nothing to do take time. */
 function fold(count: number, workgroupSize: number, limits: GPUSupportedLimits): { groups: readonly [number, number]; span: number } {
   const all = Math.ceil(count / workgroupSize);
   const most = limits.maxComputeWorkgroupsPerDimension;
-  const x = Math.min(all, most);
-  const y = Math.ceil(all / x);
+  const y = Math.ceil(all / most);
+  const x = Math.ceil(all / y);
   // The last row may reach beyond `count`, and its indices must not wrap.
   if (y > most || x * y * workgroupSize > 2 ** 32) {
     throw new RopeError("ROPE_UNSUPPORTED", { what: "the call is too large for one dispatch", expected: "less than 2^32 invocations", got: `${count}`, remedy: "Rotate fewer tokens at a time." });
