@@ -2,7 +2,7 @@
 
 import type * as OnnxRuntime from "onnxruntime-web/webgpu";
 import { raceOnDevice, usage } from "./gpu-race.ts";
-import type { GpuContestant, GpuReport } from "./gpu-race.ts";
+import type { GpuContestant, GpuPlan, GpuReport } from "./gpu-race.ts";
 import { writeModel } from "./onnx-model.ts";
 import { referenceTables } from "./workload.ts";
 
@@ -11,6 +11,7 @@ type Runtime = typeof OnnxRuntime;
 /** Its RotaryEmbedding for query and for key, in one graph; inputs and outputs are buffers. */
 const onnxruntime = (ort: Runtime): GpuContestant => ({
   name: "onnxruntime-web webgpu",
+  dtypes: ["float32"],
   async prepare(device, workload) {
     const { tokens, headDim, pairing, queryHeads, keyHeads, query, key } = workload;
     const table = [tokens, headDim / 2];
@@ -46,7 +47,7 @@ const onnxruntime = (ort: Runtime): GpuContestant => ({
     const fetches = { query_rotated: tensor(own[3], shapes.query), key_rotated: tensor(own[4], shapes.key) };
     return {
       output: { query: own[3], key: own[4] },
-      run: async () => void (await session.run(feeds, fetches)),
+      step: { run: async () => void (await session.run(feeds, fetches)) },
       async dispose() {
         await session.release();
         for (const buffer of own) buffer.destroy();
@@ -55,7 +56,7 @@ const onnxruntime = (ort: Runtime): GpuContestant => ({
   },
 });
 
-async function race(sizes: readonly number[]): Promise<GpuReport> {
+async function race(plan: GpuPlan): Promise<GpuReport> {
   const script = "/ort.webgpu.bundle.min.mjs";
   const ort = (await import(script)) as Runtime;
   ort.env.wasm.numThreads = 1;
@@ -65,7 +66,7 @@ async function race(sizes: readonly number[]): Promise<GpuReport> {
   const first = writeModel({ opsets: { "": 17 }, nodes: [{ op: "Neg", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} }], inputs: [{ name: "x", ...value }], outputs: [{ name: "y", ...value }] });
   await ort.InferenceSession.create(first, { executionProviders: ["webgpu"] });
   const device = (await ort.env.webgpu.device) as GPUDevice;
-  return raceOnDevice(device, device.adapterInfo, sizes, [onnxruntime(ort)]);
+  return raceOnDevice(device, device.adapterInfo, plan, [onnxruntime(ort)]);
 }
 
 export type Race = typeof race;

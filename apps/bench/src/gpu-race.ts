@@ -6,31 +6,40 @@
 import { getRope } from "@ropewalk/core";
 import "@ropewalk/default";
 import "@ropewalk/webgpu-backend";
-import { check, createWorkload } from "./workload.ts";
-import type { Check, Pairing, QueryAndKey, Workload } from "./workload.ts";
+import type { GpuRope, GpuRotateArguments } from "@ropewalk/webgpu-backend";
+import { check, createInput } from "./workload.ts";
+import type { Check, Elements, GpuElementType, Input, Pairing, QueryAndKey } from "./workload.ts";
 
-/** Query and key on the device, `[tokens, heads, headDim]`, float32. */
-export interface GpuWorkload extends Workload {
+/** Query and key on the device, `[tokens, heads, headDim]`. */
+export interface GpuWorkload extends Input {
   readonly query: GPUBuffer;
   readonly key: GPUBuffer;
+}
+
+/** A contestant at the start line. */
+export interface GpuPrepared {
+  /** One rotation of query and key: recorded, or, where that is not in our hands, given to the device and not waited for. */
+  readonly step: { readonly record: (encoder: GPUCommandEncoder) => void } | { readonly run: () => Promise<void> };
+  /** Where the result lies. */
+  readonly output: { readonly query: GPUBuffer; readonly key: GPUBuffer };
+  /** Ends what was made. */
+  dispose(): void | Promise<void>;
 }
 
 /** A way to rotate them. */
 export interface GpuContestant {
   readonly name: string;
-  prepare(device: GPUDevice, workload: GpuWorkload): Promise<{
-    /** One rotation of query and key, given to the device, not waited for. */
-    run(): void | Promise<void>;
-    /** Where the result lies. */
-    readonly output: { readonly query: GPUBuffer; readonly key: GPUBuffer };
-    /** Ends what was made. */
-    dispose(): void | Promise<void>;
-  }>;
+  /** Absent: all. */
+  readonly dtypes?: readonly GpuElementType[];
+  /** True where the result is a copy of what was given, not its rotation. */
+  readonly isCopy?: boolean;
+  prepare(device: GPUDevice, workload: GpuWorkload): Promise<GpuPrepared>;
 }
 
 /** One contestant on one workload. */
 export interface GpuRow {
   readonly name: string;
+  readonly dtype: GpuElementType;
   readonly tokens: number;
   readonly pairing: Pairing;
   /** Of one rotation, counted at the device. */
@@ -39,8 +48,17 @@ export interface GpuRow {
   readonly bytes: number;
   /** Absent for copying. */
   readonly check: Check | undefined;
-  /** Of one rotation; absent on a software adapter. */
-  readonly milliseconds: number | undefined;
+  /** Of one rotation among many that were submitted together, by timestamps of the device. Absent without them. */
+  readonly device: Timing | undefined;
+  /** Of one rotation recorded and submitted by itself, by the clock of the host. Absent on a software adapter. */
+  readonly host: Timing | undefined;
+}
+
+/** Medians of rounds in which everybody had a turn. */
+export interface Timing {
+  readonly milliseconds: number;
+  /** The time that each limit needed in the same round, by this one's. */
+  readonly ofLimit: Readonly<Record<string, number>>;
 }
 
 /** What a run found. */
@@ -48,76 +66,208 @@ export interface GpuReport {
   readonly adapter: string;
   /** Whether the adapter computes on the CPU: times of it would say nothing about a graphics card. */
   readonly software: boolean;
+  /** Of those that matter here, which the device has. */
+  readonly features: readonly string[];
   readonly rows: readonly GpuRow[];
 }
 
-export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 0x80 } as const;
+/** What is raced. */
+export interface GpuPlan {
+  readonly tokens: readonly number[];
+  readonly dtypes: readonly GpuElementType[];
+  readonly pairings: readonly Pairing[];
+}
 
-/** ropewalk, in place, with the step's tables uploaded before, as a model's layers use it. */
-export const ropewalk: GpuContestant = {
-  name: "ropewalk webgpu, step",
-  async prepare(device, { tokens, headDim, base, pairing, start, queryHeads, keyHeads, query, key }) {
-    const gpu = await getRope({ headDim, base, pairing, parameters: { ropeType: "default" } }).to("webgpu", { device });
-    const step = gpu.at({ start, count: tokens });
-    const tensors = { query: { buffer: query, shape: [tokens, queryHeads, headDim] }, key: { buffer: key, shape: [tokens, keyHeads, headDim] } };
+/** What a device should be requested with, as far as the adapter has it. */
+export const wantedFeatures: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
+
+export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 0x80, queryResolve: 0x200 } as const;
+
+type Setting = Parameters<GpuContestant["prepare"]>[1];
+
+/** ropewalk: `record` says how positions reach the rope, `elsewhere` whether results go to other buffers. */
+const ropewalk = (
+  name: string,
+  { elsewhere = false, tables = "rows" as const }: { readonly elsewhere?: boolean; readonly tables?: "rows" | "factored" },
+  recorder: (gpu: GpuRope, tensors: GpuRotateArguments, setting: Setting, device: GPUDevice) => { record(encoder: GPUCommandEncoder): void; end(): void },
+): GpuContestant => ({
+  name,
+  async prepare(device, setting) {
+    const { tokens, headDim, base, pairing, dtype, queryHeads, keyHeads, query, key } = setting;
+    const gpu = await getRope({ headDim, base, pairing, parameters: { ropeType: "default" } }).to("webgpu", { device, tables });
+    const tensorsIn = (queries: GPUBuffer, keys: GPUBuffer) => ({ query: { buffer: queries, shape: [tokens, queryHeads, headDim], dtype }, key: { buffer: keys, shape: [tokens, keyHeads, headDim], dtype } });
+    const other = elsewhere ? sparesOf(device, setting) : undefined;
+    const { record, end } = recorder(gpu, { ...tensorsIn(query, key), ...(other === undefined ? {} : { out: tensorsIn(other.query, other.key) }) }, setting, device);
     return {
-      output: { query, key },
-      run() {
-        const encoder = device.createCommandEncoder();
-        step.encode(encoder, tensors);
-        device.queue.submit([encoder.finish()]);
+      step: { record },
+      output: other ?? { query, key },
+      dispose() {
+        end();
+        gpu.dispose();
+        other?.query.destroy();
+        other?.key.destroy();
       },
-      dispose: () => gpu.dispose(),
     };
   },
+});
+
+/** The step's tables uploaded before, as a model's layers use it. */
+const byStep: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens }) => {
+  const step = gpu.at({ start, count: tokens });
+  return { record: (encoder) => void step.encode(encoder, tensors), end: () => step.dispose() };
 };
 
-/** The limit: the same bytes read and written once. */
-export const copying: GpuContestant = {
+/** Positions that only the device sees. */
+const byBuffer: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens }, device) => {
+  const buffer = device.createBuffer({ size: tokens * 4, usage: usage.storage | usage.copyTarget });
+  device.queue.writeBuffer(buffer, 0, Uint32Array.from({ length: tokens }, (_, t) => start + t));
+  const call = { positions: { buffer, shape: [tokens] }, length: start + tokens, ...tensors };
+  return { record: (encoder) => void gpu.encode(encoder, call), end: () => buffer.destroy() };
+};
+
+const contestants: readonly GpuContestant[] = [
+  ropewalk("ropewalk webgpu, step", {}, byStep),
+  ropewalk("ropewalk webgpu, step, to out", { elsewhere: true }, byStep),
+  ropewalk("ropewalk webgpu, positions in a buffer", {}, byBuffer),
+  ropewalk("ropewalk webgpu, factored table", { tables: "factored" }, byBuffer),
+];
+
+/** A limit: the same bytes read and written once, by the platform's own copy. */
+const platformCopy: GpuContestant = {
   name: "copyBufferToBuffer",
-  async prepare(device, { query, key }) {
-    const spare = [query, key].map(({ size }) => device.createBuffer({ size, usage: usage.copyTarget }));
+  isCopy: true,
+  async prepare(device, setting) {
+    const output = sparesOf(device, setting);
+    const pairs = (["query", "key"] as const).map((name) => [setting[name], output[name]] as const);
     return {
-      output: { query, key },
-      run() {
-        const encoder = device.createCommandEncoder();
-        [query, key].forEach((buffer, i) => encoder.copyBufferToBuffer(buffer, 0, spare[i]!, 0, buffer.size));
-        device.queue.submit([encoder.finish()]);
-      },
-      dispose: () => spare.forEach((buffer) => buffer.destroy()),
+      step: { record: (encoder) => pairs.forEach(([from, to]) => encoder.copyBufferToBuffer(from, 0, to, 0, from.size)) },
+      output,
+      dispose: () => pairs.forEach(([, to]) => to.destroy()),
     };
   },
 };
+
+/**
+ * Another limit, since the platform's copy need not be the fastest: a plain kernel, two loads of 16 bytes to an
+ * invocation, as in the rotation.
+ */
+const kernelCopy: GpuContestant = {
+  name: "copy kernel",
+  isCopy: true,
+  async prepare(device, setting) {
+    const output = sparesOf(device, setting);
+    const sources = [setting.query, setting.key];
+    const targets = [output.query, output.key];
+    const code = `@group(0) @binding(0) var<storage, read> query: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> key: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> query_out: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> key_out: array<vec4<u32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = (group.y * groups.x + group.x) * 512u + local;
+  let j = i + 256u;
+  let queries = arrayLength(&query);
+  if (j < queries) {
+    let a = query[i];
+    let b = query[j];
+    query_out[i] = a;
+    query_out[j] = b;
+  } else {
+    copy(i);
+    copy(j);
+  }
+}
+fn copy(i: u32) {
+  let queries = arrayLength(&query);
+  if (i < queries) { query_out[i] = query[i]; } else if (i - queries < arrayLength(&key)) { key_out[i - queries] = key[i - queries]; }
+}
+`;
+    const pipeline = device.createComputePipeline({ layout: "auto", compute: { module: device.createShaderModule({ code }), entryPoint: "main" } });
+    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [...sources, ...targets].map((buffer, binding) => ({ binding, resource: { buffer } })) });
+    const all = Math.ceil((setting.query.size + setting.key.size) / 16 / 512);
+    const across = Math.min(all, device.limits.maxComputeWorkgroupsPerDimension);
+    return {
+      step: {
+        record(encoder) {
+          const pass = encoder.beginComputePass();
+          pass.setPipeline(pipeline);
+          pass.setBindGroup(0, group);
+          pass.dispatchWorkgroups(across, Math.ceil(all / across));
+          pass.end();
+        },
+      },
+      output,
+      dispose: () => targets.forEach((buffer) => buffer.destroy()),
+    };
+  },
+};
+
+/** What everything is compared with. */
+export const limits: readonly GpuContestant[] = [platformCopy, kernelCopy];
 
 /** Runs every contestant on every size; all share the device and the buffers. */
-export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, sizes: readonly number[], peers: readonly GpuContestant[]): Promise<GpuReport> {
+export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, plan: GpuPlan, peers: readonly GpuContestant[]): Promise<GpuReport> {
   const adapter = [info.vendor, info.architecture, info.description].filter((part) => part !== "").join(" ");
   const software = info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software/i.test(adapter);
+  const complaints: string[] = [];
+  device.addEventListener("uncapturederror", (event) => complaints.push((event as GPUUncapturedErrorEvent).error.message));
   const counter = countDispatches(device);
+  const clock = device.features.has("timestamp-query") ? new DeviceClock(device) : undefined;
   const rows: GpuRow[] = [];
-  for (const pairing of ["half", "adjacent"] as const) {
-    for (const tokens of sizes) {
-      const workload = createWorkload({ tokens, pairing, dtype: "float32" });
-      const [query, key] = [workload.pristine.query, workload.pristine.key].map((data) => device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })) as [GPUBuffer, GPUBuffer];
-      const bytes = 2 * (query.size + key.size);
-      for (const contestant of [ropewalk, ...peers, copying]) {
-        device.queue.writeBuffer(query, 0, workload.pristine.query as Float32Array<ArrayBuffer>);
-        device.queue.writeBuffer(key, 0, workload.pristine.key as Float32Array<ArrayBuffer>);
-        const { run, output, dispose } = await contestant.prepare(device, { ...workload, query, key });
-        counter.dispatches = 0;
-        await run();
-        await device.queue.onSubmittedWorkDone();
-        const { dispatches } = counter;
-        const rotated = contestant === copying ? undefined : check(workload, await read(device, output), "float32");
-        rows.push({ name: contestant.name, tokens, pairing, dispatches, bytes, check: rotated, milliseconds: software ? undefined : await time(device, run) });
-        await dispose();
+  for (const dtype of plan.dtypes) {
+    for (const pairing of plan.pairings) {
+      for (const tokens of plan.tokens) {
+        const input = createInput({ tokens, pairing, dtype });
+        const [query, key] = [input.pristine.query, input.pristine.key].map((data) => device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })) as [GPUBuffer, GPUBuffer];
+        const runners: Runner[] = [];
+        const checks: (Pick<GpuRow, "name" | "dispatches" | "check">)[] = [];
+        for (const contestant of [...contestants, ...peers, ...limits]) {
+          if (contestant.dtypes?.includes(dtype) === false) continue;
+          device.queue.writeBuffer(query, 0, input.pristine.query as Float32Array<ArrayBuffer>);
+          device.queue.writeBuffer(key, 0, input.pristine.key as Float32Array<ArrayBuffer>);
+          const prepared = await contestant.prepare(device, { ...input, query, key });
+          const { step, output } = prepared;
+          const run = "run" in step ? step.run : (): void => submit(device, step.record);
+          counter.dispatches = 0;
+          await run();
+          await device.queue.onSubmittedWorkDone();
+          const { dispatches } = counter;
+          const result = await read(device, output, dtype);
+          if (contestant.isCopy && !(same(result.query, input.pristine.query) && same(result.key, input.pristine.key))) throw new Error(`${contestant.name} does not copy`);
+          if (complaints.length > 0) throw new Error(`the device complains about ${contestant.name}: ${complaints[0]}`);
+          checks.push({ name: contestant.name, dispatches, check: contestant.isCopy ? undefined : check(input, result, "float32") });
+          runners.push({ name: contestant.name, prepared, run });
+        }
+        const onHost = software ? new Map<string, Timing>() : await lapsOf(runners, ({ run }) => (count) => timeOnHost(device, run, count));
+        const onDevice = software || clock === undefined ? new Map<string, Timing>() : await lapsOf(runners, ({ prepared: { step } }) => ("run" in step ? undefined : (count) => clock.time(step.record, count)));
+        for (const one of checks) rows.push({ ...one, dtype, tokens, pairing, bytes: 2 * (query.size + key.size), device: onDevice.get(one.name), host: onHost.get(one.name) });
+        for (const { prepared } of runners) await prepared.dispose();
+        query.destroy();
+        key.destroy();
       }
-      query.destroy();
-      key.destroy();
     }
   }
   counter.stop();
-  return { adapter, software, rows };
+  clock?.destroy();
+  return { adapter, software, features: wantedFeatures.filter((name) => device.features.has(name)), rows };
+}
+
+/** Buffers as large as query and key. Not filled, so a result that is not written there is wrong. */
+function sparesOf(device: GPUDevice, { query, key }: Setting): { readonly query: GPUBuffer; readonly key: GPUBuffer } {
+  const like = ({ size }: GPUBuffer): GPUBuffer => device.createBuffer({ size, usage: usage.storage | usage.copySource | usage.copyTarget });
+  return { query: like(query), key: like(key) };
+}
+
+function same(a: Elements, b: Elements): boolean {
+  // Not `every`: there are tens of millions.
+  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
+  return a.length === b.length;
+}
+
+function submit(device: GPUDevice, record: (encoder: GPUCommandEncoder) => void): void {
+  const encoder = device.createCommandEncoder();
+  record(encoder);
+  device.queue.submit([encoder.finish()]);
 }
 
 /** Counts at the device, so that nobody has to be believed. */
@@ -140,32 +290,108 @@ function countDispatches(device: GPUDevice): { dispatches: number; stop(): void 
   return counter;
 }
 
-/** Milliseconds of one run: many given to the device at once, the best of several rounds. Nothing is read back. */
-async function time(device: GPUDevice, run: () => void | Promise<void>): Promise<number> {
-  const round = async (count: number): Promise<number> => {
-    await device.queue.onSubmittedWorkDone();
-    const start = performance.now();
-    for (let i = 0; i < count; i++) await run();
-    await device.queue.onSubmittedWorkDone();
-    return performance.now() - start;
-  };
-  let count = 8;
-  while ((await round(count)) < 50 && count < 1 << 14) count *= 2;
-  const rounds: number[] = [];
-  for (let i = 0; i < 7; i++) rounds.push((await round(count)) / count);
-  return Math.min(...rounds);
+interface Runner {
+  readonly name: string;
+  readonly prepared: GpuPrepared;
+  run(): void | Promise<void>;
 }
 
-async function read(device: GPUDevice, { query, key }: { readonly query: GPUBuffer; readonly key: GPUBuffer }): Promise<QueryAndKey> {
-  const one = async (buffer: GPUBuffer): Promise<Float32Array> => {
+/** Milliseconds of so many rotations. */
+type Timer = (count: number) => Promise<number>;
+
+const ROUNDS = 9;
+/**
+ * Of one lap. Implementations may round timestamps to 0.1 ms, which is one part in a hundred of it; and a card that was
+ * idle needs some milliseconds until its clocks are up.
+ */
+const LAP_MILLISECONDS = 10;
+const MOST_IN_A_LAP = 512;
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+/** One lap of each in turn, round after round, each round starting with another: whatever slows the card slows all. */
+async function lapsOf(runners: readonly Runner[], timerOf: (runner: Runner) => Timer | undefined): Promise<Map<string, Timing>> {
+  const entrants: { readonly name: string; readonly timer: Timer; readonly count: number; readonly laps: number[] }[] = [];
+  for (const runner of runners) {
+    const timer = timerOf(runner);
+    if (timer === undefined) continue;
+    let count = 1;
+    for (let spent = 0; count < MOST_IN_A_LAP && spent < LAP_MILLISECONDS; ) {
+      spent = await timer(count);
+      count = Math.min(MOST_IN_A_LAP, Math.max(count, Math.ceil((1.2 * count * LAP_MILLISECONDS) / Math.max(spent, LAP_MILLISECONDS / 8))));
+    }
+    entrants.push({ name: runner.name, timer, count, laps: [] });
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = 0; i < entrants.length; i++) {
+      const { timer, count, laps } = entrants[(i + round) % entrants.length]!;
+      laps.push((await timer(count)) / count);
+    }
+  }
+  const own = entrants.filter(({ name }) => limits.some((limit) => limit.name === name));
+  return new Map(entrants.map(({ name, laps }) => [name, { milliseconds: median(laps), ofLimit: Object.fromEntries(own.map((limit) => [limit.name, median(laps.map((lap, i) => limit.laps[i]! / lap))])) }]));
+}
+
+/**
+ * The device's own clock: many rotations in one submission, one after the other, between two timestamps. What it costs
+ * to record and to submit them is outside.
+ */
+class DeviceClock {
+  readonly #device: GPUDevice;
+  readonly #querySet: GPUQuerySet;
+  readonly #resolved: GPUBuffer;
+  readonly #staging: GPUBuffer;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#querySet = device.createQuerySet({ type: "timestamp", count: 2 });
+    this.#resolved = device.createBuffer({ size: 16, usage: usage.queryResolve | usage.copySource });
+    this.#staging = device.createBuffer({ size: 16, usage: usage.copyTarget | usage.mapRead });
+  }
+
+  async time(record: (encoder: GPUCommandEncoder) => void, count: number): Promise<number> {
+    await this.#device.queue.onSubmittedWorkDone();
+    submit(this.#device, (encoder) => {
+      record(encoder);
+      this.#mark(encoder, 0);
+      for (let i = 0; i < count; i++) record(encoder);
+      this.#mark(encoder, 1);
+      encoder.resolveQuerySet(this.#querySet, 0, 2, this.#resolved, 0);
+      encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, 16);
+    });
+    await this.#staging.mapAsync(1);
+    const [start, end] = new BigUint64Array(this.#staging.getMappedRange());
+    this.#staging.unmap();
+    return Number(end! - start!) / 1e6;
+  }
+
+  destroy(): void {
+    for (const own of [this.#querySet, this.#resolved, this.#staging]) own.destroy();
+  }
+
+  /** The end of an empty pass: what was recorded before it is done then. */
+  #mark(encoder: GPUCommandEncoder, index: number): void {
+    encoder.beginComputePass({ timestampWrites: { querySet: this.#querySet, endOfPassWriteIndex: index } }).end();
+  }
+}
+
+/** Each rotation given to the device by itself, none read back. */
+async function timeOnHost(device: GPUDevice, run: () => void | Promise<void>, count: number): Promise<number> {
+  await device.queue.onSubmittedWorkDone();
+  const start = performance.now();
+  for (let i = 0; i < count; i++) await run();
+  await device.queue.onSubmittedWorkDone();
+  return performance.now() - start;
+}
+
+async function read(device: GPUDevice, { query, key }: { readonly query: GPUBuffer; readonly key: GPUBuffer }, dtype: GpuElementType): Promise<QueryAndKey> {
+  const one = async (buffer: GPUBuffer): Promise<Elements> => {
     const staging = device.createBuffer({ size: buffer.size, usage: usage.copyTarget | usage.mapRead });
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-    device.queue.submit([encoder.finish()]);
+    submit(device, (encoder) => encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size));
     await staging.mapAsync(1);
-    const values = new Float32Array(staging.getMappedRange().slice(0));
+    const bytes = staging.getMappedRange().slice(0);
     staging.destroy();
-    return values;
+    return dtype === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
   };
   return { query: await one(query), key: await one(key) };
 }

@@ -1,5 +1,5 @@
 /**
- * `node dist/gpu.js [--tokens 1,512,4096] [--dawn] [--json file]`
+ * `node dist/gpu.js [--tokens 1,512,4096] [--dtype float32,float16,bfloat16] [--pairing half,adjacent] [--dawn] [--enable toggle] [--json file]`
  *
  * In headless Chromium, next to onnxruntime-web; with `--dawn` in this process, without it, on whatever Vulkan driver
  * there is: that is how a real graphics card without a display is measured.
@@ -14,20 +14,44 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { raceOnDevice } from "./gpu-race.ts";
-import type { GpuReport, GpuRow } from "./gpu-race.ts";
+import { raceOnDevice, wantedFeatures } from "./gpu-race.ts";
+import type { GpuPlan, GpuReport } from "./gpu-race.ts";
+import type { GpuElementType, Pairing } from "./workload.ts";
 
-const { values: options } = parseArgs({ options: { tokens: { type: "string", default: "1,512,4096" }, dawn: { type: "boolean", default: false }, json: { type: "string" } } });
-const sizes = options.tokens.split(",").map(Number);
+const { values: options } = parseArgs({
+  options: {
+    tokens: { type: "string", default: "1,512,4096" },
+    dtype: { type: "string", default: "float32" },
+    pairing: { type: "string", default: "half,adjacent" },
+    dawn: { type: "boolean", default: false },
+    // A toggle of Dawn's: vulkan_enable_f16_on_nvidia, say.
+    enable: { type: "string" },
+    json: { type: "string" },
+  },
+});
+
+function oneOf<T extends string>(name: string, given: string, all: readonly T[]): readonly T[] {
+  const wanted = given.split(",");
+  const unknown = wanted.find((value) => !(all as readonly string[]).includes(value));
+  if (unknown !== undefined) throw new Error(`--${name} ${unknown}: expected ${all.join(", ")}`);
+  return wanted as T[];
+}
+
+const plan: GpuPlan = {
+  tokens: options.tokens.split(",").map(Number),
+  dtypes: oneOf<GpuElementType>("dtype", options.dtype, ["float32", "float16", "bfloat16"]),
+  pairings: oneOf<Pairing>("pairing", options.pairing, ["half", "adjacent"]),
+};
 
 async function onDawn(): Promise<GpuReport> {
   const { create } = await import("webgpu");
-  const gpu = create([]) as unknown as GPU;
+  // Dawn rounds timestamps to 0.1 ms for the sake of pages; this is none.
+  const gpu = create(["disable-dawn-features=timestamp_quantization", ...(options.enable === undefined ? [] : [`enable-dawn-features=${options.enable}`])]) as unknown as GPU;
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null) throw new Error("expected a Vulkan driver (VK_DRIVER_FILES names one), got no adapter");
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-  const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
-  const report = await raceOnDevice(device, adapter.info, sizes, []);
+  const device = await adapter.requestDevice({ requiredFeatures: wantedFeatures.filter((name) => adapter.features.has(name)), requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  const report = await raceOnDevice(device, adapter.info, plan, []);
   device.destroy();
   return report;
 }
@@ -51,7 +75,7 @@ async function inChromium(): Promise<GpuReport> {
   try {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    return (await page.evaluate(`race(${JSON.stringify(sizes)})`)) as GpuReport;
+    return (await page.evaluate(`race(${JSON.stringify(plan)})`)) as GpuReport;
   } finally {
     await browser.close();
     server.close();
@@ -59,20 +83,21 @@ async function inChromium(): Promise<GpuReport> {
   }
 }
 
-function textOf({ adapter, software, rows }: GpuReport): string {
-  const limit = (row: GpuRow): number | undefined => rows.find(({ name, tokens, pairing }) => name === "copyBufferToBuffer" && tokens === row.tokens && pairing === row.pairing)?.milliseconds;
-  const lines = rows.map((row) => {
-    const { name, tokens, pairing, dispatches, bytes, check, milliseconds } = row;
-    const counted = `${pairing}, ${tokens} tokens, ${name}: ${dispatches} dispatches, ${bytes} bytes`;
+function textOf({ adapter, software, features, rows }: GpuReport): string {
+  const lines = rows.map(({ name, dtype, tokens, pairing, dispatches, bytes, check, device, host }) => {
+    const counted = `${dtype}, ${pairing}, ${tokens} tokens, ${name}: ${dispatches} dispatches, ${bytes} bytes`;
     const checked = check === undefined ? "" : `, error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)} allowed`;
-    const timed = milliseconds === undefined ? "" : `, ${(bytes / milliseconds / 1e6).toFixed(1)} GB/s, ${((limit(row) ?? NaN) / milliseconds).toFixed(2)} of copying`;
-    return counted + checked + timed;
+    const timed = device ?? host;
+    if (timed === undefined) return counted + checked;
+    const clocks = [["device", device] as const, ["host", host] as const].map(([clock, timing]) => (timing === undefined ? "" : `, ${clock} ${(1e3 * timing.milliseconds).toFixed(2)} µs`)).join("");
+    const ofLimits = Object.entries(timed.ofLimit).map(([limit, ratio]) => `, ${ratio.toFixed(3)} of ${limit}`).join("");
+    return `${counted}${checked}${clocks}, ${(bytes / timed.milliseconds / 1e6).toFixed(0)} GB/s${ofLimits}`;
   });
-  return [`Adapter: ${adapter}${software ? " (on the CPU: counts and correctness only, its times say nothing)" : ""}`, ...lines].join("\n");
+  return [`Adapter: ${adapter}${software ? " (on the CPU: counts and correctness only, its times say nothing)" : ""}; ${features.join(", ")}`, ...lines].join("\n");
 }
 
 const report = options.dawn ? await onDawn() : await inChromium();
 console.log(textOf(report));
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
 const wrong = report.rows.filter(({ check }) => check !== undefined && !(check.error <= check.tolerance));
-if (wrong.length > 0) throw new Error(`wrong results: ${wrong.map(({ name, tokens }) => `${name} at ${tokens} tokens`).join(", ")}`);
+if (wrong.length > 0) throw new Error(`wrong results: ${wrong.map(({ name, dtype, tokens }) => `${name}, ${dtype}, at ${tokens} tokens`).join(", ")}`);

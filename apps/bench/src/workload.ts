@@ -5,19 +5,21 @@
 
 export type Pairing = "half" | "adjacent";
 export type ElementType = "float32" | "float16";
+/** What devices rotate beside. */
+export type GpuElementType = ElementType | "bfloat16";
 export type Elements = Float32Array | Uint16Array;
 
-/** Queries and keys, each `[tokens, heads, headDim]`, contiguous; float16 as bits. */
+/** Queries and keys, each `[tokens, heads, headDim]`, contiguous; 16-bit numbers as bits. */
 export interface QueryAndKey {
   readonly query: Elements;
   readonly key: Elements;
 }
 
-/** One line of the benchmark: sizes, and the memory that all contestants share. */
-export interface Workload {
+/** What is rotated: sizes and numbers. */
+export interface Input {
   readonly tokens: number;
   readonly pairing: Pairing;
-  readonly dtype: ElementType;
+  readonly dtype: GpuElementType;
   readonly queryHeads: number;
   readonly keyHeads: number;
   readonly headDim: number;
@@ -26,31 +28,48 @@ export interface Workload {
   readonly start: number;
   /** Never written to. */
   readonly pristine: QueryAndKey;
+}
+
+/** One line of the benchmark: what is rotated, and the memory that all contestants share. */
+export interface Workload extends Input {
+  readonly dtype: ElementType;
   /** What contestants read; those that work in place also write here. */
   readonly working: QueryAndKey;
   /** Where contestants write that cannot work in place. */
   readonly spare: QueryAndKey;
 }
 
-export interface WorkloadOptions {
+export interface InputOptions<T extends GpuElementType> {
   readonly tokens: number;
   readonly pairing: Pairing;
-  readonly dtype: ElementType;
+  readonly dtype: T;
   readonly queryHeads?: number;
   readonly keyHeads?: number;
 }
 
+/** Numbers repeat after so many: a prime, so that no two heads of one token, nor the same head of two tokens, are alike. */
+const PERIOD = 1_048_573;
+
 /** Attention of a model of some 8 billion parameters (Llama 3, Qwen 2.5): 32 query and 8 key heads of 128. */
-export function createWorkload({ tokens, pairing, dtype, queryHeads = 32, keyHeads = 8 }: WorkloadOptions): Workload {
+export function createInput<T extends GpuElementType>({ tokens, pairing, dtype, queryHeads = 32, keyHeads = 8 }: InputOptions<T>): Input & { readonly dtype: T } {
   const headDim = 128;
   const random = randomNumbers(tokens);
+  const round = dtype === "float16" ? float16Bits : dtype === "bfloat16" ? bfloat16Bits : (value: number) => value;
   const fill = (heads: number): Elements => {
-    const values = Float32Array.from({ length: tokens * heads * headDim }, () => random() * 4 - 2);
-    return dtype === "float32" ? values : Uint16Array.from(values, float16Bits);
+    const values = dtype === "float32" ? new Float32Array(tokens * heads * headDim) : new Uint16Array(tokens * heads * headDim);
+    const own = Math.min(values.length, PERIOD);
+    for (let i = 0; i < own; i++) values[i] = round(random() * 4 - 2);
+    for (let i = own; i < values.length; i += own) values.copyWithin(i, 0, Math.min(own, values.length - i));
+    return values;
   };
-  const pristine = { query: fill(queryHeads), key: fill(keyHeads) };
+  return { tokens, pairing, dtype, queryHeads, keyHeads, headDim, base: 500_000, start: 77, pristine: { query: fill(queryHeads), key: fill(keyHeads) } };
+}
+
+/** The same with memory to work in. */
+export function createWorkload(options: InputOptions<ElementType>): Workload {
+  const input = createInput(options);
   const copy = ({ query, key }: QueryAndKey): QueryAndKey => ({ query: query.slice(), key: key.slice() });
-  return { tokens, pairing, dtype, queryHeads, keyHeads, headDim, base: 500_000, start: 77, pristine, working: copy(pristine), spare: copy(pristine) };
+  return { ...input, working: copy(input.pristine), spare: copy(input.pristine) };
 }
 
 /** Puts the working memory back to the start. */
@@ -60,7 +79,7 @@ export function reset({ pristine, working }: Workload): void {
 }
 
 /** cos and sin of each token and pair, `[tokens, headDim/2]`, of angles that are rounded to float32 or not. */
-export function referenceTables({ tokens, headDim, base, start }: Workload, angles: "float32" | "float64"): { cos: Float64Array; sin: Float64Array } {
+export function referenceTables({ tokens, headDim, base, start }: Pick<Input, "tokens" | "headDim" | "base" | "start">, angles: "float32" | "float64"): { cos: Float64Array; sin: Float64Array } {
   const pairs = headDim / 2;
   const cos = new Float64Array(tokens * pairs);
   const sin = new Float64Array(tokens * pairs);
@@ -90,21 +109,23 @@ export interface Check {
  *
  * The tolerance: cos and sin, two products and a sum round once each, by 2^-24 in float32, and `|x| + |y|` bounds both
  * products and their sum, so four roundings make 2^-22. float16 results and, where the engine wants them so, tables
- * round by 2^-11: 2^-9 covers four of them.
+ * round by 2^-11: 2^-9 covers four of them; bfloat16 by 2^-8, which makes 2^-6.
  */
-export function check(workload: Workload, result: QueryAndKey, angles: "float32" | "float64"): Check {
+export function check(workload: Input, result: QueryAndKey, angles: "float32" | "float64"): Check {
   const tables = referenceTables(workload, angles);
   const { pristine, queryHeads, keyHeads, dtype } = workload;
   const error = Math.max(
     largestError(workload, pristine.query, result.query, queryHeads, tables),
     largestError(workload, pristine.key, result.key, keyHeads, tables),
   );
-  return { error, tolerance: dtype === "float32" ? 2 ** -22 : 2 ** -9 };
+  return { error, tolerance: { float32: 2 ** -22, float16: 2 ** -9, bfloat16: 2 ** -6 }[dtype] };
 }
 
-function largestError({ tokens, headDim, pairing, dtype }: Workload, given: Elements, result: Elements, heads: number, { cos, sin }: { cos: Float64Array; sin: Float64Array }): number {
+function largestError({ tokens, headDim, pairing, dtype }: Input, given: Elements, result: Elements, heads: number, { cos, sin }: { cos: Float64Array; sin: Float64Array }): number {
   const pairs = headDim / 2;
-  const value = (elements: Elements, index: number): number => (dtype === "float32" ? elements[index]! : float16Value(elements[index]!));
+  // All values of 16 bits, since decoding the tens of millions of a long context takes longer than rotating them.
+  const values = dtype === "float32" ? undefined : Float64Array.from({ length: 1 << 16 }, (_, bits) => (dtype === "float16" ? float16Value(bits) : bfloat16Value(bits)));
+  const value = (elements: Elements, index: number): number => (values === undefined ? elements[index]! : values[elements[index]!]!);
   let largest = 0;
   for (let head = 0; head < tokens * heads; head++) {
     const row = Math.floor(head / heads) * pairs;
@@ -144,9 +165,25 @@ export function float16Bits(value: number): number {
   return (value < 0 ? 0x8000 : 0) + (exponent + 14) * 1024 + rounded;
 }
 
-/** The value of finite float16 bits. */
+/** The value of float16 bits. */
 export function float16Value(bits: number): number {
   const exponent = (bits >> 10) & 31;
+  if (exponent === 31) return NaN;
   const magnitude = exponent === 0 ? (bits & 1023) * 2 ** -24 : ((bits & 1023) + 1024) * 2 ** (exponent - 25);
   return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+const word = new Uint32Array(1);
+const single = new Float32Array(word.buffer);
+
+/** The nearest bfloat16 of a finite number: ties to even. */
+export function bfloat16Bits(value: number): number {
+  single[0] = value;
+  return (word[0]! + 0x7fff + ((word[0]! >>> 16) & 1)) >>> 16;
+}
+
+/** The value of bfloat16 bits. */
+export function bfloat16Value(bits: number): number {
+  word[0] = bits << 16;
+  return single[0]!;
 }

@@ -5,7 +5,7 @@
 import { RopeError } from "@ropewalk/core";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 import { kernelText } from "./kernel.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, KernelRole } from "./kernel.ts";
 import type { DeviceTable } from "./table.ts";
 
 /** What this package keeps of a device. It never destroys one that it was given. */
@@ -33,7 +33,7 @@ export class DeviceState {
 
   /** The pipeline of a kernel, compiled at once if it is not there; the first dispatch may wait for it. */
   pipeline(kernel: Kernel): GPUComputePipeline {
-    const key = JSON.stringify(kernel);
+    const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
     const pipeline = this.device.createComputePipeline(this.#descriptor(kernel));
@@ -43,7 +43,7 @@ export class DeviceState {
 
   /** The same without making anybody wait. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where the driver refuses it. */
   async compile(kernel: Kernel): Promise<GPUComputePipeline> {
-    const key = JSON.stringify(kernel);
+    const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
     let compiling = this.#compiling.get(key);
@@ -67,6 +67,25 @@ export class DeviceState {
     const module = this.device.createShaderModule({ label: "ropewalk", code: kernelText(kernel) });
     return { label: "ropewalk", layout: "auto", compute: { module, entryPoint: "main" } };
   }
+}
+
+/** Text that no two kernels share. JSON would do, but takes as long as all the rest of recording a dispatch. */
+function keyOf({ tensors, memories, rows, ...kernel }: Kernel): string {
+  const role = (of: KernelRole | undefined): string => (of === undefined ? "" : `${of.memory}${of.dtype}`);
+  const parts = {
+    headDim: kernel.headDim,
+    rotaryDim: kernel.rotaryDim,
+    rotaryOffset: kernel.rotaryOffset,
+    blocks: kernel.blocks,
+    run: kernel.run,
+    heads: kernel.heads,
+    nativeFloat16: kernel.nativeFloat16,
+    workgroupSize: kernel.workgroupSize,
+    rows: rows.kind === "gathered" ? "" : `${rows.kind},${rows.kind === "factored" && rows.rounded},${rows.words},${rows.axes?.join(".")}`,
+    tensors: tensors.map(({ name, input, output }) => `${name},${role(input)},${role(output)}`).join(),
+    memories: memories.map(({ writable, words, atomic }) => `${writable},${words},${atomic}`).join(),
+  } satisfies Record<keyof Kernel, string | number | boolean>;
+  return Object.values(parts).join(" ");
 }
 
 const states = new WeakMap<GpuDevice, DeviceState>();

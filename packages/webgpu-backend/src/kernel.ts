@@ -1,7 +1,8 @@
 /**
  * The WGSL text of the rotation. Pure: a description of one kernel goes in, its text comes out.
  *
- * An invocation rotates `run` elements and their partners (or, where partners are neighbours, `run` elements of both).
+ * An invocation rotates `run` elements and their partners (or, where partners are neighbours, `run` elements of both),
+ * four at a time.
  * The text holds what a rope and its layouts fix, the uniform `call` what changes from call to call. Angles are never
  * formed here: WGSL promises nothing for sin and cos beyond ±π.
  */
@@ -49,14 +50,19 @@ export type KernelRows =
   /** Two small tables whose angles add up; `rounded` says that angles are those of `precision: "float32"`. */
   | ({ readonly kind: "factored"; readonly rounded: boolean } & KernelPositions);
 
+/** Loads of more than 16 bytes do not exist. */
+export type Run = 1 | 2 | 4 | 8;
+
 /** Everything that the text of a kernel depends on. */
 export interface Kernel {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly rotaryOffset: number;
   readonly blocks: number;
-  /** Elements of one load: all strides and offsets are multiples of it. */
-  readonly run: 1 | 2 | 4;
+  /** Elements of one load: all strides and offsets are multiples of it. 8 where all elements have 16 bits. */
+  readonly run: Run;
+  /** Heads of one invocation, which share cos and sin; it divides those of every tensor. */
+  readonly heads: 1 | 2 | 4 | 8;
   readonly tensors: readonly KernelTensor[];
   readonly memories: readonly KernelMemory[];
   readonly rows: KernelRows;
@@ -66,7 +72,7 @@ export interface Kernel {
 }
 
 /** Invocations for one head: rotated ones first, then those that copy what is not rotated. */
-export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Kernel): { readonly rotated: number; readonly copied: number } {
+export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): { readonly rotated: number; readonly copied: number } {
   const copies = tensors.some(({ output }) => output !== undefined);
   return { rotated: rotaryDim / 2 / pairsPerUnit({ rotaryDim, run, ...kernel }), copied: copies ? (headDim - rotaryDim) / run : 0 };
 }
@@ -79,6 +85,12 @@ function isInterleaved({ rotaryDim, blocks, run }: Pick<Kernel, "rotaryDim" | "b
 function pairsPerUnit(kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run">): number {
   return isInterleaved(kernel) ? kernel.run / 2 : kernel.run;
 }
+
+/** Elements of one vector: WGSL has none of eight. */
+const lanesOf = ({ run }: Pick<Kernel, "run">): 1 | 2 | 4 => (run === 8 ? 4 : run);
+
+/** Pairs whose cos and sin come together. */
+const turnSize = (kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run">): number => Math.min(4, pairsPerUnit(kernel));
 
 /** The names of the numbers in the uniform `call`, in order; each is a u32 unless it ends in `factor`, then an f32. */
 export function callFields({ tensors, rows, run }: Pick<Kernel, "tensors" | "rows" | "run">): string[] {
@@ -100,15 +112,16 @@ export const FIRST_MEMORY = 2;
 
 /** The text of a kernel. Its entry point is `main`. */
 export function kernelText(kernel: Kernel): string {
-  const { rows, run, rotaryDim, tensors, memories } = kernel;
+  const { rows, rotaryDim, tensors, memories } = kernel;
+  const lanes = lanesOf(kernel);
   const types = new Set(tensors.flatMap(({ input, output }) => [input.dtype, output?.dtype ?? input.dtype]));
   const native = kernel.nativeFloat16 && types.has("float16");
   return [
     native ? "enable f16;\n" : "",
     "// Rotates pairs (x, y): x' = x cos - y sin, y' = y cos + x sin.\n",
     declarations(kernel),
-    run !== 1 && (types.has("bfloat16") || (types.has("float16") && !native)) ? halves(run) : "",
-    types.has("float16") && !native ? float16 : "",
+    lanes !== 1 && (types.has("bfloat16") || (types.has("float16") && !native)) ? halves(lanes) : "",
+    types.has("float16") && !native ? float16(lanes) : "",
     types.has("bfloat16") ? bfloat16 : "",
     rows.kind === "gathered" ? "" : positionText(rows),
     rows.kind === "factored" ? factoredText(rotaryDim / 2, rows.rounded) : "",
@@ -120,7 +133,7 @@ export function kernelText(kernel: Kernel): string {
     .join("\n");
 
   function declarations({ workgroupSize: _, ...k }: Kernel): string {
-    const pairs = pairsPerUnit(k);
+    const pairs = turnSize(k);
     const tableType = rows.kind === "gathered" || (rows.kind === "table" && rows.axes === null) ? vector(pairs, "f32") : rows.kind === "table" ? "f32" : "vec4<f32>";
     const fields = callFields(kernel).map((name) => `  ${name}: ${name.endsWith("factor") ? "f32" : "u32"},\n`);
     const bindings = [
@@ -136,7 +149,7 @@ export function kernelText(kernel: Kernel): string {
       bindings.push(`@group(0) @binding(${FIRST_MEMORY + memories.length + 1}) var<storage, read_write> faults: array<atomic<u32>, 2>;\n`);
     }
     return [
-      `alias Words = ${vector(run, "u32")};\nalias Floats = ${vector(run, "f32")};\nalias Turns = ${vector(pairs, "f32")};\n\n`,
+      `alias Words = ${vector(lanes, "u32")};\nalias Floats = ${vector(lanes, "f32")};\nalias Turns = ${vector(pairs, "f32")};\n\n`,
       "struct Call {\n",
       ...fields,
       "}\n",
@@ -148,8 +161,8 @@ export function kernelText(kernel: Kernel): string {
 const vector = (size: number, type: string): string => (size === 1 ? type : `vec${size}<${type}>`);
 
 /** 16-bit elements as packed words, and apart. */
-const halves = (run: 2 | 4): string =>
-  run === 2
+const halves = (lanes: 2 | 4): string =>
+  lanes === 2
     ? `fn split(w: u32) -> Words { return Words(w & 0xffffu, w >> 16u); }
 fn join(h: Words) -> u32 { return h.x | (h.y << 16u); }
 `
@@ -157,21 +170,30 @@ fn join(h: Words) -> u32 { return h.x | (h.y << 16u); }
 fn join(h: Words) -> vec2<u32> { return h.xz | (h.yw << vec2<u32>(16u)); }
 `;
 
-const float16 = `fn from_float16(half: Words) -> Floats {
+/**
+ * Few operations on integers, since a graphics card has more to do with them than with its memory.
+ *
+ * From float16: every WGSL has `unpack2x16float`, but a device may take subnormal numbers for 0, so those are made of a
+ * sum of normal ones.
+ *
+ * To float16: `pack2x16float` may round either way. To add 2^13 times the power of two of a value cuts its mantissa to 10
+ * bits, to the nearest, ties to even; and what it adds to the bits of the sum is that mantissa, its leading bit counted.
+ * Below 2^-14 the power stays.
+ */
+const float16 = (lanes: 1 | 2 | 4): string => `fn from_float16(w: ${vector(Math.max(1, lanes / 2), "u32")}) -> Floats {
+  let half = ${lanes === 1 ? "w" : "split(w)"};
   let size = half & Words(0x7fffu);
-  var bits = (size << Words(13u)) + Words(0x38000000u);
-  bits = select(bits, bits + Words(0x38000000u), size >= Words(0x7c00u));               // infinity, NaN
-  bits = select(bits, bitcast<Words>(Floats(size) * 5.9604644775390625e-8), size < Words(0x400u)); // subnormal: of 2^-24
-  return bitcast<Floats>(bits | ((half & Words(0x8000u)) << Words(16u)));
+  let small = bitcast<Words>(bitcast<Floats>((size << Words(13u)) + Words(0x38800000u)) - Floats(6.103515625e-05)); // of 2^-24
+  let value = ${lanes === 1 ? "unpack2x16float(w).x" : lanes === 2 ? "unpack2x16float(w)" : "Floats(unpack2x16float(w.x), unpack2x16float(w.y))"};
+  return select(value, bitcast<Floats>(small | ((half & Words(0x8000u)) << Words(16u))), size < Words(0x400u));
 }
 // To the nearest, ties to even.
 fn to_float16(value: Floats) -> Words {
   let bits = bitcast<Words>(value);
-  let size = bits & Words(0x7fffffffu);
-  var half = (size - Words(0x38000000u) + Words(0xfffu) + ((size >> Words(13u)) & Words(1u))) >> Words(13u);
-  half = select(half, bitcast<Words>(abs(value) + 0.5) - Words(0x3f000000u), size < Words(0x38800000u)); // the sum rounds
-  half = select(half, Words(0x7c00u), size >= Words(0x477ff000u));
-  half = select(half, Words(0x7e00u) | ((size >> Words(13u)) & Words(0x3ffu)), size > Words(0x7f800000u));
+  let power = max((bits & Words(0x7f800000u)) + Words(0x6800000u), Words(0x3f000000u));
+  let sum = bitcast<Words>(abs(value) + bitcast<Floats>(power));
+  let largest = select(Words(0x7c00u), Words(0x7e00u), (bits & Words(0x7fffffffu)) > Words(0x7f800000u)); // infinity, NaN
+  let half = min(sum - power + (power >> Words(13u)) - Words(0x1f800u), largest);
   return half | ((bits >> Words(16u)) & Words(0x8000u));
 }
 `;
@@ -257,10 +279,10 @@ fn angle_rounding(position: u32, frequency: vec4<f32>) -> f32 {
     : ""
 }`;
 
-/** `turn`: cos and sin of the pairs of one invocation. */
+/** `turn`: cos and sin of as many pairs as a vector holds. */
 function turnText(kernel: Kernel): string {
   const { rows, rotaryDim } = kernel;
-  const pairs = pairsPerUnit(kernel);
+  const pairs = turnSize(kernel);
   const head = "struct Turn {\n  cos: Turns,\n  sin: Turns,\n}\nfn turn(row: u32, pair: u32) -> Turn {\n";
   if (rows.kind === "gathered") {
     return `${head}  let at = row * ${rotaryDim / pairs}u + pair${pairs === 1 ? "" : ` / ${pairs}u`};
@@ -287,14 +309,20 @@ function turnText(kernel: Kernel): string {
 `;
 }
 
+const pairOfUnit = (kernel: Kernel): string => `let pair = unit * ${pairsPerUnit(kernel)}u;`;
+
+/** What holds cos and sin of an invocation's pairs: one `Turn`, or where they are eight, two. */
+const turnNames = (kernel: Kernel): readonly string[] => (pairsPerUnit(kernel) === 8 ? ["t", "u"] : ["t"]);
+const turnOf = (k: number): string => `turn(row, pair${k === 0 ? "" : ` + ${4 * k}u`})`;
+
 /** Loads, stores and the rotation of one tensor. */
 function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): string {
   const { run, rotaryDim, rotaryOffset, blocks, headDim } = kernel;
   const units = unitsPerHead(kernel);
-  const pairs = pairsPerUnit(kernel);
   const width = rotaryDim / 2 / blocks;
   const target = output ?? input;
   const checked = kernel.rows.kind !== "gathered";
+  const shared = kernel.heads > 1;
   const element = (prefix: string, i: string): string => (run === 1 ? `${prefix === "" ? "src" : "dst"} + ${i} * call.${name}${prefix}_element` : `${prefix === "" ? "src" : "dst"} + ${i}`);
   const outPrefix = output === undefined ? "" : "_out";
   const place = (prefix: string): string =>
@@ -303,12 +331,12 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   const store = (i: string, value: string): string => `store_${name}(${element(outPrefix, i)}, ${value});`;
   const decode = (words: string): string => decoded(kernel, input.dtype, words);
   const encode = (value: string): string => encoded(kernel, target.dtype, value);
-  const copy = (i: string): string => store(i, input.dtype === target.dtype ? load(i) : encode(decode(load(i))));
+  const copy = (i: string): string => store(i, input.dtype === target.dtype ? load(i) : inParts(kernel, (part) => encode(decode(`${load(i)}${part}`))));
 
   const lines: string[] = [];
   const body = (indent: string, ...text: string[]): void => void lines.push(...text.map((line) => indent + line));
   body("", loadText(kernel, name, input), storeText(kernel, name, target));
-  body("", `fn rotate_${name}(unit: u32, row: u32, batch: u32, token: u32, head: u32${checked ? ", in_range: bool" : ""}) {`);
+  body("", `fn rotate_${name}(unit: u32, row: u32, batch: u32, token: u32, head: u32${checked ? ", in_range: bool" : ""}${shared ? turnNames(kernel).map((turn) => `, ${turn}: Turn`).join("") : ""}) {`);
   body("  ", `let src = ${place("")};`);
   if (output !== undefined) body("  ", `let dst = ${place("_out")};`);
   if (units.copied > 0) {
@@ -321,7 +349,7 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
     body("    ", "return;");
     body("  ", "}");
   }
-  body("  ", `let pair = unit * ${pairs}u;`);
+  body("  ", pairOfUnit(kernel));
   if (isInterleaved(kernel)) {
     body("  ", `let i = ${rotaryOffset === 0 ? "" : `${rotaryOffset}u + `}2u * pair;`);
   } else {
@@ -329,8 +357,20 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
     body("  ", `let i = ${rotaryOffset === 0 ? "" : `${rotaryOffset}u + `}${start};`, `let j = i + ${width}u;`);
   }
   if (checked) body("  ", `if (!in_range) { ${output === undefined ? "" : `${copy("i")} ${isInterleaved(kernel) ? "" : `${copy("j")} `}`}return; }`);
-  body("  ", "let t = turn(row, pair);");
-  if (isInterleaved(kernel)) {
+  if (!shared) body("  ", ...turnNames(kernel).map((turn, k) => `let ${turn} = ${turnOf(k)};`));
+  if (run === 8) {
+    const words = isInterleaved(kernel) ? ["v"] : ["x", "y"];
+    words.forEach((name, k) => body("  ", `let ${name} = ${load("ij"[k]!)};`));
+    EIGHT.forEach((part, k) => words.forEach((name) => body("  ", `let ${name}${k} = ${decode(`${name}${part}`)};`)));
+    const both = (value: (k: number) => string): string => `vec4<u32>(${EIGHT.map((_, k) => encode(value(k))).join(", ")})`;
+    if (isInterleaved(kernel)) {
+      EIGHT.forEach((part, k) => body("  ", `let x${k} = v${k}.xz * t.cos${part} - v${k}.yw * t.sin${part};`, `let y${k} = v${k}.yw * t.cos${part} + v${k}.xz * t.sin${part};`));
+      body("  ", store("i", both((k) => `Floats(x${k}.x, y${k}.x, x${k}.y, y${k}.y)`)));
+    } else {
+      const turns = turnNames(kernel);
+      body("  ", store("i", both((k) => `x${k} * ${turns[k]}.cos - y${k} * ${turns[k]}.sin`)), store("j", both((k) => `y${k} * ${turns[k]}.cos + x${k} * ${turns[k]}.sin`)));
+    }
+  } else if (isInterleaved(kernel)) {
     const [even, odd] = run === 4 ? ["xz", "yw"] : ["x", "y"];
     body("  ", `let v = ${decode(load("i"))};`, `let x = v.${even} * t.cos - v.${odd} * t.sin;`, `let y = v.${odd} * t.cos + v.${even} * t.sin;`);
     body("  ", store("i", encode(run === 4 ? "Floats(x.x, y.x, x.y, y.y)" : "Floats(x, y)")));
@@ -341,6 +381,12 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   body("", "}", "");
   return lines.join("\n");
 }
+
+/** A load of eight elements and its cos and sin: the first four and the others. */
+const EIGHT = [".xy", ".zw"] as const;
+
+/** Words made of the parts of a load. */
+const inParts = ({ run }: Kernel, value: (part: string) => string): string => (run === 8 ? `vec4<u32>(${EIGHT.map(value).join(", ")})` : value(""));
 
 /** The WGSL type of `run` elements as they lie in memory. */
 function wordsType({ run }: Kernel, dtype: KernelElement): string {
@@ -374,40 +420,52 @@ function storeText(kernel: Kernel, name: string, { memory, dtype }: KernelRole):
   return `${head} let i = ${first};${Array.from({ length: wanted }, (_, k) => ` memory${memory}[${k === 0 ? "i" : `i + ${k}u`}] = w.${letters[k]};`).join("")} }`;
 }
 
-/** `Floats` of the words of `run` elements. */
-function decoded({ run, nativeFloat16 }: Kernel, dtype: KernelElement, words: string): string {
+/** `Floats` of the words of as many elements. */
+function decoded(kernel: Kernel, dtype: KernelElement, words: string): string {
+  const lanes = lanesOf(kernel);
+  const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Floats>(${words})`;
-  if (dtype === "float16" && nativeFloat16) return run === 1 ? `Floats(bitcast<vec2<f16>>(${words}).x)` : `Floats(bitcast<vec${run}<f16>>(${words}))`;
-  return `from_${dtype}(${run === 1 ? words : `split(${words})`})`;
+  if (dtype === "float16" && nativeFloat16) return lanes === 1 ? `Floats(bitcast<vec2<f16>>(${words}).x)` : `Floats(bitcast<vec${lanes}<f16>>(${words}))`;
+  return `from_${dtype}(${lanes === 1 || dtype === "float16" ? words : `split(${words})`})`;
 }
 
-function encoded({ run, nativeFloat16 }: Kernel, dtype: KernelElement, value: string): string {
+function encoded(kernel: Kernel, dtype: KernelElement, value: string): string {
+  const lanes = lanesOf(kernel);
+  const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Words>(${value})`;
-  if (dtype === "float16" && nativeFloat16) return run === 1 ? `bitcast<u32>(vec2<f16>(f16(${value}), 0.0h))` : `bitcast<${vector(run / 2, "u32")}>(vec${run}<f16>(${value}))`;
-  return run === 1 ? `to_${dtype}(${value})` : `join(to_${dtype}(${value}))`;
+  if (dtype === "float16" && nativeFloat16) return lanes === 1 ? `bitcast<u32>(vec2<f16>(f16(${value}), 0.0h))` : `bitcast<${vector(lanes / 2, "u32")}>(vec${lanes}<f16>(${value}))`;
+  return lanes === 1 ? `to_${dtype}(${value})` : `join(to_${dtype}(${value}))`;
 }
 
 function mainText(kernel: Kernel): string {
-  const { tensors, workgroupSize } = kernel;
+  const { tensors, workgroupSize, heads } = kernel;
   const { rotated, copied } = unitsPerHead(kernel);
-  const rotate = (name: string, head: string): string => `rotate_${name}(unit, row, batch, token, ${head}${kernel.rows.kind === "gathered" ? "" : ", in_range"});`;
+  const checked = kernel.rows.kind !== "gathered";
+  const turns = heads > 1 ? turnNames(kernel) : [];
+  const rotate = (name: string, head: string): string => {
+    const one = (place: string): string => `rotate_${name}(${["unit", "row", "batch", "token", place, ...(checked ? ["in_range"] : []), ...turns].join(", ")});`;
+    return heads === 1 ? one(head) : `for (var h = 0u; h < ${heads}u; h++) { ${one(`${head} + h`)} }`;
+  };
   const [first, second] = tensors;
+  // Not for units that only copy, nor for positions without a row.
+  const needed = [...(checked ? ["in_range"] : []), ...(copied > 0 ? [`unit < ${rotated}u`] : [])].join(" && ");
+  const shared = heads === 1 ? "" : `  ${pairOfUnit(kernel)}\n${turns.map((turn) => `  var ${turn}: Turn;\n`).join("")}  ${needed === "" ? "" : `if (${needed}) `}{ ${turns.map((turn, k) => `${turn} = ${turnOf(k)};`).join(" ")} }\n`;
   return `@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let index = id.y * call.span + id.x;
   if (index >= call.count) { return; }
   let unit = index % ${rotated + copied}u;
-  let head = index / ${rotated + copied}u % call.heads;
+  let head = index / ${rotated + copied}u % call.heads${heads === 1 ? "" : ` * ${heads}u`};
   let place = index / ${rotated + copied}u / call.heads;
   let batch = place / call.tokens;
   let token = place % call.tokens;
   let row = batch * call.batch_rows + token;
-${kernel.rows.kind === "gathered" ? "" : `  let in_range = in_table(row);
+${!checked ? "" : `  let in_range = in_table(row);
   if (!in_range && unit == 0u && head == 0u) {
     atomicAdd(&faults[0], 1u);
     atomicMax(&faults[1], ~row);
   }
-`}${second === undefined ? `  ${rotate(first!.name, "head")}` : `  if (head < call.query_heads) { ${rotate(first!.name, "head")} } else { ${rotate(second.name, "head - call.query_heads")} }`}
+`}${shared}${second === undefined ? `  ${rotate(first!.name, "head")}` : `  if (head < call.query_heads) { ${rotate(first!.name, "head")} } else { ${rotate(second.name, "head - call.query_heads")} }`}
 }
 `;
 }

@@ -6,7 +6,7 @@ import { RopeError } from "@ropewalk/core";
 import { extent } from "@ropewalk/core/backend";
 import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
 import { callFields, unitsPerHead } from "./kernel.ts";
-import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor } from "./kernel.ts";
+import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor, Run } from "./kernel.ts";
 
 /** What stands in for a typed array in a layout: memory on a device, as elements. */
 export interface DeviceMemory {
@@ -76,7 +76,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
   const parts = memoryParts(tensors, run, limits);
 
   const roleOf = (layout: TensorLayout): KernelRole => ({ memory: parts.findIndex(({ range }) => range.buffer === memoryOf(layout).buffer), dtype: layout.dtype as KernelElement });
-  const kernel: Kernel = {
+  const own: Omit<Kernel, "heads"> = {
     headDim,
     rotaryDim: request.rotaryDim,
     rotaryOffset: request.rotaryOffset,
@@ -88,16 +88,18 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
     nativeFloat16: hasFloat16 && tensors.some(({ input, output }) => input.dtype === "float16" || output.dtype === "float16"),
     workgroupSize: Math.min(256, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
   };
+  const heads = tensors.reduce((sum, { input }) => sum + input.heads, 0);
+  const { rotated, copied } = unitsPerHead(own);
+  const all = batch * tokens * heads * (rotated + copied);
+  const kernel: Kernel = { ...own, heads: sharedHeads(own, tensors, all) };
   const bound = kernel.memories.length + (request.rows.kind === "gathered" ? 1 : 3);
   if (bound > limits.maxStorageBuffersPerShaderStage) {
     throw new RopeError("ROPE_UNSUPPORTED", { what: "the call uses too many buffers", expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`, got: `${bound}`, remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.", facts: { bound } });
   }
 
-  const { rotated, copied } = unitsPerHead(kernel);
-  const heads = tensors.reduce((sum, { input }) => sum + input.heads, 0);
-  const count = batch * tokens * heads * (rotated + copied);
+  const count = all / kernel.heads;
   const { groups, span } = fold(count, kernel.workgroupSize, limits);
-  const values: Record<string, number> = { count, span, tokens, batch_rows: request.batched ? tokens : 0, heads, query_heads: first.input.heads, ...request.values };
+  const values: Record<string, number> = { count, span, tokens, batch_rows: request.batched ? tokens : 0, heads: heads / kernel.heads, query_heads: first.input.heads, ...request.values };
   for (const { name, input, output } of tensors) {
     Object.assign(values, layoutValues(name, input, parts));
     if (output !== input) Object.assign(values, layoutValues(`${name}_out`, output, parts));
@@ -110,7 +112,8 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
 }
 
 /** The largest run that divides every offset and stride, and what is rotated. */
-function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors: readonly PlannedTensor[]): 1 | 2 | 4 {
+function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors: readonly PlannedTensor[]): Run {
+  const layouts = tensors.flatMap(({ input, output }) => [input, output]);
   const width = rotaryDim / 2 / blocks;
   const multiples = [rotaryOffset, width === 1 ? rotaryDim : width];
   for (const { input, output } of tensors) {
@@ -120,7 +123,21 @@ function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors:
       multiples.push(t.offset, t.batch > 1 ? t.batchStride : 0, t.tokens > 1 ? t.tokenStride : 0, t.heads > 1 ? t.headStride : 0);
     }
   }
-  return ([4, 2] as const).find((run) => multiples.every((multiple) => multiple % run === 0)) ?? 1;
+  // 16 bytes each: narrower loads leave a graphics card waiting for instructions instead of for memory.
+  const longest: readonly Run[] = layouts.every((layout) => memoryOf(layout).BYTES_PER_ELEMENT === 2) ? [8, 4, 2] : [4, 2];
+  return longest.find((run) => multiples.every((multiple) => multiple % run === 0)) ?? 1;
+}
+
+/** Enough to keep a large graphics card busy. */
+const FEWEST_INVOCATIONS = 1 << 16;
+
+/**
+ * Heads of one invocation. Where cos and sin have to be computed, that takes longer than moving a head's elements, so as
+ * many heads share them as leaves the device enough to do at once.
+ */
+function sharedHeads({ rows }: Omit<Kernel, "heads">, tensors: readonly PlannedTensor[], invocations: number): Kernel["heads"] {
+  if (rows.kind !== "factored") return 1;
+  return ([8, 4, 2] as const).find((count) => invocations / count >= FEWEST_INVOCATIONS && tensors.every(({ input }) => input.heads % count === 0)) ?? 1;
 }
 
 interface Part {
@@ -129,7 +146,7 @@ interface Part {
 }
 
 /** Each buffer once, from the first byte that any tensor uses to the last. */
-function memoryParts(tensors: readonly PlannedTensor[], run: 1 | 2 | 4, limits: GPUSupportedLimits): Part[] {
+function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSupportedLimits): Part[] {
   const buffers = new Map<GPUBuffer, { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }>();
   for (const { input, output } of tensors) {
     for (const layout of new Set([input, output])) {
@@ -160,12 +177,12 @@ function memoryParts(tensors: readonly PlannedTensor[], run: 1 | 2 | 4, limits: 
   });
 }
 
-/** Rows of workgroups where they are too many for one. */
+/** Rows of workgroups where they are too many for one: as few as possible, and equally long, since workgroups with nothing to do take time. */
 function fold(count: number, workgroupSize: number, limits: GPUSupportedLimits): { groups: readonly [number, number]; span: number } {
   const all = Math.ceil(count / workgroupSize);
   const most = limits.maxComputeWorkgroupsPerDimension;
-  const x = Math.min(all, most);
-  const y = Math.ceil(all / x);
+  const y = Math.ceil(all / most);
+  const x = Math.ceil(all / y);
   // The last row may reach beyond `count`, and its indices must not wrap.
   if (y > most || x * y * workgroupSize > 2 ** 32) {
     throw new RopeError("ROPE_UNSUPPORTED", { what: "the call is too large for one dispatch", expected: "less than 2^32 invocations", got: `${count}`, remedy: "Rotate fewer tokens at a time." });

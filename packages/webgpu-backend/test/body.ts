@@ -125,6 +125,10 @@ export const bodyCases: readonly BodyCase[] = [
           using gpu = await gpuRope(device, geometry, "rows", 1);
           const view = (offset: number): View => ({ data: bits(offset + 41 * 3 * headDim, dtype), shape: [41, 3, headDim], dtype, offset });
           await agree(`${dtype}, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(0), key: view(2) });
+          // Eight at a time, where the geometry admits it; and, to out of the other type, copies of what is not rotated.
+          const other = dtype === "float16" ? "bfloat16" : "float16";
+          const out: View = { data: bits(41 * 3 * headDim, other), shape: [41, 3, headDim], dtype: other };
+          await agree(`${dtype} aligned and to ${other}, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(8), key: view(0), out: { key: out } });
           await agree(`${dtype} at an odd offset, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(1) });
         }
       }
@@ -318,6 +322,51 @@ export const bodyCases: readonly BodyCase[] = [
         const expected = copyOf(tensors);
         gpu.rope.apply({ positions: values, ...(expected as object) });
         compare(precision, got, expected);
+        buffer.destroy();
+      }
+    },
+  },
+  {
+    name: "heads that share cos and sin of the factored table: long contexts, in place and to out, some positions out of range",
+    async run(device) {
+      // Few heads of few elements, so many tokens: the number of invocations decides how many heads share.
+      for (const { headDim, rotaryDim, heads, tokens, dtype, pairing } of [
+        { headDim: 16, rotaryDim: 16, heads: [8, 8], tokens: 8200, dtype: "float32", pairing: "adjacent" },
+        { headDim: 24, rotaryDim: 16, heads: [16, 4], tokens: 5000, dtype: "float32", pairing: "adjacent" },
+        { headDim: 24, rotaryDim: 16, heads: [8, 8], tokens: 16400, dtype: "bfloat16", pairing: "half" },
+        { headDim: 16, rotaryDim: 16, heads: [6, 2], tokens: 8300, dtype: "float16", pairing: "adjacent" },
+      ] as const) {
+        using gpu = await gpuRope(device, { headDim, rotaryDim, pairing }, "factored");
+        const values = Array.from({ length: tokens }, (_, t) => (t * 104729) % 1048576);
+        const wrong = [3, tokens - 2];
+        const buffer = bufferOf(device, Uint32Array.from(values, (value, t) => (wrong.includes(t) ? 1048576 : value)));
+        const view = (count: number, seed: number): View => {
+          const shape = [tokens, count, headDim];
+          const { data } = float(shape, seed);
+          return dtype === "float32" ? { data, shape } : { data: Uint16Array.from(data, dtype === "float16" ? toFloat16 : toBfloat16), shape, dtype };
+        };
+        const tensors: Tensors = { query: view(heads[0], 1), key: view(heads[1], 2), out: { key: view(heads[1], 3) } };
+        const got = copyOf(tensors);
+        const encoder = device.createCommandEncoder();
+        const own = onDevice(device, got);
+        gpu.encode(encoder, { positions: { buffer, shape: [tokens] }, length: 1048576, ...own.tensors });
+        device.queue.submit([encoder.finish()]);
+        await own.read();
+        let message = "";
+        await gpu.check().catch((error) => (message = RopeError.is(error) && error.code === "ROPE_POSITION_RANGE" ? `${error.facts["count"]} from ${error.facts["index"]}` : String(error)));
+        ensure(message === "2 from 3", message);
+        const expected = copyOf(tensors);
+        gpu.rope.apply({ positions: values, ...(expected as object) });
+        // Tokens without a row pass as they are.
+        for (const t of wrong) {
+          for (const [to, from] of [[expected.query!, tensors.query!], [expected.out!.key!, tensors.key!]] as const) {
+            const row = from.shape[1]! * headDim;
+            to.data.set(from.data.subarray(t * row, (t + 1) * row), t * row);
+          }
+        }
+        // cos and sin are within 1.2e-7 of those of JavaScript, which for small results is more than their last bit.
+        compare(`${dtype}, ${JSON.stringify(pairing)}, ${heads} heads`, got, expected, 1e-6);
+        own.destroy();
         buffer.destroy();
       }
     },

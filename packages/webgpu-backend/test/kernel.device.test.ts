@@ -12,6 +12,7 @@ const base: Kernel = {
   rotaryOffset: 0,
   blocks: 1,
   run: 4,
+  heads: 1,
   tensors: [
     { name: "query", input: { memory: 0, dtype: "float32" } },
     { name: "key", input: { memory: 1, dtype: "float32" } },
@@ -45,6 +46,33 @@ const kernels: Readonly<Record<string, Kernel>> = {
     tensors: [{ name: "key", input: { memory: 0, dtype: "float32" }, output: { memory: 1, dtype: "float16" } }],
     memories: [{ writable: false, words: 4, atomic: false }, { writable: true, words: 2, atomic: false }],
     nativeFloat16: true,
+  },
+  "half, bfloat16, eight at a time": {
+    ...base,
+    run: 8,
+    tensors: [
+      { name: "query", input: { memory: 0, dtype: "bfloat16" } },
+      { name: "key", input: { memory: 1, dtype: "bfloat16" } },
+    ],
+  },
+  "adjacent, a slice, float16 to bfloat16, eight at a time": {
+    ...base,
+    run: 8,
+    headDim: 80,
+    rotaryDim: 32,
+    rotaryOffset: 16,
+    blocks: 16,
+    tensors: [{ name: "key", input: { memory: 0, dtype: "float16" }, output: { memory: 1, dtype: "bfloat16" } }],
+    memories: [{ writable: false, words: 4, atomic: false }, { writable: true, words: 4, atomic: false }],
+  },
+  "factored table, four heads of an invocation, a slice to out": {
+    ...base,
+    heads: 4,
+    headDim: 96,
+    rotaryDim: 64,
+    tensors: [base.tensors[0]!, { name: "key", input: { memory: 1, dtype: "float32" }, output: { memory: 2, dtype: "float32" } }],
+    memories: [base.memories[0]!, { writable: false, words: 4, atomic: false }, { writable: true, words: 4, atomic: false }],
+    rows: { kind: "factored", rounded: false, words: 1, axes: null },
   },
   "bfloat16 at odd addresses": { ...base, run: 1, headDim: 6, rotaryDim: 6, tensors: [{ name: "query", input: { memory: 0, dtype: "bfloat16" } }], memories: [{ writable: true, words: 1, atomic: true }] },
   "two blocks, three axes in cycles, int64 positions": {
@@ -94,8 +122,11 @@ describe("a mistake in a kernel fails the body", async () => {
     { mistake: "the axes of positions lie the other way", find: /axis \* call\.position_axis \+ row/, replacement: "(2u - axis) * call.position_axis + row", cases: ["several axes"] },
     { mistake: "the sign of the second element", find: /y \* t\.cos \+ x \* t\.sin/, replacement: "y * t.cos - x * t.sin", cases: ["query and key in place"] },
     { mistake: "elements that are not rotated, one run off", find: /let i = (\(unit - \d+u\)) \* /, replacement: "let i = ($1 + 1u) * ", cases: ["to out"] },
-    { mistake: "float16 is cut off, not rounded", find: /\+ Words\(0xfffu\) \+ \(\(size >> Words\(13u\)\) & Words\(1u\)\)/, replacement: "", cases: ["rounding to 16 bits"] },
+    { mistake: "float16 is cut off, not rounded", find: /bitcast<Words>\(abs\(value\) \+ bitcast<Floats>\(power\)\)/, replacement: "(bitcast<Words>(abs(value) + bitcast<Floats>(power)) & Words(0u)) + power + (((bits & Words(0x7fffffu)) | Words(0x800000u)) >> Words(13u))", cases: ["rounding to 16 bits"] },
     { mistake: "a position beyond the table is taken for the last", find: /return position\(0u, row\) < call\.position_limit;/, replacement: "return true;", cases: ["positions out of range"] },
+    { mistake: "float16: a subnormal is taken for a normal number", find: /Words\(0x38800000u\)\) - Floats\(6\.103515625e-05\)/, replacement: "Words(0x38800000u))", cases: ["float16 and bfloat16"] },
+    { mistake: "the second four of eight turn like the first", find: /let u = turn\(row, pair \+ 4u\);/, replacement: "let u = t;", cases: ["float16 and bfloat16"] },
+    { mistake: "heads of an invocation: all are the first", find: /head \+ h, in_range/, replacement: "head, in_range", cases: ["heads that share"] },
     { mistake: "the rounding of the angle is forgotten", find: /let d = angle_rounding\([^;]*;/, replacement: "let d = 0.0;", cases: ["the factored table"] },
   ])("$mistake", async ({ find, replacement, cases }) => {
     const altered = { count: 0 };

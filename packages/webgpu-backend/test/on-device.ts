@@ -102,8 +102,9 @@ export async function rotatedOnDevice(device: GPUDevice, gpu: GpuRope, call: Omi
  * float32: the tables are the same bits, so that only fused multiply-add differs: one rounding of a product less, below
  * 2^-24 for elements below 1 and the amplitudes that occur (below 2). 1e-6 is what the package promises.
  * 16-bit types: the same float32 numbers, rounded once; one that lies at the border of two may fall to either side.
+ * @param apart how far numbers may be apart before that, where the tables are not the same bits.
  */
-export function compare(what: string, got: Tensors, expected: Tensors): void {
+export function compare(what: string, got: Tensors, expected: Tensors, apart = 0): void {
   const wanted = viewsOf(expected);
   viewsOf(got).forEach(({ data, dtype = "float32" }, v) => {
     const other = wanted[v]!.data;
@@ -112,7 +113,7 @@ export function compare(what: string, got: Tensors, expected: Tensors): void {
     const ulp = { float32: 0, float16: 2 ** -10, bfloat16: 2 ** -7 }[dtype];
     for (let i = 0; i < data.length; i++) {
       const [a, b] = [value(data[i]!), value(other[i]!)];
-      const near = Math.abs(a - b) <= (dtype === "float32" ? 1e-6 : ulp * Math.abs(b) + 2 ** -24);
+      const near = Math.abs(a - b) <= (dtype === "float32" ? 1e-6 : ulp * Math.abs(b) + 2 ** -24 + apart);
       if (!near && !Object.is(a, b)) throw new Error(`${what}: element ${i} of tensor ${v} (${dtype}) is ${a}, expected ${b}`);
     }
   });

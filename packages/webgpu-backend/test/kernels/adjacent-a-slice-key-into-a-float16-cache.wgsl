@@ -33,21 +33,20 @@ struct Call {
 fn split(w: vec2<u32>) -> Words { return Words(w.x & 0xffffu, w.x >> 16u, w.y & 0xffffu, w.y >> 16u); }
 fn join(h: Words) -> vec2<u32> { return h.xz | (h.yw << vec2<u32>(16u)); }
 
-fn from_float16(half: Words) -> Floats {
+fn from_float16(w: vec2<u32>) -> Floats {
+  let half = split(w);
   let size = half & Words(0x7fffu);
-  var bits = (size << Words(13u)) + Words(0x38000000u);
-  bits = select(bits, bits + Words(0x38000000u), size >= Words(0x7c00u));               // infinity, NaN
-  bits = select(bits, bitcast<Words>(Floats(size) * 5.9604644775390625e-8), size < Words(0x400u)); // subnormal: of 2^-24
-  return bitcast<Floats>(bits | ((half & Words(0x8000u)) << Words(16u)));
+  let small = bitcast<Words>(bitcast<Floats>((size << Words(13u)) + Words(0x38800000u)) - Floats(6.103515625e-05)); // of 2^-24
+  let value = Floats(unpack2x16float(w.x), unpack2x16float(w.y));
+  return select(value, bitcast<Floats>(small | ((half & Words(0x8000u)) << Words(16u))), size < Words(0x400u));
 }
 // To the nearest, ties to even.
 fn to_float16(value: Floats) -> Words {
   let bits = bitcast<Words>(value);
-  let size = bits & Words(0x7fffffffu);
-  var half = (size - Words(0x38000000u) + Words(0xfffu) + ((size >> Words(13u)) & Words(1u))) >> Words(13u);
-  half = select(half, bitcast<Words>(abs(value) + 0.5) - Words(0x3f000000u), size < Words(0x38800000u)); // the sum rounds
-  half = select(half, Words(0x7c00u), size >= Words(0x477ff000u));
-  half = select(half, Words(0x7e00u) | ((size >> Words(13u)) & Words(0x3ffu)), size > Words(0x7f800000u));
+  let power = max((bits & Words(0x7f800000u)) + Words(0x6800000u), Words(0x3f000000u));
+  let sum = bitcast<Words>(abs(value) + bitcast<Floats>(power));
+  let largest = select(Words(0x7c00u), Words(0x7e00u), (bits & Words(0x7fffffffu)) > Words(0x7f800000u)); // infinity, NaN
+  let half = min(sum - power + (power >> Words(13u)) - Words(0x1f800u), largest);
   return half | ((bits >> Words(16u)) & Words(0x8000u));
 }
 
