@@ -74,15 +74,20 @@ export function sourcesOf(races: readonly Race[]): string[] {
   return [...new Set(races.flatMap(({ results }) => results.map(({ source }) => source)))];
 }
 
-/** A line for each cost. Reports that were written before something was measured lack it. */
-export function costLines({ table, getRope, memory }: Partial<Costs>): string[] {
-  const lines: string[] = [];
-  if (table !== undefined) {
-    lines.push(`table ${table.rows} × ${table.pairs}: plain loop ${table.plainLoop.toFixed(1)} ms, rope.cosSin ${table.cosSin.toFixed(1)} ms (${table.timesFasterThanPlainLoop.toFixed(2)} times as fast, ${table.differentValues} values differ), again ${table.cosSinAgain.toFixed(1)} ms`);
-  }
-  if (getRope !== undefined) lines.push(`getRope: hit ${getRope.hitMicroseconds.toFixed(2)} µs, miss ${getRope.missMicroseconds.toFixed(1)} µs`);
-  if (memory !== undefined) lines.push(`memory of a rope: ${memory.oneTokenKilobytes} kB after one token at the last position, ${memory.allTokensKilobytes} kB after all`);
-  return lines;
+/** A line for each cost. */
+export function costLines({ tables, getRope, memory, fusedWrites }: Costs): string[] {
+  return [
+    ...tables.ways.map(
+      ({ name, arrays, milliseconds, timesFasterThanPlainLoop, differentValues }) =>
+        `cos and sin, ${tables.rows} × ${tables.pairs}, ${arrays} arrays, ${name}: ${milliseconds.toFixed(1)} ms, ${timesFasterThanPlainLoop.toFixed(2)} times as fast as the plain loop, ${differentValues} values differ`,
+    ),
+    `getRope: hit ${getRope.hitMicroseconds.toFixed(2)} µs, miss ${getRope.missMicroseconds.toFixed(1)} µs`,
+    `memory of a rope: ${memory.oneTokenKilobytes} kB after one token at position ${memory.positions - 1}, ${memory.allTokensKilobytes} kB after a token at each of the ${memory.positions}`,
+    ...fusedWrites.map(
+      ({ tokens, dtype, fusedMicroseconds, rotateThenCopyMicroseconds, timesFaster }) =>
+        `float32 keys into a ${dtype} cache, ${tokens} tokens: in one pass ${fusedMicroseconds.toFixed(1)} µs, rotated, then copied ${rotateThenCopyMicroseconds.toFixed(1)} µs: ${timesFaster.toFixed(2)} times as fast`,
+    ),
+  ];
 }
 
 /** Lines of text that say what was checked, and no times: those of a smoke test mean nothing. */

@@ -43,13 +43,25 @@ test("the report says what ran where, and everybody's ratio to the two yardstick
   expect(results.find(({ name }) => name === report.yardstick)!.timesFasterThan[report.yardstick]).toBe(1);
 });
 
-test("the tables of the plain loop and of cosSin are equal bit for bit", () => {
-  expect(report.costs.table).toMatchObject({ rows: 256, pairs: 64, differentValues: 0 });
+test("cos and sin of the plain loop, of JavaScript and of WebAssembly are equal bit for bit", () => {
+  const { rows, pairs, ways } = report.costs.tables;
+  expect([rows, pairs]).toEqual([256, 64]);
+  expect(ways.map(({ name, arrays, differentValues }) => `${name}, ${arrays}: ${differentValues}`)).toEqual(
+    ["plain loop", "rope.cosSin, JavaScript", "rope.cosSin, WebAssembly"].flatMap((name) => [`${name}, new: 0`, `${name}, given: 0`]),
+  );
 });
 
-test("a rope keeps a block of rows for one position, not the whole table", () => {
-  // 128 rows of 64 float32 pairs, twice, and a mark for each row: 64.1 kB; collection may free a little more meanwhile.
-  expect(report.costs.memory.oneTokenKilobytes).toBeLessThan(100);
+test("a rope keeps no table of the positions that it has seen", () => {
+  const { positions, oneTokenKilobytes, allTokensKilobytes } = report.costs.memory;
+  expect(positions).toBe(2048);
+  // Rows of 64 float32 pairs would be 1024 kB; the last one, the frequencies and what is being collected are a few.
+  expect(oneTokenKilobytes).toBeLessThan(64);
+  expect(allTokensKilobytes).toBeLessThan(64);
+});
+
+test("keys rotated into a cache are those that are rotated, then copied", () => {
+  // Compared bit for bit before they are timed.
+  expect(report.costs.fusedWrites.map(({ tokens, dtype }) => `${tokens} ${dtype}`)).toEqual([1, 128, 2048].flatMap((tokens) => ["float32", "float16", "bfloat16"].map((dtype) => `${tokens} ${dtype}`)));
 });
 
 test("a smoke test prints no times", () => {

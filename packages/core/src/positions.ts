@@ -30,7 +30,7 @@ export interface ResolvedPositions {
   /** Rows of the batch, or `undefined` when all rows share one list. */
   readonly batch: number | undefined;
   readonly tokens: number;
-  /** `[axes, batch, tokens]`, row-major; a copy of the caller's. */
+  /** `[axes, batch, tokens]`, row-major; not the caller's, and never changed. */
   readonly values: Float64Array;
   /** The largest value, −1 when there is none. */
   readonly largest: number;
@@ -84,6 +84,11 @@ type Run = Extract<Positions, { readonly start: number | bigint }>;
 
 const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
 
+/** The last run, which the layers of a model ask for one after another: making the list takes as long as rotating a token. */
+let lastRun: ResolvedPositions | undefined;
+/** A longer list is not kept. */
+const KEPT_RUN = 4096;
+
 /** Positions that follow each other: with the first and the last all of them are checked. */
 function resolveRun({ start: first, count }: Run, rules: PositionRules): ResolvedPositions {
   const { axes, fractional, limit } = rules;
@@ -94,9 +99,12 @@ function resolveRun({ start: first, count }: Run, rules: PositionRules): Resolve
   if (!admitted || start >= limit) throw rangeError(first, 0, rules);
   // Before allocating: a run that cannot fit must not cost memory.
   if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
+  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start)) return lastRun;
   const values = new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = start + i;
-  return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+  const run = { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+  if (count <= KEPT_RUN) lastRun = run;
+  return run;
 }
 
 function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {

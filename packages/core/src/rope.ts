@@ -305,18 +305,14 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       throw new RopeError("ROPE_SHAPE", { what: '"out" does not fit', expected: "{ query, key } or one of the two", got: show(out), remedy: "Leave out away to rotate in place." });
     }
     const expected = { batch, tokens, headDim: this.spec.headDim };
-    const checked = [];
     const checkedQuery = checkTensor("query", query, out?.query, expected);
-    if (checkedQuery !== undefined) checked.push(checkedQuery);
     const checkedKey = checkTensor("key", key, out?.key, expected);
-    if (checkedKey !== undefined) checked.push(checkedKey);
-    if (checked.length === 0) throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both", got: "neither" });
+    const first = checkedQuery ?? checkedKey;
+    if (first === undefined) throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both", got: "neither" });
+    const checked = checkedQuery === undefined || checkedKey === undefined ? [first] : [checkedQuery, checkedKey];
     checkAliasing(checked);
     const { rotaryDim, rotaryOffset, blocks } = rotationShape(this.spec);
-    const tasks: RotationTask[] = [];
-    for (const { input, output } of checked) {
-      tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table: tables(input.dtype === "float64" ? "float64" : "float32") });
-    }
+    const tasks = checked.map(({ input, output }): RotationTask => ({ rotaryDim, rotaryOffset, blocks, input, output, table: tables(input.dtype === "float64" ? "float64" : "float32") }));
     this.#executor.rotate(tasks);
     return { query: out?.query ?? query, key: out?.key ?? key };
   }

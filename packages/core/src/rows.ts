@@ -191,6 +191,7 @@ const sameForm = (a: GatherForm, b: GatherForm): boolean => a.dtype === b.dtype 
 
 function samePositions(a: GatherPositions, b: GatherPositions): boolean {
   if (a.axes !== b.axes || a.rows !== b.rows) return false;
+  if (a.values === b.values) return true;
   for (let i = 0; i < a.values.length; i++) if (a.values[i] !== b.values[i]) return false;
   return true;
 }

@@ -8,7 +8,7 @@
 import { narrowBrain, narrowHalf, widenBrain, widenHalf } from "./sixteen-bit";
 import { spread, turnNeighboursOfHead, turnOneHead, turnTwoHeads } from "./turn";
 
-/** Element types; `elementTypes` in `src/kernel.ts` has the same numbers. */
+/** Element types; `typeNumber` in `src/kernel.ts` has the same numbers. */
 const FLOAT32 = 0;
 const FLOAT16 = 1;
 const BFLOAT16 = 2;

@@ -8,7 +8,7 @@
 import { copyUnrotated, LARGEST_ANGLE, rotateTask, writeRows } from "@ropewalk/core/backend";
 import type { Ladder, RotationExecutor, RotationTable, RotationTask, RowWriter, TensorLayout } from "@ropewalk/core/backend";
 import type { Arena } from "./arena.ts";
-import { areas, createMemory, elementTypes, instantiate, LADDER_BYTES, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES } from "./kernel.ts";
+import { areas, createMemory, instantiate, LADDER_BYTES, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
 import type { ThreadPool } from "./pool.ts";
 
@@ -62,8 +62,8 @@ export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExe
   });
 }
 
-/** Fewer elements are rotated sooner than threads wake up: 128 tokens of 32 heads of 128. */
-const SHARED_ELEMENTS = 1 << 19;
+/** Fewer elements are rotated sooner than threads wake up: 256 tokens of 32 heads of 128. */
+const SHARED_ELEMENTS = 1 << 20;
 
 const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
 
@@ -72,7 +72,10 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
   const { heads, tokens, batch } = input;
   const width = widthOf(input);
   const tablesPerToken = rotaryDim * width;
-  const isDirect = input.data.buffer === machine.buffer && output.data.buffer === machine.buffer;
+  // Once for each: asking an array for its buffer takes 8 ns.
+  const sourceIsHere = input.data.buffer === machine.buffer;
+  const targetIsHere = input === output ? sourceIsHere : output.data.buffer === machine.buffer;
+  const isDirect = sourceIsHere && targetIsHere;
   const largestElement = Math.max(input.data.BYTES_PER_ELEMENT, output.data.BYTES_PER_ELEMENT);
   const step = Math.floor(isDirect ? TABLE_BYTES / tablesPerToken : Math.min(TABLE_BYTES / tablesPerToken, PIECE_BYTES / (heads * rotaryDim * largestElement)));
   // What the kernels are not made for is core's: scattered elements, float64 to another type, a token beyond the areas.
@@ -87,7 +90,7 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);
       loadTables(machine, table, ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2), (count * rotaryDim) / 2, width);
-      rotatePiece(machine, task, b, t, count, threads);
+      rotatePiece(machine, task, b, t, count, sourceIsHere, targetIsHere, threads);
     }
   }
 }
@@ -106,13 +109,11 @@ function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number
 }
 
 /** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
-function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, pool: ThreadPool | undefined): void {
-  const { kernels, buffer } = machine;
+function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, sourceIsHere: boolean, targetIsHere: boolean, pool: ThreadPool | undefined): void {
+  const { kernels } = machine;
   const { heads } = input;
   const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
   const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
-  const sourceIsHere = input.data.buffer === buffer;
-  const targetIsHere = output.data.buffer === buffer;
   const packedToken = heads * rotaryDim;
   if (!sourceIsHere) copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
 
@@ -127,7 +128,7 @@ function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotar
   const toToken = (targetIsHere ? output.tokenStride : packedToken) * targetBytes;
   const toHead = (targetIsHere ? output.headStride : rotaryDim) * targetBytes;
 
-  const types = elementTypes[input.dtype] + 4 * elementTypes[output.dtype];
+  const types = typeNumber(input.dtype) + 4 * typeNumber(output.dtype);
   const pairs = rotaryDim / 2;
   const sin = areas.tables + count * pairs * widthOf(input);
   if (pool === undefined) kernels.rotate(types, from, fromToken, fromHead, to, toToken, toHead, areas.tables, sin, areas.scratch, count, heads, blocks, pairs / blocks);

@@ -13,7 +13,7 @@ import type { Pool } from "./pool.ts";
 export interface WasmOptions {
   /** Tensors that lie in this arena are rotated where they are; others are copied through. */
   readonly arena?: Arena | undefined;
-  /** Threads for tensors of 2^19 elements and more that lie in the pool's arena. Results are those of one thread. */
+  /** Threads for tensors of 2^20 elements and more that lie in the pool's arena. Results are those of one thread. */
   readonly pool?: Pool | undefined;
 }
 

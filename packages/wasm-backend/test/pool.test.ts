@@ -7,12 +7,12 @@ import { expect, test } from "vitest";
 const failure = (code: string) => expect.objectContaining({ code });
 
 test("threads give what one thread gives, bit for bit", async () => {
-  const arena = createArena({ bytes: 64 << 20, shared: true });
+  const arena = createArena({ bytes: 96 << 20, shared: true });
   using pool = createPool({ arena, threads: 3 });
   await pool.ready;
   expect(pool.running).toBe(3);
   // More than one piece, and a number of tokens that three do not divide.
-  const tokens = 1201;
+  const tokens = 2401;
   for (const pairing of ["half", "adjacent", { blocks: 4 }] as const) {
     for (const dtype of ["float32", "float64", "float16", "bfloat16"] as const) {
       const rope = getRope({ headDim: 128, pairing, maxPosition: 131072, parameters: { ropeType: "default" } });

@@ -71,7 +71,7 @@ export const wasmThreadsStep: Contestant = {
   async prepare(workload) {
     const { working, tokens, headDim, base, pairing, start } = workload;
     // Smaller ones are rotated by one thread.
-    if (working.query.length < 2 ** 19) return undefined;
+    if (working.query.length < 2 ** 20) return undefined;
     const { arena, query, key, result } = tensorsInArena(workload, true);
     const pool = createPool({ arena, threads: 2 });
     await pool.ready;
