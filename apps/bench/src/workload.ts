@@ -3,6 +3,9 @@
  * ropewalk's code.
  */
 
+import { createArena } from "@ropewalk/wasm-backend";
+import type { Arena } from "@ropewalk/wasm-backend";
+
 export type Pairing = "half" | "adjacent";
 export type ElementType = "float32" | "float16";
 /** What devices rotate beside. */
@@ -33,6 +36,8 @@ export interface Input {
 /** One line of the benchmark: what is rotated, and the memory that all contestants share. */
 export interface Workload extends Input {
   readonly dtype: ElementType;
+  /** Where `working` lies, so that kernels which need an arena are as near to the processor as everybody else. */
+  readonly arena: Arena;
   /** What contestants read; those that work in place also write here. */
   readonly working: QueryAndKey;
   /** Where contestants write that cannot work in place. */
@@ -68,8 +73,12 @@ export function createInput<T extends GpuElementType>({ tokens, pairing, dtype, 
 /** The same with memory to work in. */
 export function createWorkload(options: InputOptions<ElementType>): Workload {
   const input = createInput(options);
-  const copy = ({ query, key }: QueryAndKey): QueryAndKey => ({ query: query.slice(), key: key.slice() });
-  return { ...input, working: copy(input.pristine), spare: copy(input.pristine) };
+  const { pristine, dtype } = input;
+  const arena = createArena({ bytes: pristine.query.byteLength + pristine.key.byteLength + 4096 });
+  const inArena = (values: Elements): Elements => arena[dtype]([values.length]).data;
+  const workload = { ...input, arena, working: { query: inArena(pristine.query), key: inArena(pristine.key) }, spare: { query: pristine.query.slice(), key: pristine.key.slice() } };
+  reset(workload);
+  return workload;
 }
 
 /** Puts the working memory back to the start. */
