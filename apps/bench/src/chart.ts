@@ -54,15 +54,17 @@ function scale(from: number, to: number, start: number, end: number): (value: nu
   return (value) => (from === to ? (start + end) / 2 : start + ((value - from) / (to - from)) * (end - start));
 }
 
+/** Without variables of CSS: not everything that shows an SVG knows them. */
 function styles(lines: readonly Line[]): string {
-  const colours = (mode: 0 | 1): string => lines.map(({ row }, i) => `.s${i} { --c: ${row.colours[mode]} }`).join(" ");
+  const colours = (mode: 0 | 1): string =>
+    lines.map(({ row }, i) => `.s${i} .line { stroke: ${row.colours[mode]} } .s${i} .dot, .s${i} .label { fill: ${row.colours[mode]} }`).join("\n");
   return `.page { fill: #ffffff } .ink { fill: #1f2328 } .faint { fill: #59636e } .grid { stroke: #d9dde2 } .one { stroke: #1f2328 }
+.line { fill: none; stroke-width: 2; stroke-linejoin: round } .label { font-weight: 600 }
 ${colours(0)}
 @media (prefers-color-scheme: dark) {
 .page { fill: #0d1117 } .ink { fill: #f0f6fc } .faint { fill: #9198a1 } .grid { stroke: #30363d } .one { stroke: #f0f6fc }
 ${colours(1)}
-}
-.line { stroke: var(--c); fill: none; stroke-width: 2; stroke-linejoin: round } .dot, .label { fill: var(--c) } .label { font-weight: 600 }`;
+}`;
 }
 
 function axes(sizes: readonly number[], x: (value: number) => number, { low, high }: { low: number; high: number }, y: (value: number) => number, yardstick: string): string {
