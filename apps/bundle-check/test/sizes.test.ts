@@ -11,7 +11,7 @@ import type { Installation } from "./packed.ts";
 const target = { core: 6000, provider: 1500 };
 
 /** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
-const ceiling = { core: 15_600, provider: 2500 };
+const ceiling = { core: 15_700, provider: 2500 };
 
 let installed: Installation;
 beforeAll(async () => {

@@ -34,7 +34,10 @@ const single = new Float32Array(word.buffer);
 /** The nearest bfloat16 of a float32 number, as bits. */
 export function toBfloat16(value: number): number {
   single[0] = value;
-  const bits = word[0]!;
+  return bfloat16OfBits(word[0]!);
+}
+
+function bfloat16OfBits(bits: number): number {
   // A NaN must not round up into an infinity: keep it, made quiet.
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
@@ -49,16 +52,20 @@ export function fromBfloat16(bits: number): number {
 /** The nearest float16 of a float32 number, as bits. */
 export function toFloat16(value: number): number {
   single[0] = value;
-  const bits = word[0]!;
+  return float16OfBits(word[0]!);
+}
+
+function float16OfBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
+  // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even. 65520 is half-way between the
+  // largest float16 and the next power of two, and rounds to infinity.
+  if (magnitude >= 0x38800000 && magnitude < 0x477ff000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
-  // 65520 is half-way between the largest float16 and the next power of two, and rounds to infinity.
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even.
-  if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   // Subnormal or zero: multiples of 2^-24; adding 0.5 to the scaled value lets float32 do the rounding to even.
-  single[0] = Math.abs(value) + 0.5;
+  word[0] = magnitude;
+  single[0] = single[0]! + 0.5;
   return sign | (word[0]! - 0x3f000000);
 }
 
@@ -123,6 +130,15 @@ export function storeElements(
   } else {
     for (let i = 0; i < count; i++) data[start + i * stride] = source[at + i]!;
   }
+}
+
+/**
+ * {@link storeElements} for 16-bit types, of float32 numbers whose bits `source` is: reading the bits of a number that has been
+ * read as one takes longer than rounding it.
+ */
+export function storeRounded(type: ElementType, data: Uint16Array, start: number, stride: number, source: Uint32Array, at: number, count: number): void {
+  if (type === "bfloat16") for (let i = 0; i < count; i++) data[start + i * stride] = bfloat16OfBits(source[at + i]!);
+  else for (let i = 0; i < count; i++) data[start + i * stride] = float16OfBits(source[at + i]!);
 }
 
 /** A new array of `length` elements of a type, zeroed. */

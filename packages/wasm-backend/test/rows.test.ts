@@ -45,10 +45,12 @@ test.each(["float32", "float64"] as const)("rows of every width, precision %s", 
   }
 });
 
-test("positions between the integers and below zero", () => {
-  const rope = ropeOf("ladder", 128, "float32");
-  const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, -(2 ** 24)];
-  expect(bits(rope.to("wasm").cosSin(positions).cos)).toEqual(bits(rope.cosSin(positions).cos));
+test.each(["float32", "float64"] as const)("positions between the integers and below zero, precision %s", (precision) => {
+  const rope = ropeOf("ladder", 128, precision);
+  const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, 131071.123456789, -(2 ** 24)];
+  const [a, b] = [rope.cosSin(positions, { dtype: precision }), rope.to("wasm").cosSin(positions, { dtype: precision })];
+  expect(bits(b.cos)).toEqual(bits(a.cos));
+  expect(bits(b.sin)).toEqual(bits(a.sin));
 });
 
 test("more rows than the area for them holds, also into arrays of the caller's", () => {
