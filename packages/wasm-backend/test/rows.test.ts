@@ -27,7 +27,13 @@ registry.register("plane", {
 
 const ropeOf = (ropeType: string, headDim: number, precision: Precision): RotaryEmbedding => getRopeUntyped({ headDim, base: 500_000, precision, parameters: { ropeType } }, { registry });
 
-const bits = (values: ArrayBufferView): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** Compares bit for bit, and names the first value that differs: a listing of them all would take minutes. */
+function expectSameBits(given: ArrayLike<number>, expected: ArrayLike<number>, what = ""): void {
+  expect(given.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    if (!Object.is(given[i], expected[i])) expect.fail(`${what} value ${i}: expected ${expected[i]}, got ${given[i]}`);
+  }
+}
 
 const long = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575, 2 ** 24];
 
@@ -38,8 +44,8 @@ test.each(["float32", "float64"] as const)("rows of every width, precision %s", 
     for (const positions of [long, { start: 1_048_000, count: 70 }, [5, 6, 7, 1, 2, 9]]) {
       for (const dtype of ["float32", "float64"] as const) {
         const [a, b] = [rope.cosSin(positions, { dtype }), wasm.cosSin(positions, { dtype })];
-        expect(bits(b.cos), `${headDim} ${dtype}`).toEqual(bits(a.cos));
-        expect(bits(b.sin), `${headDim} ${dtype}`).toEqual(bits(a.sin));
+        expectSameBits(b.cos, a.cos, `${headDim} ${dtype}`);
+        expectSameBits(b.sin, a.sin, `${headDim} ${dtype}`);
       }
     }
   }
@@ -49,8 +55,8 @@ test.each(["float32", "float64"] as const)("positions between the integers and b
   const rope = ropeOf("ladder", 128, precision);
   const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, 131071.123456789, -(2 ** 24)];
   const [a, b] = [rope.cosSin(positions, { dtype: precision }), rope.to("wasm").cosSin(positions, { dtype: precision })];
-  expect(bits(b.cos)).toEqual(bits(a.cos));
-  expect(bits(b.sin)).toEqual(bits(a.sin));
+  expectSameBits(b.cos, a.cos);
+  expectSameBits(b.sin, a.sin);
 });
 
 test("more rows than the area for them holds, also into arrays of the caller's", () => {
@@ -62,15 +68,15 @@ test("more rows than the area for them holds, also into arrays of the caller's",
     const out = precision === "float32" ? { cos: new Float32Array(length), sin: new Float32Array(length) } : { cos: new Float64Array(length), sin: new Float64Array(length) };
     const given = rope.to("wasm").cosSin(positions, { dtype: precision, out });
     expect(given.cos).toBe(out.cos);
-    expect(bits(out.cos)).toEqual(bits(expected.cos));
-    expect(bits(out.sin)).toEqual(bits(expected.sin));
+    expectSameBits(out.cos, expected.cos);
+    expectSameBits(out.sin, expected.sin);
   }
 });
 
 test("several axes; angles that the kernels are not made for", () => {
   const plane = ropeOf("plane", 36, "float32");
   const positions = { data: [...long, ...[...long].reverse()], shape: [2, long.length] };
-  expect(bits(plane.to("wasm").cosSin(positions).sin)).toEqual(bits(plane.cosSin(positions).sin));
+  expectSameBits(plane.to("wasm").cosSin(positions).sin, plane.cosSin(positions).sin);
   const steep = ropeOf("steep", 12, "float64");
-  expect(bits(steep.to("wasm").cosSin(long, { dtype: "float64" }).sin)).toEqual(bits(steep.cosSin(long, { dtype: "float64" }).sin));
+  expectSameBits(steep.to("wasm").cosSin(long, { dtype: "float64" }).sin, steep.cosSin(long, { dtype: "float64" }).sin);
 });
