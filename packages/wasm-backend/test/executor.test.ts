@@ -191,6 +191,10 @@ test("a step whose cos was written to, and a rope that is asked in turns, use wh
   expect(rotated(a, query)).toEqual(rotated(b, new Float32Array(8)));
   expect(rotated(a, query)).not.toEqual(before);
   const at = (rope: RotaryEmbedding, position: number) => ({ apply: ({ query: tensor }: { query: Float32Array | typeof query }) => rope.apply({ positions: [position], query: tensor }) });
+  // The same memory takes rows on their way out and the tables of a rotation.
+  const asked = rotated(at(wasm, 5), query);
+  wasm.cosSin([9]);
+  expect(rotated(at(wasm, 5), query)).toEqual(asked);
   for (const position of [5, 5, 6, 5, 7, 7]) expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
 });
 
