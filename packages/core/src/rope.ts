@@ -1,14 +1,14 @@
 /**
  * The implementation of a rope. Immutable; what it hands out are copies that belong to the caller.
  *
- * The class joins the independent parts (frequencies of a provider, table, positions, tensors, executor) and owns the
+ * The class joins the independent parts (frequencies of a provider, rows, positions, tensors, executor) and owns the
  * order in which they are checked: everything first, then the first write.
  */
 
 import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
 import type { RopeBackend, RotationExecutor } from "./backend.ts";
-import { allocate, storeElements, viewName } from "./element-types.ts";
-import type { ElementArray, ElementType } from "./element-types.ts";
+import { columnsOf, cosSinTargets, inForm } from "./cos-sin.ts";
+import { capabilitiesOf, checkFrequencies } from "./declared.ts";
 import { RopeError, show } from "./errors.ts";
 import { pairElements } from "./pairing.ts";
 import { checkKeys } from "./parameters.ts";
@@ -23,7 +23,7 @@ import type { RopeSpec } from "./request.ts";
 import { rotateTask } from "./rotate.ts";
 import type { RotationTable, RotationTask } from "./rotate.ts";
 import { CosSinRows, writeRows } from "./rows.ts";
-import type { GatheredRows, GatherForm, RowWriter } from "./rows.ts";
+import type { GatheredRows, GatherForm, GatherPositions, RowWriter } from "./rows.ts";
 import { checkAliasing, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 import type { AtOptions, CosSin, CosSinOptions, Frequencies, RopeExplanation, RotaryEmbedding, RotaryStep, RotateArguments, RotateResult, ShiftArguments } from "./rotary-embedding.ts";
@@ -34,13 +34,13 @@ export const javaScriptExecutor: RotationExecutor = Object.freeze({
   rotate: (tasks: readonly RotationTask[]) => tasks.forEach(rotateTask),
 });
 
-/** Frequencies and table of one schedule. */
+/** Frequencies of one schedule, and the source of their cos and sin. */
 interface Schedule {
   readonly length: number | null;
   readonly frequencies: RopeFrequencies;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
-  readonly table: CosSinRows;
+  readonly rows: CosSinRows;
 }
 
 /** Schedules that a rope keeps; a decoding loop under dynamic scaling makes a new one for each length. */
@@ -52,7 +52,7 @@ const positionedKeys = [...tensorKeys, "positions", "length"];
 
 type Direction = "apply" | "invert" | "adjoint";
 
-class TableRotaryEmbedding implements RotaryEmbedding {
+class ScheduledRotaryEmbedding implements RotaryEmbedding {
   readonly spec: RopeSpec;
   readonly positionLimit: number;
   readonly capabilities: Required<RopeCapabilities>;
@@ -158,22 +158,21 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    const pairs = this.rotaryDim / 2;
-    const columns = width === "half" ? identityColumns(pairs) : fullColumns(this.pairing, this.rotaryDim);
+    const columns = columnsOf(width, this.pairing, this.rotaryDim);
     const shape = [...rowShape(resolved), columns.length];
-    if (out !== undefined) checkCosSinTarget(out, dtype, shape.reduce((product, size) => product * size));
-    const make = tablesOf(schedule, resolved, "apply", this.#writeRows, false);
-    if (width === "half" && (dtype === "float32" || dtype === "float64")) {
-      const { cos, sin } = make(dtype, out as GatheredRows | undefined);
-      return { shape, cos, sin };
-    }
-    const { cos, sin } = make(dtype === "float64" ? "float64" : "float32");
-    return { shape, cos: spread(cos, columns, pairs, dtype, out?.cos), sin: spread(sin, columns, pairs, dtype, out?.sin) };
+    const targets = out === undefined ? undefined : cosSinTargets(out, dtype, shape.reduce((product, size) => product * size));
+    // These are the form that rows are made in.
+    const direct = width === "half" && (dtype === "float32" || dtype === "float64");
+    const form = gatherForm(schedule, "apply", dtype === "float64" ? "float64" : "float32");
+    const { cos, sin } = schedule.rows.gather(gatherPositions(resolved), form, this.#writeRows, direct ? (targets as GatheredRows | undefined) : undefined);
+    if (direct) return { shape, cos, sin };
+    const pairs = this.rotaryDim / 2;
+    return { shape, cos: inForm(cos, columns, pairs, dtype, targets?.cos), sin: inForm(sin, columns, pairs, dtype, targets?.sin) };
   }
 
   frequencies(length = 1): Frequencies {
-    const { table, attentionFactor, softmaxScaleFactor, frequencies } = this.#schedule(length);
-    return { invFreq: table.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(table.pairs)) };
+    const { rows, attentionFactor, softmaxScaleFactor, frequencies } = this.#schedule(length);
+    return { invFreq: rows.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(rows.pairs)) };
   }
 
   shift(tensors: ShiftArguments): Tensor {
@@ -185,9 +184,9 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     if (source.tokens !== target.tokens || source.batch !== target.batch) {
       throw new RopeError("ROPE_SHAPE", { what: '"from" and "to" differ in shape', expected: `[${rowShape(source).join(", ")}]`, got: `[${rowShape(target).join(", ")}]` });
     }
-    const { table, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
+    const { rows, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
     const batched = source.batch !== undefined;
-    const { cos, sin } = turnBetween(table, source, target, frequencies.axes);
+    const { cos, sin } = turnBetween(rows, source, target, frequencies.axes);
     const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, tensorKeys, (dtype) =>
       dtype === "float64" ? { cos, sin, batched, isConstant: false } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin), batched, isConstant: false },
     );
@@ -199,7 +198,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
   }
 
   explain(length = 1): RopeExplanation {
-    const { table, frequencies, attentionFactor, softmaxScaleFactor } = this.#schedule(length);
+    const { rows, frequencies, attentionFactor, softmaxScaleFactor } = this.#schedule(length);
     const { spec } = this;
     const { first, distance } = pairElements(spec.pairing, spec.rotaryDim);
     const own: RopeRule[] = [
@@ -214,7 +213,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     const given = new Set(frequencies.rules?.map(({ name }) => name));
     if (!given.has("attentionFactor")) own.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
     if (!given.has("softmaxScaleFactor")) own.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
-    const pairs = Array.from(table.invFreq, (invFreq, pair) => {
+    const pairs = Array.from(rows.invFreq, (invFreq, pair) => {
       const element = spec.rotaryOffset + first[pair]!;
       const elements = [element, element + distance] as const;
       return { pair, elements, axis: frequencies.axes?.[pair] ?? 0, invFreq, wavelength: (2 * Math.PI) / invFreq, regime: frequencies.regimes?.[pair] ?? "" };
@@ -225,7 +224,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
 
   to(backend: string, options?: unknown): never {
     const withExecutor = (executor: RotationExecutor): RotaryEmbedding =>
-      new TableRotaryEmbedding(this.spec, this.#registration, this.#backends, executor, this.#schedules);
+      new ScheduledRotaryEmbedding(this.spec, this.#registration, this.#backends, executor, this.#schedules);
     return this.#backends(backend).create({ rope: this, withExecutor }, options) as never;
   }
 
@@ -233,7 +232,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
     return this.#executor.writeRows ?? writeRows;
   }
 
-  /** Frequencies and table in force at a length; equal schedules share one, whichever backend rotates. */
+  /** What is in force at a length; equal schedules share one, whichever backend rotates. */
   #schedule(length: number): Schedule {
     const { provider } = this.#registration;
     const { spec } = this;
@@ -254,7 +253,7 @@ class TableRotaryEmbedding implements RotaryEmbedding {
       attentionFactor: toNumber(frequencies.attentionFactor ?? 1),
       softmaxScaleFactor: toNumber(frequencies.softmaxScaleFactor ?? 1),
       // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
-      table: new CosSinRows(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
+      rows: new CosSinRows(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
     };
     if (this.#schedules.size >= SCHEDULES_KEPT) this.#schedules.delete(this.#schedules.keys().next().value!);
     this.#schedules.set(key, schedule);
@@ -336,24 +335,29 @@ function checkTensor(name: "query" | "key", tensor: Tensor | undefined, target: 
   return { name, input, output };
 }
 
-/** The table of one call by element type, made when first needed; in arrays of the caller's, if given. */
-type Tables = (dtype: "float32" | "float64", target?: GatheredRows) => MutableTable;
+/** The table of one call by element type, made when first needed. */
+type Tables = (dtype: "float32" | "float64") => MutableTable;
 type MutableTable = { -readonly [K in keyof RotationTable]: RotationTable[K] };
 
-/**
- * @param isShared whether nobody but an executor will see the values: layers that ask one after the other then get the same.
- */
-function tablesOf({ table, attentionFactor }: Schedule, { axes, batch, tokens, values }: ResolvedPositions, direction: Direction, write: RowWriter, isShared: boolean): Tables {
-  const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
-  const positions = { axes, rows: (batch ?? 1) * tokens, values };
-  const make = (dtype: "float32" | "float64", target?: GatheredRows): MutableTable => {
-    const form: GatherForm = { dtype, cosFactor: amplitude, sinFactor: direction === "apply" ? amplitude : -amplitude };
-    const { cos, sin } = isShared ? table.shared(positions, form, write) : table.gather(positions, form, write, target);
-    return { cos, sin, batched: batch !== undefined, isConstant: isShared };
+/** @param isShared whether nobody but an executor will see the values: layers that ask one after the other then get the same. */
+function tablesOf(schedule: Schedule, resolved: ResolvedPositions, direction: Direction, write: RowWriter, isShared: boolean): Tables {
+  const { rows } = schedule;
+  const positions = gatherPositions(resolved);
+  const make = (dtype: "float32" | "float64"): MutableTable => {
+    const form = gatherForm(schedule, direction, dtype);
+    const { cos, sin } = isShared ? rows.shared(positions, form, write) : rows.gather(positions, form, write);
+    return { cos, sin, batched: resolved.batch !== undefined, isConstant: isShared };
   };
   let single: MutableTable | undefined;
   let double: MutableTable | undefined;
-  return (dtype, target) => (dtype === "float64" ? (double ??= make(dtype, target)) : (single ??= make(dtype, target)));
+  return (dtype) => (dtype === "float64" ? (double ??= make(dtype)) : (single ??= make(dtype)));
+}
+
+const gatherPositions = ({ axes, batch, tokens, values }: ResolvedPositions): GatherPositions => ({ axes, rows: (batch ?? 1) * tokens, values });
+
+function gatherForm({ attentionFactor }: Schedule, direction: Direction, dtype: "float32" | "float64"): GatherForm {
+  const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
+  return { dtype, cosFactor: amplitude, sinFactor: direction === "apply" ? amplitude : -amplitude };
 }
 
 /** A type's own parameters, without its name. */
@@ -363,44 +367,7 @@ function parametersOf({ parameters: { ropeType: _, ...parameters } }: RopeSpec):
 
 /** Makes a rope of a checked spec. @internal */
 export function createRope(spec: RopeSpec, registration: RopeRegistration, backends: (name: string) => RopeBackend): RotaryEmbedding {
-  return new TableRotaryEmbedding(spec, registration, backends);
-}
-
-function capabilitiesOf(spec: RopeSpec, { provider }: RopeRegistration): Required<RopeCapabilities> {
-  const { ropeType: _, ...parameters } = spec.parameters;
-  const declared = typeof provider.capabilities === "function" ? provider.capabilities(parameters, spec) : provider.capabilities;
-  const { isRotation = true, dependsOnLength = false, canShift = isRotation && !dependsOnLength, fractionalPositions = false, axisCount = 1 } = declared ?? {};
-  if (spec.axes !== null && axisCount > 1) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `the rope type ${JSON.stringify(spec.parameters.ropeType)} has position axes of its own`,
-      expected: "no axes in the request",
-      got: `axes for ${Math.max(...spec.axes) + 1}`,
-      remedy: "Use the type's own parameters for its axes, or a type of one axis.",
-      issues: [{ path: "axes", expected: "nothing", received: show(spec.axes) }],
-    });
-  }
-  return Object.freeze({ isRotation, canShift, dependsOnLength, fractionalPositions, axisCount: spec.axes === null ? axisCount : Math.max(...spec.axes) + 1 });
-}
-
-function checkFrequencies({ invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies, pairs: number, axisCount: number, source: string): void {
-  const refuse = (expected: string, got: string): never => {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `the provider ${source} gave what cannot be used`,
-      expected,
-      got,
-      remedy: "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
-    });
-  };
-  if (invFreq.length !== pairs || !invFreq.every((value) => Number.isFinite(toNumber(value)))) {
-    refuse(`${pairs} finite frequencies`, `${invFreq.length} numbers: ${show(invFreq.map(toNumber))}`);
-  }
-  // An axis without positions would leave the pair's cos and sin at zero.
-  if (axes !== undefined && !(axes.length === pairs && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount))) {
-    refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));
-  }
-  const factors = [toNumber(attentionFactor), toNumber(softmaxScaleFactor)];
-  if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) refuse("attentionFactor and softmaxScaleFactor finite and > 0", factors.join(" and "));
-  if (Number.isNaN(extendedMaxPosition)) refuse("extendedMaxPosition to be a number", "NaN");
+  return new ScheduledRotaryEmbedding(spec, registration, backends);
 }
 
 /** The length of a sequence that reaches these positions. */
@@ -408,54 +375,16 @@ const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest)
 
 const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === undefined ? [tokens] : [batch, tokens]);
 
-const identityColumns = (pairs: number): Uint32Array => Uint32Array.from({ length: pairs }, (_, i) => i);
-
-/** Refuses arrays that cos and sin cannot be written to. */
-function checkCosSinTarget(out: NonNullable<CosSinOptions["out"]>, dtype: ElementType, length: number): void {
-  const kind = dtype === "float64" ? "Float64Array" : dtype === "float32" ? "Float32Array" : "Uint16Array";
-  for (const name of ["cos", "sin"] as const) {
-    const array = (out as Partial<typeof out> | null)?.[name];
-    if (viewName(array) === kind && array!.length === length) continue;
-    throw new RopeError("ROPE_SHAPE", { what: `"out.${name}" does not fit`, expected: `a ${kind} of ${length} elements for dtype ${dtype}`, got: viewName(array) === undefined ? show(array) : `a ${viewName(array)} of ${array!.length}` });
-  }
-  const { cos, sin } = out;
-  if (cos.buffer === sin.buffer && Math.abs(cos.byteOffset - sin.byteOffset) < cos.byteLength) {
-    throw new RopeError("ROPE_SHAPE", { what: '"out.cos" and "out.sin" overlap', expected: "two arrays of their own memory", got: `${Math.abs(cos.byteOffset - sin.byteOffset)} bytes from one to the other, each of ${cos.byteLength}` });
-  }
-}
-
-/** The pair that each rotated element belongs to. */
-function fullColumns(pairing: Pairing, rotaryDim: number): Uint32Array {
-  const { first, distance } = pairElements(pairing, rotaryDim);
-  const columns = new Uint32Array(rotaryDim);
-  first.forEach((element, pair) => {
-    columns[element] = pair;
-    columns[element + distance] = pair;
-  });
-  return columns;
-}
-
-function spread(values: Float32Array | Float64Array, columns: Uint32Array, pairs: number, dtype: ElementType, target?: ElementArray): ElementArray {
-  const rows = values.length / pairs;
-  const row = new Float64Array(columns.length);
-  const result = target ?? allocate(dtype, rows * columns.length);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < columns.length; i++) row[i] = values[r * pairs + columns[i]!]!;
-    storeElements(dtype, result, r * columns.length, 1, row, 0, columns.length);
-  }
-  return result;
-}
-
-/** cos and sin of the angles at `target` minus those at `source`, as the table rounds each; amplitude 1. */
-function turnBetween(table: CosSinRows, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
-  const { pairs } = table;
-  const rows = source.values.length / source.axes;
-  const cos = new Float64Array(rows * pairs);
-  const sin = new Float64Array(rows * pairs);
+/** cos and sin of the angles at `target` minus those at `source`, as the rows round each; amplitude 1. */
+function turnBetween(rows: CosSinRows, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
+  const { pairs } = rows;
+  const count = source.values.length / source.axes;
+  const cos = new Float64Array(count * pairs);
+  const sin = new Float64Array(count * pairs);
   for (let axis = 0; axis < source.axes; axis++) {
-    for (let row = 0; row < rows; row++) {
-      const a = table.row(source.values[axis * rows + row]!);
-      const b = table.row(target.values[axis * rows + row]!);
+    for (let row = 0; row < count; row++) {
+      const a = rows.row(source.values[axis * count + row]!);
+      const b = rows.row(target.values[axis * count + row]!);
       for (let i = 0; i < pairs; i++) {
         if (axes !== undefined && axes[i] !== axis) continue;
         cos[row * pairs + i] = b.cos[i]! * a.cos[i]! + b.sin[i]! * a.sin[i]!;
