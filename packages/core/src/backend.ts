@@ -49,4 +49,4 @@ export type { PositionRules, ResolvedPositions } from "./positions.ts";
 export { copyUnrotated, rotateTask } from "./rotate.ts";
 export { writeRows } from "./rows.ts";
 export type { Ladder, RowWriter } from "./rows.ts";
-export { LARGEST_ANGLE, turn } from "./sincos.ts";
+export { LARGEST_ANGLE, partsOfTurn } from "./sincos.ts";

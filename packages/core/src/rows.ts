@@ -30,8 +30,12 @@ export interface Ladder {
 }
 
 /**
- * Writes cos and sin of the positions `first`, `first + 1`, …, amplitude 1, as `[rows, pairs]` from index `start` on:
- * Float32Array for a `"float32"` ladder, Float64Array for `"float64"`. Backends may bring their own, with the same bits.
+ * Writes cos and sin of position × frequency, amplitude 1, for the positions `first`, `first + 1`, … (at most 2^24 from 0,
+ * fractions admitted).
+ *
+ * `cos` and `sin` are the caller's, `[rows, pairs]`, row-major, from index `start` on: Float32Array for a `"float32"` ladder,
+ * Float64Array for `"float64"`. Nothing else is written, and nothing is thrown. Backends may bring their own, with the bits
+ * of {@link writeRows}.
  */
 export type RowWriter = (ladder: Ladder, first: number, rows: number, cos: FloatArray, sin: FloatArray, start: number) => void;
 

@@ -35,11 +35,14 @@ export const LARGEST_ANGLE: number = 2 ** 24;
 /** Adding and subtracting it rounds to an integer. */
 const rounder = 1.5 * 2 ** 52;
 
-let madeTurn: Float64Array | undefined;
+let madeParts: Float64Array | undefined;
 
-/** cos and sin of `n · π/256` for the 512 n of a turn, side by side, correctly rounded. Never to be changed. */
-export function turn(): Float64Array {
-  if (madeTurn !== undefined) return madeTurn;
+/**
+ * cos and sin of `n · π/256` for the 512 n of a turn, `[512, 2]`, correctly rounded to float64. One array for all callers,
+ * never to be changed.
+ */
+export function partsOfTurn(): Float64Array {
+  if (madeParts !== undefined) return madeParts;
   const values = new Float64Array(2 * STEPS);
   const quarter = STEPS / 4;
   for (let k = 0; k < quarter; k++) {
@@ -51,7 +54,7 @@ export function turn(): Float64Array {
       values[2 * (quarters * quarter + k) + 1] = y + 0;
     }
   }
-  return (madeTurn = values);
+  return (madeParts = values);
 }
 
 /** cos and sin of `k · π/256`, `k ≤ 64`, by their series in some 106 bits: 28 terms leave an error below 2^-100. */
@@ -73,7 +76,7 @@ function series(k: number): [cos: number, sin: number] {
  * @param angles radians, up to {@link LARGEST_ANGLE}; others are for {@link writeLargeCosSin}.
  */
 export function writeCosSin(angles: Float64Array, cos: Float32Array | Float64Array, sin: Float32Array | Float64Array, start: number): void {
-  const values = turn();
+  const values = partsOfTurn();
   for (let i = 0; i < angles.length; i++) {
     const x = angles[i]!;
     const n = x * stepsPerRadian + rounder - rounder;

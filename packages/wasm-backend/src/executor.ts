@@ -5,45 +5,12 @@
  * pieces that stay in the processor's cache.
  */
 
-import { copyUnrotated, LARGEST_ANGLE, rotateTask, writeRows } from "@ropewalk/core/backend";
-import type { Ladder, RotationExecutor, RotationTable, RotationTask, RowWriter, TensorLayout } from "@ropewalk/core/backend";
-import type { Arena } from "./arena.ts";
-import { areas, createMemory, instantiate, LADDER_BYTES, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
-import type { Kernels } from "./kernel.ts";
+import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
+import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import { areas, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
+import type { Machine } from "./machine.ts";
 import type { ThreadPool } from "./pool.ts";
-
-/** The kernels on a memory of tensors, and what lies in its areas. */
-export interface Machine {
-  readonly kernels: Kernels;
-  readonly buffer: ArrayBufferLike;
-  /** All of the memory, which never grows: views of it are made once. */
-  readonly float32: Float32Array;
-  readonly float64: Float64Array;
-  readonly uint16: Uint16Array;
-  /** The cos of which the area for tables holds `loadedLength` values from `loadedFirst` on, and of its sin. */
-  loaded: RotationTable["cos"] | undefined;
-  loadedFirst: number;
-  loadedLength: number;
-  /** Whose frequencies lie in their area. */
-  ladder: Ladder | undefined;
-}
-
-/** A machine on a memory of its own, or on an arena's, which set the areas aside. */
-export function createMachine(arena: Arena | undefined): Machine {
-  const memory = arena?.memory ?? createMemory(areas.end, false);
-  const { buffer } = memory;
-  return {
-    kernels: instantiate(memory, arena?.shared ?? false),
-    buffer,
-    float32: new Float32Array(buffer),
-    float64: new Float64Array(buffer),
-    uint16: new Uint16Array(buffer),
-    loaded: undefined,
-    loadedFirst: 0,
-    loadedLength: 0,
-    ladder: undefined,
-  };
-}
+import { rowWriter } from "./rows.ts";
 
 /** The executor on a machine. */
 export function createExecutor(machine: Machine, pool?: ThreadPool): RotationExecutor {
@@ -97,13 +64,11 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
 
 /** Puts `length` values of cos, and behind them those of sin, where the kernels read them. */
 function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number, length: number, width: 4 | 8): void {
-  if (machine.loaded === cos && machine.loadedFirst === first && machine.loadedLength === length) return;
-  machine.loaded = cos;
-  machine.loadedFirst = first;
-  machine.loadedLength = length;
+  const isWhole = length === cos.length;
+  if (isWhole && machine.loaded === cos) return;
+  machine.loaded = isWhole ? cos : undefined;
   const target = width === 8 ? machine.float64 : machine.float32;
   const at = areas.tables / width;
-  const isWhole = length === cos.length;
   target.set(isWhole ? cos : cos.subarray(first, first + length), at);
   target.set(isWhole ? sin : sin.subarray(first, first + length), at + length);
 }
@@ -173,49 +138,4 @@ function copyOut(staging: Copyable, at: number, tensor: TensorLayout, index: num
       data.set(staging.subarray(from, from + rotaryDim), index + t * tensor.tokenStride + h * tensor.headStride);
     }
   }
-}
-
-/** cos and sin with the bits of core's JavaScript, two angles at a time. */
-function rowWriter(machine: Machine): RowWriter {
-  return (ladder, first, rows, cos, sin, start) => {
-    const { invFreq, precision, steepest } = ladder;
-    const width = precision === "float32" ? 4 : 8;
-    const rowBytes = invFreq.length * width;
-    // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
-    const step = Math.floor((TABLE_BYTES / 2 - 16) / rowBytes);
-    const isTooLarge = step === 0 || (invFreq.length + 3) * 16 > LADDER_BYTES || Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
-    if (isTooLarge) return writeRows(ladder, first, rows, cos, sin, start);
-    loadLadder(machine, ladder);
-    machine.loaded = undefined;
-    const pairs = invFreq.length;
-    const view = width === 4 ? machine.float32 : machine.float64;
-    for (let row = 0; row < rows; row += step) {
-      const count = Math.min(step, rows - row);
-      const sinArea = areas.tables + align(count * rowBytes + 16);
-      if (width === 4) machine.kernels.writeRows32(areas.ladder, pairs, first + row, count, areas.tables, sinArea, areas.turn);
-      else machine.kernels.writeRows64(areas.ladder, restArea(pairs), pairs, first + row, count, areas.tables, sinArea, areas.turn);
-      const at = start + row * pairs;
-      cos.set(view.subarray(areas.tables / width, areas.tables / width + count * pairs), at);
-      sin.set(view.subarray(sinArea / width, sinArea / width + count * pairs), at);
-    }
-  };
-}
-
-const align = (bytes: number): number => (bytes + 15) & ~15;
-const restArea = (pairs: number): number => areas.ladder + align(pairs * 8);
-
-function loadLadder(machine: Machine, ladder: Ladder): void {
-  if (machine.ladder === ladder) return;
-  machine.ladder = ladder;
-  const { invFreq, rest, precision } = ladder;
-  const pairs = invFreq.length;
-  // Zeros where a vector reaches beyond the last frequency.
-  if (precision === "float32") {
-    machine.float32.fill(0, areas.ladder / 4, areas.ladder / 4 + pairs + 3);
-    machine.float32.set(invFreq, areas.ladder / 4);
-    return;
-  }
-  machine.float64.fill(0, areas.ladder / 8, restArea(pairs) / 8 + pairs + 1);
-  machine.float64.set(invFreq, areas.ladder / 8);
-  machine.float64.set(rest, restArea(pairs) / 8);
 }

@@ -4,8 +4,9 @@ import { registerBackend, RopeError } from "@ropewalk/core";
 import type { RotaryEmbedding } from "@ropewalk/core";
 import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
 import type { Arena } from "./arena.ts";
-import { createExecutor, createMachine } from "./executor.ts";
-import type { Machine } from "./executor.ts";
+import { createExecutor } from "./executor.ts";
+import { createMachine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { ThreadPool } from "./pool.ts";
 import type { Pool } from "./pool.ts";
 
@@ -26,7 +27,7 @@ declare module "@ropewalk/core" {
 const machines = new WeakMap<Arena, Machine>();
 let machineWithoutArena: Machine | undefined;
 
-/** One machine for each arena, however many ropes use it: rotations are synchronous and share the staging area. */
+/** One machine for each arena, however many ropes use it: rotations are synchronous and share its areas. */
 function machineFor(arena: Arena | undefined): Machine {
   if (arena === undefined) return (machineWithoutArena ??= createMachine(undefined));
   let machine = machines.get(arena);

@@ -4,7 +4,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ElementType } from "@ropewalk/core";
-import { turn } from "@ropewalk/core/backend";
+import { partsOfTurn } from "@ropewalk/core/backend";
 import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 
 /** What `assembly/index.ts` exports. Pointers and strides are bytes. */
@@ -27,7 +27,7 @@ export function typeNumber(dtype: ElementType): number {
   return dtype === "bfloat16" ? 2 : 3;
 }
 
-/** Most bytes of one piece that passes through the staging area: it stays in a cache of the second level. */
+/** Most bytes of one piece that passes through: it stays in a cache of the second level. */
 export const PIECE_BYTES: number = 128 * 1024;
 /** What the tables of one piece may take. */
 export const TABLE_BYTES: number = 256 * 1024;
@@ -37,8 +37,11 @@ export const SCRATCH_PER_ELEMENT = 16;
 /** Frequencies and what float64 lacks of them. */
 export const LADDER_BYTES: number = 16 * 1024;
 
+/** `[512, 2]` float64. */
+const TURN_BYTES = 512 * 2 * 8;
+
 const TURN = 4096;
-const LADDER = TURN + 2 * 512 * 8;
+const LADDER = TURN + TURN_BYTES;
 const SCRATCH = LADDER + LADDER_BYTES;
 const TABLES = SCRATCH + SCRATCH_BYTES;
 const SOURCE = TABLES + TABLE_BYTES;
@@ -91,7 +94,7 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
 export function instantiate(memory: WebAssembly.Memory, shared: boolean): Kernels {
   try {
     const { exports } = new WebAssembly.Instance(kernelModule(shared), { env: { memory } });
-    new Float64Array(memory.buffer, areas.turn).set(turn());
+    new Float64Array(memory.buffer, areas.turn).set(partsOfTurn());
     return exports as unknown as Kernels;
   } catch (cause) {
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
