@@ -11,7 +11,7 @@ import type { DeviceState } from "./device.ts";
 import type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor, TableKind } from "./gpu-rope.ts";
 import { disposeSymbol, MAP_READ, usage } from "./gpu.ts";
 import type { GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
-import type { KernelRows } from "./kernel.ts";
+import type { KernelRows } from "./kernel-description.ts";
 import { deviceMemory, planDispatch } from "./plan.ts";
 import type { BoundRange, Plan, PlannedTensor } from "./plan.ts";
 import { factoredRows, interleaveRows, sharedTable } from "./table.ts";

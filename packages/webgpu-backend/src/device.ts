@@ -5,7 +5,7 @@
 import { RopeError } from "@ropewalk/core";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 import { kernelText } from "./kernel.ts";
-import type { Kernel, KernelRole } from "./kernel.ts";
+import type { Kernel, KernelRole } from "./kernel-description.ts";
 import type { DeviceTable } from "./table.ts";
 
 /** What this package keeps of a device. It never destroys one that it was given. */

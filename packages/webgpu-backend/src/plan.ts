@@ -5,8 +5,9 @@
 import { RopeError } from "@ropewalk/core";
 import { extent } from "@ropewalk/core/backend";
 import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
-import { callFields, unitsPerHead } from "./kernel.ts";
-import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor, Run } from "./kernel.ts";
+import { callFields } from "./kernel.ts";
+import { unitsPerHead } from "./kernel-description.ts";
+import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor, Run } from "./kernel-description.ts";
 
 /** What stands in for a typed array in a layout: memory on a device, as elements. */
 export interface DeviceMemory {

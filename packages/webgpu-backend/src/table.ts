@@ -8,7 +8,7 @@ import type { RotaryEmbedding } from "@ropewalk/core";
 import type { DeviceState } from "./device.ts";
 import { usage } from "./gpu.ts";
 import type { TableKind } from "./gpu-rope.ts";
-import { FACTOR } from "./kernel.ts";
+import { FACTOR } from "./kernel-rows.ts";
 
 /** Row after row, cos before sin. */
 export function interleaveRows(cos: Float32Array, sin: Float32Array, pairs: number): Float32Array<ArrayBuffer> {
