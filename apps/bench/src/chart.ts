@@ -1,6 +1,6 @@
 /** docs/speed.svg: lines of ratios over the number of tokens, both axes logarithmic; colours for light and dark pages. */
 
-import { mainGroup } from "./page.ts";
+import { mainGroup } from "./speed-page.ts";
 import type { Report } from "./report.ts";
 import { rows } from "./rows.ts";
 import type { Row } from "./rows.ts";

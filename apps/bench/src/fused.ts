@@ -6,7 +6,7 @@
 import { getRope } from "@ropewalk/core";
 import "@ropewalk/default";
 import { createArena } from "@ropewalk/wasm-backend";
-import { median } from "./race.ts";
+import { median } from "./median.ts";
 
 export interface FusedWrite {
   readonly tokens: number;

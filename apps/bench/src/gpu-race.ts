@@ -7,6 +7,7 @@ import { getRope } from "@ropewalk/core";
 import "@ropewalk/default";
 import "@ropewalk/webgpu-backend";
 import type { GpuRope, GpuRotateArguments } from "@ropewalk/webgpu-backend";
+import { median } from "./median.ts";
 import { check, createInput } from "./workload.ts";
 import type { Check, Elements, GpuElementType, Input, Pairing, QueryAndKey } from "./workload.ts";
 
@@ -306,8 +307,6 @@ const ROUNDS = 9;
  */
 const LAP_MILLISECONDS = 10;
 const MOST_IN_A_LAP = 512;
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** One lap of each in turn, round after round, each round starting with another: whatever slows the card slows all. */
 async function lapsOf(runners: readonly Runner[], timerOf: (runner: Runner) => Timer | undefined): Promise<Map<string, Timing>> {

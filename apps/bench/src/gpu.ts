@@ -16,6 +16,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { raceOnDevice, wantedFeatures } from "./gpu-race.ts";
 import type { GpuPlan, GpuReport } from "./gpu-race.ts";
+import { fromCaller } from "./machine.ts";
+import { numbers, oneOf } from "./options.ts";
 import type { GpuElementType, Pairing } from "./workload.ts";
 
 const { values: options } = parseArgs({
@@ -30,15 +32,8 @@ const { values: options } = parseArgs({
   },
 });
 
-function oneOf<T extends string>(name: string, given: string, all: readonly T[]): readonly T[] {
-  const wanted = given.split(",");
-  const unknown = wanted.find((value) => !(all as readonly string[]).includes(value));
-  if (unknown !== undefined) throw new Error(`--${name} ${unknown}: expected ${all.join(", ")}`);
-  return wanted as T[];
-}
-
 const plan: GpuPlan = {
-  tokens: options.tokens.split(",").map(Number),
+  tokens: numbers("tokens", options.tokens),
   dtypes: oneOf<GpuElementType>("dtype", options.dtype, ["float32", "float16", "bfloat16"]),
   pairings: oneOf<Pairing>("pairing", options.pairing, ["half", "adjacent"]),
 };
@@ -98,6 +93,6 @@ function textOf({ adapter, software, features, rows }: GpuReport): string {
 
 const report = options.dawn ? await onDawn() : await inChromium();
 console.log(textOf(report));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+if (options.json !== undefined) writeFileSync(fromCaller(options.json), `${JSON.stringify(report, null, 1)}\n`);
 const wrong = report.rows.filter(({ check }) => check !== undefined && !(check.error <= check.tolerance));
 if (wrong.length > 0) throw new Error(`wrong results: ${wrong.map(({ name, dtype, tokens }) => `${name}, ${dtype}, at ${tokens} tokens`).join(", ")}`);

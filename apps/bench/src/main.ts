@@ -9,6 +9,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fields, limit, yardstick } from "./contestants/index.ts";
 import { describeMachine, fromCaller } from "./machine.ts";
+import { numbers, oneOf } from "./options.ts";
 import { race } from "./race.ts";
 import type { Result } from "./race.ts";
 import { checksOf, textOf } from "./report.ts";
@@ -27,20 +28,6 @@ const { values: options } = parseArgs({
     smoke: { type: "boolean", default: false },
   },
 });
-
-function oneOf<T extends string>(name: string, given: string | undefined, all: readonly T[]): readonly T[] {
-  if (given === undefined) return all;
-  const wanted = given.split(",");
-  const unknown = wanted.find((value) => !(all as readonly string[]).includes(value));
-  if (unknown !== undefined) throw new Error(`--${name} ${unknown}: expected ${all.join(", ")}`);
-  return wanted as T[];
-}
-
-function numbers(name: string, given: string): number[] {
-  const list = given.split(",").map(Number);
-  if (!list.every((value) => value > 0)) throw new Error(`--${name} ${given}: expected numbers above 0`);
-  return list;
-}
 
 const { smoke } = options;
 const sizes = numbers("tokens", options.tokens ?? (smoke ? "1,3" : "1,16,128,512,2048,8192"));

@@ -1,7 +1,7 @@
 /** The files that a report becomes, by their paths from the root. */
 
 import { chart } from "./chart.ts";
-import { page, withTable } from "./page.ts";
+import { page, withTable } from "./speed-page.ts";
 import type { Report } from "./report.ts";
 
 export function published(report: Report, readme: string): Record<string, string> {

@@ -5,6 +5,7 @@
 
 import { setTimeout } from "node:timers/promises";
 import type { Contestant, Prepared } from "./contestant.ts";
+import { median } from "./median.ts";
 import { check, reset } from "./workload.ts";
 import type { Check, Workload } from "./workload.ts";
 
@@ -104,10 +105,4 @@ async function time({ run, isAsync }: Prepared, repeat: number): Promise<number>
   if (isAsync) for (let i = 0; i < repeat; i++) await run();
   else for (let i = 0; i < repeat; i++) run();
   return ((performance.now() - start) * 1000) / repeat;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -8,7 +8,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { fusedWrites } from "./fused.ts";
 import type { FusedWrite } from "./fused.ts";
-import { median } from "./race.ts";
+import { median } from "./median.ts";
 
 /** A way to make cos and sin of `rows` positions, and what it took. */
 export interface TableCost {

@@ -1,17 +1,11 @@
-import { getRope } from "@ropewalk/core";
-import type { RotaryEmbedding, Tensor } from "@ropewalk/core";
-import "@ropewalk/default";
+import type { Tensor } from "@ropewalk/core";
 import { createArena, createPool } from "@ropewalk/wasm-backend";
-import type { Arena, Pool } from "@ropewalk/wasm-backend";
 import type { Contestant } from "../contestant.ts";
 import { versionOf } from "../machine.ts";
 import type { Elements, Workload } from "../workload.ts";
+import { ropeOf } from "./ropewalk.ts";
 
 const source = `@ropewalk/wasm-backend ${versionOf("@ropewalk/wasm-backend")}`;
-
-function ropeOf({ headDim, base, pairing }: Workload, arena?: Arena, pool?: Pool): RotaryEmbedding {
-  return getRope({ headDim, base, pairing, maxPosition: 131072, parameters: { ropeType: "default" } }).to("wasm", { arena, pool });
-}
 
 function tensor({ tokens, headDim, dtype }: Workload, data: Elements, heads: number): Tensor {
   return { data, dtype, shape: [tokens, heads, headDim] };
@@ -24,7 +18,7 @@ export const wasmArenaApply: Contestant = {
   angles: "float32",
   prepare(workload) {
     const { arena, working, queryHeads, keyHeads, start, tokens } = workload;
-    const rope = ropeOf(workload, arena);
+    const rope = ropeOf(workload).to("wasm", { arena });
     const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads), positions: { start, count: tokens } };
     return { run: () => rope.apply(tensors), result: working };
   },
@@ -37,7 +31,7 @@ export const wasmArenaStep: Contestant = {
   angles: "float32",
   prepare(workload) {
     const { arena, working, queryHeads, keyHeads, start, tokens } = workload;
-    const step = ropeOf(workload, arena).at({ start, count: tokens });
+    const step = ropeOf(workload).to("wasm", { arena }).at({ start, count: tokens });
     const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads) };
     return { run: () => step.apply(tensors), result: working };
   },
@@ -51,7 +45,7 @@ export const wasmArraysApply: Contestant = {
   prepare(workload) {
     const { working, queryHeads, keyHeads, start, tokens } = workload;
     // Without its arena, the workload's memory is as foreign as any other.
-    const rope = ropeOf(workload);
+    const rope = ropeOf(workload).to("wasm");
     const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads), positions: { start, count: tokens } };
     return { run: () => rope.apply(tensors), result: working };
   },
@@ -73,7 +67,7 @@ export const wasmThreadsStep: Contestant = {
     key.data.set(pristine.key);
     const pool = createPool({ arena, threads: 2 });
     await pool.ready;
-    const step = ropeOf(workload, arena, pool).at({ start, count: tokens });
+    const step = ropeOf(workload).to("wasm", { arena, pool }).at({ start, count: tokens });
     const tensors = { query, key };
     return { run: () => step.apply(tensors), result: { query: query.data, key: key.data }, dispose: () => pool.dispose() };
   },

@@ -7,7 +7,8 @@ import type { Elements, Workload } from "../workload.ts";
 
 const source = `@ropewalk/core ${versionOf("@ropewalk/core")}`;
 
-function ropeOf({ headDim, base, pairing }: Workload): RotaryEmbedding {
+/** The rope of a workload, in JavaScript. */
+export function ropeOf({ headDim, base, pairing }: Workload): RotaryEmbedding {
   return getRope({ headDim, base, pairing, maxPosition: 131072, parameters: { ropeType: "default" } });
 }
 
