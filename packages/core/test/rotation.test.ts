@@ -368,67 +368,6 @@ describe("several axes", () => {
   });
 });
 
-describe("cosSin", () => {
-  // An amplitude that float32 does not hold exactly.
-  const amplitude = 1.2345678;
-  const rope = (pairing: Pairing) => ropeOf({ headDim: 16, base: 500, pairing }, { ropeType: "tuned", factor: 1, amplitude });
-
-  test.each(pairings)("full is half at both elements of each pair: %s", (pairing) => {
-    const half = rope(pairing).cosSin(positions);
-    const full = rope(pairing).cosSin(positions, { width: "full" });
-    expect(half.shape).toEqual([5, 8]);
-    expect(full.shape).toEqual([5, 16]);
-    pairsOf(pairing, 16).forEach(([x, y], pair) => {
-      for (let t = 0; t < 5; t++) {
-        for (const name of ["cos", "sin"] as const) {
-          expect(full[name][t * 16 + x]).toBe(half[name][t * 8 + pair]);
-          expect(full[name][t * 16 + y]).toBe(half[name][t * 8 + pair]);
-        }
-      }
-    });
-  });
-
-  test("amplitude is included, in float32 as the engines multiply", () => {
-    const { cos, sin } = rope("half").cosSin(positions, { dtype: "float64" });
-    const { invFreq } = rope("half").frequencies();
-    positions.forEach((position, t) =>
-      invFreq.forEach((f, i) => {
-        const angle = Math.fround(position * f);
-        expect(cos[t * 8 + i]).toBe(Math.fround(Math.fround(Math.cos(angle)) * Math.fround(amplitude)));
-        expect(sin[t * 8 + i]).toBe(Math.fround(Math.fround(Math.sin(angle)) * Math.fround(amplitude)));
-      }),
-    );
-  });
-
-  test.each(["half", "full"] as const)("in every element type, rounded from float32: %s", (width) => {
-    const single = rope("adjacent").cosSin(positions, { width });
-    expect(single.cos).toBeInstanceOf(Float32Array);
-    const of = (dtype: ElementType) => rope("adjacent").cosSin(positions, { width, dtype });
-    for (const name of ["cos", "sin"] as const) {
-      expect(of("float64")[name]).toEqual(Float64Array.from(single[name]));
-      expect(of("float16")[name]).toEqual(Uint16Array.from(single[name], toFloat16));
-      expect(of("bfloat16")[name]).toEqual(Uint16Array.from(single[name], toBfloat16));
-    }
-  });
-
-  test("exact angles in float64 are not rounded to float32", () => {
-    const exact = ropeOf({ headDim: 2, base: 1, precision: "float64" });
-    const { cos, sin } = exact.cosSin([1], { dtype: "float64" });
-    // Digits of cos 1 and sin 1: OEIS A049470, A049469.
-    expect(Math.abs(cos[0]! - 0.5403023058681398)).toBeLessThanOrEqual(2 ** -53);
-    expect(Math.abs(sin[0]! - 0.8414709848078965)).toBeLessThanOrEqual(2 ** -53);
-    expect(exact.cosSin([1]).cos[0]).toBe(Math.fround(0.5403023058681398));
-  });
-
-  test("what comes back can be scribbled on", () => {
-    const first = rope("half").cosSin(positions);
-    const kept = first.cos.slice();
-    first.cos.fill(9);
-    rope("half").frequencies().invFreq.fill(9);
-    expect(rope("half").cosSin(positions).cos).toEqual(kept);
-  });
-});
-
 describe("a step", () => {
   const rope = ropeOf({ headDim: 16 }, { ropeType: "tuned", factor: 2, amplitude: 1.5 });
 
