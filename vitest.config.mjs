@@ -4,9 +4,9 @@ import ClosingLine from "@ropewalk/vitest-config/closing-line";
 import { configDefaults, defineConfig } from "vitest/config";
 import { webGpuEnvironment } from "./tooling/webgpu/index.mjs";
 
-const include = ["{packages,apps,tooling}/*/test/**/*.test.ts"];
+const include = ["{packages,packages/providers,packages/backends,apps,tooling}/*/test/**/*.test.ts"];
 /** Tests that need Chromium and drivers for WebGPU, which are not in the npm registry. */
-const onDevice = "{packages,apps,tooling}/*/test/**/*.device.test.ts";
+const onDevice = "{packages/backends,apps}/*/test/**/*.device.test.ts";
 
 /** Why those tests cannot run here; CI demands them, so there they fail instead. */
 function whyNoDevice() {

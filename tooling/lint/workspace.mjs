@@ -22,11 +22,15 @@ import { parseSync } from "oxc-parser";
 const skipped = new Set(["node_modules", "dist", "coverage", "assembly"]);
 const isSource = /\.[cm]?[jt]sx?$/;
 
+/** Folders of packages, with what lies in them. */
+const kindOfGroup = { "packages/providers": "provider", "packages/backends": "backend", apps: "app", tooling: "tooling" };
+const kindOfName = { core: "core", config: "config", conformance: "conformance", ropewalk: "command" };
+
 /** @returns {Workspace} */
 export function readWorkspace(/** @type {string} */ root) {
   /** @type {Package[]} */
   const packages = [];
-  for (const group of ["packages", "apps", "tooling"]) {
+  for (const group of ["packages", ...Object.keys(kindOfGroup)]) {
     const parent = path.join(root, group);
     if (!existsSync(parent)) continue;
     for (const name of readdirSync(parent).sort()) {
@@ -35,7 +39,7 @@ export function readWorkspace(/** @type {string} */ root) {
       if (!existsSync(file)) continue;
       const manifest = JSON.parse(readFileSync(file, "utf8"));
       const modules = sourceFiles(root, folder).map((source) => readModule(root, source));
-      packages.push({ name: manifest.name, folder, kind: kindOf(group, manifest, folder, modules), manifest, modules });
+      packages.push({ name: manifest.name, folder, kind: kindOf(group, name), manifest, modules });
     }
   }
   return { root, packages };
@@ -55,16 +59,13 @@ function sourceFiles(/** @type {string} */ root, /** @type {string} */ folder) {
   return files.sort();
 }
 
-/** What a package is, told from what it does: nobody keeps a list of providers. */
-function kindOf(/** @type {string} */ group, /** @type {any} */ manifest, /** @type {string} */ folder, /** @type {Module[]} */ modules) {
-  if (group !== "packages") return group === "apps" ? "app" : "tooling";
-  const own = { "@ropewalk/core": "core", "@ropewalk/config": "config", "@ropewalk/conformance": "conformance" };
-  const known = /** @type {Record<string, Kind>} */ (own)[manifest.name];
-  if (known !== undefined) return known;
-  if (manifest.bin !== undefined) return "command";
-  const sources = modules.filter(({ file }) => file.startsWith(`${folder}/src/`));
-  if (sources.some(({ file, program }) => file === `${folder}/src/formula.ts` || calls(program, "registerRopeType").length > 0)) return "provider";
-  return sources.some(({ program }) => calls(program, "registerBackend").length > 0) ? "backend" : "library";
+/**
+ * What a package is: the folder says it, and below `packages` itself the name of the few that are one of a kind.
+ * @returns {Kind}
+ */
+function kindOf(/** @type {string} */ group, /** @type {string} */ name) {
+  if (group !== "packages") return /** @type {Record<string, Kind>} */ (kindOfGroup)[group] ?? "tooling";
+  return /** @type {Record<string, Kind>} */ (kindOfName)[name] ?? "library";
 }
 
 /** @returns {Module} */

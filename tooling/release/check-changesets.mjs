@@ -77,7 +77,7 @@ function readEntries(/** @type {string} */ root, /** @type {string[]} */ problem
 /** The commit that last wrote a changelog; else the oldest one that this clone has. */
 function lastRelease(/** @type {string} */ root) {
   const git = (/** @type {string[]} */ ...args) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  return git("log", "-1", "--format=%H", "--", "packages/*/CHANGELOG.md") || git("rev-list", "--max-parents=0", "HEAD").split("\n").at(-1);
+  return git("log", "-1", "--format=%H", "--", ":(glob)packages/**/CHANGELOG.md") || git("rev-list", "--max-parents=0", "HEAD").split("\n").at(-1);
 }
 
 /** Whether what a package publishes has changed; its tests and its README do not count. */

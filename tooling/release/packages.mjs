@@ -9,9 +9,9 @@ import path from "node:path";
 
 /** @returns {PublicPackage[]} */
 export function publicPackages(/** @type {string} */ root) {
-  return readdirSync(path.join(root, "packages"))
-    .sort()
-    .map((name) => `packages/${name}`)
+  return ["packages", "packages/backends", "packages/providers"]
+    .filter((parent) => existsSync(path.join(root, parent)))
+    .flatMap((parent) => readdirSync(path.join(root, parent)).sort().map((name) => `${parent}/${name}`))
     .filter((folder) => existsSync(path.join(root, folder, "package.json")))
     .map((folder) => ({ folder, ...JSON.parse(readFileSync(path.join(root, folder, "package.json"), "utf8")) }))
     .filter((manifest) => manifest.private !== true)

@@ -25,7 +25,7 @@ export function withCopy(/** @type {string} */ root, /** @type {(copy: string) =
     const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 });
     for (const file of files.split("\0")) {
       // Versions depend on manifests, entries and literals; goldens are many and say nothing here.
-      if (!/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(file)) continue;
+      if (!/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|packages\/providers|packages\/backends|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(file)) continue;
       mkdirSync(path.dirname(path.join(copy, file)), { recursive: true });
       cpSync(path.join(root, file), path.join(copy, file));
     }

@@ -32,7 +32,7 @@ test("add-a-provider.md: its files compile under strict settings, and its tests 
 
   const manifest = JSON.parse(blocks.find(({ language }) => language === "json")!.text) as { sideEffects: string[]; exports: Record<string, unknown> };
   writeFileSync(path.join(folder, "package.json"), JSON.stringify(manifest));
-  const linear = JSON.parse(readFileSync(path.join(root, "packages/linear/package.json"), "utf8")) as typeof manifest;
+  const linear = JSON.parse(readFileSync(path.join(root, "packages/providers/linear/package.json"), "utf8")) as typeof manifest;
   // What the page tells to write is what a provider of this repository has.
   expect(manifest.sideEffects).toEqual(linear.sideEffects);
   expect(manifest.exports).toEqual(linear.exports);

@@ -28,17 +28,17 @@ export interface PublicPackage {
   readonly name: string;
   readonly folder: string;
   readonly manifest: Manifest;
-  /** A provider is what has a formula. */
+  /** Whether it lies in `packages/providers`. */
   readonly isProvider: boolean;
 }
 
 /** Every package that is published, found by looking: a new one needs no entry here. */
-export const publicPackages: readonly PublicPackage[] = readdirSync(path.join(root, "packages"))
-  .map((name) => path.join(root, "packages", name))
+export const publicPackages: readonly PublicPackage[] = ["packages", "packages/backends", "packages/providers"]
+  .flatMap((parent) => readdirSync(path.join(root, parent)).map((name) => path.join(root, parent, name)))
   .filter((folder) => existsSync(path.join(folder, "package.json")))
   .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Manifest }))
   .filter(({ manifest }) => manifest.private !== true)
-  .map(({ folder, manifest }) => ({ name: manifest.name, folder, manifest, isProvider: manifest.exports?.["./formula"] !== undefined }));
+  .map(({ folder, manifest }) => ({ name: manifest.name, folder, manifest, isProvider: path.basename(path.dirname(folder)) === "providers" }));
 
 export const providers: readonly PublicPackage[] = publicPackages.filter(({ isProvider }) => isProvider);
 

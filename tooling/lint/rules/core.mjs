@@ -3,6 +3,7 @@
  * property that a provider declares. Comments may name engines and types: they say where a rule comes from.
  */
 
+import path from "node:path";
 import { calls, published, visit } from "../workspace.mjs";
 
 /** @import { Finding, Workspace } from "../workspace.mjs" */
@@ -37,7 +38,7 @@ export function checkCore(/** @type {Workspace} */ workspace) {
 export function guestNames(/** @type {Workspace} */ { packages }) {
   const names = new Set(devices);
   for (const item of packages) {
-    if (item.kind === "backend") names.add(item.folder.replace(/^packages\/(.*?)(-backend)?$/, "$1"));
+    if (item.kind === "backend") names.add(path.posix.basename(item.folder));
     if (item.kind !== "provider" && item.kind !== "backend") continue;
     for (const { program } of published(item)) {
       for (const { arguments: [name, options] } of calls(program, "registerRopeType")) {

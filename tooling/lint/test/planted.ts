@@ -33,7 +33,7 @@ function manifest(folder: string, name: string, more: Json): string {
 }
 
 function provider(id: string, type: string, formula: string, more: Json = {}): Record<string, string> {
-  const folder = `packages/${id}`;
+  const folder = `packages/providers/${id}`;
   const shape = { sideEffects: ["./dist/index.js", "./src/index.ts"], exports: { ".": entry("index"), "./formula": entry("formula") } };
   return {
     [`${folder}/package.json`]: manifest(folder, `@ropewalk/${id}`, { ...shape, ...coreAsPeer, ...more }),
@@ -69,8 +69,8 @@ export const fallback = 1;
   }),
   "packages/config/package.json": manifest("packages/config", "@ropewalk/config", coreAsPeer),
   "packages/config/src/index.ts": `import { getRope } from "@ropewalk/core";\nexport const ropes = getRope;\n`,
-  "packages/fast-backend/package.json": manifest("packages/fast-backend", "@ropewalk/fast-backend", { ...coreAsPeer, sideEffects: ["./dist/index.js"] }),
-  "packages/fast-backend/src/index.ts": `import { registerBackend } from "@ropewalk/core";\nregisterBackend({ name: "fast", source: "@ropewalk/fast-backend@1.2.0" });\n`,
+  "packages/backends/fast/package.json": manifest("packages/backends/fast", "@ropewalk/fast-backend", { ...coreAsPeer, sideEffects: ["./dist/index.js"] }),
+  "packages/backends/fast/src/index.ts": `import { registerBackend } from "@ropewalk/core";\nregisterBackend({ name: "fast", source: "@ropewalk/fast-backend@1.2.0" });\n`,
   "packages/ropewalk/package.json": manifest("packages/ropewalk", "ropewalk", { bin: { ropewalk: "./dist/cli.js" }, dependencies: { "@ropewalk/core": "workspace:^", "@ropewalk/yarn": "workspace:^", citty: "1.0.0" } }),
   "packages/ropewalk/src/index.ts": `import "@ropewalk/yarn";\nexport { getRope } from "@ropewalk/core";\n`,
   "packages/ropewalk/src/cli.ts": `import { readFileSync } from "node:fs";\nimport { run } from "citty";\nimport { getRope } from "./index.ts";\nrun(readFileSync, getRope);\n`,
