@@ -343,7 +343,9 @@ export type ServingFixture =
   | DualChunkFixture
   | FopeFixture;
 
-type ServingHead = Pick<EngineFixture, "source" | "name" | "entry" | "settings" | "request"> & { readonly positions: readonly number[] };
+type ServingHead = Pick<EngineFixture, "source" | "name" | "entry" | "settings" | "request"> & {
+  readonly positions: readonly number[];
+};
 
 /** `"turned" in fixture`: one key and five queries, each at a position of its own. */
 export interface DualChunkFixture extends ServingHead {

@@ -16,13 +16,23 @@ import { readWorkspace } from "./workspace.mjs";
  */
 export function checkWorkspace(/** @type {string} */ root) {
   const workspace = readWorkspace(root);
-  return [...checkDependencies(workspace), ...checkCore(workspace), ...checkPackages(workspace), ...checkRepository(root)];
+  return [
+    ...checkDependencies(workspace),
+    ...checkCore(workspace),
+    ...checkPackages(workspace),
+    ...checkRepository(root),
+  ];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../.."));
   const findings = checkWorkspace(root);
-  for (const { rule, file, line, message } of findings) console.error(`${file}${line === undefined ? "" : `:${line}`}\n  ${rule}: ${message}`);
-  console.log(findings.length === 0 ? "The workspace keeps its rules." : `${findings.length} finding${findings.length === 1 ? "" : "s"}.`);
+  for (const { rule, file, line, message } of findings)
+    console.error(`${file}${line === undefined ? "" : `:${line}`}\n  ${rule}: ${message}`);
+  console.log(
+    findings.length === 0
+      ? "The workspace keeps its rules."
+      : `${findings.length} finding${findings.length === 1 ? "" : "s"}.`,
+  );
   process.exitCode = findings.length === 0 ? 0 : 1;
 }

@@ -23,7 +23,12 @@ const skipped = new Set(["node_modules", "dist", "coverage", "assembly"]);
 const isSource = /\.[cm]?[jt]sx?$/;
 
 /** Folders of packages, with what lies in them. */
-const kindOfGroup = { "packages/providers": "provider", "packages/backends": "backend", apps: "app", tooling: "tooling" };
+const kindOfGroup = {
+  "packages/providers": "provider",
+  "packages/backends": "backend",
+  apps: "app",
+  tooling: "tooling",
+};
 const kindOfName = { core: "core", config: "config", conformance: "conformance", ropewalk: "command" };
 
 /** @returns {Workspace} */
@@ -82,8 +87,10 @@ function readModule(/** @type {string} */ root, /** @type {string} */ file) {
     const typeOnly = node.importKind === "type" || node.exportKind === "type" || node.type === "TSImportType";
     if (node.type === "ImportDeclaration") imports.push({ specifier: value, line, typeOnly, form: "import" });
     else if (node.type === "ExportNamedDeclaration") imports.push({ specifier: value, line, typeOnly, form: "export" });
-    else if (node.type === "ExportAllDeclaration") imports.push({ specifier: value, line, typeOnly, form: node.exported === null ? "export *" : "export" });
-    else if (node.type === "ImportExpression" || node.type === "TSImportType") imports.push({ specifier: value, line, typeOnly, form: "dynamic" });
+    else if (node.type === "ExportAllDeclaration")
+      imports.push({ specifier: value, line, typeOnly, form: node.exported === null ? "export *" : "export" });
+    else if (node.type === "ImportExpression" || node.type === "TSImportType")
+      imports.push({ specifier: value, line, typeOnly, form: "dynamic" });
   });
   return { file, source, program, imports, errors: errors.map(({ message }) => message), lineOf };
 }
@@ -102,7 +109,8 @@ export function calls(/** @type {any} */ program, /** @type {string} */ name) {
   /** @type {any[]} */
   const found = [];
   visit(program, (node) => {
-    if (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === name) found.push(node);
+    if (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === name)
+      found.push(node);
   });
   return found;
 }

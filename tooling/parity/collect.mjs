@@ -42,11 +42,17 @@ export function collect({ whole = true } = {}) {
     const columns = keep(answer.pairs.length, multi ? 6 : 4);
     const pick = (table) => float32(rows.flatMap((row) => columns.map((column) => table[row][column])));
     const key = `${head.engine} ${answer.ropeType ?? head.request?.parameters.ropeType}`;
-    const rotated = whole ? answer.rotated : rotatedOnce.has(key) ? undefined : answer.rotated?.slice(0, 1).map(oneHead);
+    const rotated = whole
+      ? answer.rotated
+      : rotatedOnce.has(key)
+        ? undefined
+        : answer.rotated?.slice(0, 1).map(oneHead);
     if (rotated?.length > 0) rotatedOnce.add(key);
     vectors.push({
       ...head,
-      positions: multi ? answer.positions.map((axis) => rows.map((row) => axis[row])) : rows.map((row) => answer.positions[row]),
+      positions: multi
+        ? answer.positions.map((axis) => rows.map((row) => axis[row]))
+        : rows.map((row) => answer.positions[row]),
       pairs: columns.map((column) => answer.pairs[column]),
       cos: pick(answer.cos),
       sin: pick(answer.sin),
@@ -75,11 +81,21 @@ export function collect({ whole = true } = {}) {
         softmaxScaleFactor: rope.softmaxScaleFactor,
         ...(rope.axisOfPair === undefined ? {} : { axes: rope.axisOfPair }),
       };
-      const turned = rope.rotated?.flatMap(({ dtype, positions, outputPairing, query, key }) => [{ ...query }, { ...key }].slice(whole ? 0 : 1).map((tensor) => ({ dtype, positions, outputPairing, ...tensor })));
+      const turned = rope.rotated?.flatMap(({ dtype, positions, outputPairing, query, key }) =>
+        [{ ...query }, { ...key }]
+          .slice(whole ? 0 : 1)
+          .map((tensor) => ({ dtype, positions, outputPairing, ...tensor })),
+      );
       const { grid } = rope;
       // A record of several axes has a row of text, all axes equal, and a grid where they differ.
       if (rope.axisOfElement === undefined) add({ ...rope, rotated: turned }, head);
-      else left.push({ engine: "hf", name, reason: "the two elements of one pair follow different axes, which is no rotation; with equal axes it is an ordinary rope" });
+      else
+        left.push({
+          engine: "hf",
+          name,
+          reason:
+            "the two elements of one pair follow different axes, which is no rotation; with equal axes it is an ordinary rope",
+        });
       if (grid?.pairs !== undefined) add({ ...grid, rotated: undefined }, { ...head, name: `${name}, grid` });
     }
   }
@@ -87,7 +103,12 @@ export function collect({ whole = true } = {}) {
   for (const truth of fixtures("truth")) {
     const { length, ...request } = truth.request;
     add(
-      { positions: truth.positions, pairs: truth.pairs, cos: rowsOf(truth.cosFloat32, truth.pairs.length), sin: rowsOf(truth.sinFloat32, truth.pairs.length) },
+      {
+        positions: truth.positions,
+        pairs: truth.pairs,
+        cos: rowsOf(truth.cosFloat32, truth.pairs.length),
+        sin: rowsOf(truth.sinFloat32, truth.pairs.length),
+      },
       {
         engine: "truth",
         version: truth.source.version,
@@ -101,7 +122,7 @@ export function collect({ whole = true } = {}) {
     );
   }
 
-  for (const engine of (["vllm", "sglang", "mlx", "ggml"])) {
+  for (const engine of ["vllm", "sglang", "mlx", "ggml"]) {
     for (const answer of fixtures(engine)) {
       const { name, source } = answer;
       const { reason } = unbuilt(engine, name, answer) ?? {};
@@ -114,7 +135,15 @@ export function collect({ whole = true } = {}) {
       const invFreq = answer.invFreq ?? reciprocals;
       add(
         // Tokens of a rotation are indices; verify wants positions.
-        { ...answer, rotated: answer.rotated?.map(({ tokens, ...tensor }) => ({ ...tensor, positions: Array.isArray(answer.positions[0]) ? answer.positions.map((axis) => tokens.map((token) => (axis)[token])) : tokens.map((token) => answer.positions[token]) })) },
+        {
+          ...answer,
+          rotated: answer.rotated?.map(({ tokens, ...tensor }) => ({
+            ...tensor,
+            positions: Array.isArray(answer.positions[0])
+              ? answer.positions.map((axis) => tokens.map((token) => axis[token]))
+              : tokens.map((token) => answer.positions[token]),
+          })),
+        },
         {
           engine,
           version: source.version,
@@ -124,7 +153,9 @@ export function collect({ whole = true } = {}) {
           ...(invFreq === undefined ? {} : { invFreq: float32(invFreq) }),
           ...(answer.attentionFactor === undefined ? {} : { attentionFactor: answer.attentionFactor }),
           // mlx-lm's is of DeepSeek's attention class, whatever rope it was asked with.
-          ...(answer.softmaxScaleFactor === undefined || request.parameters.ropeType !== "deepseek_yarn" ? {} : { softmaxScaleFactor: answer.softmaxScaleFactor }),
+          ...(answer.softmaxScaleFactor === undefined || request.parameters.ropeType !== "deepseek_yarn"
+            ? {}
+            : { softmaxScaleFactor: answer.softmaxScaleFactor }),
           ...("inverse" in answer ? { turnsBack: true } : {}),
           ...(answer.axisOfPair === undefined ? {} : { axes: answer.axisOfPair }),
           ...(answer.equivalent === undefined ? {} : { otherwise: answer.note ?? "see the request" }),
@@ -139,17 +170,34 @@ export function collect({ whole = true } = {}) {
     for (const turned of answer.rotated) {
       // Strided ones are cases of the tensor, not of the rope: a test of @ropewalk/nd-qwen2vl has them.
       if (!whole && answer.input.length > 3000) continue;
-      if (turned.dtype !== "float32" || answer.offset !== 0 || answer.shape[1] * answer.shape[2] !== answer.strides[0]) continue;
+      if (turned.dtype !== "float32" || answer.offset !== 0 || answer.shape[1] * answer.shape[2] !== answer.strides[0])
+        continue;
       vectors.push({
         engine: "ndrope",
         version: source.version,
         name: `${name}, ${turned.function}`,
-        request: { headDim: request.headDim, rotaryDim: request.rotaryDim, base: request.base, pairing: turned.pairing, parameters: { ...request.parameters, denominator: "largest" } },
+        request: {
+          headDim: request.headDim,
+          rotaryDim: request.rotaryDim,
+          base: request.base,
+          pairing: turned.pairing,
+          parameters: { ...request.parameters, denominator: "largest" },
+        },
         positions: [...answer.positions],
         pairs: [],
         cos: "",
         sin: "",
-        rotated: [{ dtype: turned.dtype, positions: [...answer.positions], outputPairing: turned.pairing, headFirst: true, shape: answer.shape, input: answer.input, output: turned.output }],
+        rotated: [
+          {
+            dtype: turned.dtype,
+            positions: [...answer.positions],
+            outputPairing: turned.pairing,
+            headFirst: true,
+            shape: answer.shape,
+            input: answer.input,
+            output: turned.output,
+          },
+        ],
       });
     }
   }
@@ -164,7 +212,16 @@ export function collect({ whole = true } = {}) {
     const [, pairs] = answer.shape;
     const bases = Array.isArray(answer.base) ? answer.base : undefined;
     add(
-      { positions: answer.positions, pairs: all(pairs), cos: rowsOf(answer.cos, pairs), sin: rowsOf(answer.sin, pairs), rotated: answer.rotated.map(({ tokens: rows, ...tensor }) => ({ ...tensor, positions: answer.positions.map((axis) => rows.map((row) => axis[row])) })) },
+      {
+        positions: answer.positions,
+        pairs: all(pairs),
+        cos: rowsOf(answer.cos, pairs),
+        sin: rowsOf(answer.sin, pairs),
+        rotated: answer.rotated.map(({ tokens: rows, ...tensor }) => ({
+          ...tensor,
+          positions: answer.positions.map((axis) => rows.map((row) => axis[row])),
+        })),
+      },
       {
         engine: "diffusers",
         version: source.version,
@@ -174,7 +231,12 @@ export function collect({ whole = true } = {}) {
           rotaryDim: answer.rotaryDim,
           ...(bases === undefined ? { base: answer.base } : {}),
           pairing: answer.pairing === "half within each axis" ? { blocks: answer.sections.length } : answer.pairing,
-          parameters: { ropeType: "nd", sections: answer.sections, fractional: true, ...(bases === undefined ? {} : { bases }) },
+          parameters: {
+            ropeType: "nd",
+            sections: answer.sections,
+            fractional: true,
+            ...(bases === undefined ? {} : { bases }),
+          },
         },
         axes: answer.axisOfPair,
       },
@@ -190,12 +252,29 @@ export function collect({ whole = true } = {}) {
     }
     const { query, key } = answer.rotated;
     add(
-      { positions: answer.positions, pairs: all(answer.rotaryDim / 2), cos: answer.cos, sin: answer.sin, rotated: [query, key].map((tensor) => ({ dtype: "float32", positions: answer.positions, outputPairing: answer.pairing, ...tensor })) },
+      {
+        positions: answer.positions,
+        pairs: all(answer.rotaryDim / 2),
+        cos: answer.cos,
+        sin: answer.sin,
+        rotated: [query, key].map((tensor) => ({
+          dtype: "float32",
+          positions: answer.positions,
+          outputPairing: answer.pairing,
+          ...tensor,
+        })),
+      },
       {
         engine: "hf",
         version: source.version,
         name: `${model}, vision tower`,
-        request: { headDim: answer.headDim, rotaryDim: answer.rotaryDim, pairing: answer.pairing, base: 10000, ...asked({ engine: "vision", name: model, ...answer }) },
+        request: {
+          headDim: answer.headDim,
+          rotaryDim: answer.rotaryDim,
+          pairing: answer.pairing,
+          base: 10000,
+          ...asked({ engine: "vision", name: model, ...answer }),
+        },
         ...(answer.axisOfPair === undefined ? {} : { axes: answer.axisOfPair }),
       },
     );
@@ -206,13 +285,23 @@ export function collect({ whole = true } = {}) {
     for (const rope of ropes.filter(({ shift }) => !shift)) {
       const layer = Number(/\d+$/.exec(rope.tensors[0])[0]);
       const otherwise = readings["llama.cpp"][model];
-      add(rope, { engine: "llama.cpp", version: source.version, name: `${name}, layer ${layer}`, config: model, dialect: "llama.cpp", layer, length, ...(otherwise === undefined ? {} : { otherwise }) });
+      add(rope, {
+        engine: "llama.cpp",
+        version: source.version,
+        name: `${name}, layer ${layer}`,
+        config: model,
+        dialect: "llama.cpp",
+        layer,
+        length,
+        ...(otherwise === undefined ? {} : { otherwise }),
+      });
     }
   }
 
   const rotations = [];
   for (const engine of ["onnx", "onnxruntime"]) {
-    for (const answer of whole ? fixtures(engine) : []) rotations.push({ engine, version: answer.source.version, name: answer.name, ...rotationOf(answer) });
+    for (const answer of whole ? fixtures(engine) : [])
+      rotations.push({ engine, version: answer.source.version, name: answer.name, ...rotationOf(answer) });
   }
 
   const named = new Set(vectors.flatMap(({ config }) => (config === undefined ? [] : [config])));
@@ -231,22 +320,52 @@ function oneHead({ dtype, input, output, positions, shape, ...rest }) {
   const [tokens, heads, headDim] = shape;
   const bytes = headDim * (dtype === "float32" ? 4 : 2);
   const start = (tokens - 1) * heads * bytes;
-  const cut = (text) => Buffer.from(text, "base64").subarray(start, start + bytes).toString("base64");
+  const cut = (text) =>
+    Buffer.from(text, "base64")
+      .subarray(start, start + bytes)
+      .toString("base64");
   const last = Array.isArray(positions[0]) ? positions.map((axis) => [axis.at(-1)]) : [positions.at(-1)];
   return { ...rest, dtype, positions: last, shape: [1, 1, headDim], input: cut(input), output: cut(output) };
 }
 
 /** Of an ONNX operator: tables, and the row of each token. */
-function rotationOf({ axisOfPair, cosCache, dtype = "float32", headDim, heads, input, layout, output, pairing, positions, rotaryDim, sinCache }) {
+function rotationOf({
+  axisOfPair,
+  cosCache,
+  dtype = "float32",
+  headDim,
+  heads,
+  input,
+  layout,
+  output,
+  pairing,
+  positions,
+  rotaryDim,
+  sinCache,
+}) {
   const headFirst = layout.startsWith("[batch, heads");
   const elements = input.shape.reduce((product, size) => product * size, 1);
   const batch = input.shape[0];
   const tokens = elements / batch / heads / headDim;
-  const head = { headDim, rotaryDim, pairing, dtype, headFirst, shape: [batch, tokens, heads, headDim], input: input.data, output: output.data };
+  const head = {
+    headDim,
+    rotaryDim,
+    pairing,
+    dtype,
+    headFirst,
+    shape: [batch, tokens, heads, headDim],
+    input: input.data,
+    output: output.data,
+  };
   const rows = (row) => Array.from({ length: batch }, (_, b) => Array.from({ length: tokens }, (__, t) => row(b, t)));
   if (axisOfPair === undefined) {
     // Without positions the tables have a row for each token; one position is that of the first token.
-    const given = positions === null ? rows((b, t) => b * tokens + t) : typeof positions[0] === "number" ? rows((_, t) => positions[0] + t) : positions;
+    const given =
+      positions === null
+        ? rows((b, t) => b * tokens + t)
+        : typeof positions[0] === "number"
+          ? rows((_, t) => positions[0] + t)
+          : positions;
     return { ...head, positions: given, cos: cosCache.data, sin: sinCache.data };
   }
   const width = rotaryDim / 2;

@@ -10,7 +10,10 @@ import { types } from "./types.mjs";
 /** One vector a line, so that a change of one is a change of one line. */
 export function vectorsText({ configs, vectors, rotations, engines, unbuilt, format }) {
   const lines = (list) => list.map((item) => JSON.stringify(item)).join(",\n");
-  const pairs = (object) => Object.entries(object).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",\n");
+  const pairs = (object) =>
+    Object.entries(object)
+      .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+      .join(",\n");
   return `{"format":${format},"engines":{\n${pairs(engines)}\n},"configs":{\n${pairs(configs)}\n},"vectors":[\n${lines(vectors)}\n],"rotations":[${lines(rotations)}],"unbuilt":[\n${lines(unbuilt)}\n]}\n`;
 }
 
@@ -21,7 +24,10 @@ export function report(vectors) {
     const file = join(folder, "vectors.json");
     writeFileSync(file, JSON.stringify(vectors));
     const cli = fileURLToPath(new URL("../../packages/ropewalk/dist/cli.js", import.meta.url));
-    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, "verify", "--json", "--vectors", file], { encoding: "utf8", maxBuffer: 2 ** 26 });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, "verify", "--json", "--vectors", file], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 26,
+    });
     if (status !== 0 && status !== 1) throw new Error(stderr);
     return JSON.parse(stdout);
   } finally {
@@ -31,7 +37,8 @@ export function report(vectors) {
 
 const scientific = (value) => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
 const row = (cells) => `| ${cells.join(" | ")} |`;
-const table = (head, rows, right = 0) => [row(head), row(head.map((_, i) => (i < head.length - right ? "---" : "---:"))), ...rows.map(row)].join("\n");
+const table = (head, rows, right = 0) =>
+  [row(head), row(head.map((_, i) => (i < head.length - right ? "---" : "---:"))), ...rows.map(row)].join("\n");
 const plain = (text) => text.replaceAll("|", "\\|");
 
 export function page(vectors) {
@@ -60,7 +67,15 @@ largest difference of a rotated element as a share of its pair's length; above 1
 
 ${table(
   ["rope type", "engine", "answers", "models", "ulp", ...steps, "rotated"],
-  rows.map((one) => [`\`${one.ropeType}\``, title(one.engine), one.vectors, one.models, one.frequencies === null ? "" : Number(one.frequencies.toFixed(1)), ...one.tables.map(scientific), scientific(one.rotated)]),
+  rows.map((one) => [
+    `\`${one.ropeType}\``,
+    title(one.engine),
+    one.vectors,
+    one.models,
+    one.frequencies === null ? "" : Number(one.frequencies.toFixed(1)),
+    ...one.tables.map(scientific),
+    scientific(one.rotated),
+  ]),
   bands.length + 4,
 )}
 
@@ -69,27 +84,49 @@ Why differences grow with the position: engines round position × frequency to f
 every length; where a frequency is one ulp away, or an engine reaches it by other steps, the difference is that of the
 angles. What is allowed:
 
-${table(["engine", "version", "angle", "cos and sin", "why"], versions.map(([engine, version]) => {
-  const { angle, places, running, why } = engines[engine];
-  return [title(engine), version.replace(/^ggml /, ""), running === undefined ? (angle === 0 ? "as the frequencies" : `${angle} roundings`) : `${running} roundings a pair`, `${places} ulp`, plain(why)];
-}))}
+${table(
+  ["engine", "version", "angle", "cos and sin", "why"],
+  versions.map(([engine, version]) => {
+    const { angle, places, running, why } = engines[engine];
+    return [
+      title(engine),
+      version.replace(/^ggml /, ""),
+      running === undefined
+        ? angle === 0
+          ? "as the frequencies"
+          : `${angle} roundings`
+        : `${running} roundings a pair`,
+      `${places} ulp`,
+      plain(why),
+    ];
+  }),
+)}
 
 ## Where engines read a config otherwise than transformers
 
 Parameters, or a dialect of \`@ropewalk/config\`, say what the engine does, and with them the numbers agree. \`ropewalk lint\`
 says the same of any config.
 
-${table(["engine", "settings or model", "what it does"], otherwise.map(({ engine, name, why }) => [title(engine), name, plain(why)]))}
+${table(
+  ["engine", "settings or model", "what it does"],
+  otherwise.map(({ engine, name, why }) => [title(engine), name, plain(why)]),
+)}
 
 ## Answers that are not compared
 
-${table(["engine", "answer", "why"], unbuilt.map(({ engine, name, reason }) => [title(engine), name, plain(reason)]))}
+${table(
+  ["engine", "answer", "why"],
+  unbuilt.map(({ engine, name, reason }) => [title(engine), name, plain(reason)]),
+)}
 
 Fixtures of \`positions\` (position ids) and \`seeds\` (printed numbers) are read by the tests of the packages that they are
 about. Those of \`libraries\` (timm, rotary-embedding-torch, flash-attention) are compared with nothing yet.
 
 ## Types of the engines, and where they are
 
-${table(["name in configs and engines", "here"], types.map(({ names, here }) => [names, plain(here)]))}
+${table(
+  ["name in configs and engines", "here"],
+  types.map(({ names, here }) => [names, plain(here)]),
+)}
 ${mismatches.length === 0 ? "" : `\n## Mismatches\n\n${mismatches.map(({ engine, name, what }) => `- ${title(engine)}, ${name}: ${what}`).join("\n")}\n`}`;
 }

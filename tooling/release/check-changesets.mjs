@@ -28,10 +28,14 @@ export function checkChangesets(/** @type {string} */ root) {
   for (const { file, releases, summary } of entries) {
     if (releases.length === 0) problems.push(`${file}: names no package. Name those whose published code has changed.`);
     for (const { name } of releases) {
-      if (!names.has(name)) problems.push(`${file}: names ${name}, which is no published package. Expected one of ${[...names].join(", ")}.`);
+      if (!names.has(name))
+        problems.push(
+          `${file}: names ${name}, which is no published package. Expected one of ${[...names].join(", ")}.`,
+        );
     }
     // One sentence that a user reads in the changelog.
-    if (!/^[A-Z][^\n]*\.$/.test(summary)) problems.push(`${file}: expected one sentence in the past tense, got ${JSON.stringify(summary)}.`);
+    if (!/^[A-Z][^\n]*\.$/.test(summary))
+      problems.push(`${file}: expected one sentence in the past tense, got ${JSON.stringify(summary)}.`);
   }
 
   const named = new Set(entries.flatMap(({ releases }) => releases.map(({ name }) => name)));
@@ -39,16 +43,25 @@ export function checkChangesets(/** @type {string} */ root) {
   for (const { name, version, folder } of packages) {
     if (named.has(name)) continue;
     const released = existsSync(path.join(root, folder, "CHANGELOG.md"));
-    if (!released && version === "0.0.0") problems.push(`${folder}: ${name} was never released and no entry names it. Run npm run changeset.`);
-    else if (changedSince(root, since, folder)) problems.push(`${folder}: published files have changed since the last release and no entry names ${name}. Run npm run changeset.`);
+    if (!released && version === "0.0.0")
+      problems.push(`${folder}: ${name} was never released and no entry names it. Run npm run changeset.`);
+    else if (changedSince(root, since, folder))
+      problems.push(
+        `${folder}: published files have changed since the last release and no entry names ${name}. Run npm run changeset.`,
+      );
   }
 
   if (problems.length === 0) {
     withCopy(root, (copy) => {
       try {
         changeset(copy, "status", "--output=plan.json");
-        const planned = new Set(JSON.parse(readFileSync(path.join(copy, "plan.json"), "utf8")).releases.map((/** @type {{ name: string }} */ { name }) => name));
-        for (const name of named) if (!planned.has(name)) problems.push(`changeset status leaves out ${name}, which an entry names.`);
+        const planned = new Set(
+          JSON.parse(readFileSync(path.join(copy, "plan.json"), "utf8")).releases.map(
+            (/** @type {{ name: string }} */ { name }) => name,
+          ),
+        );
+        for (const name of named)
+          if (!planned.has(name)) problems.push(`changeset status leaves out ${name}, which an entry names.`);
       } catch (error) {
         problems.push(/** @type {Error} */ (error).message);
       }
@@ -77,19 +90,35 @@ function readEntries(/** @type {string} */ root, /** @type {string[]} */ problem
 /** The commit that last wrote a changelog; else the oldest one that this clone has. */
 function lastRelease(/** @type {string} */ root) {
   const git = (/** @type {string[]} */ ...args) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  return git("log", "-1", "--format=%H", "--", ":(glob)packages/**/CHANGELOG.md") || git("rev-list", "--max-parents=0", "HEAD").split("\n").at(-1);
+  return (
+    git("log", "-1", "--format=%H", "--", ":(glob)packages/**/CHANGELOG.md") ||
+    git("rev-list", "--max-parents=0", "HEAD").split("\n").at(-1)
+  );
 }
 
 /** Whether what a package publishes has changed; its tests and its README do not count. */
-function changedSince(/** @type {string} */ root, /** @type {string | undefined} */ commit, /** @type {string} */ folder) {
+function changedSince(
+  /** @type {string} */ root,
+  /** @type {string | undefined} */ commit,
+  /** @type {string} */ folder,
+) {
   if (commit === undefined) return false;
-  const files = execFileSync("git", ["diff", "--name-only", commit, "--", `${folder}/src`, `${folder}/package.json`], { cwd: root, encoding: "utf8" });
+  const files = execFileSync("git", ["diff", "--name-only", commit, "--", `${folder}/src`, `${folder}/package.json`], {
+    cwd: root,
+    encoding: "utf8",
+  });
   return files.trim() !== "";
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { entries, packages, problems } = checkChangesets(path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../..")));
+  const { entries, packages, problems } = checkChangesets(
+    path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../..")),
+  );
   for (const problem of problems) console.error(problem);
-  console.log(problems.length === 0 ? `${entries} changeset entries for ${packages} packages; changeset status accepts them.` : `${problems.length} problem${problems.length === 1 ? "" : "s"} with changeset entries.`);
+  console.log(
+    problems.length === 0
+      ? `${entries} changeset entries for ${packages} packages; changeset status accepts them.`
+      : `${problems.length} problem${problems.length === 1 ? "" : "s"} with changeset entries.`,
+  );
   process.exitCode = problems.length === 0 ? 0 : 1;
 }

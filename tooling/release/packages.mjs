@@ -11,7 +11,11 @@ import path from "node:path";
 export function publicPackages(/** @type {string} */ root) {
   return ["packages", "packages/backends", "packages/providers"]
     .filter((parent) => existsSync(path.join(root, parent)))
-    .flatMap((parent) => readdirSync(path.join(root, parent)).sort().map((name) => `${parent}/${name}`))
+    .flatMap((parent) =>
+      readdirSync(path.join(root, parent))
+        .sort()
+        .map((name) => `${parent}/${name}`),
+    )
     .filter((folder) => existsSync(path.join(root, folder, "package.json")))
     .map((folder) => ({ folder, ...JSON.parse(readFileSync(path.join(root, folder, "package.json"), "utf8")) }))
     .filter((manifest) => manifest.private !== true)

@@ -22,10 +22,19 @@ const changesetCommand = fileURLToPath(import.meta.resolve("@changesets/cli/bin.
 export function withCopy(/** @type {string} */ root, /** @type {(copy: string) => void} */ use) {
   const copy = mkdtempSync(path.join(tmpdir(), "ropewalk-release-"));
   try {
-    const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "-z"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 });
+    const files = execFileSync(
+      "git",
+      ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "-z"],
+      { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 },
+    );
     for (const file of files.split("\0")) {
       // Versions depend on manifests, entries and literals; goldens are many and say nothing here.
-      if (!/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|packages\/providers|packages\/backends|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(file)) continue;
+      if (
+        !/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|packages\/providers|packages\/backends|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(
+          file,
+        )
+      )
+        continue;
       mkdirSync(path.dirname(path.join(copy, file)), { recursive: true });
       cpSync(path.join(root, file), path.join(copy, file));
     }
@@ -42,7 +51,11 @@ export function withCopy(/** @type {string} */ root, /** @type {(copy: string) =
 }
 
 function git(/** @type {string} */ cwd, /** @type {string[]} */ ...args) {
-  return execFileSync("git", ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@localhost", "-c", "commit.gpgsign=false", ...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return execFileSync(
+    "git",
+    ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@localhost", "-c", "commit.gpgsign=false", ...args],
+    { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
+  );
 }
 
 function commit(/** @type {string} */ copy) {
@@ -53,7 +66,11 @@ function commit(/** @type {string} */ copy) {
 /** Runs changesets in a copy, quietly unless it fails. */
 export function changeset(/** @type {string} */ copy, /** @type {string[]} */ ...args) {
   try {
-    execFileSync(process.execPath, [changesetCommand, ...args], { cwd: copy, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    execFileSync(process.execPath, [changesetCommand, ...args], {
+      cwd: copy,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   } catch (error) {
     const { stdout, stderr } = /** @type {any} */ (error);
     throw new Error(`changeset ${args.join(" ")} failed:\n${stdout}${stderr}`, { cause: error });
@@ -79,11 +96,15 @@ export function release(/** @type {string} */ copy) {
 function bumpBetween(/** @type {string} */ from, /** @type {string} */ to) {
   const [a, b] = [from, to].map((version) => version.split("-")[0]?.split(".").map(Number) ?? []);
   const index = [0, 1, 2].findIndex((i) => a?.[i] !== b?.[i]);
-  return index === -1 ? "none" : /** @type {const} */ (["major", "minor", "patch"])[index] ?? "none";
+  return index === -1 ? "none" : (/** @type {const} */ (["major", "minor", "patch"])[index] ?? "none");
 }
 
 /** Releases a change of one package alone. */
-export function releaseOf(/** @type {string} */ copy, /** @type {string} */ name, /** @type {Exclude<Bump, "none">} */ bump) {
+export function releaseOf(
+  /** @type {string} */ copy,
+  /** @type {string} */ name,
+  /** @type {Exclude<Bump, "none">} */ bump,
+) {
   writeFileSync(path.join(copy, ".changeset/rehearsal.md"), `---\n"${name}": ${bump}\n---\n\nRehearsed a change.\n`);
   commit(copy);
   return release(copy);
@@ -128,7 +149,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     try {
       const dragged = rehearse(copy);
       if (dragged.length === 0) return;
-      console.error(`A minor change of core must leave its peers at a patch at most: ${dragged.map(({ name, bump }) => `${name} (${bump})`).join(", ")}.`);
+      console.error(
+        `A minor change of core must leave its peers at a patch at most: ${dragged.map(({ name, bump }) => `${name} (${bump})`).join(", ")}.`,
+      );
     } catch (error) {
       console.error(/** @type {Error} */ (error).message);
     }

@@ -17,7 +17,10 @@ export function syncVersions(/** @type {string} */ root) {
     if (!existsSync(path.join(root, file))) return [];
     const before = readFileSync(path.join(root, file), "utf8");
     const escaped = name.replaceAll("/", String.raw`\/`);
-    const after = before.replaceAll(new RegExp(String.raw`(\bsource\s*[=:]\s*")${escaped}@[^"]*(?=")`, "g"), `$1${name}@${version}`);
+    const after = before.replaceAll(
+      new RegExp(String.raw`(\bsource\s*[=:]\s*")${escaped}@[^"]*(?=")`, "g"),
+      `$1${name}@${version}`,
+    );
     if (after === before) return [];
     writeFileSync(path.join(root, file), after);
     return [file];

@@ -6,11 +6,14 @@ import { fileURLToPath } from "node:url";
 /** @type {import("./index.d.mts").webGpuEnvironment} */
 export function webGpuEnvironment() {
   const swiftShader = process.env["ROPEWALK_SWIFTSHADER_ICD"] ?? "/usr/lib/chromium/vk_swiftshader_icd.json";
-  const lavapipe = process.env["ROPEWALK_LAVAPIPE_ICD"] ?? fileURLToPath(new URL(".lavapipe/icd.json", import.meta.url));
+  const lavapipe =
+    process.env["ROPEWALK_LAVAPIPE_ICD"] ?? fileURLToPath(new URL(".lavapipe/icd.json", import.meta.url));
   const chromium = process.env["ROPEWALK_CHROMIUM"] ?? "/usr/bin/chromium";
   const missing = [swiftShader, lavapipe, chromium].filter((file) => !existsSync(file));
   if (missing.length > 0) {
-    throw new Error(`The WebGPU tests have nothing to run on: expected ${missing.join(" and ")}, got no such file. Run tooling/webgpu/install.sh (as root, on Debian).`);
+    throw new Error(
+      `The WebGPU tests have nothing to run on: expected ${missing.join(" and ")}, got no such file. Run tooling/webgpu/install.sh (as root, on Debian).`,
+    );
   }
   return {
     swiftShader,

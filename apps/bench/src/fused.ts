@@ -23,7 +23,9 @@ const HEAD_DIM = 128;
 const ROOM = 4096;
 
 export function fusedWrites(rounds: number): FusedWrite[] {
-  return [1, 128, 2048].flatMap((tokens) => (["float32", "float16", "bfloat16"] as const).map((dtype) => fusedWrite(tokens, dtype, rounds)));
+  return [1, 128, 2048].flatMap((tokens) =>
+    (["float32", "float16", "bfloat16"] as const).map((dtype) => fusedWrite(tokens, dtype, rounds)),
+  );
 }
 
 function fusedWrite(tokens: number, dtype: FusedWrite["dtype"], rounds: number): FusedWrite {
@@ -32,8 +34,16 @@ function fusedWrite(tokens: number, dtype: FusedWrite["dtype"], rounds: number):
   const packed = dtype === "float32" ? keys : arena[dtype]([tokens, HEADS, HEAD_DIM]);
   const cache = arena[dtype]([HEADS, ROOM, HEAD_DIM]);
   const first = 77;
-  const slots = { data: cache.data, dtype, shape: [tokens, HEADS, HEAD_DIM], strides: [HEAD_DIM, ROOM * HEAD_DIM, 1], offset: first * HEAD_DIM };
-  const step = getRope({ headDim: HEAD_DIM, base: 500_000, maxPosition: 131072, parameters: { ropeType: "default" } }).to("wasm", { arena }).at({ start: first, count: tokens });
+  const slots = {
+    data: cache.data,
+    dtype,
+    shape: [tokens, HEADS, HEAD_DIM],
+    strides: [HEAD_DIM, ROOM * HEAD_DIM, 1],
+    offset: first * HEAD_DIM,
+  };
+  const step = getRope({ headDim: HEAD_DIM, base: 500_000, maxPosition: 131072, parameters: { ropeType: "default" } })
+    .to("wasm", { arena })
+    .at({ start: first, count: tokens });
   const start = Float32Array.from(keys.data, (_, i) => Math.sin(i));
 
   const fused = (): void => void step.apply({ key: keys, out: { key: slots } });
@@ -52,13 +62,17 @@ function fusedWrite(tokens: number, dtype: FusedWrite["dtype"], rounds: number):
   const result = cache.data.slice();
   cache.data.fill(0);
   separate();
-  if (!result.every((value, i) => value === cache.data[i])) throw new Error(`rotating into a ${dtype} cache differs from rotating and copying`);
+  if (!result.every((value, i) => value === cache.data[i]))
+    throw new Error(`rotating into a ${dtype} cache differs from rotating and copying`);
 
   const calls = Math.max(1, Math.ceil(2000 / tokens));
   const times: Record<"fused" | "separate", number[]> = { fused: [], separate: [] };
   for (let round = 0; round < 3 * rounds; round++) {
     keys.data.set(start);
-    for (const [name, run] of [["fused", fused], ["separate", separate]] as const) {
+    for (const [name, run] of [
+      ["fused", fused],
+      ["separate", separate],
+    ] as const) {
       const begin = performance.now();
       for (let call = 0; call < calls; call++) run();
       times[name].push(((performance.now() - begin) * 1000) / calls);

@@ -16,7 +16,13 @@ const onnxruntime = (ort: Runtime): GpuContestant => ({
     const { tokens, headDim, pairing, queryHeads, keyHeads, query, key } = workload;
     const table = [tokens, headDim / 2];
     const shapes = { query: [1, tokens, queryHeads * headDim], key: [1, tokens, keyHeads * headDim] };
-    const node = (name: string) => ({ op: "RotaryEmbedding", domain: "com.microsoft", inputs: [name, "position_ids", "cos", "sin"], outputs: [`${name}_rotated`], attributes: { interleaved: pairing === "adjacent" ? 1 : 0 } });
+    const node = (name: string) => ({
+      op: "RotaryEmbedding",
+      domain: "com.microsoft",
+      inputs: [name, "position_ids", "cos", "sin"],
+      outputs: [`${name}_rotated`],
+      attributes: { interleaved: pairing === "adjacent" ? 1 : 0 },
+    });
     const model = writeModel({
       opsets: { "": 17, "com.microsoft": 1 },
       nodes: [node("query"), node("key")],
@@ -34,16 +40,32 @@ const onnxruntime = (ort: Runtime): GpuContestant => ({
     });
     const session = await ort.InferenceSession.create(model, { executionProviders: ["webgpu"] });
     const onDevice = (data: Float32Array | BigInt64Array): GPUBuffer => {
-      const buffer = device.createBuffer({ size: Math.ceil(data.byteLength / 16) * 16, usage: usage.storage | usage.copySource | usage.copyTarget });
+      const buffer = device.createBuffer({
+        size: Math.ceil(data.byteLength / 16) * 16,
+        usage: usage.storage | usage.copySource | usage.copyTarget,
+      });
       device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
       return buffer;
     };
     // Rows of the workload's own positions: its operator looks them up by index.
     const { cos, sin } = referenceTables(workload, "float32");
     const positions = BigInt64Array.from({ length: tokens }, (_, t) => BigInt(t));
-    const own = [onDevice(positions), onDevice(Float32Array.from(cos)), onDevice(Float32Array.from(sin)), onDevice(new Float32Array(query.size / 4)), onDevice(new Float32Array(key.size / 4))] as const;
-    const tensor = (buffer: GPUBuffer, dims: number[], dataType: "float32" | "int64" = "float32") => ort.Tensor.fromGpuBuffer(buffer as never, { dataType, dims });
-    const feeds = { query: tensor(query, shapes.query), key: tensor(key, shapes.key), position_ids: tensor(own[0], [1, tokens], "int64"), cos: tensor(own[1], table), sin: tensor(own[2], table) };
+    const own = [
+      onDevice(positions),
+      onDevice(Float32Array.from(cos)),
+      onDevice(Float32Array.from(sin)),
+      onDevice(new Float32Array(query.size / 4)),
+      onDevice(new Float32Array(key.size / 4)),
+    ] as const;
+    const tensor = (buffer: GPUBuffer, dims: number[], dataType: "float32" | "int64" = "float32") =>
+      ort.Tensor.fromGpuBuffer(buffer as never, { dataType, dims });
+    const feeds = {
+      query: tensor(query, shapes.query),
+      key: tensor(key, shapes.key),
+      position_ids: tensor(own[0], [1, tokens], "int64"),
+      cos: tensor(own[1], table),
+      sin: tensor(own[2], table),
+    };
     const fetches = { query_rotated: tensor(own[3], shapes.query), key_rotated: tensor(own[4], shapes.key) };
     return {
       output: { query: own[3], key: own[4] },
@@ -63,7 +85,12 @@ async function race(plan: GpuPlan): Promise<GpuReport> {
   ort.env.wasm.wasmPaths = "/";
   // Its first session makes the device, and everybody runs on that.
   const value = { type: "float32", shape: [1] } as const;
-  const first = writeModel({ opsets: { "": 17 }, nodes: [{ op: "Neg", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} }], inputs: [{ name: "x", ...value }], outputs: [{ name: "y", ...value }] });
+  const first = writeModel({
+    opsets: { "": 17 },
+    nodes: [{ op: "Neg", domain: "", inputs: ["x"], outputs: ["y"], attributes: {} }],
+    inputs: [{ name: "x", ...value }],
+    outputs: [{ name: "y", ...value }],
+  });
   await ort.InferenceSession.create(first, { executionProviders: ["webgpu"] });
   const device = (await ort.env.webgpu.device) as GPUDevice;
   return raceOnDevice(device, device.adapterInfo, plan, [onnxruntime(ort)]);

@@ -89,16 +89,35 @@ type Setting = Parameters<GpuContestant["prepare"]>[1];
 /** ropewalk: `record` says how positions reach the rope, `elsewhere` whether results go to other buffers. */
 const ropewalk = (
   name: string,
-  { elsewhere = false, tables = "rows" as const }: { readonly elsewhere?: boolean; readonly tables?: "rows" | "factored" },
-  recorder: (gpu: GpuRope, tensors: GpuRotateArguments, setting: Setting, device: GPUDevice) => { record(encoder: GPUCommandEncoder): void; end(): void },
+  {
+    elsewhere = false,
+    tables = "rows" as const,
+  }: { readonly elsewhere?: boolean; readonly tables?: "rows" | "factored" },
+  recorder: (
+    gpu: GpuRope,
+    tensors: GpuRotateArguments,
+    setting: Setting,
+    device: GPUDevice,
+  ) => { record(encoder: GPUCommandEncoder): void; end(): void },
 ): GpuContestant => ({
   name,
   async prepare(device, setting) {
     const { tokens, headDim, base, pairing, dtype, queryHeads, keyHeads, query, key } = setting;
-    const gpu = await getRope({ headDim, base, pairing, parameters: { ropeType: "default" } }).to("webgpu", { device, tables });
-    const tensorsIn = (queries: GPUBuffer, keys: GPUBuffer) => ({ query: { buffer: queries, shape: [tokens, queryHeads, headDim], dtype }, key: { buffer: keys, shape: [tokens, keyHeads, headDim], dtype } });
+    const gpu = await getRope({ headDim, base, pairing, parameters: { ropeType: "default" } }).to("webgpu", {
+      device,
+      tables,
+    });
+    const tensorsIn = (queries: GPUBuffer, keys: GPUBuffer) => ({
+      query: { buffer: queries, shape: [tokens, queryHeads, headDim], dtype },
+      key: { buffer: keys, shape: [tokens, keyHeads, headDim], dtype },
+    });
     const other = elsewhere ? sparesOf(device, setting) : undefined;
-    const { record, end } = recorder(gpu, { ...tensorsIn(query, key), ...(other === undefined ? {} : { out: tensorsIn(other.query, other.key) }) }, setting, device);
+    const { record, end } = recorder(
+      gpu,
+      { ...tensorsIn(query, key), ...(other === undefined ? {} : { out: tensorsIn(other.query, other.key) }) },
+      setting,
+      device,
+    );
     return {
       step: { record },
       output: other ?? { query, key },
@@ -121,7 +140,11 @@ const byStep: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens })
 /** Positions that only the device sees. */
 const byBuffer: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens }, device) => {
   const buffer = device.createBuffer({ size: tokens * 4, usage: usage.storage | usage.copyTarget });
-  device.queue.writeBuffer(buffer, 0, Uint32Array.from({ length: tokens }, (_, t) => start + t));
+  device.queue.writeBuffer(
+    buffer,
+    0,
+    Uint32Array.from({ length: tokens }, (_, t) => start + t),
+  );
   const call = { positions: { buffer, shape: [tokens] }, length: start + tokens, ...tensors };
   return { record: (encoder) => void gpu.encode(encoder, call), end: () => buffer.destroy() };
 };
@@ -141,7 +164,9 @@ const platformCopy: GpuContestant = {
     const output = sparesOf(device, setting);
     const pairs = (["query", "key"] as const).map((name) => [setting[name], output[name]] as const);
     return {
-      step: { record: (encoder) => pairs.forEach(([from, to]) => encoder.copyBufferToBuffer(from, 0, to, 0, from.size)) },
+      step: {
+        record: (encoder) => pairs.forEach(([from, to]) => encoder.copyBufferToBuffer(from, 0, to, 0, from.size)),
+      },
       output,
       dispose: () => pairs.forEach(([, to]) => to.destroy()),
     };
@@ -183,8 +208,14 @@ fn copy(i: u32) {
   if (i < queries) { query_out[i] = query[i]; } else if (i - queries < arrayLength(&key)) { key_out[i - queries] = key[i - queries]; }
 }
 `;
-    const pipeline = device.createComputePipeline({ layout: "auto", compute: { module: device.createShaderModule({ code }), entryPoint: "main" } });
-    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [...sources, ...targets].map((buffer, binding) => ({ binding, resource: { buffer } })) });
+    const pipeline = device.createComputePipeline({
+      layout: "auto",
+      compute: { module: device.createShaderModule({ code }), entryPoint: "main" },
+    });
+    const group = device.createBindGroup({
+      layout: pipeline.getBindGroupLayout(0),
+      entries: [...sources, ...targets].map((buffer, binding) => ({ binding, resource: { buffer } })),
+    });
     const all = Math.ceil((setting.query.size + setting.key.size) / 16 / 512);
     const across = Math.min(all, device.limits.maxComputeWorkgroupsPerDimension);
     return {
@@ -207,11 +238,18 @@ fn copy(i: u32) {
 export const limits: readonly GpuContestant[] = [platformCopy, kernelCopy];
 
 /** Runs every contestant on every size; all share the device and the buffers. */
-export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, plan: GpuPlan, peers: readonly GpuContestant[]): Promise<GpuReport> {
+export async function raceOnDevice(
+  device: GPUDevice,
+  info: GPUAdapterInfo,
+  plan: GpuPlan,
+  peers: readonly GpuContestant[],
+): Promise<GpuReport> {
   const adapter = [info.vendor, info.architecture, info.description].filter((part) => part !== "").join(" ");
   const software = info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software/i.test(adapter);
   const complaints: string[] = [];
-  device.addEventListener("uncapturederror", (event) => complaints.push((event as GPUUncapturedErrorEvent).error.message));
+  device.addEventListener("uncapturederror", (event) =>
+    complaints.push((event as GPUUncapturedErrorEvent).error.message),
+  );
   const counter = countDispatches(device);
   const clock = device.features.has("timestamp-query") ? new DeviceClock(device) : undefined;
   const rows: GpuRow[] = [];
@@ -219,9 +257,11 @@ export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, plan
     for (const pairing of plan.pairings) {
       for (const tokens of plan.tokens) {
         const input = createInput({ tokens, pairing, dtype });
-        const [query, key] = [input.pristine.query, input.pristine.key].map((data) => device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget })) as [GPUBuffer, GPUBuffer];
+        const [query, key] = [input.pristine.query, input.pristine.key].map((data) =>
+          device.createBuffer({ size: data.byteLength, usage: usage.storage | usage.copySource | usage.copyTarget }),
+        ) as [GPUBuffer, GPUBuffer];
         const runners: Runner[] = [];
-        const checks: (Pick<GpuRow, "name" | "dispatches" | "check">)[] = [];
+        const checks: Pick<GpuRow, "name" | "dispatches" | "check">[] = [];
         for (const contestant of [...contestants, ...peers, ...limits]) {
           if (contestant.dtypes?.includes(dtype) === false) continue;
           device.queue.writeBuffer(query, 0, input.pristine.query as Float32Array<ArrayBuffer>);
@@ -234,14 +274,40 @@ export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, plan
           await device.queue.onSubmittedWorkDone();
           const { dispatches } = counter;
           const result = await read(device, output, dtype);
-          if (contestant.isCopy && !(same(result.query, input.pristine.query) && same(result.key, input.pristine.key))) throw new Error(`${contestant.name} does not copy`);
+          if (contestant.isCopy && !(same(result.query, input.pristine.query) && same(result.key, input.pristine.key)))
+            throw new Error(`${contestant.name} does not copy`);
           if (complaints.length > 0) throw new Error(`the device complains about ${contestant.name}: ${complaints[0]}`);
-          checks.push({ name: contestant.name, dispatches, check: contestant.isCopy ? undefined : check(input, result, "float32") });
+          checks.push({
+            name: contestant.name,
+            dispatches,
+            check: contestant.isCopy ? undefined : check(input, result, "float32"),
+          });
           runners.push({ name: contestant.name, prepared, run });
         }
-        const onHost = software ? new Map<string, Timing>() : await lapsOf(runners, ({ run }) => (count) => timeOnHost(device, run, count));
-        const onDevice = software || clock === undefined ? new Map<string, Timing>() : await lapsOf(runners, ({ prepared: { step } }) => ("run" in step ? undefined : (count) => clock.time(step.record, count)));
-        for (const one of checks) rows.push({ ...one, dtype, tokens, pairing, bytes: 2 * (query.size + key.size), device: onDevice.get(one.name), host: onHost.get(one.name) });
+        const onHost = software
+          ? new Map<string, Timing>()
+          : await lapsOf(
+              runners,
+              ({ run }) =>
+                (count) =>
+                  timeOnHost(device, run, count),
+            );
+        const onDevice =
+          software || clock === undefined
+            ? new Map<string, Timing>()
+            : await lapsOf(runners, ({ prepared: { step } }) =>
+                "run" in step ? undefined : (count) => clock.time(step.record, count),
+              );
+        for (const one of checks)
+          rows.push({
+            ...one,
+            dtype,
+            tokens,
+            pairing,
+            bytes: 2 * (query.size + key.size),
+            device: onDevice.get(one.name),
+            host: onHost.get(one.name),
+          });
         for (const { prepared } of runners) await prepared.dispose();
         query.destroy();
         key.destroy();
@@ -255,7 +321,8 @@ export async function raceOnDevice(device: GPUDevice, info: GPUAdapterInfo, plan
 
 /** Buffers as large as query and key. Not filled, so a result that is not written there is wrong. */
 function sparesOf(device: GPUDevice, { query, key }: Setting): { readonly query: GPUBuffer; readonly key: GPUBuffer } {
-  const like = ({ size }: GPUBuffer): GPUBuffer => device.createBuffer({ size, usage: usage.storage | usage.copySource | usage.copyTarget });
+  const like = ({ size }: GPUBuffer): GPUBuffer =>
+    device.createBuffer({ size, usage: usage.storage | usage.copySource | usage.copyTarget });
   return { query: like(query), key: like(key) };
 }
 
@@ -279,7 +346,10 @@ function countDispatches(device: GPUDevice): { dispatches: number; stop(): void 
   pass.end();
   encoder.finish();
   const { dispatchWorkgroups, dispatchWorkgroupsIndirect } = prototype;
-  const counter = { dispatches: 0, stop: () => void Object.assign(prototype, { dispatchWorkgroups, dispatchWorkgroupsIndirect }) };
+  const counter = {
+    dispatches: 0,
+    stop: () => void Object.assign(prototype, { dispatchWorkgroups, dispatchWorkgroupsIndirect }),
+  };
   prototype.dispatchWorkgroups = function (x, y, z) {
     counter.dispatches++;
     return dispatchWorkgroups.call(this, x, y ?? 1, z ?? 1);
@@ -309,15 +379,22 @@ const LAP_MILLISECONDS = 10;
 const MOST_IN_A_LAP = 512;
 
 /** One lap of each in turn, round after round, each round starting with another: whatever slows the card slows all. */
-async function lapsOf(runners: readonly Runner[], timerOf: (runner: Runner) => Timer | undefined): Promise<Map<string, Timing>> {
-  const entrants: { readonly name: string; readonly timer: Timer; readonly count: number; readonly laps: number[] }[] = [];
+async function lapsOf(
+  runners: readonly Runner[],
+  timerOf: (runner: Runner) => Timer | undefined,
+): Promise<Map<string, Timing>> {
+  const entrants: { readonly name: string; readonly timer: Timer; readonly count: number; readonly laps: number[] }[] =
+    [];
   for (const runner of runners) {
     const timer = timerOf(runner);
     if (timer === undefined) continue;
     let count = 1;
-    for (let spent = 0; count < MOST_IN_A_LAP && spent < LAP_MILLISECONDS; ) {
+    for (let spent = 0; count < MOST_IN_A_LAP && spent < LAP_MILLISECONDS;) {
       spent = await timer(count);
-      count = Math.min(MOST_IN_A_LAP, Math.max(count, Math.ceil((1.2 * count * LAP_MILLISECONDS) / Math.max(spent, LAP_MILLISECONDS / 8))));
+      count = Math.min(
+        MOST_IN_A_LAP,
+        Math.max(count, Math.ceil((1.2 * count * LAP_MILLISECONDS) / Math.max(spent, LAP_MILLISECONDS / 8))),
+      );
     }
     entrants.push({ name: runner.name, timer, count, laps: [] });
   }
@@ -328,7 +405,17 @@ async function lapsOf(runners: readonly Runner[], timerOf: (runner: Runner) => T
     }
   }
   const own = entrants.filter(({ name }) => limits.some((limit) => limit.name === name));
-  return new Map(entrants.map(({ name, laps }) => [name, { milliseconds: median(laps), ofLimit: Object.fromEntries(own.map((limit) => [limit.name, median(laps.map((lap, i) => limit.laps[i]! / lap))])) }]));
+  return new Map(
+    entrants.map(({ name, laps }) => [
+      name,
+      {
+        milliseconds: median(laps),
+        ofLimit: Object.fromEntries(
+          own.map((limit) => [limit.name, median(laps.map((lap, i) => limit.laps[i]! / lap))]),
+        ),
+      },
+    ]),
+  );
 }
 
 /**
@@ -383,7 +470,11 @@ async function timeOnHost(device: GPUDevice, run: () => void | Promise<void>, co
   return performance.now() - start;
 }
 
-async function read(device: GPUDevice, { query, key }: { readonly query: GPUBuffer; readonly key: GPUBuffer }, dtype: GpuElementType): Promise<QueryAndKey> {
+async function read(
+  device: GPUDevice,
+  { query, key }: { readonly query: GPUBuffer; readonly key: GPUBuffer },
+  dtype: GpuElementType,
+): Promise<QueryAndKey> {
   const one = async (buffer: GPUBuffer): Promise<Elements> => {
     const staging = device.createBuffer({ size: buffer.size, usage: usage.copyTarget | usage.mapRead });
     submit(device, (encoder) => encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size));

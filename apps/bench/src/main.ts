@@ -37,7 +37,10 @@ const [seconds] = numbers("seconds", options.seconds ?? "3");
 
 // Before the races, whose own load it would else be.
 const machine = describeMachine();
-if (!smoke && machine.load > 0.5) process.stderr.write(`Others use this machine too (load ${machine.load}): that slows contestants most that wait for another thread, onnxruntime-node among them.\n`);
+if (!smoke && machine.load > 0.5)
+  process.stderr.write(
+    `Others use this machine too (load ${machine.load}): that slows contestants most that wait for another thread, onnxruntime-node among them.\n`,
+  );
 
 const races: Race[] = [];
 for (const dtype of dtypes) {
@@ -46,7 +49,12 @@ for (const dtype of dtypes) {
       const workload = createWorkload({ tokens, pairing, dtype });
       const results: Result[] = [];
       for (const field of fields) {
-        const all = await race(workload, field, [yardstick, limit], smoke ? { seconds: 0, rounds: 1 } : { seconds: seconds! / fields.length, rounds: 15 });
+        const all = await race(
+          workload,
+          field,
+          [yardstick, limit],
+          smoke ? { seconds: 0, rounds: 1 } : { seconds: seconds! / fields.length, rounds: 15 },
+        );
         // The two that ratios are to run in each field, and are told of once.
         results.push(...all.filter(({ name }) => !results.some((known) => known.name === name)));
       }

@@ -39,7 +39,12 @@ const WARM_UP = { passes: 3, microseconds: 50_000, pauseMilliseconds: 20 };
  *
  * @throws Error when a result is wrong: nobody is timed then.
  */
-export async function race(workload: Workload, contestants: readonly Contestant[], yardsticks: readonly Contestant[], options: RaceOptions): Promise<Result[]> {
+export async function race(
+  workload: Workload,
+  contestants: readonly Contestant[],
+  yardsticks: readonly Contestant[],
+  options: RaceOptions,
+): Promise<Result[]> {
   const runners: { contestant: Contestant; prepared: Prepared; check: Check; laps: number[]; repeat: number }[] = [];
   for (const contestant of contestants) {
     const prepared = await contestant.prepare(workload);
@@ -71,9 +76,18 @@ export async function race(workload: Workload, contestants: readonly Contestant[
   return runners.map(({ contestant, check, laps }) => {
     const timesFasterThan: Record<string, number> = {};
     for (const other of runners) {
-      if (yardsticks.includes(other.contestant)) timesFasterThan[other.contestant.name] = median(laps.map((lap, round) => other.laps[round]! / lap));
+      if (yardsticks.includes(other.contestant))
+        timesFasterThan[other.contestant.name] = median(laps.map((lap, round) => other.laps[round]! / lap));
     }
-    return { name: contestant.name, source: contestant.source, check, median: median(laps), fastest: Math.min(...laps), rounds: laps.length, timesFasterThan };
+    return {
+      name: contestant.name,
+      source: contestant.source,
+      check,
+      median: median(laps),
+      fastest: Math.min(...laps),
+      rounds: laps.length,
+      timesFasterThan,
+    };
   });
 }
 
@@ -83,13 +97,17 @@ async function verify(workload: Workload, contestant: Contestant, prepared: Prep
   workload.spare.key.fill(0);
   await prepared.run();
   if (prepared.isCopy) {
-    const same = prepared.result.query.every((value, i) => value === workload.pristine.query[i]) && prepared.result.key.every((value, i) => value === workload.pristine.key[i]);
+    const same =
+      prepared.result.query.every((value, i) => value === workload.pristine.query[i]) &&
+      prepared.result.key.every((value, i) => value === workload.pristine.key[i]);
     if (!same) throw new Error(`${contestant.name}: the copy differs from what was copied`);
     return { error: 0, tolerance: 0 };
   }
   const result = check(workload, prepared.result, contestant.angles);
   if (!(result.error <= result.tolerance)) {
-    throw new Error(`${contestant.name}, ${workload.tokens} tokens, ${workload.pairing}, ${workload.dtype}: wrong by ${result.error}, at most ${result.tolerance} is rounding`);
+    throw new Error(
+      `${contestant.name}, ${workload.tokens} tokens, ${workload.pairing}, ${workload.dtype}: wrong by ${result.error}, at most ${result.tolerance} is rounding`,
+    );
   }
   return result;
 }

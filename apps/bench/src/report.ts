@@ -93,7 +93,13 @@ export function costLines({ tables, getRope, memory, fusedWrites }: Costs): stri
 /** Lines of text that say what was checked, and no times: those of a smoke test mean nothing. */
 export function checksOf({ races }: Report): string {
   const lines = races.flatMap(({ dtype, pairing, tokens, results }) =>
-    results.map(({ name, check }) => [`${name}:`, dtype, pairing, `${tokens} tokens,`, `error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)}`]),
+    results.map(({ name, check }) => [
+      `${name}:`,
+      dtype,
+      pairing,
+      `${tokens} tokens,`,
+      `error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)}`,
+    ]),
   );
   return [...aligned(lines), `${lines.length} results checked`].join("\n");
 }
@@ -116,5 +122,8 @@ export function duration(microseconds: number): string {
 /** Columns: the first to the left, numbers to the right. */
 function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]! + 2))).join("")}`);
+  return rows.map(
+    (row) =>
+      `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]! + 2))).join("")}`,
+  );
 }

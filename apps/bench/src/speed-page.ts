@@ -10,14 +10,18 @@ const MARKERS = { start: "<!-- bench:start -->", end: "<!-- bench:end -->" };
 export function withTable(readme: string, report: Report): string {
   const start = readme.indexOf(MARKERS.start);
   const end = readme.indexOf(MARKERS.end);
-  if (start < 0 || end < start) throw new Error(`README.md: expected ${MARKERS.start} and, after it, ${MARKERS.end}; write both where the table of speeds belongs.`);
+  if (start < 0 || end < start)
+    throw new Error(
+      `README.md: expected ${MARKERS.start} and, after it, ${MARKERS.end}; write both where the table of speeds belongs.`,
+    );
   return `${readme.slice(0, start + MARKERS.start.length)}\n${shortTable(report)}\n${readme.slice(end)}`;
 }
 
 /** The races that README and the chart show. */
 export function mainGroup({ races }: Report): Group {
   const groups = groupsOf(races);
-  const main = groups.find(({ members }) => members[0]!.dtype === "float32" && members[0]!.pairing === "half") ?? groups[0];
+  const main =
+    groups.find(({ members }) => members[0]!.dtype === "float32" && members[0]!.pairing === "half") ?? groups[0];
   if (main === undefined) throw new Error("The report has no races.");
   return main;
 }
@@ -29,7 +33,15 @@ function shortTable(report: Report): string {
   return `Rotating ${queryHeads} query and ${keyHeads} key heads of ${headDim}, ${dtype}, pairing ${pairing}: times as fast as ${yardstick}
 (native \`RotaryEmbedding\`), medians of alternating laps. ${machine.cores} cores, ${machine.cpu}, ${machine.date.slice(0, 10)}; [all tables](docs/speed.md).
 
-${table(members, rows.map(({ name, label }) => [label, ...members.map(({ results }) => at(results, name, ({ timesFasterThan }) => significant(timesFasterThan[yardstick])))]))}
+${table(
+  members,
+  rows.map(({ name, label }) => [
+    label,
+    ...members.map(({ results }) =>
+      at(results, name, ({ timesFasterThan }) => significant(timesFasterThan[yardstick])),
+    ),
+  ]),
+)}
 `;
 }
 
@@ -53,16 +65,30 @@ when this page is not what the command writes. What is timed, and what each cont
 | rounds of laps | ${Math.min(...rounds)} to ${Math.max(...rounds)} |
 
 ![Times as fast as ${yardstick}, by the number of tokens](speed.svg)
-${groupsOf(races).map((group) => groupSection(group, yardstick, limit)).join("")}
+${groupsOf(races)
+  .map((group) => groupSection(group, yardstick, limit))
+  .join("")}
 ## Beside rotation
 
-${costLines(costs).map((line) => `- ${line}`).join("\n")}
+${costLines(costs)
+  .map((line) => `- ${line}`)
+  .join("\n")}
 `;
 }
 
 function groupSection({ title, members, names }: Group, yardstick: string, limit: string): string {
-  const ratios = (to: string): string => table(members, names.map((name) => [name, ...members.map(({ results }) => at(results, name, ({ timesFasterThan }) => significant(timesFasterThan[to])))]));
-  const times = table(members, names.map((name) => [name, ...members.map(({ results }) => at(results, name, ({ median }) => duration(median)))]));
+  const ratios = (to: string): string =>
+    table(
+      members,
+      names.map((name) => [
+        name,
+        ...members.map(({ results }) => at(results, name, ({ timesFasterThan }) => significant(timesFasterThan[to]))),
+      ]),
+    );
+  const times = table(
+    members,
+    names.map((name) => [name, ...members.map(({ results }) => at(results, name, ({ median }) => duration(median)))]),
+  );
   return `
 ## ${title}
 
@@ -83,7 +109,11 @@ ${times}
 /** A Markdown table with a column for each race. */
 function table(members: readonly Race[], lines: readonly (readonly string[])[]): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [row(["tokens", ...members.map(({ tokens }) => String(tokens))]), row(["---", ...members.map(() => "---:")]), ...lines.map(row)].join("\n");
+  return [
+    row(["tokens", ...members.map(({ tokens }) => String(tokens))]),
+    row(["---", ...members.map(() => "---:")]),
+    ...lines.map(row),
+  ].join("\n");
 }
 
 /** Two digits: laps of one machine tell no more. */

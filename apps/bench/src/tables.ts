@@ -33,10 +33,20 @@ export interface Costs {
   readonly fusedWrites: readonly FusedWrite[];
 }
 
-const request = (base: number): RopeRequest => ({ headDim: 128, base, maxPosition: 131072, parameters: { ropeType: "default" } });
+const request = (base: number): RopeRequest => ({
+  headDim: 128,
+  base,
+  maxPosition: 131072,
+  parameters: { ropeType: "default" },
+});
 
 export function measureCosts({ rows, rounds }: { readonly rows: number; readonly rounds: number }): Costs {
-  return { tables: tables(rows, rounds), getRope: instances(rounds), memory: memory(8 * rows), fusedWrites: fusedWrites(rounds) };
+  return {
+    tables: tables(rows, rounds),
+    getRope: instances(rounds),
+    memory: memory(8 * rows),
+    fusedWrites: fusedWrites(rounds),
+  };
 }
 
 type Table = { readonly cos: Float32Array; readonly sin: Float32Array };
@@ -72,7 +82,13 @@ function tables(rows: number, rounds: number): Costs["tables"] {
     pairs,
     ways: ways.map(({ name, arrays, times, differentValues }) => {
       const plain = ways.find((other) => other.name === "plain loop" && other.arrays === arrays)!;
-      return { name, arrays, milliseconds: median(times), timesFasterThanPlainLoop: median(times.map((time, round) => plain.times[round]! / time)), differentValues };
+      return {
+        name,
+        arrays,
+        milliseconds: median(times),
+        timesFasterThanPlainLoop: median(times.map((time, round) => plain.times[round]! / time)),
+        differentValues,
+      };
     }),
   };
 }

@@ -56,18 +56,35 @@ export interface InputOptions<T extends GpuElementType> {
 const PERIOD = 1_048_573;
 
 /** Attention of a model of some 8 billion parameters (Llama 3, Qwen 2.5): 32 query and 8 key heads of 128. */
-export function createInput<T extends GpuElementType>({ tokens, pairing, dtype, queryHeads = 32, keyHeads = 8 }: InputOptions<T>): Input & { readonly dtype: T } {
+export function createInput<T extends GpuElementType>({
+  tokens,
+  pairing,
+  dtype,
+  queryHeads = 32,
+  keyHeads = 8,
+}: InputOptions<T>): Input & { readonly dtype: T } {
   const headDim = 128;
   const random = randomNumbers(tokens);
   const round = dtype === "float16" ? float16Bits : dtype === "bfloat16" ? bfloat16Bits : (value: number) => value;
   const fill = (heads: number): Elements => {
-    const values = dtype === "float32" ? new Float32Array(tokens * heads * headDim) : new Uint16Array(tokens * heads * headDim);
+    const values =
+      dtype === "float32" ? new Float32Array(tokens * heads * headDim) : new Uint16Array(tokens * heads * headDim);
     const own = Math.min(values.length, PERIOD);
     for (let i = 0; i < own; i++) values[i] = round(random() * 4 - 2);
     for (let i = own; i < values.length; i += own) values.copyWithin(i, 0, Math.min(own, values.length - i));
     return values;
   };
-  return { tokens, pairing, dtype, queryHeads, keyHeads, headDim, base: 500_000, start: 77, pristine: { query: fill(queryHeads), key: fill(keyHeads) } };
+  return {
+    tokens,
+    pairing,
+    dtype,
+    queryHeads,
+    keyHeads,
+    headDim,
+    base: 500_000,
+    start: 77,
+    pristine: { query: fill(queryHeads), key: fill(keyHeads) },
+  };
 }
 
 /** The same with memory to work in. */
@@ -76,7 +93,12 @@ export function createWorkload(options: InputOptions<ElementType>): Workload {
   const { pristine, dtype } = input;
   const arena = createArena({ bytes: pristine.query.byteLength + pristine.key.byteLength + 4096 });
   const inArena = (values: Elements): Elements => arena[dtype]([values.length]).data;
-  const workload = { ...input, arena, working: { query: inArena(pristine.query), key: inArena(pristine.key) }, spare: { query: pristine.query.slice(), key: pristine.key.slice() } };
+  const workload = {
+    ...input,
+    arena,
+    working: { query: inArena(pristine.query), key: inArena(pristine.key) },
+    spare: { query: pristine.query.slice(), key: pristine.key.slice() },
+  };
   reset(workload);
   return workload;
 }
@@ -88,7 +110,10 @@ export function reset({ pristine, working }: Workload): void {
 }
 
 /** cos and sin of each token and pair, `[tokens, headDim/2]`, of angles that are rounded to float32 or not. */
-export function referenceTables({ tokens, headDim, base, start }: Pick<Input, "tokens" | "headDim" | "base" | "start">, angles: "float32" | "float64"): { cos: Float64Array; sin: Float64Array } {
+export function referenceTables(
+  { tokens, headDim, base, start }: Pick<Input, "tokens" | "headDim" | "base" | "start">,
+  angles: "float32" | "float64",
+): { cos: Float64Array; sin: Float64Array } {
   const pairs = headDim / 2;
   const cos = new Float64Array(tokens * pairs);
   const sin = new Float64Array(tokens * pairs);
@@ -130,11 +155,23 @@ export function check(workload: Input, result: QueryAndKey, angles: "float32" | 
   return { error, tolerance: { float32: 2 ** -22, float16: 2 ** -9, bfloat16: 2 ** -6 }[dtype] };
 }
 
-function largestError({ tokens, headDim, pairing, dtype }: Input, given: Elements, result: Elements, heads: number, { cos, sin }: { cos: Float64Array; sin: Float64Array }): number {
+function largestError(
+  { tokens, headDim, pairing, dtype }: Input,
+  given: Elements,
+  result: Elements,
+  heads: number,
+  { cos, sin }: { cos: Float64Array; sin: Float64Array },
+): number {
   const pairs = headDim / 2;
   // All values of 16 bits, since decoding the tens of millions of a long context takes longer than rotating them.
-  const values = dtype === "float32" ? undefined : Float64Array.from({ length: 1 << 16 }, (_, bits) => (dtype === "float16" ? float16Value(bits) : bfloat16Value(bits)));
-  const value = (elements: Elements, index: number): number => (values === undefined ? elements[index]! : values[elements[index]!]!);
+  const values =
+    dtype === "float32"
+      ? undefined
+      : Float64Array.from({ length: 1 << 16 }, (_, bits) =>
+          dtype === "float16" ? float16Value(bits) : bfloat16Value(bits),
+        );
+  const value = (elements: Elements, index: number): number =>
+    values === undefined ? elements[index]! : values[elements[index]!]!;
   let largest = 0;
   for (let head = 0; head < tokens * heads; head++) {
     const row = Math.floor(head / heads) * pairs;
@@ -145,7 +182,10 @@ function largestError({ tokens, headDim, pairing, dtype }: Input, given: Element
       const y = value(given, second);
       const c = cos[row + i]!;
       const s = sin[row + i]!;
-      const error = Math.max(Math.abs(value(result, first) - (x * c - y * s)), Math.abs(value(result, second) - (y * c + x * s)));
+      const error = Math.max(
+        Math.abs(value(result, first) - (x * c - y * s)),
+        Math.abs(value(result, second) - (y * c + x * s)),
+      );
       const relative = error / (Math.abs(x) + Math.abs(y));
       // NaN is neither small nor forgotten at the next pair.
       if (!(relative <= largest)) largest = Number.isNaN(relative) ? Infinity : relative;

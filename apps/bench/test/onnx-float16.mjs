@@ -32,7 +32,12 @@ for (const domain of ["com.microsoft", "ai.onnx"]) {
           attributes: { interleaved: pairing === "adjacent" ? 1 : 0, num_heads: heads },
         },
       ],
-      inputs: [{ name: "x", type: "float16", shape }, { name: "positions", type: "int64", shape: [1, positions.length] }, table("cos"), table("sin")],
+      inputs: [
+        { name: "x", type: "float16", shape },
+        { name: "positions", type: "int64", shape: [1, positions.length] },
+        table("cos"),
+        table("sin"),
+      ],
       outputs: [{ name: "y", type: "float16", shape }],
     });
     const session = await InferenceSession.create(model);
@@ -55,8 +60,13 @@ for (const domain of ["com.microsoft", "ai.onnx"]) {
         const first = head * headDim + (pairing === "half" ? i : 2 * i);
         const second = first + (pairing === "half" ? headDim / 2 : 1);
         const row = (positions[Math.floor(head / heads)] * headDim) / 2 + i;
-        for (const [own, other] of [[first, second], [second, first]]) {
-          const terms = Math.abs(fromFloat16(x[own]) * fromFloat16(cos[row])) + Math.abs(fromFloat16(x[other]) * fromFloat16(sin[row]));
+        for (const [own, other] of [
+          [first, second],
+          [second, first],
+        ]) {
+          const terms =
+            Math.abs(fromFloat16(x[own]) * fromFloat16(cos[row])) +
+            Math.abs(fromFloat16(x[other]) * fromFloat16(sin[row]));
           const difference = Math.abs(fromFloat16(ours[own]) - fromFloat16(y.data[own]));
           worst = Math.max(worst, Number.isNaN(difference) ? Infinity : difference / terms);
           if (ours[own] !== x[own]) changed++;

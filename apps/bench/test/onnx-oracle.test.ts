@@ -41,7 +41,13 @@ for (const domain of ["com.microsoft", "ai.onnx"] as const) {
   for (const pairing of ["half", "adjacent"] as const) {
     for (const layout of ["head-first", "token-first"] as const) {
       // 24 and 40 pairs do not fill the vectors that kernels work in.
-      for (const [headDim, rotaryDim] of [[64, 64], [64, 32], [80, 80], [64, 48]] as const) cases.push({ domain, pairing, layout, headDim, rotaryDim });
+      for (const [headDim, rotaryDim] of [
+        [64, 64],
+        [64, 32],
+        [80, 80],
+        [64, 48],
+      ] as const)
+        cases.push({ domain, pairing, layout, headDim, rotaryDim });
     }
   }
 }
@@ -56,10 +62,17 @@ beforeAll(() => {
     tables.set(name, { rope, ...(rope.cosSin({ start: 0, count: ROWS }) as { cos: Float32Array; sin: Float32Array }) });
   }
 });
-const nameOf = (headDim: number, rotaryDim: number, pairing: Pairing): string => `${headDim} ${rotaryDim} ${String(pairing)}`;
+const nameOf = (headDim: number, rotaryDim: number, pairing: Pairing): string =>
+  `${headDim} ${rotaryDim} ${String(pairing)}`;
 
 /** The model's answer for `x`. */
-async function onnx({ domain, pairing, headDim, rotaryDim }: Case, x: Float32Array, shape: number[], cos: Float32Array, sin: Float32Array): Promise<Float32Array> {
+async function onnx(
+  { domain, pairing, headDim, rotaryDim }: Case,
+  x: Float32Array,
+  shape: number[],
+  cos: Float32Array,
+  sin: Float32Array,
+): Promise<Float32Array> {
   const partial = rotaryDim < headDim ? { rotary_embedding_dim: rotaryDim } : {};
   const heads = shape.length === 3 || rotaryDim < headDim ? { num_heads: HEADS } : {};
   const model = writeModel({
@@ -104,7 +117,10 @@ describe.each(cases)("$domain, $pairing, $layout, $rotaryDim of $headDim", (one)
     const shape = layout === "head-first" ? [BATCH, HEADS, TOKENS, headDim] : [BATCH, TOKENS, HEADS * headDim];
     const expected = await onnx(one, x, shape, cos, sin);
 
-    const strides = layout === "head-first" ? [HEADS * TOKENS * headDim, headDim, TOKENS * headDim, 1] : [TOKENS * HEADS * headDim, HEADS * headDim, headDim, 1];
+    const strides =
+      layout === "head-first"
+        ? [HEADS * TOKENS * headDim, headDim, TOKENS * headDim, 1]
+        : [TOKENS * HEADS * headDim, HEADS * headDim, headDim, 1];
     const ours = x.slice();
     rope.apply({ positions: POSITIONS, query: { data: ours, shape: [BATCH, TOKENS, HEADS, headDim], strides } });
 
@@ -118,7 +134,11 @@ describe.each(cases)("$domain, $pairing, $layout, $rotaryDim of $headDim", (one)
             const second = first + (pairing === "half" ? rotaryDim / 2 : 1);
             const row = (POSITIONS[b]![t]! * rotaryDim) / 2 + i;
             const term = (u: number, v: number): number => Math.abs(x[u]! * cos[row]!) + Math.abs(x[v]! * sin[row]!);
-            worst = Math.max(worst, Math.abs(ours[first]! - expected[first]!) / term(first, second), Math.abs(ours[second]! - expected[second]!) / term(second, first));
+            worst = Math.max(
+              worst,
+              Math.abs(ours[first]! - expected[first]!) / term(first, second),
+              Math.abs(ours[second]! - expected[second]!) / term(second, first),
+            );
             if (ours[first] !== x[first]) rotated++;
           }
           for (let d = rotaryDim; d < headDim; d++) {
@@ -137,8 +157,18 @@ describe.each(cases)("$domain, $pairing, $layout, $rotaryDim of $headDim", (one)
 // In a process of its own: onnxruntime-node 1.30 refuses float16 input where the global Float16Array exists.
 test("float16: both kernels and both pairings, tables in float16", () => {
   const script = fileURLToPath(new URL("./onnx-float16.mjs", import.meta.url));
-  const results = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" })) as { name: string; values: number; worst: number; changed: number }[];
-  expect(results.map(({ name }) => name)).toEqual(["com.microsoft half", "com.microsoft adjacent", "ai.onnx half", "ai.onnx adjacent"]);
+  const results = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" })) as {
+    name: string;
+    values: number;
+    worst: number;
+    changed: number;
+  }[];
+  expect(results.map(({ name }) => name)).toEqual([
+    "com.microsoft half",
+    "com.microsoft adjacent",
+    "ai.onnx half",
+    "ai.onnx adjacent",
+  ]);
   for (const { values, worst, changed } of results) {
     expect(changed).toBeGreaterThan(values * 0.7);
     // Ours computes in float32 and rounds once, by 2^-11. Theirs may round each product and the sum to float16: three

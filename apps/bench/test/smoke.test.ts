@@ -20,9 +20,26 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("every contestant rotates float32 in both pairings, within rounding of the reference", () => {
-  const all = ["ropewalk js, apply", "ropewalk js, step", "ropewalk wasm, arena, step", "onnxruntime-node, 1 thread", "onnxruntime-node, 2 threads", "onnxruntime-web, wasm", "tfjs, wasm", "jax-js, wasm, jit", "loop, tables", "loop, cos and sin inside", "copy, TypedArray.set"];
+  const all = [
+    "ropewalk js, apply",
+    "ropewalk js, step",
+    "ropewalk wasm, arena, step",
+    "onnxruntime-node, 1 thread",
+    "onnxruntime-node, 2 threads",
+    "onnxruntime-web, wasm",
+    "tfjs, wasm",
+    "jax-js, wasm, jit",
+    "loop, tables",
+    "loop, cos and sin inside",
+    "copy, TypedArray.set",
+  ];
   const races = report.races.filter(({ dtype }) => dtype === "float32");
-  expect(races.map(({ pairing, tokens }) => `${pairing} ${tokens}`)).toEqual(["half 1", "half 3", "adjacent 1", "adjacent 3"]);
+  expect(races.map(({ pairing, tokens }) => `${pairing} ${tokens}`)).toEqual([
+    "half 1",
+    "half 3",
+    "adjacent 1",
+    "adjacent 3",
+  ]);
   for (const { results } of races) {
     expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(all));
     for (const { check } of results) expect(check.error).toBeLessThanOrEqual(check.tolerance);
@@ -31,15 +48,24 @@ test("every contestant rotates float32 in both pairings, within rounding of the 
 
 test("ropewalk and both builds of onnxruntime rotate float16", () => {
   for (const { results } of report.races.filter(({ dtype }) => dtype === "float16")) {
-    expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(["ropewalk js, step", "onnxruntime-node, 1 thread", "onnxruntime-web, wasm"]));
+    expect(results.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["ropewalk js, step", "onnxruntime-node, 1 thread", "onnxruntime-web, wasm"]),
+    );
   }
 });
 
 test("the report says what ran where, and everybody's ratio to the two yardsticks", () => {
-  expect(report.machine).toMatchObject({ node: process.versions.node, date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), cpu: expect.any(String) });
+  expect(report.machine).toMatchObject({
+    node: process.versions.node,
+    date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    cpu: expect.any(String),
+  });
   const { results } = report.races[0]!;
-  expect(results.map(({ source }) => source)).toEqual(expect.arrayContaining([expect.stringMatching(/^@ropewalk\/core \d/), "onnxruntime-node 1.30.0"]));
-  for (const { timesFasterThan } of results) expect(Object.keys(timesFasterThan).sort()).toEqual([report.limit, report.yardstick].sort());
+  expect(results.map(({ source }) => source)).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^@ropewalk\/core \d/), "onnxruntime-node 1.30.0"]),
+  );
+  for (const { timesFasterThan } of results)
+    expect(Object.keys(timesFasterThan).sort()).toEqual([report.limit, report.yardstick].sort());
   expect(results.find(({ name }) => name === report.yardstick)!.timesFasterThan[report.yardstick]).toBe(1);
 });
 
@@ -47,7 +73,10 @@ test("cos and sin of the plain loop, of JavaScript and of WebAssembly are equal 
   const { rows, pairs, ways } = report.costs.tables;
   expect([rows, pairs]).toEqual([256, 64]);
   expect(ways.map(({ name, arrays, differentValues }) => `${name}, ${arrays}: ${differentValues}`)).toEqual(
-    ["plain loop", "rope.cosSin, JavaScript", "rope.cosSin, WebAssembly"].flatMap((name) => [`${name}, new: 0`, `${name}, given: 0`]),
+    ["plain loop", "rope.cosSin, JavaScript", "rope.cosSin, WebAssembly"].flatMap((name) => [
+      `${name}, new: 0`,
+      `${name}, given: 0`,
+    ]),
   );
 });
 
@@ -61,7 +90,9 @@ test("a rope keeps no table of the positions that it has seen", () => {
 
 test("keys rotated into a cache are those that are rotated, then copied", () => {
   // Compared bit for bit before they are timed.
-  expect(report.costs.fusedWrites.map(({ tokens, dtype }) => `${tokens} ${dtype}`)).toEqual([1, 128, 2048].flatMap((tokens) => ["float32", "float16", "bfloat16"].map((dtype) => `${tokens} ${dtype}`)));
+  expect(report.costs.fusedWrites.map(({ tokens, dtype }) => `${tokens} ${dtype}`)).toEqual(
+    [1, 128, 2048].flatMap((tokens) => ["float32", "float16", "bfloat16"].map((dtype) => `${tokens} ${dtype}`)),
+  );
 });
 
 test("a smoke test prints no times", () => {

@@ -11,7 +11,15 @@ type Bundler = (entry: string, folder: string) => Promise<string>;
 
 async function bundleWithEsbuild(entry: string, folder: string): Promise<string> {
   const outfile = path.join(folder, "esbuild.mjs");
-  await esbuild({ entryPoints: [entry], bundle: true, minify: true, format: "esm", target: "es2022", outfile, logLevel: "silent" });
+  await esbuild({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    outfile,
+    logLevel: "silent",
+  });
   return outfile;
 }
 
@@ -28,13 +36,25 @@ async function bundleWithVite(entry: string, folder: string): Promise<string> {
     root: path.dirname(entry),
     configFile: false,
     logLevel: "silent",
-    build: { outDir: folder, emptyOutDir: false, target: "es2022", modulePreload: false, rollupOptions: { input: entry, output: { entryFileNames: "vite.mjs" } } },
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      target: "es2022",
+      modulePreload: false,
+      rollupOptions: { input: entry, output: { entryFileNames: "vite.mjs" } },
+    },
   });
   return path.join(folder, "vite.mjs");
 }
 
 async function bundleWithWebpack(entry: string, folder: string): Promise<string> {
-  const compiler = webpack({ mode: "production", context: path.dirname(entry), entry, target: ["web", "es2022"], output: { path: folder, filename: "webpack.mjs" } });
+  const compiler = webpack({
+    mode: "production",
+    context: path.dirname(entry),
+    entry,
+    target: ["web", "es2022"],
+    output: { path: folder, filename: "webpack.mjs" },
+  });
   await new Promise<void>((resolve, reject) => {
     compiler!.run((error, stats) => {
       if (error !== null) reject(error);
@@ -45,4 +65,9 @@ async function bundleWithWebpack(entry: string, folder: string): Promise<string>
   return path.join(folder, "webpack.mjs");
 }
 
-export const bundlers: Readonly<Record<string, Bundler>> = { esbuild: bundleWithEsbuild, rollup: bundleWithRollup, vite: bundleWithVite, webpack: bundleWithWebpack };
+export const bundlers: Readonly<Record<string, Bundler>> = {
+  esbuild: bundleWithEsbuild,
+  rollup: bundleWithRollup,
+  vite: bundleWithVite,
+  webpack: bundleWithWebpack,
+};

@@ -37,9 +37,18 @@ const all = { types: expect.arrayContaining(["deepseek_yarn", "default", "yarn"]
 
 const entries: Readonly<Record<string, { code: string; expected: unknown }>> = {
   "a bare import": { code: `import "@ropewalk/yarn";${report}`, expected: { types: ["yarn"], ...yarnByHand } },
-  "an import of a name that is not used": { code: `import { YarnProvider } from "@ropewalk/yarn";${report}`, expected: { types: ["yarn"], ...yarnByHand } },
-  "every provider at once": { code: `${providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n")}${report}`, expected: all },
-  "the package that registers every provider": { code: `import { getRope } from "ropewalk";\nglobalThis.getRope = getRope;${report}`, expected: all },
+  "an import of a name that is not used": {
+    code: `import { YarnProvider } from "@ropewalk/yarn";${report}`,
+    expected: { types: ["yarn"], ...yarnByHand },
+  },
+  "every provider at once": {
+    code: `${providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n")}${report}`,
+    expected: all,
+  },
+  "the package that registers every provider": {
+    code: `import { getRope } from "ropewalk";\nglobalThis.getRope = getRope;${report}`,
+    expected: all,
+  },
 };
 
 let made = 0;
@@ -51,7 +60,9 @@ function write(code: string): string {
 }
 
 async function output(file: string): Promise<unknown[]> {
-  return Promise.all(runtimes.map(async ({ command }) => JSON.parse(await execute(command, [file], path.dirname(file))) as unknown));
+  return Promise.all(
+    runtimes.map(async ({ command }) => JSON.parse(await execute(command, [file], path.dirname(file))) as unknown),
+  );
 }
 
 /** What an entry prints without a bundler, on each Node. */
@@ -68,7 +79,9 @@ describe.each(Object.entries(bundlers))("%s", (_, bundle) => {
   });
 
   test("takes a formula without any registry, and registers nothing for it", async () => {
-    const entry = write('import { yarnFrequencies } from "@ropewalk/yarn/formula";\nglobalThis.formula = yarnFrequencies;\nconsole.log(JSON.stringify({ formula: typeof globalThis.formula, registry: typeof globalThis[Symbol.for("ropewalk.registry.v1")] }));');
+    const entry = write(
+      'import { yarnFrequencies } from "@ropewalk/yarn/formula";\nglobalThis.formula = yarnFrequencies;\nconsole.log(JSON.stringify({ formula: typeof globalThis.formula, registry: typeof globalThis[Symbol.for("ropewalk.registry.v1")] }));',
+    );
     const file = await bundle(entry, path.dirname(entry));
     for (const result of await output(file)) expect(result).toEqual({ formula: "function", registry: "undefined" });
     const code = readFileSync(file, "utf8");
@@ -77,14 +90,23 @@ describe.each(Object.entries(bundlers))("%s", (_, bundle) => {
   });
 });
 
-test.each(Object.entries(bundlers))("%s would lose a registration that sideEffects does not list: these checks can fail", async (_, bundle) => {
-  const folder = path.join(installed.folder, `unlisted-${made++}`);
-  cpSync(path.join(installed.folder, "node_modules/@ropewalk"), path.join(folder, "node_modules/@ropewalk"), { recursive: true });
-  const manifest = path.join(folder, "node_modules/@ropewalk/yarn/package.json");
-  writeFileSync(manifest, JSON.stringify({ ...(JSON.parse(readFileSync(manifest, "utf8")) as object), sideEffects: false }));
-  writeFileSync(path.join(folder, "entry.mjs"), entries["a bare import"]!.code);
-  for (const result of await output(await bundle(path.join(folder, "entry.mjs"), folder))) expect(result).toEqual({ types: [] });
-});
+test.each(Object.entries(bundlers))(
+  "%s would lose a registration that sideEffects does not list: these checks can fail",
+  async (_, bundle) => {
+    const folder = path.join(installed.folder, `unlisted-${made++}`);
+    cpSync(path.join(installed.folder, "node_modules/@ropewalk"), path.join(folder, "node_modules/@ropewalk"), {
+      recursive: true,
+    });
+    const manifest = path.join(folder, "node_modules/@ropewalk/yarn/package.json");
+    writeFileSync(
+      manifest,
+      JSON.stringify({ ...(JSON.parse(readFileSync(manifest, "utf8")) as object), sideEffects: false }),
+    );
+    writeFileSync(path.join(folder, "entry.mjs"), entries["a bare import"]!.code);
+    for (const result of await output(await bundle(path.join(folder, "entry.mjs"), folder)))
+      expect(result).toEqual({ types: [] });
+  },
+);
 
 test("a bundle is run by a Node of the oldest promised line too, where the machine has one", () => {
   // Not an assertion on the machine: it shows in the log which versions the tests above ran on.

@@ -23,7 +23,8 @@ beforeAll(async () => {
 // Nothing to remove where installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
-const tsc = (...args: string[]): Promise<string> => execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);
+const tsc = (...args: string[]): Promise<string> =>
+  execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);
 
 /** headDim 4, base 10000: 1 and 0.01 radians per position in float32; a power of two divides them exactly. */
 const ladder = (factor: number): number[] => [1 / factor, Math.fround(0.01) / factor];
@@ -39,7 +40,16 @@ const byHand = {
     // Both pairs turn more than 32 times in 32768 positions: kept.
     yarn: ladder(1),
   },
-  registered: ["decorated_class", "decorated_method", "doubled", "plain_class", "plain_function", "plain_value", "stretched", "yarn"],
+  registered: [
+    "decorated_class",
+    "decorated_method",
+    "doubled",
+    "plain_class",
+    "plain_function",
+    "plain_value",
+    "stretched",
+    "yarn",
+  ],
   returned: "consumer-value@1.0.0",
 };
 
@@ -59,14 +69,24 @@ describe("tsc", () => {
   });
 
   test("finds errors in this set-up at all", async () => {
-    writeFileSync(path.join(consumer, "wrong.ts"), 'import { getRope } from "@ropewalk/core";\nimport "@ropewalk/yarn";\ngetRope({ headDim: 4, parameters: { ropeType: "yarn" } });\n');
-    writeFileSync(path.join(consumer, "tsconfig.wrong.json"), JSON.stringify({ extends: "./tsconfig.json", include: ["wrong.ts"], compilerOptions: { noEmit: true } }));
+    writeFileSync(
+      path.join(consumer, "wrong.ts"),
+      'import { getRope } from "@ropewalk/core";\nimport "@ropewalk/yarn";\ngetRope({ headDim: 4, parameters: { ropeType: "yarn" } });\n',
+    );
+    writeFileSync(
+      path.join(consumer, "tsconfig.wrong.json"),
+      JSON.stringify({ extends: "./tsconfig.json", include: ["wrong.ts"], compilerOptions: { noEmit: true } }),
+    );
     await expect(tsc("-p", "tsconfig.wrong.json")).rejects.toThrow(/wrong\.ts\(3,\d+\): error TS/);
   });
 });
 
 test("esbuild lowers every form, and the result runs", async () => {
-  const { code } = await transform(readFileSync(path.join(consumer, "main.ts"), "utf8"), { loader: "ts", target: "es2022", format: "esm" });
+  const { code } = await transform(readFileSync(path.join(consumer, "main.ts"), "utf8"), {
+    loader: "ts",
+    target: "es2022",
+    format: "esm",
+  });
   mkdirSync(path.join(consumer, "esbuild"));
   writeFileSync(path.join(consumer, "esbuild/main.js"), code);
   await expectResults(path.join(consumer, "esbuild/main.js"));

@@ -17,8 +17,13 @@ afterAll(() => (installed as Installation | undefined)?.remove());
 const read = (file: string): string => readFileSync(path.join(root, "docs", file), "utf8");
 
 test("add-a-provider.md: its files compile under strict settings, and its tests pass, the conformance suite among them", async () => {
-  const blocks = [...read("add-a-provider.md").matchAll(/```(ts|json)\n([\s\S]*?)```/g)].map(([, language, text]) => ({ language: language!, text: text! }));
-  const files = new Map(blocks.filter(({ language }) => language === "ts").map(({ text }) => [/^\/\/ (\S+)\n/.exec(text)![1]!, text]));
+  const blocks = [...read("add-a-provider.md").matchAll(/```(ts|json)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
+    language: language!,
+    text: text!,
+  }));
+  const files = new Map(
+    blocks.filter(({ language }) => language === "ts").map(({ text }) => [/^\/\/ (\S+)\n/.exec(text)![1]!, text]),
+  );
   expect([...files.keys()]).toEqual(["src/formula.ts", "src/index.ts", "src/plain.ts", "test/index.test.ts"]);
 
   const folder = path.join(installed.folder, "rope-step");
@@ -27,18 +32,37 @@ test("add-a-provider.md: its files compile under strict settings, and its tests 
     writeFileSync(path.join(folder, file), text);
   }
   // Both forms of registration in one run.
-  const both = files.get("test/index.test.ts")!.replace('import "../src/index.ts";', 'import "../src/index.ts";\nimport { step } from "../src/plain.ts";\nassert.equal(step.source, "rope-step@1.0.0");');
+  const both = files
+    .get("test/index.test.ts")!
+    .replace(
+      'import "../src/index.ts";',
+      'import "../src/index.ts";\nimport { step } from "../src/plain.ts";\nassert.equal(step.source, "rope-step@1.0.0");',
+    );
   writeFileSync(path.join(folder, "test/index.test.ts"), both);
 
-  const manifest = JSON.parse(blocks.find(({ language }) => language === "json")!.text) as { sideEffects: string[]; exports: Record<string, unknown> };
+  const manifest = JSON.parse(blocks.find(({ language }) => language === "json")!.text) as {
+    sideEffects: string[];
+    exports: Record<string, unknown>;
+  };
   writeFileSync(path.join(folder, "package.json"), JSON.stringify(manifest));
-  const linear = JSON.parse(readFileSync(path.join(root, "packages/providers/linear/package.json"), "utf8")) as typeof manifest;
+  const linear = JSON.parse(
+    readFileSync(path.join(root, "packages/providers/linear/package.json"), "utf8"),
+  ) as typeof manifest;
   // What the page tells to write is what a provider of this repository has.
   expect(manifest.sideEffects).toEqual(linear.sideEffects);
   expect(manifest.exports).toEqual(linear.exports);
 
-  const base = JSON.parse(readFileSync(path.join(root, "tooling/typescript/base.json"), "utf8")) as { compilerOptions: object };
-  const compilerOptions = { ...base.compilerOptions, types: ["node"], typeRoots: [path.join(root, "apps/bundle-check/node_modules/@types")], rootDir: ".", outDir: "dist", declaration: true };
+  const base = JSON.parse(readFileSync(path.join(root, "tooling/typescript/base.json"), "utf8")) as {
+    compilerOptions: object;
+  };
+  const compilerOptions = {
+    ...base.compilerOptions,
+    types: ["node"],
+    typeRoots: [path.join(root, "apps/bundle-check/node_modules/@types")],
+    rootDir: ".",
+    outDir: "dist",
+    declaration: true,
+  };
   writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["src", "test"] }));
   await execute(process.execPath, [tool("typescript", "bin/tsc"), "-p", "tsconfig.json"], folder);
   // The oldest Node that the machine has; decorator.test.ts runs the suite on all.
@@ -49,9 +73,13 @@ test("add-a-provider.md: its files compile under strict settings, and its tests 
 });
 
 test("numerics.md: the table of what float32 does to angles", () => {
-  const rows = [...read("numerics.md").matchAll(/^\| (\d+) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$/gm)].map(([, ...cells]) => cells.map(Number));
+  const rows = [...read("numerics.md").matchAll(/^\| (\d+) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$/gm)].map(
+    ([, ...cells]) => cells.map(Number),
+  );
   expect(rows.length).toBeGreaterThan(5);
-  expect(rows.map(([base, dim, position]) => [base, dim, position, ...float32Errors(base!, dim!, position!)])).toEqual(rows);
+  expect(rows.map(([base, dim, position]) => [base, dim, position, ...float32Errors(base!, dim!, position!)])).toEqual(
+    rows,
+  );
 });
 
 /** The largest error over all pairs of a float32 angle and of its cosine, two digits, against frequencies of many digits. */
@@ -72,7 +100,15 @@ function float32Errors(base: number, dim: number, position: number): [number, nu
 }
 
 test("every relative link in the documents leads somewhere", () => {
-  for (const [file, text] of ["README.md", "CONTRIBUTING.md", "AGENTS.md", "docs/add-a-provider.md", "docs/numerics.md", "docs/vocabulary.md", "docs/decisions/README.md"].map((name) => [name, readFileSync(path.join(root, name), "utf8")] as const)) {
+  for (const [file, text] of [
+    "README.md",
+    "CONTRIBUTING.md",
+    "AGENTS.md",
+    "docs/add-a-provider.md",
+    "docs/numerics.md",
+    "docs/vocabulary.md",
+    "docs/decisions/README.md",
+  ].map((name) => [name, readFileSync(path.join(root, name), "utf8")] as const)) {
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
       expect(existsSync(path.join(root, path.dirname(file), target!)), `${file}: ${target}`).toBe(true);
     }

@@ -17,8 +17,12 @@ beforeAll(async () => {
 // Nothing to remove where installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
-const contents = (name: string): string[] => readdirSync(path.join(installed.folder, "node_modules", name), { recursive: true, encoding: "utf8" }).filter((file) => !file.includes("node_modules"));
-const read = (name: string, file: string): string => readFileSync(path.join(installed.folder, "node_modules", name, file), "utf8");
+const contents = (name: string): string[] =>
+  readdirSync(path.join(installed.folder, "node_modules", name), { recursive: true, encoding: "utf8" }).filter(
+    (file) => !file.includes("node_modules"),
+  );
+const read = (name: string, file: string): string =>
+  readFileSync(path.join(installed.folder, "node_modules", name, file), "utf8");
 
 /** Whether a decorator was left as it is written. Parsed, not searched: shaders and comments hold an `@` too. */
 function holdsDecorator(code: string): boolean {
@@ -35,7 +39,11 @@ test.each([
   ["rolldown", 'var YarnProvider = @registerRopeType("yarn") class {}', true],
   ["a static method", "class A { @registerRopeType('yarn') static make() {} }", true],
   ["WGSL", "const shader = `\n@group(0) @binding(0) var<storage> x: array<f32>;`;", false],
-  ["tsc with target ES2022", '/** @registerRopeType("yarn") */\nlet YarnProvider = (() => { let _classDecorators = [registerRopeType("yarn")]; })();', false],
+  [
+    "tsc with target ES2022",
+    '/** @registerRopeType("yarn") */\nlet YarnProvider = (() => { let _classDecorators = [registerRopeType("yarn")]; })();',
+    false,
+  ],
 ])("a decorator is found where there is one: %s", (_, code, expected) => expect(holdsDecorator(code)).toBe(expected));
 
 describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
@@ -46,7 +54,8 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     expect(files.filter((file) => file.endsWith(".js")).length).toBeGreaterThan(0);
     expect(files.filter((file) => /(^|\/)test\/|\.test\.|tsbuildinfo|\.tgz$/.test(file))).toEqual([]);
     // Every module has its types beside it.
-    for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli"))) expect(files).toContain(file.replace(/\.js$/, ".d.ts"));
+    for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli")))
+      expect(files).toContain(file.replace(/\.js$/, ".d.ts"));
   });
 
   test("holds no decorator that was not lowered", () => {
@@ -56,7 +65,9 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
 
   test("asks for published versions of its siblings, not for a workspace", () => {
     const manifest = JSON.parse(read(name, "package.json")) as Manifest;
-    const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) => /^(@ropewalk\/|ropewalk$)/.test(dependency));
+    const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) =>
+      /^(@ropewalk\/|ropewalk$)/.test(dependency),
+    );
     for (const [dependency, range] of wanted) expect(`${dependency} ${range}`).toMatch(/ \^\d+\.\d+\.\d+$/);
   });
 
@@ -69,7 +80,12 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
   });
 
   test("publint has nothing to say", async () => {
-    const { messages, pkg } = await publint({ pkgDir: path.join(installed.folder, "node_modules", name), pack: false, level: "warning", strict: true });
+    const { messages, pkg } = await publint({
+      pkgDir: path.join(installed.folder, "node_modules", name),
+      pack: false,
+      level: "warning",
+      strict: true,
+    });
     expect(messages.map((message) => formatMessage(message, pkg, { color: false }))).toEqual([]);
   });
 
@@ -79,7 +95,10 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     expect(result.types).toMatchObject({ kind: "included" });
     // The profile "esm-only": who still resolves as Node 10 or requires from CommonJS is not promised anything.
     const ignored = new Set(["node10", "node16-cjs"]);
-    const problems = "problems" in result ? result.problems.filter((problem) => !("resolutionKind" in problem && ignored.has(problem.resolutionKind))) : [];
+    const problems =
+      "problems" in result
+        ? result.problems.filter((problem) => !("resolutionKind" in problem && ignored.has(problem.resolutionKind)))
+        : [];
     expect(problems).toEqual([]);
   });
 });

@@ -4,7 +4,18 @@
  */
 
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -36,14 +47,24 @@ export interface PublicPackage {
 export const publicPackages: readonly PublicPackage[] = ["packages", "packages/backends", "packages/providers"]
   .flatMap((parent) => readdirSync(path.join(root, parent)).map((name) => path.join(root, parent, name)))
   .filter((folder) => existsSync(path.join(folder, "package.json")))
-  .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Manifest }))
+  .map((folder) => ({
+    folder,
+    manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Manifest,
+  }))
   .filter(({ manifest }) => manifest.private !== true)
-  .map(({ folder, manifest }) => ({ name: manifest.name, folder, manifest, isProvider: path.basename(path.dirname(folder)) === "providers" }));
+  .map(({ folder, manifest }) => ({
+    name: manifest.name,
+    folder,
+    manifest,
+    isProvider: path.basename(path.dirname(folder)) === "providers",
+  }));
 
 export const providers: readonly PublicPackage[] = publicPackages.filter(({ isProvider }) => isProvider);
 
 /** Environment of a user's shell: without the settings that the surrounding pnpm or npm run hands down. */
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm|pnpm|NODE_OPTIONS|VITEST|NODE_ENV)/i.test(name)));
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(npm|pnpm|NODE_OPTIONS|VITEST|NODE_ENV)/i.test(name)),
+);
 
 export async function execute(command: string, args: readonly string[], cwd: string): Promise<string> {
   try {
@@ -51,7 +72,9 @@ export async function execute(command: string, args: readonly string[], cwd: str
     return stdout;
   } catch (error) {
     const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
-    throw new Error(`${path.basename(command)} ${args.join(" ")}: ${message}\n${stdout ?? ""}${stderr ?? ""}`, { cause: error });
+    throw new Error(`${path.basename(command)} ${args.join(" ")}: ${message}\n${stdout ?? ""}${stderr ?? ""}`, {
+      cause: error,
+    });
   }
 }
 
@@ -65,7 +88,10 @@ export function temporaryFolder(): string {
 }
 
 /** Packs a package and returns the path of the tarball. */
-export async function pack({ folder, name }: Pick<PublicPackage, "folder" | "name">, destination: string): Promise<string> {
+export async function pack(
+  { folder, name }: Pick<PublicPackage, "folder" | "name">,
+  destination: string,
+): Promise<string> {
   if (!existsSync(path.join(folder, "dist"))) throw new Error(`${name} is not built. Run npm run build first.`);
   const before = new Set(readdirSync(destination));
   await execute(path.join(root, "node_modules/.bin/pnpm"), ["pack", "--pack-destination", destination], folder);
@@ -96,11 +122,22 @@ export async function install(strangers: readonly string[] = []): Promise<Instal
   const tarballs = new Map<string, string>();
   for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
   const strange = [];
-  for (const stranger of strangers) strange.push(path.join(packed, (await execute("npm", ["pack", "--silent", "--pack-destination", packed, stranger], folder)).trim()));
+  for (const stranger of strangers)
+    strange.push(
+      path.join(
+        packed,
+        (await execute("npm", ["pack", "--silent", "--pack-destination", packed, stranger], folder)).trim(),
+      ),
+    );
 
-  const selfContained = (item: PublicPackage): boolean => Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));
+  const selfContained = (item: PublicPackage): boolean =>
+    Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));
   const simple = publicPackages.filter(selfContained).map(({ name }) => tarballs.get(name)!);
-  await execute("npm", ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...simple, ...strange], folder);
+  await execute(
+    "npm",
+    ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...simple, ...strange],
+    folder,
+  );
   for (const item of publicPackages.filter((candidate) => !selfContained(candidate))) {
     const target = path.join(folder, "node_modules", item.name);
     mkdirSync(target, { recursive: true });
@@ -129,7 +166,9 @@ export interface NodeBinary {
 
 /** This Node, and every other version that PATH has: development runs on a newer one than the packages promise. */
 export async function nodes(): Promise<NodeBinary[]> {
-  const found = new Map<string, NodeBinary>([[process.version, { version: process.version, command: process.execPath }]]);
+  const found = new Map<string, NodeBinary>([
+    [process.version, { version: process.version, command: process.execPath }],
+  ]);
   for (const folder of (process.env["PATH"] ?? "").split(path.delimiter)) {
     const command = path.join(folder, "node");
     if (!existsSync(command)) continue;

@@ -19,7 +19,9 @@ afterAll(() => (installed as Installation | undefined)?.remove());
 async function runOnAll(name: string, code: string): Promise<unknown[]> {
   const file = path.join(installed.folder, name);
   writeFileSync(file, code);
-  return Promise.all(runtimes.map(async ({ command }) => JSON.parse(await execute(command, [file], installed.folder)) as unknown));
+  return Promise.all(
+    runtimes.map(async ({ command }) => JSON.parse(await execute(command, [file], installed.folder)) as unknown),
+  );
 }
 
 const copies = `
@@ -42,7 +44,8 @@ test("a provider that has its own copy of core registers where everybody looks",
       invFreq: [...rope.frequencies().invFreq],
     }));`,
   );
-  for (const result of results) expect(result).toEqual({ twoCopies: true, ours: ["yarn"], theirs: ["yarn"], invFreq: [1, Math.fround(0.01)] });
+  for (const result of results)
+    expect(result).toEqual({ twoCopies: true, ours: ["yarn"], theirs: ["yarn"], invFreq: [1, Math.fround(0.01)] });
 });
 
 test.each([
@@ -50,14 +53,20 @@ test.each([
   ["every formula", providers.map(({ name }) => `import ${JSON.stringify(`${name}/formula`)};`).join("\n"), []],
   ["a provider that is built on another one's formula", 'import "@ropewalk/deepseek-yarn";', ["deepseek_yarn"]],
 ])("what is registered by importing %s", async (name, imports, expected) => {
-  const results = await runOnAll(`${name.replaceAll(/\W/g, "-")}.mjs`, `${imports}\nconsole.log(JSON.stringify([...(globalThis[Symbol.for("ropewalk.registry.v1")]?.types.values() ?? [])].filter(({ name, ropeType }) => name === ropeType).map(({ name }) => name)));`);
+  const results = await runOnAll(
+    `${name.replaceAll(/\W/g, "-")}.mjs`,
+    `${imports}\nconsole.log(JSON.stringify([...(globalThis[Symbol.for("ropewalk.registry.v1")]?.types.values() ?? [])].filter(({ name, ropeType }) => name === ropeType).map(({ name }) => name)));`,
+  );
   for (const result of results) expect(result).toEqual(expected);
 });
 
 test("the package that registers all leaves no provider out", async () => {
-  const types = (imports: string): string => `${imports}\nconst { listRopeTypes } = await import("@ropewalk/core");\nconsole.log(JSON.stringify(listRopeTypes().map(({ name }) => name)));`;
+  const types = (imports: string): string =>
+    `${imports}\nconst { listRopeTypes } = await import("@ropewalk/core");\nconsole.log(JSON.stringify(listRopeTypes().map(({ name }) => name)));`;
   const together = await runOnAll("together.mjs", types('import "ropewalk";'));
-  expect(together).toEqual(await runOnAll("one-by-one.mjs", types(providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n"))));
+  expect(together).toEqual(
+    await runOnAll("one-by-one.mjs", types(providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n"))),
+  );
 });
 
 test("a config whose type is not installed leads to the package that registers it", async () => {
@@ -96,7 +105,8 @@ test("errors of one copy are recognised by the other, where instanceof is not", 
     try { theirs.getRopeUntyped({ headDim: 4, parameters: { ropeType: "no such type" } }); } catch (caught) { error = caught; }
     console.log(JSON.stringify({ instance: error instanceof ours.RopeError, branded: ours.RopeError.is(error), code: error.code, registered: error.facts.registered.filter((name) => typesOf(ours).includes(name)) }));`,
   );
-  for (const result of results) expect(result).toEqual({ instance: false, branded: true, code: "ROPE_UNKNOWN_TYPE", registered: ["yarn"] });
+  for (const result of results)
+    expect(result).toEqual({ instance: false, branded: true, code: "ROPE_UNKNOWN_TYPE", registered: ["yarn"] });
 });
 
 test("unregistering through one copy evicts the ropes of the other", async () => {
@@ -127,6 +137,10 @@ test("the same provider loaded twice is one registration; another source under i
     console.log(JSON.stringify({ twoClasses: again.YarnProvider !== once.YarnProvider, types: typesOf(ours), sources: [...new Set(ours.listRopeTypes().map(({ provider }) => provider.source))], refused }));`,
   );
   const source = expect.stringMatching(/^@ropewalk\/yarn@\d+\.\d+\.\d+$/);
-  const refused = { code: "ROPE_TYPE_CONFLICT", facts: { name: "yarn", registered: source, rejected: "rope-impostor@1.0.0" } };
-  for (const result of results) expect(result).toEqual({ twoClasses: true, types: ["yarn"], sources: [source], refused });
+  const refused = {
+    code: "ROPE_TYPE_CONFLICT",
+    facts: { name: "yarn", registered: source, rejected: "rope-impostor@1.0.0" },
+  };
+  for (const result of results)
+    expect(result).toEqual({ twoClasses: true, types: ["yarn"], sources: [source], refused });
 });

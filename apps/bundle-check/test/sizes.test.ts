@@ -39,12 +39,21 @@ test("core and every provider keep their budget", async () => {
   const parts = [
     { name: "@ropewalk/core", code: 'export * from "@ropewalk/core";', external: [], kind: "core" as const },
     // A formula that a provider is built on counts: whoever imports the provider downloads it.
-    ...providers.map(({ name }) => ({ name, code: `import ${JSON.stringify(name)};`, external: ["@ropewalk/core", "@ropewalk/core/math"], kind: "provider" as const })),
+    ...providers.map(({ name }) => ({
+      name,
+      code: `import ${JSON.stringify(name)};`,
+      external: ["@ropewalk/core", "@ropewalk/core/math"],
+      kind: "provider" as const,
+    })),
   ];
   const rows = [];
-  for (const { name, code, external, kind } of parts) rows.push({ name, ...(await weigh(code, external)), target: target[kind], ceiling: ceiling[kind] });
+  for (const { name, code, external, kind } of parts)
+    rows.push({ name, ...(await weigh(code, external)), target: target[kind], ceiling: ceiling[kind] });
   const width = Math.max(...rows.map(({ name }) => name.length));
-  const lines = rows.map(({ name, minified, brotli, target: goal }) => `${name.padEnd(width)}  ${String(minified).padStart(6)}  ${String(brotli).padStart(6)}  ${String(goal).padStart(6)}  ${brotli <= goal ? "kept" : `missed by ${brotli - goal}`}`);
+  const lines = rows.map(
+    ({ name, minified, brotli, target: goal }) =>
+      `${name.padEnd(width)}  ${String(minified).padStart(6)}  ${String(brotli).padStart(6)}  ${String(goal).padStart(6)}  ${brotli <= goal ? "kept" : `missed by ${brotli - goal}`}`,
+  );
   console.log([`${"bytes".padEnd(width)}    mini.  brotli  target`, ...lines].join("\n"));
   expect(rows.filter(({ brotli, ceiling: most }) => brotli > most)).toEqual([]);
 });

@@ -37,15 +37,23 @@ pool.dispose();
 console.log(JSON.stringify({ plain: same(plain), arena: same(tensor.data), changed: expected[5] !== Math.fround(Math.sin(5)), threads }));
 `;
 
-test.each(Object.entries(bundlers))("%s keeps the kernels and the worker of the WebAssembly backend", async (name, bundle) => {
-  const folder = path.join(installed.folder, `wasm-${name}`);
-  mkdirSync(folder);
-  const entry = path.join(folder, "entry.mjs");
-  writeFileSync(entry, code);
-  const file = await bundle(entry, folder);
-  // One file, and the entry: nothing beside it that a server would have to serve.
-  expect(readdirSync(folder).sort()).toEqual(["entry.mjs", path.basename(file)].sort());
-  for (const { command } of runtimes) {
-    expect(JSON.parse(await execute(command, [file], folder))).toEqual({ plain: true, arena: true, changed: true, threads: 2 });
-  }
-});
+test.each(Object.entries(bundlers))(
+  "%s keeps the kernels and the worker of the WebAssembly backend",
+  async (name, bundle) => {
+    const folder = path.join(installed.folder, `wasm-${name}`);
+    mkdirSync(folder);
+    const entry = path.join(folder, "entry.mjs");
+    writeFileSync(entry, code);
+    const file = await bundle(entry, folder);
+    // One file, and the entry: nothing beside it that a server would have to serve.
+    expect(readdirSync(folder).sort()).toEqual(["entry.mjs", path.basename(file)].sort());
+    for (const { command } of runtimes) {
+      expect(JSON.parse(await execute(command, [file], folder))).toEqual({
+        plain: true,
+        arena: true,
+        changed: true,
+        threads: 2,
+      });
+    }
+  },
+);

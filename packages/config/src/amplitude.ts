@@ -24,25 +24,47 @@ interface Amplitude {
 const notZero = (found: Found | undefined): boolean => found !== undefined && found.value !== 0;
 
 /** The amplitude of the first rule that applies; `undefined` where the numbers it needs are missing or no numbers. */
-function findAmplitude(parameters: Parameters, { amplitude, absentMscale, absentMscaleAllDim, mscales }: YarnDialect): Amplitude | undefined {
+function findAmplitude(
+  parameters: Parameters,
+  { amplitude, absentMscale, absentMscaleAllDim, mscales }: YarnDialect,
+): Amplitude | undefined {
   const factor = numberOf(parameters, "factor");
   const stated = parameters.get("attentionFactor");
   const [first, second] = [parameters.get("mscale"), parameters.get("mscaleAllDim")];
   const [over, under] = [numberOf(parameters, "mscale"), numberOf(parameters, "mscaleAllDim")];
-  const both = { "both-not-zero": notZero(first) && notZero(second), "both-stated": first !== undefined && second !== undefined, always: true }[mscales];
+  const both = {
+    "both-not-zero": notZero(first) && notZero(second),
+    "both-stated": first !== undefined && second !== undefined,
+    always: true,
+  }[mscales];
   for (const by of amplitude) {
-    if (by === "attention_factor" && stated !== undefined) return typeof stated.value === "number" ? { by, value: stated.value, rule: stated.path } : undefined;
+    if (by === "attention_factor" && stated !== undefined)
+      return typeof stated.value === "number" ? { by, value: stated.value, rule: stated.path } : undefined;
     if (by === "mscale-verbatim") {
       const value = over ?? absentMscale;
-      if (value !== 0) return { by, value, rule: first === undefined ? `${value}, which this engine takes for a missing mscale` : `${first.path}, taken as it is` };
+      if (value !== 0)
+        return {
+          by,
+          value,
+          rule:
+            first === undefined
+              ? `${value}, which this engine takes for a missing mscale`
+              : `${first.path}, taken as it is`,
+        };
     }
-    if (by === "overall-only" && notZero(second)) return { by, value: 1, rule: `1: ${second!.path} counts as mscale too` };
+    if (by === "overall-only" && notZero(second))
+      return { by, value: 1, rule: `1: ${second!.path} counts as mscale too` };
     if (factor === undefined) return undefined;
     if (by === "mscale-ratio" && both) {
       const [mscale, overall] = [over ?? absentMscale, under ?? absentMscaleAllDim];
-      return { by, value: yarnMagnitude(factor, mscale) / yarnMagnitude(factor, overall), rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscale_all_dim ${overall}) with M(s, k) = 0.1 k ln s + 1` };
+      return {
+        by,
+        value: yarnMagnitude(factor, mscale) / yarnMagnitude(factor, overall),
+        rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscale_all_dim ${overall}) with M(s, k) = 0.1 k ln s + 1`,
+      };
     }
-    if (by === "magnitude") return { by, value: yarnMagnitude(factor), rule: factor <= 1 ? "1, since factor ≤ 1" : `0.1 ln ${factor} + 1` };
+    if (by === "magnitude")
+      return { by, value: yarnMagnitude(factor), rule: factor <= 1 ? "1, since factor ≤ 1" : `0.1 ln ${factor} + 1` };
   }
   return undefined;
 }
@@ -61,10 +83,19 @@ const readBy: Readonly<Record<AmplitudeRule, readonly AmplitudeParameter[]>> = {
 };
 
 /** One sentence for a key that had no effect. */
-function whyUnheard(name: AmplitudeParameter, found: Found, { amplitude, mscales }: YarnDialect, { engine, version }: Dialect): string {
+function whyUnheard(
+  name: AmplitudeParameter,
+  found: Found,
+  { amplitude, mscales }: YarnDialect,
+  { engine, version }: Dialect,
+): string {
   const what = `${found.key} = ${show(found.value)} has no effect in ${engine}`;
-  if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio")) return `${what} ${version}.`;
-  const others = mscales === "both-not-zero" ? " and not 0; SGLang and the DeepSeek code read each by itself" : "; transformers also wants both not to be 0";
+  if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio"))
+    return `${what} ${version}.`;
+  const others =
+    mscales === "both-not-zero"
+      ? " and not 0; SGLang and the DeepSeek code read each by itself"
+      : "; transformers also wants both not to be 0";
   return `${what}, which reads mscale and mscale_all_dim only if both are set${others}.`;
 }
 
@@ -76,14 +107,20 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
     // Not computable: the provider says what is missing.
     if (found === undefined) return;
     const bothSet = notZero(parameters.get("mscale")) && notZero(parameters.get("mscaleAllDim"));
-    const ofSoftmax = isDeepseek && dialect.deepseekYarn.softmax === "mscale_all_dim" && notZero(parameters.get("mscaleAllDim"));
+    const ofSoftmax =
+      isDeepseek && dialect.deepseekYarn.softmax === "mscale_all_dim" && notZero(parameters.get("mscaleAllDim"));
     const factors = rules.amplitudeFactors.flatMap((key) => dictionary.number(key) ?? []);
 
     // What the provider computes by itself, from parameters that it takes.
-    const byProvider = factors.length === 0 && (found.by === "attention_factor" || (found.by === "mscale-ratio" && bothSet) || (found.by === "magnitude" && !ofSoftmax));
+    const byProvider =
+      factors.length === 0 &&
+      (found.by === "attention_factor" ||
+        (found.by === "mscale-ratio" && bothSet) ||
+        (found.by === "magnitude" && !ofSoftmax));
     const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
     // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not unheard.
-    if (byProvider && found.by === "attention_factor" && bothSet) for (const name of readBy["mscale-ratio"]) kept.add(name);
+    if (byProvider && found.by === "attention_factor" && bothSet)
+      for (const name of readBy["mscale-ratio"]) kept.add(name);
     if (ofSoftmax) kept.add("mscaleAllDim");
 
     for (const name of amplitudeParameters) {
@@ -95,7 +132,12 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
     if (byProvider) return;
     const value = factors.reduce((product, { value: factor }) => product * factor, found.value);
     const rule = [found.rule, ...factors.map(({ path, value: factor }) => `${path} ${factor}`)].join(" · ");
-    parameters.set("attentionFactor", { value, path: rule, key: "attention_factor", source: `${dialect.engine} ${dialect.version}` });
+    parameters.set("attentionFactor", {
+      value,
+      path: rule,
+      key: "attention_factor",
+      source: `${dialect.engine} ${dialect.version}`,
+    });
   };
 }
 
@@ -117,5 +159,9 @@ export const unheardAttnFactor: Rule = (parameters, { dictionary, dialect, repor
     typeof found.value === "number" && here !== undefined && factor !== undefined && !parameters.has("mscale")
       ? `: cos and sin would be multiplied by ${trim(yarnMagnitude(factor) * found.value)} instead of ${trim(here)}`
       : "";
-  report.note("differs", found.path, `attn_factor is not read by ${dialect.engine}${dialect.yarn.amplitude.includes("attention_factor") ? ", whose key is attention_factor" : ""}; SGLang and older versions of vLLM multiply by it${arithmetic}.`);
+  report.note(
+    "differs",
+    found.path,
+    `attn_factor is not read by ${dialect.engine}${dialect.yarn.amplitude.includes("attention_factor") ? ", whose key is attention_factor" : ""}; SGLang and older versions of vLLM multiply by it${arithmetic}.`,
+  );
 };

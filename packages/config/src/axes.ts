@@ -19,7 +19,11 @@ export interface Sections {
  *
  * @param pairs how many pairs there are: the sections have to add up to them.
  */
-export function readSections(dictionary: Fields, pairs: number, { dialect, model, report }: Reading): Explained<Sections> | undefined {
+export function readSections(
+  dictionary: Fields,
+  pairs: number,
+  { dialect, model, report }: Reading,
+): Explained<Sections> | undefined {
   const { family, known, modelType } = model;
   const { axes, spare, wrongSum } = dialect.mrope;
   // A text model of one axis does not get others by a key that its class ignores.
@@ -33,24 +37,44 @@ export function readSections(dictionary: Fields, pairs: number, { dialect, model
     return undefined;
   }
   if (axes === "first") {
-    report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), `${dialect.engine} rotates by one position axis only, which is right for text.`);
+    report.note(
+      "differs",
+      stated?.path ?? dictionary.pathOf("mrope_section"),
+      `${dialect.engine} rotates by one position axis only, which is right for text.`,
+    );
     return undefined;
   }
   let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) >= 0);
   let sum = whole.reduce((total, size) => total + size, 0);
   if (wrongSum === "rescaled" && sum !== pairs && sum > 0 && whole.length === sections.length) {
-    report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), `The sections add up to ${sum}, not to rotaryDim / 2 = ${pairs}; ${dialect.engine} multiplies them, and other engines refuse them.`);
+    report.note(
+      "differs",
+      stated?.path ?? dictionary.pathOf("mrope_section"),
+      `The sections add up to ${sum}, not to rotaryDim / 2 = ${pairs}; ${dialect.engine} multiplies them, and other engines refuse them.`,
+    );
     whole = rescaled(whole, pairs);
     sum = pairs;
   }
   if (whole.length < sections.length || sum !== pairs) {
     const rest = sections.length > 8 ? `, … (${sections.length})` : "";
-    const received = whole.length < sections.length ? `[${sections.slice(0, 8).map(show).join(", ")}${rest}]` : `${whole.slice(0, 8).join(" + ")}${sections.length > 8 ? ` + … (${sections.length} sections)` : ""} = ${sum}`;
-    report.issue(stated?.path ?? dictionary.pathOf("mrope_section"), `integers that add up to rotaryDim / 2 = ${pairs}`, received, "Sections count pairs, not elements.");
+    const received =
+      whole.length < sections.length
+        ? `[${sections.slice(0, 8).map(show).join(", ")}${rest}]`
+        : `${whole.slice(0, 8).join(" + ")}${sections.length > 8 ? ` + … (${sections.length} sections)` : ""} = ${sum}`;
+    report.issue(
+      stated?.path ?? dictionary.pathOf("mrope_section"),
+      `integers that add up to rotaryDim / 2 = ${pairs}`,
+      received,
+      "Sections count pairs, not elements.",
+    );
     return undefined;
   }
-  if (family.axes?.note !== undefined) report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), family.axes.note);
-  return { value: { sections: whole, order: readOrder(dictionary, family.axes?.order, modelType, dialect, report), spare }, rule: stated?.path ?? `the class of ${modelType}` };
+  if (family.axes?.note !== undefined)
+    report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), family.axes.note);
+  return {
+    value: { sections: whole, order: readOrder(dictionary, family.axes?.order, modelType, dialect, report), spare },
+    rule: stated?.path ?? `the class of ${modelType}`,
+  };
 }
 
 /** Sections times what makes them add up, truncated; the last takes what is left. */
@@ -60,19 +84,39 @@ function rescaled(sections: readonly number[], pairs: number): number[] {
   return [...first, pairs - first.reduce((total, size) => total + size, 0)];
 }
 
-function readOrder(dictionary: Fields, ofClass: AxisOrder | undefined, modelType: string | null, { engine, mrope }: Dialect, report: Reading["report"]): AxisOrder {
+function readOrder(
+  dictionary: Fields,
+  ofClass: AxisOrder | undefined,
+  modelType: string | null,
+  { engine, mrope }: Dialect,
+  report: Reading["report"],
+): AxisOrder {
   const flag = mrope.interleavedKeys.length === 0 ? undefined : dictionary.flag(...mrope.interleavedKeys);
   // Ernie's is a class of its own in every engine.
   if (mrope.order === "by-key" && ofClass !== "alternating") {
     const order = flag?.value === true ? "cyclic" : "sectioned";
-    if (ofClass !== undefined && ofClass !== order) report.note("differs", flag?.path ?? dictionary.pathOf("mrope_interleaved"), `${engine} follows this key: the axes are ${order}; the class of ${modelType} in transformers has them ${ofClass}.`);
+    if (ofClass !== undefined && ofClass !== order)
+      report.note(
+        "differs",
+        flag?.path ?? dictionary.pathOf("mrope_interleaved"),
+        `${engine} follows this key: the axes are ${order}; the class of ${modelType} in transformers has them ${ofClass}.`,
+      );
     return order;
   }
-  if (flag?.key === "interleaved") report.note("differs", flag.path, "interleaved is read as mrope_interleaved; vLLM and SGLang know only the latter and would cut the axes into runs.");
+  if (flag?.key === "interleaved")
+    report.note(
+      "differs",
+      flag.path,
+      "interleaved is read as mrope_interleaved; vLLM and SGLang know only the latter and would cut the axes into runs.",
+    );
   const stated = flag === undefined ? undefined : flag.value ? "cyclic" : "sectioned";
   const order = ofClass ?? stated ?? "sectioned";
   if (stated !== undefined && stated !== order) {
-    report.note("differs", flag!.path, `The class of ${modelType} in transformers gives axes to pairs in its own way (${order}) whatever ${flag!.key} says; vLLM follows the key.`);
+    report.note(
+      "differs",
+      flag!.path,
+      `The class of ${modelType} in transformers gives axes to pairs in its own way (${order}) whatever ${flag!.key} says; vLLM follows the key.`,
+    );
   }
   return order;
 }

@@ -93,7 +93,10 @@ export interface Dialect {
     /** The key of the trained length; `null`: the promised length is it. */
     readonly trainedKey: string | null;
   };
-  readonly llama3: { readonly absentLowFreqFactor: number | "refused"; readonly absentHighFreqFactor: number | "refused" };
+  readonly llama3: {
+    readonly absentLowFreqFactor: number | "refused";
+    readonly absentHighFreqFactor: number | "refused";
+  };
   readonly proportional: { readonly factor: "stated" | "ignored" };
   readonly mrope: {
     /** Whether positions of several axes are known at all; `"first"`: text only. */
@@ -131,15 +134,30 @@ const hf: Dialect = {
   typeKey: "agree",
   typeNames: {},
   partialRotary: "by-class",
-  originalLength: { precedence: "beside", absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" } },
+  originalLength: {
+    precedence: "beside",
+    absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" },
+  },
   absentFactor: "ratio-of-lengths",
   yarn: hfYarn,
   deepseekYarn: { ...hfYarn, softmax: "mscale_all_dim" },
-  longrope: { selection: "by-current-length", shortBeyond: 0, factor: "stated", amplitudeKeys: ["attention_factor", "short_mscale", "long_mscale"], ofClass: true },
+  longrope: {
+    selection: "by-current-length",
+    shortBeyond: 0,
+    factor: "stated",
+    amplitudeKeys: ["attention_factor", "short_mscale", "long_mscale"],
+    ofClass: true,
+  },
   dynamic: { length: "current", trainedKey: null },
   llama3: { absentLowFreqFactor: "refused", absentHighFreqFactor: "refused" },
   proportional: { factor: "stated" },
-  mrope: { axes: "all", interleavedKeys: ["mrope_interleaved", "interleaved"], order: "by-class", wrongSum: "refused", spare: "first" },
+  mrope: {
+    axes: "all",
+    interleavedKeys: ["mrope_interleaved", "interleaved"],
+    order: "by-class",
+    wrongSum: "refused",
+    spare: "first",
+  },
 };
 
 // vLLM lets transformers' configuration class put the dictionary in order before it reads it.
@@ -148,13 +166,43 @@ const vllm: Dialect = {
   name: "vllm",
   engine: "vLLM",
   version: "0.33.0",
-  ropeTypes: ["default", "mrope", "linear", "dynamic", "ntk", "yarn", "telechat3-yarn", "deepseek_yarn", "deepseek_llama_scaling", "longrope", "su", "llama3", "proportional", "mllama4", "openpangu", "bailing_mrope"],
+  ropeTypes: [
+    "default",
+    "mrope",
+    "linear",
+    "dynamic",
+    "ntk",
+    "yarn",
+    "telechat3-yarn",
+    "deepseek_yarn",
+    "deepseek_llama_scaling",
+    "longrope",
+    "su",
+    "llama3",
+    "proportional",
+    "mllama4",
+    "openpangu",
+    "bailing_mrope",
+  ],
   otherTypes: "refused",
   partialRotary: "always",
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
-  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
-  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"], ofClass: false },
+  deepseekYarn: {
+    ...hfYarn,
+    zeroBeta: "refused",
+    amplitude: ["mscale-ratio"],
+    mscales: "always",
+    truncate: "always",
+    softmax: "mscale_all_dim",
+  },
+  longrope: {
+    selection: "by-capacity",
+    shortBeyond: 0,
+    factor: "ratio-of-lengths",
+    amplitudeKeys: ["short_mscale", "long_mscale"],
+    ofClass: false,
+  },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
   mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key" },
@@ -169,9 +217,19 @@ const sglang: Dialect = {
   otherTypes: "refused",
   typeKey: "rope_type",
   partialRotary: "always",
-  originalLength: { precedence: "inside", absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" } },
+  originalLength: {
+    precedence: "inside",
+    absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" },
+  },
   absentFactor: 1,
-  yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio", "magnitude"], mscales: "both-stated", amplitudeFactors: ["attn_factor"], extrapolation: "stated" },
+  yarn: {
+    ...hfYarn,
+    zeroBeta: "refused",
+    amplitude: ["mscale-ratio", "magnitude"],
+    mscales: "both-stated",
+    amplitudeFactors: ["attn_factor"],
+    extrapolation: "stated",
+  },
   deepseekYarn: {
     ...hfYarn,
     zeroBeta: "refused",
@@ -182,7 +240,13 @@ const sglang: Dialect = {
     extrapolation: "stated",
     softmax: "mscale_all_dim",
   },
-  longrope: { selection: "by-current-length", shortBeyond: 1, factor: "ratio-of-lengths", amplitudeKeys: ["short_mscale", "long_mscale"], ofClass: false },
+  longrope: {
+    selection: "by-current-length",
+    shortBeyond: 1,
+    factor: "ratio-of-lengths",
+    amplitudeKeys: ["short_mscale", "long_mscale"],
+    ofClass: false,
+  },
   dynamic: { length: "promised-times-factor", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   proportional: { factor: "ignored" },
@@ -201,7 +265,14 @@ const llamaCpp: Dialect = {
   typeKey: "rope_type",
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
-  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["overall-only", "magnitude"], betas: "standard", truncate: "always", softmax: "mscale_all_dim" },
+  deepseekYarn: {
+    ...hfYarn,
+    zeroBeta: "refused",
+    amplitude: ["overall-only", "magnitude"],
+    betas: "standard",
+    truncate: "always",
+    softmax: "mscale_all_dim",
+  },
   longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
@@ -213,14 +284,32 @@ const mlx: Dialect = {
   name: "mlx",
   engine: "mlx-lm",
   version: "0.32.2",
-  ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "deepseek_yarn", "telechat3-yarn", "longrope", "llama3", "proportional"],
+  ropeTypes: [
+    "default",
+    "mrope",
+    "linear",
+    "dynamic",
+    "yarn",
+    "deepseek_yarn",
+    "telechat3-yarn",
+    "longrope",
+    "llama3",
+    "proportional",
+  ],
   otherTypes: "refused",
   typeKey: "type",
   typeNames: { "telechat3-yarn": "yarn" },
   originalLength: { precedence: "inside", absent: { yarn: 4096, llama3: 8192, longrope: "refused" } },
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always" },
-  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
+  deepseekYarn: {
+    ...hfYarn,
+    zeroBeta: "refused",
+    amplitude: ["mscale-ratio"],
+    mscales: "always",
+    truncate: "always",
+    softmax: "mscale_all_dim",
+  },
   longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { ...hf.mrope, axes: "first" },
@@ -237,14 +326,29 @@ const mindie: Dialect = {
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: "refused", longrope: "refused" } },
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-verbatim"], truncate: "always" },
-  deepseekYarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["mscale-ratio"], mscales: "always", truncate: "always", softmax: "mscale_all_dim" },
+  deepseekYarn: {
+    ...hfYarn,
+    zeroBeta: "refused",
+    amplitude: ["mscale-ratio"],
+    mscales: "always",
+    truncate: "always",
+    softmax: "mscale_all_dim",
+  },
 };
 
 /** The dialects by name; `"hf"` is the default everywhere. */
-export const dialects: Readonly<Record<DialectName, Dialect>> = deepFreeze({ hf, vllm, sglang, "llama.cpp": llamaCpp, mlx, mindie });
+export const dialects: Readonly<Record<DialectName, Dialect>> = deepFreeze({
+  hf,
+  vllm,
+  sglang,
+  "llama.cpp": llamaCpp,
+  mlx,
+  mindie,
+});
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
+  if (typeof value === "object" && value !== null)
+    for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
   return value;
 }
 

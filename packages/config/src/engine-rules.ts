@@ -26,17 +26,30 @@ const originalLength =
     if (outerOriginal !== undefined && own !== undefined && own.value !== outerOriginal.value) {
       const inside = nested || dialect.originalLength.precedence === "inside";
       const [winner, loser] = inside ? [own, outerOriginal] : [outerOriginal, own];
-      report.note("differs", loser.path, `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in ${dialect.engine}; ${dialect.originalLength.precedence === "inside" ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`);
+      report.note(
+        "differs",
+        loser.path,
+        `${loser.path} = ${show(loser.value)} gives way to ${winner.path} = ${show(winner.value)}, as in ${dialect.engine}; ${dialect.originalLength.precedence === "inside" ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`,
+      );
       parameters.set(name, winner);
     } else if (own === undefined && outerOriginal !== undefined) {
       parameters.set(name, outerOriginal);
     } else if (own === undefined && absent === "max-position" && maxPosition !== undefined) {
       parameters.set(name, maxPosition);
-      report.note("implied", path, `The trained length is not stated; ${dialect.engine} takes ${maxPosition.key} = ${maxPosition.value}.`);
+      report.note(
+        "implied",
+        path,
+        `The trained length is not stated; ${dialect.engine} takes ${maxPosition.key} = ${maxPosition.value}.`,
+      );
     } else if (own === undefined && absent === "refused") {
       report.issue(path, `the trained length, which ${whose(dialect)} requires`, "nothing");
     } else if (own === undefined && typeof absent === "number") {
-      parameters.set(name, { value: absent, path: `default of ${whose(dialect)}`, key: "original_max_position_embeddings", source: whose(dialect) });
+      parameters.set(name, {
+        value: absent,
+        path: `default of ${whose(dialect)}`,
+        key: "original_max_position_embeddings",
+        source: whose(dialect),
+      });
       report.note("implied", path, `The trained length is not stated; ${dialect.engine} takes ${absent}.`);
     }
   };
@@ -58,7 +71,12 @@ const impliedFactor =
     if (rule === "refused") {
       report.issue(path, `a number, which ${whose(dialect)} requires`, "nothing");
     } else if (typeof rule === "number") {
-      parameters.set("factor", { value: rule, path: `default of ${whose(dialect)}`, key: "factor", source: whose(dialect) });
+      parameters.set("factor", {
+        value: rule,
+        path: `default of ${whose(dialect)}`,
+        key: "factor",
+        source: whose(dialect),
+      });
       report.note("implied", path, `The factor is not stated; ${dialect.engine} takes ${rule}.`);
     } else if (maxPosition !== undefined && original !== undefined) {
       const factor = ratioOfLengths(maxPosition, original);
@@ -81,7 +99,10 @@ const reachableLength: Rule = (parameters, { maxPosition, report }) => {
   );
 };
 
-const standardBetas = [["betaFast", 32], ["betaSlow", 1]] as const;
+const standardBetas = [
+  ["betaFast", 32],
+  ["betaSlow", 1],
+] as const;
 
 /** Turns that are not read, or that are 0. */
 const betas =
@@ -93,11 +114,20 @@ const betas =
       if (found === undefined) continue;
       if (reading === "standard") {
         parameters.delete(name);
-        if (found.value !== standard) report.note("differs", found.path, `${found.key} = ${show(found.value)} is not read by ${dialect.engine}: ${standard} is used.`);
+        if (found.value !== standard)
+          report.note(
+            "differs",
+            found.path,
+            `${found.key} = ${show(found.value)} is not read by ${dialect.engine}: ${standard} is used.`,
+          );
       } else if (found.value === 0 && zeroBeta === "standard") {
         // transformers writes `beta or default`.
         parameters.delete(name);
-        report.note("differs", found.path, `0 counts as absent in ${dialect.engine}, so ${standard} is used; vLLM and SGLang divide by it.`);
+        report.note(
+          "differs",
+          found.path,
+          `0 counts as absent in ${dialect.engine}, so ${standard} is used; vLLM and SGLang divide by it.`,
+        );
       }
     }
   };
@@ -110,9 +140,17 @@ const truncation =
     if (found?.value !== false) return;
     if (knobs(dialect).truncate === "always") {
       parameters.delete("truncate");
-      report.note("differs", found.path, `truncate is not read by ${dialect.engine}: the range is rounded to whole pairs.`);
+      report.note(
+        "differs",
+        found.path,
+        `truncate is not read by ${dialect.engine}: the range is rounded to whole pairs.`,
+      );
     } else if (nested) {
-      report.note("differs", found.path, "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.");
+      report.note(
+        "differs",
+        found.path,
+        "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.",
+      );
     }
   };
 
@@ -130,20 +168,32 @@ const lengthWithAxes: Rule = (parameters, { dialect, severalAxes }) => {
   const times = dialect.yarn.lengthsWithAxes;
   const original = numberOf(parameters, "originalMaxPosition");
   if (!severalAxes || times === 1 || original === undefined) return;
-  parameters.set("originalMaxPosition", { value: times * original, path: `${times} · ${parameters.get("originalMaxPosition")!.path}, with several position axes`, key: "original_max_position_embeddings", source: whose(dialect) });
+  parameters.set("originalMaxPosition", {
+    value: times * original,
+    path: `${times} · ${parameters.get("originalMaxPosition")!.path}, with several position axes`,
+    key: "original_max_position_embeddings",
+    source: whose(dialect),
+  });
 };
 
 /** Removes a parameter that the engine does not read. */
 function drop(parameters: Parameters, name: string, { dialect, report }: RuleContext): void {
   const found = parameters.get(name);
   if (found === undefined || !parameters.delete(name)) return;
-  report.note("differs", found.path, `${found.key} = ${show(found.value)} is not read by ${dialect.engine} for this type.`);
+  report.note(
+    "differs",
+    found.path,
+    `${found.key} = ${show(found.value)} is not read by ${dialect.engine} for this type.`,
+  );
 }
 
 /** The lists and amplitudes that a class of its own takes. */
 const longropeOfClass: Rule = (parameters, context) => {
   const { dialect, dictionary, report, shortListOnly } = context;
-  const mscales = [["shortMscale", "short_mscale"], ["longMscale", "long_mscale"]] as const;
+  const mscales = [
+    ["shortMscale", "short_mscale"],
+    ["longMscale", "long_mscale"],
+  ] as const;
   if (!dialect.longrope.ofClass) return;
   if (!shortListOnly) {
     for (const [name] of mscales) drop(parameters, name, context);
@@ -151,31 +201,60 @@ const longropeOfClass: Rule = (parameters, context) => {
   }
   drop(parameters, "attentionFactor", context);
   for (const [name, key] of mscales) {
-    if (!parameters.has(name)) report.issue(dictionary.pathOf(key), `a number, which the class of this family in ${whose(dialect)} requires`, "nothing");
+    if (!parameters.has(name))
+      report.issue(
+        dictionary.pathOf(key),
+        `a number, which the class of this family in ${whose(dialect)} requires`,
+        "nothing",
+      );
   }
   const [short, long] = [parameters.get("shortFactor"), parameters.get("longFactor")];
   if (short === undefined || long === undefined) return;
   parameters.set("longFactor", { ...short, path: `${short.path}, at every length`, source: whose(dialect) });
-  report.note("differs", long.path, `The class of this family in ${whose(dialect)} divides by short_factor at every length, and so does this rope; only the amplitude becomes long_mscale. vLLM and SGLang divide by long_factor.`);
+  report.note(
+    "differs",
+    long.path,
+    `The class of this family in ${whose(dialect)} divides by short_factor at every length, and so does this rope; only the amplitude becomes long_mscale. vLLM and SGLang divide by long_factor.`,
+  );
 };
 
 const longrope: Rule = (parameters, context) => {
   const { capacity, dialect, maxPosition, report } = context;
   const { amplitudeKeys, factor, selection, shortBeyond } = dialect.longrope;
-  for (const [name, key] of [["attentionFactor", "attention_factor"], ["shortMscale", "short_mscale"], ["longMscale", "long_mscale"]] as const) {
+  for (const [name, key] of [
+    ["attentionFactor", "attention_factor"],
+    ["shortMscale", "short_mscale"],
+    ["longMscale", "long_mscale"],
+  ] as const) {
     if (!amplitudeKeys.includes(key)) drop(parameters, name, context);
   }
   const original = numberOf(parameters, "originalMaxPosition");
   if (factor === "ratio-of-lengths" && maxPosition !== undefined && original !== undefined) {
     const stated = parameters.get("factor");
     const implied = ratioOfLengths(maxPosition, original);
-    if (stated !== undefined && stated.value !== implied.value) report.note("differs", stated.path, `factor = ${show(stated.value)} is not read by ${dialect.engine}, which takes ${implied.path} = ${implied.value}.`);
+    if (stated !== undefined && stated.value !== implied.value)
+      report.note(
+        "differs",
+        stated.path,
+        `factor = ${show(stated.value)} is not read by ${dialect.engine}, which takes ${implied.path} = ${implied.value}.`,
+      );
     parameters.set("factor", { ...implied, source: whose(dialect) });
   }
-  const say = (name: string, value: unknown, why: string): unknown => parameters.set(name, { value, path: why, key: name, source: whose(dialect) });
+  const say = (name: string, value: unknown, why: string): unknown =>
+    parameters.set(name, { value, path: why, key: name, source: whose(dialect) });
   if (selection !== "by-current-length") say("selection", selection, `what chooses the list in ${dialect.engine}`);
-  if (selection === "by-capacity" && (capacity ?? maxPosition) !== undefined) say("capacity", capacity ?? maxPosition!.value, capacity === undefined ? `${maxPosition!.path}: the engine's default` : "given by the caller");
-  if (shortBeyond > 0 && original !== undefined) say("switchLength", original + shortBeyond, `original_max_position_embeddings + ${shortBeyond}: the last token that the short list serves`);
+  if (selection === "by-capacity" && (capacity ?? maxPosition) !== undefined)
+    say(
+      "capacity",
+      capacity ?? maxPosition!.value,
+      capacity === undefined ? `${maxPosition!.path}: the engine's default` : "given by the caller",
+    );
+  if (shortBeyond > 0 && original !== undefined)
+    say(
+      "switchLength",
+      original + shortBeyond,
+      `original_max_position_embeddings + ${shortBeyond}: the last token that the short list serves`,
+    );
 };
 
 const dynamic: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
@@ -185,18 +264,35 @@ const dynamic: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
   if (trained !== undefined) parameters.set("maxTrainedPosition", { ...trained, source });
   if (length !== "promised" && length !== "promised-times-factor") return;
   const factor = length === "promised" ? 1 : numberOf(parameters, "factor");
-  parameters.set("selection", { value: "by-capacity", path: `the length is fixed for the run in ${dialect.engine}`, key: "selection", source });
+  parameters.set("selection", {
+    value: "by-capacity",
+    path: `the length is fixed for the run in ${dialect.engine}`,
+    key: "selection",
+    source,
+  });
   if (maxPosition === undefined || factor === undefined) return;
   if (trained === undefined) parameters.set("maxTrainedPosition", { ...maxPosition, source });
-  parameters.set("capacity", { value: Math.floor(maxPosition.value * factor), path: factor === 1 ? maxPosition.path : `factor · ${maxPosition.path}`, key: "capacity", source });
+  parameters.set("capacity", {
+    value: Math.floor(maxPosition.value * factor),
+    path: factor === 1 ? maxPosition.path : `factor · ${maxPosition.path}`,
+    key: "capacity",
+    source,
+  });
 };
 
 const llama3: Rule = (parameters, { dialect, dictionary, report }) => {
   const { absentHighFreqFactor, absentLowFreqFactor } = dialect.llama3;
-  for (const [name, key, absent] of [["lowFreqFactor", "low_freq_factor", absentLowFreqFactor], ["highFreqFactor", "high_freq_factor", absentHighFreqFactor]] as const) {
+  for (const [name, key, absent] of [
+    ["lowFreqFactor", "low_freq_factor", absentLowFreqFactor],
+    ["highFreqFactor", "high_freq_factor", absentHighFreqFactor],
+  ] as const) {
     if (parameters.has(name) || absent === "refused") continue;
     parameters.set(name, { value: absent, path: `default of ${whose(dialect)}`, key, source: whose(dialect) });
-    report.note("implied", dictionary.pathOf(key), `The file does not state it; ${absent} is the default of ${dialect.engine}.`);
+    report.note(
+      "implied",
+      dictionary.pathOf(key),
+      `The file does not state it; ${absent} is the default of ${dialect.engine}.`,
+    );
   }
 };
 
@@ -205,7 +301,15 @@ const proportional: Rule = (parameters, context) => {
 };
 
 const absentFactor = impliedFactor((dialect) => dialect.absentFactor);
-const yarnRules = (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule[] => [originalLength("yarn"), absentFactor, reachableLength, betas(knobs), unheardAttnFactor, truncation(knobs), extrapolation(knobs)];
+const yarnRules = (knobs: (dialect: Dialect) => Dialect["yarn"]): Rule[] => [
+  originalLength("yarn"),
+  absentFactor,
+  reachableLength,
+  betas(knobs),
+  unheardAttnFactor,
+  truncation(knobs),
+  extrapolation(knobs),
+];
 const yarn = [...yarnRules((dialect) => dialect.yarn), yarnAmplitude, lengthWithAxes];
 const deepseekYarn = [...yarnRules((dialect) => dialect.deepseekYarn), deepseekAmplitude];
 
@@ -231,6 +335,7 @@ export function whyUnused(key: string, value: unknown, ropeType: string): string
   const known = strangers.get(key);
   if (known !== undefined) return `${key} ${known}.`;
   const types = typesThatRead(parameterName(key));
-  if (types.length > 0) return `${key} belongs to ${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}; a rope of type ${ropeType} does not read it.`;
+  if (types.length > 0)
+    return `${key} belongs to ${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}; a rope of type ${ropeType} does not read it.`;
   return `Nothing reads ${key} = ${show(value)} for a rope of type ${ropeType}.`;
 }

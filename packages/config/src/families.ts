@@ -34,7 +34,12 @@ export type LayerRule =
       readonly endsWithMatch?: boolean;
     }
   /** A list with one code for each layer. Without it, `fallback` names what the family's own layers are. */
-  | { readonly kind: "codes"; readonly key: string; readonly codes: Readonly<Record<string, string>>; readonly fallback: ((layer: number) => string) | null };
+  | {
+      readonly kind: "codes";
+      readonly key: string;
+      readonly codes: Readonly<Record<string, string>>;
+      readonly fallback: ((layer: number) => string) | null;
+    };
 
 /**
  * How sections of pairs are given to axes: in runs, round and round, or the first two by turns and then the third as
@@ -75,7 +80,11 @@ export interface Family {
   /** Every n-th layer has no rope unless `no_rope_layers` says otherwise. */
   readonly noRopeInterval?: number;
   /** Several position axes: their order, and the sections where the file does not state them. */
-  readonly axes?: { readonly sections?: readonly number[]; readonly order: AxisOrder; /** A sentence on engines that differ. */ readonly note?: string };
+  readonly axes?: {
+    readonly sections?: readonly number[];
+    readonly order: AxisOrder;
+    /** A sentence on engines that differ. */ readonly note?: string;
+  };
   /** The type and its parameters where the file says `default` or nothing: vision towers. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
@@ -99,8 +108,22 @@ const row = (names: string, family: Family): [string, Family][] => names.split("
 const sliding = "sliding_attention";
 const full = "full_attention";
 
-const slidingPattern = (interval: number): Extract<LayerRule, { kind: "interval" }> => ({ kind: "interval", keys: ["sliding_window_pattern", "_sliding_window_pattern"], interval, at: "last", match: full, other: sliding });
-const hybridAttention: LayerRule = { kind: "interval", keys: ["full_attention_interval"], interval: 4, at: "last", match: full, other: "linear_attention" };
+const slidingPattern = (interval: number): Extract<LayerRule, { kind: "interval" }> => ({
+  kind: "interval",
+  keys: ["sliding_window_pattern", "_sliding_window_pattern"],
+  interval,
+  at: "last",
+  match: full,
+  other: sliding,
+});
+const hybridAttention: LayerRule = {
+  kind: "interval",
+  keys: ["full_attention_interval"],
+  interval: 4,
+  at: "last",
+  match: full,
+  other: "linear_attention",
+};
 
 /** Gemma 3: full layers slow and perhaps scaled, sliding layers fast and never scaled. */
 const gemma3: Family = {
@@ -114,7 +137,12 @@ const gemma3: Family = {
 
 const gemma4: Family = {
   layerRopes: {
-    [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 }, headDimKeys: ["global_head_dim"] },
+    [full]: {
+      thetaKeys: ["rope_theta"],
+      scaled: true,
+      defaults: { rope_type: "proportional", rope_theta: 1_000_000, partial_rotary_factor: 0.25 },
+      headDimKeys: ["global_head_dim"],
+    },
     [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
   },
   layerRule: { ...slidingPattern(6), endsWithMatch: true },
@@ -122,16 +150,32 @@ const gemma4: Family = {
 };
 
 const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
-const yarn32 = { rope_type: "yarn", factor: 32, beta_fast: 32, beta_slow: 1, truncate: false, original_max_position_embeddings: 4096 };
+const yarn32 = {
+  rope_type: "yarn",
+  factor: 32,
+  beta_fast: 32,
+  beta_slow: 1,
+  truncate: false,
+  original_max_position_embeddings: 4096,
+};
 const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
 
 const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
 const families: ReadonlyMap<string, Family> = new Map([
   // As Llama.
-  ...row("llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granite_swa granitemoe_swa", {}),
-  ...row("olmo olmo2 olmoe olmo_hybrid starcoder2 falcon falcon_h1 dbrx jetmoe arcee aria_text chameleon diffllama doge dots1 eurobert", {}),
-  ...row("hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat moshi idefics voxtral_realtime_text deepseek_ocr2_text", {}),
+  ...row(
+    "llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granite_swa granitemoe_swa",
+    {},
+  ),
+  ...row(
+    "olmo olmo2 olmoe olmo_hybrid starcoder2 falcon falcon_h1 dbrx jetmoe arcee aria_text chameleon diffllama doge dots1 eurobert",
+    {},
+  ),
+  ...row(
+    "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat moshi idefics voxtral_realtime_text deepseek_ocr2_text",
+    {},
+  ),
   // Remote code.
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
   // Another base, or a head dimension of its own.
@@ -151,7 +195,16 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("ministral3", {
     readsTemperature: true,
     defaults: { head_dim: 128 },
-    defaultRope: { rope_type: "yarn", rope_theta: 1_000_000, factor: 16, original_max_position_embeddings: 16_384, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 },
+    defaultRope: {
+      rope_type: "yarn",
+      rope_theta: 1_000_000,
+      factor: 16,
+      original_max_position_embeddings: 16_384,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+    },
   }),
 
   // A part of the head.
@@ -160,10 +213,20 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
-  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 5_000_000 } }),
-  ...row("qwen3_next", { readsPartial: true, defaults: { head_dim: 256, partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
+  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", {
+    readsPartial: true,
+    defaults: { head_dim: 128, rope_theta: 5_000_000 },
+  }),
+  ...row("qwen3_next", {
+    readsPartial: true,
+    defaults: { head_dim: 256, partial_rotary_factor: 0.25 },
+    layerRule: hybridAttention,
+  }),
   // Remote code; only layers of softmax attention are rotated.
-  ...row("minimax_m1 minimax_text_01", { readsPartial: true, layerRule: { kind: "codes", key: "attn_type_list", codes: { "0": "linear_attention", "1": full }, fallback: null } }),
+  ...row("minimax_m1 minimax_text_01", {
+    readsPartial: true,
+    layerRule: { kind: "codes", key: "attn_type_list", codes: { "0": "linear_attention", "1": full }, fallback: null },
+  }),
   ...row("qwen", { readsPartial: true }),
 
   // Adjacent elements.
@@ -171,19 +234,51 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("ernie4_5", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 500_000 } }),
   ...row("ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
   ...row("helium", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 100_000 } }),
-  ...row("glm glm4", { pairing: "adjacent", readsPartial: true, defaults: { head_dim: 128, partial_rotary_factor: 0.5 } }),
+  ...row("glm glm4", {
+    pairing: "adjacent",
+    readsPartial: true,
+    defaults: { head_dim: 128, partial_rotary_factor: 0.5 },
+  }),
   // The base is a constant of the code.
   ...row("gptj codegen", { pairing: "adjacent", readsPartial: true, defaults: { rope_theta: 10_000, rotary_dim: 64 } }),
   // Remote code: the first half of the head, base 10000 · rope_ratio.
-  ...row("chatglm", { pairing: "adjacent", readsPartial: true, ratioKey: "rope_ratio", defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 } }),
+  ...row("chatglm", {
+    pairing: "adjacent",
+    readsPartial: true,
+    ratioKey: "rope_ratio",
+    defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 },
+  }),
 
   // Latent attention.
   ...row("deepseek_v2 deepseek_v32 glm_moe_dsa axk2 deepseek_vl_v2", latent),
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
   ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
-  ...row("mistral4", { ...latent, readsInterleave: true, readsTemperature: true, defaultRope: { rope_type: "yarn", factor: 128, original_max_position_embeddings: 8192, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }),
-  ...row("mistral_large4_text", { ...latent, defaultRope: { rope_type: "yarn", factor: 2048, original_max_position_embeddings: 512, beta_fast: 32, beta_slow: 1, attention_factor: 1 } }),
+  ...row("mistral4", {
+    ...latent,
+    readsInterleave: true,
+    readsTemperature: true,
+    defaultRope: {
+      rope_type: "yarn",
+      factor: 128,
+      original_max_position_embeddings: 8192,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+    },
+  }),
+  ...row("mistral_large4_text", {
+    ...latent,
+    defaultRope: {
+      rope_type: "yarn",
+      factor: 2048,
+      original_max_position_embeddings: 512,
+      beta_fast: 32,
+      beta_slow: 1,
+      attention_factor: 1,
+    },
+  }),
   ...row("minicpm3 hy_v4", { ...latent, pairing: "half" }),
   ...row("deepseek_v4", {
     pairing: "adjacent",
@@ -193,7 +288,11 @@ const families: ReadonlyMap<string, Family> = new Map([
     defaults: { head_dim: 512, partial_rotary_factor: 0.125 },
     layerRopes: {
       main: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
-      compress: { thetaKeys: ["compress_rope_theta"], scaled: true, defaults: { rope_theta: 160_000, attention_factor: 1 } },
+      compress: {
+        thetaKeys: ["compress_rope_theta"],
+        scaled: true,
+        defaults: { rope_theta: 160_000, attention_factor: 1 },
+      },
     },
     ropeOfLayerType: new Map([
       [sliding, "main"],
@@ -204,13 +303,18 @@ const families: ReadonlyMap<string, Family> = new Map([
       kind: "codes",
       key: "compress_ratios",
       codes: { "0": sliding, "4": "compressed_sparse_attention", "128": "heavily_compressed_attention" },
-      fallback: (layer) => (layer >= 2 && layer % 2 === 1 ? "compressed_sparse_attention" : "heavily_compressed_attention"),
+      fallback: (layer) =>
+        layer >= 2 && layer % 2 === 1 ? "compressed_sparse_attention" : "heavily_compressed_attention",
     },
   }),
 
   // A rope for each layer type.
   ...row("gemma3 gemma3_text", gemma3),
-  ...row("gemma3n gemma3n_text", { ...gemma3, layerRule: slidingPattern(5), defaults: { head_dim: 256, max_position_embeddings: 32_768 } }),
+  ...row("gemma3n gemma3n_text", {
+    ...gemma3,
+    layerRule: slidingPattern(5),
+    defaults: { head_dim: 256, max_position_embeddings: 32_768 },
+  }),
   ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3, defaults: { head_dim: 256 } }),
   ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text", gemma4),
   ...row("modernbert modernbert-decoder", {
@@ -218,7 +322,14 @@ const families: ReadonlyMap<string, Family> = new Map([
       [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
       [sliding]: { thetaKeys: ["local_rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
     },
-    layerRule: { kind: "interval", keys: ["global_attn_every_n_layers"], interval: 3, at: "first", match: full, other: sliding },
+    layerRule: {
+      kind: "interval",
+      keys: ["global_attn_every_n_layers"],
+      interval: 3,
+      at: "first",
+      match: full,
+      other: sliding,
+    },
   }),
   ...row("olmo3", {
     layerRopes: {
@@ -231,10 +342,24 @@ const families: ReadonlyMap<string, Family> = new Map([
     readsPartial: true,
     defaults: { head_dim: 192 },
     layerRopes: {
-      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 5_000_000, partial_rotary_factor: 0.334 } },
-      [sliding]: { thetaKeys: ["swa_rope_theta"], scaled: false, defaults: { rope_theta: 10_000, partial_rotary_factor: 0.334 }, headDimKeys: ["swa_head_dim"] },
+      [full]: {
+        thetaKeys: ["rope_theta"],
+        scaled: true,
+        defaults: { rope_theta: 5_000_000, partial_rotary_factor: 0.334 },
+      },
+      [sliding]: {
+        thetaKeys: ["swa_rope_theta"],
+        scaled: false,
+        defaults: { rope_theta: 10_000, partial_rotary_factor: 0.334 },
+        headDimKeys: ["swa_head_dim"],
+      },
     },
-    layerRule: { kind: "codes", key: "hybrid_layer_pattern", codes: { "0": full, "1": sliding }, fallback: (layer) => (layer === 0 || (layer + 1) % 6 === 0 ? full : sliding) },
+    layerRule: {
+      kind: "codes",
+      key: "hybrid_layer_pattern",
+      codes: { "0": full, "1": sliding },
+      fallback: (layer) => (layer === 0 || (layer + 1) % 6 === 0 ? full : sliding),
+    },
   }),
   // Bases and shares are lists with one number for each layer.
   ...row("step3p5 step3p7", {
@@ -248,47 +373,138 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Layers without rope.
   ...row("cohere2", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
-  ...row("cohere2_moe", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
+  ...row("cohere2_moe", {
+    pairing: "adjacent",
+    ropeOnlyOn: [sliding],
+    layerRule: slidingPattern(4),
+    defaults: { head_dim: 128 },
+  }),
   ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
   ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
-  ...row("llama4 llama4_text", { pairing: "adjacent", noRopeInterval: 4, bareTemperature: { attn_scale: 0.1, floor_scale: 8192 }, defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("llama4 llama4_text", {
+    pairing: "adjacent",
+    noRopeInterval: 4,
+    bareTemperature: { attn_scale: 0.1, floor_scale: 8192 },
+    defaults: { head_dim: 128, rope_theta: 500_000 },
+  }),
 
   // Rope in some of the family's models, or keys of a rope that its attention never applies.
-  ...row("granitemoehybrid", { ropeIf: { key: "position_embedding_type", rotates: (type) => type === "rope", otherwise: "its class rotates only for the position_embedding_type \"rope\"" } }),
-  ...row("zamba2", { headWidths: 2, ropeIf: { key: "use_mem_rope", rotates: (flag) => flag === true, otherwise: "its class rotates only if use_mem_rope is true" } }),
-  ...row("nemotron_h", { ropeIf: { key: "rope_theta", rotates: () => false, otherwise: "its attention never rotates, whatever the file says" } }),
-  ...row("kimi_linear", { ...latent, ropeIf: { key: "mla_use_nope", rotates: (flag) => flag === false, otherwise: "its attention never rotates; mla_use_nope says so" } }),
-  ...row("esm", { ropeIf: { key: "position_embedding_type", rotates: (type) => type === "rotary", otherwise: "its class rotates only for the position_embedding_type \"rotary\"" } }),
+  ...row("granitemoehybrid", {
+    ropeIf: {
+      key: "position_embedding_type",
+      rotates: (type) => type === "rope",
+      otherwise: 'its class rotates only for the position_embedding_type "rope"',
+    },
+  }),
+  ...row("zamba2", {
+    headWidths: 2,
+    ropeIf: {
+      key: "use_mem_rope",
+      rotates: (flag) => flag === true,
+      otherwise: "its class rotates only if use_mem_rope is true",
+    },
+  }),
+  ...row("nemotron_h", {
+    ropeIf: {
+      key: "rope_theta",
+      rotates: () => false,
+      otherwise: "its attention never rotates, whatever the file says",
+    },
+  }),
+  ...row("kimi_linear", {
+    ...latent,
+    ropeIf: {
+      key: "mla_use_nope",
+      rotates: (flag) => flag === false,
+      otherwise: "its attention never rotates; mla_use_nope says so",
+    },
+  }),
+  ...row("esm", {
+    ropeIf: {
+      key: "position_embedding_type",
+      rotates: (type) => type === "rotary",
+      otherwise: 'its class rotates only for the position_embedding_type "rotary"',
+    },
+  }),
   // Remote code; llama.cpp goes by the number of layers, which comes to the same.
-  ...row("baichuan", { ropeIf: { key: "hidden_size", rotates: (width) => width !== 5120, otherwise: "Baichuan 13B, whose attention is biased by distance (ALiBi)" } }),
+  ...row("baichuan", {
+    ropeIf: {
+      key: "hidden_size",
+      rotates: (width) => width !== 5120,
+      otherwise: "Baichuan 13B, whose attention is biased by distance (ALiBi)",
+    },
+  }),
 
   // Several position axes.
-  ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text", { ...mrope([16, 24, 24], "sectioned"), defaults: { rope_theta: 1_000_000 } }),
-  ...row("qwen2_5_omni_talker", { ...mrope([16, 24, 24], "sectioned"), defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
-  ...row("paddleocr_vl paddleocr_vl_text", { ...mrope([16, 24, 24], "sectioned"), defaults: { head_dim: 128, rope_theta: 500_000 } }),
-  ...row("qwen3_vl qwen3_vl_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { head_dim: 128, rope_theta: 500_000 } }),
+  ...row("qwen2_vl qwen2_vl_text qwen2_5_vl qwen2_5_vl_text qwen2_5_omni qwen2_5_omni_thinker qwen2_5_omni_text", {
+    ...mrope([16, 24, 24], "sectioned"),
+    defaults: { rope_theta: 1_000_000 },
+  }),
+  ...row("qwen2_5_omni_talker", {
+    ...mrope([16, 24, 24], "sectioned"),
+    defaults: { head_dim: 128, rope_theta: 1_000_000 },
+  }),
+  ...row("paddleocr_vl paddleocr_vl_text", {
+    ...mrope([16, 24, 24], "sectioned"),
+    defaults: { head_dim: 128, rope_theta: 500_000 },
+  }),
+  ...row("qwen3_vl qwen3_vl_text", {
+    ...mrope([24, 20, 20], "cyclic"),
+    defaults: { head_dim: 128, rope_theta: 500_000 },
+  }),
   ...row("qwen3_vl_moe qwen3_vl_moe_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { rope_theta: 500_000 } }),
-  ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { rope_theta: 1_000_000 } }),
+  ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", {
+    ...mrope([24, 20, 20], "cyclic"),
+    defaults: { rope_theta: 1_000_000 },
+  }),
   ...row("qwen3_omni_moe_talker_text qwen3_tts qwen3_tts_talker", mrope([24, 20, 20], "cyclic")),
-  ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", { ...mrope([11, 11, 10], "cyclic"), readsPartial: true, defaults: { head_dim: 256, partial_rotary_factor: 0.25 }, layerRule: hybridAttention }),
-  ...row("glm4v glm4v_text glm_ocr glm_ocr_text", { ...mrope([8, 12, 12], "sectioned"), pairing: "adjacent", readsPartial: true }),
-  ...row("glm4v_moe glm4v_moe_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
-  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", { ...mrope([22, 22, 20], "alternating"), pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
+  ...row("qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text", {
+    ...mrope([11, 11, 10], "cyclic"),
+    readsPartial: true,
+    defaults: { head_dim: 256, partial_rotary_factor: 0.25 },
+    layerRule: hybridAttention,
+  }),
+  ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
+    ...mrope([8, 12, 12], "sectioned"),
+    pairing: "adjacent",
+    readsPartial: true,
+  }),
+  ...row("glm4v_moe glm4v_moe_text", {
+    ...mrope([8, 12, 12], "sectioned"),
+    readsPartial: true,
+    defaults: { partial_rotary_factor: 0.5 },
+  }),
+  ...row("ernie4_5_vl_moe ernie4_5_vl_moe_text ernie4_5_moe_vl", {
+    ...mrope([22, 22, 20], "alternating"),
+    pairing: "adjacent",
+    defaults: { rope_theta: 500_000 },
+  }),
   ...row("hunyuan_vl hunyuan_vl_text", {
-    axes: { order: "sectioned", note: "Sections count pairs, as in vLLM; transformers counts elements, so that the two elements of a pair follow different axes, which is no rotation." },
+    axes: {
+      order: "sectioned",
+      note: "Sections count pairs, as in vLLM; transformers counts elements, so that the two elements of a pair follow different axes, which is no rotation.",
+    },
   }),
 
   // Vision towers, read alone: two axes. Their coordinates are the caller's to make: Llama 4 counts from 1, DINOv3 from −1 to 1.
   ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
   ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, ladder: "shared" } }),
-  ...row("dinov3_vit", { defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true }, defaults: { rope_theta: 100 } }),
+  ...row("dinov3_vit", {
+    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true },
+    defaults: { rope_theta: 100 },
+  }),
 
   // No rope.
-  ...row("bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt", {
-    ropeless: "its positions are learned or sinusoidal embeddings",
+  ...row(
+    "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt",
+    {
+      ropeless: "its positions are learned or sinusoidal embeddings",
+    },
+  ),
+  ...row("t5 mt5 umt5 mpnet deberta deberta-v2 xlnet", {
+    ropeless: "its positions are biases or embeddings of relative distance",
   }),
-  ...row("t5 mt5 umt5 mpnet deberta deberta-v2 xlnet", { ropeless: "its positions are biases or embeddings of relative distance" }),
   ...row("bloom mpt", { ropeless: "attention is biased by distance (ALiBi)" }),
   ...row("mamba mamba2 falcon_mamba rwkv", { ropeless: "it has no attention" }),
 ]);

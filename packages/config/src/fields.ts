@@ -73,13 +73,21 @@ export class Fields {
   all(...keys: readonly string[]): Found[] {
     for (const key of keys) this.#read.add(key);
     const hits = this.#levels.flatMap(({ record, path, level }) =>
-      keys.filter((key) => own(record, key) !== undefined).map((key) => ({ value: record[key], path: join(path, key), key, level })),
+      keys
+        .filter((key) => own(record, key) !== undefined)
+        .map((key) => ({ value: record[key], path: join(path, key), key, level })),
     );
     const innermost = Math.min(...hits.map(({ level }) => level));
     const chosen = hits.filter(({ level }) => level === innermost);
     for (const outer of hits) {
       const inner = chosen.find(({ key }) => key === outer.key);
-      if (outer.level === innermost || inner === undefined || !/rope|rotary/.test(outer.path) || same(inner.value, outer.value)) continue;
+      if (
+        outer.level === innermost ||
+        inner === undefined ||
+        !/rope|rotary/.test(outer.path) ||
+        same(inner.value, outer.value)
+      )
+        continue;
       this.#report.note("differs", outer.path, `${inner.path} is used, which says something else.`);
     }
     return chosen.map(({ value, path, key }) => ({ value, path, key }));
@@ -123,7 +131,11 @@ export class Fields {
 
   /** Keys that are set, each once. */
   keys(): string[] {
-    return [...new Set(this.#levels.flatMap(({ record }) => Object.keys(record).filter((key) => own(record, key) !== undefined)))];
+    return [
+      ...new Set(
+        this.#levels.flatMap(({ record }) => Object.keys(record).filter((key) => own(record, key) !== undefined)),
+      ),
+    ];
   }
 
   /** Places that are set and that nobody asked for. */
@@ -142,7 +154,12 @@ const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 /** A found value of the wrong type becomes an issue. */
-function narrow<T>(found: Found | undefined, is: (value: unknown) => value is T, expected: string, report: Report): Found<T> | undefined {
+function narrow<T>(
+  found: Found | undefined,
+  is: (value: unknown) => value is T,
+  expected: string,
+  report: Report,
+): Found<T> | undefined {
   if (found === undefined) return undefined;
   if (is(found.value)) return found as Found<T>;
   report.issue(found.path, expected, show(found.value));
@@ -159,7 +176,12 @@ export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> 
   const [first, ...others] = places;
   const other = others.find(({ value }) => !same(value, first!.value));
   if (first !== undefined && other !== undefined) {
-    report.issue(other.path, `${show(first.value)}, as ${first.path} says`, show(other.value), "The file says two things; correct or remove one of them.");
+    report.issue(
+      other.path,
+      `${show(first.value)}, as ${first.path} says`,
+      show(other.value),
+      "The file says two things; correct or remove one of them.",
+    );
   }
   return first;
 }

@@ -28,7 +28,9 @@ export interface GgufArchitecture {
   readonly axes?: "sectioned" | "cyclic";
   readonly sliding?: SlidingRope;
   /** Layers without rope: the full ones, or the last or first of each `n`; all have one if the window is 0, or absent. */
-  readonly without?: "full" | { readonly interval: number; readonly at: "first" | "last"; readonly unlessWindow?: "zero" | "absent" };
+  readonly without?:
+    | "full"
+    | { readonly interval: number; readonly at: "first" | "last"; readonly unlessWindow?: "zero" | "absent" };
   /** Latent attention: the rotated slice is a tensor of its own. */
   readonly latent?: boolean;
   /** Its loader reads the turns of YaRN, which others take to be 32 and 1. */
@@ -45,17 +47,34 @@ export interface GgufArchitecture {
   readonly ropeless?: boolean;
 }
 
-const rows = (names: string, facts: GgufArchitecture): [string, GgufArchitecture][] => names.split(" ").map((name) => [name, facts]);
+const rows = (names: string, facts: GgufArchitecture): [string, GgufArchitecture][] =>
+  names.split(" ").map((name) => [name, facts]);
 
 const adjacent: GgufArchitecture = { pairing: "adjacent" };
 const half: GgufArchitecture = { pairing: "half" };
-const slidingLikeFull = (interval: number, more: Partial<SlidingRope> = {}): SlidingRope => ({ interval, base: "same", scaled: true, ...more });
-const slidingOfItsOwn = (interval: number | null, more: Partial<SlidingRope> = {}): SlidingRope => ({ interval, base: "standard", scaled: false, ...more });
+const slidingLikeFull = (interval: number, more: Partial<SlidingRope> = {}): SlidingRope => ({
+  interval,
+  base: "same",
+  scaled: true,
+  ...more,
+});
+const slidingOfItsOwn = (interval: number | null, more: Partial<SlidingRope> = {}): SlidingRope => ({
+  interval,
+  base: "standard",
+  scaled: false,
+  ...more,
+});
 const latent: GgufArchitecture = { pairing: "adjacent", latent: true, logMultiplier: "tenth" };
 
 const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
-  ...rows("llama llada deci baichuan starcoder internlm2 minicpm xverse command-r olmo arctic deepseek chatglm granite granitemoe granitehybrid", adjacent),
-  ...rows("chameleon bailingmoe neo-bert arcee ernie4_5 ernie4_5-moe eagle3 llama-embed maincoder nanbeige plm", adjacent),
+  ...rows(
+    "llama llada deci baichuan starcoder internlm2 minicpm xverse command-r olmo arctic deepseek chatglm granite granitemoe granitehybrid",
+    adjacent,
+  ),
+  ...rows(
+    "chameleon bailingmoe neo-bert arcee ernie4_5 ernie4_5-moe eagle3 llama-embed maincoder nanbeige plm",
+    adjacent,
+  ),
   ...rows("mistral3", { pairing: "adjacent", readsBetas: true, logMultiplier: "magnitude" }),
   ...rows("deepseek2", { ...latent, overallIsMscale: true }),
   ...rows("deepseek32", latent),
@@ -64,9 +83,18 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("cohere2 cohere2moe", { pairing: "adjacent", sliding: slidingLikeFull(4), without: "full" }),
   ...rows("glm4", { pairing: "adjacent", axes: "sectioned" }),
 
-  ...rows("falcon falcon-h1 dbrx bert jina-bert-v3 nomic-bert nomic-bert-moe eurobert stablelm bitnet qwen qwen2 dream qwen2moe qwen3 qwen3moe", half),
-  ...rows("llada-moe rnd1 olmoe phi2 phi3 phimoe plamo plamo2 gemma starcoder2 openelm gptneox codeshell orion nemotron exaone bailingmoe2 dots1", half),
-  ...rows("hunyuan-moe hunyuan-dense hy_v3 jais2 lfm2 lfm2moe seed_oss grovemoe apertus minimax-m2 cogvlm pangu-embedded qwen3next", half),
+  ...rows(
+    "falcon falcon-h1 dbrx bert jina-bert-v3 nomic-bert nomic-bert-moe eurobert stablelm bitnet qwen qwen2 dream qwen2moe qwen3 qwen3moe",
+    half,
+  ),
+  ...rows(
+    "llada-moe rnd1 olmoe phi2 phi3 phimoe plamo plamo2 gemma starcoder2 openelm gptneox codeshell orion nemotron exaone bailingmoe2 dots1",
+    half,
+  ),
+  ...rows(
+    "hunyuan-moe hunyuan-dense hy_v3 jais2 lfm2 lfm2moe seed_oss grovemoe apertus minimax-m2 cogvlm pangu-embedded qwen3next",
+    half,
+  ),
   ...rows("grok", { pairing: "half", readsBetas: true, readsExtrapolation: true }),
   ...rows("minicpm3", { pairing: "half", latent: true }),
   ...rows("glm4moe hunyuan_vl qwen2vl paddleocr", { pairing: "half", axes: "sectioned" }),
@@ -79,16 +107,27 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("modern-bert", { pairing: "half", sliding: slidingOfItsOwn(3, { fullAt: "first", onlyWithWindow: true }) }),
   ...rows("olmo2", { pairing: "half", sliding: slidingLikeFull(4, { scaled: false, onlyWithWindow: true }) }),
   ...rows("gpt-oss", { pairing: "half", sliding: slidingLikeFull(2) }),
-  ...rows("exaone4 exaone-moe", { pairing: "half", sliding: slidingLikeFull(4, { onlyWithWindow: true }), without: "full" }),
-  ...rows("afmoe", { pairing: "half", sliding: slidingLikeFull(4, { onlyWithWindow: true }), without: { interval: 4, at: "last" } }),
+  ...rows("exaone4 exaone-moe", {
+    pairing: "half",
+    sliding: slidingLikeFull(4, { onlyWithWindow: true }),
+    without: "full",
+  }),
+  ...rows("afmoe", {
+    pairing: "half",
+    sliding: slidingLikeFull(4, { onlyWithWindow: true }),
+    without: { interval: 4, at: "last" },
+  }),
   ...rows("smallthinker", { pairing: "half", without: { interval: 4, at: "first", unlessWindow: "absent" } }),
   ...rows("mimo2", { pairing: "half", sliding: slidingOfItsOwn(null) }),
   ...rows("step35", { pairing: "half", sliding: slidingOfItsOwn(null), factorsOnFullOnly: true }),
 
-  ...rows("clip gpt2 gptj mpt refact bloom mamba mamba2 jamba jina-bert-v2 t5 t5encoder jais rwkv6 rwkv6qwen2 rwkv7 arwkv7 wavtokenizer-dec nemotron_h nemotron_h_moe kimi-linear", {
-    pairing: "half",
-    ropeless: true,
-  }),
+  ...rows(
+    "clip gpt2 gptj mpt refact bloom mamba mamba2 jamba jina-bert-v2 t5 t5encoder jais rwkv6 rwkv6qwen2 rwkv7 arwkv7 wavtokenizer-dec nemotron_h nemotron_h_moe kimi-linear",
+    {
+      pairing: "half",
+      ropeless: true,
+    },
+  ),
 ]);
 
 /** The row of an architecture; `undefined` for one that is not in the table. */

@@ -29,7 +29,8 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   const { fields, family } = model;
   const list = fields.list("layer_types");
   const count = countLayers(model, list, report);
-  const typeOf = list === undefined ? typesByRule(family.layerRule, model, count, report) : statedTypes(list, model, report);
+  const typeOf =
+    list === undefined ? typesByRule(family.layerRule, model, count, report) : statedTypes(list, model, report);
   const isSkipped = skippedLayers(model, count, report);
 
   const labels = new Set<unknown>(entries.map(({ label }) => label));
@@ -49,13 +50,18 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   const lost = all.indexOf(undefined);
   if (lost >= 0) {
     const names = [...labels].join(", ");
-    if (list === undefined) report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
+    if (list === undefined)
+      report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
     else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, show(list.value[lost]));
   }
   return { count, ropeOf, using: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
 }
 
-function countLayers({ fields }: TextModel, list: Found<readonly unknown[]> | undefined, report: Report): number | null {
+function countLayers(
+  { fields }: TextModel,
+  list: Found<readonly unknown[]> | undefined,
+  report: Report,
+): number | null {
   const stated = fields.size("num_hidden_layers", "n_layer", "num_layers", "n_layers");
   const extra = fields.number("num_nextn_predict_layers")?.value ?? 0;
   const count = stated?.value ?? list?.value.length ?? null;
@@ -63,28 +69,53 @@ function countLayers({ fields }: TextModel, list: Found<readonly unknown[]> | un
     report.issue((stated ?? list)!.path, `at most ${mostLayers} layers`, `${count}`);
     return null;
   }
-  if (list !== undefined && stated !== undefined && list.value.length !== stated.value && list.value.length !== stated.value + extra) {
+  if (
+    list !== undefined &&
+    stated !== undefined &&
+    list.value.length !== stated.value &&
+    list.value.length !== stated.value + extra
+  ) {
     report.issue(list.path, `${stated.value} entries, as ${stated.path} says`, `${list.value.length}`);
   }
   return count;
 }
 
 /** `layer_types` of the file. */
-function statedTypes({ path, value: types }: Found<readonly unknown[]>, { family, modelType }: TextModel, report: Report): (layer: number) => unknown {
+function statedTypes(
+  { path, value: types }: Found<readonly unknown[]>,
+  { family, modelType }: TextModel,
+  report: Report,
+): (layer: number) => unknown {
   const rule = family.layerRule;
   const last = types.length - 1;
-  if (rule?.kind !== "interval" || rule.endsWithMatch !== true || last < 0 || types[last] === rule.match) return (layer) => types[layer];
-  report.note("differs", `${path}[${last}]`, `The configuration class of ${modelType} in transformers makes the last layer ${rule.match}, and so do these ropes; other engines follow the list.`);
+  if (rule?.kind !== "interval" || rule.endsWithMatch !== true || last < 0 || types[last] === rule.match)
+    return (layer) => types[layer];
+  report.note(
+    "differs",
+    `${path}[${last}]`,
+    `The configuration class of ${modelType} in transformers makes the last layer ${rule.match}, and so do these ropes; other engines follow the list.`,
+  );
   return (layer) => (layer === last ? rule.match : types[layer]);
 }
 
-function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextModel, count: number | null, report: Report): (layer: number) => string | undefined {
+function typesByRule(
+  rule: LayerRule | undefined,
+  { fields, modelType }: TextModel,
+  count: number | null,
+  report: Report,
+): (layer: number) => string | undefined {
   if (rule === undefined) return () => undefined;
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
-    if (list !== undefined) return (layer) => (Object.hasOwn(rule.codes, String(list.value[layer])) ? rule.codes[String(list.value[layer])] : undefined);
+    if (list !== undefined)
+      return (layer) =>
+        Object.hasOwn(rule.codes, String(list.value[layer])) ? rule.codes[String(list.value[layer])] : undefined;
     if (rule.fallback === null) return () => undefined;
-    report.note("implied", fields.pathOf(rule.key), `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`);
+    report.note(
+      "implied",
+      fields.pathOf(rule.key),
+      `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`,
+    );
     return rule.fallback;
   }
   const pattern = fields.first(...rule.keys);
@@ -94,7 +125,11 @@ function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextMod
     return (layer) => (letters[layer % letters.length] === "G" ? rule.match : rule.other);
   }
   if (pattern === undefined) {
-    report.note("implied", fields.pathOf(rule.keys[0]!), `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`);
+    report.note(
+      "implied",
+      fields.pathOf(rule.keys[0]!),
+      `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`,
+    );
   }
   const interval = fields.size(...rule.keys)?.value ?? rule.interval;
   const chosen = rule.at === "first" ? 0 : interval - 1;
@@ -103,15 +138,24 @@ function typesByRule(rule: LayerRule | undefined, { fields, modelType }: TextMod
 }
 
 /** `no_rope_layers` has 1 for a layer that is rotated and 0 for one that is not. */
-function skippedLayers({ fields, family, modelType }: TextModel, count: number | null, report: Report): (layer: number) => boolean {
+function skippedLayers(
+  { fields, family, modelType }: TextModel,
+  count: number | null,
+  report: Report,
+): (layer: number) => boolean {
   const list = fields.list("no_rope_layers");
   const stated = fields.size("no_rope_layer_interval");
   if (list !== undefined && list.value.length > 0) {
-    if (count !== null && list.value.length !== count) report.issue(list.path, `${count} entries, one for each layer`, `${list.value.length}`);
+    if (count !== null && list.value.length !== count)
+      report.issue(list.path, `${count} entries, one for each layer`, `${list.value.length}`);
     return (layer) => !list.value[layer];
   }
   if (family.noRopeInterval === undefined) return () => false;
   const interval = stated?.value ?? family.noRopeInterval;
-  report.note("implied", fields.pathOf("no_rope_layers"), `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`);
+  report.note(
+    "implied",
+    fields.pathOf("no_rope_layers"),
+    `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`,
+  );
   return (layer) => (layer + 1) % interval === 0;
 }

@@ -12,29 +12,60 @@ import type { RopeEntry, TextModel } from "./spelling.ts";
 
 /** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
 const notParameters: ReadonlySet<string> = new Set([
-  ...["rope_type", "type", "rope_theta", "partial_rotary_factor", "rope_dim", "max_position_embeddings", "use_fope", "attn_factor"],
+  ...[
+    "rope_type",
+    "type",
+    "rope_theta",
+    "partial_rotary_factor",
+    "rope_dim",
+    "max_position_embeddings",
+    "use_fope",
+    "attn_factor",
+  ],
   ...["mrope_section", "xdrope_section", "mrope_interleaved", "interleaved", "llama_4_scaling_beta"],
 ]);
 
 /** The parameters of a type by their name in core, each with the place where it stood. */
-export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: string, maxPosition: Found<number> | undefined, share: Found<number> | undefined, severalAxes: boolean, reading: Reading): Parameters {
+export function readParameters(
+  entry: RopeEntry,
+  dictionary: Fields,
+  ropeType: string,
+  maxPosition: Found<number> | undefined,
+  share: Found<number> | undefined,
+  severalAxes: boolean,
+  reading: Reading,
+): Parameters {
   const { dialect, model, options, report } = reading;
   const { defaultType } = model.family;
   const isRead = parametersOf(ropeType, options.registry);
   const found: Parameters = new Map();
   for (const key of dictionary.keys()) {
     const name = parameterName(key);
-    if (!notParameters.has(key) && name !== "ropeType" && isRead(name)) found.set(name, agree(dictionary.all(key), report)!);
+    if (!notParameters.has(key) && name !== "ropeType" && isRead(name))
+      found.set(name, agree(dictionary.all(key), report)!);
   }
-  const add = (name: string, value: unknown): unknown => found.has(name) || found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
+  const add = (name: string, value: unknown): unknown =>
+    found.has(name) || found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
   if (share !== undefined) found.set("partialRotaryFactor", share);
-  if (ropeType === "yarn" && entry.facts.defaults["attention_factor"] !== undefined) add("attentionFactor", entry.facts.defaults["attention_factor"]);
-  if (ropeType === defaultType?.ropeType) for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") add(name, value);
+  if (ropeType === "yarn" && entry.facts.defaults["attention_factor"] !== undefined)
+    add("attentionFactor", entry.facts.defaults["attention_factor"]);
+  if (ropeType === defaultType?.ropeType)
+    for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") add(name, value);
   const trained = ropeType === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
   if (trained !== undefined) found.set("maxTrainedPosition", trained);
 
   const outerOriginal = model.fields.size("original_max_position_embeddings");
-  applyEngineRules(ropeType, found, { dictionary, nested: entry.nested, maxPosition, outerOriginal, report, dialect, severalAxes, shortListOnly: model.family.shortListOnly === true, capacity: options.capacity });
+  applyEngineRules(ropeType, found, {
+    dictionary,
+    nested: entry.nested,
+    maxPosition,
+    outerOriginal,
+    report,
+    dialect,
+    severalAxes,
+    shortListOnly: model.family.shortListOnly === true,
+    capacity: options.capacity,
+  });
   return found;
 }
 
@@ -42,7 +73,8 @@ export function readParameters(entry: RopeEntry, dictionary: Fields, ropeType: s
 function parametersOf(ropeType: string, registry: RopeRegistry | undefined): (name: string) => boolean {
   const listed = ropeTypeFacts(ropeType)?.parameters;
   const schema = registry?.get(ropeType)?.provider.parameters;
-  return (name) => (listed === undefined || listed.includes(name)) && (schema === undefined || Object.hasOwn(schema, name));
+  return (name) =>
+    (listed === undefined || listed.includes(name)) && (schema === undefined || Object.hasOwn(schema, name));
 }
 
 /**
@@ -50,11 +82,16 @@ function parametersOf(ropeType: string, registry: RopeRegistry | undefined): (na
  *
  * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of Qwen 1.
  */
-export function readQueryScale(dictionary: Fields, parameters: Parameters, { model }: Reading): Explained<NonNullable<UntypedRopeRequest["queryScale"]>> | undefined {
+export function readQueryScale(
+  dictionary: Fields,
+  parameters: Parameters,
+  { model }: Reading,
+): Explained<NonNullable<UntypedRopeRequest["queryScale"]>> | undefined {
   const { fields, family } = model;
   const beta = family.readsTemperature === true ? dictionary.number("llama_4_scaling_beta") : undefined;
   const length = parameters.get("originalMaxPosition")?.value;
-  if (beta !== undefined && typeof length === "number") return { value: { rule: "temperature", beta: beta.value, length, offset: 0 }, rule: beta.path };
+  if (beta !== undefined && typeof length === "number")
+    return { value: { rule: "temperature", beta: beta.value, length, offset: 0 }, rule: beta.path };
   const logn = fields.flag("use_logn_attn");
   const trained = logn?.value === true ? fields.size("seq_length") : undefined;
   return trained === undefined ? undefined : { value: { rule: "logn", length: trained.value }, rule: logn!.path };
@@ -73,6 +110,10 @@ export function readBareQueryScale({ fields, family }: TextModel, report: Report
   const beta = fields.number("attn_scale")?.value ?? standard.attn_scale;
   const length = fields.size("floor_scale")?.value ?? standard.floor_scale;
   const rule = `1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with ${beta} and ${length}`;
-  report.note("implied", tuning?.path ?? fields.pathOf("attn_temperature_tuning"), `In layers without rope queries are multiplied by ${rule} at position p: queryScaleOf(layer).`);
+  report.note(
+    "implied",
+    tuning?.path ?? fields.pathOf("attn_temperature_tuning"),
+    `In layers without rope queries are multiplied by ${rule} at position p: queryScaleOf(layer).`,
+  );
   return { value: Object.freeze({ rule: "temperature", beta, length, offset: 1 }), rule };
 }

@@ -34,7 +34,8 @@ export class Report {
   readonly issues: RopeIssue[] = [];
 
   note(kind: ConfigNote["kind"], path: string, message: string): void {
-    if (!this.notes.some((other) => other.path === path && other.message === message)) this.notes.push(Object.freeze({ kind, path, message }));
+    if (!this.notes.some((other) => other.path === path && other.message === message))
+      this.notes.push(Object.freeze({ kind, path, message }));
   }
 
   issue(path: string, expected: string, received: string, remedy?: string): void {
@@ -46,6 +47,9 @@ export class Report {
   throwIfBroken(): void {
     if (this.issues.length === 0) return;
     const count = this.issues.length === 1 ? "1 issue" : `${this.issues.length} issues`;
-    throw new RopeError("ROPE_CONFIG", { what: `no rope can be read from this config; it has ${count}`, issues: this.issues });
+    throw new RopeError("ROPE_CONFIG", {
+      what: `no rope can be read from this config; it has ${count}`,
+      issues: this.issues,
+    });
   }
 }

@@ -63,7 +63,12 @@ export interface RopeRequests {
  */
 export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions = {}): RopeRequests {
   if (!isObject(config)) {
-    throw new RopeError("ROPE_CONFIG", { what: "a config is not an object", expected: "the parsed JSON of a model's config.json", got: show(config), remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it." });
+    throw new RopeError("ROPE_CONFIG", {
+      what: "a config is not an object",
+      expected: "the parsed JSON of a model's config.json",
+      got: show(config),
+      remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
+    });
   }
   checkOptions(options);
   const dialect = dialectOf(options.dialect);
@@ -80,7 +85,12 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
   const isBare = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.ropeOf(layer)).includes(withoutRope);
   const bareScale = isBare ? readBareQueryScale(model, report) : undefined;
   checkAround(model, entries, report);
-  noteUnread(model, entries, requests.map(({ request }) => request?.parameters.ropeType ?? "none"), report);
+  noteUnread(
+    model,
+    entries,
+    requests.map(({ request }) => request?.parameters.ropeType ?? "none"),
+    report,
+  );
   report.throwIfBroken();
   return Object.freeze({
     modelType: model.modelType,
@@ -92,14 +102,23 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
 }
 
 /** What stands for the ropes of a model that has none. */
-const withoutDictionary: RopeEntry = { label: null, dictionary: null, nested: false, facts: { thetaKeys: [], scaled: false, defaults: {} } };
+const withoutDictionary: RopeEntry = {
+  label: null,
+  dictionary: null,
+  nested: false,
+  facts: { thetaKeys: [], scaled: false, defaults: {} },
+};
 
 /** @throws RopeError `ROPE_CONFIG` for a name that no profile has. */
 function dialectOf(given: ConfigOptions["dialect"]): Dialect {
   if (typeof given === "object" && given !== null) return given;
   const name = given ?? "hf";
   if (Object.hasOwn(dialects, name)) return dialects[name];
-  throw new RopeError("ROPE_CONFIG", { what: "there is no such dialect", expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`, got: show(given) });
+  throw new RopeError("ROPE_CONFIG", {
+    what: "there is no such dialect",
+    expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`,
+    got: show(given),
+  });
 }
 
 function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
@@ -116,7 +135,15 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const width = rotated?.rotaryDim.value ?? 0;
   const sane = headDim !== undefined && width > 0 && width % 2 === 0 && width <= headDim.value;
   const sections = sane ? readSections(dictionary, width / 2, reading) : undefined;
-  const places = readParameters(entry, dictionary, type.value, maxPosition, rotated?.share, sections !== undefined, reading);
+  const places = readParameters(
+    entry,
+    dictionary,
+    type.value,
+    maxPosition,
+    rotated?.share,
+    sections !== undefined,
+    reading,
+  );
   const queryScale = readQueryScale(dictionary, places, reading);
   // The report has the reason, and what else is wrong.
   if (headDim === undefined || rotated === undefined) return noRope(label, "no head dimension");
@@ -128,9 +155,12 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
   const own = Object.fromEntries([...places].map(([name, { value }]) => [name, value]));
   // The original frequencies with axes in a usual order are a type; other frequencies get the axes beside them.
   const axes = sections && axisOfEachPair(sections.value);
-  const isUsual = sections !== undefined && sections.value.order !== "alternating" && !axes!.includes(sections.value.sections.length);
+  const isUsual =
+    sections !== undefined && sections.value.order !== "alternating" && !axes!.includes(sections.value.sections.length);
   const isMrope = isUsual && type.value === "default";
-  const parameters = isMrope ? { ropeType: "mrope", sections: sections.value.sections, order: sections.value.order } : { ropeType: type.value, ...own };
+  const parameters = isMrope
+    ? { ropeType: "mrope", sections: sections.value.sections, order: sections.value.order }
+    : { ropeType: type.value, ...own };
 
   const request: UntypedRopeRequest = {
     headDim: headDim.value,
@@ -153,10 +183,22 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
     ...(rotaryOffset === undefined ? [] : [ruleOf("rotaryOffset", rotaryOffset)]),
     ruleOf("base", base),
     ruleOf("maxPosition", limit),
-    ruleOf("pairing", { ...pairing, value: typeof pairing.value === "string" ? pairing.value : JSON.stringify(pairing.value) }),
-    ...(sections === undefined ? [] : [ruleOf("sections", { ...sections, value: sections.value.sections }), ruleOf("order", { ...sections, value: sections.value.order })]),
-    ...(queryScale === undefined ? [] : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })]),
-    ...[...places].map(([name, { value, path, source }]) => ruleOf(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) })),
+    ruleOf("pairing", {
+      ...pairing,
+      value: typeof pairing.value === "string" ? pairing.value : JSON.stringify(pairing.value),
+    }),
+    ...(sections === undefined
+      ? []
+      : [
+          ruleOf("sections", { ...sections, value: sections.value.sections }),
+          ruleOf("order", { ...sections, value: sections.value.order }),
+        ]),
+    ...(queryScale === undefined
+      ? []
+      : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })]),
+    ...[...places].map(([name, { value, path, source }]) =>
+      ruleOf(`parameters.${name}`, { value, rule: path, ...(source === undefined ? {} : { source }) }),
+    ),
   ];
   return Object.freeze({ layerType: label, request: Object.freeze(request), rules: Object.freeze(rules) });
 }
@@ -164,21 +206,41 @@ function readEntry(entry: RopeEntry, reading: Reading): LayerRopeRequest {
 /** A rule as data, lists cut short. */
 export function ruleOf(name: string, { value, rule: why, source }: Explained<unknown>): RopeRule {
   const list = Array.isArray(value) && value.length <= 8 ? `[${value.map(show).join(",")}]` : show(value);
-  const plain = typeof value === "object" && value !== null ? list : typeof value === "bigint" ? `${value}` : (value as string | number | boolean | null);
+  const plain =
+    typeof value === "object" && value !== null
+      ? list
+      : typeof value === "bigint"
+        ? `${value}`
+        : (value as string | number | boolean | null);
   return Object.freeze({ name, value: plain, rule: why, ...(source === undefined ? {} : { source }) });
 }
 
 function noRope(layerType: string | null, why: string, queryScale?: Explained<QueryScale>): LayerRopeRequest {
-  const rules = [ruleOf("ropeType", { value: null, rule: why }), ...(queryScale === undefined ? [] : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })])];
-  return Object.freeze({ layerType, request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }), rules: Object.freeze(rules) });
+  const rules = [
+    ruleOf("ropeType", { value: null, rule: why }),
+    ...(queryScale === undefined
+      ? []
+      : [ruleOf("queryScale", { ...queryScale, value: JSON.stringify(queryScale.value) })]),
+  ];
+  return Object.freeze({
+    layerType,
+    request: null,
+    ...(queryScale === undefined ? {} : { queryScale: queryScale.value }),
+    rules: Object.freeze(rules),
+  });
 }
 
 /** The ropes of the entries, and the keys of layers that have none. */
-function byLayerType(requests: readonly LayerRopeRequest[], layers: Layers, bareScale: Explained<QueryScale> | undefined): ReadonlyMap<string | null, LayerRopeRequest> {
+function byLayerType(
+  requests: readonly LayerRopeRequest[],
+  layers: Layers,
+  bareScale: Explained<QueryScale> | undefined,
+): ReadonlyMap<string | null, LayerRopeRequest> {
   const map = new Map(requests.map((request) => [request.layerType, request]));
   for (let layer = 0; layer < (layers.count ?? 0); layer++) {
     const label = layers.ropeOf(layer) ?? null;
-    if (!map.has(label)) map.set(label, noRope(label, "layers of this type have no rope", label === withoutRope ? bareScale : undefined));
+    if (!map.has(label))
+      map.set(label, noRope(label, "layers of this type have no rope", label === withoutRope ? bareScale : undefined));
   }
   return map;
 }
@@ -186,9 +248,18 @@ function byLayerType(requests: readonly LayerRopeRequest[], layers: Layers, bare
 /** @throws RopeError `ROPE_CONFIG` for a layer that is not there, or that the file does not speak of. */
 export function layerTypeOf(layer: number, { count, ropeOf }: Pick<Layers, "count" | "ropeOf">): string | null {
   if (!Number.isSafeInteger(layer) || layer < 0 || (count !== null && layer >= count)) {
-    throw new RopeError("ROPE_CONFIG", { what: "the model has no such layer", expected: count === null ? "an integer ≥ 0" : `an integer from 0 to ${count - 1}`, got: show(layer) });
+    throw new RopeError("ROPE_CONFIG", {
+      what: "the model has no such layer",
+      expected: count === null ? "an integer ≥ 0" : `an integer from 0 to ${count - 1}`,
+      got: show(layer),
+    });
   }
   const label = ropeOf(layer);
   if (label !== undefined) return label;
-  throw new RopeError("ROPE_CONFIG", { what: `the config does not tell of which type layer ${layer} is`, expected: "layer_types, or the key from which the family derives it", got: "neither", remedy: "Use byLayerType, or add layer_types to the config." });
+  throw new RopeError("ROPE_CONFIG", {
+    what: `the config does not tell of which type layer ${layer} is`,
+    expected: "layer_types, or the key from which the family derives it",
+    got: "neither",
+    remedy: "Use byLayerType, or add layer_types to the config.",
+  });
 }

@@ -27,27 +27,54 @@ export function readType(entry: RopeEntry, dictionary: Fields, { dialect, model,
   if (first !== undefined) {
     const value = types[0]!;
     const named = ofFamily(first.value, model);
-    if (dialect.otherTypes === "refused" && !dialect.ropeTypes.includes(named) && !(named === "mrope" && model.family.axes !== undefined)) {
-      report.issue(first.path, `a type that ${dialect.engine} ${dialect.version} has: ${dialect.ropeTypes.join(", ")}`, show(first.value));
+    if (
+      dialect.otherTypes === "refused" &&
+      !dialect.ropeTypes.includes(named) &&
+      !(named === "mrope" && model.family.axes !== undefined)
+    ) {
+      report.issue(
+        first.path,
+        `a type that ${dialect.engine} ${dialect.version} has: ${dialect.ropeTypes.join(", ")}`,
+        show(first.value),
+      );
     }
-    if (value !== first.value && first.value !== "mrope") report.note("alias", first.path, `${show(first.value)} is read as the type ${value}.`);
+    if (value !== first.value && first.value !== "mrope")
+      report.note("alias", first.path, `${show(first.value)} is read as the type ${value}.`);
     return { value, rule: first.path };
   }
   const implied = entry.facts.defaults["rope_type"];
-  if (isText(implied)) return { value: resolve(implied, dictionary, model, dialect), rule: `what the configuration class of ${model.modelType} sets` };
+  if (isText(implied))
+    return {
+      value: resolve(implied, dictionary, model, dialect),
+      rule: `what the configuration class of ${model.modelType} sets`,
+    };
   const scaling = scalingKeys.find((key) => dictionary.has(key));
   if (scaling !== undefined) {
-    report.issue(dictionary.pathOf("rope_type"), `the name of a rope type, since ${scaling} is given`, "nothing", `Without it transformers ignores ${scaling}; add rope_type, or remove the numbers.`);
+    report.issue(
+      dictionary.pathOf("rope_type"),
+      `the name of a rope type, since ${scaling} is given`,
+      "nothing",
+      `Without it transformers ignores ${scaling}; add rope_type, or remove the numbers.`,
+    );
   }
   return { value: resolve("default", dictionary, model, dialect), rule: "no type in the file: the original rope" };
 }
 
 /** The places that the engine looks at: both keys, or the first of them that is set. */
-function preferred(stated: readonly Found<string>[], { engine, typeKey }: Dialect, report: Report): readonly Found<string>[] {
+function preferred(
+  stated: readonly Found<string>[],
+  { engine, typeKey }: Dialect,
+  report: Report,
+): readonly Found<string>[] {
   const winner = stated.find(({ key }) => key === typeKey);
   if (typeKey === "agree" || winner === undefined) return stated;
   for (const { path, value } of stated) {
-    if (value !== winner.value) report.note("differs", path, `${engine} looks at ${winner.path} = ${show(winner.value)} first; transformers and vLLM refuse two types.`);
+    if (value !== winner.value)
+      report.note(
+        "differs",
+        path,
+        `${engine} looks at ${winner.path} = ${show(winner.value)} first; transformers and vLLM refuse two types.`,
+      );
   }
   return [winner];
 }
@@ -64,7 +91,8 @@ function resolve(stated: string, dictionary: Fields, model: TextModel, { dynamic
   const canonical = canonicalTypeName(Object.hasOwn(typeNames, name) ? typeNames[name]! : name);
   if (canonical === "dynamic" && dictionary.first("alpha")?.value) return "dynamic_alpha";
   if (canonical === "dynamic" && dynamic.length === "ignored") return "default";
-  if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim")))) return "deepseek_yarn";
+  if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim"))))
+    return "deepseek_yarn";
   if (canonical !== "default") return canonical;
   if (dictionary.flag("use_fope")?.value === true) return "fope";
   if (fields.flag("use_dynamic_ntk")?.value === true) return "qwen_dynamic";

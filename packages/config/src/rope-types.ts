@@ -27,8 +27,22 @@ const facts: Readonly<Record<string, RopeTypeFacts>> = {
   "telechat3-yarn": { package: "@ropewalk/yarn", parameters: yarn },
   deepseek_yarn: { package: "@ropewalk/deepseek-yarn", parameters: yarn },
   deepseek_llama_scaling: { package: "@ropewalk/deepseek-yarn", parameters: yarn },
-  longrope: { package: "@ropewalk/longrope", parameters: ["factor", "originalMaxPosition", "shortFactor", "longFactor", "attentionFactor", "shortMscale", "longMscale"] },
-  llama3: { package: "@ropewalk/llama3", parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"] },
+  longrope: {
+    package: "@ropewalk/longrope",
+    parameters: [
+      "factor",
+      "originalMaxPosition",
+      "shortFactor",
+      "longFactor",
+      "attentionFactor",
+      "shortMscale",
+      "longMscale",
+    ],
+  },
+  llama3: {
+    package: "@ropewalk/llama3",
+    parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"],
+  },
   proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
   // Sections and order come from more than one key of a config, so they are read by themselves.
   mrope: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
@@ -73,10 +87,16 @@ export const strangers: ReadonlyMap<string, string> = new Map([
   ["finetuned", "marks a checkpoint that was trained with the scaling; no engine reads it"],
   ["attn_factor", "is read by SGLang for YaRN only; the key of transformers is attention_factor"],
   ["extrapolation_factor", "is read by SGLang only, where 1 changes nothing; transformers and vLLM ignore it"],
-  ["apply_yarn_scaling", "was read by older versions of vLLM, where false left out the amplitude; transformers ignores it"],
+  [
+    "apply_yarn_scaling",
+    "was read by older versions of vLLM, where false left out the amplitude; transformers ignores it",
+  ],
   ["mrope_section", "belongs to models of several position axes; the class of this model has one"],
   ["xdrope_section", "belongs to models of several position axes; the class of this model has one"],
-  ["llama_4_scaling_beta", "scales queries by their position in Ministral 3 and Mistral 4; the class of this model does not read it"],
+  [
+    "llama_4_scaling_beta",
+    "scales queries by their position in Ministral 3 and Mistral 4; the class of this model does not read it",
+  ],
   ["position_id_per_seconds", "belongs to the builder of position ids"],
   ["max_trained_positions", "is read by vLLM's dynamic type only"],
 ]);

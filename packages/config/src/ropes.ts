@@ -62,7 +62,10 @@ export function ropesFromConfig(config: unknown, options: ConfigOptions = {}): M
 }
 
 /** Builds what was read; the same for every file format. */
-export function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
+export function buildRopes(
+  { byLayerType: requests, layerTypeOf, notes }: RopeRequests,
+  registry: RopeRegistry,
+): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const failures: RopeError[] = [];
   for (const [layerType, request] of requests) {
@@ -79,13 +82,22 @@ export function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRe
     const of = requests.get(layerTypeOf(layer));
     return of?.request?.queryScale ?? of?.queryScale ?? null;
   };
-  return Object.freeze({ byLayerType, rules, forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null, queryScaleOf, notes });
+  return Object.freeze({
+    byLayerType,
+    rules,
+    forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null,
+    queryScaleOf,
+    notes,
+  });
 }
 
 function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {
   if (request === null) return null;
   const { ropeType } = request.parameters;
-  const which = layerType === null ? `the rope of type ${JSON.stringify(ropeType)}` : `the rope of ${layerType}, of type ${JSON.stringify(ropeType)},`;
+  const which =
+    layerType === null
+      ? `the rope of type ${JSON.stringify(ropeType)}`
+      : `the rope of ${layerType}, of type ${JSON.stringify(ropeType)},`;
   try {
     return getRopeUntyped(request, { registry });
   } catch (error) {
@@ -93,7 +105,11 @@ function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRe
     if (error.code === "ROPE_UNKNOWN_TYPE") throw unknownType(error, ropeType, layerType, registry);
     if (error.code !== "ROPE_INVALID_PARAMETERS") throw error;
     const issues = error.issues.map((issue) => withOrigin(issue, rules));
-    throw new RopeError(error.code, { what: `${which} has ${issues.length === 1 ? "1 issue" : `${issues.length} issues`}`, issues, facts: { ...error.facts, layerType } });
+    throw new RopeError(error.code, {
+      what: `${which} has ${issues.length === 1 ? "1 issue" : `${issues.length} issues`}`,
+      issues,
+      facts: { ...error.facts, layerType },
+    });
   }
 }
 
@@ -102,7 +118,10 @@ function unknownType(error: RopeError, ropeType: string, layerType: string | nul
   const known = ropeTypeFacts(ropeType)?.package ?? null;
   const { nearest } = error.facts;
   const registered = registry.list().map(({ name }) => name);
-  const elsewhere = typeof nearest === "string" ? `Did you mean ${JSON.stringify(nearest)}?` : "No package is known to provide it: check the spelling, or register a provider with registerRopeType.";
+  const elsewhere =
+    typeof nearest === "string"
+      ? `Did you mean ${JSON.stringify(nearest)}?`
+      : "No package is known to provide it: check the spelling, or register a provider with registerRopeType.";
   return new RopeError("ROPE_UNKNOWN_TYPE", {
     what: `the rope type ${JSON.stringify(ropeType)}${layerType === null ? "" : ` of ${layerType}`} is not registered`,
     expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
@@ -125,5 +144,8 @@ function combined(failures: readonly RopeError[]): RopeError {
   const unknown = failures.find(({ code }) => code === "ROPE_UNKNOWN_TYPE");
   if (unknown !== undefined) return unknown;
   if (failures.length === 1) return failures[0]!;
-  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${failures.length} ropes of this config are not valid`, issues: failures.flatMap(({ issues }) => [...issues]) });
+  return new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `${failures.length} ropes of this config are not valid`,
+    issues: failures.flatMap(({ issues }) => [...issues]),
+  });
 }

@@ -35,7 +35,14 @@ export interface RopeEntry {
 }
 
 /** Objects that hold the text model of a multimodal config, in the order in which they are looked for. */
-const textModelKeys = ["text_config", "llm_config", "language_config", "language_model_config", "thinker_config", "talker_config"];
+const textModelKeys = [
+  "text_config",
+  "llm_config",
+  "language_config",
+  "language_model_config",
+  "thinker_config",
+  "talker_config",
+];
 
 /** Enough for `thinker_config.text_config`, and an end for objects that contain themselves. */
 const deepest = 4;
@@ -50,22 +57,38 @@ export function findTextModel(config: JsonObject, report: Report): TextModel {
     });
     const [chosen, ...others] = models;
     if (chosen === undefined) break;
-    for (const { path } of others) report.note("differs", path, `This is a model of its own; the ropes are those of ${chosen.path}, so read ${path} by itself for the others.`);
+    for (const { path } of others)
+      report.note(
+        "differs",
+        path,
+        `This is a model of its own; the ropes are those of ${chosen.path}, so read ${path} by itself for the others.`,
+      );
     nesting.unshift((inner = chosen));
   }
-  const fields = new Fields(nesting.map((place, level) => ({ ...place, level })), report);
+  const fields = new Fields(
+    nesting.map((place, level) => ({ ...place, level })),
+    report,
+  );
   const types = nesting.map(({ record }) => own(record, "model_type")).filter(isText);
   const modelType = types.find((type) => familyOf(type) !== undefined) ?? types[0] ?? null;
   const family = modelType === null ? undefined : familyOf(modelType);
   if (family?.latent === true && fields.flag("use_mla")?.value === false) {
-    report.note("differs", fields.first("use_mla")!.path, `Attention is Llama's, as in the code that the model is published with; the class of ${modelType} in transformers has latent attention only.`);
+    report.note(
+      "differs",
+      fields.first("use_mla")!.path,
+      `Attention is Llama's, as in the code that the model is published with; the class of ${modelType} in transformers has latent attention only.`,
+    );
     return { fields, modelType, family: {}, known: true };
   }
   return { fields, modelType, family: family ?? {}, known: family !== undefined };
 }
 
 /** Keys of the base, where all layers share one. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
-const shared: LayerRopeFacts = { thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"], scaled: true, defaults: {} };
+const shared: LayerRopeFacts = {
+  thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"],
+  scaled: true,
+  defaults: {},
+};
 
 /** The rope dictionaries of a model, one for each layer type that has its own. */
 export function findRopes(model: TextModel, report: Report): RopeEntry[] {
@@ -82,9 +105,14 @@ export function findRopes(model: TextModel, report: Report): RopeEntry[] {
   const levels = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
   if (levels.length === 0 && family.defaultRope !== undefined) {
     levels.push({ record: family.defaultRope, path: "rope_parameters", level: 0 });
-    report.note("implied", fields.pathOf("rope_parameters"), `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`);
+    report.note(
+      "implied",
+      fields.pathOf("rope_parameters"),
+      `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`,
+    );
   }
-  if (family.layerRopes === undefined) return [{ label: null, dictionary: new Fields(levels, report), nested: false, facts: shared }];
+  if (family.layerRopes === undefined)
+    return [{ label: null, dictionary: new Fields(levels, report), nested: false, facts: shared }];
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, facts]) => {
     const scaled = scaledTypes === undefined ? facts.scaled : scaledTypes.includes(label);
@@ -106,19 +134,37 @@ function isNested(dictionary: JsonObject, { fields, family }: TextModel): boolea
   return !flat && keys.some((key) => isObject(dictionary[key]));
 }
 
-function nestedEntries(nested: readonly Found<JsonObject>[], flat: readonly Found[], { family, fields }: TextModel, report: Report): RopeEntry[] {
+function nestedEntries(
+  nested: readonly Found<JsonObject>[],
+  flat: readonly Found[],
+  { family, fields }: TextModel,
+  report: Report,
+): RopeEntry[] {
   for (const { path } of flat) {
-    report.issue(path, `nothing beside ${nested[0]!.path}, which has a rope for each layer type`, "a rope for all layers", "Keep one of the two.");
+    report.issue(
+      path,
+      `nothing beside ${nested[0]!.path}, which has a rope for each layer type`,
+      "a rope for all layers",
+      "Keep one of the two.",
+    );
   }
   const layerTypes = fields.first("layer_types")?.value;
-  const isLabel = (key: string, value: unknown): boolean => isObject(value) || (Array.isArray(layerTypes) && layerTypes.includes(key)) || (value === null && key.endsWith("attention"));
+  const isLabel = (key: string, value: unknown): boolean =>
+    isObject(value) ||
+    (Array.isArray(layerTypes) && layerTypes.includes(key)) ||
+    (value === null && key.endsWith("attention"));
   const labels = new Set(Object.keys(family.layerRopes ?? {}));
   for (const { value } of nested) for (const key of Object.keys(value)) if (isLabel(key, value[key])) labels.add(key);
 
   // Numbers beside the layer types hold for all of them.
-  const around: Level[] = nested.map(({ value, path }) => ({ path, level: 1, record: Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key))) }));
+  const around: Level[] = nested.map(({ value, path }) => ({
+    path,
+    level: 1,
+    record: Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key))),
+  }));
   return [...labels].map((label) => {
-    const known = family.layerRopes !== undefined && Object.hasOwn(family.layerRopes, label) ? family.layerRopes[label] : undefined;
+    const known =
+      family.layerRopes !== undefined && Object.hasOwn(family.layerRopes, label) ? family.layerRopes[label] : undefined;
     const facts = known ?? { thetaKeys: [], scaled: true, defaults: {} };
     const mine = nested.filter(({ value }) => Object.hasOwn(value, label));
     const levels = mine.flatMap(({ value, path }): Level[] => {
@@ -134,9 +180,17 @@ function nestedEntries(nested: readonly Found<JsonObject>[], flat: readonly Foun
 }
 
 /** The base that stands outside the dictionary, under the entry's own keys. */
-export function findOuterBase({ fields }: TextModel, keys: readonly string[], layers: readonly number[], report: Report): Found<number> | undefined {
+export function findOuterBase(
+  { fields }: TextModel,
+  keys: readonly string[],
+  layers: readonly number[],
+  report: Report,
+): Found<number> | undefined {
   const places = fields.all(...keys).flatMap((found) => perLayer(found, layers, report) ?? []);
-  return agree(places.flatMap((found) => asNumber(found, report) ?? []), report);
+  return agree(
+    places.flatMap((found) => asNumber(found, report) ?? []),
+    report,
+  );
 }
 
 /**
@@ -150,8 +204,16 @@ export function perLayer(found: Found, layers: readonly number[], report: Report
   const [first, ...others] = layers.length === 0 ? list.keys() : layers;
   const odd = others.find((layer) => list[layer] !== list[first!]);
   if (first === undefined || odd !== undefined) {
-    const received = first === undefined ? "an empty list" : `${show(list[first])} in layer ${first} and ${show(list[odd!])} in layer ${odd}`;
-    report.issue(found.path, "one value for all layers of a type", received, "Give layer_types that tell these layers apart.");
+    const received =
+      first === undefined
+        ? "an empty list"
+        : `${show(list[first])} in layer ${first} and ${show(list[odd!])} in layer ${odd}`;
+    report.issue(
+      found.path,
+      "one value for all layers of a type",
+      received,
+      "Give layer_types that tell these layers apart.",
+    );
     return undefined;
   }
   return { value: list[first], path: `${found.path}[${first}]`, key: found.key };

@@ -5,7 +5,13 @@ import { fromFloat16, rotate, toFloat16 } from "@ropewalk/core/math";
 import { expect, test } from "vitest";
 
 /** What ATB's documentation says each coefficient does, in numbers: cut into coeff/2 parts, turn each by halves. */
-function naive(x: readonly number[], cos: readonly number[], sin: readonly number[], parts: number, rotated: number): number[] {
+function naive(
+  x: readonly number[],
+  cos: readonly number[],
+  sin: readonly number[],
+  parts: number,
+  rotated: number,
+): number[] {
   const out = [...x];
   const size = rotated / parts;
   for (let part = 0; part < parts; part++) {
@@ -33,7 +39,13 @@ test.each([
   const x = Float64Array.from({ length: 3 * 2 * headDim }, (_, i) => Math.sin(i));
   const expected = Array.from({ length: 6 }, (_, row) => {
     const at = Math.floor(row / 2) * rotated;
-    return naive([...x.subarray(row * headDim, (row + 1) * headDim)], [...cos.subarray(at, at + rotated)], [...sin.subarray(at, at + rotated)], parts, rotated);
+    return naive(
+      [...x.subarray(row * headDim, (row + 1) * headDim)],
+      [...cos.subarray(at, at + rotated)],
+      [...sin.subarray(at, at + rotated)],
+      parts,
+      rotated,
+    );
   }).flat();
   // [ntokens, hiddenSize], and the same as four axes.
   const flat = x.slice();
@@ -48,11 +60,24 @@ test("the example of ATB's documentation: ones everywhere, rotaryCoeff left at 4
   const { pairing, rotaryDim, width } = fromAtb({ rotaryCoeff: 4, headDim: 8 });
   const ones = (length: number): Uint16Array => new Uint16Array(length).fill(toFloat16(1));
   const query = { data: ones(4 * 16), shape: [4, 2, 8], dtype: "float16" } as const;
-  rotate(query, { cos: { data: ones(4 * 8), dtype: "float16" }, sin: { data: ones(4 * 8), dtype: "float16" }, pairing, rotaryDim, width });
+  rotate(query, {
+    cos: { data: ones(4 * 8), dtype: "float16" },
+    sin: { data: ones(4 * 8), dtype: "float16" },
+    pairing,
+    rotaryDim,
+    width,
+  });
   // x cos − y sin = 0, y cos + x sin = 2, in each quarter of the head.
   expect(Array.from(query.data, fromFloat16)).toEqual(new Array(8).fill([0, 0, 2, 2, 0, 0, 2, 2]).flat());
 });
 
-test.each([[3, 16], [32, 16], [4, 6], [2, 7], [0, 8], [NaN, 8]])("refuses rotaryCoeff %d, headDim %d", (rotaryCoeff, size) => {
+test.each([
+  [3, 16],
+  [32, 16],
+  [4, 6],
+  [2, 7],
+  [0, 8],
+  [NaN, 8],
+])("refuses rotaryCoeff %d, headDim %d", (rotaryCoeff, size) => {
   expect(() => fromAtb({ rotaryCoeff, headDim: size })).toThrow(expect.objectContaining({ code: "ROPE_CONFIG" }));
 });

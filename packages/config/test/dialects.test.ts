@@ -22,7 +22,11 @@ interface Case {
 const cases: Readonly<Record<"vllm" | "sglang" | "mlx", (fixture: EngineFixture) => Case>> = {
   vllm: ({ name, settings, request }) => ({
     name,
-    config: { head_dim: settings["head_size"], max_position_embeddings: settings["max_position"], rope_parameters: settings["rope_parameters"] },
+    config: {
+      head_dim: settings["head_size"],
+      max_position_embeddings: settings["max_position"],
+      rope_parameters: settings["rope_parameters"],
+    },
     // The fixtures' max_model_len is in their notes alone.
     options: { dialect: "vllm", pairing: request.pairing, ...(name.endsWith("-short") ? { capacity: 4096 } : {}) },
   }),
@@ -72,15 +76,27 @@ const notHere: Readonly<Record<string, string>> = {
  * @param roundings float32 roundings that the engine's angle has had, each worth 2^-24 of it; cos and sin themselves and the
  * amplitude are some more.
  */
-function compare(rope: RotaryEmbedding, { positions, pairs, cos, sin, length }: Pick<EngineFixture, "positions" | "pairs" | "cos" | "sin" | "length">, roundings: (pair: number) => number): void {
+function compare(
+  rope: RotaryEmbedding,
+  { positions, pairs, cos, sin, length }: Pick<EngineFixture, "positions" | "pairs" | "cos" | "sin" | "length">,
+  roundings: (pair: number) => number,
+): void {
   // An engine's operator turns by any position; a rope by those that the model admits.
   const flat = positions as number[];
-  const admitted = Array.isArray(positions[0]) ? flat.length : flat.filter((position) => position < rope.positionLimit).length;
+  const admitted = Array.isArray(positions[0])
+    ? flat.length
+    : flat.filter((position) => position < rope.positionLimit).length;
   expect(admitted).toBeGreaterThan(0);
-  const table = rope.cosSin(Array.isArray(positions[0]) ? (positions as number[][]) : flat.slice(0, admitted), length === undefined ? {} : { length });
+  const table = rope.cosSin(
+    Array.isArray(positions[0]) ? (positions as number[][]) : flat.slice(0, admitted),
+    length === undefined ? {} : { length },
+  );
   const { invFreq, attentionFactor } = rope.frequencies(length);
   const width = rope.rotaryDim / 2;
-  const largest = (token: number): number => (Array.isArray(positions[0]) ? Math.max(...(positions as number[][]).map((axis) => axis[token]!)) : (positions as number[])[token]!);
+  const largest = (token: number): number =>
+    Array.isArray(positions[0])
+      ? Math.max(...(positions as number[][]).map((axis) => axis[token]!))
+      : (positions as number[])[token]!;
   const tokens = Array.isArray(positions[0]) ? (positions[0] as readonly number[]).length : admitted;
   cos.slice(0, tokens).forEach((row, token) =>
     row.forEach((expected, column) => {
@@ -88,22 +104,32 @@ function compare(rope: RotaryEmbedding, { positions, pairs, cos, sin, length }: 
       const tolerance = attentionFactor * 2 ** -24 * (8 + roundings(pair) * largest(token) * invFreq[pair]!);
       const place = `pair ${pair} of token ${token}`;
       expect(Math.abs(table.cos[token * width + pair]! - expected), `cos of ${place}`).toBeLessThan(tolerance);
-      expect(Math.abs(table.sin[token * width + pair]! - sin[token]![column]!), `sin of ${place}`).toBeLessThan(tolerance);
+      expect(Math.abs(table.sin[token * width + pair]! - sin[token]![column]!), `sin of ${place}`).toBeLessThan(
+        tolerance,
+      );
     }),
   );
 }
 
 describe.each(["vllm", "sglang", "mlx"] as const)("%s", (engine) => {
-  const every = (fixtures(engine) as readonly EngineFixture[]).filter(({ name }) => notHere[`${engine}/${name}`] === undefined);
+  const every = (fixtures(engine) as readonly EngineFixture[]).filter(
+    ({ name }) => notHere[`${engine}/${name}`] === undefined,
+  );
 
   test.each(every)("$name", (fixture) => {
     const { config, options } = cases[engine](fixture);
     const { byLayerType } = ropesFromConfig(config, options);
     const rope = byLayerType.get(null)!;
-    expect(rope).toMatchObject({ headDim: fixture.request.headDim, rotaryDim: fixture.request.rotaryDim, base: fixture.request.base });
+    expect(rope).toMatchObject({
+      headDim: fixture.request.headDim,
+      rotaryDim: fixture.request.rotaryDim,
+      base: fixture.request.base,
+    });
     // The engine computes the amplitude in float64 by the same formula.
-    if (fixture.attentionFactor !== undefined) expect(rope.frequencies(fixture.length).attentionFactor).toBeCloseTo(fixture.attentionFactor, 13);
-    if (fixture.softmaxScaleFactor !== undefined && rope.ropeType === "deepseek_yarn") expect(rope.softmaxScaleFactor).toBeCloseTo(fixture.softmaxScaleFactor, 12);
+    if (fixture.attentionFactor !== undefined)
+      expect(rope.frequencies(fixture.length).attentionFactor).toBeCloseTo(fixture.attentionFactor, 13);
+    if (fixture.softmaxScaleFactor !== undefined && rope.ropeType === "deepseek_yarn")
+      expect(rope.softmaxScaleFactor).toBeCloseTo(fixture.softmaxScaleFactor, 12);
     // A handful of float32 operations for the frequency, one for the angle. MLX raises 2 to an exponent of up to 20 that is
     // rounded, which is worth 20 · ln 2 roundings more.
     compare(rope, fixture, () => (engine === "mlx" ? 26 : 12));
@@ -111,36 +137,76 @@ describe.each(["vllm", "sglang", "mlx"] as const)("%s", (engine) => {
 });
 
 test("each fixture that is left out exists", () => {
-  const names = (["vllm", "sglang"] as const).flatMap((engine) => fixtures(engine).map(({ name }) => `${engine}/${name}`));
+  const names = (["vllm", "sglang"] as const).flatMap((engine) =>
+    fixtures(engine).map(({ name }) => `${engine}/${name}`),
+  );
   expect(Object.keys(notHere).filter((name) => !names.includes(name))).toEqual([]);
 });
 
 test("SGLang's short list serves one token more, which it then forgets to turn", () => {
-  const fixture = (fixtures("sglang") as readonly EngineFixture[]).find(({ name }) => name === "longrope-phi-3-mini-boundary")!;
+  const fixture = (fixtures("sglang") as readonly EngineFixture[]).find(
+    ({ name }) => name === "longrope-phi-3-mini-boundary",
+  )!;
   const { config, options } = cases.sglang(fixture);
   const rope = ropesFromConfig(config, options).byLayerType.get(null)!;
   expect(fixture.length).toBe(4097);
   const but = <T>(list: readonly T[]): T[] => list.slice(0, -1);
-  compare(rope, { ...fixture, positions: but(fixture.positions as readonly number[]), cos: but(fixture.cos), sin: but(fixture.sin) }, () => 12);
+  compare(
+    rope,
+    {
+      ...fixture,
+      positions: but(fixture.positions as readonly number[]),
+      cos: but(fixture.cos),
+      sin: but(fixture.sin),
+    },
+    () => 12,
+  );
 });
 
 test("mlx-lm's long list serves short texts", () => {
   const fixture = (fixtures("mlx") as readonly EngineFixture[]).find(({ name }) => name === "longrope-phi-3-mini")!;
   const { config, options } = cases.mlx(fixture);
   const rope = ropesFromConfig(config, options).byLayerType.get(null)!;
-  compare(rope, { ...fixture, length: 1, positions: (fixture.positions as readonly number[]).slice(0, 3), cos: fixture.cos.slice(0, 3), sin: fixture.sin.slice(0, 3) }, () => 26);
+  compare(
+    rope,
+    {
+      ...fixture,
+      length: 1,
+      positions: (fixture.positions as readonly number[]).slice(0, 3),
+      cos: fixture.cos.slice(0, 3),
+      sin: fixture.sin.slice(0, 3),
+    },
+    () => 26,
+  );
 });
 
 test("DeepSeek-V4's compressing layers under vLLM", () => {
   const fixture = (fixtures("vllm") as readonly EngineFixture[]).find(({ name }) => name === "deepseek-v4")!;
-  const rope = ropesFromConfig(published("deepseek-ai/DeepSeek-V4-Flash"), { dialect: "vllm" }).byLayerType.get("compress")!;
-  expect(rope).toMatchObject({ headDim: 512, rotaryDim: 64, rotaryOffset: 448, pairing: "adjacent", attentionFactor: 1 });
+  const rope = ropesFromConfig(published("deepseek-ai/DeepSeek-V4-Flash"), { dialect: "vllm" }).byLayerType.get(
+    "compress",
+  )!;
+  expect(rope).toMatchObject({
+    headDim: 512,
+    rotaryDim: 64,
+    rotaryOffset: 448,
+    pairing: "adjacent",
+    attentionFactor: 1,
+  });
   compare(rope, fixture, () => 12);
 });
 
 describe("llama.cpp", () => {
   /** Models whose layers have ropes of their own, with the layer whose rope is which. */
-  const every = fixtures("llama.cpp").flatMap(({ name, config, n_ctx, ropes }) => ropes.filter(({ shift }) => shift !== true).map((rope) => ({ name: `${name} ${rope.tensors.at(-1)}`, config, capacity: n_ctx, rope: rope as Exclude<typeof rope, { shift: true }> })));
+  const every = fixtures("llama.cpp").flatMap(({ name, config, n_ctx, ropes }) =>
+    ropes
+      .filter(({ shift }) => shift !== true)
+      .map((rope) => ({
+        name: `${name} ${rope.tensors.at(-1)}`,
+        config,
+        capacity: n_ctx,
+        rope: rope as Exclude<typeof rope, { shift: true }>,
+      })),
+  );
 
   test.each(every)("$name", ({ config: file, capacity, rope: record }) => {
     const config = models().find((model) => model.file === file)!.config;
@@ -156,7 +222,11 @@ describe("llama.cpp", () => {
   });
 
   test("pairs that are left over where axes take turns follow an axis of their own", () => {
-    const axes = (dialect: DialectName): number[] => Array.from(ropesFromConfig(published("Qwen/Qwen3-VL-30B-A3B-Instruct"), { dialect }).byLayerType.get(null)!.frequencies().axes);
+    const axes = (dialect: DialectName): number[] =>
+      Array.from(
+        ropesFromConfig(published("Qwen/Qwen3-VL-30B-A3B-Instruct"), { dialect }).byLayerType.get(null)!.frequencies()
+          .axes,
+      );
     const record = (fixtures("ggml") as readonly EngineFixture[]).find(({ name }) => name === "imrope-qwen3-vl")!;
     expect(axes("llama.cpp")).toEqual(record.axisOfPair);
     expect(axes("hf").slice(60)).toEqual([0, 0, 0, 0]);
@@ -168,7 +238,8 @@ describe("dialects are data", () => {
     for (const [name, dialect] of Object.entries(dialects)) {
       expect(dialect.name).toBe(name);
       expect(structuredClone(dialect)).toEqual(JSON.parse(JSON.stringify(dialect)));
-      const frozen = (value: unknown): boolean => typeof value !== "object" || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen));
+      const frozen = (value: unknown): boolean =>
+        typeof value !== "object" || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen));
       expect(frozen(dialect)).toBe(true);
     }
   });
@@ -191,18 +262,26 @@ describe("dialects are data", () => {
 
   test("the default is transformers'", () => {
     const config = published("deepseek-ai/DeepSeek-V3");
-    expect(ropesFromConfig(config).byLayerType.get(null)).toBe(ropesFromConfig(config, { dialect: "hf" }).byLayerType.get(null));
+    expect(ropesFromConfig(config).byLayerType.get(null)).toBe(
+      ropesFromConfig(config, { dialect: "hf" }).byLayerType.get(null),
+    );
   });
 
   test("a knob of one's own", () => {
-    const config = llama({ rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, truncate: false } });
+    const config = llama({
+      rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, truncate: false },
+    });
     const mine: Dialect = { ...dialects.hf, name: "mine", yarn: { ...dialects.hf.yarn, truncate: "always" } };
     expect(ropesFromConfig(config, { dialect: mine }).byLayerType.get(null)!.spec.parameters["truncate"]).toBe(true);
   });
 
   test("a name that nothing has", () => {
-    expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "candle" as DialectName })).message).toContain("one of hf, vllm, sglang, llama.cpp, mlx, mindie");
-    expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "constructor" as DialectName })).code).toBe("ROPE_CONFIG");
+    expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "candle" as DialectName })).message).toContain(
+      "one of hf, vllm, sglang, llama.cpp, mlx, mindie",
+    );
+    expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "constructor" as DialectName })).code).toBe(
+      "ROPE_CONFIG",
+    );
   });
 
   test("keys and who reads them: one row a key, every engine in it", () => {
@@ -224,14 +303,22 @@ test("what is said of a key agrees with the knob that reads it", () => {
   };
   for (const [key, reads] of Object.entries(heard)) {
     const { engines } = keyFacts.find((facts) => facts.key === key)!;
-    for (const [name, dialect] of Object.entries(dialects)) expect(["read", "otherwise"].includes(engines[name as DialectName].use), `${key} in ${name}`).toBe(reads(dialect));
+    for (const [name, dialect] of Object.entries(dialects))
+      expect(["read", "otherwise"].includes(engines[name as DialectName].use), `${key} in ${name}`).toBe(
+        reads(dialect),
+      );
   }
 });
 
 /** Knobs that no fixture shows, each with a number typed from the engine's rule. */
 describe("what no fixture shows", () => {
-  const yarn = (more: Json): Json => llama({ max_position_embeddings: 8192, rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, ...more } });
-  const amplitude = (config: Json, dialect: DialectName): number => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.attentionFactor;
+  const yarn = (more: Json): Json =>
+    llama({
+      max_position_embeddings: 8192,
+      rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, ...more },
+    });
+  const amplitude = (config: Json, dialect: DialectName): number =>
+    ropesFromConfig(config, { dialect }).byLayerType.get(null)!.attentionFactor;
   const magnitude = 1.138629436111989; // 0.1 ln 4 + 1
 
   test("the amplitude of one file in six engines", () => {
@@ -239,18 +326,28 @@ describe("what no fixture shows", () => {
     // M(4, 0.5) / M(4, 0.25) = 1.0693147181 / 1.0346573590
     const ratio = 1.03349646;
     const expected = { hf: 1.5, vllm: 1.5, sglang: 2 * ratio, "llama.cpp": magnitude, mlx: ratio, mindie: 0.5 };
-    for (const [dialect, value] of Object.entries(expected)) expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 7);
+    for (const [dialect, value] of Object.entries(expected))
+      expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 7);
   });
 
   test("nothing about the amplitude", () => {
-    for (const dialect of ["hf", "vllm", "sglang", "llama.cpp", "mlx"] as const) expect(amplitude(yarn({}), dialect)).toBeCloseTo(magnitude, 14);
+    for (const dialect of ["hf", "vllm", "sglang", "llama.cpp", "mlx"] as const)
+      expect(amplitude(yarn({}), dialect)).toBeCloseTo(magnitude, 14);
     expect(amplitude(yarn({}), "mindie")).toBe(1);
   });
 
   test("mscale by itself", () => {
     const config = yarn({ mscale: 0.5 });
-    const expected = { hf: magnitude, vllm: magnitude, sglang: magnitude, "llama.cpp": magnitude, mlx: 1.0693147181, mindie: 0.5 };
-    for (const [dialect, value] of Object.entries(expected)) expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 9);
+    const expected = {
+      hf: magnitude,
+      vllm: magnitude,
+      sglang: magnitude,
+      "llama.cpp": magnitude,
+      mlx: 1.0693147181,
+      mindie: 0.5,
+    };
+    for (const [dialect, value] of Object.entries(expected))
+      expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 9);
   });
 
   test("mscale_all_dim 0 counts as given in SGLang", () => {
@@ -261,7 +358,8 @@ describe("what no fixture shows", () => {
 
   test("a share beside a plain rope of a family whose class ignores it", () => {
     const config = llama({ partial_rotary_factor: 0.5 });
-    const rotated = (dialect: DialectName): number => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.rotaryDim;
+    const rotated = (dialect: DialectName): number =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.rotaryDim;
     expect([rotated("hf"), rotated("vllm"), rotated("sglang")]).toEqual([128, 64, 64]);
   });
 
@@ -269,28 +367,41 @@ describe("what no fixture shows", () => {
     const config = llama({ rope_scaling: { rope_type: "linear", type: "default", factor: 2 } });
     const type = (dialect: DialectName): string => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.ropeType;
     expect([type("sglang"), type("mlx")]).toEqual(["linear", "default"]);
-    for (const dialect of ["hf", "vllm"] as const) expect(failure(() => ropesFromConfig(config, { dialect })).code).toBe("ROPE_CONFIG");
+    for (const dialect of ["hf", "vllm"] as const)
+      expect(failure(() => ropesFromConfig(config, { dialect })).code).toBe("ROPE_CONFIG");
   });
 
   test("a factor that is left out", () => {
     const config = yarn({ factor: undefined });
-    const factor = (dialect: DialectName): unknown => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
+    const factor = (dialect: DialectName): unknown =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
     expect(factor("hf")).toBe(4);
-    for (const dialect of ["vllm", "mlx", "mindie"] as const) expect(failure(() => factor(dialect)).issues).toMatchObject([{ path: "rope_scaling.factor", received: "nothing" }]);
+    for (const dialect of ["vllm", "mlx", "mindie"] as const)
+      expect(failure(() => factor(dialect)).issues).toMatchObject([
+        { path: "rope_scaling.factor", received: "nothing" },
+      ]);
     // One, which does not reach the promised length.
     expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
   });
 
   test("a trained length beside the dictionary and another one inside", () => {
     const config = { ...yarn({}), original_max_position_embeddings: 4096 };
-    const length = (dialect: DialectName): unknown => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
+    const length = (dialect: DialectName): unknown =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
     expect([length("hf"), length("vllm"), length("sglang"), length("llama.cpp")]).toEqual([4096, 4096, 2048, 2048]);
   });
 
   test("a beta of 0 is an error where the engine divides by it", () => {
     expect(ropesFromConfig(yarn({ beta_fast: 0 })).byLayerType.get(null)!.spec.parameters["betaFast"]).toBe(32);
-    expect(ropesFromConfig(yarn({ beta_fast: 0 }), { dialect: "llama.cpp" }).byLayerType.get(null)!.spec.parameters["betaFast"]).toBe(32);
-    for (const dialect of ["vllm", "sglang", "mlx"] as const) expect(failure(() => ropesFromConfig(yarn({ beta_fast: 0 }), { dialect })).issues).toMatchObject([{ path: "parameters.betaFast" }]);
+    expect(
+      ropesFromConfig(yarn({ beta_fast: 0 }), { dialect: "llama.cpp" }).byLayerType.get(null)!.spec.parameters[
+        "betaFast"
+      ],
+    ).toBe(32);
+    for (const dialect of ["vllm", "sglang", "mlx"] as const)
+      expect(failure(() => ropesFromConfig(yarn({ beta_fast: 0 }), { dialect })).issues).toMatchObject([
+        { path: "parameters.betaFast" },
+      ]);
   });
 
   test("two magnitudes beside an amplitude are outranked without a word", () => {
@@ -299,31 +410,53 @@ describe("what no fixture shows", () => {
   });
 
   test("a trained length that is left out", () => {
-    const config = llama({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 }, max_position_embeddings: 131072 });
-    const length = (dialect: DialectName): unknown => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
+    const config = llama({
+      rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
+      max_position_embeddings: 131072,
+    });
+    const length = (dialect: DialectName): unknown =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["originalMaxPosition"];
     expect([length("hf"), length("sglang"), length("mlx")]).toEqual([131072, 131072, 8192]);
-    expect(failure(() => length("mindie")).issues).toMatchObject([{ path: "rope_scaling.original_max_position_embeddings", received: "nothing" }]);
+    expect(failure(() => length("mindie")).issues).toMatchObject([
+      { path: "rope_scaling.original_max_position_embeddings", received: "nothing" },
+    ]);
   });
 
   test("a type that the engine has not", () => {
     const config = llama({ rope_scaling: { rope_type: "ntk", factor: 2 } });
     expect(ropesFromConfig(config).byLayerType.get(null)!.ropeType).toBe("ntk");
-    expect(failure(() => ropesFromConfig(config, { dialect: "sglang" })).issues).toMatchObject([{ path: "rope_scaling.rope_type", received: '"ntk"' }]);
+    expect(failure(() => ropesFromConfig(config, { dialect: "sglang" })).issues).toMatchObject([
+      { path: "rope_scaling.rope_type", received: '"ntk"' },
+    ]);
   });
 
   test("dynamic scaling: by length, for the run, or not at all", () => {
     const config = published("internlm/internlm2-chat-7b");
     const rope = (dialect: DialectName): RotaryEmbedding => ropesFromConfig(config, { dialect }).byLayerType.get(null)!;
-    expect(["hf", "mlx", "vllm", "sglang"].map((name) => rope(name as DialectName).capabilities.dependsOnLength)).toEqual([true, true, false, false]);
-    expect(rope("vllm").frequencies(65536).invFreq).toEqual(getRope({ headDim: 128, base: 1e6, parameters: { ropeType: "default" } }).frequencies().invFreq);
+    expect(
+      ["hf", "mlx", "vllm", "sglang"].map((name) => rope(name as DialectName).capabilities.dependsOnLength),
+    ).toEqual([true, true, false, false]);
+    expect(rope("vllm").frequencies(65536).invFreq).toEqual(
+      getRope({ headDim: 128, base: 1e6, parameters: { ropeType: "default" } }).frequencies().invFreq,
+    );
     expect(rope("llama.cpp").ropeType).toBe("default");
     // The base that transformers has at twice the length is SGLang's at every length: 3052773.67.
-    expect(rope("sglang").explain().rules.find(({ name }) => name === "scaledBase")?.value).toBeCloseTo(3052773.67, 1);
+    expect(
+      rope("sglang")
+        .explain()
+        .rules.find(({ name }) => name === "scaledBase")?.value,
+    ).toBeCloseTo(3052773.67, 1);
   });
 
   test("telechat3-yarn: 0.07 where the engine knows it, plain yarn in mlx-lm", () => {
-    const config = llama({ max_position_embeddings: 8192, rope_scaling: { rope_type: "telechat3-yarn", factor: 4, original_max_position_embeddings: 2048 } });
-    expect([amplitude(config, "hf"), amplitude(config, "vllm")]).toEqual([expect.closeTo(1.0970406053, 9), expect.closeTo(1.0970406053, 9)]);
+    const config = llama({
+      max_position_embeddings: 8192,
+      rope_scaling: { rope_type: "telechat3-yarn", factor: 4, original_max_position_embeddings: 2048 },
+    });
+    expect([amplitude(config, "hf"), amplitude(config, "vllm")]).toEqual([
+      expect.closeTo(1.0970406053, 9),
+      expect.closeTo(1.0970406053, 9),
+    ]);
     expect(amplitude(config, "mlx")).toBeCloseTo(magnitude, 12);
   });
 });
@@ -332,10 +465,25 @@ test("each number says whose rule gave it", () => {
   const config = published("microsoft/Phi-3-mini-128k-instruct");
   const { rules } = ropeRequestsFromConfig(config, { dialect: "vllm", capacity: 4096 }).byLayerType.get(null)!;
   expect(rules[0]).toEqual({ name: "dialect", value: "vllm", rule: "read as vLLM 0.33.0 does" });
-  expect(rules).toContainEqual({ name: "parameters.capacity", value: 4096, rule: "given by the caller", source: "vLLM 0.33.0" });
-  expect(rules).toContainEqual({ name: "parameters.selection", value: "by-capacity", rule: "what chooses the list in vLLM", source: "vLLM 0.33.0" });
+  expect(rules).toContainEqual({
+    name: "parameters.capacity",
+    value: 4096,
+    rule: "given by the caller",
+    source: "vLLM 0.33.0",
+  });
+  expect(rules).toContainEqual({
+    name: "parameters.selection",
+    value: "by-capacity",
+    rule: "what chooses the list in vLLM",
+    source: "vLLM 0.33.0",
+  });
   expect(ropesFromConfig(config, { dialect: "vllm", capacity: 4096 }).rules.get(null)).toEqual(rules);
   const sglang = ropeRequestsFromConfig(published("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B"), { dialect: "sglang" });
-  expect(sglang.byLayerType.get(null)!.rules).toContainEqual({ name: "parameters.attentionFactor", value: expect.closeTo(1, 12), rule: "0.1 ln 4 + 1 · rope_scaling.attn_factor 0.8782488562869419", source: "SGLang 0.5.23" });
+  expect(sglang.byLayerType.get(null)!.rules).toContainEqual({
+    name: "parameters.attentionFactor",
+    value: expect.closeTo(1, 12),
+    rule: "0.1 ln 4 + 1 · rope_scaling.attn_factor 0.8782488562869419",
+    source: "SGLang 0.5.23",
+  });
   expect(sglang.notes.filter(({ path }) => path.endsWith("attn_factor"))).toEqual([]);
 });

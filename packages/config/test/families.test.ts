@@ -63,9 +63,21 @@ describe.each(inTable)("%s", (modelType, facts) => {
       if (expected === null || expected === undefined) continue;
       expect(own["rope_theta"] ?? 10_000, "rope_theta").toBe(expected["rope_theta"]);
       expect(own["rope_type"] ?? "default", "rope_type").toBe(expected["rope_type"]);
-      if (!facts.latent || family.rotatesLast === true) expect(own["partial_rotary_factor"] ?? 1, "partial_rotary_factor").toBe(expected["partial_rotary_factor"] ?? 1);
+      if (!facts.latent || family.rotatesLast === true)
+        expect(own["partial_rotary_factor"] ?? 1, "partial_rotary_factor").toBe(expected["partial_rotary_factor"] ?? 1);
       if (family.defaultRope !== undefined) {
-        for (const key of ["factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "low_freq_factor", "high_freq_factor", "truncate", "attention_factor", "mscale", "mscale_all_dim"]) {
+        for (const key of [
+          "factor",
+          "original_max_position_embeddings",
+          "beta_fast",
+          "beta_slow",
+          "low_freq_factor",
+          "high_freq_factor",
+          "truncate",
+          "attention_factor",
+          "mscale",
+          "mscale_all_dim",
+        ]) {
           expect(own[key], key).toBe(expected[key]);
         }
       }
@@ -74,16 +86,26 @@ describe.each(inTable)("%s", (modelType, facts) => {
 });
 
 // A type without its provider is read by the built-in list; with it, by what both have. The two must not drift apart.
-test.each(listRopeTypes().filter(({ name }) => ropeTypeFacts(name) !== undefined))("the built-in facts of $name fit its provider", ({ name, provider }) => {
-  const facts = ropeTypeFacts(name)!;
-  expect(provider.source.startsWith(`${facts.package}@`)).toBe(true);
-  const schema = Object.keys(provider.parameters);
-  expect(facts.parameters.filter((parameter) => !schema.includes(parameter))).toEqual([]);
-  const required = Object.entries(provider.parameters).flatMap(([parameter, rule]) => ((rule as ParameterRule).default === undefined ? [parameter] : []));
-  const presets = Object.keys(listRopeTypes().find((entry) => entry.name === name)!.presets);
-  // Sections are read by themselves.
-  expect(required.filter((parameter) => !facts.parameters.includes(parameter) && !presets.includes(parameter) && parameter !== "sections")).toEqual([]);
-});
+test.each(listRopeTypes().filter(({ name }) => ropeTypeFacts(name) !== undefined))(
+  "the built-in facts of $name fit its provider",
+  ({ name, provider }) => {
+    const facts = ropeTypeFacts(name)!;
+    expect(provider.source.startsWith(`${facts.package}@`)).toBe(true);
+    const schema = Object.keys(provider.parameters);
+    expect(facts.parameters.filter((parameter) => !schema.includes(parameter))).toEqual([]);
+    const required = Object.entries(provider.parameters).flatMap(([parameter, rule]) =>
+      (rule as ParameterRule).default === undefined ? [parameter] : [],
+    );
+    const presets = Object.keys(listRopeTypes().find((entry) => entry.name === name)!.presets);
+    // Sections are read by themselves.
+    expect(
+      required.filter(
+        (parameter) =>
+          !facts.parameters.includes(parameter) && !presets.includes(parameter) && parameter !== "sections",
+      ),
+    ).toEqual([]);
+  },
+);
 
 test("every package of the table is there and registers its type", () => {
   const registered = listRopeTypes().map(({ name }) => name);

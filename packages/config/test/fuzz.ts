@@ -36,27 +36,166 @@ function randomOf(seed: number): () => number {
 }
 
 const keys = [
-  ...["model_type", "hidden_size", "num_attention_heads", "head_dim", "qk_rope_head_dim", "qk_nope_head_dim", "num_hidden_layers", "max_position_embeddings"],
-  ...["rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor", "partial_rotary_factors", "rotary_dim", "rope_dim", "rotary_pct", "layer_types"],
-  ...["no_rope_layers", "no_rope_layer_interval", "sliding_window_pattern", "sliding_window", "rope_interleave", "rope_local_base_freq", "swa_rope_theta"],
-  ...["rope_type", "type", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "attn_factor"],
-  ...["extrapolation_factor", "truncate", "short_factor", "long_factor", "short_mscale", "long_mscale", "low_freq_factor", "high_freq_factor", "alpha", "mixed_b"],
-  ...["max_trained_positions", "mrope_section", "mrope_interleaved", "interleaved", "xdrope_section", "use_fope", "use_dynamic_ntk", "use_logn_attn", "seq_length"],
-  ...["llama_4_scaling_beta", "text_config", "llm_config", "thinker_config", "full_attention", "sliding_attention", "main", "compress", "yarn_only_types"],
-  ...["position_embedding_type", "alibi", "rope_ratio", "hybrid_layer_pattern", "compress_ratios", "attn_type_list", "dual_chunk_attention_config"],
+  ...[
+    "model_type",
+    "hidden_size",
+    "num_attention_heads",
+    "head_dim",
+    "qk_rope_head_dim",
+    "qk_nope_head_dim",
+    "num_hidden_layers",
+    "max_position_embeddings",
+  ],
+  ...[
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+    "partial_rotary_factor",
+    "partial_rotary_factors",
+    "rotary_dim",
+    "rope_dim",
+    "rotary_pct",
+    "layer_types",
+  ],
+  ...[
+    "no_rope_layers",
+    "no_rope_layer_interval",
+    "sliding_window_pattern",
+    "sliding_window",
+    "rope_interleave",
+    "rope_local_base_freq",
+    "swa_rope_theta",
+  ],
+  ...[
+    "rope_type",
+    "type",
+    "factor",
+    "original_max_position_embeddings",
+    "beta_fast",
+    "beta_slow",
+    "mscale",
+    "mscale_all_dim",
+    "attention_factor",
+    "attn_factor",
+  ],
+  ...[
+    "extrapolation_factor",
+    "truncate",
+    "short_factor",
+    "long_factor",
+    "short_mscale",
+    "long_mscale",
+    "low_freq_factor",
+    "high_freq_factor",
+    "alpha",
+    "mixed_b",
+  ],
+  ...[
+    "max_trained_positions",
+    "mrope_section",
+    "mrope_interleaved",
+    "interleaved",
+    "xdrope_section",
+    "use_fope",
+    "use_dynamic_ntk",
+    "use_logn_attn",
+    "seq_length",
+  ],
+  ...[
+    "llama_4_scaling_beta",
+    "text_config",
+    "llm_config",
+    "thinker_config",
+    "full_attention",
+    "sliding_attention",
+    "main",
+    "compress",
+    "yarn_only_types",
+  ],
+  ...[
+    "position_embedding_type",
+    "alibi",
+    "rope_ratio",
+    "hybrid_layer_pattern",
+    "compress_ratios",
+    "attn_type_list",
+    "dual_chunk_attention_config",
+  ],
   ...["__proto__", "constructor", "toString", "hasOwnProperty", "ropeType", "length", "capacity", "selection", ""],
 ];
-const families = models().flatMap(({ config }) => (typeof config["model_type"] === "string" ? [config["model_type"]] : []));
+const families = models().flatMap(({ config }) =>
+  typeof config["model_type"] === "string" ? [config["model_type"]] : [],
+);
 const words = [
   ...families,
-  ...["bert", "toast", "yarn", "default", "su", "mrope", "xdrope", "dynamic", "linear", "ntk", "llama3", "longrope", "proportional", "deepseek_yarn"],
-  ...["telechat3-yarn", "deepseek_llama_scaling", "full_attention", "sliding_attention", "linear_attention", "constructor", "__proto__", "", "LLG", "L".repeat(10_000)],
+  ...[
+    "bert",
+    "toast",
+    "yarn",
+    "default",
+    "su",
+    "mrope",
+    "xdrope",
+    "dynamic",
+    "linear",
+    "ntk",
+    "llama3",
+    "longrope",
+    "proportional",
+    "deepseek_yarn",
+  ],
+  ...[
+    "telechat3-yarn",
+    "deepseek_llama_scaling",
+    "full_attention",
+    "sliding_attention",
+    "linear_attention",
+    "constructor",
+    "__proto__",
+    "",
+    "LLG",
+    "L".repeat(10_000),
+  ],
 ];
-const numbers = [0, -0, 1, -1, 2, 3, 4, 7, 32, 40, 63, 64, 0.1, 0.25, 0.334, 128, 4096, 8192, 131072, 1e6, 1e-30, 1e308, -1e308, 5e-324, 2 ** 31, 2 ** 53, NaN, Infinity, -Infinity];
+const numbers = [
+  0,
+  -0,
+  1,
+  -1,
+  2,
+  3,
+  4,
+  7,
+  32,
+  40,
+  63,
+  64,
+  0.1,
+  0.25,
+  0.334,
+  128,
+  4096,
+  8192,
+  131072,
+  1e6,
+  1e-30,
+  1e308,
+  -1e308,
+  5e-324,
+  2 ** 31,
+  2 ** 53,
+  NaN,
+  Infinity,
+  -Infinity,
+];
 const hugeList: readonly number[] = new Array<number>(200_000).fill(1);
 
 const configs = [...models(), ...modelsV5()].map(({ config }) => config as Json);
-const headers = fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({ metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json, tensors: ggufTensors, capacity: n_ctx }));
+const headers = fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({
+  metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json,
+  tensors: ggufTensors,
+  capacity: n_ctx,
+}));
 const dialectNames = Object.keys(dialects) as DialectName[];
 
 /** One case's sources of chance. */
@@ -90,7 +229,9 @@ class Chance {
       case 3:
         return Array.from({ length: this.below(8) }, () => (this.oneIn(2) ? this.pick(numbers) : this.pick(words)));
       case 4:
-        return new Array<unknown>(this.pick([1, 16, 32, 48, 64, 100])).fill(this.oneIn(4) ? this.pick(words) : this.pick(numbers));
+        return new Array<unknown>(this.pick([1, 16, 32, 48, 64, 100])).fill(
+          this.oneIn(4) ? this.pick(words) : this.pick(numbers),
+        );
       case 5:
         return this.oneIn(40) ? hugeList : new Float32Array(this.below(4));
       case 6:
@@ -117,7 +258,9 @@ class Chance {
   /** A real config with keys replaced, removed or added, at the top or in one of its objects. */
   mutant(config: Json): Json {
     const copy = structuredClone(config);
-    const inner = Object.values(copy).filter((value): value is Json => typeof value === "object" && value !== null && !Array.isArray(value));
+    const inner = Object.values(copy).filter(
+      (value): value is Json => typeof value === "object" && value !== null && !Array.isArray(value),
+    );
     for (let changes = this.below(4); changes > 0; changes--) {
       const target = inner.length > 0 && this.oneIn(2) ? this.pick(inner) : copy;
       const own = Object.keys(target);
@@ -152,11 +295,23 @@ function outcome(number: number): string {
       const architecture = String(metadata["general.architecture"]);
       const changed = chance.mutant(metadata);
       if (chance.oneIn(2)) define(changed, chance.pick(Object.keys(metadata)), chance.leaf());
-      if (chance.oneIn(4)) define(changed, `${architecture}.${chance.pick(["rope.dimension_count", "rope.dimension_sections", "attention.sliding_window_pattern", "block_count", "attention.head_count"])}`, chance.leaf());
-      const options = { tensors: chance.oneIn(5) ? ({ "rope_freqs.weight": chance.leaf() } as GgufOptions["tensors"]) : tensors, capacity };
+      if (chance.oneIn(4))
+        define(
+          changed,
+          `${architecture}.${chance.pick(["rope.dimension_count", "rope.dimension_sections", "attention.sliding_window_pattern", "block_count", "attention.head_count"])}`,
+          chance.leaf(),
+        );
+      const options = {
+        tensors: chance.oneIn(5) ? ({ "rope_freqs.weight": chance.leaf() } as GgufOptions["tensors"]) : tensors,
+        capacity,
+      };
       return ropesFromGguf(changed, options);
     }
-    const config = chance.oneIn(3) ? (chance.oneIn(20) ? chance.leaf() : chance.record(3, chance.below(14))) : chance.mutant(chance.pick(configs));
+    const config = chance.oneIn(3)
+      ? chance.oneIn(20)
+        ? chance.leaf()
+        : chance.record(3, chance.below(14))
+      : chance.mutant(chance.pick(configs));
     const options: ConfigOptions = {
       ...(chance.oneIn(2) ? { dialect: chance.pick(dialectNames) } : {}),
       ...(chance.oneIn(8) ? { capacity: chance.pick([1, 4096, 131072]) } : {}),
@@ -192,5 +347,7 @@ if (script !== undefined && import.meta.url === pathToFileURL(script).href) {
   const begin = performance.now();
   const report = fuzz(Number(count), Number(seed));
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n${seconds} s, at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB\n`);
+  process.stdout.write(
+    `${JSON.stringify(report, null, 2)}\n${seconds} s, at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB\n`,
+  );
 }

@@ -26,20 +26,30 @@ function header({ gguf, config: file }: LlamaCppFixture): Json {
   };
 }
 
-const ropeOfLayer = (fixture: LlamaCppFixture, layer: number, options: GgufOptions = {}): RotaryEmbedding => ropesFromGguf(header(fixture), { tensors: fixture.ggufTensors, capacity: fixture.n_ctx, ...options }).forLayer(layer)!;
+const ropeOfLayer = (fixture: LlamaCppFixture, layer: number, options: GgufOptions = {}): RotaryEmbedding =>
+  ropesFromGguf(header(fixture), { tensors: fixture.ggufTensors, capacity: fixture.n_ctx, ...options }).forLayer(
+    layer,
+  )!;
 
-const layersOf = (tensors: readonly string[]): number[] => tensors.flatMap((tensor) => /-(\d+)$/.exec(tensor)?.slice(1).map(Number) ?? []);
+const layersOf = (tensors: readonly string[]): number[] =>
+  tensors.flatMap((tensor) => /-(\d+)$/.exec(tensor)?.slice(1).map(Number) ?? []);
 
 describe("the graph of the same file", () => {
   const every = fixtures("llama.cpp").flatMap((fixture) =>
-    fixture.ropes.flatMap((record) => (record.shift === true ? [] : [{ name: `${fixture.name} ${record.tensors.at(-1)}`, fixture, record }])),
+    fixture.ropes.flatMap((record) =>
+      record.shift === true ? [] : [{ name: `${fixture.name} ${record.tensors.at(-1)}`, fixture, record }],
+    ),
   );
 
   test.each(every)("$name", ({ fixture, record }) => {
     const layers = layersOf(record.tensors);
     for (const layer of layers.length === 0 ? [0] : layers) {
       const rope = ropeOfLayer(fixture, layer);
-      expect(rope).toMatchObject({ rotaryDim: record.rotaryDim, pairing: record.pairing, base: record.operator.freq_base });
+      expect(rope).toMatchObject({
+        rotaryDim: record.rotaryDim,
+        pairing: record.pairing,
+        base: record.operator.freq_base,
+      });
       const positions = (record.positions as readonly number[]).filter((position) => position < rope.positionLimit);
       const table = rope.cosSin(positions);
       const { invFreq, attentionFactor } = rope.frequencies();
@@ -48,8 +58,14 @@ describe("the graph of the same file", () => {
         record.pairs.forEach((pair, column) => {
           // The angle is multiplied up from pair to pair, two float32 roundings each; a scale of 1/40 is rounded as well.
           const tolerance = attentionFactor * 2 ** -24 * (8 + (12 + 2 * pair) * position * invFreq[pair]!);
-          expect(Math.abs(table.cos[token * width + pair]! - record.cos[token]![column]!), `cos of pair ${pair} at ${position}`).toBeLessThan(tolerance);
-          expect(Math.abs(table.sin[token * width + pair]! - record.sin[token]![column]!), `sin of pair ${pair} at ${position}`).toBeLessThan(tolerance);
+          expect(
+            Math.abs(table.cos[token * width + pair]! - record.cos[token]![column]!),
+            `cos of pair ${pair} at ${position}`,
+          ).toBeLessThan(tolerance);
+          expect(
+            Math.abs(table.sin[token * width + pair]! - record.sin[token]![column]!),
+            `sin of pair ${pair} at ${position}`,
+          ).toBeLessThan(tolerance);
         }),
       );
     }
@@ -58,7 +74,14 @@ describe("the graph of the same file", () => {
   test("layers without rope", () => {
     const smollm = fixtures("llama.cpp").find(({ model }) => model.includes("SmolLM3"))!;
     const { forLayer, byLayerType } = ropesFromGguf(header(smollm));
-    expect([0, 1, 2, 3, 4, 7].map((layer) => forLayer(layer) === null)).toEqual([false, false, false, true, false, true]);
+    expect([0, 1, 2, 3, 4, 7].map((layer) => forLayer(layer) === null)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      false,
+      true,
+    ]);
     expect([...byLayerType.keys()]).toEqual([null, "no_rope"]);
   });
 });
@@ -67,7 +90,10 @@ describe("the same model in transformers", () => {
   /** Where llama.cpp's numbers are others, with the pairs that are. */
   const different: Readonly<Record<string, { readonly why: string; readonly pairs: (pair: number) => boolean }>> = {
     "openai/gpt-oss-20b": { why: "truncate: false does not reach the file", pairs: (pair) => pair >= 9 && pair <= 17 },
-    "moonshotai/Kimi-K2-Instruct": { why: "beta_fast 1 is in the file, but its loader does not read it", pairs: (pair) => pair >= 9 && pair <= 19 },
+    "moonshotai/Kimi-K2-Instruct": {
+      why: "beta_fast 1 is in the file, but its loader does not read it",
+      pairs: (pair) => pair >= 9 && pair <= 19,
+    },
   };
   const byModel = new Map(fixtures("hf").map((fixture) => [fixture.model, fixture]));
   const both = fixtures("llama.cpp").flatMap((fixture) => {
@@ -94,9 +120,14 @@ describe("the same model in transformers", () => {
       // float32 numbers in the file, of magnitudes and their logarithms.
       expect(attentionFactor).toBeCloseTo(record.attentionFactor, 6);
       expect(softmaxScaleFactor).toBeCloseTo(record.softmaxScaleFactor, 6);
-      const off = record.invFreq.flatMap((expected, pair) => (Math.abs(invFreq[pair]! / expected - 1) > 1e-6 ? [pair] : []));
+      const off = record.invFreq.flatMap((expected, pair) =>
+        Math.abs(invFreq[pair]! / expected - 1) > 1e-6 ? [pair] : [],
+      );
       // 1e-6: a factor that is a float32 quotient, and transformers' own few roundings.
-      const expected = different[name] === undefined ? [] : record.invFreq.flatMap((_, pair) => (different[name]!.pairs(pair) ? [pair] : []));
+      const expected =
+        different[name] === undefined
+          ? []
+          : record.invFreq.flatMap((_, pair) => (different[name]!.pairs(pair) ? [pair] : []));
       expect(off, name).toEqual(expected);
     }
     expect(compared).toBeGreaterThan(0);
@@ -105,16 +136,31 @@ describe("the same model in transformers", () => {
 
 /** Headers of models that did not run: keys and values as the converter writes them. */
 describe("headers alone", () => {
-  const qwen2vl = { "general.architecture": "qwen2vl", "qwen2vl.block_count": 28, "qwen2vl.context_length": 32768, "qwen2vl.embedding_length": 3584, "qwen2vl.attention.head_count": 28, "qwen2vl.rope.freq_base": 1e6 };
+  const qwen2vl = {
+    "general.architecture": "qwen2vl",
+    "qwen2vl.block_count": 28,
+    "qwen2vl.context_length": 32768,
+    "qwen2vl.embedding_length": 3584,
+    "qwen2vl.attention.head_count": 28,
+    "qwen2vl.rope.freq_base": 1e6,
+  };
 
   test("Qwen2-VL: the instance that its config gives", () => {
     const ropes = ropesFromGguf({ ...qwen2vl, "qwen2vl.rope.dimension_sections": [16, 24, 24, 0] });
     expect(ropes.forLayer(27)).toBe(ropesFromConfig(published("Qwen/Qwen2-VL-7B-Instruct")).forLayer(27));
-    expect(failure(() => ropesFromGguf({ ...qwen2vl, "qwen2vl.rope.dimension_sections": [16, 24, 25, 0] })).issues).toMatchObject([{ path: "qwen2vl.rope.dimension_sections", received: "16 + 24 + 25 + 0" }]);
+    expect(
+      failure(() => ropesFromGguf({ ...qwen2vl, "qwen2vl.rope.dimension_sections": [16, 24, 25, 0] })).issues,
+    ).toMatchObject([{ path: "qwen2vl.rope.dimension_sections", received: "16 + 24 + 25 + 0" }]);
   });
 
   test("Qwen3-VL: two pairs follow the fourth axis", () => {
-    const rope = ropesFromGguf({ "general.architecture": "qwen3vl", "qwen3vl.context_length": 262144, "qwen3vl.attention.key_length": 128, "qwen3vl.rope.freq_base": 5e6, "qwen3vl.rope.dimension_sections": [24, 20, 20, 0] }).byLayerType.get(null)!;
+    const rope = ropesFromGguf({
+      "general.architecture": "qwen3vl",
+      "qwen3vl.context_length": 262144,
+      "qwen3vl.attention.key_length": 128,
+      "qwen3vl.rope.freq_base": 5e6,
+      "qwen3vl.rope.dimension_sections": [24, 20, 20, 0],
+    }).byLayerType.get(null)!;
     expect(Array.from(rope.frequencies().axes).flatMap((axis, pair) => (axis === 3 ? [pair] : []))).toEqual([61, 62]);
   });
 
@@ -125,22 +171,55 @@ describe("headers alone", () => {
     const factors = full.invFreq.map((frequency) => (frequency === 0 ? 1e30 : 1));
     const pattern = Array.from({ length: 60 }, (_, layer) => layer % 6 !== 5);
     const metadata = {
-      ...{ "general.architecture": "gemma4", "gemma4.block_count": 60, "gemma4.context_length": 262144, "gemma4.attention.key_length": 512, "gemma4.attention.key_length_swa": 256 },
-      ...{ "gemma4.rope.dimension_count": 512, "gemma4.rope.dimension_count_swa": 256, "gemma4.rope.freq_base": 1e6, "gemma4.rope.freq_base_swa": 1e4, "gemma4.attention.sliding_window_pattern": pattern },
+      ...{
+        "general.architecture": "gemma4",
+        "gemma4.block_count": 60,
+        "gemma4.context_length": 262144,
+        "gemma4.attention.key_length": 512,
+        "gemma4.attention.key_length_swa": 256,
+      },
+      ...{
+        "gemma4.rope.dimension_count": 512,
+        "gemma4.rope.dimension_count_swa": 256,
+        "gemma4.rope.freq_base": 1e6,
+        "gemma4.rope.freq_base_swa": 1e4,
+        "gemma4.attention.sliding_window_pattern": pattern,
+      },
     };
-    const { byLayerType, forLayer } = ropesFromGguf(metadata, { tensors: { "rope_freqs.weight": Float32Array.from(factors) } });
+    const { byLayerType, forLayer } = ropesFromGguf(metadata, {
+      tensors: { "rope_freqs.weight": Float32Array.from(factors) },
+    });
     for (const { layerType, invFreq, headDim } of ropes) {
       const rope = byLayerType.get(layerType)!;
       expect(rope).toMatchObject({ headDim, rotaryDim: headDim, pairing: "half" });
-      rope.frequencies().invFreq.forEach((frequency, pair) => expect(Math.abs(frequency - invFreq[pair]!)).toBeLessThanOrEqual(1e-6 * invFreq[pair]! + 1e-29));
+      rope
+        .frequencies()
+        .invFreq.forEach((frequency, pair) =>
+          expect(Math.abs(frequency - invFreq[pair]!)).toBeLessThanOrEqual(1e-6 * invFreq[pair]! + 1e-29),
+        );
     }
-    expect([forLayer(4), forLayer(5)]).toEqual([byLayerType.get("sliding_attention"), byLayerType.get("full_attention")]);
+    expect([forLayer(4), forLayer(5)]).toEqual([
+      byLayerType.get("sliding_attention"),
+      byLayerType.get("full_attention"),
+    ]);
   });
 
   test("Ministral 3: magnitudes that cancel", () => {
     const metadata = {
-      ...{ "general.architecture": "mistral3", "mistral3.context_length": 262144, "mistral3.attention.key_length": 128, "mistral3.rope.freq_base": 1e6, "mistral3.rope.scaling.type": "yarn", "mistral3.rope.scaling.factor": 16 },
-      ...{ "mistral3.rope.scaling.original_context_length": 16384, "mistral3.rope.scaling.yarn_beta_fast": 32, "mistral3.rope.scaling.yarn_beta_slow": 1, "mistral3.rope.scaling.yarn_log_multiplier": 1 },
+      ...{
+        "general.architecture": "mistral3",
+        "mistral3.context_length": 262144,
+        "mistral3.attention.key_length": 128,
+        "mistral3.rope.freq_base": 1e6,
+        "mistral3.rope.scaling.type": "yarn",
+        "mistral3.rope.scaling.factor": 16,
+      },
+      ...{
+        "mistral3.rope.scaling.original_context_length": 16384,
+        "mistral3.rope.scaling.yarn_beta_fast": 32,
+        "mistral3.rope.scaling.yarn_beta_slow": 1,
+        "mistral3.rope.scaling.yarn_log_multiplier": 1,
+      },
     };
     const rope = ropesFromGguf(metadata).byLayerType.get(null)!;
     expect(rope).toMatchObject({ ropeType: "yarn", attentionFactor: 1, softmaxScaleFactor: 1, pairing: "adjacent" });
@@ -149,61 +228,123 @@ describe("headers alone", () => {
   });
 
   test("Cohere 2: only layers of sliding attention have a rope", () => {
-    const { byLayerType, forLayer } = ropesFromGguf({ "general.architecture": "cohere2", "cohere2.block_count": 8, "cohere2.attention.key_length": 128, "cohere2.rope.freq_base": 50000, "cohere2.attention.sliding_window": 4096, "cohere2.rope.scaling.type": "none" });
-    expect([...byLayerType]).toMatchObject([["full_attention", null], ["sliding_attention", { base: 50000 }]]);
+    const { byLayerType, forLayer } = ropesFromGguf({
+      "general.architecture": "cohere2",
+      "cohere2.block_count": 8,
+      "cohere2.attention.key_length": 128,
+      "cohere2.rope.freq_base": 50000,
+      "cohere2.attention.sliding_window": 4096,
+      "cohere2.rope.scaling.type": "none",
+    });
+    expect([...byLayerType]).toMatchObject([
+      ["full_attention", null],
+      ["sliding_attention", { base: 50000 }],
+    ]);
     expect([0, 1, 2, 3, 7].map((layer) => forLayer(layer) === null)).toEqual([false, false, false, true, true]);
   });
 
   test("ModernBERT: the first of three layers is full", () => {
-    const { forLayer } = ropesFromGguf({ "general.architecture": "modern-bert", "modern-bert.block_count": 6, "modern-bert.attention.key_length": 64, "modern-bert.rope.freq_base": 160000, "modern-bert.rope.freq_base_swa": 10000, "modern-bert.attention.sliding_window": 128 });
+    const { forLayer } = ropesFromGguf({
+      "general.architecture": "modern-bert",
+      "modern-bert.block_count": 6,
+      "modern-bert.attention.key_length": 64,
+      "modern-bert.rope.freq_base": 160000,
+      "modern-bert.rope.freq_base_swa": 10000,
+      "modern-bert.attention.sliding_window": 128,
+    });
     expect([0, 1, 2, 3].map((layer) => forLayer(layer)!.base)).toEqual([160000, 10000, 10000, 160000]);
   });
 
   test("Llama 4: every fourth layer has none, unless the window is 0", () => {
-    const llama4 = { "general.architecture": "llama4", "llama4.block_count": 8, "llama4.attention.key_length": 128, "llama4.rope.freq_base": 500000 };
+    const llama4 = {
+      "general.architecture": "llama4",
+      "llama4.block_count": 8,
+      "llama4.attention.key_length": 128,
+      "llama4.rope.freq_base": 500000,
+    };
     expect([2, 3].map((layer) => ropesFromGguf(llama4).forLayer(layer) === null)).toEqual([false, true]);
     expect(ropesFromGguf({ ...llama4, "llama4.attention.sliding_window": 0 }).forLayer(3)).not.toBeNull();
   });
 });
 
 describe("what a header may hold", () => {
-  const llama = { "general.architecture": "llama", "llama.context_length": 4096, "llama.attention.key_length": 128, "llama.rope.freq_base": 10000 };
-  const only = (more: Json, options?: GgufOptions): RotaryEmbedding => ropesFromGguf({ ...llama, ...more }, options).byLayerType.get(null)!;
+  const llama = {
+    "general.architecture": "llama",
+    "llama.context_length": 4096,
+    "llama.attention.key_length": 128,
+    "llama.rope.freq_base": 10000,
+  };
+  const only = (more: Json, options?: GgufOptions): RotaryEmbedding =>
+    ropesFromGguf({ ...llama, ...more }, options).byLayerType.get(null)!;
 
   test("64-bit integers as bigints, and defaults", () => {
     expect(only({ "llama.context_length": 4096n, "llama.attention.key_length": 128n })).toBe(only({}));
     expect(only({ "llama.rope.freq_base": undefined })).toBe(only({}));
-    expect(only({ "llama.attention.key_length": undefined, "llama.embedding_length": 4096, "llama.attention.head_count": [32, 32] })).toBe(only({}));
+    expect(
+      only({
+        "llama.attention.key_length": undefined,
+        "llama.embedding_length": 4096,
+        "llama.attention.head_count": [32, 32],
+      }),
+    ).toBe(only({}));
   });
 
   test("the older spelling of a linear scale; none switches it off", () => {
-    expect(only({ "llama.rope.scale_linear": 4 })).toBe(only({ "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4 }));
+    expect(only({ "llama.rope.scale_linear": 4 })).toBe(
+      only({ "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4 }),
+    );
     expect(only({ "llama.rope.scale_linear": 4 }).ropeType).toBe("linear");
     expect(only({ "llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 4 })).toBe(only({}));
   });
 
   test("a linear scale beside factors, and an amplitude by itself", () => {
     const tensors = { "rope_freqs.weight": new Array<number>(64).fill(2) };
-    expect(only({ "llama.rope.scaling.factor": 4 }, { tensors }).frequencies().invFreq[1]).toBeCloseTo(10000 ** (-1 / 64) / 8, 7);
+    expect(only({ "llama.rope.scaling.factor": 4 }, { tensors }).frequencies().invFreq[1]).toBeCloseTo(
+      10000 ** (-1 / 64) / 8,
+      7,
+    );
     expect(only({ "llama.rope.scaling.attn_factor": 1.25 })).toMatchObject({ attentionFactor: 1.25 });
-    const yarn = { "llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 4, "llama.rope.scaling.original_context_length": 1024 };
-    expect(only({ ...yarn, "llama.rope.scaling.attn_factor": 0.5 }).attentionFactor).toBeCloseTo((0.1 * Math.log(4) + 1) / 2, 12);
+    const yarn = {
+      "llama.rope.scaling.type": "yarn",
+      "llama.rope.scaling.factor": 4,
+      "llama.rope.scaling.original_context_length": 1024,
+    };
+    expect(only({ ...yarn, "llama.rope.scaling.attn_factor": 0.5 }).attentionFactor).toBeCloseTo(
+      (0.1 * Math.log(4) + 1) / 2,
+      12,
+    );
     expect(failure(() => only(yarn, { tensors })).issues).toMatchObject([{ path: "rope_freqs.weight" }]);
   });
 
   test("keys that its loader does not read", () => {
-    const { notes } = ropesFromGguf({ ...llama, "llama.rope.scaling.finetuned": true, "llama.rope.scaling.yarn_beta_fast": 8, "tokenizer.ggml.model": "gpt2" });
-    expect(notes.map(({ kind, path }) => [kind, path])).toEqual([["unused", "llama.rope.scaling.finetuned"], ["unused", "llama.rope.scaling.yarn_beta_fast"]]);
+    const { notes } = ropesFromGguf({
+      ...llama,
+      "llama.rope.scaling.finetuned": true,
+      "llama.rope.scaling.yarn_beta_fast": 8,
+      "tokenizer.ggml.model": "gpt2",
+    });
+    expect(notes.map(({ kind, path }) => [kind, path])).toEqual([
+      ["unused", "llama.rope.scaling.finetuned"],
+      ["unused", "llama.rope.scaling.yarn_beta_fast"],
+    ]);
   });
 
   test.each([
     ["nothing", {}, "general.architecture"],
     ["a model without rope", { "general.architecture": "mamba" }, "general.architecture"],
-    ["an architecture that nobody knows", { "general.architecture": "toast", "toast.attention.key_length": 64 }, "general.architecture"],
+    [
+      "an architecture that nobody knows",
+      { "general.architecture": "toast", "toast.attention.key_length": 64 },
+      "general.architecture",
+    ],
     ["no size", { "general.architecture": "llama" }, "llama.attention.key_length"],
     ["a size that no model has", { ...llama, "llama.attention.key_length": 2 ** 40 }, "llama.attention.key_length"],
     ["an odd number of rotated elements", { ...llama, "llama.rope.dimension_count": 63 }, "llama.rope.dimension_count"],
-    ["more rotated elements than a head has", { ...llama, "llama.rope.dimension_count": 2 ** 31 }, "llama.rope.dimension_count"],
+    [
+      "more rotated elements than a head has",
+      { ...llama, "llama.rope.dimension_count": 2 ** 31 },
+      "llama.rope.dimension_count",
+    ],
     ["a type that does not exist", { ...llama, "llama.rope.scaling.type": "dynamic" }, "llama.rope.scaling.type"],
     ["text for a number", { ...llama, "llama.rope.freq_base": "10000" }, "llama.rope.freq_base"],
     ["more layers than any model has", { ...llama, "llama.block_count": 1e9 }, "llama.block_count"],
@@ -214,20 +355,38 @@ describe("what a header may hold", () => {
   });
 
   test("an unknown architecture with a pairing that the caller knows", () => {
-    expect(ropesFromGguf({ "general.architecture": "toast", "toast.attention.key_length": 64 }, { pairing: "half" }).byLayerType.get(null)).toMatchObject({ headDim: 64, base: 10000 });
+    expect(
+      ropesFromGguf(
+        { "general.architecture": "toast", "toast.attention.key_length": 64 },
+        { pairing: "half" },
+      ).byLayerType.get(null),
+    ).toMatchObject({ headDim: 64, base: 10000 });
   });
 
   test("tensors of the wrong size, and prototype keys", () => {
-    for (const bad of [new Float32Array(3), new Array<number>(64).fill(Number.NaN), { length: 1e9 }, [..."x".repeat(64)] as unknown as number[]]) {
-      expect(failure(() => only({}, { tensors: { "rope_freqs.weight": bad } })).issues).toMatchObject([{ path: "rope_freqs.weight" }]);
+    for (const bad of [
+      new Float32Array(3),
+      new Array<number>(64).fill(Number.NaN),
+      { length: 1e9 },
+      [..."x".repeat(64)] as unknown as number[],
+    ]) {
+      expect(failure(() => only({}, { tensors: { "rope_freqs.weight": bad } })).issues).toMatchObject([
+        { path: "rope_freqs.weight" },
+      ]);
     }
-    for (const name of ["constructor", "__proto__", "toString"]) expect(failure(() => ropesFromGguf({ "general.architecture": name })).code).toBe("ROPE_CONFIG");
+    for (const name of ["constructor", "__proto__", "toString"])
+      expect(failure(() => ropesFromGguf({ "general.architecture": name })).code).toBe("ROPE_CONFIG");
     expect(failure(() => ropesFromGguf(null)).code).toBe("ROPE_CONFIG");
   });
 
   test("each number says which key gave it", () => {
     const { rules } = ropeRequestsFromGguf(llama).byLayerType.get(null)!;
     expect(rules).toContainEqual({ name: "base", value: 10000, rule: "llama.rope.freq_base" });
-    expect(rules).toContainEqual({ name: "pairing", value: "adjacent", rule: "how llama.cpp's graph of llama turns the file's weights", source: "llama_model_rope_type" });
+    expect(rules).toContainEqual({
+      name: "pairing",
+      value: "adjacent",
+      rule: "how llama.cpp's graph of llama turns the file's weights",
+      source: "llama_model_rope_type",
+    });
   });
 });

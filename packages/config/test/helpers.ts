@@ -20,7 +20,8 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** Freezes a value with all that it holds, so that a write throws. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
+  if (typeof value === "object" && value !== null)
+    for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
   return value;
 }
 
@@ -48,7 +49,15 @@ export function notesAt(config: Json, path: string): ConfigNote[] {
 
 /** A small Llama; `more` adds or replaces keys. */
 export function llama(more: Json = {}): Json {
-  return { model_type: "llama", hidden_size: 4096, num_attention_heads: 32, num_hidden_layers: 4, max_position_embeddings: 8192, rope_theta: 10000, ...more };
+  return {
+    model_type: "llama",
+    hidden_size: 4096,
+    num_attention_heads: 32,
+    num_hidden_layers: 4,
+    max_position_embeddings: 8192,
+    rope_theta: 10000,
+    ...more,
+  };
 }
 
 /** A registry with some of the registered types only. */

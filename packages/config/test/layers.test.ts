@@ -25,7 +25,10 @@ interface Answer {
 
 /** In the modelling files of these only layers of sliding attention are rotated, and linear attention is in none. */
 const ropeOnSlidingOnly = ["cohere2", "exaone4", "afmoe"];
-const ropeOfType: Readonly<Record<string, string>> = { compressed_sparse_attention: "compress", heavily_compressed_attention: "compress" };
+const ropeOfType: Readonly<Record<string, string>> = {
+  compressed_sparse_attention: "compress",
+  heavily_compressed_attention: "compress",
+};
 
 /** What transformers' configuration class says of each layer. */
 function compareLayers(config: Json, { layers, layerTypes, rotated }: Answer): void {
@@ -33,7 +36,10 @@ function compareLayers(config: Json, { layers, layerTypes, rotated }: Answer): v
   const several = [...byLayerType].filter(([key, rope]) => key !== null && rope !== null).length > 1;
   for (let layer = 0; layer < layers; layer++) {
     const type = layerTypes?.[layer] ?? "full_attention";
-    const none = rotated?.[layer] === 0 || type === "linear_attention" || (ropeOnSlidingOnly.includes(String(config["model_type"])) && type === "full_attention");
+    const none =
+      rotated?.[layer] === 0 ||
+      type === "linear_attention" ||
+      (ropeOnSlidingOnly.includes(String(config["model_type"])) && type === "full_attention");
     const rope = forLayer(layer);
     expect(rope === null, `layer ${layer}`).toBe(none);
     if (several && !none) expect(rope, `layer ${layer}`).toBe(byLayerType.get(ropeOfType[type] ?? type));
@@ -42,46 +48,140 @@ function compareLayers(config: Json, { layers, layerTypes, rotated }: Answer): v
 
 describe("layers", () => {
   const gemma = published("google/gemma-3-1b-it");
-  const sliding = { model_type: "cohere2", hidden_size: 512, num_attention_heads: 4, num_hidden_layers: 8, rope_theta: 50000, sliding_window: 4096 };
+  const sliding = {
+    model_type: "cohere2",
+    hidden_size: 512,
+    num_attention_heads: 4,
+    num_hidden_layers: 8,
+    rope_theta: 50000,
+    sliding_window: 4096,
+  };
 
   // f(ull) s(liding) l(inear) n(o rope) h(eavily compressed) m(ain) c(ompress)
   test.each<[string, Json, string]>([
     ["one rope for all", llama(), "----"],
     ["Gemma 3, every sixth", gemma, "sssssfsssssfsssssfsssssfss"],
     ["Gemma 3, another interval", { ...gemma, sliding_window_pattern: 2, num_hidden_layers: 5 }, "sfsfs"],
-    ["Gemma 3, the interval of the class", { ...gemma, sliding_window_pattern: undefined, num_hidden_layers: 7 }, "sssssfs"],
-    ["Gemma 3, a list beside the interval", { ...gemma, num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] }, "fs"],
-    ["Gemma 3n, every fifth", { ...gemma, model_type: "gemma3n_text", sliding_window_pattern: undefined, num_hidden_layers: 6 }, "ssssfs"],
-    ["ModernBERT, the first of three", { ...published("answerdotai/ModernBERT-base"), num_hidden_layers: 7 }, "fssfssf"],
-    ["ModernBERT, the interval of the class", { ...published("answerdotai/ModernBERT-base"), global_attn_every_n_layers: undefined, num_hidden_layers: 7 }, "fssfssf"],
+    [
+      "Gemma 3, the interval of the class",
+      { ...gemma, sliding_window_pattern: undefined, num_hidden_layers: 7 },
+      "sssssfs",
+    ],
+    [
+      "Gemma 3, a list beside the interval",
+      { ...gemma, num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] },
+      "fs",
+    ],
+    [
+      "Gemma 3n, every fifth",
+      { ...gemma, model_type: "gemma3n_text", sliding_window_pattern: undefined, num_hidden_layers: 6 },
+      "ssssfs",
+    ],
+    [
+      "ModernBERT, the first of three",
+      { ...published("answerdotai/ModernBERT-base"), num_hidden_layers: 7 },
+      "fssfssf",
+    ],
+    [
+      "ModernBERT, the interval of the class",
+      { ...published("answerdotai/ModernBERT-base"), global_attn_every_n_layers: undefined, num_hidden_layers: 7 },
+      "fssfssf",
+    ],
     ["MiMo, a list of codes", { ...published("XiaomiMiMo/MiMo-V2-Flash"), num_hidden_layers: 7 }, "fssssfs"],
-    ["MiMo, the layout of the class", { ...published("XiaomiMiMo/MiMo-V2-Flash"), hybrid_layer_pattern: undefined, num_hidden_layers: 7 }, "fssssfs"],
-    ["SmolLM3, every fourth without", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: undefined, num_hidden_layers: 9 }, "---n---n-"],
-    ["SmolLM3, another interval", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: undefined, no_rope_layer_interval: 2, num_hidden_layers: 5 }, "-n-n-"],
-    ["SmolLM3, a list", { ...published("HuggingFaceTB/SmolLM3-3B"), layer_types: undefined, no_rope_layers: [0, 1, 1], num_hidden_layers: 3 }, "n--"],
-    ["Llama 4, an empty list", { model_type: "llama4_text", head_dim: 128, num_hidden_layers: 5, no_rope_layers: [] }, "---n-"],
+    [
+      "MiMo, the layout of the class",
+      { ...published("XiaomiMiMo/MiMo-V2-Flash"), hybrid_layer_pattern: undefined, num_hidden_layers: 7 },
+      "fssssfs",
+    ],
+    [
+      "SmolLM3, every fourth without",
+      {
+        ...published("HuggingFaceTB/SmolLM3-3B"),
+        layer_types: undefined,
+        no_rope_layers: undefined,
+        num_hidden_layers: 9,
+      },
+      "---n---n-",
+    ],
+    [
+      "SmolLM3, another interval",
+      {
+        ...published("HuggingFaceTB/SmolLM3-3B"),
+        layer_types: undefined,
+        no_rope_layers: undefined,
+        no_rope_layer_interval: 2,
+        num_hidden_layers: 5,
+      },
+      "-n-n-",
+    ],
+    [
+      "SmolLM3, a list",
+      {
+        ...published("HuggingFaceTB/SmolLM3-3B"),
+        layer_types: undefined,
+        no_rope_layers: [0, 1, 1],
+        num_hidden_layers: 3,
+      },
+      "n--",
+    ],
+    [
+      "Llama 4, an empty list",
+      { model_type: "llama4_text", head_dim: 128, num_hidden_layers: 5, no_rope_layers: [] },
+      "---n-",
+    ],
     ["Cohere 2, only sliding layers", sliding, "---f---f"],
-    ["EXAONE 4, a pattern in letters", { ...sliding, model_type: "exaone4", sliding_window_pattern: "LLG" }, "--f--f--"],
+    [
+      "EXAONE 4, a pattern in letters",
+      { ...sliding, model_type: "exaone4", sliding_window_pattern: "LLG" },
+      "--f--f--",
+    ],
     ["EXAONE 4 without a window", { ...sliding, model_type: "exaone4", sliding_window: null }, "--------"],
     ["Qwen3-Next, linear attention", { model_type: "qwen3_next", num_hidden_layers: 8 }, "lll-lll-"],
-    ["DeepSeek-V4, ratios", { ...published("deepseek-ai/DeepSeek-V4-Flash"), num_hidden_layers: 4, compress_ratios: [0, 4, 128, 0] }, "mccm"],
-    ["a list that has one type", llama({ layer_types: ["full_attention", "full_attention", "full_attention", "full_attention"] }), "----"],
-    ["lists for multi-token prediction are longer", llama({ num_hidden_layers: 1, num_nextn_predict_layers: 1, layer_types: ["full_attention", "full_attention"] }), "-"],
+    [
+      "DeepSeek-V4, ratios",
+      { ...published("deepseek-ai/DeepSeek-V4-Flash"), num_hidden_layers: 4, compress_ratios: [0, 4, 128, 0] },
+      "mccm",
+    ],
+    [
+      "a list that has one type",
+      llama({ layer_types: ["full_attention", "full_attention", "full_attention", "full_attention"] }),
+      "----",
+    ],
+    [
+      "lists for multi-token prediction are longer",
+      llama({ num_hidden_layers: 1, num_nextn_predict_layers: 1, layer_types: ["full_attention", "full_attention"] }),
+      "-",
+    ],
   ])("%s", (_, config, expected) => {
     expect(layout(config)).toBe(expected);
   });
 
-  test.each(Object.entries(answers.classes as Readonly<Record<string, Answer>>))("%s, thirteen layers as its class has them", (model_type, answer) => {
-    if (answer.layers !== 13) return;
-    compareLayers({ model_type, num_hidden_layers: 13, ...(["mimo_v2_flash", "qwen3_5_text"].includes(model_type) ? {} : { head_dim: 64 }), ...(model_type === "deepseek_v4" ? { qk_rope_head_dim: 32 } : {}) }, answer);
-  });
+  test.each(Object.entries(answers.classes as Readonly<Record<string, Answer>>))(
+    "%s, thirteen layers as its class has them",
+    (model_type, answer) => {
+      if (answer.layers !== 13) return;
+      compareLayers(
+        {
+          model_type,
+          num_hidden_layers: 13,
+          ...(["mimo_v2_flash", "qwen3_5_text"].includes(model_type) ? {} : { head_dim: 64 }),
+          ...(model_type === "deepseek_v4" ? { qk_rope_head_dim: 32 } : {}),
+        },
+        answer,
+      );
+    },
+  );
 
   test.each(Object.entries(answers.models as Readonly<Record<string, Answer>>))("%s, layer by layer", (id, answer) => {
     compareLayers(published(id), answer);
   });
 
   test("Gemma 4's last layer is full whatever the list says", () => {
-    const config = { model_type: "gemma4_text", num_hidden_layers: 2, layer_types: ["full_attention", "sliding_attention"] };
+    const config = {
+      model_type: "gemma4_text",
+      num_hidden_layers: 2,
+      layer_types: ["full_attention", "sliding_attention"],
+    };
     expect(layout(config)).toBe("ff");
     expect(notesAt(config, "layer_types[1]")).toMatchObject([{ kind: "differs" }]);
   });
@@ -110,7 +210,10 @@ describe("layers", () => {
 
   test.each([-1, 4, 1.5, Number.NaN, "0"])("layer %j of four is an error", (layer) => {
     const { forLayer } = ropesFromConfig(llama());
-    expect(failure(() => forLayer(layer as number))).toMatchObject({ code: "ROPE_CONFIG", message: expect.stringContaining("an integer from 0 to 3") });
+    expect(failure(() => forLayer(layer as number))).toMatchObject({
+      code: "ROPE_CONFIG",
+      message: expect.stringContaining("an integer from 0 to 3"),
+    });
   });
 
   test("without a number of layers, any layer of a shared rope will do", () => {
@@ -123,25 +226,50 @@ describe("layers", () => {
     const rope_parameters = { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } };
     const { byLayerType, forLayer } = ropesFromConfig({ model_type: "toast", head_dim: 64, rope_parameters });
     expect([...byLayerType.values()].map((rope) => rope?.base)).toEqual([7, 8]);
-    expect(failure(() => forLayer(0))).toMatchObject({ code: "ROPE_CONFIG", message: expect.stringContaining("add layer_types") });
-    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, num_hidden_layers: 2 })).toEqual(["layer_types: which layers are of the types full_attention, sliding_attention, which have a rope each | nothing"]);
-    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, layer_types: ["full_attention", "chunked_attention"] })).toEqual(['layer_types[1]: one of full_attention, sliding_attention, which have a rope each | "chunked_attention"']);
+    expect(failure(() => forLayer(0))).toMatchObject({
+      code: "ROPE_CONFIG",
+      message: expect.stringContaining("add layer_types"),
+    });
+    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, num_hidden_layers: 2 })).toEqual([
+      "layer_types: which layers are of the types full_attention, sliding_attention, which have a rope each | nothing",
+    ]);
+    expect(
+      issues({
+        model_type: "toast",
+        head_dim: 64,
+        rope_parameters,
+        layer_types: ["full_attention", "chunked_attention"],
+      }),
+    ).toEqual([
+      'layer_types[1]: one of full_attention, sliding_attention, which have a rope each | "chunked_attention"',
+    ]);
   });
 
   test("lists that contradict the number of layers", () => {
-    expect(issues(llama({ layer_types: ["full_attention"] }))).toEqual(["layer_types: 4 entries, as num_hidden_layers says | 1"]);
+    expect(issues(llama({ layer_types: ["full_attention"] }))).toEqual([
+      "layer_types: 4 entries, as num_hidden_layers says | 1",
+    ]);
     expect(issues(llama({ no_rope_layers: [1] }))).toEqual(["no_rope_layers: 4 entries, one for each layer | 1"]);
   });
 
   test("a base for each layer has to follow the layer types", () => {
     const layer_types = ["full_attention", "sliding_attention", "full_attention", "sliding_attention"];
-    const step = { model_type: "step3p5", head_dim: 64, num_hidden_layers: 4, layer_types, rope_theta: [5, 6, 5, 6], partial_rotary_factors: [0.5, 1, 0.5, 1] };
+    const step = {
+      model_type: "step3p5",
+      head_dim: 64,
+      num_hidden_layers: 4,
+      layer_types,
+      rope_theta: [5, 6, 5, 6],
+      partial_rotary_factors: [0.5, 1, 0.5, 1],
+    };
     const { byLayerType } = ropesFromConfig(step);
     expect([...byLayerType].map(([key, rope]) => [key, rope?.base, rope?.rotaryDim])).toEqual([
       ["full_attention", 5, 32],
       ["sliding_attention", 6, 64],
     ]);
-    expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual(["rope_theta: one value for all layers of a type | 5 in layer 0 and 7 in layer 2"]);
+    expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual([
+      "rope_theta: one value for all layers of a type | 5 in layer 0 and 7 in layer 2",
+    ]);
     // A list where all layers share a rope.
     expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
     expect(issues(llama({ rope_theta: [5, 6, 5, 5] }))).toHaveLength(1);
@@ -157,32 +285,88 @@ describe("layers", () => {
     ["deepseek_v4", "main", "rope_theta", { qk_rope_head_dim: 64 }],
     ["deepseek_v4", "compress", "compress_rope_theta", { qk_rope_head_dim: 64 }],
   ])("%s takes the base of %s from %s", (model_type, label, key, more) => {
-    const { byLayerType } = ropesFromConfig({ model_type, head_dim: 128, max_position_embeddings: 512, ...more, [key]: 777 });
+    const { byLayerType } = ropesFromConfig({
+      model_type,
+      head_dim: 128,
+      max_position_embeddings: 512,
+      ...more,
+      [key]: 777,
+    });
     expect([...byLayerType].flatMap(([name, rope]) => (rope?.base === 777 ? [name] : []))).toEqual([label]);
   });
 
   test("yarn_only_types says which layers are scaled", () => {
     const scaling = { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 };
-    const step = { model_type: "step3p5", head_dim: 64, max_position_embeddings: 128, rope_theta: 5, rope_scaling: scaling };
-    const types = (config: Json) => Object.fromEntries([...ropesFromConfig(config).byLayerType].map(([key, rope]) => [key, rope?.ropeType]));
+    const step = {
+      model_type: "step3p5",
+      head_dim: 64,
+      max_position_embeddings: 128,
+      rope_theta: 5,
+      rope_scaling: scaling,
+    };
+    const types = (config: Json) =>
+      Object.fromEntries([...ropesFromConfig(config).byLayerType].map(([key, rope]) => [key, rope?.ropeType]));
     expect(types(step)).toEqual({ full_attention: "yarn", sliding_attention: "default" });
-    expect(types({ ...step, yarn_only_types: ["sliding_attention"] })).toEqual({ full_attention: "default", sliding_attention: "yarn" });
+    expect(types({ ...step, yarn_only_types: ["sliding_attention"] })).toEqual({
+      full_attention: "default",
+      sliding_attention: "yarn",
+    });
   });
 
   test("a base around the layer types is a default, and contradicts if none has it", () => {
-    const nested = (more: Json) => ({ model_type: "toast", head_dim: 64, layer_types: ["full_attention", "sliding_attention"], ...more });
+    const nested = (more: Json) => ({
+      model_type: "toast",
+      head_dim: 64,
+      layer_types: ["full_attention", "sliding_attention"],
+      ...more,
+    });
     const bases = (config: Json) => [...ropesFromConfig(config).byLayerType.values()].map((rope) => rope?.base);
-    expect(bases(nested({ rope_theta: 9, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_type: "default" } } }))).toEqual([7, 9]);
-    expect(bases(nested({ rope_theta: 7, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } } }))).toEqual([7, 8]);
-    expect(issues(nested({ rope_theta: 9, rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } } }))).toEqual(["rope_theta: one of 7, 8, which the layer types state | 9"]);
-    const gemma5 = { ...gemma, rope_scaling: undefined, rope_theta: undefined, rope_parameters: { full_attention: { rope_theta: 1e6 }, sliding_attention: { rope_theta: 1e4 } } };
+    expect(
+      bases(
+        nested({
+          rope_theta: 9,
+          rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_type: "default" } },
+        }),
+      ),
+    ).toEqual([7, 9]);
+    expect(
+      bases(
+        nested({
+          rope_theta: 7,
+          rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } },
+        }),
+      ),
+    ).toEqual([7, 8]);
+    expect(
+      issues(
+        nested({
+          rope_theta: 9,
+          rope_parameters: { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } },
+        }),
+      ),
+    ).toEqual(["rope_theta: one of 7, 8, which the layer types state | 9"]);
+    const gemma5 = {
+      ...gemma,
+      rope_scaling: undefined,
+      rope_theta: undefined,
+      rope_parameters: { full_attention: { rope_theta: 1e6 }, sliding_attention: { rope_theta: 1e4 } },
+    };
     expect(bases(gemma5)).toEqual([1e6, 1e4]);
-    expect(issues({ ...gemma5, rope_local_base_freq: 5 })).toEqual(["rope_local_base_freq: 10000, as rope_parameters.sliding_attention.rope_theta says | 5"]);
+    expect(issues({ ...gemma5, rope_local_base_freq: 5 })).toEqual([
+      "rope_local_base_freq: 10000, as rope_parameters.sliding_attention.rope_theta says | 5",
+    ]);
   });
 
   test("a rope for all beside ropes for each type", () => {
-    const config = llama({ num_hidden_layers: 1, layer_types: ["full_attention"], rope_parameters: { full_attention: { rope_theta: 10000 } }, rope_scaling: { rope_type: "linear", factor: 2 } });
-    expect(issues(config)).toEqual(["rope_scaling: nothing beside rope_parameters, which has a rope for each layer type | a rope for all layers"]);
+    const config = llama({
+      num_hidden_layers: 1,
+      layer_types: ["full_attention"],
+      rope_parameters: { full_attention: { rope_theta: 10000 } },
+      rope_scaling: { rope_type: "linear", factor: 2 },
+    });
+    expect(issues(config)).toEqual([
+      "rope_scaling: nothing beside rope_parameters, which has a rope for each layer type | a rope for all layers",
+    ]);
   });
 });
 
@@ -190,16 +374,25 @@ describe("nested models", () => {
   const text = { hidden_size: 64, num_attention_heads: 2, rope_theta: 77, model_type: "qwen2" };
   const base = (config: Json) => ropesFromConfig(config).byLayerType.get(null)?.base;
 
-  test.each(["text_config", "llm_config", "language_config", "thinker_config", "talker_config"])("%s holds the text model", (key) => {
-    expect(base({ model_type: "outer", [key]: text, vision_config: { hidden_size: 3, num_heads: 2, rope_theta: 1 } })).toBe(77);
-  });
+  test.each(["text_config", "llm_config", "language_config", "thinker_config", "talker_config"])(
+    "%s holds the text model",
+    (key) => {
+      expect(
+        base({ model_type: "outer", [key]: text, vision_config: { hidden_size: 3, num_heads: 2, rope_theta: 1 } }),
+      ).toBe(77);
+    },
+  );
 
   test("a model inside a model inside a model", () => {
     expect(base({ model_type: "outer", thinker_config: { audio_config: {}, text_config: text } })).toBe(77);
   });
 
   test("of several text models the first is read, with a note", () => {
-    const config = { model_type: "outer", thinker_config: { text_config: text }, talker_config: { ...text, rope_theta: 88 } };
+    const config = {
+      model_type: "outer",
+      thinker_config: { text_config: text },
+      talker_config: { ...text, rope_theta: 88 },
+    };
     expect(base(config)).toBe(77);
     expect(notesAt(config, "talker_config")).toMatchObject([{ kind: "differs" }]);
   });
@@ -213,7 +406,9 @@ describe("nested models", () => {
     expect(base({ model_type: "outer", rope_theta: 66, text_config: { ...text, rope_theta: undefined } })).toBe(66);
     const both = { model_type: "outer", rope_theta: 66, text_config: text };
     expect(base(both)).toBe(77);
-    expect(notesAt(both, "rope_theta")).toMatchObject([{ kind: "differs", message: "text_config.rope_theta is used, which says something else." }]);
+    expect(notesAt(both, "rope_theta")).toMatchObject([
+      { kind: "differs", message: "text_config.rope_theta is used, which says something else." },
+    ]);
   });
 
   test("paths name the place in the file", () => {
@@ -224,14 +419,21 @@ describe("nested models", () => {
 
 describe("overrides", () => {
   test("replace what the file says", () => {
-    const rope = ropesFromConfig(llama(), { precision: "float64", maxPosition: 100, pairing: "adjacent" }).byLayerType.get(null)!;
+    const rope = ropesFromConfig(llama(), {
+      precision: "float64",
+      maxPosition: 100,
+      pairing: "adjacent",
+    }).byLayerType.get(null)!;
     expect(rope).toMatchObject({ precision: "float64", maxPosition: 100, pairing: "adjacent" });
     expect(ropesFromConfig(llama(), { maxPosition: null }).byLayerType.get(null)!.maxPosition).toBeNull();
   });
 
   test("a registry of one's own is the one that is asked", () => {
     const registry = createRegistry();
-    expect(failure(() => ropesFromConfig(llama(), { registry }))).toMatchObject({ code: "ROPE_UNKNOWN_TYPE", message: expect.stringContaining('import "@ropewalk/default";') });
+    expect(failure(() => ropesFromConfig(llama(), { registry }))).toMatchObject({
+      code: "ROPE_UNKNOWN_TYPE",
+      message: expect.stringContaining('import "@ropewalk/default";'),
+    });
     registry.register("default", new DefaultProvider());
     expect(ropesFromConfig(llama(), { registry }).byLayerType.get(null)!.ropeType).toBe("default");
   });
@@ -244,20 +446,43 @@ describe("overrides", () => {
       parameters: { warmth: { type: "number", description: "of the vendor's own" } },
       frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, () => 1) }),
     });
-    const { byLayerType, notes } = ropesFromConfig(llama({ rope_scaling: { rope_type: "vendor", warmth: 3, factor: 2 } }), { registry });
+    const { byLayerType, notes } = ropesFromConfig(
+      llama({ rope_scaling: { rope_type: "vendor", warmth: 3, factor: 2 } }),
+      { registry },
+    );
     expect(byLayerType.get(null)!.spec.parameters).toEqual({ ropeType: "vendor", warmth: 3 });
     expect(notes).toMatchObject([{ kind: "unused", path: "rope_scaling.factor" }]);
   });
 });
 
 describe("position axes", () => {
-  const vl = (rope_scaling: Json, more: Json = {}): Json => ({ model_type: "qwen2_5_vl", hidden_size: 512, num_attention_heads: 8, max_position_embeddings: 1024, rope_theta: 1e6, rope_scaling, ...more });
+  const vl = (rope_scaling: Json, more: Json = {}): Json => ({
+    model_type: "qwen2_5_vl",
+    hidden_size: 512,
+    num_attention_heads: 8,
+    max_position_embeddings: 1024,
+    rope_theta: 1e6,
+    rope_scaling,
+    ...more,
+  });
   const request = (config: Json) => ropeRequestsFromConfig(config).byLayerType.get(null)!.request!;
 
   test("sections of the file, or of the family", () => {
-    expect(request(vl({ type: "mrope", mrope_section: [8, 12, 12] })).parameters).toEqual({ ropeType: "mrope", sections: [8, 12, 12], order: "sectioned" });
-    expect(request(vl({ type: "mrope" }, { head_dim: 128 })).parameters).toEqual({ ropeType: "mrope", sections: [16, 24, 24], order: "sectioned" });
-    expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 })).parameters).toEqual({ ropeType: "mrope", sections: [24, 20, 20], order: "cyclic" });
+    expect(request(vl({ type: "mrope", mrope_section: [8, 12, 12] })).parameters).toEqual({
+      ropeType: "mrope",
+      sections: [8, 12, 12],
+      order: "sectioned",
+    });
+    expect(request(vl({ type: "mrope" }, { head_dim: 128 })).parameters).toEqual({
+      ropeType: "mrope",
+      sections: [16, 24, 24],
+      order: "sectioned",
+    });
+    expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 })).parameters).toEqual({
+      ropeType: "mrope",
+      sections: [24, 20, 20],
+      order: "cyclic",
+    });
   });
 
   test("scaled frequencies get the axes beside them", () => {
@@ -266,25 +491,46 @@ describe("position axes", () => {
     expect(parameters).toEqual({ ropeType: "yarn", factor: 2, originalMaxPosition: 512 });
     expect(axes).toEqual([0, 1, 2, 2]);
     // The fourth pair would be time's again: round and round, an axis has pairs only while its section lasts.
-    expect(request(vl({ ...scaling, mrope_section: [1, 2, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual([0, 1, 2, 0]);
-    expect(request(vl({ ...scaling, mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual([0, 1, 2, 0]);
-    expect(request(vl({ mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "ernie4_5_vl_moe" })).axes).toEqual([1, 2, 1, 0]);
+    expect(request(vl({ ...scaling, mrope_section: [1, 2, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual(
+      [0, 1, 2, 0],
+    );
+    expect(request(vl({ ...scaling, mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual(
+      [0, 1, 2, 0],
+    );
+    expect(request(vl({ mrope_section: [2, 1, 1] }, { head_dim: 8, model_type: "ernie4_5_vl_moe" })).axes).toEqual([
+      1, 2, 1, 0,
+    ]);
   });
 
   test("sections that do not fill the rotated part print the sum", () => {
-    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 13] }))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | 8 + 12 + 13 = 33"]);
-    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 11.5] }))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]"]);
+    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 13] }))).toEqual([
+      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | 8 + 12 + 13 = 33",
+    ]);
+    expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 11.5] }))).toEqual([
+      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]",
+    ]);
     expect(issues(vl({ type: "mrope", mrope_section: 32 }))).toEqual(["rope_scaling.mrope_section: a list | 32"]);
-    expect(issues({ model_type: "toast", head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual(["rope_scaling.mrope_section: the number of pairs of each position axis | nothing"]);
+    expect(issues({ model_type: "toast", head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual([
+      "rope_scaling.mrope_section: the number of pairs of each position axis | nothing",
+    ]);
   });
 
   test("the family decides about the order, a key that says otherwise is noted", () => {
     const config = vl({ type: "mrope", mrope_section: [8, 12, 12], mrope_interleaved: true });
     expect(request(config).parameters).toMatchObject({ order: "sectioned" });
     expect(notesAt(config, "rope_scaling.mrope_interleaved")).toMatchObject([{ kind: "differs" }]);
-    const unknown = { model_type: "toast", head_dim: 64, rope_scaling: { rope_type: "default", mrope_section: [8, 12, 12], mrope_interleaved: true } };
+    const unknown = {
+      model_type: "toast",
+      head_dim: 64,
+      rope_scaling: { rope_type: "default", mrope_section: [8, 12, 12], mrope_interleaved: true },
+    };
     expect(request(unknown).parameters).toMatchObject({ order: "cyclic" });
-    expect(notesAt({ ...unknown, rope_scaling: { mrope_section: [8, 12, 12], interleaved: true } }, "rope_scaling.interleaved")).toMatchObject([{ kind: "differs" }]);
+    expect(
+      notesAt(
+        { ...unknown, rope_scaling: { mrope_section: [8, 12, 12], interleaved: true } },
+        "rope_scaling.interleaved",
+      ),
+    ).toMatchObject([{ kind: "differs" }]);
   });
 });
 
@@ -303,7 +549,9 @@ describe("scales of queries", () => {
   });
 
   test("a class that does not read the key has none, with a note", () => {
-    const config = llama({ rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 4096, llama_4_scaling_beta: 0.1 } });
+    const config = llama({
+      rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 4096, llama_4_scaling_beta: 0.1 },
+    });
     expect(scaleOf(config)).toBeNull();
     expect(notesAt(config, "rope_scaling.llama_4_scaling_beta")).toMatchObject([{ kind: "unused" }]);
   });
@@ -319,7 +567,13 @@ describe("pairing", () => {
     ["deepseek_v2", "adjacent"],
     ["ernie4_5", "adjacent"],
   ])("%s pairs by %s", (model_type, pairing) => {
-    expect(ropesFromConfig({ model_type, head_dim: 64, qk_rope_head_dim: model_type === "minicpm3" ? 32 : undefined }).byLayerType.get(null)!.pairing).toBe(pairing);
+    expect(
+      ropesFromConfig({
+        model_type,
+        head_dim: 64,
+        qk_rope_head_dim: model_type === "minicpm3" ? 32 : undefined,
+      }).byLayerType.get(null)!.pairing,
+    ).toBe(pairing);
   });
 
   test("rope_interleave counts where the class reads it", () => {
@@ -331,7 +585,16 @@ describe("pairing", () => {
   });
 
   test("an unknown family of latent attention is read as DeepSeek", () => {
-    const config = { model_type: "toast", qk_rope_head_dim: 64, qk_nope_head_dim: 128, rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 } };
-    expect(ropesFromConfig(config).byLayerType.get(null)!).toMatchObject({ headDim: 64, pairing: "adjacent", ropeType: "deepseek_yarn" });
+    const config = {
+      model_type: "toast",
+      qk_rope_head_dim: 64,
+      qk_nope_head_dim: 128,
+      rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 },
+    };
+    expect(ropesFromConfig(config).byLayerType.get(null)!).toMatchObject({
+      headDim: 64,
+      pairing: "adjacent",
+      ropeType: "deepseek_yarn",
+    });
   });
 });

@@ -99,12 +99,17 @@ describe.each(modelsV5())("$id in the spelling of transformers 5", ({ id, config
     const old = ropeRequestsFromConfig(published);
     const young = ropeRequestsFromConfig(config);
     expect(young.layerCount).toBe(old.layerCount);
-    for (let layer = 0; layer < (young.layerCount ?? 0); layer++) expect(young.layerTypeOf(layer)).toBe(old.layerTypeOf(layer));
+    for (let layer = 0; layer < (young.layerCount ?? 0); layer++)
+      expect(young.layerTypeOf(layer)).toBe(old.layerTypeOf(layer));
   });
 });
 
 /** What transformers calls the type, where this project has another name for it. */
-const engineNames: Readonly<Record<string, string>> = { deepseek_yarn: "yarn", mrope: "default", dynamic_alpha: "dynamic" };
+const engineNames: Readonly<Record<string, string>> = {
+  deepseek_yarn: "yarn",
+  mrope: "default",
+  dynamic_alpha: "dynamic",
+};
 
 describe.each(fixtures("hf"))("$model in transformers", ({ model, ropes: answers }) => {
   const ropes = ropesFromConfig(configs.get(model)!);
@@ -116,14 +121,22 @@ describe.each(fixtures("hf"))("$model in transformers", ({ model, ropes: answers
 
   test.each(answers)("$layerType at length $length", (answer) => {
     const rope = ropes.byLayerType.get(answer.layerType)!;
-    expect(rope).toMatchObject({ headDim: answer.headDim, rotaryDim: answer.rotaryDim, rotaryOffset: answer.rotaryOffset ?? 0, pairing: answer.pairing });
+    expect(rope).toMatchObject({
+      headDim: answer.headDim,
+      rotaryDim: answer.rotaryDim,
+      rotaryOffset: answer.rotaryOffset ?? 0,
+      pairing: answer.pairing,
+    });
     expect(engineNames[rope.ropeType] ?? rope.ropeType).toBe(answer.ropeType);
     // Both compute the factors in double precision; a few roundings of 1.1e-16 each.
     expect(rope.attentionFactor / answer.attentionFactor).toBeCloseTo(1, 15);
     expect(rope.softmaxScaleFactor / answer.softmaxScaleFactor).toBeCloseTo(1, 15);
     const { axes, invFreq } = rope.frequencies(answer.length ?? 1);
     // HunyuanOCR's class turns the two elements of a pair by different axes, which no rotation does: a note says so.
-    if (answer.axisOfElement !== undefined) expect(ropes.notes).toContainEqual(expect.objectContaining({ kind: "differs", path: "rope_scaling.xdrope_section" }));
+    if (answer.axisOfElement !== undefined)
+      expect(ropes.notes).toContainEqual(
+        expect.objectContaining({ kind: "differs", path: "rope_scaling.xdrope_section" }),
+      );
     else expect([...axes]).toEqual(answer.axisOfPair ?? answer.invFreq.map(() => 0));
     expect(invFreq.length).toBe(answer.invFreq.length);
     // design.md §7: two float32 ulp, one for the power and one for what follows.
@@ -137,32 +150,39 @@ const coordinates: Readonly<Record<string, (answer: VisionFixture) => readonly (
   "meta-llama/Llama-4-Scout-17B-16E-vision": ({ builder, tokens }) => {
     const side = builder["side"] as number;
     // The class token comes last and is not turned.
-    const at = (coordinate: (token: number) => number) => tokens!.map((token) => (token === side * side ? 0 : coordinate(token) + 1));
+    const at = (coordinate: (token: number) => number) =>
+      tokens!.map((token) => (token === side * side ? 0 : coordinate(token) + 1));
     return [at((token) => token % side), at((token) => Math.floor(token / side))];
   },
   "facebook/dinov3-vits16-class-defaults": ({ builder }) => {
     const [rows, columns] = builder["patches"] as [number, number];
     const patches = Array.from({ length: rows * columns }, (_, patch) => patch);
-    return [patches.map((patch) => (2 * (Math.floor(patch / columns) + 0.5)) / rows - 1), patches.map((patch) => (2 * ((patch % columns) + 0.5)) / columns - 1)];
+    return [
+      patches.map((patch) => (2 * (Math.floor(patch / columns) + 0.5)) / rows - 1),
+      patches.map((patch) => (2 * ((patch % columns) + 0.5)) / columns - 1),
+    ];
   },
 };
 
-describe.each(fixtures("vision").filter(({ model }) => coordinates[model] !== undefined))("the tower $model in transformers", (answer) => {
-  test("turns its pairs by the same angles", () => {
-    const rope = ropesFromConfig(configs.get(answer.model)!).byLayerType.get(null)!;
-    expect(rope).toMatchObject({ headDim: answer.headDim, rotaryDim: answer.rotaryDim, pairing: answer.pairing });
-    const { axes, invFreq } = rope.frequencies();
-    const positions = coordinates[answer.model]!(answer);
-    answer.cos.forEach((row, token) => {
-      row.forEach((cos, pair) => {
-        const angle = invFreq[pair]! * positions[axes[pair]!]![token]!;
-        // The engine rounds frequency and angle to float32: an angle up to 1023 is off by 1e-4 at most.
-        expect(cos).toBeCloseTo(Math.cos(angle), 3);
-        expect(answer.sin[token]![pair]).toBeCloseTo(Math.sin(angle), 3);
+describe.each(fixtures("vision").filter(({ model }) => coordinates[model] !== undefined))(
+  "the tower $model in transformers",
+  (answer) => {
+    test("turns its pairs by the same angles", () => {
+      const rope = ropesFromConfig(configs.get(answer.model)!).byLayerType.get(null)!;
+      expect(rope).toMatchObject({ headDim: answer.headDim, rotaryDim: answer.rotaryDim, pairing: answer.pairing });
+      const { axes, invFreq } = rope.frequencies();
+      const positions = coordinates[answer.model]!(answer);
+      answer.cos.forEach((row, token) => {
+        row.forEach((cos, pair) => {
+          const angle = invFreq[pair]! * positions[axes[pair]!]![token]!;
+          // The engine rounds frequency and angle to float32: an angle up to 1023 is off by 1e-4 at most.
+          expect(cos).toBeCloseTo(Math.cos(angle), 3);
+          expect(answer.sin[token]![pair]).toBeCloseTo(Math.sin(angle), 3);
+        });
       });
     });
-  });
-});
+  },
+);
 
 test("every model file gives ropes when all packages are imported", () => {
   for (const { config } of models()) expect(ropesFromConfig(config).byLayerType.size).toBeGreaterThan(0);

@@ -8,7 +8,10 @@ const readme = readFileSync(new URL("README.md", folder), "utf8");
 test("the README's example prints what its comments say", () => {
   const [, code = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
   const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
-  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder, encoding: "utf8" });
+  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   expect(said.length).toBeGreaterThan(0);
   expect(printed.trimEnd().split("\n")).toEqual(said);
 });

@@ -11,12 +11,22 @@ import type { Json } from "./helpers.ts";
 const requestOf = (config: Json) => ropeRequestsFromConfig(config).byLayerType.get(null)!.request!;
 
 describe("the base at other places", () => {
-  const dbrx = { model_type: "dbrx", d_model: 6144, n_heads: 48, max_seq_len: 32768, attn_config: { rope_theta: 500000 } };
+  const dbrx = {
+    model_type: "dbrx",
+    d_model: 6144,
+    n_heads: 48,
+    max_seq_len: 32768,
+    attn_config: { rope_theta: 500000 },
+  };
 
   test("DBRX has it among the settings of attention", () => {
     expect(requestOf(dbrx)).toMatchObject({ headDim: 128, base: 500000, maxPosition: 32768 });
-    expect(notesAt(dbrx, "attn_config.rope_theta")).toMatchObject([{ kind: "differs", message: expect.stringContaining("rotates with 10000") }]);
-    expect(ropesFromConfig(dbrx).notes.filter(({ message }) => message.includes("does not state the base"))).toEqual([]);
+    expect(notesAt(dbrx, "attn_config.rope_theta")).toMatchObject([
+      { kind: "differs", message: expect.stringContaining("rotates with 10000") },
+    ]);
+    expect(ropesFromConfig(dbrx).notes.filter(({ message }) => message.includes("does not state the base"))).toEqual(
+      [],
+    );
   });
 
   test.each([["500000"], [Number.NaN], [0], [-1]])("%j there is no base", (rope_theta) => {
@@ -24,23 +34,37 @@ describe("the base at other places", () => {
   });
 
   test("Phi-3-small calls it rope_embedding_base", () => {
-    expect(requestOf(llama({ model_type: "phi3small", rope_theta: undefined, rope_embedding_base: 1000000 })).base).toBe(1000000);
+    expect(
+      requestOf(llama({ model_type: "phi3small", rope_theta: undefined, rope_embedding_base: 1000000 })).base,
+    ).toBe(1000000);
   });
 
   test("null for a base is said", () => {
-    expect(notesAt(llama({ rope_theta: null }), "rope_theta")).toMatchObject([{ kind: "implied", message: expect.stringContaining("The file says null for the base") }]);
+    expect(notesAt(llama({ rope_theta: null }), "rope_theta")).toMatchObject([
+      { kind: "implied", message: expect.stringContaining("The file says null for the base") },
+    ]);
     const inside = llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: null } });
-    expect(notesAt(inside, "rope_parameters.rope_theta")).toMatchObject([{ kind: "implied", message: expect.stringContaining("The file says null") }]);
+    expect(notesAt(inside, "rope_parameters.rope_theta")).toMatchObject([
+      { kind: "implied", message: expect.stringContaining("The file says null") },
+    ]);
   });
 
   test.each([[Number.NaN], ["10000"], [Infinity], [true], [{}]])("%j is no base", (rope_theta) => {
     expect(issues(llama({ rope_theta }))).toHaveLength(1);
-    expect(issues(llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta } }))).toHaveLength(1);
+    expect(
+      issues(llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta } })),
+    ).toHaveLength(1);
   });
 });
 
 describe("keys of a rope that is never applied", () => {
-  const size = { hidden_size: 64, num_attention_heads: 2, num_hidden_layers: 3, rope_theta: 10000, max_position_embeddings: 4096 };
+  const size = {
+    hidden_size: 64,
+    num_attention_heads: 2,
+    num_hidden_layers: 3,
+    rope_theta: 10000,
+    max_position_embeddings: 4096,
+  };
   const none: readonly (readonly [string, Json])[] = [
     ["nemotron_h", {}],
     ["nemotron_h", { rope_theta: undefined }],
@@ -57,7 +81,9 @@ describe("keys of a rope that is never applied", () => {
   test.each(none)("%s with %j has no rope in any layer, and a note", (model_type, more) => {
     const ropes = ropesFromConfig({ ...size, model_type, ...more });
     expect([0, 1, 2].map((layer) => ropes.forLayer(layer))).toEqual([null, null, null]);
-    expect(ropes.notes.filter(({ message }) => message.startsWith(`No layer of ${model_type} has a rope`))).toHaveLength(1);
+    expect(
+      ropes.notes.filter(({ message }) => message.startsWith(`No layer of ${model_type} has a rope`)),
+    ).toHaveLength(1);
     expect(failure(() => ropes.forLayer(3))).toMatchObject({ code: "ROPE_CONFIG" });
   });
 
@@ -69,52 +95,91 @@ describe("keys of a rope that is never applied", () => {
   ];
 
   test.each(some)("%s with %j has one of %i elements", (model_type, more, headDim) => {
-    expect(ropesFromConfig({ ...size, model_type, ...more }).forLayer(0)?.spec).toMatchObject({ headDim, base: 10000, pairing: "half" });
+    expect(ropesFromConfig({ ...size, model_type, ...more }).forLayer(0)?.spec).toMatchObject({
+      headDim,
+      base: 10000,
+      pairing: "half",
+    });
   });
 });
 
 test("a head_dim that latent attention does not use is a note", () => {
-  const config = { model_type: "deepseek_v3", head_dim: 72, qk_rope_head_dim: 64, qk_nope_head_dim: 128, rope_theta: 10000 };
+  const config = {
+    model_type: "deepseek_v3",
+    head_dim: 72,
+    qk_rope_head_dim: 64,
+    qk_nope_head_dim: 128,
+    rope_theta: 10000,
+  };
   expect(requestOf(config).headDim).toBe(64);
-  expect(notesAt(config, "head_dim")).toMatchObject([{ kind: "differs", message: expect.stringContaining("128 + 64 = 192") }]);
+  expect(notesAt(config, "head_dim")).toMatchObject([
+    { kind: "differs", message: expect.stringContaining("128 + 64 = 192") },
+  ]);
 });
 
 describe("bad input stays short and named", () => {
   test("an option that nothing reads names the nearest that is read", () => {
     const error = failure(() => ropesFromConfig(llama(), { precison: "float64" } as object));
-    expect(error).toMatchObject({ code: "ROPE_INVALID_PARAMETERS", issues: [{ path: "precison", remedy: 'Did you mean "precision"?' }] });
-    expect(failure(() => ropeRequestsFromConfig(llama(), { max_position: 1 } as object)).issues).toMatchObject([{ remedy: 'Did you mean "maxPosition"?' }]);
-    expect(failure(() => ropeRequestsFromGguf({}, { tensor: {} } as object)).issues).toMatchObject([{ remedy: 'Did you mean "tensors"?' }]);
+    expect(error).toMatchObject({
+      code: "ROPE_INVALID_PARAMETERS",
+      issues: [{ path: "precison", remedy: 'Did you mean "precision"?' }],
+    });
+    expect(failure(() => ropeRequestsFromConfig(llama(), { max_position: 1 } as object)).issues).toMatchObject([
+      { remedy: 'Did you mean "maxPosition"?' },
+    ]);
+    expect(failure(() => ropeRequestsFromGguf({}, { tensor: {} } as object)).issues).toMatchObject([
+      { remedy: 'Did you mean "tensors"?' },
+    ]);
     expect(ropesFromConfig(llama(), { precision: "float64", capacity: 1 }).forLayer(0)?.spec.precision).toBe("float64");
   });
 
   test("a million sections are not printed", () => {
     const sections = new Array<number>(1_000_000).fill(0);
-    const vision = (mrope_section: readonly unknown[]): Json => llama({ model_type: "qwen2_vl", rope_scaling: { type: "mrope", mrope_section } });
+    const vision = (mrope_section: readonly unknown[]): Json =>
+      llama({ model_type: "qwen2_vl", rope_scaling: { type: "mrope", mrope_section } });
     expect(failure(() => ropesFromConfig(vision(sections))).message.length).toBeLessThan(1000);
     expect(failure(() => ropesFromConfig(vision(sections.map(String)))).message.length).toBeLessThan(1000);
-    expect(issues(vision([16, 24]))).toEqual(["rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 64 | 16 + 24 = 40"]);
+    expect(issues(vision([16, 24]))).toEqual([
+      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 64 | 16 + 24 = 40",
+    ]);
   });
 
-  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const)("a share below 0 with several axes is a RopeError (%s)", (dialect) => {
-    const talker = llama({ model_type: "qwen3_tts_talker", partial_rotary_factor: -1, rope_scaling: { type: "mrope", interleaved: true, mrope_section: [24, 20, 20] } });
-    for (const config of [talker, { model_type: "qwen3_tts", talker_config: talker }]) {
-      try {
-        ropesFromConfig(config, { dialect });
-      } catch (error) {
-        expect(error).toMatchObject({ name: "RopeError" });
+  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const)(
+    "a share below 0 with several axes is a RopeError (%s)",
+    (dialect) => {
+      const talker = llama({
+        model_type: "qwen3_tts_talker",
+        partial_rotary_factor: -1,
+        rope_scaling: { type: "mrope", interleaved: true, mrope_section: [24, 20, 20] },
+      });
+      for (const config of [talker, { model_type: "qwen3_tts", talker_config: talker }]) {
+        try {
+          ropesFromConfig(config, { dialect });
+        } catch (error) {
+          expect(error).toMatchObject({ name: "RopeError" });
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe("PhiMoE", () => {
   const size = { hidden_size: 64, num_attention_heads: 4, max_position_embeddings: 131072, rope_theta: 10000 };
-  const scaling = { rope_type: "longrope", short_factor: new Array(8).fill(1), long_factor: new Array(8).fill(4), short_mscale: 1.2, long_mscale: 1.5, original_max_position_embeddings: 4096 };
+  const scaling = {
+    rope_type: "longrope",
+    short_factor: new Array(8).fill(1),
+    long_factor: new Array(8).fill(4),
+    short_mscale: 1.2,
+    long_mscale: 1.5,
+    original_max_position_embeddings: 4096,
+  };
   const phimoe = { ...size, model_type: "phimoe", rope_scaling: scaling };
 
   // transformers 5.23's PhimoeRotaryEmbedding at these lengths: pair 1 turns by 0.3162 at both, amplitude 1.2 and 1.5.
-  test.each([[4096, 1.2], [4097, 1.5]])("a text of %i tokens has the short list and the amplitude %f", (length, amplitude) => {
+  test.each([
+    [4096, 1.2],
+    [4097, 1.5],
+  ])("a text of %i tokens has the short list and the amplitude %f", (length, amplitude) => {
     const step = ropesFromConfig(phimoe).forLayer(0)!.frequencies(length);
     expect(step.invFreq[1]).toBeCloseTo(0.3162, 4);
     expect(step.attentionFactor).toBe(amplitude);
@@ -122,14 +187,19 @@ describe("PhiMoE", () => {
   });
 
   test("other engines take the long list", () => {
-    expect(ropesFromConfig(phimoe, { dialect: "vllm" }).forLayer(0)!.frequencies(4097).invFreq[1]).toBeCloseTo(0.3162 / 4, 4);
+    expect(ropesFromConfig(phimoe, { dialect: "vllm" }).forLayer(0)!.frequencies(4097).invFreq[1]).toBeCloseTo(
+      0.3162 / 4,
+      4,
+    );
   });
 
   test("the two magnitudes are required, and attention_factor has no effect", () => {
     const { long_mscale, ...rest } = scaling;
     expect(long_mscale).toBe(1.5);
     expect(issues({ ...phimoe, rope_scaling: rest })).toHaveLength(1);
-    expect(ropesFromConfig({ ...phimoe, rope_scaling: { ...scaling, attention_factor: 3 } }).forLayer(0)).toBe(ropesFromConfig(phimoe).forLayer(0));
+    expect(ropesFromConfig({ ...phimoe, rope_scaling: { ...scaling, attention_factor: 3 } }).forLayer(0)).toBe(
+      ropesFromConfig(phimoe).forLayer(0),
+    );
   });
 
   test("Phi-3's class reads neither magnitude", () => {
@@ -138,12 +208,19 @@ describe("PhiMoE", () => {
     // √(1 + ln 32 / ln 4096)
     expect(rope.frequencies(10).attentionFactor).toBeCloseTo(Math.sqrt(1 + 5 / 12), 6);
     expect(rope.frequencies(4097).invFreq[1]).toBeCloseTo(0.3162 / 4, 4);
-    for (const key of ["short_mscale", "long_mscale"]) expect(notesAt(phi3, `rope_scaling.${key}`)).toMatchObject([{ kind: "differs" }]);
+    for (const key of ["short_mscale", "long_mscale"])
+      expect(notesAt(phi3, `rope_scaling.${key}`)).toMatchObject([{ kind: "differs" }]);
   });
 });
 
 describe("Llama 4 scales queries in layers without rope", () => {
-  const llama4 = { model_type: "llama4_text", hidden_size: 5120, num_attention_heads: 40, num_hidden_layers: 8, no_rope_layers: [1, 1, 1, 0, 1, 1, 1, 0] };
+  const llama4 = {
+    model_type: "llama4_text",
+    hidden_size: 5120,
+    num_attention_heads: 40,
+    num_hidden_layers: 8,
+    no_rope_layers: [1, 1, 1, 0, 1, 1, 1, 0],
+  };
 
   test("the numbers are data, and a note has the formula", () => {
     const ropes = ropesFromConfig({ ...llama4, attn_temperature_tuning: true, attn_scale: 0.2, floor_scale: 4096 });
@@ -151,19 +228,32 @@ describe("Llama 4 scales queries in layers without rope", () => {
     expect(ropes.queryScaleOf(3)).toEqual({ rule: "temperature", beta: 0.2, length: 4096, offset: 1 });
     expect(ropes.queryScaleOf(0)).toBeNull();
     expect(ropes.rules.get("no_rope")).toMatchObject([{ name: "ropeType" }, { name: "queryScale" }]);
-    expect(ropes.notes).toContainEqual(expect.objectContaining({ path: "attn_temperature_tuning", message: expect.stringContaining("1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with 0.2 and 4096") }));
+    expect(ropes.notes).toContainEqual(
+      expect.objectContaining({
+        path: "attn_temperature_tuning",
+        message: expect.stringContaining("1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with 0.2 and 4096"),
+      }),
+    );
     expect(failure(() => ropes.queryScaleOf(8))).toMatchObject({ code: "ROPE_CONFIG" });
   });
 
   test("the class's numbers where the file is silent; none where it says no", () => {
-    expect(ropesFromConfig(llama4).queryScaleOf(7)).toEqual({ rule: "temperature", beta: 0.1, length: 8192, offset: 1 });
+    expect(ropesFromConfig(llama4).queryScaleOf(7)).toEqual({
+      rule: "temperature",
+      beta: 0.1,
+      length: 8192,
+      offset: 1,
+    });
     expect(ropesFromConfig({ ...llama4, attn_temperature_tuning: 4 }).queryScaleOf(7)).toMatchObject({ beta: 0.1 });
     expect(ropesFromConfig({ ...llama4, attn_temperature_tuning: false }).queryScaleOf(7)).toBeNull();
     expect(ropesFromConfig({ ...llama4, model_type: "smollm3" }).queryScaleOf(7)).toBeNull();
   });
 
   test("a rope's own factor is the layer's", () => {
-    expect(ropesFromConfig(llama({ use_logn_attn: true, seq_length: 2048 })).queryScaleOf(0)).toEqual({ rule: "logn", length: 2048 });
+    expect(ropesFromConfig(llama({ use_logn_attn: true, seq_length: 2048 })).queryScaleOf(0)).toEqual({
+      rule: "logn",
+      length: 2048,
+    });
   });
 });
 
@@ -172,23 +262,60 @@ describe("what the code of the published model reads", () => {
     const nomic = { model_type: "nomic_bert", n_embd: 768, n_head: 12, rotary_emb_base: 1000 };
     expect(requestOf({ ...nomic, rotary_emb_interleaved: false }).pairing).toBe("half");
     expect(requestOf({ ...nomic, rotary_emb_interleaved: true }).pairing).toBe("adjacent");
-    expect(notesAt({ ...nomic, rotary_emb_interleaved: true }, "rotary_emb_interleaved")).toMatchObject([{ kind: "differs" }]);
+    expect(notesAt({ ...nomic, rotary_emb_interleaved: true }, "rotary_emb_interleaved")).toMatchObject([
+      { kind: "differs" },
+    ]);
     expect(requestOf(llama({ rotary_emb_interleaved: true })).pairing).toBe("half");
-    expect(notesAt(llama({ rotary_emb_interleaved: true }), "rotary_emb_interleaved")).toMatchObject([{ kind: "differs" }]);
+    expect(notesAt(llama({ rotary_emb_interleaved: true }), "rotary_emb_interleaved")).toMatchObject([
+      { kind: "differs" },
+    ]);
   });
 
   test("MPT with a rope among the settings of attention", () => {
-    const mpt = (more: Json): Json => ({ model_type: "mpt", d_model: 4096, n_heads: 32, n_layers: 2, max_seq_len: 2048, attn_config: { alibi: false, rope: true, rope_theta: 500000, ...more } });
-    expect(requestOf(mpt({}))).toMatchObject({ headDim: 128, base: 500000, maxPosition: 2048, pairing: "half", parameters: { ropeType: "default" } });
-    expect(requestOf(mpt({ rope_impl: "hf", rope_hf_config: { type: "no_scaling", factor: 1 }, rope_dail_config: { type: "xpos" } })).base).toBe(500000);
-    expect(issues(mpt({ rope_impl: "hf", rope_hf_config: { type: "linear", factor: 2 } }))).toEqual(['attn_config.rope_hf_config.type: "no_scaling" | "linear"']);
-    expect(issues(mpt({ rope_impl: "dail", rope_dail_config: { type: "xpos" } }))).toEqual(['attn_config.rope_dail_config.type: "original" | "xpos"']);
+    const mpt = (more: Json): Json => ({
+      model_type: "mpt",
+      d_model: 4096,
+      n_heads: 32,
+      n_layers: 2,
+      max_seq_len: 2048,
+      attn_config: { alibi: false, rope: true, rope_theta: 500000, ...more },
+    });
+    expect(requestOf(mpt({}))).toMatchObject({
+      headDim: 128,
+      base: 500000,
+      maxPosition: 2048,
+      pairing: "half",
+      parameters: { ropeType: "default" },
+    });
+    expect(
+      requestOf(
+        mpt({ rope_impl: "hf", rope_hf_config: { type: "no_scaling", factor: 1 }, rope_dail_config: { type: "xpos" } }),
+      ).base,
+    ).toBe(500000);
+    expect(issues(mpt({ rope_impl: "hf", rope_hf_config: { type: "linear", factor: 2 } }))).toEqual([
+      'attn_config.rope_hf_config.type: "no_scaling" | "linear"',
+    ]);
+    expect(issues(mpt({ rope_impl: "dail", rope_dail_config: { type: "xpos" } }))).toEqual([
+      'attn_config.rope_dail_config.type: "original" | "xpos"',
+    ]);
     expect(issues(mpt({ rope: false }))).toHaveLength(1);
     expect(issues(mpt({ alibi: true }))).toHaveLength(1);
   });
 
   test("DeepSeek without latent attention has Llama's rope", () => {
-    const tiny = { model_type: "deepseek_vl_v2", language_config: { model_type: "deepseek_v2", use_mla: false, hidden_size: 1280, num_attention_heads: 10, num_hidden_layers: 12, qk_nope_head_dim: 0, qk_rope_head_dim: 0, max_position_embeddings: 4096 } };
+    const tiny = {
+      model_type: "deepseek_vl_v2",
+      language_config: {
+        model_type: "deepseek_v2",
+        use_mla: false,
+        hidden_size: 1280,
+        num_attention_heads: 10,
+        num_hidden_layers: 12,
+        qk_nope_head_dim: 0,
+        qk_rope_head_dim: 0,
+        max_position_embeddings: 4096,
+      },
+    };
     expect(requestOf(tiny)).toMatchObject({ headDim: 128, rotaryDim: 128, pairing: "half", base: 10000 });
     expect(notesAt(tiny, "language_config.use_mla")).toMatchObject([{ kind: "differs" }]);
     expect(issues({ ...tiny, language_config: { ...tiny.language_config, use_mla: true } })).toHaveLength(1);

@@ -38,7 +38,12 @@ export function isFar(got: number, expected: number, tolerance: number): boolean
 }
 
 /** Every element within its tolerance. */
-export function allNear(got: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number | ((index: number) => number), what: string): void {
+export function allNear(
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number | ((index: number) => number),
+  what: string,
+): void {
   if (got.length !== expected.length) fail(`${what}, length`, expected.length, got.length);
   for (let i = 0; i < got.length; i++) {
     const allowed = typeof tolerance === "number" ? tolerance : tolerance(i);
@@ -50,12 +55,17 @@ export function allNear(got: ArrayLike<number>, expected: ArrayLike<number>, tol
 export function sameBits(got: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
   if (got.length !== expected.length) fail(`${what}, length`, expected.length, got.length);
   for (let i = 0; i < got.length; i++) {
-    if (got[i] !== expected[i]) fail(`${what}, word ${i} of ${got.length}`, `0x${expected[i]!.toString(16)}`, `0x${got[i]!.toString(16)}`);
+    if (got[i] !== expected[i])
+      fail(`${what}, word ${i} of ${got.length}`, `0x${expected[i]!.toString(16)}`, `0x${got[i]!.toString(16)}`);
   }
 }
 
 /** That `run` throws, or rejects with, a RopeError of one of the codes. @returns the error. */
-export async function throwsCode(run: () => unknown, codes: RopeErrorCode | readonly RopeErrorCode[], what: string): Promise<RopeError> {
+export async function throwsCode(
+  run: () => unknown,
+  codes: RopeErrorCode | readonly RopeErrorCode[],
+  what: string,
+): Promise<RopeError> {
   const accepted: readonly string[] = typeof codes === "string" ? [codes] : codes;
   const expected = `a RopeError ${accepted.join(" or ")}`;
   let result: unknown;

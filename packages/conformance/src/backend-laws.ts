@@ -43,7 +43,10 @@ const equality: Law = {
             const shape: Shape = [spots.batch ?? 1, spots.tokens, 3, rope.spec.headDim];
             const values = randomValues(kit.random(`${label} ${dtype}`), dtype, sizeOf(shape));
             for (const method of methods) {
-              const [expected, got] = [place(dtype, shape, values, { layout }), place(dtype, shape, values, { layout })];
+              const [expected, got] = [
+                place(dtype, shape, values, { layout }),
+                place(dtype, shape, values, { layout }),
+              ];
               js[method]({ positions: spots.positions, key: expected.tensor });
               await rope[method]({ positions: spots.positions, key: got.tensor });
               same(got, expected, `${method} of ${dtype}, ${layout.name}, ${spots.tokens} tokens, ${label}`);

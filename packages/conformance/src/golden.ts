@@ -57,7 +57,12 @@ export interface TruthRecord {
   readonly cos: readonly (readonly string[])[];
   readonly sin: readonly (readonly string[])[];
   /** Single values where cos or sin nearly vanishes. */
-  readonly nearZero: readonly { readonly position: number; readonly pair: number; readonly cos: string; readonly sin: string }[];
+  readonly nearZero: readonly {
+    readonly position: number;
+    readonly pair: number;
+    readonly cos: string;
+    readonly sin: string;
+  }[];
 }
 
 /** The distance from a float32 to the next one of larger size. */
@@ -66,7 +71,8 @@ export function float32Ulp(value: number): number {
   return size < 2 ** -126 ? 2 ** -149 : 2 ** (Math.floor(Math.log2(Math.fround(size))) - 23);
 }
 
-const optionsAt = ({ length }: { readonly length?: number | null }): { readonly length?: number } => (length === null || length === undefined ? {} : { length });
+const optionsAt = ({ length }: { readonly length?: number | null }): { readonly length?: number } =>
+  length === null || length === undefined ? {} : { length };
 
 /**
  * Frequencies within 2 float32 ulp of the engine's, and both factors.
@@ -82,10 +88,14 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
   const { invFreq, attentionFactor, softmaxScaleFactor } = rope.frequencies(record.length ?? undefined);
   equal(invFreq.length, record.invFreq.length, "number of frequencies");
   record.invFreq.forEach((expected, pair) => {
-    if (isFar(invFreq[pair]!, expected, 2 * float32Ulp(expected))) fail(`invFreq of pair ${pair}`, `${expected} ± 2 ulp`, invFreq[pair]);
+    if (isFar(invFreq[pair]!, expected, 2 * float32Ulp(expected)))
+      fail(`invFreq of pair ${pair}`, `${expected} ± 2 ulp`, invFreq[pair]);
   });
   // The engine computes both in float64 from the same formula; the last bits depend on the order of operations.
-  for (const [name, got, expected] of [["attentionFactor", attentionFactor, record.attentionFactor], ["softmaxScaleFactor", softmaxScaleFactor, record.softmaxScaleFactor]] as const) {
+  for (const [name, got, expected] of [
+    ["attentionFactor", attentionFactor, record.attentionFactor],
+    ["softmaxScaleFactor", softmaxScaleFactor, record.softmaxScaleFactor],
+  ] as const) {
     if (isFar(got, expected, 4 * 2 ** -53 * expected)) fail(name, expected, got);
   }
 }
@@ -108,11 +118,18 @@ export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void
       const angle = Math.fround(position * engineFrequency);
       const difference = Math.abs(invFreq[pair]! - engineFrequency);
       const slack = difference === 0 ? 0 : attentionFactor * (position * difference + float32Ulp(angle));
-      for (const [name, engine, exact] of [["cos", record.cos, Math.cos(angle)], ["sin", record.sin, Math.sin(angle)]] as const) {
+      for (const [name, engine, exact] of [
+        ["cos", record.cos, Math.cos(angle)],
+        ["sin", record.sin, Math.sin(angle)],
+      ] as const) {
         const got = table[name][row * pairs + pair]!;
-        for (const [whose, expected] of [["the exact value at the engine's angle", attentionFactor * exact], ["the engine's", engine[row]![column]!]] as const) {
+        for (const [whose, expected] of [
+          ["the exact value at the engine's angle", attentionFactor * exact],
+          ["the engine's", engine[row]![column]!],
+        ] as const) {
           const tolerance = slack + 2 * float32Ulp(expected);
-          if (isFar(got, expected, tolerance)) fail(`${name} of pair ${pair} at position ${position}`, `${whose} ${expected} ± ${tolerance}`, got);
+          if (isFar(got, expected, tolerance))
+            fail(`${name} of pair ${pair} at position ${position}`, `${whose} ${expected} ± ${tolerance}`, got);
         }
       }
     });
@@ -138,9 +155,13 @@ export function compareRotations(rope: RotaryEmbedding, record: EngineRecord): v
     for (const [name, { shape, input, output }] of Object.entries(tensors)) {
       const given = decode(dtype, input);
       const wanted = decode(dtype, output);
-      const data = dtype === "float32" ? Float32Array.from(given) : Uint16Array.from(given, dtype === "float16" ? toFloat16 : toBfloat16);
+      const data =
+        dtype === "float32"
+          ? Float32Array.from(given)
+          : Uint16Array.from(given, dtype === "float16" ? toFloat16 : toBfloat16);
       rope.apply({ positions, key: { data, shape, dtype }, ...optionsAt(record) });
-      const got = dtype === "float32" ? data : Float32Array.from(data, dtype === "float16" ? fromFloat16 : fromBfloat16);
+      const got =
+        dtype === "float32" ? data : Float32Array.from(data, dtype === "float16" ? fromFloat16 : fromBfloat16);
 
       const [, heads, headDim] = shape as [number, number, number];
       const from = pairsOf(rope);
@@ -153,14 +174,17 @@ export function compareRotations(rope: RotaryEmbedding, record: EngineRecord): v
           const r = attentionFactor * Math.hypot(given[head + x]!, given[head + y]!);
           const difference = Math.abs(invFreq[pair]! - record.invFreq[pair]!);
           const turned = difference === 0 ? 0 : position * difference + float32Ulp(position * invFreq[pair]!);
-          const tolerance = r * (turned + (dtype === "float32" ? 10 : 5) * unit[dtype]) + (dtype === "float16" ? 2 ** -24 : 0);
+          const tolerance =
+            r * (turned + (dtype === "float32" ? 10 : 5) * unit[dtype]) + (dtype === "float16" ? 2 ** -24 : 0);
           for (const side of [0, 1] as const) {
             const [ours, theirs] = [got[head + [x, y][side]!]!, wanted[head + to[pair]![side]]!];
-            if (isFar(ours, theirs, tolerance)) fail(`element ${side} of pair ${pair} of ${where}`, `${theirs} ± ${tolerance}`, ours);
+            if (isFar(ours, theirs, tolerance))
+              fail(`element ${side} of pair ${pair} of ${where}`, `${theirs} ± ${tolerance}`, ours);
           }
         });
         for (let i = 0; i < headDim; i++) {
-          if (!rotatedElements.has(i) && !Object.is(got[head + i], wanted[head + i])) fail(`element ${i}, which is not rotated, of ${where}`, wanted[head + i], got[head + i]);
+          if (!rotatedElements.has(i) && !Object.is(got[head + i], wanted[head + i]))
+            fail(`element ${i}, which is not rotated, of ${where}`, wanted[head + i], got[head + i]);
         }
       }
     }
@@ -195,7 +219,14 @@ export function compareTruth(rope: RotaryEmbedding, truth: TruthRecord): void {
     const expected = Number(exact);
     if (isFar(got, expected, float32Ulp(expected))) fail(`${name} ${where}`, `${exact} ± 1 float32 ulp`, got);
   };
-  const samples = truth.positions.flatMap((position, row) => truth.pairs.map((pair, column) => ({ position, pair, cos: truth.cos[row]![column]!, sin: truth.sin[row]![column]! })));
+  const samples = truth.positions.flatMap((position, row) =>
+    truth.pairs.map((pair, column) => ({
+      position,
+      pair,
+      cos: truth.cos[row]![column]!,
+      sin: truth.sin[row]![column]!,
+    })),
+  );
   const admitted = [...samples, ...truth.nearZero].filter(({ position }) => position < rope.positionLimit);
   if (admitted.length === 0) fail("positions of the truth", `some below ${rope.positionLimit}`, "none");
   const table = rope.cosSin(admitted.map(({ position }) => position));

@@ -21,7 +21,9 @@ export interface ConformanceCase {
   /** Part of the tests' names. */
   readonly name: string;
   /** A request; `parameters.ropeType` may be left out. */
-  readonly request: Omit<UntypedRopeRequest, "parameters"> & { readonly parameters?: Readonly<Record<string, unknown>> };
+  readonly request: Omit<UntypedRopeRequest, "parameters"> & {
+    readonly parameters?: Readonly<Record<string, unknown>>;
+  };
 }
 
 /** What to test. */
@@ -68,13 +70,17 @@ export function conformance(test: TestFunction, options: ConformanceOptions): vo
   if (ropeType === undefined) throw new Error("conformance: expected ropeType or provider, got neither");
   if (options.cases.length === 0) throw new Error("conformance: expected at least one case, got none");
   const names = options.cases.map(({ name }) => name);
-  if (new Set(names).size < names.length) throw new Error(`conformance: expected cases of different names, got ${names.join(", ")}`);
+  if (new Set(names).size < names.length)
+    throw new Error(`conformance: expected cases of different names, got ${names.join(", ")}`);
 
   const given = typeof provider === "function" ? new provider() : provider;
   const target: Target = { ropeType, registry, given, backend: backend === "js" ? undefined : backend, seed };
-  const kits = options.cases.map(({ name, request }) => new Kit(target, name, { ...request, parameters: { ...request.parameters, ropeType } }));
+  const kits = options.cases.map(
+    ({ name, request }) => new Kit(target, name, { ...request, parameters: { ...request.parameters, ropeType } }),
+  );
   const title = target.backend === undefined ? ropeType : `${ropeType} on ${target.backend.name}`;
-  const chosen = ({ group }: Law | ProviderLaw): boolean => !skip.includes(group) && (only === undefined || only.includes(group));
+  const chosen = ({ group }: Law | ProviderLaw): boolean =>
+    !skip.includes(group) && (only === undefined || only.includes(group));
 
   for (const law of providerLaws.filter(chosen)) test(`${title} ${law.name}`, () => law.run(kits));
   const laws = target.backend === undefined ? caseLaws : [...caseLaws, ...backendLaws];

@@ -30,13 +30,19 @@ type PositionedArguments = RotateArguments & AtOptions & { readonly positions: P
  * The part of a rope that the laws use. A synchronous rope is one as it is; a backend whose methods return promises, or
  * that works on memory of its own, is wrapped into one by `backend.adapt`.
  */
-export interface RopeUnderTest extends Pick<RotaryEmbedding, "spec" | "capabilities" | "positionLimit" | "attentionFactor" | "frequencies"> {
+export interface RopeUnderTest extends Pick<
+  RotaryEmbedding,
+  "spec" | "capabilities" | "positionLimit" | "attentionFactor" | "frequencies"
+> {
   apply(tensors: PositionedArguments): Awaitable<RotateResult>;
   invert(tensors: PositionedArguments): Awaitable<RotateResult>;
   adjoint(tensors: PositionedArguments): Awaitable<RotateResult>;
   shift(tensors: ShiftArguments): Awaitable<Tensor>;
   cosSin(positions: Positions, options?: CosSinOptions): Awaitable<CosSin>;
-  at(positions: Positions, options?: AtOptions): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
+  at(
+    positions: Positions,
+    options?: AtOptions,
+  ): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
 }
 
 /** A backend to run the laws on. */
@@ -125,7 +131,11 @@ export class Kit {
    * The number of rotated elements stays: parameters may depend on it. A variant that the type itself refuses is left
    * out; the case as it was written never is.
    */
-  variants({ pairings = true, precisions = true, slices = true }: { readonly pairings?: boolean; readonly precisions?: boolean; readonly slices?: boolean } = {}): Variant[] {
+  variants({
+    pairings = true,
+    precisions = true,
+    slices = true,
+  }: { readonly pairings?: boolean; readonly precisions?: boolean; readonly slices?: boolean } = {}): Variant[] {
     const { spec } = this.js();
     const found: Variant[] = [];
     for (const precision of precisions ? bothPrecisions : [spec.precision]) {
@@ -151,7 +161,8 @@ export class Kit {
   }
 
   #label({ pairing, precision, headDim, rotaryDim, rotaryOffset }: UntypedRopeRequest): string {
-    const where = rotaryDim === headDim ? `all ${headDim} elements` : `${rotaryDim} of ${headDim} elements from ${rotaryOffset}`;
+    const where =
+      rotaryDim === headDim ? `all ${headDim} elements` : `${rotaryDim} of ${headDim} elements from ${rotaryOffset}`;
     return `${JSON.stringify(pairing)} pairs, ${precision} angles, ${where} (${this.name}, seed ${this.target.seed})`;
   }
 }

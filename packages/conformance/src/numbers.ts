@@ -10,7 +10,11 @@ import type { Shape } from "./tensors.ts";
 import { unitRoundoff } from "./tensors.ts";
 
 /** The two elements of each pair of a head. `n` blocks, each rotated by halves; `adjacent` is blocks of two. */
-export function pairsOf({ pairing, rotaryDim, rotaryOffset }: Pick<RopeSpec, "pairing" | "rotaryDim" | "rotaryOffset">): (readonly [number, number])[] {
+export function pairsOf({
+  pairing,
+  rotaryDim,
+  rotaryOffset,
+}: Pick<RopeSpec, "pairing" | "rotaryDim" | "rotaryOffset">): (readonly [number, number])[] {
   const pairs = rotaryDim / 2;
   const width = pairs / blocksOf(pairing, pairs);
   return Array.from({ length: pairs }, (_, i) => {
@@ -40,7 +44,9 @@ export function anglesOf(rope: RopeUnderTest, { values, axes }: Spots, length?: 
   const { fround } = Math;
   const angle = (row: number, pair: number): number => {
     const position = values[axisOfPair[pair]! * rows + row]!;
-    return rope.spec.precision === "float32" ? fround(fround(position) * fround(invFreq[pair]!)) : position * invFreq[pair]!;
+    return rope.spec.precision === "float32"
+      ? fround(fround(position) * fround(invFreq[pair]!))
+      : position * invFreq[pair]!;
   };
   return {
     amplitude: attentionFactor,
@@ -78,7 +84,12 @@ export function angleSlack(rope: RopeUnderTest, ...sizes: readonly number[]): nu
 }
 
 /** Calls `visit` for each rotated pair of a block: its row of positions, pair, and where its two elements lie. */
-export function eachPair(spec: RopeSpec, spots: Spots, [batch, tokens, heads, headDim]: Shape, visit: (row: number, pair: number, x: number, y: number) => void): void {
+export function eachPair(
+  spec: RopeSpec,
+  spots: Spots,
+  [batch, tokens, heads, headDim]: Shape,
+  visit: (row: number, pair: number, x: number, y: number) => void,
+): void {
   const pairs = pairsOf(spec);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t++) {

@@ -9,11 +9,18 @@ import { equal, fail, isTrue, sameData, throwsCode } from "./assert.ts";
 import type { Kit } from "./kit.ts";
 import type { Law, ProviderLaw } from "./law.ts";
 
-const providerOf = (kits: readonly Kit[]): { kit: Kit; provider: RopeProvider; ropeType: string } => ({ kit: kits[0]!, provider: kits[0]!.provider, ropeType: kits[0]!.target.ropeType });
+const providerOf = (kits: readonly Kit[]): { kit: Kit; provider: RopeProvider; ropeType: string } => ({
+  kit: kits[0]!,
+  provider: kits[0]!.provider,
+  ropeType: kits[0]!.target.ropeType,
+});
 
 /** A provider that differs from another in some fields only. */
 const differing = (provider: RopeProvider, fields: Partial<RopeProvider>): RopeProvider =>
-  Object.create(provider, Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, { value }]))) as RopeProvider;
+  Object.create(
+    provider,
+    Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, { value }])),
+  ) as RopeProvider;
 
 const declaration: ProviderLaw = {
   group: "registration",
@@ -21,7 +28,12 @@ const declaration: ProviderLaw = {
   run(kits) {
     const { provider } = providerOf(kits);
     isTrue(/^(@[^/@\s]+\/)?[^@\s]+@\d+\.\d+\.\d+/.test(provider.source), "source", '"package@1.2.3"', provider.source);
-    isTrue([SPECIFICATION_VERSION, SPECIFICATION_VERSION - 1].includes(provider.specificationVersion), "specificationVersion", `${SPECIFICATION_VERSION} or the one before`, provider.specificationVersion);
+    isTrue(
+      [SPECIFICATION_VERSION, SPECIFICATION_VERSION - 1].includes(provider.specificationVersion),
+      "specificationVersion",
+      `${SPECIFICATION_VERSION} or the one before`,
+      provider.specificationVersion,
+    );
   },
 };
 
@@ -36,11 +48,23 @@ const registration: ProviderLaw = {
     registry.register(ropeType, differing(provider, {}));
     equal(registry.list().length, 1, "registered names after three registrations of one source");
     equal(registry.get(ropeType)?.provider, provider, "provider after three registrations of one source");
-    await throwsCode(() => registry.register(ropeType, differing(provider, { source: `not ${provider.source}` })), "ROPE_TYPE_CONFLICT", "registration from another source");
+    await throwsCode(
+      () => registry.register(ropeType, differing(provider, { source: `not ${provider.source}` })),
+      "ROPE_TYPE_CONFLICT",
+      "registration from another source",
+    );
     equal(registry.get(ropeType)?.provider, provider, "provider after a refused registration");
-    await throwsCode(() => createRegistry().register(ropeType, differing(provider, { specificationVersion: 99 })), "ROPE_SPEC_VERSION", "registration under contract version 99");
+    await throwsCode(
+      () => createRegistry().register(ropeType, differing(provider, { specificationVersion: 99 })),
+      "ROPE_SPEC_VERSION",
+      "registration under contract version 99",
+    );
     equal(registry.unregister(ropeType), true, "unregister");
-    await throwsCode(() => getRopeUntyped(kits[0]!.request, { registry }), "ROPE_UNKNOWN_TYPE", "request for an unregistered type");
+    await throwsCode(
+      () => getRopeUntyped(kits[0]!.request, { registry }),
+      "ROPE_UNKNOWN_TYPE",
+      "request for an unregistered type",
+    );
   },
 };
 
@@ -50,12 +74,21 @@ const schema: ProviderLaw = {
   run(kits) {
     const { provider, kit } = providerOf(kits);
     for (const [name, rule] of rulesOf(provider)) {
-      isTrue(rule.description.trim() !== "", `description of ${name}`, "one line: what it is, its unit, where the default comes from", rule.description);
+      isTrue(
+        rule.description.trim() !== "",
+        `description of ${name}`,
+        "one line: what it is, its unit, where the default comes from",
+        rule.description,
+      );
       if (rule.default === undefined || rule.default === null) continue;
       // Written out, the default gives the very instance that leaving it out gives, unless the case sets something else.
       for (const { request } of kits) {
         if (name in request.parameters) continue;
-        equal(kit.js(withParameters(request, { [name]: rule.default })), kit.js(request), `rope with ${name} at its default, written out`);
+        equal(
+          kit.js(withParameters(request, { [name]: rule.default })),
+          kit.js(request),
+          `rope with ${name} at its default, written out`,
+        );
       }
     }
   },
@@ -66,22 +99,41 @@ const refusals: Law = {
   name: "refuses what it does not declare, what is out of range and what is missing, all at once",
   async run(kit) {
     const { request } = kit;
-    const issuesOf = async (parameters: Readonly<Record<string, unknown>>, what: string, more: object = {}): Promise<string[]> => {
-      const error = await throwsCode(() => kit.js({ ...withParameters(request, parameters), ...more }), "ROPE_INVALID_PARAMETERS", what);
+    const issuesOf = async (
+      parameters: Readonly<Record<string, unknown>>,
+      what: string,
+      more: object = {},
+    ): Promise<string[]> => {
+      const error = await throwsCode(
+        () => kit.js({ ...withParameters(request, parameters), ...more }),
+        "ROPE_INVALID_PARAMETERS",
+        what,
+      );
       return error.issues.map(({ path }) => path);
     };
-    const lists = (paths: readonly string[], path: string, what: string): void => isTrue(paths.includes(path), what, `an issue at ${path}`, paths);
+    const lists = (paths: readonly string[], path: string, what: string): void =>
+      isTrue(paths.includes(path), what, `an issue at ${path}`, paths);
 
-    lists(await issuesOf({ noSuchParameter: 1 }, "a parameter that nobody declares"), "parameters.noSuchParameter", "a parameter that nobody declares");
+    lists(
+      await issuesOf({ noSuchParameter: 1 }, "a parameter that nobody declares"),
+      "parameters.noSuchParameter",
+      "a parameter that nobody declares",
+    );
     const several = await issuesOf({ noSuchParameter: 1, norThisOne: 2 }, "three mistakes at once", { headDim: 0.5 });
-    for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"]) lists(several, path, "three mistakes at once");
+    for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"])
+      lists(several, path, "three mistakes at once");
 
     for (const [name, rule] of rulesOf(kit.provider)) {
       for (const bad of invalidValues(rule)) {
         const what = `${name} = ${JSON.stringify(bad) ?? String(bad)} (${kit.name})`;
         lists(await issuesOf({ [name]: bad }, what), `parameters.${name}`, what);
       }
-      if (rule.default === undefined) lists(await issuesOf({ [name]: undefined }, `a request without ${name}`), `parameters.${name}`, `a request without ${name}`);
+      if (rule.default === undefined)
+        lists(
+          await issuesOf({ [name]: undefined }, `a request without ${name}`),
+          `parameters.${name}`,
+          `a request without ${name}`,
+        );
     }
   },
 };
@@ -102,7 +154,11 @@ const effects: ProviderLaw = {
           try {
             rope = kit.js(request);
           } catch {
-            await throwsCode(() => kit.js(request), "ROPE_INVALID_PARAMETERS", `${name} = ${JSON.stringify(value)} (${kit.name})`);
+            await throwsCode(
+              () => kit.js(request),
+              "ROPE_INVALID_PARAMETERS",
+              `${name} = ${JSON.stringify(value)} (${kit.name})`,
+            );
             continue;
           }
           accepted++;
@@ -110,7 +166,12 @@ const effects: ProviderLaw = {
         }
       }
       // Refusing is an answer (it contradicts the rest of every case); accepting and ignoring is not.
-      if (accepted > 0 && !changed) fail(`effect of the parameter ${name}`, "another table, amplitude or range in at least one case", `none with ${accepted} other values; does a case use it?`);
+      if (accepted > 0 && !changed)
+        fail(
+          `effect of the parameter ${name}`,
+          "another table, amplitude or range in at least one case",
+          `none with ${accepted} other values; does a case use it?`,
+        );
     }
   },
 };
@@ -123,8 +184,17 @@ const identity: Law = {
       const rope = kit.js(request);
       equal(kit.js(structuredClone(request)), rope, `rope of an equal request, ${label}`);
       equal(kit.js(reversed(request)), rope, `rope of the request with its keys in reverse, ${label}`);
-      equal(kit.js(JSON.parse(JSON.stringify(rope.spec)) as UntypedRopeRequest), rope, `rope of its spec after JSON, ${label}`);
-      isTrue(Object.isFrozen(rope) && Object.isFrozen(rope.spec) && Object.isFrozen(rope.spec.parameters), `rope and spec, ${label}`, "frozen", "not");
+      equal(
+        kit.js(JSON.parse(JSON.stringify(rope.spec)) as UntypedRopeRequest),
+        rope,
+        `rope of its spec after JSON, ${label}`,
+      );
+      isTrue(
+        Object.isFrozen(rope) && Object.isFrozen(rope.spec) && Object.isFrozen(rope.spec.parameters),
+        `rope and spec, ${label}`,
+        "frozen",
+        "not",
+      );
       const declared = ["ropeType", ...rulesOf(kit.provider).map(([name]) => name)];
       sameData(Object.keys(rope.spec.parameters).sort(), declared.sort(), `parameters in the spec, ${label}`);
       equal(rope.spec.specificationVersion, 1, `specificationVersion of the spec, ${label}`);
@@ -150,16 +220,46 @@ const purity: Law = {
       const { invFreq, attentionFactor, softmaxScaleFactor, axes } = rope.frequencies();
       equal(invFreq.length, rope.rotaryDim / 2, `number of frequencies, ${label}`);
       equal(axes.length, rope.rotaryDim / 2, `number of axes, ${label}`);
-      isTrue(invFreq.every((value) => Number.isFinite(value)), `frequencies, ${label}`, "finite numbers", Array.from(invFreq));
-      isTrue(attentionFactor > 0 && Number.isFinite(attentionFactor), `attentionFactor, ${label}`, "a finite number > 0", attentionFactor);
-      isTrue(softmaxScaleFactor > 0 && Number.isFinite(softmaxScaleFactor), `softmaxScaleFactor, ${label}`, "a finite number > 0", softmaxScaleFactor);
-      if (rope.precision === "float32") isTrue(invFreq.every((value) => Math.fround(value) === value), `frequencies, ${label}`, "exact float32 values", Array.from(invFreq));
+      isTrue(
+        invFreq.every((value) => Number.isFinite(value)),
+        `frequencies, ${label}`,
+        "finite numbers",
+        Array.from(invFreq),
+      );
+      isTrue(
+        attentionFactor > 0 && Number.isFinite(attentionFactor),
+        `attentionFactor, ${label}`,
+        "a finite number > 0",
+        attentionFactor,
+      );
+      isTrue(
+        softmaxScaleFactor > 0 && Number.isFinite(softmaxScaleFactor),
+        `softmaxScaleFactor, ${label}`,
+        "a finite number > 0",
+        softmaxScaleFactor,
+      );
+      if (rope.precision === "float32")
+        isTrue(
+          invFreq.every((value) => Math.fround(value) === value),
+          `frequencies, ${label}`,
+          "exact float32 values",
+          Array.from(invFreq),
+        );
       for (const length of lengths) {
         const name = rope.schedule(length);
-        isTrue(rope.capabilities.dependsOnLength ? typeof name === "number" : name === null, `schedule(${length}), ${label}`, rope.capabilities.dependsOnLength ? "a length" : "null: dependsOnLength is not declared", name);
+        isTrue(
+          rope.capabilities.dependsOnLength ? typeof name === "number" : name === null,
+          `schedule(${length}), ${label}`,
+          rope.capabilities.dependsOnLength ? "a length" : "null: dependsOnLength is not declared",
+          name,
+        );
         if (name === null) continue;
         equal(rope.schedule(name), name, `schedule of the schedule of ${length}, ${label}`);
-        sameData(Array.from(rope.frequencies(length).invFreq), Array.from(rope.frequencies(name).invFreq), `frequencies at length ${length} and at its schedule ${name}, ${label}`);
+        sameData(
+          Array.from(rope.frequencies(length).invFreq),
+          Array.from(rope.frequencies(name).invFreq),
+          `frequencies at length ${length} and at its schedule ${name}, ${label}`,
+        );
       }
     }
   },
@@ -183,14 +283,22 @@ function outcome(rope: RotaryEmbedding): string {
 /** With exact numbers, so that a small change of a parameter shows. */
 const exactly = (request: UntypedRopeRequest): UntypedRopeRequest => ({ ...request, precision: "float64" });
 
-const rulesOf = (provider: RopeProvider): [string, ParameterRule][] => Object.entries(provider.parameters as Record<string, ParameterRule>);
+const rulesOf = (provider: RopeProvider): [string, ParameterRule][] =>
+  Object.entries(provider.parameters as Record<string, ParameterRule>);
 
-const withParameters = (request: UntypedRopeRequest, parameters: Readonly<Record<string, unknown>>): UntypedRopeRequest => ({ ...request, parameters: { ...request.parameters, ...parameters } });
+const withParameters = (
+  request: UntypedRopeRequest,
+  parameters: Readonly<Record<string, unknown>>,
+): UntypedRopeRequest => ({ ...request, parameters: { ...request.parameters, ...parameters } });
 
 /** The same object with its keys in the opposite order, deeply. */
 function reversed<T>(value: T): T {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, reversed(inner)])) as T;
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([key, inner]) => [key, reversed(inner)]),
+  ) as T;
 }
 
 /** Values that a rule admits and that differ from the one in use. */
@@ -205,9 +313,14 @@ function validValues({ type, oneOf, ...rule }: ParameterRule, current: unknown):
     (rule.below === undefined || value < rule.below);
   if (type === "numbers") {
     const list = current as readonly number[] | null;
-    return list === null ? [] : [list.map((value) => value * 1.25), list.map((value) => value + 1), [...list].reverse()].filter((candidate) => candidate.every(within) && JSON.stringify(candidate) !== JSON.stringify(list));
+    return list === null
+      ? []
+      : [list.map((value) => value * 1.25), list.map((value) => value + 1), [...list].reverse()].filter(
+          (candidate) => candidate.every(within) && JSON.stringify(candidate) !== JSON.stringify(list),
+        );
   }
-  const near = typeof current === "number" ? [current * 2, current / 2, current * 8, current / 8, current + 1, current - 1] : [];
+  const near =
+    typeof current === "number" ? [current * 2, current / 2, current * 8, current / 8, current + 1, current - 1] : [];
   const candidates = [...near, 0.5, 1.5, 2, 16, 4096].map((value) => (type === "integer" ? Math.round(value) : value));
   return [...new Set(candidates)].filter((value) => value !== current && within(value));
 }

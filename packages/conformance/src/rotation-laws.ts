@@ -23,7 +23,13 @@ function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementTy
 }
 
 /** The elements of a tensor after one call, as a new tensor; `tensor` itself is left as it was. */
-async function after(rope: RopeUnderTest, method: "apply" | "invert" | "adjoint", spots: Spots, tensor: Placed, length: { readonly length?: number } = lengthFor(rope, spots)): Promise<Placed> {
+async function after(
+  rope: RopeUnderTest,
+  method: "apply" | "invert" | "adjoint",
+  spots: Spots,
+  tensor: Placed,
+  length: { readonly length?: number } = lengthFor(rope, spots),
+): Promise<Placed> {
   const copy = place(tensor.dtype, tensor.shape, tensor.values());
   await rope[method]({ positions: spots.positions, query: copy.tensor, ...length });
   return copy;
@@ -46,7 +52,14 @@ function dots(rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed): Float64A
  * which is what any slip into float32 would cost. With float32 angles, the table's rounding of 2^-24 is allowed for,
  * and what the angles' own rounding turns the pair by.
  */
-function dotTolerance(kit: Kit, rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed, slack: (row: number, pair: number) => number): Float64Array {
+function dotTolerance(
+  kit: Kit,
+  rope: RopeUnderTest,
+  spots: Spots,
+  a: Placed,
+  b: Placed,
+  slack: (row: number, pair: number) => number,
+): Float64Array {
   const [x, y] = [a.values(), b.values()];
   const { headDim } = rope.spec;
   const { precision } = rope.spec;
@@ -61,12 +74,17 @@ function dotTolerance(kit: Kit, rope: RopeUnderTest, spots: Spots, a: Placed, b:
 
 function sameSums(got: Float64Array, expected: Float64Array, tolerance: Float64Array, what: string): void {
   got.forEach((sum, i) => {
-    if (isFar(sum, expected[i]!, tolerance[i]!)) fail(`${what}, head vector ${i}`, `${expected[i]} ± ${tolerance[i]}`, sum);
+    if (isFar(sum, expected[i]!, tolerance[i]!))
+      fail(`${what}, head vector ${i}`, `${expected[i]} ± ${tolerance[i]}`, sum);
   });
 }
 
 /** Runs a check for each variant, or, for a type that is no rotation, checks that `method` is refused. */
-function forRotations(name: string, check: (kit: Kit, rope: RopeUnderTest, label: string) => Promise<void>, refused?: "invert" | "adjoint"): Law {
+function forRotations(
+  name: string,
+  check: (kit: Kit, rope: RopeUnderTest, label: string) => Promise<void>,
+  refused?: "invert" | "adjoint",
+): Law {
   return {
     group: "rotation",
     name,
@@ -78,31 +96,43 @@ function forRotations(name: string, check: (kit: Kit, rope: RopeUnderTest, label
         } else if (refused !== undefined) {
           const spots = probeSpots(rope);
           const tensor = tensorFor(kit, rope, spots, "float32", label);
-          await throwsCode(() => rope[refused]({ positions: spots.positions, query: tensor.tensor }), "ROPE_UNSUPPORTED", `${refused} of a type that declares isRotation: false, ${label}`);
+          await throwsCode(
+            () => rope[refused]({ positions: spots.positions, query: tensor.tensor }),
+            "ROPE_UNSUPPORTED",
+            `${refused} of a type that declares isRotation: false, ${label}`,
+          );
         }
       }
     },
   };
 }
 
-const definition = forRotations("turns each pair by position × frequency and scales it by the attention factor", async (kit, rope, label) => {
-  const spots = probeSpots(rope);
-  const length = lengthFor(rope, spots);
-  const angles = anglesOf(rope, spots, length.length);
-  for (const dtype of elementTypes) {
-    const input = tensorFor(kit, rope, spots, dtype, label);
-    const x = input.values();
-    const y = (await after(rope, "apply", spots, input, length)).values();
-    eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
-      const [a, b] = [x[first]!, x[second]!];
-      const [c, s] = [angles.amplitude * angles.cos(row, pair), angles.amplitude * angles.sin(row, pair)];
-      const tolerance = Math.hypot(a, b) * angles.amplitude * share(rope, dtype, angles.size(row, pair)) + floorOf(dtype);
-      if (isFar(y[first]!, a * c - b * s, tolerance) || isFar(y[second]!, b * c + a * s, tolerance)) {
-        fail(`${dtype} pair ${pair} at position row ${row}, ${label}`, `(${a * c - b * s}, ${b * c + a * s}) ± ${tolerance}`, `(${y[first]}, ${y[second]})`);
-      }
-    });
-  }
-});
+const definition = forRotations(
+  "turns each pair by position × frequency and scales it by the attention factor",
+  async (kit, rope, label) => {
+    const spots = probeSpots(rope);
+    const length = lengthFor(rope, spots);
+    const angles = anglesOf(rope, spots, length.length);
+    for (const dtype of elementTypes) {
+      const input = tensorFor(kit, rope, spots, dtype, label);
+      const x = input.values();
+      const y = (await after(rope, "apply", spots, input, length)).values();
+      eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
+        const [a, b] = [x[first]!, x[second]!];
+        const [c, s] = [angles.amplitude * angles.cos(row, pair), angles.amplitude * angles.sin(row, pair)];
+        const tolerance =
+          Math.hypot(a, b) * angles.amplitude * share(rope, dtype, angles.size(row, pair)) + floorOf(dtype);
+        if (isFar(y[first]!, a * c - b * s, tolerance) || isFar(y[second]!, b * c + a * s, tolerance)) {
+          fail(
+            `${dtype} pair ${pair} at position row ${row}, ${label}`,
+            `(${a * c - b * s}, ${b * c + a * s}) ± ${tolerance}`,
+            `(${y[first]}, ${y[second]})`,
+          );
+        }
+      });
+    }
+  },
+);
 
 const norms = forRotations("keeps the length of each pair, times the attention factor", async (kit, rope, label) => {
   const spots = probeSpots(rope);
@@ -116,7 +146,8 @@ const norms = forRotations("keeps the length of each pair, times the attention f
       const now = Math.hypot(y[first]!, y[second]!);
       // Two elements, each off by its share; no angle enters, since cos² + sin² = 1 at any.
       const tolerance = 2 * (before * share(rope, dtype, 0) + floorOf(dtype));
-      if (isFar(now, before, tolerance)) fail(`length of ${dtype} pair ${pair} at position row ${row}, ${label}`, `${before} ± ${tolerance}`, now);
+      if (isFar(now, before, tolerance))
+        fail(`length of ${dtype} pair ${pair} at position row ${row}, ${label}`, `${before} ± ${tolerance}`, now);
     });
   }
 });
@@ -139,24 +170,40 @@ const origin = forRotations("scales by the attention factor alone at position 0"
   }
 });
 
-const relative = forRotations("gives products of queries and keys that depend on the distance of their positions only", async (kit, rope, label) => {
-  const far = 4095;
-  const list = admitted(rope, far);
-  for (const step of [1, far]) {
-    if (list.length < 2) continue;
-    const at = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
-    const back = spotsOf(rope, undefined, list.length, (row, axis) => list[(2 * row + 1 + axis) % list.length]!);
-    const [atMoved, backMoved] = [at, back].map((spots) => moved(rope, spots, () => step)) as [Spots, Spots];
-    const length = lengthFor(rope, atMoved, backMoved);
-    const query = tensorFor(kit, rope, at, "float64", `${label} query`);
-    const key = tensorFor(kit, rope, at, "float64", `${label} key`);
-    const here = [await after(rope, "apply", at, query, length), await after(rope, "apply", back, key, length)] as const;
-    const there = [await after(rope, "apply", atMoved, query, length), await after(rope, "apply", backMoved, key, length)] as const;
-    const angles = [at, back, atMoved, backMoved].map((spots) => anglesOf(rope, spots, length.length));
-    const tolerance = dotTolerance(kit, rope, at, here[0], here[1], (row, pair) => angleSlack(rope, ...angles.map(({ size }) => size(row, pair))));
-    sameSums(dots(rope, at, ...there), dots(rope, at, ...here), tolerance, `⟨q, k⟩ with both positions ${step} further, ${label}`);
-  }
-});
+const relative = forRotations(
+  "gives products of queries and keys that depend on the distance of their positions only",
+  async (kit, rope, label) => {
+    const far = 4095;
+    const list = admitted(rope, far);
+    for (const step of [1, far]) {
+      if (list.length < 2) continue;
+      const at = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+      const back = spotsOf(rope, undefined, list.length, (row, axis) => list[(2 * row + 1 + axis) % list.length]!);
+      const [atMoved, backMoved] = [at, back].map((spots) => moved(rope, spots, () => step)) as [Spots, Spots];
+      const length = lengthFor(rope, atMoved, backMoved);
+      const query = tensorFor(kit, rope, at, "float64", `${label} query`);
+      const key = tensorFor(kit, rope, at, "float64", `${label} key`);
+      const here = [
+        await after(rope, "apply", at, query, length),
+        await after(rope, "apply", back, key, length),
+      ] as const;
+      const there = [
+        await after(rope, "apply", atMoved, query, length),
+        await after(rope, "apply", backMoved, key, length),
+      ] as const;
+      const angles = [at, back, atMoved, backMoved].map((spots) => anglesOf(rope, spots, length.length));
+      const tolerance = dotTolerance(kit, rope, at, here[0], here[1], (row, pair) =>
+        angleSlack(rope, ...angles.map(({ size }) => size(row, pair))),
+      );
+      sameSums(
+        dots(rope, at, ...there),
+        dots(rope, at, ...here),
+        tolerance,
+        `⟨q, k⟩ with both positions ${step} further, ${label}`,
+      );
+    }
+  },
+);
 
 const composition = forRotations("adds positions when it is applied twice", async (kit, rope, label) => {
   const list = admitted(rope, 4097);
@@ -177,7 +224,12 @@ const composition = forRotations("adds positions when it is applied twice", asyn
     // As for the products above: 2^-44 is far from one float32 rounding, and 500 roundings of float64.
     const tolerance = m * m * Math.hypot(x[first]!, x[second]!) * ((exact ? 2 ** -44 : 16 * 2 ** -24) + slack);
     for (const element of [first, second]) {
-      if (isFar(twice[element]!, m * once[element]!, tolerance)) fail(`R(a) R(b) x, pair ${pair} at row ${row}, ${label}`, `${m * once[element]!} ± ${tolerance}`, twice[element]);
+      if (isFar(twice[element]!, m * once[element]!, tolerance))
+        fail(
+          `R(a) R(b) x, pair ${pair} at row ${row}, ${label}`,
+          `${m * once[element]!} ± ${tolerance}`,
+          twice[element],
+        );
     }
   });
 });
@@ -189,13 +241,21 @@ const inverse = forRotations(
     for (const dtype of ["float64", "float32"] as const) {
       const input = tensorFor(kit, rope, spots, dtype, label);
       const x = input.values();
-      for (const [first, then] of [["apply", "invert"], ["invert", "apply"]] as const) {
+      for (const [first, then] of [
+        ["apply", "invert"],
+        ["invert", "apply"],
+      ] as const) {
         const back = (await after(rope, then, spots, await after(rope, first, spots, input))).values();
         eachPair(rope.spec, spots, input.shape, (row, pair, one, other) => {
           // Both ways use the same table row, so that angles do not matter; two rotations, each off by its share.
           const tolerance = Math.hypot(x[one]!, x[other]!) * 2 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [one, other]) {
-            if (isFar(back[element]!, x[element]!, tolerance)) fail(`${then} after ${first}, ${dtype} pair ${pair} at row ${row}, ${label}`, `${x[element]} ± ${tolerance}`, back[element]);
+            if (isFar(back[element]!, x[element]!, tolerance))
+              fail(
+                `${then} after ${first}, ${dtype} pair ${pair} at row ${row}, ${label}`,
+                `${x[element]} ± ${tolerance}`,
+                back[element],
+              );
           }
         });
       }
@@ -214,7 +274,12 @@ const transpose = forRotations(
     const pulled = await after(rope, "adjoint", spots, y);
     // The same table row on both sides: no slack for angles.
     const tolerance = dotTolerance(kit, rope, spots, rotated, y, () => 0);
-    sameSums(dots(rope, spots, x, pulled), dots(rope, spots, rotated, y), tolerance, `⟨x, Rᵀ y⟩ against ⟨R x, y⟩, ${label}`);
+    sameSums(
+      dots(rope, spots, x, pulled),
+      dots(rope, spots, rotated, y),
+      tolerance,
+      `⟨x, Rᵀ y⟩ against ⟨R x, y⟩, ${label}`,
+    );
   },
   "adjoint",
 );
@@ -227,11 +292,20 @@ const shift: Law = {
       const rope = await kit.rope(request);
       const from = probeSpots(rope);
       const list = admitted(rope);
-      const to = spotsOf(rope, undefined, from.tokens, (row, axis) => list[(list.length - 1 - row + axis) % list.length]!);
+      const to = spotsOf(
+        rope,
+        undefined,
+        from.tokens,
+        (row, axis) => list[(list.length - 1 - row + axis) % list.length]!,
+      );
       const keys = tensorFor(kit, rope, from, "float32", label);
       if (!rope.capabilities.canShift) {
         const before = keys.words.slice();
-        await throwsCode(() => rope.shift({ keys: keys.tensor, from: from.positions, to: to.positions }), "ROPE_UNSUPPORTED", `shift of a type without canShift, ${label}`);
+        await throwsCode(
+          () => rope.shift({ keys: keys.tensor, from: from.positions, to: to.positions }),
+          "ROPE_UNSUPPORTED",
+          `shift of a type without canShift, ${label}`,
+        );
         sameBits(keys.words, before, `keys after a refused shift, ${label}`);
         continue;
       }
@@ -251,11 +325,19 @@ const shift: Law = {
           const tolerance = m * Math.hypot(x[first]!, x[second]!) * 3 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [first, second]) {
             if (isFar(shifted[element]!, expected[element]!, tolerance)) {
-              fail(`${dtype} keys shifted by ${angles[1]!.size(row, pair) - angles[0]!.size(row, pair)} rad, pair ${pair} at row ${row}, ${label}`, `${expected[element]} ± ${tolerance}`, shifted[element]);
+              fail(
+                `${dtype} keys shifted by ${angles[1]!.size(row, pair) - angles[0]!.size(row, pair)} rad, pair ${pair} at row ${row}, ${label}`,
+                `${expected[element]} ± ${tolerance}`,
+                shifted[element],
+              );
             }
           }
-          const [before, now] = [Math.hypot(start[first]!, start[second]!), Math.hypot(shifted[first]!, shifted[second]!)];
-          if (isFar(now, before, tolerance)) fail(`length of ${dtype} pair ${pair} after a shift, ${label}`, before, now);
+          const [before, now] = [
+            Math.hypot(start[first]!, start[second]!),
+            Math.hypot(shifted[first]!, shifted[second]!),
+          ];
+          if (isFar(now, before, tolerance))
+            fail(`length of ${dtype} pair ${pair} after a shift, ${label}`, before, now);
         });
       }
     }
@@ -278,14 +360,23 @@ const pairings: Law = {
           const input = tensorFor(kit, reference, spots, dtype, label);
           const moved = place(dtype, input.shape, permuted(input, own, theirs));
           await rope.apply({ positions: spots.positions, query: moved.tensor });
-          const expected = place(dtype, input.shape, permuted(await after(reference, "apply", spots, input), own, theirs));
+          const expected = place(
+            dtype,
+            input.shape,
+            permuted(await after(reference, "apply", spots, input), own, theirs),
+          );
           if (kit.bitExact) {
-            sameBits(moved.bits(), expected.bits(), `${dtype} in ${other.label} against the pairing ${JSON.stringify(reference.spec.pairing)}`);
+            sameBits(
+              moved.bits(),
+              expected.bits(),
+              `${dtype} in ${other.label} against the pairing ${JSON.stringify(reference.spec.pairing)}`,
+            );
           } else {
             const got = moved.values();
             expected.values().forEach((value, i) => {
               // Elements are below 2√2 times the amplitude.
-              if (isFar(got[i]!, value, 4 * reference.attentionFactor * share(rope, dtype, 0))) fail(`${dtype} element ${i} in ${other.label}`, value, got[i]);
+              if (isFar(got[i]!, value, 4 * reference.attentionFactor * share(rope, dtype, 0)))
+                fail(`${dtype} element ${i} in ${other.label}`, value, got[i]);
             });
           }
         }
@@ -295,10 +386,16 @@ const pairings: Law = {
 };
 
 const sameSlice = (a: { readonly [key: string]: unknown } | object, b: object): boolean =>
-  (["headDim", "rotaryOffset", "precision"] as const).every((key) => (a as Record<string, unknown>)[key] === (b as Record<string, unknown>)[key]);
+  (["headDim", "rotaryOffset", "precision"] as const).every(
+    (key) => (a as Record<string, unknown>)[key] === (b as Record<string, unknown>)[key],
+  );
 
 /** The values of a tensor with each pair moved from where one pairing has it to where another has it. */
-function permuted(tensor: Placed, from: readonly (readonly [number, number])[], to: readonly (readonly [number, number])[]): Float64Array {
+function permuted(
+  tensor: Placed,
+  from: readonly (readonly [number, number])[],
+  to: readonly (readonly [number, number])[],
+): Float64Array {
   const values = tensor.values();
   const result = values.slice();
   const headDim = tensor.shape[3];
@@ -319,12 +416,19 @@ const axes: Law = {
       const rope = await kit.rope(request);
       // Axes of the type's own are not the request's to give; the definition above covers them.
       if (rope.capabilities.axisCount > 1) continue;
-      const many = await kit.rope({ ...request, axes: Array.from({ length: rope.spec.rotaryDim / 2 }, (_, pair) => pair % Math.min(3, rope.spec.rotaryDim / 2)) });
+      const many = await kit.rope({
+        ...request,
+        axes: Array.from({ length: rope.spec.rotaryDim / 2 }, (_, pair) => pair % Math.min(3, rope.spec.rotaryDim / 2)),
+      });
       const single = drawnSpots(rope, 2, 3, 2);
       const equalAxes = spotsOf(many, 2, 3, (row) => single.values[row]!);
       const input = tensorFor(kit, rope, single, "float32", label);
       const expected = await after(rope, "apply", single, input);
-      sameBits((await after(many, "apply", equalAxes, input)).bits(), expected.bits(), `${many.capabilities.axisCount} equal axes against one, ${label}`);
+      sameBits(
+        (await after(many, "apply", equalAxes, input)).bits(),
+        expected.bits(),
+        `${many.capabilities.axisCount} equal axes against one, ${label}`,
+      );
     }
   },
 };
@@ -351,4 +455,16 @@ const steps: Law = {
   },
 };
 
-export const rotationLaws: readonly Law[] = [definition, norms, origin, relative, composition, inverse, transpose, shift, pairings, axes, steps];
+export const rotationLaws: readonly Law[] = [
+  definition,
+  norms,
+  origin,
+  relative,
+  composition,
+  inverse,
+  transpose,
+  shift,
+  pairings,
+  axes,
+  steps,
+];

@@ -31,7 +31,12 @@ export function admitted({ positionLimit }: Limits, room = 0): number[] {
 }
 
 /** Spots for a rope: `pick(row, axis)` for each token of each row. */
-export function spotsOf({ capabilities: { axisCount: axes } }: Limits, batch: number | undefined, tokens: number, pick: (row: number, axis: number) => number): Spots {
+export function spotsOf(
+  { capabilities: { axisCount: axes } }: Limits,
+  batch: number | undefined,
+  tokens: number,
+  pick: (row: number, axis: number) => number,
+): Spots {
   const rows = (batch ?? 1) * tokens;
   const values = Array.from({ length: axes * rows }, (_, i) => pick(i % rows, Math.floor(i / rows)));
   const shape = batch === undefined ? [tokens] : [batch, tokens];
@@ -49,7 +54,12 @@ export function probeSpots(rope: Limits, room = 0): Spots {
 /** Spots drawn from the probes, starting at the `start`-th; rows of a batch differ. */
 export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): Spots {
   const list = admitted(rope);
-  return spotsOf(rope, batch, tokens, (row, axis) => list[(start + row + Math.floor(row / tokens) + 3 * axis) % list.length]!);
+  return spotsOf(
+    rope,
+    batch,
+    tokens,
+    (row, axis) => list[(start + row + Math.floor(row / tokens) + 3 * axis) % list.length]!,
+  );
 }
 
 /** The same spots moved, each by its own amount. */

@@ -12,7 +12,9 @@ import type { Spots } from "./spots.ts";
 import { elementTypes, roundTo } from "./tensors.ts";
 
 const wordsOf = (array: ElementArray): Uint16Array | Uint32Array =>
-  array.BYTES_PER_ELEMENT === 2 ? new Uint16Array(array.buffer, array.byteOffset, array.length) : new Uint32Array(array.buffer, array.byteOffset, array.byteLength / 4);
+  array.BYTES_PER_ELEMENT === 2
+    ? new Uint16Array(array.buffer, array.byteOffset, array.length)
+    : new Uint32Array(array.buffer, array.byteOffset, array.byteLength / 4);
 
 function sameTables(got: CosSin, expected: CosSin, what: string): void {
   sameData(got.shape, expected.shape, `${what}, shape`);
@@ -45,7 +47,8 @@ const values: Law = {
             ["sin", sin[row * pairs + pair]!, angles.amplitude * angles.sin(row, pair)],
           ] as const) {
             const tolerance = absolute + relative * Math.abs(expected);
-            if (isFar(got, expected, tolerance)) fail(`${name} of pair ${pair} at row ${row}, ${label}`, `${expected} ± ${tolerance}`, got);
+            if (isFar(got, expected, tolerance))
+              fail(`${name} of pair ${pair} at row ${row}, ${label}`, `${expected} ± ${tolerance}`, got);
           }
         }
       }
@@ -65,7 +68,12 @@ const widths: Law = {
         const spots = spotsOf(rope, batch, 3, (row) => admitted(rope)[(2 * row) % admitted(rope).length]!);
         const rows = batch === undefined ? [3] : [2, 3];
         const single = await rope.cosSin(spots.positions);
-        isTrue(single.cos instanceof Float32Array, `cosSin without dtype, ${label}`, "a Float32Array", single.cos.constructor.name);
+        isTrue(
+          single.cos instanceof Float32Array,
+          `cosSin without dtype, ${label}`,
+          "a Float32Array",
+          single.cos.constructor.name,
+        );
         sameData(single.shape, [...rows, rotaryDim / 2], `shape of a half table, ${label}`);
         for (const dtype of elementTypes) {
           const half = await rope.cosSin(spots.positions, { width: "half", dtype });
@@ -77,15 +85,24 @@ const widths: Law = {
             for (let at = 0; at < wide.length; at++) {
               const element = Math.floor(at / perValue);
               const row = Math.floor(element / rotaryDim);
-              const pair = pairs.findIndex(([x, y]) => x - rotaryOffset === element % rotaryDim || y - rotaryOffset === element % rotaryDim);
+              const pair = pairs.findIndex(
+                ([x, y]) => x - rotaryOffset === element % rotaryDim || y - rotaryOffset === element % rotaryDim,
+              );
               const source = (row * (rotaryDim / 2) + pair) * perValue + (at % perValue);
-              if (wide[at] !== narrow[source]) fail(`full ${dtype} ${name}, element ${element % rotaryDim} of row ${row}, ${label}`, `the value of pair ${pair}`, wide[at]);
+              if (wide[at] !== narrow[source])
+                fail(
+                  `full ${dtype} ${name}, element ${element % rotaryDim} of row ${row}, ${label}`,
+                  `the value of pair ${pair}`,
+                  wide[at],
+                );
             }
             if (dtype === "float64") continue;
             // Narrow types are the float32 values rounded once.
             half[name].forEach((stored: number, i: number) => {
-              const got = dtype === "float16" ? fromFloat16(stored) : dtype === "bfloat16" ? fromBfloat16(stored) : stored;
-              if (!Object.is(got, roundTo(dtype, single[name][i]!))) fail(`${dtype} ${name} ${i}, ${label}`, roundTo(dtype, single[name][i]!), got);
+              const got =
+                dtype === "float16" ? fromFloat16(stored) : dtype === "bfloat16" ? fromBfloat16(stored) : stored;
+              if (!Object.is(got, roundTo(dtype, single[name][i]!)))
+                fail(`${dtype} ${name} ${i}, ${label}`, roundTo(dtype, single[name][i]!), got);
             });
           }
         }
@@ -103,14 +120,25 @@ const growth: Law = {
       const length = lengthFor(kit.js(request), all);
       const whole = kit.fresh(request).cosSin(all.positions, { dtype: "float64", ...length });
       const order = Array.from({ length: all.tokens }, (_, i) => i);
-      for (const [name, rows] of [["upwards", order], ["downwards", [...order].reverse()]] as const) {
+      for (const [name, rows] of [
+        ["upwards", order],
+        ["downwards", [...order].reverse()],
+      ] as const) {
         const rope = kit.fresh(request);
         for (const row of rows) {
           const one = spotsOf(rope, undefined, 1, (_, axis) => all.values[axis * all.tokens + row]!);
           const table = rope.cosSin(one.positions, { dtype: "float64", ...length });
           const { length: pairs } = table.cos;
-          const expected = { shape: [1, pairs], cos: whole.cos.slice(row * pairs, (row + 1) * pairs), sin: whole.sin.slice(row * pairs, (row + 1) * pairs) };
-          sameTables(table, expected, `position row ${row} asked for ${name} one by one, against all at once, ${label}`);
+          const expected = {
+            shape: [1, pairs],
+            cos: whole.cos.slice(row * pairs, (row + 1) * pairs),
+            sin: whole.sin.slice(row * pairs, (row + 1) * pairs),
+          };
+          sameTables(
+            table,
+            expected,
+            `position row ${row} asked for ${name} one by one, against all at once, ${label}`,
+          );
         }
       }
     }
@@ -127,19 +155,30 @@ const forms: Law = {
     const expected = await rope.cosSin(run.positions);
     const { axes, values: list } = run;
     const shape = axes === 1 ? [4] : [axes, 4];
-    const same = async (name: string, positions: Spots["positions"]): Promise<void> => sameTables(await rope.cosSin(positions), expected, `positions as ${name}, ${label}`);
-    for (const data of [[...list], Int32Array.from(list), Uint32Array.from(list), BigInt64Array.from(list, BigInt), BigUint64Array.from(list, BigInt)]) {
+    const same = async (name: string, positions: Spots["positions"]): Promise<void> =>
+      sameTables(await rope.cosSin(positions), expected, `positions as ${name}, ${label}`);
+    for (const data of [
+      [...list],
+      Int32Array.from(list),
+      Uint32Array.from(list),
+      BigInt64Array.from(list, BigInt),
+      BigUint64Array.from(list, BigInt),
+    ]) {
       await same(`{ data: ${data.constructor.name}, shape }`, { data, shape });
       if (axes === 1) await same(data.constructor.name, data);
     }
-    if (rope.capabilities.fractionalPositions) await same("{ data: Float64Array, shape }", { data: Float64Array.from(list), shape });
+    if (rope.capabilities.fractionalPositions)
+      await same("{ data: Float64Array, shape }", { data: Float64Array.from(list), shape });
     if (axes === 1) {
       await same("{ start, count }", { start: 0, count: 4 });
       await same("{ start: bigint, count }", { start: 0n, count: 4 });
       const rows = await rope.cosSin([list.slice(0, 2), list.slice(2)]);
       sameTables({ ...rows, shape: expected.shape }, expected, `nested lists, ${label}`);
     } else {
-      await same("nested lists, one for each axis", Array.from({ length: axes }, (_, axis) => list.slice(axis * 4, axis * 4 + 4)));
+      await same(
+        "nested lists, one for each axis",
+        Array.from({ length: axes }, (_, axis) => list.slice(axis * 4, axis * 4 + 4)),
+      );
     }
   },
 };
@@ -155,20 +194,43 @@ const copies: Law = {
     const before = await everything(rope, js, positions);
     const step = await rope.at(positions);
     const tables = [await rope.cosSin(positions), await rope.cosSin(positions, { width: "full" })];
-    for (const array of [step.cos, step.sin, ...tables.flatMap(({ cos, sin }) => [cos, sin]), rope.frequencies().invFreq, rope.frequencies().axes]) array.fill(7);
+    for (const array of [
+      step.cos,
+      step.sin,
+      ...tables.flatMap(({ cos, sin }) => [cos, sin]),
+      rope.frequencies().invFreq,
+      rope.frequencies().axes,
+    ])
+      array.fill(7);
     scribble(js.explain());
     scribble(js.frequencies());
     const after = await everything(rope, js, positions);
-    for (const name of ["tables", "step"] as const) sameTables(after[name], before[name], `${name} after scribbling on what was handed out, ${label}`);
+    for (const name of ["tables", "step"] as const)
+      sameTables(after[name], before[name], `${name} after scribbling on what was handed out, ${label}`);
     sameData(after.facts, before.facts, `frequencies and explanation after scribbling, ${label}`);
   },
 };
 
-async function everything(rope: { cosSin: (positions: Spots["positions"]) => unknown; at: (positions: Spots["positions"]) => unknown }, js: RotaryEmbedding, positions: Spots["positions"]) {
-  const facts = JSON.parse(JSON.stringify({ explanation: js.explain(), spec: js.spec, attentionFactor: js.attentionFactor, invFreq: Array.from(js.frequencies().invFreq) })) as unknown;
+async function everything(
+  rope: { cosSin: (positions: Spots["positions"]) => unknown; at: (positions: Spots["positions"]) => unknown },
+  js: RotaryEmbedding,
+  positions: Spots["positions"],
+) {
+  const facts = JSON.parse(
+    JSON.stringify({
+      explanation: js.explain(),
+      spec: js.spec,
+      attentionFactor: js.attentionFactor,
+      invFreq: Array.from(js.frequencies().invFreq),
+    }),
+  ) as unknown;
   // Copied at once: what came may be the very memory that is going to be scribbled on.
   const copy = ({ shape, cos, sin }: CosSin): CosSin => ({ shape: [...shape], cos: cos.slice(), sin: sin.slice() });
-  return { facts, tables: copy((await rope.cosSin(positions)) as CosSin), step: copy((await rope.at(positions)) as CosSin) };
+  return {
+    facts,
+    tables: copy((await rope.cosSin(positions)) as CosSin),
+    step: copy((await rope.at(positions)) as CosSin),
+  };
 }
 
 /** Overwrites all that can be, deeply; what is frozen stays as it is. */
@@ -222,10 +284,24 @@ const range: Law = {
     await rope.cosSin(at(rope.positionLimit - 1));
     if (fractionalPositions) for (const position of [-1, 0.5, -2049.25]) await rope.cosSin(at(position));
     const wrong = axisCount === 1 ? { data: [0, 1, 2, 3], shape: [2, 2, 1] } : { data: [0, 1], shape: [2] };
-    await throwsCode(() => rope.cosSin(wrong), "ROPE_SHAPE", `positions of ${wrong.shape.length} axes of shape for axisCount ${axisCount}, ${label}`);
+    await throwsCode(
+      () => rope.cosSin(wrong),
+      "ROPE_SHAPE",
+      `positions of ${wrong.shape.length} axes of shape for axisCount ${axisCount}, ${label}`,
+    );
     const step = await rope.at(at(0));
-    isTrue(dependsOnLength ? typeof step.schedule === "number" : step.schedule === null, `schedule of a step, ${label}`, dependsOnLength ? "a length" : "null: dependsOnLength is not declared", step.schedule);
-    isTrue(rope.frequencies().axes.every((axis) => axis < axisCount), `axes of pairs, ${label}`, `below axisCount ${axisCount}`, Array.from(rope.frequencies().axes));
+    isTrue(
+      dependsOnLength ? typeof step.schedule === "number" : step.schedule === null,
+      `schedule of a step, ${label}`,
+      dependsOnLength ? "a length" : "null: dependsOnLength is not declared",
+      step.schedule,
+    );
+    isTrue(
+      rope.frequencies().axes.every((axis) => axis < axisCount),
+      `axes of pairs, ${label}`,
+      `below axisCount ${axisCount}`,
+      Array.from(rope.frequencies().axes),
+    );
   },
 };
 

@@ -41,7 +41,11 @@ export interface Layout {
 
 export const contiguous: Layout = {
   name: "contiguous",
-  place: (shape) => ({ length: sizeOf(shape), strides: [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1], offset: 0 }),
+  place: (shape) => ({
+    length: sizeOf(shape),
+    strides: [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1],
+    offset: 0,
+  }),
 };
 
 /** `[batch, heads, tokens, headDim]`: Hugging Face after its transposition, ONNX 4-D. */
@@ -64,7 +68,11 @@ export const padded: Layout = {
 /** Elements two apart: a head-dimension-last slice of a transposed array. */
 export const spreadElements: Layout = {
   name: "elements two apart",
-  place: ([b, t, h, d]) => ({ length: 2 * b * t * h * d + 1, strides: [2 * t * h * d, 2 * h * d, 2 * d, 2], offset: 1 }),
+  place: ([b, t, h, d]) => ({
+    length: 2 * b * t * h * d + 1,
+    strides: [2 * t * h * d, 2 * h * d, 2 * d, 2],
+    offset: 1,
+  }),
 };
 
 export const stridedLayouts: readonly Layout[] = [headFirst, padded, spreadElements];
@@ -98,13 +106,24 @@ export interface PlaceOptions {
 
 type Float16Constructor = new (buffer: ArrayBufferLike) => TensorData;
 /** `Float16Array` of Node 24 and newer browsers. */
-export const nativeFloat16Array: Float16Constructor | undefined = (globalThis as { Float16Array?: Float16Constructor }).Float16Array;
+export const nativeFloat16Array: Float16Constructor | undefined = (globalThis as { Float16Array?: Float16Constructor })
+  .Float16Array;
 
 /** Lays values out in fresh memory. `values` are in logical order; without them the block is zero. */
-export function place(dtype: ElementType, shape: Shape, values: ArrayLike<number> | undefined, options: PlaceOptions = {}): Placed {
+export function place(
+  dtype: ElementType,
+  shape: Shape,
+  values: ArrayLike<number> | undefined,
+  options: PlaceOptions = {},
+): Placed {
   const { layout = contiguous, nativeFloat16 = false, bare = false, axes = 4 } = options;
   const { length, strides, offset } = layout.place(shape);
-  const data = dtype === "float64" ? new Float64Array(length) : dtype === "float32" ? new Float32Array(length) : new Uint16Array(length);
+  const data =
+    dtype === "float64"
+      ? new Float64Array(length)
+      : dtype === "float32"
+        ? new Float32Array(length)
+        : new Uint16Array(length);
   const words = data.BYTES_PER_ELEMENT === 2 ? new Uint16Array(data.buffer) : new Uint32Array(data.buffer);
   const perElement = length === 0 ? 1 : words.length / length;
   // A pattern that is no zero and differs from element to element, so that a wrong copy shows.
@@ -113,7 +132,8 @@ export function place(dtype: ElementType, shape: Shape, values: ArrayLike<number
   const indices = logicalIndices(shape, strides, offset);
   for (let i = 0; i < indices.length; i++) data[indices[i]!] = encode(dtype, values === undefined ? 0 : values[i]!);
   const pick = (which: Uint32Array): Uint16Array | Uint32Array => {
-    const picked = words instanceof Uint16Array ? new Uint16Array(which.length) : new Uint32Array(which.length * perElement);
+    const picked =
+      words instanceof Uint16Array ? new Uint16Array(which.length) : new Uint32Array(which.length * perElement);
     for (let i = 0; i < picked.length; i++) {
       const element = perElement === 1 ? i : i >> 1;
       picked[i] = words[which[element]! * perElement + (i - element * perElement)]!;
@@ -129,9 +149,15 @@ export function place(dtype: ElementType, shape: Shape, values: ArrayLike<number
   };
 
   const [b, t, h, d] = shape;
-  const held: TensorData = nativeFloat16 && dtype === "float16" && nativeFloat16Array !== undefined ? new nativeFloat16Array(data.buffer) : data;
+  const held: TensorData =
+    nativeFloat16 && dtype === "float16" && nativeFloat16Array !== undefined
+      ? new nativeFloat16Array(data.buffer)
+      : data;
   const cut = 4 - axes;
-  const view = axes === 2 ? { shape: [t, h * d], strides: [strides[1], strides[3]] } : { shape: shape.slice(cut), strides: strides.slice(cut) };
+  const view =
+    axes === 2
+      ? { shape: [t, h * d], strides: [strides[1], strides[3]] }
+      : { shape: shape.slice(cut), strides: strides.slice(cut) };
   if (cut > 0 && b !== 1) throw new Error("only one row fits into fewer than four axes");
   if (axes === 2 && strides[2] !== d * strides[3]) throw new Error("[tokens, hidden] needs heads side by side");
   return {

@@ -20,7 +20,10 @@ export class ExampleProvider implements RopeProvider<Required<ExampleParameters>
     gain: { type: "number", above: 0, default: 1.25, description: "amplitude of cos and sin" },
   };
 
-  frequencies({ base, rotaryDim, array }: FrequencyRequest, { factor, gain }: Required<ExampleParameters>): RopeFrequencies {
+  frequencies(
+    { base, rotaryDim, array }: FrequencyRequest,
+    { factor, gain }: Required<ExampleParameters>,
+  ): RopeFrequencies {
     return {
       invFreq: inverseFrequencies(base, rotaryDim, array).map((frequency) => array.divide(frequency, factor)),
       attentionFactor: gain,
@@ -45,7 +48,10 @@ export function mapped(change: (value: number, pair: number) => number): Pick<Ro
 }
 
 /** An isolated registry with a provider under "example" and a backend "planted" that rotates by `executor`. */
-export function registryWith(provider: RopeProvider, executor: (tasks: readonly RotationTask[]) => void = (tasks) => tasks.forEach(rotateTask)): RopeRegistry {
+export function registryWith(
+  provider: RopeProvider,
+  executor: (tasks: readonly RotationTask[]) => void = (tasks) => tasks.forEach(rotateTask),
+): RopeRegistry {
   const registry = createRegistry();
   registry.register("example", provider);
   registry.registerBackend({
@@ -86,4 +92,6 @@ export async function outcomes(options: ConformanceOptions): Promise<Outcome[]> 
   return results;
 }
 
-export const failing = (results: readonly Outcome[]): string[] => [...new Set(results.filter(({ error }) => error !== undefined).map(({ law }) => law))];
+export const failing = (results: readonly Outcome[]): string[] => [
+  ...new Set(results.filter(({ error }) => error !== undefined).map(({ law }) => law)),
+];

@@ -52,9 +52,17 @@ const law = {
 type LawName = keyof typeof law;
 
 const noticed = new Set<LawName>();
-const namesOf = (laws: readonly string[]): LawName[] => (Object.keys(law) as LawName[]).filter((name) => laws.some((text) => text.startsWith(law[name])));
+const namesOf = (laws: readonly string[]): LawName[] =>
+  (Object.keys(law) as LawName[]).filter((name) => laws.some((text) => text.startsWith(law[name])));
 
-const groups: readonly (readonly [LawGroup, LawName])[] = [["backend", "equality"], ["memory", "nothing"], ["rotation", "steps"], ["tables", "range"], ["parameters", "purity"], ["registration", "registration"]];
+const groups: readonly (readonly [LawGroup, LawName])[] = [
+  ["backend", "equality"],
+  ["memory", "nothing"],
+  ["rotation", "steps"],
+  ["tables", "range"],
+  ["parameters", "purity"],
+  ["registration", "registration"],
+];
 
 /** The group of a law: `law` above lists them group by group, and each ends where `groups` says. */
 function groupOf(name: LawName): LawGroup {
@@ -70,76 +78,175 @@ async function expectFailures(options: ConformanceOptions, expected: readonly La
 }
 
 test("a sound provider and a sound backend pass every law", async () => {
-  const results = await outcomes({ ropeType: "example", registry: registryWith(new ExampleProvider()), cases, backend: { name: "planted" } });
-  expect(results.filter(({ error }) => error !== undefined).map(({ name, error }) => `${name}: ${error!.message}`)).toEqual([]);
+  const results = await outcomes({
+    ropeType: "example",
+    registry: registryWith(new ExampleProvider()),
+    cases,
+    backend: { name: "planted" },
+  });
+  expect(
+    results.filter(({ error }) => error !== undefined).map(({ name, error }) => `${name}: ${error!.message}`),
+  ).toEqual([]);
   expect(namesOf(results.map((result) => result.law))).toEqual(Object.keys(law));
   expect(results).toHaveLength(Object.keys(law).length);
 });
 
-const withTable = (task: RotationTask, change: (value: number, index: number, name: "cos" | "sin") => number): RotationTask => ({
+const withTable = (
+  task: RotationTask,
+  change: (value: number, index: number, name: "cos" | "sin") => number,
+): RotationTask => ({
   ...task,
-  table: { ...task.table, cos: task.table.cos.map((value, i) => change(value, i, "cos")), sin: task.table.sin.map((value, i) => change(value, i, "sin")) },
+  table: {
+    ...task.table,
+    cos: task.table.cos.map((value, i) => change(value, i, "cos")),
+    sin: task.table.sin.map((value, i) => change(value, i, "sin")),
+  },
 });
 
 describe("executors with a planted defect", () => {
   const executors: [string, readonly LawName[], (task: RotationTask) => void][] = [
-    ["the sine's sign is flipped", ["definition", "equality"], (task) => rotateTask(withTable(task, (value, _, name) => (name === "sin" ? -value : value)))],
-    ["each pair turns by the frequency of the next", ["definition", "equality"], (task) => {
-      const pairs = task.rotaryDim / 2;
-      const next = (table: Float32Array | Float64Array) => table.map((_, i) => table[i - (i % pairs) + (((i % pairs) + 1) % pairs)]!);
-      rotateTask({ ...task, table: { ...task.table, cos: next(task.table.cos), sin: next(task.table.sin) } });
-    }],
-    ["the amplitude counts twice", ["definition", "norms", "origin", "composition", "inverse"], (task) => rotateTask(withTable(task, (value) => value * 1.25))],
-    ["cos and sin are those of the token before", ["definition", "rows"], (task) => {
-      const pairs = task.rotaryDim / 2;
-      rotateTask(withTable(task, (_, i, name) => task.table[name][Math.max(i % pairs, i - pairs)]!));
-    }],
-    ["the pairing is always half", ["definition", "pairings", "equality"], (task) => rotateTask({ ...task, blocks: 1 })],
-    ["elements after the rotated ones are cleared", ["outside", "equality"], (task) => {
-      rotateTask(task);
-      forElements(task, (index, d) => void (d >= task.rotaryOffset + task.rotaryDim && (task.output.data[index] = 0)));
-    }],
-    ["elements before the rotated ones are not copied to out", ["outside", "inPlace"], (task) => {
-      const before = new Map<number, number>();
-      forElements(task, (index, d) => void (d < task.rotaryOffset && before.set(index, task.output.data[index]!)));
-      rotateTask(task);
-      before.forEach((value, index) => (task.output.data[index] = value));
-    }],
-    ["only the first row of the batch is rotated", ["rows", "equality"], (task) => rotateTask({ ...task, input: { ...task.input, batch: 1 }, output: { ...task.output, batch: 1 } })],
-    ["all rows take the positions of the first", ["rows", "equality"], (task) => rotateTask({ ...task, table: { ...task.table, batched: false } })],
-    ["the last head is forgotten", ["definition", "independence"], (task) => rotateTask({ ...task, input: { ...task.input, heads: Math.max(1, task.input.heads - 1) } })],
-    ["strides are ignored", ["strided", "equality"], (task) => {
-      const dense = (layout: RotationTask["input"]) => ({ ...layout, headStride: layout.headDim, tokenStride: layout.heads * layout.headDim, batchStride: layout.tokens * layout.heads * layout.headDim });
-      rotateTask({ ...task, input: dense(task.input), output: dense(task.output) });
-    }],
-    ["whole rows are written, gaps too", ["strided", "fused"], (task) => {
-      rotateTask(task);
-      const { data, offset, tokenStride, heads, headDim, headStride } = task.output;
-      if (task.output.tokens > 1 && Math.abs(tokenStride) > heads * headDim && headStride >= headDim) data.fill(0, offset + heads * headStride, offset + tokenStride);
-    }],
-    ["the input is rotated as well", ["inPlace"], (task) => {
-      rotateTask(task);
-      if (task.input.data !== task.output.data) rotateTask({ ...task, output: task.input });
-    }],
+    [
+      "the sine's sign is flipped",
+      ["definition", "equality"],
+      (task) => rotateTask(withTable(task, (value, _, name) => (name === "sin" ? -value : value))),
+    ],
+    [
+      "each pair turns by the frequency of the next",
+      ["definition", "equality"],
+      (task) => {
+        const pairs = task.rotaryDim / 2;
+        const next = (table: Float32Array | Float64Array) =>
+          table.map((_, i) => table[i - (i % pairs) + (((i % pairs) + 1) % pairs)]!);
+        rotateTask({ ...task, table: { ...task.table, cos: next(task.table.cos), sin: next(task.table.sin) } });
+      },
+    ],
+    [
+      "the amplitude counts twice",
+      ["definition", "norms", "origin", "composition", "inverse"],
+      (task) => rotateTask(withTable(task, (value) => value * 1.25)),
+    ],
+    [
+      "cos and sin are those of the token before",
+      ["definition", "rows"],
+      (task) => {
+        const pairs = task.rotaryDim / 2;
+        rotateTask(withTable(task, (_, i, name) => task.table[name][Math.max(i % pairs, i - pairs)]!));
+      },
+    ],
+    [
+      "the pairing is always half",
+      ["definition", "pairings", "equality"],
+      (task) => rotateTask({ ...task, blocks: 1 }),
+    ],
+    [
+      "elements after the rotated ones are cleared",
+      ["outside", "equality"],
+      (task) => {
+        rotateTask(task);
+        forElements(
+          task,
+          (index, d) => void (d >= task.rotaryOffset + task.rotaryDim && (task.output.data[index] = 0)),
+        );
+      },
+    ],
+    [
+      "elements before the rotated ones are not copied to out",
+      ["outside", "inPlace"],
+      (task) => {
+        const before = new Map<number, number>();
+        forElements(task, (index, d) => void (d < task.rotaryOffset && before.set(index, task.output.data[index]!)));
+        rotateTask(task);
+        before.forEach((value, index) => (task.output.data[index] = value));
+      },
+    ],
+    [
+      "only the first row of the batch is rotated",
+      ["rows", "equality"],
+      (task) => rotateTask({ ...task, input: { ...task.input, batch: 1 }, output: { ...task.output, batch: 1 } }),
+    ],
+    [
+      "all rows take the positions of the first",
+      ["rows", "equality"],
+      (task) => rotateTask({ ...task, table: { ...task.table, batched: false } }),
+    ],
+    [
+      "the last head is forgotten",
+      ["definition", "independence"],
+      (task) => rotateTask({ ...task, input: { ...task.input, heads: Math.max(1, task.input.heads - 1) } }),
+    ],
+    [
+      "strides are ignored",
+      ["strided", "equality"],
+      (task) => {
+        const dense = (layout: RotationTask["input"]) => ({
+          ...layout,
+          headStride: layout.headDim,
+          tokenStride: layout.heads * layout.headDim,
+          batchStride: layout.tokens * layout.heads * layout.headDim,
+        });
+        rotateTask({ ...task, input: dense(task.input), output: dense(task.output) });
+      },
+    ],
+    [
+      "whole rows are written, gaps too",
+      ["strided", "fused"],
+      (task) => {
+        rotateTask(task);
+        const { data, offset, tokenStride, heads, headDim, headStride } = task.output;
+        if (task.output.tokens > 1 && Math.abs(tokenStride) > heads * headDim && headStride >= headDim)
+          data.fill(0, offset + heads * headStride, offset + tokenStride);
+      },
+    ],
+    [
+      "the input is rotated as well",
+      ["inPlace"],
+      (task) => {
+        rotateTask(task);
+        if (task.input.data !== task.output.data) rotateTask({ ...task, output: task.input });
+      },
+    ],
     ["out is left alone", ["inPlace", "conversions"], (task) => rotateTask({ ...task, output: task.input })],
-    ["float64 is computed in float32", ["definition", "relative", "composition", "equality"], (task) => rotateTask(withTable(task, Math.fround))],
-    ["16-bit data is rotated with 16-bit cos and sin", ["conversions", "equality"], (task) =>
-      rotateTask(task.input.dtype === "float16" || task.input.dtype === "bfloat16" ? withTable(task, (value) => fromBfloat16(toBfloat16(value))) : task)],
+    [
+      "float64 is computed in float32",
+      ["definition", "relative", "composition", "equality"],
+      (task) => rotateTask(withTable(task, Math.fround)),
+    ],
+    [
+      "16-bit data is rotated with 16-bit cos and sin",
+      ["conversions", "equality"],
+      (task) =>
+        rotateTask(
+          task.input.dtype === "float16" || task.input.dtype === "bfloat16"
+            ? withTable(task, (value) => fromBfloat16(toBfloat16(value)))
+            : task,
+        ),
+    ],
     ["the second tensor of a call is forgotten when it is the smaller", ["independence", "steps"], () => {}],
-    ["tokens past a multiple of four are forgotten", ["equality", "definition"], (task) => {
-      const tokens = task.input.tokens - (task.input.tokens % 4);
-      if (tokens > 0) rotateTask({ ...task, input: { ...task.input, tokens } });
-    }],
-    ["something is written for no tokens", ["nothing"], (task) => {
-      rotateTask(task);
-      if (task.output.tokens === 0) task.output.data[0] = 1;
-    }],
+    [
+      "tokens past a multiple of four are forgotten",
+      ["equality", "definition"],
+      (task) => {
+        const tokens = task.input.tokens - (task.input.tokens % 4);
+        if (tokens > 0) rotateTask({ ...task, input: { ...task.input, tokens } });
+      },
+    ],
+    [
+      "something is written for no tokens",
+      ["nothing"],
+      (task) => {
+        rotateTask(task);
+        if (task.output.tokens === 0) task.output.data[0] = 1;
+      },
+    ],
   ];
 
   test.each(executors)("%s", async (_name, expected, executor) => {
     const forgetful = _name.startsWith("the second tensor");
     const run = (tasks: readonly RotationTask[]) => (forgetful ? rotateTask(tasks[0]!) : tasks.forEach(executor));
-    await expectFailures({ ropeType: "example", registry: registryWith(new ExampleProvider(), run), cases, backend: { name: "planted" } }, expected);
+    await expectFailures(
+      { ropeType: "example", registry: registryWith(new ExampleProvider(), run), cases, backend: { name: "planted" } },
+      expected,
+    );
   });
 });
 
@@ -147,7 +254,15 @@ function forElements({ output }: RotationTask, visit: (index: number, element: n
   for (let b = 0; b < output.batch; b++) {
     for (let t = 0; t < output.tokens; t++) {
       for (let h = 0; h < output.heads; h++) {
-        for (let d = 0; d < output.headDim; d++) visit(output.offset + b * output.batchStride + t * output.tokenStride + h * output.headStride + d * output.elementStride, d);
+        for (let d = 0; d < output.headDim; d++)
+          visit(
+            output.offset +
+              b * output.batchStride +
+              t * output.tokenStride +
+              h * output.headStride +
+              d * output.elementStride,
+            d,
+          );
       }
     }
   }
@@ -171,94 +286,176 @@ function plain(rope: RotaryEmbedding): RopeUnderTest {
   };
 }
 
-const floor = (positions: Positions): Positions => (Array.isArray(positions) && typeof positions[0] === "number" ? (positions as number[]).map((p) => (p >= 0 && p < 5000 ? Math.floor(p) : 0)) : positions);
+const floor = (positions: Positions): Positions =>
+  Array.isArray(positions) && typeof positions[0] === "number"
+    ? (positions as number[]).map((p) => (p >= 0 && p < 5000 ? Math.floor(p) : 0))
+    : positions;
 
 describe("ropes with a planted defect", () => {
   const ropes: [string, readonly LawName[], (rope: RotaryEmbedding) => Partial<RopeUnderTest>][] = [
     ["invert keeps the amplitude", ["inverse"], (rope) => ({ invert: (tensors) => rope.adjoint(tensors) })],
     ["adjoint divides by the amplitude", ["transpose"], (rope) => ({ adjoint: (tensors) => rope.invert(tensors) })],
     ["adjoint turns forwards", ["transpose"], (rope) => ({ adjoint: (tensors) => rope.apply(tensors) })],
-    ["shift scales by the amplitude again", ["shift"], (rope) => ({
-      shift({ keys, from, to }) {
-        rope.adjoint({ positions: from, key: keys });
-        rope.apply({ positions: to, key: keys });
-        return keys;
-      },
-    })],
-    ["shift is done by the undeclared", ["shift"], (rope) => ({ capabilities: { ...rope.capabilities, canShift: false } })],
-    ["invert is done by the undeclared", ["inverse", "transpose"], (rope) => ({ capabilities: { ...rope.capabilities, isRotation: false, canShift: false } })],
-    ["full tables repeat by halves whatever the pairing", ["widths"], (rope) => ({
-      cosSin(positions, options = {}) {
-        const table = rope.cosSin(positions, { ...options, width: "half" });
-        if (options.width !== "full") return table;
-        const pairs = rope.rotaryDim / 2;
-        const twice = (half: CosSin["cos"]) => (half as Float32Array).constructor.prototype.constructor.from({ length: half.length * 2 }, (_: unknown, i: number) => half[Math.floor(i / (2 * pairs)) * pairs + (i % pairs)]) as CosSin["cos"];
-        return { shape: [...table.shape.slice(0, -1), 2 * pairs], cos: twice(table.cos), sin: twice(table.sin) };
-      },
-    })],
-    ["cos is a little off", ["values"], (rope) => ({
-      cosSin(positions, options) {
-        const table = rope.cosSin(positions, options);
-        return { ...table, cos: table.cos.map((value: number) => value * (1 + 2 ** -20)) as CosSin["cos"] };
-      },
-    })],
-    ["tables are shared with the caller", ["copies"], (rope) => {
-      const known = new Map<string, CosSin>();
-      return {
-        cosSin(positions, options) {
-          const key = JSON.stringify([positions, options], (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value));
-          return known.get(key) ?? known.set(key, rope.cosSin(positions, options)).get(key)!;
+    [
+      "shift scales by the amplitude again",
+      ["shift"],
+      (rope) => ({
+        shift({ keys, from, to }) {
+          rope.adjoint({ positions: from, key: keys });
+          rope.apply({ positions: to, key: keys });
+          return keys;
         },
-      };
-    }],
-    ["64-bit positions are not understood", ["forms"], (rope) => ({
-      cosSin: (positions, options) => rope.cosSin(positions instanceof BigInt64Array ? Array.from(positions, () => 0) : positions, options),
-    })],
-    ["positions out of range are bent into it", ["range", "atomic"], (rope) => ({
-      cosSin: (positions, options) => rope.cosSin(floor(positions), options),
-      apply: (tensors) => rope.apply({ ...tensors, positions: floor(tensors.positions) }),
-    })],
-    ["a step forgets the key", ["steps"], (rope) => ({
-      at(positions, options) {
-        const step = rope.at(positions, options);
-        return { ...step, apply: ({ query }) => step.apply({ query }) };
+      }),
+    ],
+    [
+      "shift is done by the undeclared",
+      ["shift"],
+      (rope) => ({ capabilities: { ...rope.capabilities, canShift: false } }),
+    ],
+    [
+      "invert is done by the undeclared",
+      ["inverse", "transpose"],
+      (rope) => ({ capabilities: { ...rope.capabilities, isRotation: false, canShift: false } }),
+    ],
+    [
+      "full tables repeat by halves whatever the pairing",
+      ["widths"],
+      (rope) => ({
+        cosSin(positions, options = {}) {
+          const table = rope.cosSin(positions, { ...options, width: "half" });
+          if (options.width !== "full") return table;
+          const pairs = rope.rotaryDim / 2;
+          const twice = (half: CosSin["cos"]) =>
+            (half as Float32Array).constructor.prototype.constructor.from(
+              { length: half.length * 2 },
+              (_: unknown, i: number) => half[Math.floor(i / (2 * pairs)) * pairs + (i % pairs)],
+            ) as CosSin["cos"];
+          return { shape: [...table.shape.slice(0, -1), 2 * pairs], cos: twice(table.cos), sin: twice(table.sin) };
+        },
+      }),
+    ],
+    [
+      "cos is a little off",
+      ["values"],
+      (rope) => ({
+        cosSin(positions, options) {
+          const table = rope.cosSin(positions, options);
+          return { ...table, cos: table.cos.map((value: number) => value * (1 + 2 ** -20)) as CosSin["cos"] };
+        },
+      }),
+    ],
+    [
+      "tables are shared with the caller",
+      ["copies"],
+      (rope) => {
+        const known = new Map<string, CosSin>();
+        return {
+          cosSin(positions, options) {
+            const key = JSON.stringify([positions, options], (_, value: unknown) =>
+              typeof value === "bigint" ? `${value}` : value,
+            );
+            return known.get(key) ?? known.set(key, rope.cosSin(positions, options)).get(key)!;
+          },
+        };
       },
-    })],
-    ["axes are counted backwards in the sine", ["axes"], (rope) => ({
-      apply: (tensors) => (rope.spec.axes === null ? rope.apply(tensors) : rope.adjoint(tensors)),
-    })],
-    ["Float16Array is taken for float32", ["shapes"], (rope) => ({
-      apply: (tensors) => (Object.prototype.toString.call(tensors.query) === "[object Float16Array]" ? { query: undefined, key: undefined } : rope.apply(tensors)),
-    })],
-    ["[tokens, hidden] is not rotated", ["shapes"], (rope) => ({
-      apply: (tensors) => (tensors.query !== undefined && "shape" in tensors.query && tensors.query.shape.length === 2 ? { query: undefined, key: undefined } : rope.apply(tensors)),
-    })],
-    ["the query is written before the key is checked", ["atomic"], (rope) => ({
-      apply({ query, key, ...rest }) {
-        if (query === undefined || rest.out !== undefined) return rope.apply({ query, key, ...rest });
-        const first = rope.apply({ query, ...rest });
-        return key === undefined ? first : { query: first.query, key: rope.apply({ key, ...rest }).key };
-      },
-    })],
-    ["positions are sorted where they lie", ["frozen"], (rope) => ({
-      apply(tensors) {
-        const data = "data" in tensors.positions ? (tensors.positions.data as number[]) : [];
-        data.reverse().reverse();
-        return rope.apply(tensors);
-      },
-    })],
-    ["apply returns copies", ["inPlace"], (rope) => ({
-      apply(tensors) {
-        rope.apply(tensors);
-        return { query: new Float32Array(1), key: undefined };
-      },
-    })],
+    ],
+    [
+      "64-bit positions are not understood",
+      ["forms"],
+      (rope) => ({
+        cosSin: (positions, options) =>
+          rope.cosSin(positions instanceof BigInt64Array ? Array.from(positions, () => 0) : positions, options),
+      }),
+    ],
+    [
+      "positions out of range are bent into it",
+      ["range", "atomic"],
+      (rope) => ({
+        cosSin: (positions, options) => rope.cosSin(floor(positions), options),
+        apply: (tensors) => rope.apply({ ...tensors, positions: floor(tensors.positions) }),
+      }),
+    ],
+    [
+      "a step forgets the key",
+      ["steps"],
+      (rope) => ({
+        at(positions, options) {
+          const step = rope.at(positions, options);
+          return { ...step, apply: ({ query }) => step.apply({ query }) };
+        },
+      }),
+    ],
+    [
+      "axes are counted backwards in the sine",
+      ["axes"],
+      (rope) => ({
+        apply: (tensors) => (rope.spec.axes === null ? rope.apply(tensors) : rope.adjoint(tensors)),
+      }),
+    ],
+    [
+      "Float16Array is taken for float32",
+      ["shapes"],
+      (rope) => ({
+        apply: (tensors) =>
+          Object.prototype.toString.call(tensors.query) === "[object Float16Array]"
+            ? { query: undefined, key: undefined }
+            : rope.apply(tensors),
+      }),
+    ],
+    [
+      "[tokens, hidden] is not rotated",
+      ["shapes"],
+      (rope) => ({
+        apply: (tensors) =>
+          tensors.query !== undefined && "shape" in tensors.query && tensors.query.shape.length === 2
+            ? { query: undefined, key: undefined }
+            : rope.apply(tensors),
+      }),
+    ],
+    [
+      "the query is written before the key is checked",
+      ["atomic"],
+      (rope) => ({
+        apply({ query, key, ...rest }) {
+          if (query === undefined || rest.out !== undefined) return rope.apply({ query, key, ...rest });
+          const first = rope.apply({ query, ...rest });
+          return key === undefined ? first : { query: first.query, key: rope.apply({ key, ...rest }).key };
+        },
+      }),
+    ],
+    [
+      "positions are sorted where they lie",
+      ["frozen"],
+      (rope) => ({
+        apply(tensors) {
+          const data = "data" in tensors.positions ? (tensors.positions.data as number[]) : [];
+          data.reverse().reverse();
+          return rope.apply(tensors);
+        },
+      }),
+    ],
+    [
+      "apply returns copies",
+      ["inPlace"],
+      (rope) => ({
+        apply(tensors) {
+          rope.apply(tensors);
+          return { query: new Float32Array(1), key: undefined };
+        },
+      }),
+    ],
     ["the spec has another base", ["likeness"], (rope) => ({ spec: { ...rope.spec, base: 1 } })],
   ];
 
   test.each(ropes)("%s", async (_name, expected, change) => {
-    const backend: BackendUnderTest = { name: "planted", adapt: (made: RotaryEmbedding) => ({ ...plain(made), ...change(made) }) };
-    await expectFailures({ ropeType: "example", registry: registryWith(new ExampleProvider()), cases, backend }, expected);
+    const backend: BackendUnderTest = {
+      name: "planted",
+      adapt: (made: RotaryEmbedding) => ({ ...plain(made), ...change(made) }),
+    };
+    await expectFailures(
+      { ropeType: "example", registry: registryWith(new ExampleProvider()), cases, backend },
+      expected,
+    );
   });
 });
 
@@ -266,17 +463,65 @@ describe("providers with a planted defect", () => {
   let calls = 0;
   const providers: [string, readonly LawName[], RopeProvider][] = [
     ["no version in its source", ["declaration"], changed({ source: "rope-example" })],
-    ["another source each time", ["registration"], Object.defineProperty(new ExampleProvider(), "source", { get: () => `rope-example@1.0.${calls++}` })],
-    ["a default that its own rule refuses", ["schema"], changed({ parameters: { ...new ExampleProvider().parameters, gain: { type: "number", above: 2, default: 1.25, description: "amplitude" } } })],
-    ["a parameter without description", ["schema"], changed({ parameters: { ...new ExampleProvider().parameters, gain: { type: "number", above: 0, default: 1.25, description: "" } } })],
-    ["a parameter that nothing reads", ["effects"], changed({ parameters: { ...new ExampleProvider().parameters, sharpness: { type: "number", default: 1, description: "nothing reads it" } } })],
+    [
+      "another source each time",
+      ["registration"],
+      Object.defineProperty(new ExampleProvider(), "source", { get: () => `rope-example@1.0.${calls++}` }),
+    ],
+    [
+      "a default that its own rule refuses",
+      ["schema"],
+      changed({
+        parameters: {
+          ...new ExampleProvider().parameters,
+          gain: { type: "number", above: 2, default: 1.25, description: "amplitude" },
+        },
+      }),
+    ],
+    [
+      "a parameter without description",
+      ["schema"],
+      changed({
+        parameters: {
+          ...new ExampleProvider().parameters,
+          gain: { type: "number", above: 0, default: 1.25, description: "" },
+        },
+      }),
+    ],
+    [
+      "a parameter that nothing reads",
+      ["effects"],
+      changed({
+        parameters: {
+          ...new ExampleProvider().parameters,
+          sharpness: { type: "number", default: 1, description: "nothing reads it" },
+        },
+      }),
+    ],
     ["any key is admitted", ["refusals"], changed({ parameters: admittingAll(new ExampleProvider().parameters) })],
-    ["a default that JSON cannot say", ["identity"], changed({ parameters: { ...new ExampleProvider().parameters, gain: { type: "number", above: 0, default: Infinity, description: "amplitude" } }, ...mapped((value) => value) })],
+    [
+      "a default that JSON cannot say",
+      ["identity"],
+      changed({
+        parameters: {
+          ...new ExampleProvider().parameters,
+          gain: { type: "number", above: 0, default: Infinity, description: "amplitude" },
+        },
+        ...mapped((value) => value),
+      }),
+    ],
     ["other numbers at each call", ["purity", "growth"], changed(mapped((value) => value * (1 + calls++ * 2 ** -20)))],
     ["a ladder that remembers the base before", ["purity"], changed(remembering())],
-    ["an explanation of other numbers", ["reported"], changed({
-      frequencies: (request, parameters) => ({ ...new ExampleProvider().frequencies(request, parameters), rules: [{ name: "attentionFactor", value: 2, rule: "wrong" }] }),
-    })],
+    [
+      "an explanation of other numbers",
+      ["reported"],
+      changed({
+        frequencies: (request, parameters) => ({
+          ...new ExampleProvider().frequencies(request, parameters),
+          rules: [{ name: "attentionFactor", value: 2, rule: "wrong" }],
+        }),
+      }),
+    ],
   ];
 
   test.each(providers)("%s", async (_name, expected, provider) => {
@@ -285,14 +530,20 @@ describe("providers with a planted defect", () => {
 
   function admittingAll(schema: ExampleProvider["parameters"]): ExampleProvider["parameters"] {
     const other = { value: schema.gain, configurable: true, enumerable: true, writable: true };
-    return new Proxy({ ...schema }, { getOwnPropertyDescriptor: (target, key) => Reflect.getOwnPropertyDescriptor(target, key) ?? other });
+    return new Proxy(
+      { ...schema },
+      { getOwnPropertyDescriptor: (target, key) => Reflect.getOwnPropertyDescriptor(target, key) ?? other },
+    );
   }
 
   function remembering(): Pick<RopeProvider, "frequencies"> {
     let base = 500;
     return {
       frequencies(request, parameters) {
-        const made = new ExampleProvider().frequencies({ ...request, base }, parameters as { factor: number; gain: number });
+        const made = new ExampleProvider().frequencies(
+          { ...request, base },
+          parameters as { factor: number; gain: number },
+        );
         base = request.base;
         return made;
       },

@@ -13,7 +13,10 @@ test("the README's example for vitest passes", async () => {
   registerRopeType("mine")(ExampleProvider);
   const runs: (() => void | Promise<void>)[] = [];
   // Its imports are what this file passes instead.
-  new Function("conformance", "test", code.replace(/^import .*$/gm, ""))(conformance, (_name: string, run: () => void) => runs.push(run));
+  new Function("conformance", "test", code.replace(/^import .*$/gm, ""))(
+    conformance,
+    (_name: string, run: () => void) => runs.push(run),
+  );
   expect(runs.length).toBeGreaterThan(60);
   for (const run of runs) await run();
   // Seventy tests in one, on a machine that may be busy.
@@ -21,6 +24,9 @@ test("the README's example for vitest passes", async () => {
 
 test("the README's example for node:test passes", () => {
   const [, code = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
-  const output = execFileSync(process.execPath, ["--test-reporter=tap", "--input-type=module", "--eval", code], { cwd: folder, encoding: "utf8" });
+  const output = execFileSync(process.execPath, ["--test-reporter=tap", "--input-type=module", "--eval", code], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   expect(output).toMatch(/# pass 3\d\n# fail 0/);
 });

@@ -24,7 +24,13 @@ export function columnsOf(width: "half" | "full", pairing: Pairing, rotaryDim: n
 }
 
 /** Values `[rows, pairs]` as `[rows, columns]` of a type, row-major, in `target` or a new array; 16-bit types round from float32. */
-export function inForm(values: Float32Array | Float64Array, columns: Uint32Array, pairs: number, dtype: ElementType, target?: ElementArray): ElementArray {
+export function inForm(
+  values: Float32Array | Float64Array,
+  columns: Uint32Array,
+  pairs: number,
+  dtype: ElementType,
+  target?: ElementArray,
+): ElementArray {
   const rows = values.length / pairs;
   const row = new Float64Array(columns.length);
   const result = target ?? allocate(dtype, rows * columns.length);
@@ -40,11 +46,24 @@ export function inForm(values: Float32Array | Float64Array, columns: Uint32Array
  *
  * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for two that overlap. Nothing is written then.
  */
-export function cosSinTargets(out: NonNullable<CosSinOptions["out"]>, dtype: ElementType, length: number): { readonly cos: ElementArray; readonly sin: ElementArray } {
+export function cosSinTargets(
+  out: NonNullable<CosSinOptions["out"]>,
+  dtype: ElementType,
+  length: number,
+): { readonly cos: ElementArray; readonly sin: ElementArray } {
   const [cos, sin] = (["cos", "sin"] as const).map((part) => {
     const name = `out.${part}`;
-    const layout = resolveTensor(name, { data: out?.[part], dtype, shape: [1, 1, length] }, { batch: undefined, tokens: 1, headDim: length });
-    if (layout.data.length !== length) throw new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected: `${length} elements`, got: `${layout.data.length}` });
+    const layout = resolveTensor(
+      name,
+      { data: out?.[part], dtype, shape: [1, 1, length] },
+      { batch: undefined, tokens: 1, headDim: length },
+    );
+    if (layout.data.length !== length)
+      throw new RopeError("ROPE_SHAPE", {
+        what: `"${name}" does not fit`,
+        expected: `${length} elements`,
+        got: `${layout.data.length}`,
+      });
     return { name, input: layout, output: layout };
   });
   checkAliasing([cos!, sin!]);

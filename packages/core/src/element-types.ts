@@ -25,7 +25,9 @@ export interface Float16ArrayLike {
  * may come from another realm (an iframe, a test runner's context).
  */
 export function viewName(value: unknown): string | undefined {
-  return ArrayBuffer.isView(value) ? (value as unknown as { readonly [Symbol.toStringTag]: string })[Symbol.toStringTag] : undefined;
+  return ArrayBuffer.isView(value)
+    ? (value as unknown as { readonly [Symbol.toStringTag]: string })[Symbol.toStringTag]
+    : undefined;
 }
 
 const word = new Uint32Array(1);
@@ -60,7 +62,8 @@ function float16OfBits(bits: number): number {
   const magnitude = bits & 0x7fffffff;
   // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even. 65520 is half-way between the
   // largest float16 and the next power of two, and rounds to infinity.
-  if (magnitude >= 0x38800000 && magnitude < 0x477ff000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  if (magnitude >= 0x38800000 && magnitude < 0x477ff000)
+    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   // Subnormal or zero: multiples of 2^-24; adding 0.5 to the scaled value lets float32 do the rounding to even.
@@ -80,7 +83,8 @@ function float16Table(): Float32Array {
     const fraction = bits & 1023;
     const sign = bits & 0x8000 ? -1 : 1;
     if (exponent === 31) values[bits] = fraction === 0 ? sign * Infinity : NaN;
-    else values[bits] = exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+    else
+      values[bits] = exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
   }
   return (float16Values = values);
 }
@@ -136,7 +140,15 @@ export function storeElements(
  * {@link storeElements} for 16-bit types, of float32 numbers whose bits `source` is: reading the bits of a number that has been
  * read as one takes longer than rounding it.
  */
-export function storeRounded(type: ElementType, data: Uint16Array, start: number, stride: number, source: Uint32Array, at: number, count: number): void {
+export function storeRounded(
+  type: ElementType,
+  data: Uint16Array,
+  start: number,
+  stride: number,
+  source: Uint32Array,
+  at: number,
+  count: number,
+): void {
   if (type === "bfloat16") for (let i = 0; i < count; i++) data[start + i * stride] = bfloat16OfBits(source[at + i]!);
   else for (let i = 0; i < count; i++) data[start + i * stride] = float16OfBits(source[at + i]!);
 }

@@ -90,9 +90,12 @@ function describe(value: unknown): string {
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
   if (Array.isArray(value)) {
     const short = value.length <= 8 && !value.some(Array.isArray);
-    return short ? `[${value.map(show).join(", ")}]` : `a list of ${value.length}${Array.isArray(value[0]) ? " lists" : ""}`;
+    return short
+      ? `[${value.map(show).join(", ")}]`
+      : `a list of ${value.length}${Array.isArray(value[0]) ? " lists" : ""}`;
   }
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
   if (typeof value === "object" && value !== null) return `an object with ${describeKeys(value)}`;
   return String(value);
 }

@@ -51,11 +51,16 @@ class InstanceCache {
   #misses = 0;
   #evictions = 0;
 
-  get(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration, make: (request: UntypedRopeRequest) => { key: string; rope: () => RotaryEmbedding; registration: RopeRegistration }): RotaryEmbedding {
+  get(
+    request: UntypedRopeRequest,
+    lookUp: (name: unknown) => RopeRegistration,
+    make: (request: UntypedRopeRequest) => { key: string; rope: () => RotaryEmbedding; registration: RopeRegistration },
+  ): RotaryEmbedding {
     const known = this.#recent.find((one) => readsAs(request, one.request));
     const found = known === undefined ? undefined : this.#ropes.get(known.key);
     // A name may have been registered anew since; its old ropes must not come back.
-    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider) return this.#hit(known!.key, found);
+    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider)
+      return this.#hit(known!.key, found);
 
     const own = plainCopy(request);
     const { key, rope, registration } = make(own);
@@ -88,7 +93,8 @@ class InstanceCache {
   evict(name: string): void {
     // What was written with an alias may mean something else when the alias comes back.
     this.#recent = [];
-    for (const [key, { registration }] of this.#ropes) if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
+    for (const [key, { registration }] of this.#ropes)
+      if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
   }
 
   clear(): void {
@@ -98,7 +104,13 @@ class InstanceCache {
   }
 
   statistics(): RopeCacheStatistics {
-    return { size: this.#ropes.size, capacity: CAPACITY, hits: this.#hits, misses: this.#misses, evictions: this.#evictions };
+    return {
+      size: this.#ropes.size,
+      capacity: CAPACITY,
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: this.#evictions,
+    };
   }
 }
 
@@ -141,16 +153,25 @@ function readsAs(request: unknown, copy: unknown): boolean {
 }
 
 function equalData(value: unknown, copy: unknown): boolean {
-  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null) return Object.is(value, copy);
+  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null)
+    return Object.is(value, copy);
   // The copy holds the caller's own typed array, whose numbers may have changed.
   if (ArrayBuffer.isView(copy) || ArrayBuffer.isView(value)) return false;
   if (Array.isArray(value) || Array.isArray(copy)) {
-    return Array.isArray(value) && Array.isArray(copy) && value.length === copy.length && copy.every((item, i) => equalData(value[i], item));
+    return (
+      Array.isArray(value) &&
+      Array.isArray(copy) &&
+      value.length === copy.length &&
+      copy.every((item, i) => equalData(value[i], item))
+    );
   }
   const keys = Object.keys(value);
   const copied = Object.keys(copy);
   if (keys.length !== copied.length) return false;
-  return copied.every((key, i) => key === keys[i] && equalData((value as Record<string, unknown>)[key], (copy as Record<string, unknown>)[key]));
+  return copied.every(
+    (key, i) =>
+      key === keys[i] && equalData((value as Record<string, unknown>)[key], (copy as Record<string, unknown>)[key]),
+  );
 }
 
 /**
@@ -165,17 +186,26 @@ export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOpti
   checkKeys("the options of getRope", options, ["registry", "provider"]);
   const { registry = defaultRegistry, provider } = options;
   const cache = cacheOf(registry, provider);
-  const lookUp = (name: unknown): RopeRegistration => (provider === undefined ? registry.require(name) : asRegistration(name, provider));
+  const lookUp = (name: unknown): RopeRegistration =>
+    provider === undefined ? registry.require(name) : asRegistration(name, provider);
   return cache.get(request, lookUp, (own) => {
     const { spec, registration } = parseRequest(own, lookUp);
     // A spec is plain finite data with its keys in one order, so its JSON is the same for the same rope only.
-    return { key: JSON.stringify(spec), registration, rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)) };
+    return {
+      key: JSON.stringify(spec),
+      registration,
+      rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)),
+    };
   });
 }
 
 function asRegistration(name: unknown, provider: RopeProvider): RopeRegistration {
   if (typeof name === "string") return { name, ropeType: name, provider, presets: {} };
-  throw new RopeError("ROPE_UNKNOWN_TYPE", { what: "parameters.ropeType is missing", expected: "a name for the type of the given provider", got: typeof name });
+  throw new RopeError("ROPE_UNKNOWN_TYPE", {
+    what: "parameters.ropeType is missing",
+    expected: "a name for the type of the given provider",
+    got: typeof name,
+  });
 }
 
 /** Empties the instance cache of a registry and its statistics. Ropes in use stay valid. */

@@ -31,16 +31,34 @@ export interface AngleGradientOptions {
  * @returns float64 `[batch · tokens, rotaryDim/2]`, of the caller's own.
  * @throws RopeError `ROPE_SHAPE` when the two differ in shape or the pairing does not fit.
  */
-export function angleGradient(rotated: TensorView, gradient: TensorView, { pairing, rotaryDim, rotaryOffset = 0 }: AngleGradientOptions): Float64Array {
+export function angleGradient(
+  rotated: TensorView,
+  gradient: TensorView,
+  { pairing, rotaryDim, rotaryOffset = 0 }: AngleGradientOptions,
+): Float64Array {
   const headDim = rotated.shape.at(-1)!;
   const dim = rotaryDim ?? headDim;
-  const fits = dim > 0 && dim % 2 === 0 && rotaryOffset >= 0 && rotaryOffset + dim <= headDim && Number.isInteger(dim / 2 / blockCount(pairing, dim));
-  if (!fits) throw new RopeError("ROPE_SHAPE", { what: "rotaryDim, rotaryOffset and pairing do not fit the head", expected: `an even rotaryDim and a pairing within ${headDim} elements`, got: `${dim} from ${rotaryOffset}` });
+  const fits =
+    dim > 0 &&
+    dim % 2 === 0 &&
+    rotaryOffset >= 0 &&
+    rotaryOffset + dim <= headDim &&
+    Number.isInteger(dim / 2 / blockCount(pairing, dim));
+  if (!fits)
+    throw new RopeError("ROPE_SHAPE", {
+      what: "rotaryDim, rotaryOffset and pairing do not fit the head",
+      expected: `an even rotaryDim and a pairing within ${headDim} elements`,
+      got: `${dim} from ${rotaryOffset}`,
+    });
   const tokens = rotated.shape.length === 4 ? rotated.shape[1]! : rotated.shape[0]!;
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
   const incoming = resolveTensor("gradient", gradient, { batch: undefined, tokens, headDim });
   if (output.batch !== incoming.batch || output.heads !== incoming.heads) {
-    throw new RopeError("ROPE_SHAPE", { what: '"gradient" does not fit', expected: `[${rotated.shape.join(", ")}] like rotated`, got: `[${gradient.shape.join(", ")}]` });
+    throw new RopeError("ROPE_SHAPE", {
+      what: '"gradient" does not fit',
+      expected: `[${rotated.shape.join(", ")}] like rotated`,
+      got: `[${gradient.shape.join(", ")}]`,
+    });
   }
   const { first, distance } = pairElements(pairing, dim);
   const result = new Float64Array(output.batch * tokens * first.length);
@@ -49,8 +67,16 @@ export function angleGradient(rotated: TensorView, gradient: TensorView, { pairi
     for (let t = 0; t < tokens; t++) {
       const row = (b * tokens + t) * first.length;
       for (let h = 0; h < output.heads; h++) {
-        for (const [tensor, target] of [[output, z], [incoming, g]] as const) {
-          const start = tensor.offset + b * tensor.batchStride + t * tensor.tokenStride + h * tensor.headStride + rotaryOffset * tensor.elementStride;
+        for (const [tensor, target] of [
+          [output, z],
+          [incoming, g],
+        ] as const) {
+          const start =
+            tensor.offset +
+            b * tensor.batchStride +
+            t * tensor.tokenStride +
+            h * tensor.headStride +
+            rotaryOffset * tensor.elementStride;
           loadElements(tensor.dtype, tensor.data, start, tensor.elementStride, target, 0, dim);
         }
         for (let i = 0; i < first.length; i++) {

@@ -51,10 +51,25 @@ export function getRope(request: RopeRequest, options?: GetRopeOptions): RotaryE
 export { getRopeUntyped, clearRopeCache, ropeCacheStatistics } from "./get-rope.ts";
 export type { GetRopeOptions, RopeCacheStatistics } from "./get-rope.ts";
 export type { RopeSpec, UntypedRopeRequest } from "./request.ts";
-export { createRegistry, defaultRegistry, listRopeTypes, registerBackend, registerRopeType, unregisterRopeType } from "./registry.ts";
+export {
+  createRegistry,
+  defaultRegistry,
+  listRopeTypes,
+  registerBackend,
+  registerRopeType,
+  unregisterRopeType,
+} from "./registry.ts";
 export type { ProviderSource, RegisterDecorator, RegisterOptions, RopeRegistration, RopeRegistry } from "./registry.ts";
 export { SPECIFICATION_VERSION } from "./provider.ts";
-export type { FrequencyRequest, Precision, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeProvider, RopeRule } from "./provider.ts";
+export type {
+  FrequencyRequest,
+  Precision,
+  RopeCapabilities,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeProvider,
+  RopeRule,
+} from "./provider.ts";
 export { checkKeys } from "./parameters.ts";
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {

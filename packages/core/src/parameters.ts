@@ -48,14 +48,20 @@ export function parseParameters<P>(
     const given = Object.hasOwn(raw, key) ? raw[key] : undefined;
     if (given === undefined || (given === null && rule.default === null)) {
       if (rule.default === undefined) {
-        issues.push({ path: `${path}.${key}`, expected: describeRule(rule), received: "nothing", remedy: rule.description });
+        issues.push({
+          path: `${path}.${key}`,
+          expected: describeRule(rule),
+          received: "nothing",
+          remedy: rule.description,
+        });
       } else {
         values[key] = rule.default;
       }
       continue;
     }
     const value = checkValue(rule, given);
-    if (value === undefined) issues.push({ path: `${path}.${key}`, expected: describeRule(rule), received: show(given) });
+    if (value === undefined)
+      issues.push({ path: `${path}.${key}`, expected: describeRule(rule), received: show(given) });
     else values[key] = value;
   }
   return issues.length > 0 ? { issues } : { values: Object.freeze(values) as P };
@@ -75,7 +81,13 @@ const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create
 
 /** The issue for a key that nothing reads, with the nearest key that is read. */
 export function unknownKey(key: string, known: readonly string[], path: string, value: unknown): RopeIssue {
-  const word = otherWords[key.slice(0, 64).replace(/[_\-\s]/g, "").toLowerCase()];
+  const word =
+    otherWords[
+      key
+        .slice(0, 64)
+        .replace(/[_\-\s]/g, "")
+        .toLowerCase()
+    ];
   const near = word !== undefined && known.includes(word) ? word : nearest(key, known);
   return {
     path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
@@ -93,7 +105,10 @@ export function unknownKey(key: string, known: readonly string[], path: string, 
 export function checkKeys(what: string, given: object, known: readonly string[]): void {
   for (const key in given) {
     if (known.includes(key)) continue;
-    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} have a key that nothing reads`, issues: [unknownKey(key, known, "", (given as Record<string, unknown>)[key])] });
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `${what} have a key that nothing reads`,
+      issues: [unknownKey(key, known, "", (given as Record<string, unknown>)[key])],
+    });
   }
 }
 
@@ -124,7 +139,13 @@ function inRange({ min, max, above, below }: ParameterRule, value: unknown): val
 
 function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): string {
   if (oneOf !== undefined) return `one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`;
-  const noun = { number: "a finite number", integer: "an integer", boolean: "true or false", string: "a string", numbers: "a list of finite numbers" }[type];
+  const noun = {
+    number: "a finite number",
+    integer: "an integer",
+    boolean: "true or false",
+    string: "a string",
+    numbers: "a list of finite numbers",
+  }[type];
   const limits = [
     min === undefined ? "" : `≥ ${min}`,
     above === undefined ? "" : `> ${above}`,
@@ -136,7 +157,11 @@ function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): s
 
 /** The candidate that differs least from `word`, if one is near enough to be a likely misspelling. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const plain = (text: string): string => text.slice(0, 64).replace(/[_\-\s]/g, "").toLowerCase();
+  const plain = (text: string): string =>
+    text
+      .slice(0, 64)
+      .replace(/[_\-\s]/g, "")
+      .toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(plain(word).length / 3)) + 1;
   for (const candidate of candidates) {

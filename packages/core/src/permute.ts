@@ -31,11 +31,31 @@ export interface PermuteOptions {
  * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other.
  */
 export function rowOrder({ from, headDim, rotaryDim = headDim, rotaryOffset = 0, to }: PermuteOptions): Uint32Array {
-  const sizes = Number.isSafeInteger(headDim) && headDim > 0 && Number.isSafeInteger(rotaryDim) && rotaryDim > 0 && rotaryDim % 2 === 0 && Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && rotaryOffset + rotaryDim <= headDim;
-  if (!sizes) throw misfit("headDim, rotaryDim and rotaryOffset", "integers, rotaryDim even and > 0, rotaryOffset + rotaryDim ≤ headDim", `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`);
-  for (const [name, pairing] of [["from", from], ["to", to]] as const) {
-    const known = pairing === "half" || pairing === "adjacent" || Number.isSafeInteger((pairing as { blocks?: unknown } | null | undefined)?.blocks);
-    if (!known || !Number.isInteger(rotaryDim / 2 / blockCount(pairing, rotaryDim))) throw misfit(name, `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  const sizes =
+    Number.isSafeInteger(headDim) &&
+    headDim > 0 &&
+    Number.isSafeInteger(rotaryDim) &&
+    rotaryDim > 0 &&
+    rotaryDim % 2 === 0 &&
+    Number.isSafeInteger(rotaryOffset) &&
+    rotaryOffset >= 0 &&
+    rotaryOffset + rotaryDim <= headDim;
+  if (!sizes)
+    throw misfit(
+      "headDim, rotaryDim and rotaryOffset",
+      "integers, rotaryDim even and > 0, rotaryOffset + rotaryDim ≤ headDim",
+      `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`,
+    );
+  for (const [name, pairing] of [
+    ["from", from],
+    ["to", to],
+  ] as const) {
+    const known =
+      pairing === "half" ||
+      pairing === "adjacent" ||
+      Number.isSafeInteger((pairing as { blocks?: unknown } | null | undefined)?.blocks);
+    if (!known || !Number.isInteger(rotaryDim / 2 / blockCount(pairing, rotaryDim)))
+      throw misfit(name, `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
   }
   const order = Uint32Array.from({ length: headDim }, (_, row) => row);
   const [source, target] = [pairElements(from, rotaryDim), pairElements(to, rotaryDim)];
@@ -69,16 +89,24 @@ export interface Rows {
  * @example
  * permuteRows(Float32Array.of(0, 1, 2, 3), { headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3
  */
-export function permuteRows<T extends Rows>(rows: T, { columns = 1, ...options }: PermuteOptions & { readonly columns?: number | undefined }): T {
+export function permuteRows<T extends Rows>(
+  rows: T,
+  { columns = 1, ...options }: PermuteOptions & { readonly columns?: number | undefined },
+): T {
   const order = rowOrder(options);
   const size = options.headDim * columns;
   if (!Number.isSafeInteger(columns) || columns <= 0 || rows.length % size !== 0) {
-    throw misfit("rows", `[heads · ${options.headDim}, ${show(columns)}], a whole number of heads`, `${rows.length} elements`);
+    throw misfit(
+      "rows",
+      `[heads · ${options.headDim}, ${show(columns)}], a whole number of heads`,
+      `${rows.length} elements`,
+    );
   }
   const result = rows.slice();
   for (let head = 0; head < rows.length; head += size) {
     order.forEach((source, row) => {
-      if (source !== row) result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
+      if (source !== row)
+        result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
     });
   }
   return result;

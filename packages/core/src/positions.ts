@@ -65,7 +65,8 @@ export function resolvePositions(input: Positions, rules: PositionRules): Resolv
   const { data, shape } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
-  if (data.length !== count) throw shapeError(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
+  if (data.length !== count)
+    throw shapeError(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
   const values = new Float64Array(count);
   let largest = -1;
   for (let i = 0; i < count; i++) {
@@ -92,39 +93,55 @@ const KEPT_RUN = 4096;
 /** Positions that follow each other: with the first and the last all of them are checked. */
 function resolveRun({ start: first, count }: Run, rules: PositionRules): ResolvedPositions {
   const { axes, fractional, limit } = rules;
-  if (!Number.isSafeInteger(count) || count < 0) throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
+  if (!Number.isSafeInteger(count) || count < 0)
+    throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
   if (axes !== 1) splitShape([count], axes);
   const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
   const admitted = fractional ? start > -POSITION_LIMIT : Number.isInteger(start) && start >= 0;
   if (!admitted || start >= limit) throw rangeError(first, 0, rules);
   // Before allocating: a run that cannot fit must not cost memory.
   if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start)) return lastRun;
+  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start))
+    return lastRun;
   const values = new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = start + i;
-  const run = { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+  const run = {
+    axes,
+    batch: undefined,
+    tokens: count,
+    values,
+    largest: count === 0 ? -1 : Math.max(-1, start + count - 1),
+  };
   if (count <= KEPT_RUN) lastRun = run;
   return run;
 }
 
-function flatten(input: Positions, rules: PositionRules): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
+function flatten(
+  input: Positions,
+  rules: PositionRules,
+): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
   const { fractional } = rules;
   if (isList(input, fractional)) return { data: input, shape: [input.length] };
   if (Array.isArray(input)) {
     const rows = input as readonly (readonly number[])[];
     const width = rows[0]!.length;
-    if (rows.some((row) => !Array.isArray(row) || row.length !== width)) throw shapeError("nested lists of equal length", show(rows.map((row) => row?.length)));
+    if (rows.some((row) => !Array.isArray(row) || row.length !== width))
+      throw shapeError("nested lists of equal length", show(rows.map((row) => row?.length)));
     return { data: rows.flat(), shape: [rows.length, width] };
   }
   if (typeof input === "object" && input !== null) {
     if ("data" in input) {
       const { data, shape } = input;
-      const valid = isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
+      const valid =
+        isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
       if (!valid) throw shapeError("{ data: a list of positions, shape: a list of sizes }", show(input));
       return { data, shape };
     }
   }
-  throw shapeError("number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }", show(input));
+  throw shapeError(
+    "number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }",
+    show(input),
+  );
 }
 
 function isList(input: unknown, fractional: boolean): input is ArrayLike<number | bigint> {
@@ -152,7 +169,12 @@ function splitShape(shape: readonly number[], axes: number): readonly [number, n
 }
 
 function shapeError(expected: string, got: string, remedy?: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got, ...(remedy === undefined ? {} : { remedy }) });
+  return new RopeError("ROPE_SHAPE", {
+    what: "positions have the wrong form",
+    expected,
+    got,
+    ...(remedy === undefined ? {} : { remedy }),
+  });
 }
 
 function rangeError(value: unknown, index: number, { fractional, limit, limitReason }: PositionRules): RopeError {

@@ -27,12 +27,18 @@ export function parseQueryScale(given: unknown, issues: RopeIssue[]): QueryScale
   const known = rule === "temperature" || rule === "logn" ? fields[rule] : undefined;
   const isLength = Number.isSafeInteger(scale["length"]) && (scale["length"] as number) > 1;
   const rest = rule === "logn" || (Number.isFinite(scale["beta"]) && (scale["offset"] === 0 || scale["offset"] === 1));
-  if (known !== undefined && isLength && rest && Object.keys(scale).every((key) => (known as readonly string[]).includes(key))) {
+  if (
+    known !== undefined &&
+    isLength &&
+    rest &&
+    Object.keys(scale).every((key) => (known as readonly string[]).includes(key))
+  ) {
     return Object.freeze(Object.fromEntries(known.map((key) => [key, scale[key]]))) as unknown as QueryScale;
   }
   issues.push({
     path: "queryScale",
-    expected: '{ rule: "temperature", beta, length, offset: 0 or 1 } or { rule: "logn", length }, length an integer > 1',
+    expected:
+      '{ rule: "temperature", beta, length, offset: 0 or 1 } or { rule: "logn", length }, length an integer > 1',
     received: show(given),
   });
   return null;

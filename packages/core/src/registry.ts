@@ -147,9 +147,13 @@ export class RopeRegistry {
     const registered = [...this.#state.backends.keys()].sort();
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: `the backend ${show(name)} is not registered`,
-      expected: registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
+      expected:
+        registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
       got: show(name),
-      remedy: name === "js" ? "A rope rotates in JavaScript as it is: use it without to()." : `Import the package that provides it${typeof name === "string" ? `, by convention "@ropewalk/${name}-backend"` : ""}.`,
+      remedy:
+        name === "js"
+          ? "A rope rotates in JavaScript as it is: use it without to()."
+          : `Import the package that provides it${typeof name === "string" ? `, by convention "@ropewalk/${name}-backend"` : ""}.`,
       facts: { backend: name, registered },
     });
   }
@@ -161,7 +165,9 @@ export class RopeRegistry {
 }
 
 function packageHint(name: unknown): string {
-  return typeof name === "string" && /^[a-z][a-z0-9_-]{0,60}$/.test(name) ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"` : "";
+  return typeof name === "string" && /^[a-z][a-z0-9_-]{0,60}$/.test(name)
+    ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"`
+    : "";
 }
 
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
@@ -169,7 +175,12 @@ const isName = (value: unknown): value is string => typeof value === "string" &&
 /** @throws RopeError unless `provider` can be used under `name`. */
 export function checkProvider(name: unknown, provider: RopeProvider): void {
   const shape = provider as Partial<RopeProvider> | null | undefined;
-  const valid = isName(name) && isName(shape?.source) && typeof shape.frequencies === "function" && typeof shape.parameters === "object" && shape.parameters !== null;
+  const valid =
+    isName(name) &&
+    isName(shape?.source) &&
+    typeof shape.frequencies === "function" &&
+    typeof shape.parameters === "object" &&
+    shape.parameters !== null;
   if (!valid) {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `cannot use a provider as ${show(name)}`,
@@ -195,9 +206,15 @@ function checkBackend(backend: RopeBackend): void {
 
 /** Aliases with their presets, whichever way they were written. */
 function namedPresets(name: string, aliases: unknown): readonly (readonly [string, object])[] {
-  const isRecord = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
-  const named: unknown = Array.isArray(aliases) ? aliases.map((alias) => [alias, {}]) : isRecord(aliases) ? Object.entries(aliases) : undefined;
-  const valid = Array.isArray(named) && named.every(([alias, presets]) => isName(alias) && alias !== name && isRecord(presets));
+  const isRecord = (value: unknown): value is object =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  const named: unknown = Array.isArray(aliases)
+    ? aliases.map((alias) => [alias, {}])
+    : isRecord(aliases)
+      ? Object.entries(aliases)
+      : undefined;
+  const valid =
+    Array.isArray(named) && named.every(([alias, presets]) => isName(alias) && alias !== name && isRecord(presets));
   if (valid) return named as [string, object][];
   throw new RopeError("ROPE_INVALID_PARAMETERS", {
     what: `the aliases of ${show(name)} are not valid`,
@@ -209,7 +226,8 @@ function namedPresets(name: string, aliases: unknown): readonly (readonly [strin
 /** @throws RopeError `ROPE_SPEC_VERSION` unless core understands contract version `version` (its own and the one before). */
 export function checkSpecificationVersion(version: unknown, whose: string): void {
   const oldest = Math.max(1, SPECIFICATION_VERSION - 1);
-  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION) return;
+  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION)
+    return;
   throw new RopeError("ROPE_SPEC_VERSION", {
     what: `${whose} has a specification version that this @ropewalk/core does not know`,
     expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,
@@ -237,7 +255,10 @@ export function createRegistry(): RopeRegistry {
 /** The decorator that {@link registerRopeType} returns; also callable as a plain function. */
 export interface RegisterDecorator {
   <C extends new () => RopeProvider>(value: C, context: ClassDecoratorContext<C>): void;
-  <F extends () => RopeProvider>(value: F, context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true }): void;
+  <F extends () => RopeProvider>(
+    value: F,
+    context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true },
+  ): void;
   // Without a context: else this one would take what the other two refuse.
   <T extends ProviderSource>(value: T, context?: undefined): T;
 }
@@ -256,7 +277,10 @@ export interface RegisterDecorator {
  * @registerRopeType("yarn")
  * export class YarnProvider implements RopeProvider<YarnParameters> { … }
  */
-export function registerRopeType(name: string, options: RegisterOptions & { readonly registry?: RopeRegistry } = {}): RegisterDecorator {
+export function registerRopeType(
+  name: string,
+  options: RegisterOptions & { readonly registry?: RopeRegistry } = {},
+): RegisterDecorator {
   const { registry = defaultRegistry, ...rest } = options;
   function decorate(value: unknown, context?: DecoratorContext): unknown {
     if (context === undefined) {
@@ -277,7 +301,10 @@ export function registerRopeType(name: string, options: RegisterOptions & { read
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
       expected: "a class or a static method",
-      got: typeof context === "object" ? `a ${context.kind} named ${String(context.name)}` : "a member, by the rules of experimentalDecorators",
+      got:
+        typeof context === "object"
+          ? `a ${context.kind} named ${String(context.name)}`
+          : "a member, by the rules of experimentalDecorators",
       remedy: "Decorate the provider class, or call registerRopeType(name)(provider).",
     });
   }

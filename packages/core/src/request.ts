@@ -70,14 +70,28 @@ export interface ParsedRequest {
   readonly registration: RopeRegistration;
 }
 
-const requestKeys = ["headDim", "rotaryDim", "partialRotaryFactor", "rotaryOffset", "base", "maxPosition", "pairing", "axes", "queryScale", "precision", "parameters", "specificationVersion"];
+const requestKeys = [
+  "headDim",
+  "rotaryDim",
+  "partialRotaryFactor",
+  "rotaryOffset",
+  "base",
+  "maxPosition",
+  "pairing",
+  "axes",
+  "queryScale",
+  "precision",
+  "parameters",
+  "specificationVersion",
+];
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
   if (typeof request !== "object" || request === null) {
     throw invalid([{ path: "request", expected: "an object with headDim and parameters", received: show(request) }]);
   }
-  if (request.specificationVersion !== undefined) checkSpecificationVersion(request.specificationVersion, "the request");
+  if (request.specificationVersion !== undefined)
+    checkSpecificationVersion(request.specificationVersion, "the request");
   const given = request.parameters as Readonly<Record<string, unknown>> | null | undefined;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw invalid([{ path: "parameters", expected: "an object with ropeType", received: show(given) }]);
@@ -88,7 +102,8 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
 
   const issues: RopeIssue[] = [];
   for (const key of Object.keys(request)) {
-    if (!requestKeys.includes(key)) issues.push(unknownKey(key, requestKeys, "", (request as unknown as Record<string, unknown>)[key]));
+    if (!requestKeys.includes(key))
+      issues.push(unknownKey(key, requestKeys, "", (request as unknown as Record<string, unknown>)[key]));
   }
   const geometry = parseGeometry(request, issues);
   const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
@@ -99,13 +114,25 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   if (precision !== "float32" && precision !== "float64") {
     issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
   }
-  const parsed = parseParameters<Record<string, unknown>>(provider.parameters, { ...registration.presets, ...own }, "parameters");
+  const parsed = parseParameters<Record<string, unknown>>(
+    provider.parameters,
+    { ...registration.presets, ...own },
+    "parameters",
+  );
   if ("issues" in parsed) issues.push(...parsed.issues);
   else if (issues.length === 0) issues.push(...(provider.check?.(parsed.values, geometry) ?? []));
   if (issues.length > 0 || "issues" in parsed) throw invalid(issues, registration.name);
 
   const parameters = { ropeType: registration.ropeType, ...parsed.values };
-  const spec: RopeSpec = { specificationVersion: SPECIFICATION_VERSION, ...geometry, pairing, axes, queryScale, precision, parameters: Object.freeze(parameters) };
+  const spec: RopeSpec = {
+    specificationVersion: SPECIFICATION_VERSION,
+    ...geometry,
+    pairing,
+    axes,
+    queryScale,
+    precision,
+    parameters: Object.freeze(parameters),
+  };
   return { spec: Object.freeze(spec), registration };
 }
 
@@ -124,10 +151,20 @@ function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geomet
     if (!valid) issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
     return valid;
   };
-  const headValid = check("headDim", headDim, isSize(headDim) && headDim <= LARGEST_HEAD, `an integer > 0 and ≤ ${LARGEST_HEAD}`);
+  const headValid = check(
+    "headDim",
+    headDim,
+    isSize(headDim) && headDim <= LARGEST_HEAD,
+    `an integer > 0 and ≤ ${LARGEST_HEAD}`,
+  );
   check("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
   check("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
-  const shareValid = check("partialRotaryFactor", share, share === undefined || (typeof share === "number" && share > 0 && share <= 1), "a number > 0 and ≤ 1");
+  const shareValid = check(
+    "partialRotaryFactor",
+    share,
+    share === undefined || (typeof share === "number" && share > 0 && share <= 1),
+    "a number > 0 and ≤ 1",
+  );
 
   // What is measured against something that is itself wrong stays unsaid: one mistake, one issue.
   const fromShare = share !== undefined && shareValid && headValid ? Math.trunc(headDim * share) : undefined;
@@ -136,12 +173,27 @@ function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geomet
   let dimValid = headValid || !derived;
   if (dimValid) {
     const fits = isEvenSize(rotaryDim) && (!headValid || rotaryDim <= headDim);
-    dimValid = check("rotaryDim", rotaryDim, fits, `an even integer > 0${headValid ? ` and ≤ headDim (${headDim})` : ""}`, "Elements are rotated in pairs.");
+    dimValid = check(
+      "rotaryDim",
+      rotaryDim,
+      fits,
+      `an even integer > 0${headValid ? ` and ≤ headDim (${headDim})` : ""}`,
+      "Elements are rotated in pairs.",
+    );
   }
   if (dimValid && !derived && fromShare !== undefined && rotaryDim !== fromShare) {
-    dimValid = check("rotaryDim", rotaryDim, false, `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${String(share)})`, "Give one of the two.");
+    dimValid = check(
+      "rotaryDim",
+      rotaryDim,
+      false,
+      `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${String(share)})`,
+      "Give one of the two.",
+    );
   }
-  const offsetValid = Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && (!headValid || !dimValid || rotaryOffset + rotaryDim <= headDim);
+  const offsetValid =
+    Number.isSafeInteger(rotaryOffset) &&
+    rotaryOffset >= 0 &&
+    (!headValid || !dimValid || rotaryOffset + rotaryDim <= headDim);
   check("rotaryOffset", rotaryOffset, offsetValid, "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim");
   return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
 }
@@ -149,11 +201,16 @@ function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geomet
 function parsePairing(pairing: unknown, rotaryDim: unknown, issues: RopeIssue[]): Pairing {
   const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
   const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : undefined;
-  const cut = isSize(blocks) && (pairs === undefined || pairs % blocks === 0) && Object.keys(pairing as object).length === 1;
+  const cut =
+    isSize(blocks) && (pairs === undefined || pairs % blocks === 0) && Object.keys(pairing as object).length === 1;
   if (pairing === "half" || pairing === "adjacent" || cut) {
     return pairs === undefined ? "half" : canonicalPairing(pairing as Pairing, 2 * pairs);
   }
-  issues.push({ path: "pairing", expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${pairs === undefined ? "" : ` = ${pairs}`}`, received: show(pairing) });
+  issues.push({
+    path: "pairing",
+    expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${pairs === undefined ? "" : ` = ${pairs}`}`,
+    received: show(pairing),
+  });
   return "half";
 }
 
@@ -162,20 +219,37 @@ function parseAxes(axes: unknown, rotaryDim: unknown, issues: RopeIssue[]): read
   if (axes === null) return null;
   const list = Array.isArray(axes) || ArrayBuffer.isView(axes) ? Array.from(axes as ArrayLike<unknown>) : [];
   const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : list.length;
-  const bytes = list.length > 0 && list.length === pairs && list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
+  const bytes =
+    list.length > 0 &&
+    list.length === pairs &&
+    list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
   const valid = bytes && new Set(list).size === Math.max(...(list as number[])) + 1;
-  if (!valid) issues.push({ path: "axes", expected: `${isEvenSize(rotaryDim) ? `${pairs} ` : ""}integers, one for each pair, that name every axis from 0 on`, received: show(axes) });
+  if (!valid)
+    issues.push({
+      path: "axes",
+      expected: `${isEvenSize(rotaryDim) ? `${pairs} ` : ""}integers, one for each pair, that name every axis from 0 on`,
+      received: show(axes),
+    });
   return valid ? Object.freeze(list as number[]) : null;
 }
 
 function invalid(issues: readonly RopeIssue[], ropeType?: string): RopeError {
-  const which = ropeType === undefined ? "the rope request" : `the request for a rope of type ${JSON.stringify(ropeType)}`;
+  const which =
+    ropeType === undefined ? "the rope request" : `the request for a rope of type ${JSON.stringify(ropeType)}`;
   const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;
   return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${which} has ${count}`, issues, facts: { ropeType } });
 }
 
 /** The shape of rotation that a spec asks for. */
-export function rotationShape({ rotaryDim, rotaryOffset, pairing }: Pick<RopeSpec, "rotaryDim" | "rotaryOffset" | "pairing">): { rotaryDim: number; rotaryOffset: number; blocks: number } {
+export function rotationShape({
+  rotaryDim,
+  rotaryOffset,
+  pairing,
+}: Pick<RopeSpec, "rotaryDim" | "rotaryOffset" | "pairing">): {
+  rotaryDim: number;
+  rotaryOffset: number;
+  blocks: number;
+} {
   return { rotaryDim, rotaryOffset, blocks: blockCount(pairing, rotaryDim) };
 }
 
@@ -207,11 +281,22 @@ export function plainCopy(request: unknown): UntypedRopeRequest {
     if (typeof value !== "object" || value === null) return value;
     if (ArrayBuffer.isView(value)) return entriesOf(value as unknown as ArrayLike<unknown>, level, read);
     if (Array.isArray(value)) return Array.from(entriesOf(value, level, read), (item) => copy(item, level + 1));
-    return Object.fromEntries(entriesOf(Object.keys(value), level, read).map((key) => [key, copy((value as Record<string, unknown>)[key], level + 1)]));
+    return Object.fromEntries(
+      entriesOf(Object.keys(value), level, read).map((key) => [
+        key,
+        copy((value as Record<string, unknown>)[key], level + 1),
+      ]),
+    );
   };
   try {
     return copy(request, 0) as UntypedRopeRequest;
   } catch (cause) {
-    throw invalid([{ path: "request", expected: "plain data: numbers, strings, booleans, lists and objects", received: `something that cannot be read (${show(cause instanceof Error ? cause.message : cause)})` }]);
+    throw invalid([
+      {
+        path: "request",
+        expected: "plain data: numbers, strings, booleans, lists and objects",
+        received: `something that cannot be read (${show(cause instanceof Error ? cause.message : cause)})`,
+      },
+    ]);
   }
 }

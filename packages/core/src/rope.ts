@@ -26,7 +26,18 @@ import { CosSinRows, writeRows } from "./rows.ts";
 import type { GatheredRows, GatherForm, GatherPositions, RowWriter } from "./rows.ts";
 import { checkAliasing, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
-import type { AtOptions, CosSin, CosSinOptions, Frequencies, RopeExplanation, RotaryEmbedding, RotaryStep, RotateArguments, RotateResult, ShiftArguments } from "./rotary-embedding.ts";
+import type {
+  AtOptions,
+  CosSin,
+  CosSinOptions,
+  Frequencies,
+  RopeExplanation,
+  RotaryEmbedding,
+  RotaryStep,
+  RotateArguments,
+  RotateResult,
+  ShiftArguments,
+} from "./rotary-embedding.ts";
 
 /** Core's own executor. */
 export const javaScriptExecutor: RotationExecutor = Object.freeze({
@@ -80,7 +91,10 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     this.attentionFactor = first.attentionFactor;
     this.softmaxScaleFactor = first.softmaxScaleFactor;
     const { maxPosition } = spec;
-    this.positionLimit = maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, Math.floor(first.frequencies.extendedMaxPosition ?? 0)));
+    this.positionLimit =
+      maxPosition === null
+        ? POSITION_LIMIT
+        : Math.min(POSITION_LIMIT, Math.max(maxPosition, Math.floor(first.frequencies.extendedMaxPosition ?? 0)));
     Object.freeze(this);
   }
 
@@ -145,7 +159,10 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       get sin() {
         return exposed(table.sin);
       },
-      queryScale: this.spec.queryScale === null ? null : queryScales(this.spec.queryScale, resolved.values.subarray(0, resolved.values.length / resolved.axes)),
+      queryScale:
+        this.spec.queryScale === null
+          ? null
+          : queryScales(this.spec.queryScale, resolved.values.subarray(0, resolved.values.length / resolved.axes)),
       schedule: schedule.length,
       apply: (tensors: RotateArguments) => this.#execute(resolved, tensors, tensorKeys, tables),
     });
@@ -155,24 +172,46 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     checkKeys("the options of cosSin", options, ["width", "dtype", "length", "out"]);
     const { width = "half", dtype = "float32", length, out } = options;
     if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
-    if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
+    if (!["float64", "float32", "float16", "bfloat16"].includes(dtype))
+      throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
     const columns = columnsOf(width, this.pairing, this.rotaryDim);
     const shape = [...rowShape(resolved), columns.length];
-    const targets = out === undefined ? undefined : cosSinTargets(out, dtype, shape.reduce((product, size) => product * size));
+    const targets =
+      out === undefined
+        ? undefined
+        : cosSinTargets(
+            out,
+            dtype,
+            shape.reduce((product, size) => product * size),
+          );
     // These are the form that rows are made in.
     const direct = width === "half" && (dtype === "float32" || dtype === "float64");
     const form = gatherForm(schedule, "apply", dtype === "float64" ? "float64" : "float32");
-    const { cos, sin } = schedule.rows.gather(gatherPositions(resolved), form, this.#writeRows, direct ? (targets as GatheredRows | undefined) : undefined);
+    const { cos, sin } = schedule.rows.gather(
+      gatherPositions(resolved),
+      form,
+      this.#writeRows,
+      direct ? (targets as GatheredRows | undefined) : undefined,
+    );
     if (direct) return { shape, cos, sin };
     const pairs = this.rotaryDim / 2;
-    return { shape, cos: inForm(cos, columns, pairs, dtype, targets?.cos), sin: inForm(sin, columns, pairs, dtype, targets?.sin) };
+    return {
+      shape,
+      cos: inForm(cos, columns, pairs, dtype, targets?.cos),
+      sin: inForm(sin, columns, pairs, dtype, targets?.sin),
+    };
   }
 
   frequencies(length = 1): Frequencies {
     const { rows, attentionFactor, softmaxScaleFactor, frequencies } = this.#schedule(length);
-    return { invFreq: rows.invFreq, attentionFactor, softmaxScaleFactor, axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(rows.pairs)) };
+    return {
+      invFreq: rows.invFreq,
+      attentionFactor,
+      softmaxScaleFactor,
+      axes: Uint8Array.from(frequencies.axes ?? new Uint8Array(rows.pairs)),
+    };
   }
 
   shift(tensors: ShiftArguments): Tensor {
@@ -182,13 +221,23 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     const source = this.#positions(from);
     const target = this.#positions(to);
     if (source.tokens !== target.tokens || source.batch !== target.batch) {
-      throw new RopeError("ROPE_SHAPE", { what: '"from" and "to" differ in shape', expected: `[${rowShape(source).join(", ")}]`, got: `[${rowShape(target).join(", ")}]` });
+      throw new RopeError("ROPE_SHAPE", {
+        what: '"from" and "to" differ in shape',
+        expected: `[${rowShape(source).join(", ")}]`,
+        got: `[${rowShape(target).join(", ")}]`,
+      });
     }
     const { rows, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
     const batched = source.batch !== undefined;
     const { cos, sin } = turnBetween(rows, source, target, frequencies.axes);
-    const result = this.#execute(source, { key: keys, out: out === undefined ? undefined : { key: out } }, tensorKeys, (dtype) =>
-      dtype === "float64" ? { cos, sin, batched, isConstant: false } : { cos: Float32Array.from(cos), sin: Float32Array.from(sin), batched, isConstant: false },
+    const result = this.#execute(
+      source,
+      { key: keys, out: out === undefined ? undefined : { key: out } },
+      tensorKeys,
+      (dtype) =>
+        dtype === "float64"
+          ? { cos, sin, batched, isConstant: false }
+          : { cos: Float32Array.from(cos), sin: Float32Array.from(sin), batched, isConstant: false },
     );
     return result.key!;
   }
@@ -202,21 +251,52 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     const { spec } = this;
     const { first, distance } = pairElements(spec.pairing, spec.rotaryDim);
     const own: RopeRule[] = [
-      { name: "ropeType", value: spec.parameters.ropeType, rule: `registered by ${this.#registration.provider.source}` },
+      {
+        name: "ropeType",
+        value: spec.parameters.ropeType,
+        rule: `registered by ${this.#registration.provider.source}`,
+      },
       { name: "headDim", value: spec.headDim, rule: "given" },
-      { name: "rotaryDim", value: spec.rotaryDim, rule: spec.rotaryDim === spec.headDim ? "the whole head" : `elements ${spec.rotaryOffset} to ${spec.rotaryOffset + spec.rotaryDim - 1} of each head; the others pass` },
+      {
+        name: "rotaryDim",
+        value: spec.rotaryDim,
+        rule:
+          spec.rotaryDim === spec.headDim
+            ? "the whole head"
+            : `elements ${spec.rotaryOffset} to ${spec.rotaryOffset + spec.rotaryDim - 1} of each head; the others pass`,
+      },
       { name: "base", value: spec.base, rule: "given, or 10000 (RoFormer §3.3)" },
-      { name: "pairing", value: typeof spec.pairing === "string" ? spec.pairing : `{ blocks: ${spec.pairing.blocks} }`, rule: `pair i is elements (${first[0]! + spec.rotaryOffset}, ${first[0]! + spec.rotaryOffset + distance}), …` },
-      { name: "precision", value: spec.precision, rule: spec.precision === "float32" ? "angle = float32(position) × float32(invFreq), as in the engines that train models" : "angle exact, in float64 with its rounding error carried along" },
+      {
+        name: "pairing",
+        value: typeof spec.pairing === "string" ? spec.pairing : `{ blocks: ${spec.pairing.blocks} }`,
+        rule: `pair i is elements (${first[0]! + spec.rotaryOffset}, ${first[0]! + spec.rotaryOffset + distance}), …`,
+      },
+      {
+        name: "precision",
+        value: spec.precision,
+        rule:
+          spec.precision === "float32"
+            ? "angle = float32(position) × float32(invFreq), as in the engines that train models"
+            : "angle exact, in float64 with its rounding error carried along",
+      },
       { name: "positionLimit", value: this.positionLimit, rule: this.#limitReason() },
     ];
     const given = new Set(frequencies.rules?.map(({ name }) => name));
-    if (!given.has("attentionFactor")) own.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
-    if (!given.has("softmaxScaleFactor")) own.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
+    if (!given.has("attentionFactor"))
+      own.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
+    if (!given.has("softmaxScaleFactor"))
+      own.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
     const pairs = Array.from(rows.invFreq, (invFreq, pair) => {
       const element = spec.rotaryOffset + first[pair]!;
       const elements = [element, element + distance] as const;
-      return { pair, elements, axis: frequencies.axes?.[pair] ?? 0, invFreq, wavelength: (2 * Math.PI) / invFreq, regime: frequencies.regimes?.[pair] ?? "" };
+      return {
+        pair,
+        elements,
+        axis: frequencies.axes?.[pair] ?? 0,
+        invFreq,
+        wavelength: (2 * Math.PI) / invFreq,
+        regime: frequencies.regimes?.[pair] ?? "",
+      };
     });
     // Copies: what a caller does to them must not reach the next explanation.
     return { spec, rules: [...own, ...(frequencies.rules ?? []).map((rule) => ({ ...rule }))], pairs };
@@ -237,13 +317,24 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     const { provider } = this.#registration;
     const { spec } = this;
     if (!Number.isSafeInteger(length) || length < 0) throw optionError("length", "an integer ≥ 0", length);
-    const key = this.capabilities.dependsOnLength ? (provider.schedule?.(length, parametersOf(spec), spec) ?? length) : null;
+    const key = this.capabilities.dependsOnLength
+      ? (provider.schedule?.(length, parametersOf(spec), spec) ?? length)
+      : null;
     const known = this.#schedules.get(key);
     if (known !== undefined) return known;
     const parameters = parametersOf(spec);
     const exact = spec.precision === "float64";
     const { headDim, rotaryDim, base, maxPosition, precision } = spec;
-    const request = { headDim, rotaryDim, base, maxPosition, precision, length: key, scalar: exact ? doubleDouble : float64, array: exact ? doubleDouble : float32 };
+    const request = {
+      headDim,
+      rotaryDim,
+      base,
+      maxPosition,
+      precision,
+      length: key,
+      scalar: exact ? doubleDouble : float64,
+      array: exact ? doubleDouble : float32,
+    };
     const formula = provider.frequencies(request, parameters);
     const frequencies = spec.axes === null ? formula : { ...formula, axes: spec.axes };
     checkFrequencies(frequencies, rotaryDim / 2, this.capabilities.axisCount, provider.source);
@@ -253,7 +344,11 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       attentionFactor: toNumber(frequencies.attentionFactor ?? 1),
       softmaxScaleFactor: toNumber(frequencies.softmaxScaleFactor ?? 1),
       // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
-      rows: new CosSinRows(exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))), frequencies.axes, precision),
+      rows: new CosSinRows(
+        exact ? frequencies.invFreq : frequencies.invFreq.map((f) => Math.fround(toNumber(f))),
+        frequencies.axes,
+        precision,
+      ),
     };
     if (this.#schedules.size >= SCHEDULES_KEPT) this.#schedules.delete(this.#schedules.keys().next().value!);
     this.#schedules.set(key, schedule);
@@ -262,13 +357,20 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
 
   #positions(positions: Positions): ResolvedPositions {
     const { axisCount, fractionalPositions } = this.capabilities;
-    return resolvePositions(positions, { axes: axisCount, fractional: fractionalPositions, limit: this.positionLimit, limitReason: this.#limitReason() });
+    return resolvePositions(positions, {
+      axes: axisCount,
+      fractional: fractionalPositions,
+      limit: this.positionLimit,
+      limitReason: this.#limitReason(),
+    });
   }
 
   #limitReason(): string {
     const { maxPosition } = this.spec;
     if (this.positionLimit === POSITION_LIMIT) return "2^24, up to which float32 holds every integer";
-    return this.positionLimit === maxPosition ? "maxPosition" : `the context that the type extends maxPosition ${maxPosition} to`;
+    return this.positionLimit === maxPosition
+      ? "maxPosition"
+      : `the context that the type extends maxPosition ${maxPosition} to`;
   }
 
   #require(capability: "isRotation" | "canShift", method: string): void {
@@ -282,12 +384,20 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     });
   }
 
-  #rotate(direction: Direction, tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult {
+  #rotate(
+    direction: Direction,
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+  ): RotateResult {
     if (direction !== "apply") this.#require("isRotation", direction);
     const { positions, length } = tensors;
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
-    return this.#execute(resolved, tensors, positionedKeys, tablesOf(schedule, resolved, direction, this.#writeRows, true));
+    return this.#execute(
+      resolved,
+      tensors,
+      positionedKeys,
+      tablesOf(schedule, resolved, direction, this.#writeRows, true),
+    );
   }
 
   #execute(
@@ -298,29 +408,57 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
   ): RotateResult {
     checkKeys("the arguments", tensors, known);
     const { query, key, out } = tensors;
-    if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) checkKeys("the tensors of out", out, outKeys);
+    if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out))
+      checkKeys("the tensors of out", out, outKeys);
     // An array, say, would leave both outputs unsaid, and the inputs overwritten.
     if (out !== undefined && out?.query === undefined && out?.key === undefined) {
-      throw new RopeError("ROPE_SHAPE", { what: '"out" does not fit', expected: "{ query, key } or one of the two", got: show(out), remedy: "Leave out away to rotate in place." });
+      throw new RopeError("ROPE_SHAPE", {
+        what: '"out" does not fit',
+        expected: "{ query, key } or one of the two",
+        got: show(out),
+        remedy: "Leave out away to rotate in place.",
+      });
     }
     const expected = { batch, tokens, headDim: this.spec.headDim };
     const checkedQuery = checkTensor("query", query, out?.query, expected);
     const checkedKey = checkTensor("key", key, out?.key, expected);
     const first = checkedQuery ?? checkedKey;
-    if (first === undefined) throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both", got: "neither" });
+    if (first === undefined)
+      throw new RopeError("ROPE_SHAPE", {
+        what: "there is nothing to rotate",
+        expected: "query, key, or both",
+        got: "neither",
+      });
     const checked = checkedQuery === undefined || checkedKey === undefined ? [first] : [checkedQuery, checkedKey];
     checkAliasing(checked);
     const { rotaryDim, rotaryOffset, blocks } = rotationShape(this.spec);
-    const tasks = checked.map(({ input, output }): RotationTask => ({ rotaryDim, rotaryOffset, blocks, input, output, table: tables(input.dtype === "float64" ? "float64" : "float32") }));
+    const tasks = checked.map(({ input, output }): RotationTask => ({
+      rotaryDim,
+      rotaryOffset,
+      blocks,
+      input,
+      output,
+      table: tables(input.dtype === "float64" ? "float64" : "float32"),
+    }));
     this.#executor.rotate(tasks);
     return { query: out?.query ?? query, key: out?.key ?? key };
   }
 }
 
 /** A tensor of a call and where it goes, both checked; `undefined` where there is none. */
-function checkTensor(name: "query" | "key", tensor: Tensor | undefined, target: Tensor | undefined, expected: TensorExpectation): { name: string; input: TensorLayout; output: TensorLayout } | undefined {
+function checkTensor(
+  name: "query" | "key",
+  tensor: Tensor | undefined,
+  target: Tensor | undefined,
+  expected: TensorExpectation,
+): { name: string; input: TensorLayout; output: TensorLayout } | undefined {
   if (tensor === undefined) {
-    if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
+    if (target !== undefined)
+      throw new RopeError("ROPE_SHAPE", {
+        what: `out.${name} is given without ${name}`,
+        expected: `${name} as well`,
+        got: "undefined",
+      });
     return undefined;
   }
   const input = resolveTensor(name, tensor, expected);
@@ -340,7 +478,13 @@ type Tables = (dtype: "float32" | "float64") => MutableTable;
 type MutableTable = { -readonly [K in keyof RotationTable]: RotationTable[K] };
 
 /** @param isShared whether nobody but an executor will see the values: layers that ask one after the other then get the same. */
-function tablesOf(schedule: Schedule, resolved: ResolvedPositions, direction: Direction, write: RowWriter, isShared: boolean): Tables {
+function tablesOf(
+  schedule: Schedule,
+  resolved: ResolvedPositions,
+  direction: Direction,
+  write: RowWriter,
+  isShared: boolean,
+): Tables {
   const { rows } = schedule;
   const positions = gatherPositions(resolved);
   const make = (dtype: "float32" | "float64"): MutableTable => {
@@ -353,7 +497,11 @@ function tablesOf(schedule: Schedule, resolved: ResolvedPositions, direction: Di
   return (dtype) => (dtype === "float64" ? (double ??= make(dtype)) : (single ??= make(dtype)));
 }
 
-const gatherPositions = ({ axes, batch, tokens, values }: ResolvedPositions): GatherPositions => ({ axes, rows: (batch ?? 1) * tokens, values });
+const gatherPositions = ({ axes, batch, tokens, values }: ResolvedPositions): GatherPositions => ({
+  axes,
+  rows: (batch ?? 1) * tokens,
+  values,
+});
 
 function gatherForm({ attentionFactor }: Schedule, direction: Direction, dtype: "float32" | "float64"): GatherForm {
   const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
@@ -366,7 +514,11 @@ function parametersOf({ parameters: { ropeType: _, ...parameters } }: RopeSpec):
 }
 
 /** Makes a rope of a checked spec. @internal */
-export function createRope(spec: RopeSpec, registration: RopeRegistration, backends: (name: string) => RopeBackend): RotaryEmbedding {
+export function createRope(
+  spec: RopeSpec,
+  registration: RopeRegistration,
+  backends: (name: string) => RopeBackend,
+): RotaryEmbedding {
   return new ScheduledRotaryEmbedding(spec, registration, backends);
 }
 
@@ -376,7 +528,12 @@ const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest)
 const rowShape = ({ batch, tokens }: ResolvedPositions): number[] => (batch === undefined ? [tokens] : [batch, tokens]);
 
 /** cos and sin of the angles at `target` minus those at `source`, as the rows round each; amplitude 1. */
-function turnBetween(rows: CosSinRows, source: ResolvedPositions, target: ResolvedPositions, axes: readonly number[] | undefined): { cos: Float64Array; sin: Float64Array } {
+function turnBetween(
+  rows: CosSinRows,
+  source: ResolvedPositions,
+  target: ResolvedPositions,
+  axes: readonly number[] | undefined,
+): { cos: Float64Array; sin: Float64Array } {
   const { pairs } = rows;
   const count = source.values.length / source.axes;
   const cos = new Float64Array(count * pairs);
@@ -396,5 +553,8 @@ function turnBetween(rows: CosSinRows, source: ResolvedPositions, target: Resolv
 }
 
 function optionError(name: string, expected: string, value: unknown): RopeError {
-  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `the option ${name} is not valid`, issues: [{ path: name, expected, received: show(value) }] });
+  return new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `the option ${name} is not valid`,
+    issues: [{ path: name, expected, received: show(value) }],
+  });
 }

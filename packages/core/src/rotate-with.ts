@@ -57,15 +57,32 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const shape = shapeOf(tensor);
   const headDim = options.headDim ?? shape?.at(-1);
   const { rotaryDim = headDim } = options;
-  const sizesFit = isSize(headDim) && isSize(rotaryDim) && rotaryDim % 2 === 0 && Number.isSafeInteger(rotaryOffset) && rotaryOffset >= 0 && rotaryOffset + rotaryDim <= headDim;
-  if (!sizesFit) throw misfit("headDim, rotaryDim and rotaryOffset", "headDim (for a bare array), an even rotaryDim, and rotaryOffset + rotaryDim ≤ headDim", `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`);
-  const known = pairing === "half" || pairing === "adjacent" || isSize((pairing as { blocks?: unknown } | null | undefined)?.blocks);
+  const sizesFit =
+    isSize(headDim) &&
+    isSize(rotaryDim) &&
+    rotaryDim % 2 === 0 &&
+    Number.isSafeInteger(rotaryOffset) &&
+    rotaryOffset >= 0 &&
+    rotaryOffset + rotaryDim <= headDim;
+  if (!sizesFit)
+    throw misfit(
+      "headDim, rotaryDim and rotaryOffset",
+      "headDim (for a bare array), an even rotaryDim, and rotaryOffset + rotaryDim ≤ headDim",
+      `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`,
+    );
+  const known =
+    pairing === "half" ||
+    pairing === "adjacent" ||
+    isSize((pairing as { blocks?: unknown } | null | undefined)?.blocks);
   const blocks = known ? blockCount(pairing, rotaryDim) : NaN;
-  if (!Number.isInteger(rotaryDim / 2 / blocks)) throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  if (!Number.isInteger(rotaryDim / 2 / blocks))
+    throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
   const cosValues = valuesOf("cos", options.cos);
   const sinValues = valuesOf("sin", options.sin);
   const doubled = (): boolean => [cosValues, sinValues].every((values) => looksDoubled(values, pairing, rotaryDim));
-  const width = options.width ?? impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
+  const width =
+    options.width ??
+    impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
   if (width !== "half" && width !== "full") throw misfit("width", '"half" or "full"', show(width));
 
   const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
@@ -75,22 +92,40 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   if (cos.rows !== sin.rows) throw misfit("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
 
   const index = positions ?? { start: 0, count: tokensOf(shape) ?? cos.rows };
-  const { batch, tokens, values } = resolvePositions(index, { axes: 1, fractional: false, limit: cos.rows, limitReason: "the rows of cos and sin" });
+  const { batch, tokens, values } = resolvePositions(index, {
+    axes: 1,
+    fractional: false,
+    limit: cos.rows,
+    limitReason: "the rows of cos and sin",
+  });
   const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
   const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
-  if (input.batch !== output.batch || input.heads !== output.heads) throw misfit("out", `${input.batch} × ${tokens} × ${input.heads} heads like the tensor`, `${output.batch} × ${tokens} × ${output.heads}`);
+  if (input.batch !== output.batch || input.heads !== output.heads)
+    throw misfit(
+      "out",
+      `${input.batch} × ${tokens} × ${input.heads} heads like the tensor`,
+      `${output.batch} × ${tokens} × ${output.heads}`,
+    );
   checkAliasing([{ name: "tensor", input, output }]);
 
   const pick = ({ values: table }: { values: Float64Array }): Float32Array | Float64Array => {
     const pairs = rotaryDim / 2;
-    const rows = input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
+    const rows =
+      input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
     for (let t = 0; t < values.length; t++) {
       const row = values[t]! * perRow;
       for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (columns === undefined ? i : columns[i]!)]!;
     }
     return rows;
   };
-  rotateTask({ input, output, rotaryDim, rotaryOffset, blocks, table: { cos: pick(cos), sin: pick(sin), batched: batch !== undefined, isConstant: false } });
+  rotateTask({
+    input,
+    output,
+    rotaryDim,
+    rotaryOffset,
+    blocks,
+    table: { cos: pick(cos), sin: pick(sin), batched: batch !== undefined, isConstant: false },
+  });
   return out ?? tensor;
 }
 
@@ -103,12 +138,19 @@ function shapeOf(tensor: Tensor): readonly number[] | undefined {
   throw misfit("tensor", "a typed array or { data, shape, strides?, offset?, dtype? }", show(tensor));
 }
 
-const tokensOf = (shape: readonly number[] | undefined): number | undefined => (shape?.length === 4 ? shape[1] : shape?.[0]);
+const tokensOf = (shape: readonly number[] | undefined): number | undefined =>
+  shape?.length === 4 ? shape[1] : shape?.[0];
 
 function valuesOf(name: string, table: TableData): Float64Array {
-  const view = ArrayBuffer.isView(table) ? { data: table as TensorData } : (table as { data: TensorData; dtype?: ElementType } | undefined);
+  const view = ArrayBuffer.isView(table)
+    ? { data: table as TensorData }
+    : (table as { data: TensorData; dtype?: ElementType } | undefined);
   if (!ArrayBuffer.isView(view?.data)) throw misfit(name, "a typed array or { data, dtype? }", show(table));
-  const { data, dtype } = resolveTensor(name, { ...view, shape: [1, view.data.length] }, { batch: undefined, tokens: 1, headDim: view.data.length });
+  const { data, dtype } = resolveTensor(
+    name,
+    { ...view, shape: [1, view.data.length] },
+    { batch: undefined, tokens: 1, headDim: view.data.length },
+  );
   const values = new Float64Array(data.length);
   loadElements(dtype, data, 0, 1, values, 0, data.length);
   return values;
@@ -129,7 +171,12 @@ function looksDoubled(values: Float64Array, pairing: Pairing, rotaryDim: number)
   return true;
 }
 
-function impliedWidth(length: number, rotaryDim: number, tokens: number | undefined, doubled: () => boolean): "half" | "full" {
+function impliedWidth(
+  length: number,
+  rotaryDim: number,
+  tokens: number | undefined,
+  doubled: () => boolean,
+): "half" | "full" {
   if (tokens !== undefined && length === (tokens * rotaryDim) / 2) return "half";
   if (!doubled()) return "half";
   if (tokens !== undefined && length === tokens * rotaryDim) return "full";

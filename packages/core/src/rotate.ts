@@ -53,11 +53,22 @@ export function rotateTask(task: RotationTask): void {
   if (heads === 0) return;
   const pairs = pairRuns(task);
   // Floats that lie side by side are rotated where they shall stay; others pass through a row of floats.
-  const direct = (dtype === "float32" || dtype === "float64") && output.dtype === dtype && input.elementStride === 1 && output.elementStride === 1;
+  const direct =
+    (dtype === "float32" || dtype === "float64") &&
+    output.dtype === dtype &&
+    input.elementStride === 1 &&
+    output.elementStride === 1;
   const inPlace = input.data === output.data && input.offset === output.offset;
-  const scratch = direct ? undefined : dtype === "float64" ? new Float64Array(heads * rotaryDim) : scratchFloats(heads * rotaryDim);
+  const scratch = direct
+    ? undefined
+    : dtype === "float64"
+      ? new Float64Array(heads * rotaryDim)
+      : scratchFloats(heads * rotaryDim);
   // The bits of the same memory.
-  const words = scratch?.BYTES_PER_ELEMENT === 4 && output.data.BYTES_PER_ELEMENT === 2 ? new Uint32Array(scratch.buffer) : undefined;
+  const words =
+    scratch?.BYTES_PER_ELEMENT === 4 && output.data.BYTES_PER_ELEMENT === 2
+      ? new Uint32Array(scratch.buffer)
+      : undefined;
 
   for (let b = 0; b < input.batch; b++) {
     for (let t = 0; t < tokens; t++) {
@@ -73,13 +84,31 @@ export function rotateTask(task: RotationTask): void {
       const source = from + rotaryOffset * input.elementStride;
       const target = to + rotaryOffset * output.elementStride;
       for (let h = 0; h < heads; h++) {
-        loadElements(dtype, input.data, source + h * input.headStride, input.elementStride, scratch, h * rotaryDim, rotaryDim);
+        loadElements(
+          dtype,
+          input.data,
+          source + h * input.headStride,
+          input.elementStride,
+          scratch,
+          h * rotaryDim,
+          rotaryDim,
+        );
       }
       rotateHeads(dtype, scratch, 0, rotaryDim, heads, table, row, pairs);
       for (let h = 0; h < heads; h++) {
         const at = target + h * output.headStride;
-        if (words === undefined) storeElements(output.dtype, output.data, at, output.elementStride, scratch, h * rotaryDim, rotaryDim);
-        else storeRounded(output.dtype, output.data as Uint16Array, at, output.elementStride, words, h * rotaryDim, rotaryDim);
+        if (words === undefined)
+          storeElements(output.dtype, output.data, at, output.elementStride, scratch, h * rotaryDim, rotaryDim);
+        else
+          storeRounded(
+            output.dtype,
+            output.data as Uint16Array,
+            at,
+            output.elementStride,
+            words,
+            h * rotaryDim,
+            rotaryDim,
+          );
       }
     }
   }
@@ -122,10 +151,20 @@ function rotateHeads(
   // Two heads at a time share those of cos and sin.
   const even = heads - (heads % 2);
   rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
-  if (even < heads) rotateHead32(data as Float32Array, first + even * headStride, cos as Float32Array, sin as Float32Array, row, pairs);
+  if (even < heads)
+    rotateHead32(data as Float32Array, first + even * headStride, cos as Float32Array, sin as Float32Array, row, pairs);
 }
 
-function rotateTwoHeads32(data: Float32Array, first: number, headStride: number, heads: number, cos: Float32Array, sin: Float32Array, row: number, { runs, length, step, distance }: PairRuns): void {
+function rotateTwoHeads32(
+  data: Float32Array,
+  first: number,
+  headStride: number,
+  heads: number,
+  cos: Float32Array,
+  sin: Float32Array,
+  row: number,
+  { runs, length, step, distance }: PairRuns,
+): void {
   for (let h = 0; h < heads; h += 2) {
     for (let run = 0; run < runs; run++) {
       let i = first + h * headStride + run * 2 * length;
@@ -148,7 +187,14 @@ function rotateTwoHeads32(data: Float32Array, first: number, headStride: number,
 }
 
 /** One head of float32. Writing to the array is the last rounding. */
-function rotateHead32(data: Float32Array, first: number, cos: Float32Array, sin: Float32Array, row: number, { runs, length, step, distance }: PairRuns): void {
+function rotateHead32(
+  data: Float32Array,
+  first: number,
+  cos: Float32Array,
+  sin: Float32Array,
+  row: number,
+  { runs, length, step, distance }: PairRuns,
+): void {
   for (let run = 0; run < runs; run++) {
     let i = first + run * 2 * length;
     const end = row + (run + 1) * length;
@@ -164,7 +210,16 @@ function rotateHead32(data: Float32Array, first: number, cos: Float32Array, sin:
 }
 
 /** All heads of float64. */
-function rotate64(data: Float64Array, first: number, headStride: number, heads: number, cos: Float64Array, sin: Float64Array, row: number, { runs, length, step, distance }: PairRuns): void {
+function rotate64(
+  data: Float64Array,
+  first: number,
+  headStride: number,
+  heads: number,
+  cos: Float64Array,
+  sin: Float64Array,
+  row: number,
+  { runs, length, step, distance }: PairRuns,
+): void {
   for (let h = 0; h < heads; h++) {
     for (let run = 0; run < runs; run++) {
       let i = first + h * headStride + run * 2 * length;
@@ -188,7 +243,8 @@ function copyToken({ input, output }: RotationTask, from: number, to: number): v
     copyElements(input, from, output, to, 0, heads * headDim);
     return;
   }
-  for (let h = 0; h < heads; h++) copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, headDim);
+  for (let h = 0; h < heads; h++)
+    copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, headDim);
 }
 
 /** Copies the elements of one token that are not rotated; bit for bit where the element types agree. */
@@ -197,11 +253,25 @@ function copyOutside({ input, output, rotaryDim, rotaryOffset }: RotationTask, f
   if (rotaryDim === headDim) return;
   for (let h = 0; h < heads; h++) {
     copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, rotaryOffset);
-    copyElements(input, from + h * input.headStride, output, to + h * output.headStride, rotaryOffset + rotaryDim, headDim);
+    copyElements(
+      input,
+      from + h * input.headStride,
+      output,
+      to + h * output.headStride,
+      rotaryOffset + rotaryDim,
+      headDim,
+    );
   }
 }
 
-function copyElements(input: TensorLayout, from: number, output: TensorLayout, to: number, first: number, end: number): void {
+function copyElements(
+  input: TensorLayout,
+  from: number,
+  output: TensorLayout,
+  to: number,
+  first: number,
+  end: number,
+): void {
   if (first === end) return;
   if (input.dtype === output.dtype && input.elementStride === 1 && output.elementStride === 1) {
     output.data.set(input.data.subarray(from + first, from + end), to + first);
@@ -212,14 +282,37 @@ function copyElements(input: TensorLayout, from: number, output: TensorLayout, t
     for (let i = first; i < end; i++) target[to + i * output.elementStride] = source[from + i * input.elementStride]!;
   } else {
     const values = new Float64Array(end - first);
-    loadElements(input.dtype, input.data, from + first * input.elementStride, input.elementStride, values, 0, end - first);
-    storeElements(output.dtype, output.data, to + first * output.elementStride, output.elementStride, values, 0, end - first);
+    loadElements(
+      input.dtype,
+      input.data,
+      from + first * input.elementStride,
+      input.elementStride,
+      values,
+      0,
+      end - first,
+    );
+    storeElements(
+      output.dtype,
+      output.data,
+      to + first * output.elementStride,
+      output.elementStride,
+      values,
+      0,
+      end - first,
+    );
   }
 }
 
-function bitsOf({ buffer, byteOffset, length, BYTES_PER_ELEMENT }: TensorLayout["data"]): Uint16Array | Uint32Array | BigUint64Array {
+function bitsOf({
+  buffer,
+  byteOffset,
+  length,
+  BYTES_PER_ELEMENT,
+}: TensorLayout["data"]): Uint16Array | Uint32Array | BigUint64Array {
   if (BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
-  return BYTES_PER_ELEMENT === 4 ? new Uint32Array(buffer, byteOffset, length) : new BigUint64Array(buffer, byteOffset, length);
+  return BYTES_PER_ELEMENT === 4
+    ? new Uint32Array(buffer, byteOffset, length)
+    : new BigUint64Array(buffer, byteOffset, length);
 }
 
 /** Copies the elements that are not rotated from input to output, for executors that rotate elsewhere. */
@@ -227,7 +320,11 @@ export function copyUnrotated(task: RotationTask): void {
   const { input, output } = task;
   for (let b = 0; b < input.batch; b++) {
     for (let t = 0; t < input.tokens; t++) {
-      copyOutside(task, input.offset + b * input.batchStride + t * input.tokenStride, output.offset + b * output.batchStride + t * output.tokenStride);
+      copyOutside(
+        task,
+        input.offset + b * input.batchStride + t * input.tokenStride,
+        output.offset + b * output.batchStride + t * output.tokenStride,
+      );
     }
   }
 }

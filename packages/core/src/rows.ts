@@ -37,7 +37,14 @@ export interface Ladder {
  * Float64Array for `"float64"`. Nothing else is written, and nothing is thrown. Backends may bring their own, with the bits
  * of {@link writeRows}.
  */
-export type RowWriter = (ladder: Ladder, first: number, rows: number, cos: FloatArray, sin: FloatArray, start: number) => void;
+export type RowWriter = (
+  ladder: Ladder,
+  first: number,
+  rows: number,
+  cos: FloatArray,
+  sin: FloatArray,
+  start: number,
+) => void;
 
 /** The same by core's JavaScript. */
 export const writeRows: RowWriter = ({ invFreq, rest, precision, steepest }, first, rows, cos, sin, start) => {
@@ -55,7 +62,14 @@ export const writeRows: RowWriter = ({ invFreq, rest, precision, steepest }, fir
 };
 
 /** What the product of position and frequency lost, below 2e-9, turns cos and sin by its first-order term. */
-function turnByRest(position: number, invFreq: Float64Array, rest: Float64Array, cos: FloatArray, sin: FloatArray, start: number): void {
+function turnByRest(
+  position: number,
+  invFreq: Float64Array,
+  rest: Float64Array,
+  cos: FloatArray,
+  sin: FloatArray,
+  start: number,
+): void {
   for (let i = 0; i < invFreq.length; i++) {
     const small = twoProduct(position, invFreq[i]!).lo + position * rest[i]!;
     const c = cos[start + i]!;
@@ -96,7 +110,9 @@ export class CosSinRows {
   readonly pairs: number;
   readonly #ladder: Ladder;
   readonly #axisOfPair: Uint8Array | undefined;
-  #last: { readonly positions: GatherPositions; readonly form: GatherForm; readonly gathered: GatheredRows } | undefined;
+  #last:
+    | { readonly positions: GatherPositions; readonly form: GatherForm; readonly gathered: GatheredRows }
+    | undefined;
 
   /**
    * @param invFreq angle per position of each pair.
@@ -105,7 +121,12 @@ export class CosSinRows {
   constructor(invFreq: readonly Real[], axisOfPair: readonly number[] | undefined, precision: Precision) {
     this.pairs = invFreq.length;
     const values = Float64Array.from(invFreq, toNumber);
-    this.#ladder = Object.freeze({ invFreq: values, rest: Float64Array.from(invFreq, remainder), precision, steepest: values.reduce((most, f) => Math.max(most, Math.abs(f)), 0) });
+    this.#ladder = Object.freeze({
+      invFreq: values,
+      rest: Float64Array.from(invFreq, remainder),
+      precision,
+      steepest: values.reduce((most, f) => Math.max(most, Math.abs(f)), 0),
+    });
     this.#axisOfPair = axisOfPair === undefined ? undefined : Uint8Array.from(axisOfPair);
   }
 
@@ -125,7 +146,8 @@ export class CosSinRows {
   /** {@link gather} for a caller that only reads: asked for the same again, the same arrays. */
   shared(positions: GatherPositions, form: GatherForm, write: RowWriter): GatheredRows {
     const last = this.#last;
-    if (last !== undefined && sameForm(last.form, form) && samePositions(last.positions, positions)) return last.gathered;
+    if (last !== undefined && sameForm(last.form, form) && samePositions(last.positions, positions))
+      return last.gathered;
     const gathered = this.gather(positions, form, write);
     if (gathered.cos.length <= KEPT_VALUES) this.#last = { positions, form, gathered };
     return gathered;
@@ -136,16 +158,24 @@ export class CosSinRows {
    *
    * @param target where they go, every value of it; new arrays if absent.
    */
-  gather(positions: GatherPositions, { dtype, cosFactor, sinFactor }: GatherForm, write: RowWriter, target?: GatheredRows): GatheredRows {
+  gather(
+    positions: GatherPositions,
+    { dtype, cosFactor, sinFactor }: GatherForm,
+    write: RowWriter,
+    target?: GatheredRows,
+  ): GatheredRows {
     const { pairs } = this;
     const { axes, rows, values } = positions;
     const { cos, sin } = target ?? newRows(dtype, rows * pairs);
     const { precision } = this.#ladder;
     // Rows of another type or of one axis among several pass through a chunk, where they are scaled before they are rounded.
-    const chunk = this.#axisOfPair === undefined && dtype === precision ? undefined : newRows(precision, Math.min(rows, CHUNK_ROWS) * pairs);
+    const chunk =
+      this.#axisOfPair === undefined && dtype === precision
+        ? undefined
+        : newRows(precision, Math.min(rows, CHUNK_ROWS) * pairs);
     for (let axis = 0; axis < axes; axis++) {
       const end = (axis + 1) * rows;
-      for (let at = axis * rows; at < end; ) {
+      for (let at = axis * rows; at < end;) {
         const count = runLength(values, at, chunk === undefined ? end : Math.min(end, at + CHUNK_ROWS));
         const to = (at - axis * rows) * pairs;
         const made = chunk ?? { cos, sin };
@@ -168,13 +198,16 @@ export class CosSinRows {
     const { pairs } = this;
     const axisOfPair = this.#axisOfPair;
     for (let row = 0; row < count * pairs; row += pairs) {
-      for (let i = 0; i < pairs; i++) if (axisOfPair === undefined || axisOfPair[i] === axis) target[to + row + i] = source[row + i]!;
+      for (let i = 0; i < pairs; i++)
+        if (axisOfPair === undefined || axisOfPair[i] === axis) target[to + row + i] = source[row + i]!;
     }
   }
 }
 
 const newRows = (dtype: "float32" | "float64", length: number): GatheredRows =>
-  dtype === "float32" ? { cos: new Float32Array(length), sin: new Float32Array(length) } : { cos: new Float64Array(length), sin: new Float64Array(length) };
+  dtype === "float32"
+    ? { cos: new Float32Array(length), sin: new Float32Array(length) }
+    : { cos: new Float64Array(length), sin: new Float64Array(length) };
 
 /** How many of the positions from `index` to `end` follow each other. */
 function runLength(positions: Float64Array, index: number, end: number): number {
@@ -191,7 +224,8 @@ function scale(values: FloatArray, start: number, count: number, factor: number)
   for (let i = start; i < start + count; i++) values[i] = values[i]! * rounded;
 }
 
-const sameForm = (a: GatherForm, b: GatherForm): boolean => a.dtype === b.dtype && a.cosFactor === b.cosFactor && a.sinFactor === b.sinFactor;
+const sameForm = (a: GatherForm, b: GatherForm): boolean =>
+  a.dtype === b.dtype && a.cosFactor === b.cosFactor && a.sinFactor === b.sinFactor;
 
 function samePositions(a: GatherPositions, b: GatherPositions): boolean {
   if (a.axes !== b.axes || a.rows !== b.rows) return false;

@@ -48,7 +48,12 @@ export function partsOfTurn(): Float64Array {
   for (let k = 0; k < quarter; k++) {
     // Up to half of a quarter turn; the rest mirrors it.
     const [c, s] = k <= quarter / 2 ? series(k) : (series(quarter - k).reverse() as [number, number]);
-    for (const [quarters, x, y] of [[0, c, s], [1, -s, c], [2, -c, -s], [3, s, -c]] as const) {
+    for (const [quarters, x, y] of [
+      [0, c, s],
+      [1, -s, c],
+      [2, -c, -s],
+      [3, s, -c],
+    ] as const) {
       // Adding 0 turns −0 into 0.
       values[2 * (quarters * quarter + k)] = x + 0;
       values[2 * (quarters * quarter + k) + 1] = y + 0;
@@ -75,7 +80,12 @@ function series(k: number): [cos: number, sin: number] {
  *
  * @param angles radians, up to {@link LARGEST_ANGLE}; others are for {@link writeLargeCosSin}.
  */
-export function writeCosSin(angles: Float64Array, cos: Float32Array | Float64Array, sin: Float32Array | Float64Array, start: number): void {
+export function writeCosSin(
+  angles: Float64Array,
+  cos: Float32Array | Float64Array,
+  sin: Float32Array | Float64Array,
+  start: number,
+): void {
   const values = partsOfTurn();
   for (let i = 0; i < angles.length; i++) {
     const x = angles[i]!;
@@ -94,7 +104,12 @@ export function writeCosSin(angles: Float64Array, cos: Float32Array | Float64Arr
 }
 
 /** Those of `angles` beyond {@link LARGEST_ANGLE}. By itself, because a call in the loop above slows all of it. */
-export function writeLargeCosSin(angles: Float64Array, cos: Float32Array | Float64Array, sin: Float32Array | Float64Array, start: number): void {
+export function writeLargeCosSin(
+  angles: Float64Array,
+  cos: Float32Array | Float64Array,
+  sin: Float32Array | Float64Array,
+  start: number,
+): void {
   for (let i = 0; i < angles.length; i++) {
     if (Math.abs(angles[i]!) <= LARGEST_ANGLE) continue;
     cos[start + i] = Math.cos(angles[i]!);

@@ -63,7 +63,11 @@ function isArray(tensor: unknown): tensor is TensorData {
   return ArrayBuffer.isView(tensor);
 }
 
-function resolveContiguous(name: string, array: TensorData, { batch = 1, tokens, headDim }: TensorExpectation): TensorLayout {
+function resolveContiguous(
+  name: string,
+  array: TensorData,
+  { batch = 1, tokens, headDim }: TensorExpectation,
+): TensorLayout {
   const { data, dtype } = elements(name, array, undefined);
   const rows = batch * tokens;
   const heads = rows === 0 ? 0 : data.length / (rows * headDim);
@@ -76,7 +80,19 @@ function resolveContiguous(name: string, array: TensorData, { batch = 1, tokens,
     );
   }
   const tokenStride = heads * headDim;
-  return { data, dtype, batch, tokens, heads, headDim, batchStride: tokens * tokenStride, tokenStride, headStride: headDim, elementStride: 1, offset: 0 };
+  return {
+    data,
+    dtype,
+    batch,
+    tokens,
+    heads,
+    headDim,
+    batchStride: tokens * tokenStride,
+    tokenStride,
+    headStride: headDim,
+    elementStride: 1,
+    offset: 0,
+  };
 }
 
 function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
@@ -88,13 +104,32 @@ function resolveView(name: string, view: TensorView, expected: TensorExpectation
 }
 
 /** The usual case in a few comparisons: `[tokens, heads, headDim]`, row-major, inside its data. */
-function contiguousLayout(data: ElementArray, dtype: ElementType, { shape, strides, offset = 0 }: TensorView, { batch = 1, tokens, headDim }: TensorExpectation): TensorLayout | undefined {
+function contiguousLayout(
+  data: ElementArray,
+  dtype: ElementType,
+  { shape, strides, offset = 0 }: TensorView,
+  { batch = 1, tokens, headDim }: TensorExpectation,
+): TensorLayout | undefined {
   const heads = shape[1]!;
-  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) return undefined;
+  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim)
+    return undefined;
   const tokenStride = heads * headDim;
   const end = offset + tokens * tokenStride;
-  if (!(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length)) return undefined;
-  return { data, dtype, batch, tokens, heads, headDim, batchStride: tokens * tokenStride, tokenStride, headStride: headDim, elementStride: 1, offset };
+  if (!(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length))
+    return undefined;
+  return {
+    data,
+    dtype,
+    batch,
+    tokens,
+    heads,
+    headDim,
+    batchStride: tokens * tokenStride,
+    tokenStride,
+    headStride: headDim,
+    elementStride: 1,
+    offset,
+  };
 }
 
 /**
@@ -103,16 +138,28 @@ function contiguousLayout(data: ElementArray, dtype: ElementType, { shape, strid
  *
  * @throws RopeError `ROPE_SHAPE` when it cannot hold what `expected` says.
  */
-export function resolveLayout(name: string, data: ElementArray, dtype: ElementType, view: Pick<TensorView, "shape" | "strides" | "offset">, expected: TensorExpectation): TensorLayout {
+export function resolveLayout(
+  name: string,
+  data: ElementArray,
+  dtype: ElementType,
+  view: Pick<TensorView, "shape" | "strides" | "offset">,
+  expected: TensorExpectation,
+): TensorLayout {
   const { shape, offset = 0 } = view;
   if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
   const strides = view.strides ?? undefined;
-  if (strides !== undefined && !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))) {
+  if (
+    strides !== undefined &&
+    !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))
+  ) {
     throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
   }
   if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
   const result = withHeads(name, data, dtype, shape, strides, offset, expected.headDim);
-  const matches = result.tokens === expected.tokens && result.headDim === expected.headDim && (expected.batch === undefined || result.batch === expected.batch);
+  const matches =
+    result.tokens === expected.tokens &&
+    result.headDim === expected.headDim &&
+    (expected.batch === undefined || result.batch === expected.batch);
   if (!matches) {
     const wantedBatch = expected.batch === undefined ? (shape.length === 4 ? "batch, " : "") : `${expected.batch}, `;
     throw shapeError(
@@ -124,24 +171,53 @@ export function resolveLayout(name: string, data: ElementArray, dtype: ElementTy
   }
   const { low, high } = extent(result);
   if (high >= data.length || low < 0) {
-    throw shapeError(name, `indices within 0…${data.length - 1}`, data.length === 0 ? emptyText(data) : `indices ${low}…${high}`, "Check offset and strides (in elements, not bytes).");
+    throw shapeError(
+      name,
+      `indices within 0…${data.length - 1}`,
+      data.length === 0 ? emptyText(data) : `indices ${low}…${high}`,
+      "Check offset and strides (in elements, not bytes).",
+    );
   }
   return result;
 }
 
 /** Brings `[tokens, hidden]` and `[tokens, heads, headDim]` to four axes. */
-function withHeads(name: string, data: ElementArray, dtype: ElementType, shape: readonly number[], strides: readonly number[] | undefined, offset: number, headDim: number): TensorLayout {
+function withHeads(
+  name: string,
+  data: ElementArray,
+  dtype: ElementType,
+  shape: readonly number[],
+  strides: readonly number[] | undefined,
+  offset: number,
+  headDim: number,
+): TensorLayout {
   const rank = shape.length;
   const isSplit = rank === 3 || rank === 4;
   if (!isSplit && !(rank === 2 && shape[1]! % headDim === 0)) {
-    throw shapeError(name, `[batch, tokens, heads, ${headDim}], [tokens, heads, ${headDim}] or [tokens, heads × ${headDim}]`, `[${shape.join(", ")}]`);
+    throw shapeError(
+      name,
+      `[batch, tokens, heads, ${headDim}], [tokens, heads, ${headDim}] or [tokens, heads × ${headDim}]`,
+      `[${shape.join(", ")}]`,
+    );
   }
   const batch = rank === 4 ? shape[0]! : 1;
   const tokens = shape[rank === 4 ? 1 : 0]!;
   const heads = isSplit ? shape[rank - 2]! : shape[1]! / headDim;
   const width = isSplit ? shape[rank - 1]! : headDim;
   if (strides === undefined) {
-    return { data, dtype, batch, tokens, heads, headDim: width, batchStride: tokens * heads * width, tokenStride: heads * width, headStride: width, elementStride: 1, offset };
+    return {
+      data,
+      dtype,
+      batch,
+      tokens,
+      heads,
+      headDim: width,
+      batchStride: tokens * heads * width,
+      tokenStride: heads * width,
+      headStride: width,
+      elementStride: 1,
+      offset,
+    };
   }
   const elementStride = strides[rank - 1]!;
   return {
@@ -159,23 +235,39 @@ function withHeads(name: string, data: ElementArray, dtype: ElementType, shape: 
   };
 }
 
-function elements(name: string, data: TensorData, dtype: ElementType | undefined): { data: ElementArray; dtype: ElementType } {
+function elements(
+  name: string,
+  data: TensorData,
+  dtype: ElementType | undefined,
+): { data: ElementArray; dtype: ElementType } {
   const kind = viewName(data);
-  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16")) return { data: data as Uint16Array, dtype };
-  const actual = kind === "Float32Array" ? "float32" : kind === "Float64Array" ? "float64" : kind === "Float16Array" ? "float16" : undefined;
+  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16"))
+    return { data: data as Uint16Array, dtype };
+  const actual =
+    kind === "Float32Array"
+      ? "float32"
+      : kind === "Float64Array"
+        ? "float64"
+        : kind === "Float16Array"
+          ? "float16"
+          : undefined;
   if (actual !== undefined && (dtype === undefined || dtype === actual)) {
-    return { data: actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : (data as ElementArray), dtype: actual };
+    return {
+      data: actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : (data as ElementArray),
+      dtype: actual,
+    };
   }
   throw shapeError(
     name,
-    "Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype \"float16\" or \"bfloat16\"",
+    'Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype "float16" or "bfloat16"',
     `${kind}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
   );
 }
 
 function isSizes(shape: unknown): shape is readonly number[] {
   if (!Array.isArray(shape)) return false;
-  for (let axis = 0; axis < shape.length; axis++) if (!Number.isSafeInteger(shape[axis]) || shape[axis] < 0) return false;
+  for (let axis = 0; axis < shape.length; axis++)
+    if (!Number.isSafeInteger(shape[axis]) || shape[axis] < 0) return false;
   return true;
 }
 
@@ -203,29 +295,50 @@ export function extent(tensor: TensorLayout): { low: number; high: number } {
  *
  * @throws RopeError `ROPE_SHAPE`.
  */
-export function checkAliasing(tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[]): void {
+export function checkAliasing(
+  tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[],
+): void {
   for (const { name, input, output } of tensors) {
     if (overlapsItself(output)) {
-      throw shapeError(name, "strides that give every element its own place", `[${stridesOf(output).join(", ")}] for [${sizesOf(output).join(", ")}]`, "A broadcast (stride 0) tensor can be read, not rotated in place.");
+      throw shapeError(
+        name,
+        "strides that give every element its own place",
+        `[${stridesOf(output).join(", ")}] for [${sizesOf(output).join(", ")}]`,
+        "A broadcast (stride 0) tensor can be read, not rotated in place.",
+      );
     }
-    if (input !== output && !sameElements(input, output) && overlap(input, output)) throw overlapError(`${name} and its out`);
+    if (input !== output && !sameElements(input, output) && overlap(input, output))
+      throw overlapError(`${name} and its out`);
   }
   for (let i = 0; i < tensors.length; i++) {
     for (let k = i + 1; k < tensors.length; k++) {
       const a = tensors[i]!;
       const b = tensors[k]!;
-      const isShared = overlap(a.output, b.output) || (b.input !== b.output && overlap(a.output, b.input)) || (a.input !== a.output && overlap(b.output, a.input));
+      const isShared =
+        overlap(a.output, b.output) ||
+        (b.input !== b.output && overlap(a.output, b.input)) ||
+        (a.input !== a.output && overlap(b.output, a.input));
       if (isShared) throw overlapError(`${a.name} and ${b.name}`);
     }
   }
 }
 
 function overlapError(which: string): RopeError {
-  return shapeError(which, "memory that does not overlap, or exactly the same tensor", "tensors that share some elements", "Copy one of them first.");
+  return shapeError(
+    which,
+    "memory that does not overlap, or exactly the same tensor",
+    "tensors that share some elements",
+    "Copy one of them first.",
+  );
 }
 
 function sameElements(a: TensorLayout, b: TensorLayout): boolean {
-  return sameMemory(a, b) && a.dtype === b.dtype && firstByte(a) === firstByte(b) && stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1);
+  return (
+    sameMemory(a, b) &&
+    a.dtype === b.dtype &&
+    firstByte(a) === firstByte(b) &&
+    stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1)
+  );
 }
 
 const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
@@ -271,7 +384,9 @@ function overlap(a: TensorLayout, b: TensorLayout): boolean {
   const bytesA = byteExtent(a);
   const bytesB = byteExtent(b);
   if (bytesA.end <= bytesB.start || bytesB.end <= bytesA.start) return false;
-  return !stridesOf(a).some((stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b));
+  return !stridesOf(a).some(
+    (stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b),
+  );
 }
 
 /** Whether two tensors keep to different parts of every stretch of `period` bytes. */
@@ -284,8 +399,15 @@ function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boole
 
 /** A tensor without the axes that step by whole periods: along them the same part is taken again. */
 function onePeriod(period: number, t: TensorLayout): TensorLayout {
-  const keep = (size: number, stride: number): number => ((stride * t.data.BYTES_PER_ELEMENT) % period === 0 ? 1 : size);
-  return { ...t, batch: keep(t.batch, t.batchStride), tokens: keep(t.tokens, t.tokenStride), heads: keep(t.heads, t.headStride), headDim: keep(t.headDim, t.elementStride) };
+  const keep = (size: number, stride: number): number =>
+    (stride * t.data.BYTES_PER_ELEMENT) % period === 0 ? 1 : size;
+  return {
+    ...t,
+    batch: keep(t.batch, t.batchStride),
+    tokens: keep(t.tokens, t.tokenStride),
+    heads: keep(t.heads, t.headStride),
+    headDim: keep(t.headDim, t.elementStride),
+  };
 }
 
 /** First byte, and the byte after the last. */
@@ -300,5 +422,11 @@ function emptyText(data: ElementArray): string {
 }
 
 function shapeError(name: string, expected: string, got: string, remedy?: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got, ...(remedy === undefined ? {} : { remedy }), facts: { tensor: name } });
+  return new RopeError("ROPE_SHAPE", {
+    what: `"${name}" does not fit`,
+    expected,
+    got,
+    ...(remedy === undefined ? {} : { remedy }),
+    facts: { tensor: name },
+  });
 }

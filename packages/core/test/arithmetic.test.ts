@@ -7,10 +7,18 @@ import { agree, atMost, isNearestFloat32 as isNearest, ofDecimal, ofFloat64, ofR
 import { holds } from "./properties.ts";
 
 // Magnitudes of this field, with room: bases up to 1e9, frequencies down to 1e-12, and their powers.
-const moderate = fc.tuple(fc.double({ min: 1, max: 2, maxExcluded: true, noNaN: true }), fc.integer({ min: -100, max: 100 }), fc.boolean()).map(([m, e, negative]) => (negative ? -m : m) * 2 ** e);
+const moderate = fc
+  .tuple(
+    fc.double({ min: 1, max: 2, maxExcluded: true, noNaN: true }),
+    fc.integer({ min: -100, max: 100 }),
+    fc.boolean(),
+  )
+  .map(([m, e, negative]) => (negative ? -m : m) * 2 ** e);
 const positive = moderate.map(Math.abs);
 /** Double-doubles whose low part is in use. */
-const wide = fc.tuple(moderate, fc.double({ min: -1, max: 1, noNaN: true })).map(([hi, lo]): Real => doubleDouble.add(hi, hi * lo * 2 ** -54));
+const wide = fc
+  .tuple(moderate, fc.double({ min: -1, max: 1, noNaN: true }))
+  .map(([hi, lo]): Real => doubleDouble.add(hi, hi * lo * 2 ** -54));
 
 describe("double-double against exact fractions", () => {
   holds("sums", [wide, wide], (a, b) => {
@@ -21,15 +29,33 @@ describe("double-double against exact fractions", () => {
 
   holds("sums that nearly cancel", [moderate, fc.integer({ min: -60, max: 60 }), wide], (a, exponent, b) => {
     const near = doubleDouble.multiply(b, (a * 2 ** exponent) / toNumber(b));
-    expect(agree(ofReal(doubleDouble.subtract(doubleDouble.add(near, b), near)), exact.subtract(ofReal(doubleDouble.add(near, b)), ofReal(near)), 103)).toBe(true);
+    expect(
+      agree(
+        ofReal(doubleDouble.subtract(doubleDouble.add(near, b), near)),
+        exact.subtract(ofReal(doubleDouble.add(near, b)), ofReal(near)),
+        103,
+      ),
+    ).toBe(true);
   });
 
-  holds("sums whose heads cancel entirely", [positive, fc.double({ min: 0.5, max: 1, noNaN: true }), fc.double({ min: 0.5, max: 1, noNaN: true }), fc.integer({ min: 0, max: 60 })], (hi, a, b, exponent) => {
-    // What is left are the two tails, however far apart.
-    const ulp = 2 ** Math.floor(Math.log2(hi)) * 2 ** -54;
-    const [x, y] = [{ hi, lo: a * ulp }, { hi: -hi, lo: b * ulp * 2 ** -exponent }];
-    expect(agree(ofReal(doubleDouble.add(x, y)), exact.add(ofReal(x), ofReal(y)), 103)).toBe(true);
-  });
+  holds(
+    "sums whose heads cancel entirely",
+    [
+      positive,
+      fc.double({ min: 0.5, max: 1, noNaN: true }),
+      fc.double({ min: 0.5, max: 1, noNaN: true }),
+      fc.integer({ min: 0, max: 60 }),
+    ],
+    (hi, a, b, exponent) => {
+      // What is left are the two tails, however far apart.
+      const ulp = 2 ** Math.floor(Math.log2(hi)) * 2 ** -54;
+      const [x, y] = [
+        { hi, lo: a * ulp },
+        { hi: -hi, lo: b * ulp * 2 ** -exponent },
+      ];
+      expect(agree(ofReal(doubleDouble.add(x, y)), exact.add(ofReal(x), ofReal(y)), 103)).toBe(true);
+    },
+  );
 
   holds("products and quotients", [wide, wide], (a, b) => {
     // Products drop the product of the low parts, quotients what follows the third digit of base 2^53.
@@ -65,7 +91,12 @@ describe("double-double against digits from outside", () => {
     ["√3", doubleDouble.sqrt(3), "1.732050807568877293527446341505872366943", 102],
     ["√(10^10 + 1)", doubleDouble.sqrt(1e10 + 1), "100000.0000049999999998750000000062500000", 102],
     ["π", doubleDouble.pi, "3.14159265358979323846264338327950288419716939937510", 104],
-    ["e = 2^(1/ln 2)", doubleDouble.power(2, doubleDouble.divide(1, doubleDouble.log(2))), "2.718281828459045235360287471352662497757", 100],
+    [
+      "e = 2^(1/ln 2)",
+      doubleDouble.power(2, doubleDouble.divide(1, doubleDouble.log(2))),
+      "2.718281828459045235360287471352662497757",
+      100,
+    ],
     ["2^(1/3)", doubleDouble.power(2, doubleDouble.divide(1, 3)), "1.259921049894873164767210607278228350570", 100],
     ["2^(-1/2)", doubleDouble.power(2, -0.5), "0.7071067811865475244008443621048490392848", 100],
     // The error of an exponential is that of its exponent, absolutely: six to ten bits fewer here.
@@ -76,7 +107,12 @@ describe("double-double against digits from outside", () => {
   });
 
   test("a logarithm near zero is absolutely, not relatively, that exact", () => {
-    const error = exact.abs(exact.subtract(ofReal(doubleDouble.log(1 + 2 ** -40)), ofDecimal("0.0000000000009094947017725146476087627994346924709042")));
+    const error = exact.abs(
+      exact.subtract(
+        ofReal(doubleDouble.log(1 + 2 ** -40)),
+        ofDecimal("0.0000000000009094947017725146476087627994346924709042"),
+      ),
+    );
     expect(atMost(error, { n: 1n, d: 2n ** 102n })).toBe(true);
   });
 

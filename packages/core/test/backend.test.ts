@@ -38,7 +38,17 @@ function setUp() {
   const registry = testRegistry();
   const log: RotationTask[][] = [];
   registry.registerBackend(abacus(log));
-  const rope = getRope({ headDim: 8, rotaryDim: 4, rotaryOffset: 2, pairing: "adjacent", maxPosition: 16, parameters: { ropeType: "tuned", factor: 2, amplitude: 1.5 } }, { registry });
+  const rope = getRope(
+    {
+      headDim: 8,
+      rotaryDim: 4,
+      rotaryOffset: 2,
+      pairing: "adjacent",
+      maxPosition: 16,
+      parameters: { ropeType: "tuned", factor: 2, amplitude: 1.5 },
+    },
+    { registry },
+  );
   return { registry, log, rope, moved: rope.to("abacus", { beads: 7 }) };
 }
 
@@ -60,18 +70,38 @@ test("its executor gets one checked task for each tensor, in one call", () => {
   const key = Float64Array.from(noise(2 * 8));
   const cache = new Uint16Array(64);
   const expected = [query.slice(), key.slice()] as const;
-  moved.apply({ positions: [3, 4], query, key, out: { key: { data: cache, shape: [2, 1, 8], strides: [16, 8, 1], offset: 8, dtype: "bfloat16" } } });
+  moved.apply({
+    positions: [3, 4],
+    query,
+    key,
+    out: { key: { data: cache, shape: [2, 1, 8], strides: [16, 8, 1], offset: 8, dtype: "bfloat16" } },
+  });
 
   expect(log).toHaveLength(1);
   const [first, second] = log[0]!;
   expect(first).toMatchObject({
-    rotaryDim: 4, rotaryOffset: 2, blocks: 2,
-    input: { dtype: "float32", batch: 1, tokens: 2, heads: 3, headDim: 8, tokenStride: 24, headStride: 8, elementStride: 1, offset: 0 },
+    rotaryDim: 4,
+    rotaryOffset: 2,
+    blocks: 2,
+    input: {
+      dtype: "float32",
+      batch: 1,
+      tokens: 2,
+      heads: 3,
+      headDim: 8,
+      tokenStride: 24,
+      headStride: 8,
+      elementStride: 1,
+      offset: 0,
+    },
     table: { batched: false },
   });
   expect(first!.input.data).toBe(query);
   expect(first!.output).toBe(first!.input);
-  expect(second).toMatchObject({ input: { dtype: "float64", heads: 1 }, output: { dtype: "bfloat16", offset: 8, tokenStride: 16 } });
+  expect(second).toMatchObject({
+    input: { dtype: "float64", heads: 1 },
+    output: { dtype: "bfloat16", offset: 8, tokenStride: 16 },
+  });
   expect(second!.output.data).toBe(cache);
   // Tables: float32 for float32 data, float64 for float64, amplitude included.
   expect(first!.table.cos).toEqual(rope.cosSin([3, 4]).cos);
@@ -85,7 +115,10 @@ test("steps, invert, adjoint and shift go the same way", () => {
   const { rope, moved, log } = setUp();
   const data = Float32Array.from(noise(16));
   const same = data.slice();
-  for (const [of, array] of [[moved, data], [rope, same]] as const) {
+  for (const [of, array] of [
+    [moved, data],
+    [rope, same],
+  ] as const) {
     of.at([1, 2]).apply({ query: array });
     of.invert({ positions: [3, 4], query: array });
     of.adjoint({ positions: [[5], [6]], query: array });
@@ -129,7 +162,12 @@ test("what a backend throws passes through, and what it returns need not be a ro
   const { rope, registry } = setUp();
   expect(() => rope.to("abacus", { beads: 0 })).toThrow(new TypeError("no beads"));
   const promise = Promise.resolve("later");
-  registry.registerBackend({ specificationVersion: 1, name: "postal", source: "core-tests@1.0.0", create: () => promise });
+  registry.registerBackend({
+    specificationVersion: 1,
+    name: "postal",
+    source: "core-tests@1.0.0",
+    create: () => promise,
+  });
   expect(rope.to("postal")).toBe(promise);
 });
 
@@ -161,7 +199,9 @@ describe("registerBackend", () => {
   test("registers in the default registry, for ropes made without one", () => {
     registerBackend(abacus());
     const provider = testRegistry().get("ladder")!.provider;
-    expect(getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { provider }).to("abacus", { beads: 1 }).backend).toBe("abacus");
+    expect(
+      getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { provider }).to("abacus", { beads: 1 }).backend,
+    ).toBe("abacus");
     expect((defaultRegistry as RopeRegistry).requireBackend("abacus").source).toBe("core-tests@1.0.0");
   });
 
@@ -179,6 +219,13 @@ describe("@ropewalk/core/backend, for backends of another kind", () => {
     expect(layout).toMatchObject({ heads: 1, dtype: "float32" });
     caught(() => resolveTensor("query", data, { batch: undefined, tokens: 3, headDim: 8 }), "ROPE_SHAPE");
     checkAliasing([{ name: "query", input: layout, output: layout }]);
-    caught(() => checkAliasing([{ name: "query", input: layout, output: layout }, { name: "key", input: layout, output: layout }]), "ROPE_SHAPE");
+    caught(
+      () =>
+        checkAliasing([
+          { name: "query", input: layout, output: layout },
+          { name: "key", input: layout, output: layout },
+        ]),
+      "ROPE_SHAPE",
+    );
   });
 });

@@ -20,23 +20,78 @@ const tunedRequest = (parameters: Partial<TunedParameters> = {}, request: Partia
 describe("an equal request gives the same instance", () => {
   test.each<[string, object]>([
     ["again", { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } }],
-    ["in another order of keys", { parameters: { weights: [1, 2], factor: 4, ropeType: "tuned" }, base: 500, headDim: 64 }],
-    ["with a Float64Array for a list", { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: Float64Array.of(1, 2) } }],
-    ["with a Float32Array for a list", { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: Float32Array.of(1, 2) } }],
-    ["with what is absent undefined", { headDim: 64, base: 500, rotaryDim: undefined, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2], mode: undefined } }],
-    ["with null for what is not set", { headDim: 64, base: 500, maxPosition: null, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2], amplitude: null } }],
+    [
+      "in another order of keys",
+      { parameters: { weights: [1, 2], factor: 4, ropeType: "tuned" }, base: 500, headDim: 64 },
+    ],
+    [
+      "with a Float64Array for a list",
+      { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: Float64Array.of(1, 2) } },
+    ],
+    [
+      "with a Float32Array for a list",
+      { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: Float32Array.of(1, 2) } },
+    ],
+    [
+      "with what is absent undefined",
+      {
+        headDim: 64,
+        base: 500,
+        rotaryDim: undefined,
+        parameters: { ropeType: "tuned", factor: 4, weights: [1, 2], mode: undefined },
+      },
+    ],
+    [
+      "with null for what is not set",
+      {
+        headDim: 64,
+        base: 500,
+        maxPosition: null,
+        parameters: { ropeType: "tuned", factor: 4, weights: [1, 2], amplitude: null },
+      },
+    ],
     [
       "with defaults written out",
       {
-        headDim: 64, base: 500, rotaryDim: 64, rotaryOffset: 0, pairing: "half", precision: "float32", specificationVersion: 1,
-        parameters: { ropeType: "tuned", factor: 4, weights: [1, 2], steps: 1, smooth: false, mode: "slow", amplitude: null },
+        headDim: 64,
+        base: 500,
+        rotaryDim: 64,
+        rotaryOffset: 0,
+        pairing: "half",
+        precision: "float32",
+        specificationVersion: 1,
+        parameters: {
+          ropeType: "tuned",
+          factor: 4,
+          weights: [1, 2],
+          steps: 1,
+          smooth: false,
+          mode: "slow",
+          amplitude: null,
+        },
       },
     ],
-    ["with the share of the head", { headDim: 64, base: 500, partialRotaryFactor: 1, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } }],
-    ["with the pairing as blocks", { headDim: 64, base: 500, pairing: { blocks: 1 }, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } }],
-    ["with an offset of -0", { headDim: 64, base: 500, rotaryOffset: -0, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } }],
+    [
+      "with the share of the head",
+      { headDim: 64, base: 500, partialRotaryFactor: 1, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } },
+    ],
+    [
+      "with the pairing as blocks",
+      { headDim: 64, base: 500, pairing: { blocks: 1 }, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } },
+    ],
+    [
+      "with an offset of -0",
+      { headDim: 64, base: 500, rotaryOffset: -0, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } },
+    ],
     ["under an alias", { headDim: 64, base: 500, parameters: { ropeType: "tuned-twice", factor: 4, weights: [1, 2] } }],
-    ["without a prototype", Object.assign(Object.create(null), { headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } })],
+    [
+      "without a prototype",
+      Object.assign(Object.create(null), {
+        headDim: 64,
+        base: 500,
+        parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] },
+      }),
+    ],
   ])("%s", (_, request) => {
     const rope = get({ headDim: 64, base: 500, parameters: { ropeType: "tuned", factor: 4, weights: [1, 2] } });
     expect(get(request)).toBe(rope);
@@ -46,7 +101,14 @@ describe("an equal request gives the same instance", () => {
 
   test("that is frozen, as is its spec all the way down", () => {
     const rope = get(tunedRequest({ weights: [1, 2] }, { pairing: { blocks: 4 } }));
-    for (const value of [rope, rope.spec, rope.capabilities, rope.spec.parameters, rope.spec.pairing, rope.spec.parameters["weights"]]) {
+    for (const value of [
+      rope,
+      rope.spec,
+      rope.capabilities,
+      rope.spec.parameters,
+      rope.spec.pairing,
+      rope.spec.parameters["weights"],
+    ]) {
       expect(Object.isFrozen(value)).toBe(true);
     }
   });
@@ -62,13 +124,42 @@ describe("an equal request gives the same instance", () => {
   });
 
   test("through its spec, also from JSON", () => {
-    const rope = get(tunedRequest({ weights: Float32Array.of(0.1, 2) }, { pairing: { blocks: 4 }, partialRotaryFactor: 0.5, rotaryOffset: 32, maxPosition: 99, base: 1e6, precision: "float64" }));
+    const rope = get(
+      tunedRequest(
+        { weights: Float32Array.of(0.1, 2) },
+        {
+          pairing: { blocks: 4 },
+          partialRotaryFactor: 0.5,
+          rotaryOffset: 32,
+          maxPosition: 99,
+          base: 1e6,
+          precision: "float64",
+        },
+      ),
+    );
     expect(get(rope.spec)).toBe(rope);
     expect(get(JSON.parse(JSON.stringify(rope.spec)) as object)).toBe(rope);
     expect(get(structuredClone(rope.spec))).toBe(rope);
     expect(rope.spec).toEqual({
-      specificationVersion: 1, headDim: 64, rotaryDim: 32, rotaryOffset: 32, base: 1e6, maxPosition: 99, pairing: { blocks: 4 }, axes: null, queryScale: null, precision: "float64",
-      parameters: { ropeType: "tuned", factor: 4, steps: 1, smooth: false, mode: "slow", weights: [Math.fround(0.1), 2], amplitude: null },
+      specificationVersion: 1,
+      headDim: 64,
+      rotaryDim: 32,
+      rotaryOffset: 32,
+      base: 1e6,
+      maxPosition: 99,
+      pairing: { blocks: 4 },
+      axes: null,
+      queryScale: null,
+      precision: "float64",
+      parameters: {
+        ropeType: "tuned",
+        factor: 4,
+        steps: 1,
+        smooth: false,
+        mode: "slow",
+        weights: [Math.fround(0.1), 2],
+        amplitude: null,
+      },
     });
   });
 });
@@ -120,7 +211,12 @@ describe("a request that differs in one field gives another instance", () => {
   test("the same request in another registry, or of another provider", () => {
     const request = { headDim: 64, parameters: { ropeType: "ladder" } };
     const provider = registry.get("ladder")!.provider;
-    const ropes = [get(request), getRopeUntyped(request, { registry: testRegistry() }), getRopeUntyped(request, { provider }), getRopeUntyped(request, { provider: { ...provider } })];
+    const ropes = [
+      get(request),
+      getRopeUntyped(request, { registry: testRegistry() }),
+      getRopeUntyped(request, { provider }),
+      getRopeUntyped(request, { provider: { ...provider } }),
+    ];
     expect(new Set(ropes).size).toBe(4);
   });
 });
@@ -135,7 +231,13 @@ describe("the cache", () => {
       numbered(base);
       expect(numbered(1)).toBe(first);
     }
-    expect(ropeCacheStatistics(registry)).toEqual({ size: capacity, capacity, misses: 300, hits: 298, evictions: 300 - capacity });
+    expect(ropeCacheStatistics(registry)).toEqual({
+      size: capacity,
+      capacity,
+      misses: 300,
+      hits: 298,
+      evictions: 300 - capacity,
+    });
     expect(capacity).toBeLessThanOrEqual(256);
     expect(numbered(1)).toBe(first);
     expect(numbered(2)).not.toBe(second);
@@ -143,7 +245,8 @@ describe("the cache", () => {
   });
 
   test("does not remember requests that failed", () => {
-    for (let i = 0; i < 300; i++) caught(() => get({ headDim: 64, parameters: { ropeType: `absent-${i}` } }), "ROPE_UNKNOWN_TYPE");
+    for (let i = 0; i < 300; i++)
+      caught(() => get({ headDim: 64, parameters: { ropeType: `absent-${i}` } }), "ROPE_UNKNOWN_TYPE");
     expect(ropeCacheStatistics(registry)).toMatchObject({ size: 0, misses: 0, hits: 0 });
   });
 
@@ -199,7 +302,10 @@ describe("a hostile request gives a RopeError", () => {
     ["a list", [64]],
     ["a function", () => parameters],
     ["an own key __proto__", JSON.parse('{"headDim":64,"__proto__":{"parameters":{"ropeType":"ladder"}}}')],
-    ["an own key __proto__ in parameters", JSON.parse('{"headDim":64,"parameters":{"ropeType":"ladder","__proto__":{}}}')],
+    [
+      "an own key __proto__ in parameters",
+      JSON.parse('{"headDim":64,"parameters":{"ropeType":"ladder","__proto__":{}}}'),
+    ],
     ["a parameter constructor", { headDim: 64, parameters: { ...parameters, constructor: 1 } }],
     ["a parameter hasOwnProperty", { headDim: 64, parameters: { ...parameters, hasOwnProperty: 1 } }],
     ["fields on the prototype", Object.create({ headDim: 64, parameters })],
@@ -215,8 +321,14 @@ describe("a hostile request gives a RopeError", () => {
     ["a list of 2^32 − 1 holes", { headDim: 64, parameters: { ...parameters, weights: new Array(2 ** 32 - 1) } }],
     ["an array of 2^27 numbers", { headDim: 64, parameters: { ...parameters, weights: new Uint8Array(2 ** 27) } }],
     ["lists of lists of lists …", { headDim: 64, parameters: { ...parameters, weights: laughs } }],
-    ["lists of lists of lists … behind a DataView", { headDim: 64, parameters: { ...parameters, mode: new DataView(new ArrayBuffer(8)), weights: laughs } }],
-    ["a DataView for a list", { headDim: 64, parameters: { ...parameters, weights: new DataView(new ArrayBuffer(8)) } }],
+    [
+      "lists of lists of lists … behind a DataView",
+      { headDim: 64, parameters: { ...parameters, mode: new DataView(new ArrayBuffer(8)), weights: laughs } },
+    ],
+    [
+      "a DataView for a list",
+      { headDim: 64, parameters: { ...parameters, weights: new DataView(new ArrayBuffer(8)) } },
+    ],
     ["bigints for a list", { headDim: 64, parameters: { ...parameters, weights: BigInt64Array.of(1n) } }],
     ["a key of a million letters", { headDim: 64, ["x".repeat(1e6)]: 1, parameters }],
     ["a bigint headDim", { headDim: 64n, parameters }],
@@ -228,14 +340,34 @@ describe("a hostile request gives a RopeError", () => {
     ["null for pairing", { headDim: 64, pairing: null, parameters }],
     ["an object that turns into a number", { headDim: { valueOf: () => 64 }, parameters }],
     ["a function whose text is a number", { headDim: Object.assign(() => 64, { toString: () => "64" }), parameters }],
-    ["symbols for everything", { headDim: Symbol(), base: Symbol(), pairing: Symbol(), precision: Symbol(), maxPosition: Symbol(), parameters: { ...parameters, mode: Symbol() } }],
+    [
+      "symbols for everything",
+      {
+        headDim: Symbol(),
+        base: Symbol(),
+        pairing: Symbol(),
+        precision: Symbol(),
+        maxPosition: Symbol(),
+        parameters: { ...parameters, mode: Symbol() },
+      },
+    ],
     ["axes of symbols", { headDim: 4, axes: [Symbol(), Symbol()], parameters }],
     ["axes for a bigint rotaryDim", { headDim: 4, rotaryDim: 4n, axes: [0, 1], parameters }],
     ["axes with a gap", { headDim: 4, axes: [0, 2], parameters }],
     ["too few axes", { headDim: 4, axes: [0], parameters }],
     ["one number of axes", { headDim: 4, axes: 2, parameters }],
-    ["a query scale named like a method", { headDim: 64, queryScale: { rule: "constructor", length: 2, beta: 1, offset: 0 }, parameters }],
-    ["a query scale whose name throws", { headDim: 64, queryScale: { rule: { toString: () => expect.fail("read") }, length: 2, beta: 1, offset: 0 }, parameters }],
+    [
+      "a query scale named like a method",
+      { headDim: 64, queryScale: { rule: "constructor", length: 2, beta: 1, offset: 0 }, parameters },
+    ],
+    [
+      "a query scale whose name throws",
+      {
+        headDim: 64,
+        queryScale: { rule: { toString: () => expect.fail("read") }, length: 2, beta: 1, offset: 0 },
+        parameters,
+      },
+    ],
     ["no parameters", { headDim: 64 }],
     ["parameters that are a list", { headDim: 64, parameters: ["ladder"] }],
     ["blocks that do not divide", { headDim: 64, pairing: { blocks: 5 }, parameters }],
@@ -255,7 +387,13 @@ describe("a hostile request gives a RopeError", () => {
 
   test("that reads differently every time is parsed as it was read", () => {
     let reads = 0;
-    const moody = { headDim: 64, get base() { return 1000 * ++reads; }, parameters };
+    const moody = {
+      headDim: 64,
+      get base() {
+        return 1000 * ++reads;
+      },
+      parameters,
+    };
     const ropes = [get(moody), get(moody), get(moody)];
     for (const rope of ropes) expect(get({ headDim: 64, base: rope.base, parameters })).toBe(rope);
   });

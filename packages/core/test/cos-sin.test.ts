@@ -8,7 +8,10 @@ import { testRegistry } from "./providers.ts";
 import { pairsOf } from "./reference.ts";
 
 const registry = testRegistry();
-const ropeOf = (request: Omit<RopeRequest, "parameters">, parameters: RopeRequest["parameters"] = { ropeType: "ladder" }) => getRope({ ...request, parameters }, { registry });
+const ropeOf = (
+  request: Omit<RopeRequest, "parameters">,
+  parameters: RopeRequest["parameters"] = { ropeType: "ladder" },
+) => getRope({ ...request, parameters }, { registry });
 
 const pairings: Pairing[] = ["half", "adjacent", { blocks: 2 }, { blocks: 4 }];
 const positions = [0, 1, 5, 127, 999];
@@ -16,7 +19,8 @@ const positions = [0, 1, 5, 127, 999];
 describe("cosSin", () => {
   // An amplitude that float32 does not hold exactly.
   const amplitude = 1.2345678;
-  const rope = (pairing: Pairing) => ropeOf({ headDim: 16, base: 500, pairing }, { ropeType: "tuned", factor: 1, amplitude });
+  const rope = (pairing: Pairing) =>
+    ropeOf({ headDim: 16, base: 500, pairing }, { ropeType: "tuned", factor: 1, amplitude });
 
   test.each(pairings)("full is half at both elements of each pair: %s", (pairing) => {
     const half = rope(pairing).cosSin(positions);
@@ -101,8 +105,11 @@ describe("arrays of the caller's", () => {
       [{ cos: memory.subarray(0, 64), sin: memory.subarray(63, 127) }, "overlap"],
     ];
     for (const [out, what] of bad) {
-      expect(() => rope.cosSin([1], { out: out as never })).toThrow(expect.objectContaining({ code: "ROPE_SHAPE", message: expect.stringContaining(what) }));
-      for (const array of Object.values(out) as Float32Array[]) expect(array.every((value) => value === 7 || value === 0)).toBe(true);
+      expect(() => rope.cosSin([1], { out: out as never })).toThrow(
+        expect.objectContaining({ code: "ROPE_SHAPE", message: expect.stringContaining(what) }),
+      );
+      for (const array of Object.values(out) as Float32Array[])
+        expect(array.every((value) => value === 7 || value === 0)).toBe(true);
     }
     rope.cosSin([1], { out: { cos: memory.subarray(0, 64), sin: memory.subarray(64) } });
     expect(memory[0]).toBe(rope.cosSin([1]).cos[0]);

@@ -28,11 +28,27 @@ function decode(bits: number, fractionBits: number): number {
 
 /** All non-negative values below infinity, and in its place the power of two that would follow: 754 rounds as if it were there. */
 const ascending = (fractionBits: number, infinity: number) =>
-  Float64Array.from({ length: infinity + 1 }, (_, bits) => (bits === infinity ? 2 * decode(infinity - 2 ** fractionBits, fractionBits) : decode(bits, fractionBits)));
+  Float64Array.from({ length: infinity + 1 }, (_, bits) =>
+    bits === infinity ? 2 * decode(infinity - 2 ** fractionBits, fractionBits) : decode(bits, fractionBits),
+  );
 
 const formats = [
-  { name: "float16", to: toFloat16, from: fromFloat16, fractionBits: 10, infinity: 0x7c00, values: ascending(10, 0x7c00) },
-  { name: "bfloat16", to: toBfloat16, from: fromBfloat16, fractionBits: 7, infinity: 0x7f80, values: ascending(7, 0x7f80) },
+  {
+    name: "float16",
+    to: toFloat16,
+    from: fromFloat16,
+    fractionBits: 10,
+    infinity: 0x7c00,
+    values: ascending(10, 0x7c00),
+  },
+  {
+    name: "bfloat16",
+    to: toBfloat16,
+    from: fromBfloat16,
+    fractionBits: 7,
+    infinity: 0x7f80,
+    values: ascending(7, 0x7f80),
+  },
 ] as const;
 
 /** Bits of the nearest value; of two that are equally near, the even one. */
@@ -61,7 +77,8 @@ describe.each(formats)("$name", (format) => {
       if (!Object.is(value, decode(bits, fractionBits))) expect.fail(`${bits.toString(16)} decodes to ${value}`);
       const back = to(value);
       // The payload of a NaN does not survive a JavaScript number.
-      if (isNaNBits(bits) ? !isNaNBits(back) : back !== bits) expect.fail(`${bits.toString(16)} becomes ${back.toString(16)}`);
+      if (isNaNBits(bits) ? !isNaNBits(back) : back !== bits)
+        expect.fail(`${bits.toString(16)} becomes ${back.toString(16)}`);
     }
   });
 
@@ -69,8 +86,13 @@ describe.each(formats)("$name", (format) => {
     for (let low = 0; low < infinity; low++) {
       const tie = (values[low]! + values[low + 1]!) / 2;
       const even = low % 2 === 0 ? low : low + 1;
-      for (const [value, expected] of [[tie, even], [neighbour(tie, -1), low], [neighbour(tie, 1), low + 1]] as const) {
-        if (to(value) !== expected) expect.fail(`${value} becomes ${to(value).toString(16)} instead of ${expected.toString(16)}`);
+      for (const [value, expected] of [
+        [tie, even],
+        [neighbour(tie, -1), low],
+        [neighbour(tie, 1), low + 1],
+      ] as const) {
+        if (to(value) !== expected)
+          expect.fail(`${value} becomes ${to(value).toString(16)} instead of ${expected.toString(16)}`);
         if (to(-value) !== (expected | 0x8000)) expect.fail(`${-value} becomes ${to(-value).toString(16)}`);
       }
     }
@@ -100,7 +122,8 @@ describe.each(formats)("$name", (format) => {
   });
 
   test("a NaN stays one, whatever its payload", () => {
-    for (const bits of [0x7fc00000, 0x7f800001, 0x7f801fff, 0x7fffffff, 0xffc00000, 0xff800001]) expect(isNaNBits(to(float32OfBits(bits)))).toBe(true);
+    for (const bits of [0x7fc00000, 0x7f800001, 0x7f801fff, 0x7fffffff, 0xffc00000, 0xff800001])
+      expect(isNaNBits(to(float32OfBits(bits)))).toBe(true);
   });
 });
 

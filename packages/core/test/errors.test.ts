@@ -9,25 +9,37 @@ let registry = testRegistry();
 beforeEach(() => {
   registry = testRegistry();
 });
-const rope = (maxPosition = 8) => getRope({ headDim: 4, maxPosition, parameters: { ropeType: "ladder" } }, { registry });
-const untyped = (request: object) => () => getRopeUntyped(request as Parameters<typeof getRopeUntyped>[0], { registry });
+const rope = (maxPosition = 8) =>
+  getRope({ headDim: 4, maxPosition, parameters: { ropeType: "ladder" } }, { registry });
+const untyped = (request: object) => () =>
+  getRopeUntyped(request as Parameters<typeof getRopeUntyped>[0], { registry });
 
 describe("ROPE_UNKNOWN_TYPE", () => {
   test("lists what is registered, and names the package by convention", () => {
     const error = caught(untyped({ headDim: 4, parameters: { ropeType: "quite_new" } }), "ROPE_UNKNOWN_TYPE");
-    expect(error.message).toMatchInlineSnapshot(`"the rope type "quite_new" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "quite_new". Import the package that provides it, by convention "@ropewalk/quite-new", or register it with registerRopeType."`);
-    expect(error.facts).toEqual({ ropeType: "quite_new", registered: ["fine", "grid", "ladder", "stepped", "tuned", "tuned-twice", "warp"], nearest: undefined });
+    expect(error.message).toMatchInlineSnapshot(
+      `"the rope type "quite_new" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "quite_new". Import the package that provides it, by convention "@ropewalk/quite-new", or register it with registerRopeType."`,
+    );
+    expect(error.facts).toEqual({
+      ropeType: "quite_new",
+      registered: ["fine", "grid", "ladder", "stepped", "tuned", "tuned-twice", "warp"],
+      nearest: undefined,
+    });
   });
 
   test("names the nearest type", () => {
     const error = caught(untyped({ headDim: 4, parameters: { ropeType: "Lader" } }), "ROPE_UNKNOWN_TYPE");
-    expect(error.message).toMatchInlineSnapshot(`"the rope type "Lader" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "Lader". Did you mean "ladder"? Else import the package that provides it."`);
+    expect(error.message).toMatchInlineSnapshot(
+      `"the rope type "Lader" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "Lader". Did you mean "ladder"? Else import the package that provides it."`,
+    );
     expect(error.facts["nearest"]).toBe("ladder");
   });
 
   test("of an empty registry", () => {
     const error = caught(() => createRegistry().require("any"), "ROPE_UNKNOWN_TYPE");
-    expect(error.message).toMatchInlineSnapshot(`"the rope type "any" is not registered: expected a registered type (none is registered), got "any". Import the package that provides it, by convention "@ropewalk/any", or register it with registerRopeType."`);
+    expect(error.message).toMatchInlineSnapshot(
+      `"the rope type "any" is not registered: expected a registered type (none is registered), got "any". Import the package that provides it, by convention "@ropewalk/any", or register it with registerRopeType."`,
+    );
   });
 
   test.each<[string, unknown]>([
@@ -42,14 +54,11 @@ describe("ROPE_UNKNOWN_TYPE", () => {
     ["__proto__", "__proto__"],
     ["constructor", "constructor"],
     ["a million letters", "x".repeat(1e6)],
-  ])(
-    "for a name that is none: %s",
-    (_, ropeType) => {
-      const error = caught(untyped({ headDim: 4, parameters: { ropeType } }), "ROPE_UNKNOWN_TYPE");
-      expect(error.message.length).toBeLessThan(500);
-      expect(error.facts["nearest"]).toBeUndefined();
-    },
-  );
+  ])("for a name that is none: %s", (_, ropeType) => {
+    const error = caught(untyped({ headDim: 4, parameters: { ropeType } }), "ROPE_UNKNOWN_TYPE");
+    expect(error.message.length).toBeLessThan(500);
+    expect(error.facts["nearest"]).toBeUndefined();
+  });
 });
 
 test("ROPE_UNKNOWN_TYPE for a name that is not the request's own", () => {
@@ -57,14 +66,23 @@ test("ROPE_UNKNOWN_TYPE for a name that is not the request's own", () => {
 });
 
 test("ROPE_TYPE_CONFLICT names both sources", () => {
-  const error = caught(() => registry.register("ladder", { ...ladder, source: "another-package@2.0.0" }), "ROPE_TYPE_CONFLICT");
-  expect(error.message).toMatchInlineSnapshot(`"the rope type "ladder" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, call unregisterRopeType first, or use createRegistry()."`);
+  const error = caught(
+    () => registry.register("ladder", { ...ladder, source: "another-package@2.0.0" }),
+    "ROPE_TYPE_CONFLICT",
+  );
+  expect(error.message).toMatchInlineSnapshot(
+    `"the rope type "ladder" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, call unregisterRopeType first, or use createRegistry()."`,
+  );
   expect(error.facts).toEqual({ name: "ladder", registered: ladder.source, rejected: "another-package@2.0.0" });
 
   const backend = { specificationVersion: 1, name: "abacus", source: "a@1", create: () => undefined };
   registry.registerBackend(backend);
   registry.registerBackend({ ...backend });
-  expect(caught(() => registry.registerBackend({ ...backend, source: "b@1" }), "ROPE_TYPE_CONFLICT").message).toMatchInlineSnapshot(`"the backend "abacus" is already registered: expected the same source a@1, got b@1. Import one of the two packages only."`);
+  expect(
+    caught(() => registry.registerBackend({ ...backend, source: "b@1" }), "ROPE_TYPE_CONFLICT").message,
+  ).toMatchInlineSnapshot(
+    `"the backend "abacus" is already registered: expected the same source a@1, got b@1. Import one of the two packages only."`,
+  );
 });
 
 describe("ROPE_INVALID_PARAMETERS", () => {
@@ -78,7 +96,15 @@ describe("ROPE_INVALID_PARAMETERS", () => {
         precision: "double",
         rotaryDimension: 32,
         rotaryOffset: -1,
-        parameters: { ropeType: "tuned", factor: -4, Factor: 4, mode: "quick", smooth: "yes", steps: 1.5, weights: [1, "2"] },
+        parameters: {
+          ropeType: "tuned",
+          factor: -4,
+          Factor: 4,
+          mode: "quick",
+          smooth: "yes",
+          steps: 1.5,
+          weights: [1, "2"],
+        },
       }),
       "ROPE_INVALID_PARAMETERS",
     );
@@ -104,14 +130,16 @@ describe("ROPE_INVALID_PARAMETERS", () => {
   });
 
   test("one mistake is one issue", () => {
-    expect(caught(untyped({ parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+    expect(caught(untyped({ parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS").message)
+      .toMatchInlineSnapshot(`
       "the request for a rope of type "ladder" has 1 issue.
         - headDim: expected an integer > 0 and ≤ 65536, got undefined."
     `);
   });
 
   test("says what a missing parameter is", () => {
-    expect(caught(untyped({ headDim: 4, parameters: { ropeType: "tuned" } }), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+    expect(caught(untyped({ headDim: 4, parameters: { ropeType: "tuned" } }), "ROPE_INVALID_PARAMETERS").message)
+      .toMatchInlineSnapshot(`
       "the request for a rope of type "tuned" has 1 issue.
         - parameters.factor: expected a finite number > 0 and ≤ 1000, got nothing. divides every frequency"
     `);
@@ -126,7 +154,10 @@ describe("ROPE_INVALID_PARAMETERS", () => {
   });
 
   test("carries what the provider's own check finds", () => {
-    const error = caught(untyped({ headDim: 4, parameters: { ropeType: "tuned", factor: 2, mode: "fast", smooth: true } }), "ROPE_INVALID_PARAMETERS");
+    const error = caught(
+      untyped({ headDim: 4, parameters: { ropeType: "tuned", factor: 2, mode: "fast", smooth: true } }),
+      "ROPE_INVALID_PARAMETERS",
+    );
     expect(error.message).toMatchInlineSnapshot(`
       "the request for a rope of type "tuned" has 1 issue.
         - parameters.smooth: expected false with mode "fast", got true."
@@ -137,26 +168,41 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     const tensor = () => Float32Array.of(1, 2, 3, 4);
     const [query, keys] = [tensor(), tensor()];
     const step = rope().at([1]);
-    for (const act of [() => rope().apply({ positions: [1], query, keys } as object as { positions: number[] }), () => step.apply({ query, keys } as object), () => rope().invert({ positions: [1], query, keys } as object as { positions: number[] })]) {
-      expect(caught(act, "ROPE_INVALID_PARAMETERS").issues).toEqual([expect.objectContaining({ path: "keys", remedy: 'Did you mean "key"?' })]);
+    for (const act of [
+      () => rope().apply({ positions: [1], query, keys } as object as { positions: number[] }),
+      () => step.apply({ query, keys } as object),
+      () => rope().invert({ positions: [1], query, keys } as object as { positions: number[] }),
+    ]) {
+      expect(caught(act, "ROPE_INVALID_PARAMETERS").issues).toEqual([
+        expect.objectContaining({ path: "keys", remedy: 'Did you mean "key"?' }),
+      ]);
     }
-    expect(caught(() => step.apply({ query, keys } as object), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+    expect(caught(() => step.apply({ query, keys } as object), "ROPE_INVALID_PARAMETERS").message)
+      .toMatchInlineSnapshot(`
       "the arguments have a key that nothing reads.
         - keys: expected one of query, key, out, got the unknown key "keys" with Float32Array(4). Did you mean "key"?"
     `);
-    caught(() => rope().apply({ positions: [1], query, out: { query: tensor(), keys } as object }), "ROPE_INVALID_PARAMETERS");
-    caught(() => rope().shift({ keys, form: [1], from: [1], to: [0] } as Parameters<ReturnType<typeof rope>["shift"]>[0]), "ROPE_INVALID_PARAMETERS");
+    caught(
+      () => rope().apply({ positions: [1], query, out: { query: tensor(), keys } as object }),
+      "ROPE_INVALID_PARAMETERS",
+    );
+    caught(
+      () => rope().shift({ keys, form: [1], from: [1], to: [0] } as Parameters<ReturnType<typeof rope>["shift"]>[0]),
+      "ROPE_INVALID_PARAMETERS",
+    );
     caught(() => rope().cosSin([1], { widht: "full" } as object), "ROPE_INVALID_PARAMETERS");
     caught(() => rope().at([1], { lenght: 4 } as object), "ROPE_INVALID_PARAMETERS");
     expect([query, keys]).toEqual([tensor(), tensor()]);
   });
 
   test("of options", () => {
-    expect(caught(() => rope().cosSin([0], { width: "both" as "half" }), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+    expect(caught(() => rope().cosSin([0], { width: "both" as "half" }), "ROPE_INVALID_PARAMETERS").message)
+      .toMatchInlineSnapshot(`
       "the option width is not valid.
         - width: expected "half" or "full", got "both"."
     `);
-    expect(caught(() => rope().cosSin([0], { dtype: "int8" as "float32" }), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
+    expect(caught(() => rope().cosSin([0], { dtype: "int8" as "float32" }), "ROPE_INVALID_PARAMETERS").message)
+      .toMatchInlineSnapshot(`
       "the option dtype is not valid.
         - dtype: expected float64, float32, float16 or bfloat16, got "int8"."
     `);
@@ -169,19 +215,38 @@ describe("ROPE_INVALID_PARAMETERS", () => {
 
 test("ROPE_SHAPE names the tensor", () => {
   const error = caught(() => rope().apply({ positions: [0, 1], query: new Float32Array(12) }), "ROPE_SHAPE");
-  expect(error.message).toMatchInlineSnapshot(`""query" does not fit: expected a multiple of 2 tokens × 4 elements, got 12 elements. Pass { data, shape } if it lies in memory in another way."`);
+  expect(error.message).toMatchInlineSnapshot(
+    `""query" does not fit: expected a multiple of 2 tokens × 4 elements, got 12 elements. Pass { data, shape } if it lies in memory in another way."`,
+  );
   expect(error.facts).toEqual({ tensor: "query" });
-  expect(caught(() => rope().apply({ positions: [0], key: { data: new Float32Array(8), shape: [2, 1, 4] } }), "ROPE_SHAPE").message).toMatchInlineSnapshot(`""key" does not fit: expected the logical shape [1, heads, 4], got [2, 1, 4]. The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides."`);
-  expect(caught(() => rope().apply({ positions: [0], query: new Uint16Array(4) }), "ROPE_SHAPE").message).toMatchInlineSnapshot(`""query" does not fit: expected Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype "float16" or "bfloat16", got Uint16Array without dtype."`);
-  expect(caught(() => rope().apply({ positions: [0] }), "ROPE_SHAPE").message).toMatchInlineSnapshot(`"there is nothing to rotate: expected query, key, or both, got neither."`);
+  expect(
+    caught(() => rope().apply({ positions: [0], key: { data: new Float32Array(8), shape: [2, 1, 4] } }), "ROPE_SHAPE")
+      .message,
+  ).toMatchInlineSnapshot(
+    `""key" does not fit: expected the logical shape [1, heads, 4], got [2, 1, 4]. The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides."`,
+  );
+  expect(
+    caught(() => rope().apply({ positions: [0], query: new Uint16Array(4) }), "ROPE_SHAPE").message,
+  ).toMatchInlineSnapshot(
+    `""query" does not fit: expected Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype "float16" or "bfloat16", got Uint16Array without dtype."`,
+  );
+  expect(caught(() => rope().apply({ positions: [0] }), "ROPE_SHAPE").message).toMatchInlineSnapshot(
+    `"there is nothing to rotate: expected query, key, or both, got neither."`,
+  );
 });
 
 test("ROPE_POSITION_RANGE says where the limit comes from", () => {
   const error = caught(() => rope().cosSin([0, 8]), "ROPE_POSITION_RANGE");
-  expect(error.message).toMatchInlineSnapshot(`"the position at index 1 is out of range: expected an integer ≥ 0 and < 8 (maxPosition), got 8. If the model really admits it, extend maxPosition."`);
+  expect(error.message).toMatchInlineSnapshot(
+    `"the position at index 1 is out of range: expected an integer ≥ 0 and < 8 (maxPosition), got 8. If the model really admits it, extend maxPosition."`,
+  );
   expect(error.facts).toEqual({ position: 8, index: 1, limit: 8 });
-  expect(caught(() => rope(2 ** 30).cosSin([2 ** 25]), "ROPE_POSITION_RANGE").message).toMatchInlineSnapshot(`"the position at index 0 is out of range: expected an integer ≥ 0 and < 16777217 (2^24, up to which float32 holds every integer), got 33554432. Count from a nearer start: only differences of positions matter."`);
-  expect(caught(() => rope().cosSin([-1]), "ROPE_POSITION_RANGE").message).toMatchInlineSnapshot(`"the position at index 0 is out of range: expected an integer ≥ 0 and < 8 (maxPosition), got -1. A decoding step's position is its absolute token index."`);
+  expect(caught(() => rope(2 ** 30).cosSin([2 ** 25]), "ROPE_POSITION_RANGE").message).toMatchInlineSnapshot(
+    `"the position at index 0 is out of range: expected an integer ≥ 0 and < 16777217 (2^24, up to which float32 holds every integer), got 33554432. Count from a nearer start: only differences of positions matter."`,
+  );
+  expect(caught(() => rope().cosSin([-1]), "ROPE_POSITION_RANGE").message).toMatchInlineSnapshot(
+    `"the position at index 0 is out of range: expected an integer ≥ 0 and < 8 (maxPosition), got -1. A decoding step's position is its absolute token index."`,
+  );
 });
 
 describe("ROPE_UNSUPPORTED", () => {
@@ -195,7 +260,9 @@ describe("ROPE_UNSUPPORTED", () => {
 
   test("shift of a type that does not declare it", () => {
     const error = caught(() => warped().shift({ keys: new Float32Array(4), from: [1], to: [0] }), "ROPE_UNSUPPORTED");
-    expect(error.message).toMatchInlineSnapshot(`"shift is not defined for the rope type "warp": expected a type that declares canShift, got canShift: false. Keep the tensors as they were before the rotation."`);
+    expect(error.message).toMatchInlineSnapshot(
+      `"shift is not defined for the rope type "warp": expected a type that declares canShift, got canShift: false. Keep the tensors as they were before the rotation."`,
+    );
   });
 
   test("shift of a type whose frequencies depend on the length", () => {
@@ -205,7 +272,9 @@ describe("ROPE_UNSUPPORTED", () => {
 });
 
 test("ROPE_BACKEND_UNAVAILABLE names the package by convention", () => {
-  expect(caught(() => rope().to("abacus"), "ROPE_BACKEND_UNAVAILABLE").message).toMatchInlineSnapshot(`"the backend "abacus" is not registered: expected a registered backend (none is registered), got "abacus". Import the package that provides it, by convention "@ropewalk/abacus-backend"."`);
+  expect(caught(() => rope().to("abacus"), "ROPE_BACKEND_UNAVAILABLE").message).toMatchInlineSnapshot(
+    `"the backend "abacus" is not registered: expected a registered backend (none is registered), got "abacus". Import the package that provides it, by convention "@ropewalk/abacus-backend"."`,
+  );
   registry.registerBackend({ specificationVersion: 1, name: "slide-rule", source: "a@1", create: () => undefined });
   const error = caught(() => rope().to("abacus"), "ROPE_BACKEND_UNAVAILABLE");
   expect(error.facts).toEqual({ backend: "abacus", registered: ["slide-rule"] });
@@ -219,20 +288,26 @@ describe("ROPE_SPEC_VERSION", () => {
 
   test("of a provider", () => {
     const future = { ...ladder, specificationVersion: 2 };
-    expect(caught(() => registry.register("future", future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(`"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`);
+    expect(caught(() => registry.register("future", future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
+      `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`,
+    );
     expect(registry.get("future")).toBeUndefined();
   });
 
   test("of a backend", () => {
     const future = { specificationVersion: 2, name: "abacus", source: "a@1", create: () => undefined };
-    expect(caught(() => registry.registerBackend(future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(`"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`);
+    expect(caught(() => registry.registerBackend(future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
+      `"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`,
+    );
   });
 });
 
 describe("RopeError", () => {
   test("is recognised by brand across copies", async () => {
     // A query gives the module a second identity, as a second installed copy has.
-    const copy = (await import(/* @vite-ignore */ new URL("./errors.js?copy", import.meta.resolve("@ropewalk/core")).href)) as { RopeError: typeof RopeError };
+    const copy = (await import(
+      /* @vite-ignore */ new URL("./errors.js?copy", import.meta.resolve("@ropewalk/core")).href
+    )) as { RopeError: typeof RopeError };
     expect(copy.RopeError).not.toBe(RopeError);
     const theirs = new copy.RopeError("ROPE_CONFIG", { what: "a config says two things" });
     expect(theirs).not.toBeInstanceOf(RopeError);
@@ -240,9 +315,12 @@ describe("RopeError", () => {
     expect(copy.RopeError.is(new RopeError("ROPE_CONFIG", { what: "x" }))).toBe(true);
   });
 
-  test.each([[undefined], [null], [3], ["ROPE_SHAPE"], [new Error("x")], [{ code: "ROPE_SHAPE", name: "RopeError" }]])("is nothing else: %s", (value) => {
-    expect(RopeError.is(value)).toBe(false);
-  });
+  test.each([[undefined], [null], [3], ["ROPE_SHAPE"], [new Error("x")], [{ code: "ROPE_SHAPE", name: "RopeError" }]])(
+    "is nothing else: %s",
+    (value) => {
+      expect(RopeError.is(value)).toBe(false);
+    },
+  );
 
   test("is an Error with frozen facts", () => {
     const error = caught(untyped({ headDim: 0, parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS");
@@ -256,9 +334,18 @@ describe("RopeError", () => {
 describe("hints in other engines' words", () => {
   const provider = { specificationVersion: 1, source: "hints@1", parameters: {}, frequencies: () => ({ invFreq: [] }) };
   const issue = (request: object, options: object = { provider }) =>
-    caught(() => getRopeUntyped({ headDim: 64, parameters: { ropeType: "none" }, ...request }, options), "ROPE_INVALID_PARAMETERS").issues[0]!;
+    caught(
+      () => getRopeUntyped({ headDim: 64, parameters: { ropeType: "none" }, ...request }, options),
+      "ROPE_INVALID_PARAMETERS",
+    ).issues[0]!;
 
-  test.each([["theta", "base"], ["rope_theta", "base"], ["head_size", "headDim"], ["max_position_embeddings", "maxPosition"], ["is_neox_style", "pairing"]])("%s is %s here", (word, here) => {
+  test.each([
+    ["theta", "base"],
+    ["rope_theta", "base"],
+    ["head_size", "headDim"],
+    ["max_position_embeddings", "maxPosition"],
+    ["is_neox_style", "pairing"],
+  ])("%s is %s here", (word, here) => {
     expect(issue({ [word]: 1 }).remedy).toBe(`Did you mean "${here}"?`);
   });
 

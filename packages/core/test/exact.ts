@@ -37,7 +37,8 @@ export const ofReal = (value: Real): Fraction => add(ofFloat64(toNumber(value)),
 export const add = (a: Fraction, b: Fraction): Fraction => ({ n: a.n * b.d + b.n * a.d, d: a.d * b.d });
 export const subtract = (a: Fraction, b: Fraction): Fraction => ({ n: a.n * b.d - b.n * a.d, d: a.d * b.d });
 export const multiply = (a: Fraction, b: Fraction): Fraction => ({ n: a.n * b.n, d: a.d * b.d });
-export const divide = (a: Fraction, b: Fraction): Fraction => (b.n < 0n ? { n: -a.n * b.d, d: -a.d * b.n } : { n: a.n * b.d, d: a.d * b.n });
+export const divide = (a: Fraction, b: Fraction): Fraction =>
+  b.n < 0n ? { n: -a.n * b.d, d: -a.d * b.n } : { n: a.n * b.d, d: a.d * b.n };
 export const abs = ({ n, d }: Fraction): Fraction => ({ n: n < 0n ? -n : n, d });
 export const atMost = (a: Fraction, b: Fraction): boolean => a.n * b.d <= b.n * a.d;
 
@@ -90,5 +91,8 @@ export function isNearestFloat32(actual: number, value: Fraction): boolean {
   if (actual !== Math.fround(actual)) return false;
   const distance = (candidate: number) => abs(subtract(ofFloat64(candidate), value));
   if (actual === 0) return atMost(abs(value), ofFloat64(2 ** -150));
-  return atMost(distance(actual), distance(neighbour(actual, 1))) && atMost(distance(actual), distance(neighbour(actual, -1)));
+  return (
+    atMost(distance(actual), distance(neighbour(actual, 1))) &&
+    atMost(distance(actual), distance(neighbour(actual, -1)))
+  );
 }

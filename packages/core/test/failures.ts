@@ -17,6 +17,10 @@ export function caught(action: () => unknown, code: RopeErrorCode): RopeError {
 }
 
 /** The bits of typed arrays, to compare them where -0, NaN payloads and rounding count. */
-export function bits(array: { readonly buffer: ArrayBufferLike; readonly byteOffset: number; readonly byteLength: number }): Uint8Array {
+export function bits(array: {
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
+  readonly byteLength: number;
+}): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength).slice();
 }

@@ -15,14 +15,18 @@ const ROWS = 32;
 
 /** Tables of cos and sin of `row · (pair + 1) / 10`, as an engine would hold them. */
 const angle = (pair: number, row: number) => (row * (pair + 1)) / 10;
-const table = (of: (angle: number) => number, pairs: number) => Float32Array.from({ length: ROWS * pairs }, (_, i) => of(angle(i % pairs, Math.floor(i / pairs))));
+const table = (of: (angle: number) => number, pairs: number) =>
+  Float32Array.from({ length: ROWS * pairs }, (_, i) => of(angle(i % pairs, Math.floor(i / pairs))));
 const cos = table(Math.cos, 8);
 const sin = table(Math.sin, 8);
 
 // Float32 tables, products and sums: three units of |x·c| + |y·s|, which is below 4.
-const close = (actual: ArrayLike<number>, expected: readonly number[]) => expected.forEach((value, i) => expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(3 * 2 ** -24 * 4));
+const close = (actual: ArrayLike<number>, expected: readonly number[]) =>
+  expected.forEach((value, i) => expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(3 * 2 ** -24 * 4));
 
-describe.each(pairings.map((pairing) => ({ pairing, name: typeof pairing === "string" ? pairing : `${pairing.blocks} blocks` })))("$name", ({ pairing }) => {
+describe.each(
+  pairings.map((pairing) => ({ pairing, name: typeof pairing === "string" ? pairing : `${pairing.blocks} blocks` })),
+)("$name", ({ pairing }) => {
   test("row t for token t, or the row of each token's position", () => {
     const data = Float32Array.from(noise(ROWS * 2 * 16));
     const expected = rotateReference(data, [1, ROWS, 2, 16], { rotaryDim: 16, pairing, angle });
@@ -31,25 +35,46 @@ describe.each(pairings.map((pairing) => ({ pairing, name: typeof pairing === "st
 
     const positions = [31, 0, 7, 7];
     const picked = Float32Array.from(noise(4 * 2 * 16));
-    const placed = rotateReference(picked, [1, 4, 2, 16], { rotaryDim: 16, pairing, angle: (pair, token) => angle(pair, positions[token]!) });
+    const placed = rotateReference(picked, [1, 4, 2, 16], {
+      rotaryDim: 16,
+      pairing,
+      angle: (pair, token) => angle(pair, positions[token]!),
+    });
     rotate(picked, { cos, sin, pairing, headDim: 16, positions });
     close(picked, placed);
   });
 
   test("partial, from an offset, out of place, in a batch with rows of its own", () => {
-    const positions = [[1, 2, 3], [9, 8, 7]];
+    const positions = [
+      [1, 2, 3],
+      [9, 8, 7],
+    ];
     const data = Float32Array.from(noise(2 * 3 * 2 * 24));
     const out = Float32Array.from(noise(data.length, 4));
     const view = { data, shape: [2, 3, 2, 24] };
     const target = { data: out, shape: [2, 3, 2, 24] };
-    const expected = rotateReference(data, [2, 3, 2, 24], { rotaryDim: 16, rotaryOffset: 5, pairing, angle: (pair, t, b) => angle(pair, positions[b]![t]!) });
+    const expected = rotateReference(data, [2, 3, 2, 24], {
+      rotaryDim: 16,
+      rotaryOffset: 5,
+      pairing,
+      angle: (pair, t, b) => angle(pair, positions[b]![t]!),
+    });
     expect(rotate(view, { cos, sin, pairing, rotaryDim: 16, rotaryOffset: 5, positions, out: target })).toBe(target);
     close(out, expected);
     expect([...data]).toEqual([...Float32Array.from(noise(data.length))]);
   });
 
   test("tables of a rope give the rope's own bits, in half and full width and every element type", () => {
-    const rope = getRope({ headDim: 24, rotaryDim: 16, rotaryOffset: 8, pairing, parameters: { ropeType: "tuned", factor: 2, amplitude: 1.25 } }, { registry });
+    const rope = getRope(
+      {
+        headDim: 24,
+        rotaryDim: 16,
+        rotaryOffset: 8,
+        pairing,
+        parameters: { ropeType: "tuned", factor: 2, amplitude: 1.25 },
+      },
+      { registry },
+    );
     const positions = [3, 1, 4];
     for (const width of ["half", "full"] as const) {
       const given = rope.cosSin(positions, { width });
@@ -58,7 +83,15 @@ describe.each(pairings.map((pairing) => ({ pairing, name: typeof pairing === "st
         const theirs = mine.slice();
         rope.apply({ positions, query: asTensor(dtype, mine, [3, 2, 24]) });
         const headDim = dtype === "float32" || dtype === "float64" ? 24 : undefined;
-        rotate(asTensor(dtype, theirs, [3, 2, 24]), { cos: given.cos, sin: given.sin, width, pairing, headDim, rotaryDim: 16, rotaryOffset: 8 });
+        rotate(asTensor(dtype, theirs, [3, 2, 24]), {
+          cos: given.cos,
+          sin: given.sin,
+          width,
+          pairing,
+          headDim,
+          rotaryDim: 16,
+          rotaryOffset: 8,
+        });
         expect(bits(theirs)).toEqual(bits(mine));
       }
     }
@@ -70,7 +103,11 @@ test.each<ElementType>(["float16", "bfloat16", "float64"])("tables in %s", (dtyp
   const given = rope.cosSin({ start: 0, count: 4 }, { dtype });
   const widened = rope.cosSin({ start: 0, count: 4 }, { dtype: "float64" });
   const data = Float32Array.from(noise(4 * 16));
-  const expected = rotateReference(data, [1, 4, 1, 16], { rotaryDim: 16, pairing: "half", angle: (pair, token) => Math.atan2(widened.sin[token * 8 + pair]!, widened.cos[token * 8 + pair]!) });
+  const expected = rotateReference(data, [1, 4, 1, 16], {
+    rotaryDim: 16,
+    pairing: "half",
+    angle: (pair, token) => Math.atan2(widened.sin[token * 8 + pair]!, widened.cos[token * 8 + pair]!),
+  });
   rotate(data, { cos: { data: given.cos, dtype }, sin: { data: given.sin, dtype }, pairing: "half", headDim: 16 });
   // The table's own rounding: a unit of its type for cos and for sin.
   const unit = { float16: 2 ** -11, bfloat16: 2 ** -8, float64: 0 }[dtype as "float16"];
@@ -133,12 +170,16 @@ describe("refused, with the tensor as it was", () => {
     expect(bits(data)).toEqual(before);
   });
 
-  test.each([["null", null], ["undefined", undefined], ["a number", 3], ["a view without data", { shape: [1, 1, 16] }], ["a shape that is no list", { data: new Float32Array(16), shape: 16 }], ["a shape that is null", { data: new Float32Array(16), shape: null }]])(
-    "a tensor that is %s",
-    (_, tensor) => {
-      caught(() => rotate(nonsense(tensor), { cos, sin, pairing: "half", headDim: 16 }), "ROPE_SHAPE");
-    },
-  );
+  test.each([
+    ["null", null],
+    ["undefined", undefined],
+    ["a number", 3],
+    ["a view without data", { shape: [1, 1, 16] }],
+    ["a shape that is no list", { data: new Float32Array(16), shape: 16 }],
+    ["a shape that is null", { data: new Float32Array(16), shape: null }],
+  ])("a tensor that is %s", (_, tensor) => {
+    caught(() => rotate(nonsense(tensor), { cos, sin, pairing: "half", headDim: 16 }), "ROPE_SHAPE");
+  });
 
   test("an option that nothing reads", () => {
     const before = bits(data);
@@ -147,7 +188,11 @@ describe("refused, with the tensor as it was", () => {
     expect(bits(data)).toEqual(before);
   });
 
-  test.each([["without a row", [1, ROWS]], ["below zero", [-1, 0]], ["between rows", [0.5, 1]]])("a position %s", (_, positions) => {
+  test.each([
+    ["without a row", [1, ROWS]],
+    ["below zero", [-1, 0]],
+    ["between rows", [0.5, 1]],
+  ])("a position %s", (_, positions) => {
     const before = bits(data);
     caught(() => rotate(data, { cos, sin, pairing: "half", headDim: 16, positions }), "ROPE_POSITION_RANGE");
     expect(bits(data)).toEqual(before);

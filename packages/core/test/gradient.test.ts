@@ -23,7 +23,10 @@ function learned(invFreq: readonly number[], pairing: Pairing) {
     capabilities: { fractionalPositions: true },
     frequencies: () => ({ invFreq, attentionFactor: amplitude }),
   });
-  return getRopeUntyped({ headDim: 10, rotaryDim: 8, rotaryOffset: 1, pairing, precision: "float64", parameters: { ropeType: "learned" } }, { registry });
+  return getRopeUntyped(
+    { headDim: 10, rotaryDim: 8, rotaryOffset: 1, pairing, precision: "float64", parameters: { ropeType: "learned" } },
+    { registry },
+  );
 }
 
 const shape = [3, 2, 10];
@@ -41,25 +44,36 @@ function loss(invFreq: readonly number[], at: readonly number[], pairing: Pairin
 
 /** Central difference: its error is of the order of step², times a third derivative of up to 40³ · 60. */
 const slope = (f: (step: number) => number, step = 1e-5): number => (f(step) - f(-step)) / (2 * step);
-const moved = (list: readonly number[], index: number, by: number): number[] => list.map((value, i) => (i === index ? value + by : value));
+const moved = (list: readonly number[], index: number, by: number): number[] =>
+  list.map((value, i) => (i === index ? value + by : value));
 
 describe.each(["half", "adjacent", { blocks: 2 }] as Pairing[])("pairing %j", (pairing) => {
   const rope = learned(frequencies, pairing);
   const rotated = x.slice();
   rope.apply({ positions: Float64Array.from(positions), query: { data: rotated, shape } });
-  const angles = angleGradient({ data: rotated, shape }, { data: weights, shape }, { pairing, rotaryDim: 8, rotaryOffset: 1 });
+  const angles = angleGradient(
+    { data: rotated, shape },
+    { data: weights, shape },
+    { pairing, rotaryDim: 8, rotaryOffset: 1 },
+  );
 
   test("by the frequencies", () => {
     frequencies.forEach((_, i) => {
       const analytic = positions.reduce((sum, p, t) => sum + p * angles[t * 4 + i]!, 0);
-      expect(analytic).toBeCloseTo(slope((step) => loss(moved(frequencies, i, step), positions, pairing, x)), 4);
+      expect(analytic).toBeCloseTo(
+        slope((step) => loss(moved(frequencies, i, step), positions, pairing, x)),
+        4,
+      );
     });
   });
 
   test("by the positions", () => {
     positions.forEach((_, t) => {
       const analytic = frequencies.reduce((sum, f, i) => sum + f * angles[t * 4 + i]!, 0);
-      expect(analytic).toBeCloseTo(slope((step) => loss(frequencies, moved(positions, t, step), pairing, x)), 6);
+      expect(analytic).toBeCloseTo(
+        slope((step) => loss(frequencies, moved(positions, t, step), pairing, x)),
+        6,
+      );
     });
   });
 
@@ -68,7 +82,10 @@ describe.each(["half", "adjacent", { blocks: 2 }] as Pairing[])("pairing %j", (p
     rope.adjoint({ positions: Float64Array.from(positions), query: { data: backward, shape } });
     for (const element of [0, 1, 4, 9, 25, 38, 59]) {
       const moveX = (step: number): Float64Array => x.map((value, i) => (i === element ? value + step : value));
-      expect(backward[element]).toBeCloseTo(slope((step) => loss(frequencies, positions, pairing, moveX(step))), 7);
+      expect(backward[element]).toBeCloseTo(
+        slope((step) => loss(frequencies, positions, pairing, moveX(step))),
+        7,
+      );
     }
   });
 });

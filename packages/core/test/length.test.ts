@@ -9,7 +9,10 @@ import { ladder, stepped, testRegistry } from "./providers.ts";
 import { frequency, noise, rotateReference } from "./reference.ts";
 
 const registry = testRegistry();
-const rope = getRope({ headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } }, { registry });
+const rope = getRope(
+  { headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } },
+  { registry },
+);
 
 /** What `stepped` says: the base grows with the length, rounded up to a power of two; the amplitude grows with it. */
 const expected = (positions: readonly number[], scheduled: number) =>
@@ -20,7 +23,8 @@ const expected = (positions: readonly number[], scheduled: number) =>
     amplitude: scheduled / 16,
   });
 // Values of up to 2√2 times the amplitude; angles of up to 100 in float64 on both sides.
-const close = (actual: Float64Array, values: readonly number[]) => values.forEach((value, i) => expect(Math.abs(actual[i]! - value)).toBeLessThan(1e-12));
+const close = (actual: Float64Array, values: readonly number[]) =>
+  values.forEach((value, i) => expect(Math.abs(actual[i]! - value)).toBeLessThan(1e-12));
 
 const applied = (positions: readonly number[], length?: number, of = rope) => {
   const data = noise(positions.length * 8);
@@ -55,18 +59,40 @@ test("every method takes the length", () => {
   close(data, [...noise(16)]);
   const back = noise(16);
   rope.adjoint({ positions: [1, 2], query: back, length: 100 });
-  close(back, rotateReference(noise(16), [1, 2, 1, 8], { rotaryDim: 8, pairing: "half", angle: (pair, token) => -(token + 1) * frequency(800, 8, pair), amplitude: 8 }));
+  close(
+    back,
+    rotateReference(noise(16), [1, 2, 1, 8], {
+      rotaryDim: 8,
+      pairing: "half",
+      angle: (pair, token) => -(token + 1) * frequency(800, 8, pair),
+      amplitude: 8,
+    }),
+  );
 });
 
 test("shift takes it too, where a type that depends on it declares that its keys can be moved", () => {
-  const movable: RopeProvider = { ...stepped, source: "movable@1", capabilities: { dependsOnLength: true, canShift: true } };
-  const moving = getRopeUntyped({ headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "any" } }, { provider: movable });
+  const movable: RopeProvider = {
+    ...stepped,
+    source: "movable@1",
+    capabilities: { dependsOnLength: true, canShift: true },
+  };
+  const moving = getRopeUntyped(
+    { headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "any" } },
+    { provider: movable },
+  );
   const keys = applied([1, 2], 100, moving);
   moving.shift({ keys, from: [1, 2], to: [5, 7], length: 100 });
   close(keys, [...applied([5, 7], 100, moving)]);
   const defaulted = noise(16);
   moving.shift({ keys: defaulted, from: [1, 2], to: [60, 61] });
-  close(defaulted, rotateReference(noise(16), [1, 2, 1, 8], { rotaryDim: 8, pairing: "half", angle: (pair) => 59 * frequency(400, 8, pair) }));
+  close(
+    defaulted,
+    rotateReference(noise(16), [1, 2, 1, 8], {
+      rotaryDim: 8,
+      pairing: "half",
+      angle: (pair) => 59 * frequency(400, 8, pair),
+    }),
+  );
 });
 
 test("a step keeps the schedule it was made under", () => {
@@ -79,25 +105,37 @@ test("a step keeps the schedule it was made under", () => {
 });
 
 test("schedules never mix, in whatever order they are asked for", () => {
-  const fresh = () => getRope({ headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } }, { registry: testRegistry() });
+  const fresh = () =>
+    getRope(
+      { headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } },
+      { registry: testRegistry() },
+    );
   const lengths = [16, 1000, 32, 64, 16, 2000, 128, 1000, 17, 1, 4000, 64];
   const one = fresh();
   for (const length of lengths) {
     const alone = fresh();
-    for (const positions of [[3], [0, 1, 2], [length - 1, 3]]) expect(bits(applied(positions, length, one))).toEqual(bits(applied(positions, length, alone)));
+    for (const positions of [[3], [0, 1, 2], [length - 1, 3]])
+      expect(bits(applied(positions, length, one))).toEqual(bits(applied(positions, length, alone)));
   }
 });
 
 test("lengths of one schedule share its frequencies, and few schedules are kept", async () => {
   let computed = 0;
-  const counting: RopeProvider = { ...stepped, source: "counting@1", frequencies: (request: FrequencyRequest) => (computed++, stepped.frequencies(request, {})) };
+  const counting: RopeProvider = {
+    ...stepped,
+    source: "counting@1",
+    frequencies: (request: FrequencyRequest) => (computed++, stepped.frequencies(request, {})),
+  };
   const counted = getRopeUntyped({ headDim: 8, parameters: { ropeType: "any" } }, { provider: counting });
   expect(computed).toBe(1);
   for (let length = 17; length <= 32; length++) counted.at([0], { length });
   expect(computed).toBe(2);
 
   const before = await heldBytes();
-  const wide = getRopeUntyped({ headDim: 256, parameters: { ropeType: "any" } }, { provider: { ...stepped, source: "each@1", schedule: (length: number) => length } });
+  const wide = getRopeUntyped(
+    { headDim: 256, parameters: { ropeType: "any" } },
+    { provider: { ...stepped, source: "each@1", schedule: (length: number) => length } },
+  );
   for (let length = 1; length <= 500; length++) wide.at([0], { length });
   // A block of 128 rows of 128 pairs, cos and sin in float32, is 128 KiB; five hundred of them would be 64 MiB.
   expect((await heldBytes()) - before).toBeLessThan(4 * 2 ** 20);
@@ -124,7 +162,9 @@ describe("a length", () => {
   test("is the largest position + 1, whole, where positions are fractional", () => {
     const seen: number[] = [];
     const both: RopeProvider = {
-      ...ladder, source: "both@1", capabilities: { dependsOnLength: true, fractionalPositions: true },
+      ...ladder,
+      source: "both@1",
+      capabilities: { dependsOnLength: true, fractionalPositions: true },
       schedule: (length: number) => (seen.push(length), length),
     };
     const fractional = getRopeUntyped({ headDim: 8, parameters: { ropeType: "any" } }, { provider: both });
@@ -135,19 +175,24 @@ describe("a length", () => {
 
   test("without a schedule, every length is one", () => {
     const { schedule: _, ...every } = stepped;
-    const each = getRopeUntyped({ headDim: 8, parameters: { ropeType: "any" } }, { provider: { ...every, source: "every@1" } });
+    const each = getRopeUntyped(
+      { headDim: 8, parameters: { ropeType: "any" } },
+      { provider: { ...every, source: "every@1" } },
+    );
     expect(each.schedule(17)).toBe(17);
   });
 });
 
 test("capabilities may follow from the parameters", () => {
   const provider: RopeProvider = {
-    ...stepped, source: "either@1",
+    ...stepped,
+    source: "either@1",
     parameters: { fixed: { type: "boolean", default: false, description: "keep the shortest schedule" } },
     capabilities: ({ fixed }: { fixed: boolean }) => ({ dependsOnLength: !fixed }),
     frequencies: (request: FrequencyRequest) => stepped.frequencies({ ...request, length: request.length ?? 16 }, {}),
   };
-  const of = (fixed: boolean) => getRopeUntyped({ headDim: 8, parameters: { ropeType: "any", fixed } as { ropeType: string } }, { provider });
+  const of = (fixed: boolean) =>
+    getRopeUntyped({ headDim: 8, parameters: { ropeType: "any", fixed } as { ropeType: string } }, { provider });
   expect(of(false).schedule(100)).toBe(128);
   expect(of(true).schedule(100)).toBeNull();
   expect(of(true).capabilities).toMatchObject({ dependsOnLength: false, canShift: true });

@@ -18,7 +18,9 @@ describe.each<[string, Pairing, Pairing, number]>([
   test("is one idea under several names", () => {
     expect(blockCount(pairing, 12)).toBe(blocks);
     expect(canonicalPairing(pairing, 12)).toEqual(canonical);
-    expect(getRope({ headDim: 12, pairing, parameters: { ropeType: "ladder" } }, { registry: testRegistry() }).pairing).toEqual(canonical);
+    expect(
+      getRope({ headDim: 12, pairing, parameters: { ropeType: "ladder" } }, { registry: testRegistry() }).pairing,
+    ).toEqual(canonical);
   });
 
   test("its pairs, spelled out", () => {
@@ -28,12 +30,18 @@ describe.each<[string, Pairing, Pairing, number]>([
 });
 
 test("one pair is half and adjacent at once", () => {
-  const ropes = (["half", "adjacent", { blocks: 1 }] as const).map((pairing) => getRope({ headDim: 2, pairing, parameters: { ropeType: "ladder" } }, { registry }));
+  const ropes = (["half", "adjacent", { blocks: 1 }] as const).map((pairing) =>
+    getRope({ headDim: 2, pairing, parameters: { ropeType: "ladder" } }, { registry }),
+  );
   expect(new Set(ropes).size).toBe(1);
 });
 
 test("a type may say its models' pairing; a request may say another", () => {
-  const provider = { ...registry.get("ladder")!.provider, source: "adjacent@1", defaults: { pairing: "adjacent" as const } };
+  const provider = {
+    ...registry.get("ladder")!.provider,
+    source: "adjacent@1",
+    defaults: { pairing: "adjacent" as const },
+  };
   const parameters = { ropeType: "ladder" } as const;
   expect(getRope({ headDim: 12, parameters }, { provider }).pairing).toBe("adjacent");
   expect(getRope({ headDim: 12, pairing: "half", parameters }, { provider }).pairing).toBe("half");

@@ -6,8 +6,12 @@ import type { ParameterRule, RopeProvider } from "@ropewalk/core";
 import { caught } from "./failures.ts";
 import { ladder } from "./providers.ts";
 
-const withRule = (rule: Omit<ParameterRule, "description">): RopeProvider => ({ ...ladder, parameters: { value: { ...rule, description: "what it is" } } });
-const parse = (provider: RopeProvider, parameters: object) => getRopeUntyped({ headDim: 4, parameters: { ropeType: "any", ...parameters } }, { provider }).spec.parameters["value"];
+const withRule = (rule: Omit<ParameterRule, "description">): RopeProvider => ({
+  ...ladder,
+  parameters: { value: { ...rule, description: "what it is" } },
+});
+const parse = (provider: RopeProvider, parameters: object) =>
+  getRopeUntyped({ headDim: 4, parameters: { ropeType: "any", ...parameters } }, { provider }).spec.parameters["value"];
 
 const numbers = (...values: number[]) => values as unknown[];
 describe.each<[string, Omit<ParameterRule, "description">, unknown[], unknown[]]>([
@@ -27,22 +31,28 @@ describe.each<[string, Omit<ParameterRule, "description">, unknown[], unknown[]]
     expect(parse(provider, { value })).toEqual(value);
   });
 
-  test.each(refused.map((value) => [String(typeof value === "object" ? JSON.stringify(value) : value), value]))("refuses %s", (_text, value) => {
-    const error = caught(() => parse(provider, { value }), "ROPE_INVALID_PARAMETERS");
-    expect(error.issues).toHaveLength(1);
-    expect(error.issues[0]).toMatchObject({ path: "parameters.value" });
-  });
+  test.each(refused.map((value) => [String(typeof value === "object" ? JSON.stringify(value) : value), value]))(
+    "refuses %s",
+    (_text, value) => {
+      const error = caught(() => parse(provider, { value }), "ROPE_INVALID_PARAMETERS");
+      expect(error.issues).toHaveLength(1);
+      expect(error.issues[0]).toMatchObject({ path: "parameters.value" });
+    },
+  );
 
   test("without a default must be given", () => {
     for (const parameters of [{}, { value: undefined }]) {
-      expect(caught(() => parse(provider, parameters), "ROPE_INVALID_PARAMETERS").issues).toEqual([expect.objectContaining({ path: "parameters.value", received: "nothing", remedy: "what it is" })]);
+      expect(caught(() => parse(provider, parameters), "ROPE_INVALID_PARAMETERS").issues).toEqual([
+        expect.objectContaining({ path: "parameters.value", received: "nothing", remedy: "what it is" }),
+      ]);
     }
   });
 });
 
 test("typed arrays become lists of the numbers they hold", () => {
   const provider = withRule({ type: "numbers" });
-  for (const value of [Float32Array.of(0.1), Float64Array.of(0.1), Int8Array.of(3), Uint32Array.of(3)]) expect(parse(provider, { value })).toEqual([value[0]]);
+  for (const value of [Float32Array.of(0.1), Float64Array.of(0.1), Int8Array.of(3), Uint32Array.of(3)])
+    expect(parse(provider, { value })).toEqual([value[0]]);
 });
 
 test("a default is used as it is, and null means not set only where the default says so", () => {
@@ -55,7 +65,12 @@ test("a default is used as it is, and null means not set only where the default 
 describe("an unknown key", () => {
   const provider: RopeProvider = {
     ...ladder,
-    parameters: Object.fromEntries(["betaFast", "betaSlow", "attentionFactor"].map((name) => [name, { type: "number", default: 1, description: "" }])),
+    parameters: Object.fromEntries(
+      ["betaFast", "betaSlow", "attentionFactor"].map((name) => [
+        name,
+        { type: "number", default: 1, description: "" },
+      ]),
+    ),
   };
   test.each([
     ["beta_fast", "betaFast"],
@@ -72,6 +87,8 @@ describe("an unknown key", () => {
   });
 
   test("of a type without parameters", () => {
-    expect(caught(() => parse(ladder, { factor: 2 }), "ROPE_INVALID_PARAMETERS").issues[0]!.expected).toBe("no parameters");
+    expect(caught(() => parse(ladder, { factor: 2 }), "ROPE_INVALID_PARAMETERS").issues[0]!.expected).toBe(
+      "no parameters",
+    );
   });
 });

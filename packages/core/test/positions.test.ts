@@ -12,7 +12,10 @@ import { fine, grid, ladder, testRegistry } from "./providers.ts";
 
 const registry = testRegistry();
 const make = (ropeType: "ladder" | "fine" | "grid", maxPosition: number | null = null) =>
-  getRope({ headDim: ropeType === "grid" ? 4 : 2, base: 1, maxPosition, precision: "float64", parameters: { ropeType } }, { registry });
+  getRope(
+    { headDim: ropeType === "grid" ? 4 : 2, base: 1, maxPosition, precision: "float64", parameters: { ropeType } },
+    { registry },
+  );
 const rope = make("ladder");
 
 /** The positions that were understood, from cos and sin of angles below π. */
@@ -43,8 +46,21 @@ describe("accepted", () => {
     ["a run", { start: 1, count: 3 }, [3, 1], [1, 2, 3]],
     ["a run from a bigint", { start: 1n, count: 2 }, [2, 1], [1, 2]],
     ["a run of none", { start: 7, count: 0 }, [0, 1], []],
-    ["nested lists as [batch, tokens]", [[0, 1, 2], [3, 2, 1]], [2, 3, 1], [0, 1, 2, 3, 2, 1]],
-    ["{ data, shape } as [batch, tokens]", { data: Int32Array.of(0, 1, 2, 3, 2, 1), shape: [2, 3] }, [2, 3, 1], [0, 1, 2, 3, 2, 1]],
+    [
+      "nested lists as [batch, tokens]",
+      [
+        [0, 1, 2],
+        [3, 2, 1],
+      ],
+      [2, 3, 1],
+      [0, 1, 2, 3, 2, 1],
+    ],
+    [
+      "{ data, shape } as [batch, tokens]",
+      { data: Int32Array.of(0, 1, 2, 3, 2, 1), shape: [2, 3] },
+      [2, 3, 1],
+      [0, 1, 2, 3, 2, 1],
+    ],
     ["an empty list", [], [0, 1], []],
     ["a batch of nothing", { data: [], shape: [2, 0] }, [2, 0, 1], []],
   ])("%s", (_, positions, shape, values) => {
@@ -55,11 +71,27 @@ describe("accepted", () => {
   test("[axes, tokens] and [axes, batch, tokens] for two axes", () => {
     const both = make("grid");
     // Pair 0 follows axis 0, pair 1 axis 1.
-    expect(both.cosSin([[1, 2], [3, 0]]).shape).toEqual([2, 2]);
-    expect(understood([[1, 2], [3, 0]], both)).toEqual([1, 3, 2, 0]);
+    expect(
+      both.cosSin([
+        [1, 2],
+        [3, 0],
+      ]).shape,
+    ).toEqual([2, 2]);
+    expect(
+      understood(
+        [
+          [1, 2],
+          [3, 0],
+        ],
+        both,
+      ),
+    ).toEqual([1, 3, 2, 0]);
     // Two axes, one row of a batch, three tokens; then three rows of one token.
     const data = Int32Array.of(1, 2, 3, 0, 1, 2);
-    for (const [batch, tokens] of [[1, 3], [3, 1]] as const) {
+    for (const [batch, tokens] of [
+      [1, 3],
+      [3, 1],
+    ] as const) {
       expect(both.cosSin({ data, shape: [2, batch, tokens] }).shape).toEqual([batch, tokens, 2]);
       expect(understood({ data, shape: [2, batch, tokens] }, both)).toEqual([1, 0, 2, 1, 3, 2]);
     }
@@ -171,7 +203,11 @@ describe("ROPE_POSITION_RANGE", () => {
 });
 
 describe("the limit", () => {
-  const extended: RopeProvider = { ...ladder, source: "extended@1", frequencies: (request) => ({ ...ladder.frequencies(request, {}), extendedMaxPosition: 100.5 }) };
+  const extended: RopeProvider = {
+    ...ladder,
+    source: "extended@1",
+    frequencies: (request) => ({ ...ladder.frequencies(request, {}), extendedMaxPosition: 100.5 }),
+  };
   test.each<[string, number | null, RopeProvider, number]>([
     ["maxPosition", 32, ladder, 32],
     ["what the type extends it to, rounded down", 32, extended, 100],
@@ -191,6 +227,13 @@ describe("the limit", () => {
 
   test("holds for every axis", () => {
     const both = getRopeUntyped({ headDim: 4, maxPosition: 8, parameters: { ropeType: "any" } }, { provider: grid });
-    caught(() => both.cosSin([[0, 1], [0, 8]]), "ROPE_POSITION_RANGE");
+    caught(
+      () =>
+        both.cosSin([
+          [0, 1],
+          [0, 8],
+        ]),
+      "ROPE_POSITION_RANGE",
+    );
   });
 });

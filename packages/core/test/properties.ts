@@ -6,7 +6,12 @@ import { test } from "vitest";
 const seed = Number(process.env["ROPEWALK_SEED"] ?? 20260704);
 
 /** A test of a property for many random values. */
-export function holds<T extends [unknown, ...unknown[]]>(name: string, arbitraries: { [K in keyof T]: fc.Arbitrary<T[K]> }, law: (...values: T) => void, runs: number = 100): void {
+export function holds<T extends [unknown, ...unknown[]]>(
+  name: string,
+  arbitraries: { [K in keyof T]: fc.Arbitrary<T[K]> },
+  law: (...values: T) => void,
+  runs: number = 100,
+): void {
   test(`${name} (ROPEWALK_SEED=${seed})`, () => {
     fc.assert(fc.property<T>(...arbitraries, law), { seed, numRuns: runs });
   });

@@ -30,7 +30,9 @@ declare module "@ropewalk/core" {
 }
 
 const common = { specificationVersion: 1, source: "core-tests@1.0.0", parameters: {} } as const;
-const ladderOf = ({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies => ({ invFreq: inverseFrequencies(base, rotaryDim, array) });
+const ladderOf = ({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies => ({
+  invFreq: inverseFrequencies(base, rotaryDim, array),
+});
 
 /** The plain ladder of frequencies. */
 export const ladder: RopeProvider = { ...common, frequencies: ladderOf };
@@ -47,7 +49,9 @@ export const tuned: RopeProvider = {
     amplitude: { type: "number", above: 0, default: null, description: "multiplies cos and sin; absent: 1" },
   },
   check({ mode, smooth }: TunedParameters): RopeIssue[] {
-    return mode === "fast" && smooth ? [{ path: "parameters.smooth", expected: 'false with mode "fast"', received: "true" }] : [];
+    return mode === "fast" && smooth
+      ? [{ path: "parameters.smooth", expected: 'false with mode "fast"', received: "true" }]
+      : [];
   },
   frequencies(request: FrequencyRequest, { factor, amplitude }: TunedParameters): RopeFrequencies {
     const { divide } = request.array;
@@ -75,7 +79,10 @@ export const stepped: RopeProvider = {
 export const grid: RopeProvider = {
   ...common,
   capabilities: { axisCount: 2 },
-  frequencies: (request: FrequencyRequest) => ({ ...ladderOf(request), axes: Array.from({ length: request.rotaryDim / 2 }, (_, i) => i % 2) }),
+  frequencies: (request: FrequencyRequest) => ({
+    ...ladderOf(request),
+    axes: Array.from({ length: request.rotaryDim / 2 }, (_, i) => i % 2),
+  }),
 };
 
 /** The ladder at positions between the integers, and below zero. */

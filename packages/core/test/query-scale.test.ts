@@ -9,11 +9,12 @@ registry.register("still", {
   parameters: {},
   frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(1) }),
 });
-const rope = (queryScale?: unknown) => getRopeUntyped({ headDim: 4, queryScale: queryScale as QueryScale, parameters: { ropeType: "still" } }, { registry });
+const rope = (queryScale?: unknown) =>
+  getRopeUntyped({ headDim: 4, queryScale: queryScale as QueryScale, parameters: { ropeType: "still" } }, { registry });
 
 test("Llama 4's temperature counts from 1, Ministral 3's from 0", () => {
   // 1 + 0.1 ln 2 and 1 + 0.1 ln 3, rounded to float32.
-  const [two, three] = [Math.fround(1.0693147180559946), Math.fround(1.1098612288668110)];
+  const [two, three] = [Math.fround(1.0693147180559946), Math.fround(1.109861228866811)];
   const llama = rope({ rule: "temperature", beta: 0.1, length: 8192, offset: 1 }).at([0, 8190, 8191, 16383]);
   expect(Array.from(llama.queryScale!)).toEqual([1, 1, two, three]);
   const ministral = rope({ rule: "temperature", beta: 0.1, length: 16384, offset: 0 }).at([16383, 16384, 32768]);
@@ -38,6 +39,13 @@ test("it is reported, never applied, and part of the rope's identity", () => {
   expect(b).toEqual(a);
 });
 
-test.each([[{ rule: "other", length: 5 }], [{ rule: "logn" }], [{ rule: "logn", length: 1 }], [{ rule: "temperature", beta: 0.1, length: 4 }], [{ rule: "logn", length: 4, beta: 1 }], [3]])("refuses %j", (queryScale) => {
+test.each([
+  [{ rule: "other", length: 5 }],
+  [{ rule: "logn" }],
+  [{ rule: "logn", length: 1 }],
+  [{ rule: "temperature", beta: 0.1, length: 4 }],
+  [{ rule: "logn", length: 4, beta: 1 }],
+  [3],
+])("refuses %j", (queryScale) => {
   expect(() => rope(queryScale)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }));
 });

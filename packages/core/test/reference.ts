@@ -11,7 +11,10 @@ interface Complex {
   readonly im: number;
 }
 const times = (a: Complex, b: Complex): Complex => ({ re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re });
-const polar = (length: number, angle: number): Complex => ({ re: length * Math.cos(angle), im: length * Math.sin(angle) });
+const polar = (length: number, angle: number): Complex => ({
+  re: length * Math.cos(angle),
+  im: length * Math.sin(angle),
+});
 
 /** The pairs of `rotaryDim` elements, spelled out. */
 export function pairsOf(pairing: Pairing, rotaryDim: number): [number, number][] {
@@ -39,7 +42,11 @@ export interface ReferenceRope {
 }
 
 /** Rotates `[batch, tokens, heads, headDim]`, row-major. */
-export function rotateReference(values: ArrayLike<number>, [batch, tokens, heads, headDim]: Shape, { rotaryDim, rotaryOffset = 0, pairing, angle, amplitude = 1 }: ReferenceRope): number[] {
+export function rotateReference(
+  values: ArrayLike<number>,
+  [batch, tokens, heads, headDim]: Shape,
+  { rotaryDim, rotaryOffset = 0, pairing, angle, amplitude = 1 }: ReferenceRope,
+): number[] {
   const result = Array.from(values);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t++) {
@@ -87,4 +94,5 @@ export function decode(dtype: ElementType, data: AnyArray): number[] {
 }
 
 /** A bare array where that says all, else a view. */
-export const asTensor = (dtype: ElementType, data: AnyArray, shape: readonly number[]): Tensor => (data instanceof Uint16Array ? { data, shape, dtype } : data);
+export const asTensor = (dtype: ElementType, data: AnyArray, shape: readonly number[]): Tensor =>
+  data instanceof Uint16Array ? { data, shape, dtype } : data;

@@ -4,7 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import * as core from "@ropewalk/core";
-import { clearRopeCache, createRegistry, getRope, getRopeUntyped, listRopeTypes, registerRopeType, RopeError, unregisterRopeType } from "@ropewalk/core";
+import {
+  clearRopeCache,
+  createRegistry,
+  getRope,
+  getRopeUntyped,
+  listRopeTypes,
+  registerRopeType,
+  RopeError,
+  unregisterRopeType,
+} from "@ropewalk/core";
 import type { FrequencyRequest, RopeFrequencies, RopeProvider } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
 import { ladder } from "./providers.ts";
@@ -67,7 +76,8 @@ describe("registerRopeType", () => {
     readonly specificationVersion = 1;
     readonly source = "core-tests@1.0.0";
     readonly parameters = {};
-    readonly frequencies = (frequencyRequest: FrequencyRequest): RopeFrequencies => ladder.frequencies(frequencyRequest, {});
+    readonly frequencies = (frequencyRequest: FrequencyRequest): RopeFrequencies =>
+      ladder.frequencies(frequencyRequest, {});
   }
   test.each([
     ["a class", WithPrototypeMethod],
@@ -86,9 +96,32 @@ describe("registerRopeType", () => {
   });
 
   test.each([
-    ["an instance method", () => class { @(registerRopeType("no") as any) make() {} }, "method"],
-    ["a field", () => class { @(registerRopeType("no") as any) static made = 1; }, "field"],
-    ["a getter", () => class { @(registerRopeType("no") as any) static get made() { return ladder; } }, "getter"],
+    [
+      "an instance method",
+      () =>
+        class {
+          @(registerRopeType("no") as any) make() {}
+        },
+      "method",
+    ],
+    [
+      "a field",
+      () =>
+        class {
+          @(registerRopeType("no") as any) static made = 1;
+        },
+      "field",
+    ],
+    [
+      "a getter",
+      () =>
+        class {
+          @(registerRopeType("no") as any) static get made() {
+            return ladder;
+          }
+        },
+      "getter",
+    ],
   ])("refuses to decorate %s", (_, define, kind) => {
     const error = caught(define, "ROPE_UNSUPPORTED");
     expect(error.message).toContain(kind);
@@ -100,7 +133,10 @@ describe("registerRopeType", () => {
     expect(decorate(WithPrototypeMethod)).toBe(WithPrototypeMethod);
     expect(names()).toEqual(["older"]);
     const factory = { make: () => ladder };
-    expect(caught(() => decorate(factory, "make", Object.getOwnPropertyDescriptor(factory, "make")), "ROPE_UNSUPPORTED").message).toContain("experimentalDecorators");
+    expect(
+      caught(() => decorate(factory, "make", Object.getOwnPropertyDescriptor(factory, "make")), "ROPE_UNSUPPORTED")
+        .message,
+    ).toContain("experimentalDecorators");
   });
 
   test.each([
@@ -131,7 +167,11 @@ describe("registerRopeType", () => {
 describe("aliases", () => {
   test("as a list", () => {
     registerRopeType("long", { aliases: ["l", "el"] })(ladder);
-    expect(listRopeTypes().map(({ name, ropeType }) => [name, ropeType])).toEqual([["el", "long"], ["l", "long"], ["long", "long"]]);
+    expect(listRopeTypes().map(({ name, ropeType }) => [name, ropeType])).toEqual([
+      ["el", "long"],
+      ["l", "long"],
+      ["long", "long"],
+    ]);
     expect(getRopeUntyped(request("l"))).toBe(getRopeUntyped(request("long")));
     expect(getRopeUntyped(request("l")).ropeType).toBe("long");
   });
@@ -139,16 +179,21 @@ describe("aliases", () => {
   const scaled: RopeProvider = {
     ...ladder,
     parameters: { factor: { type: "number", description: "divides" } },
-    frequencies: ({ base, rotaryDim, array }: FrequencyRequest, { factor }: { factor: number }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array).map((f) => array.divide(f, factor)) }),
+    frequencies: ({ base, rotaryDim, array }: FrequencyRequest, { factor }: { factor: number }) => ({
+      invFreq: inverseFrequencies(base, rotaryDim, array).map((f) => array.divide(f, factor)),
+    }),
   };
-  const factorOf = (parameters: { ropeType: string; factor?: number }) => getRopeUntyped({ headDim: 8, parameters }).spec.parameters["factor"];
+  const factorOf = (parameters: { ropeType: string; factor?: number }) =>
+    getRopeUntyped({ headDim: 8, parameters }).spec.parameters["factor"];
 
   test("with presets, which the caller's own parameters beat", () => {
     const presets = { factor: 2 };
     registerRopeType("scaled", { aliases: { doubled: presets } })(scaled);
     expect(factorOf({ ropeType: "doubled" })).toBe(2);
     expect(factorOf({ ropeType: "doubled", factor: 3 })).toBe(3);
-    expect(getRopeUntyped(request("doubled"))).toBe(getRopeUntyped({ headDim: 8, parameters: { ropeType: "scaled", factor: 2 } as any }));
+    expect(getRopeUntyped(request("doubled"))).toBe(
+      getRopeUntyped({ headDim: 8, parameters: { ropeType: "scaled", factor: 2 } as any }),
+    );
     caught(() => factorOf({ ropeType: "scaled" }), "ROPE_INVALID_PARAMETERS");
 
     presets.factor = 5;
@@ -167,13 +212,16 @@ describe("aliases", () => {
     expect(factorOf({ ropeType: "alias" })).toBe(4);
   });
 
-  test.each([["a string", "su"], ["a list with a number", [3]], ["an empty name", [""]], ["the type's own name", ["good"]], ["presets that are no object", { a: 1 }]])(
-    "refuses %s, and registers nothing",
-    (_, aliases) => {
-      caught(() => registerRopeType("good", { aliases: aliases as any })(ladder), "ROPE_INVALID_PARAMETERS");
-      expect(names()).toEqual([]);
-    },
-  );
+  test.each([
+    ["a string", "su"],
+    ["a list with a number", [3]],
+    ["an empty name", [""]],
+    ["the type's own name", ["good"]],
+    ["presets that are no object", { a: 1 }],
+  ])("refuses %s, and registers nothing", (_, aliases) => {
+    caught(() => registerRopeType("good", { aliases: aliases as any })(ladder), "ROPE_INVALID_PARAMETERS");
+    expect(names()).toEqual([]);
+  });
 });
 
 describe("a taken name", () => {
@@ -235,7 +283,11 @@ test("createRegistry sees nothing global and leaks nothing", () => {
 
 test("a provider as a value needs no registry, and beats one", () => {
   registerRopeType("named")(ladder);
-  const value: RopeProvider = { ...ladder, source: "value@1.0.0", frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(0.5) }) };
+  const value: RopeProvider = {
+    ...ladder,
+    source: "value@1.0.0",
+    frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(0.5) }),
+  };
   const rope = getRopeUntyped(request("named"), { provider: value });
   expect([...rope.frequencies().invFreq]).toEqual([0.5, 0.5, 0.5, 0.5]);
   expect(getRopeUntyped(request("named"), { provider: value })).toBe(rope);
@@ -248,8 +300,16 @@ test.each([
   ["that is none", {} as RopeProvider, "ROPE_INVALID_PARAMETERS"],
   ["that gives too few frequencies", { ...ladder, frequencies: () => ({ invFreq: [1] }) }, "ROPE_INVALID_PARAMETERS"],
   ["that gives NaN", { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, NaN] }) }, "ROPE_INVALID_PARAMETERS"],
-  ["that gives an amplitude of NaN", { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], attentionFactor: NaN }) }, "ROPE_INVALID_PARAMETERS"],
-  ["that names an axis it did not declare", { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], axes: [0, 0, 0, 1] }) }, "ROPE_INVALID_PARAMETERS"],
+  [
+    "that gives an amplitude of NaN",
+    { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], attentionFactor: NaN }) },
+    "ROPE_INVALID_PARAMETERS",
+  ],
+  [
+    "that names an axis it did not declare",
+    { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], axes: [0, 0, 0, 1] }) },
+    "ROPE_INVALID_PARAMETERS",
+  ],
 ] as const)("a provider as a value %s is refused", (_, provider, code) => {
   caught(() => getRopeUntyped(request("any"), { provider }), code);
 });

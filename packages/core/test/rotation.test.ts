@@ -10,7 +10,10 @@ import { asTensor, decode, encode, frequency, noise, pairsOf, rotateReference } 
 import type { AnyArray, Shape } from "./reference.ts";
 
 const registry = testRegistry();
-const ropeOf = (request: Omit<RopeRequest, "parameters">, parameters: RopeRequest["parameters"] = { ropeType: "ladder" }) => getRope({ ...request, parameters }, { registry });
+const ropeOf = (
+  request: Omit<RopeRequest, "parameters">,
+  parameters: RopeRequest["parameters"] = { ropeType: "ladder" },
+) => getRope({ ...request, parameters }, { registry });
 
 const dtypes = ["float64", "float32", "float16", "bfloat16"] as const;
 const pairings: Pairing[] = ["half", "adjacent", { blocks: 2 }, { blocks: 4 }];
@@ -36,7 +39,10 @@ function expectClose(dtype: ElementType, actual: AnyArray, expected: readonly nu
   const largest = Math.max(...expected.map(Math.abs), 2);
   decode(dtype, actual).forEach((value, i) => {
     const error = Math.abs(value - expected[i]!);
-    if (!(error <= tolerance(dtype, expected[i]!, largest))) expect.fail(`element ${i} is ${value} instead of ${expected[i]}, ${error / tolerance(dtype, expected[i]!, largest)} times the tolerance`);
+    if (!(error <= tolerance(dtype, expected[i]!, largest)))
+      expect.fail(
+        `element ${i} is ${value} instead of ${expected[i]}, ${error / tolerance(dtype, expected[i]!, largest)} times the tolerance`,
+      );
   });
 }
 
@@ -45,36 +51,57 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
   const lastPart = { headDim: 24, rotaryDim: 16, rotaryOffset: 8 };
   const slice = { headDim: 21, rotaryDim: 16, rotaryOffset: 3 };
 
-  test.each(dtypes.flatMap((dtype) => [wholeHead, lastPart, slice].map((geometry) => ({ dtype, geometry, part: `${geometry.rotaryDim} of ${geometry.headDim} from ${geometry.rotaryOffset}` }))))(
-    "$dtype, $part: as complex numbers",
-    ({ dtype, geometry }) => {
-      const shape: Shape = [1, positions.length, 3, geometry.headDim];
-      const data = encode(dtype, noise(shape.reduce((a, b) => a * b)));
-      const angle = (pair: number, token: number) => positions[token]! * frequency(500, 16, pair);
-      const expected = rotateReference(decode(dtype, data), shape, { ...geometry, pairing, angle, amplitude: 1.5 });
+  test.each(
+    dtypes.flatMap((dtype) =>
+      [wholeHead, lastPart, slice].map((geometry) => ({
+        dtype,
+        geometry,
+        part: `${geometry.rotaryDim} of ${geometry.headDim} from ${geometry.rotaryOffset}`,
+      })),
+    ),
+  )("$dtype, $part: as complex numbers", ({ dtype, geometry }) => {
+    const shape: Shape = [1, positions.length, 3, geometry.headDim];
+    const data = encode(dtype, noise(shape.reduce((a, b) => a * b)));
+    const angle = (pair: number, token: number) => positions[token]! * frequency(500, 16, pair);
+    const expected = rotateReference(decode(dtype, data), shape, { ...geometry, pairing, angle, amplitude: 1.5 });
 
-      const rope = ropeOf({ ...geometry, pairing, base: 500, precision: "float64" }, { ropeType: "tuned", factor: 1, amplitude: 1.5 });
-      rope.apply({ positions, key: asTensor(dtype, data, shape) });
-      expectClose(dtype, data, expected);
+    const rope = ropeOf(
+      { ...geometry, pairing, base: 500, precision: "float64" },
+      { ropeType: "tuned", factor: 1, amplitude: 1.5 },
+    );
+    rope.apply({ positions, key: asTensor(dtype, data, shape) });
+    expectClose(dtype, data, expected);
+  });
+
+  test.each(dtypes)(
+    "%s with float32 angles: the angle is the float32 product of float32 position and frequency",
+    (dtype) => {
+      // Far out, where rounding the angle moves it by far more than the tolerance.
+      const far = [2 ** 20 + 1, 2 ** 24 - 1];
+      const shape: Shape = [1, 2, 1, 16];
+      const rope = ropeOf({ headDim: 16, pairing, base: 500 });
+      const { invFreq } = rope.frequencies();
+      expect([...invFreq]).toEqual(Array.from(invFreq, Math.fround));
+      const data = encode(dtype, noise(32));
+      const single = rotateReference(decode(dtype, data), shape, {
+        rotaryDim: 16,
+        pairing,
+        angle: (pair, token) => Math.fround(far[token]! * invFreq[pair]!),
+      });
+      const exact = rotateReference(decode(dtype, data), shape, {
+        rotaryDim: 16,
+        pairing,
+        angle: (pair, token) => far[token]! * frequency(500, 16, pair),
+      });
+      expect(Math.max(...single.map((value, i) => Math.abs(value - exact[i]!)))).toBeGreaterThan(0.01);
+      rope.apply({ positions: far, query: asTensor(dtype, data, shape) });
+      // Tables hold float32 values, whatever the data.
+      const tableError = 3 * unit.float32 * 4;
+      decode(dtype, data).forEach((value, i) =>
+        expect(Math.abs(value - single[i]!)).toBeLessThanOrEqual(tolerance(dtype, single[i]!, 2) + tableError),
+      );
     },
   );
-
-  test.each(dtypes)("%s with float32 angles: the angle is the float32 product of float32 position and frequency", (dtype) => {
-    // Far out, where rounding the angle moves it by far more than the tolerance.
-    const far = [2 ** 20 + 1, 2 ** 24 - 1];
-    const shape: Shape = [1, 2, 1, 16];
-    const rope = ropeOf({ headDim: 16, pairing, base: 500 });
-    const { invFreq } = rope.frequencies();
-    expect([...invFreq]).toEqual(Array.from(invFreq, Math.fround));
-    const data = encode(dtype, noise(32));
-    const single = rotateReference(decode(dtype, data), shape, { rotaryDim: 16, pairing, angle: (pair, token) => Math.fround(far[token]! * invFreq[pair]!) });
-    const exact = rotateReference(decode(dtype, data), shape, { rotaryDim: 16, pairing, angle: (pair, token) => far[token]! * frequency(500, 16, pair) });
-    expect(Math.max(...single.map((value, i) => Math.abs(value - exact[i]!)))).toBeGreaterThan(0.01);
-    rope.apply({ positions: far, query: asTensor(dtype, data, shape) });
-    // Tables hold float32 values, whatever the data.
-    const tableError = 3 * unit.float32 * 4;
-    decode(dtype, data).forEach((value, i) => expect(Math.abs(value - single[i]!)).toBeLessThanOrEqual(tolerance(dtype, single[i]!, 2) + tableError));
-  });
 
   test.each(dtypes)("%s: in place, out of place, in a step, in a batch: the same bits", (dtype) => {
     const rope = ropeOf({ headDim: 21, rotaryDim: 16, rotaryOffset: 3, pairing });
@@ -84,7 +111,11 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     rope.apply({ positions, query: asTensor(dtype, inPlace, shape) });
 
     const out = encode(dtype, noise(source.length, 8));
-    const result = rope.apply({ positions, query: asTensor(dtype, source, shape), out: { query: asTensor(dtype, out, shape) } });
+    const result = rope.apply({
+      positions,
+      query: asTensor(dtype, source, shape),
+      out: { query: asTensor(dtype, out, shape) },
+    });
     expect(decode(dtype, source)).toEqual(decode(dtype, encode(dtype, noise(5 * 3 * 21))));
     expect(((result.query as TensorView).data ?? result.query) as AnyArray).toBe(out);
 
@@ -96,16 +127,31 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     rope.apply({ positions: [positions, positions], query: asTensor(dtype, batch, [2, ...shape]) });
 
     const tokenByToken = source.slice();
-    positions.forEach((position, t) => rope.apply({ positions: [position], query: asTensor(dtype, tokenByToken.subarray(t * 63, t * 63 + 63), [1, 3, 21]) }));
+    positions.forEach((position, t) =>
+      rope.apply({
+        positions: [position],
+        query: asTensor(dtype, tokenByToken.subarray(t * 63, t * 63 + 63), [1, 3, 21]),
+      }),
+    );
 
-    for (const [name, data] of Object.entries({ out, stepped, first: batch.slice(0, source.length), second: batch.slice(source.length), tokenByToken })) {
+    for (const [name, data] of Object.entries({
+      out,
+      stepped,
+      first: batch.slice(0, source.length),
+      second: batch.slice(source.length),
+      tokenByToken,
+    })) {
       expect(bits(data), name).toEqual(bits(inPlace));
     }
   });
 
   test("query and key of one call are rotated alike, whatever their number of heads and their types", () => {
     const rope = ropeOf({ headDim: 16, pairing });
-    for (const [queryType, keyType] of [["float32", "float16"], ["float64", "float32"], ["bfloat16", "float64"]] as const) {
+    for (const [queryType, keyType] of [
+      ["float32", "float16"],
+      ["float64", "float32"],
+      ["bfloat16", "float64"],
+    ] as const) {
       const query = encode(queryType, noise(5 * 4 * 16));
       const key = encode(keyType, noise(5 * 16, 9));
       const alone = [query.slice(), key.slice()] as const;
@@ -118,7 +164,9 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
 
   test.each(dtypes)("%s: elements that are not rotated keep every bit, also those of a NaN", (dtype) => {
     // A signalling NaN with a payload; a JavaScript number may quiet it.
-    const words = { float64: [0x00c0ffee, 0x7ff40000], float32: [0x7fa0ffee], float16: [0x7d55], bfloat16: [0x7fa5] }[dtype];
+    const words = { float64: [0x00c0ffee, 0x7ff40000], float32: [0x7fa0ffee], float16: [0x7d55], bfloat16: [0x7fa5] }[
+      dtype
+    ];
     const Word = dtype === "float32" || dtype === "float64" ? Uint32Array : Uint16Array;
     const poison = (data: AnyArray, indices: readonly number[]) => {
       const raw = new Word(data.buffer as ArrayBuffer);
@@ -129,11 +177,15 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     const outside = [0, 1, 2, 19, 20];
     const check = (data: AnyArray, stride: number) => {
       const raw = new Word(data.buffer as ArrayBuffer);
-      for (const index of outside) words.forEach((word, i) => expect(raw[index * stride * words.length + i]).toBe(word));
+      for (const index of outside)
+        words.forEach((word, i) => expect(raw[index * stride * words.length + i]).toBe(word));
     };
     for (const stride of [1, 2]) {
       const layout = { shape: [1, 1, 21], strides: [21 * stride, 21 * stride, stride], dtype };
-      const data = poison(encode(dtype, noise(21 * stride)), outside.map((i) => i * stride));
+      const data = poison(
+        encode(dtype, noise(21 * stride)),
+        outside.map((i) => i * stride),
+      );
       const out = encode(dtype, noise(21 * stride, 3));
       rope.apply({ positions: [7], query: { data, ...layout }, out: { query: { data: out, ...layout } } });
       check(out, stride);
@@ -189,23 +241,34 @@ describe("into another element type, in one pass", () => {
     return data;
   };
 
-  test.each([["float16", toFloat16], ["bfloat16", toBfloat16]] as const)("float32 keys into a slot of a %s cache [heads, slots, headDim]", (dtype, to) => {
+  test.each([
+    ["float16", toFloat16],
+    ["bfloat16", toBfloat16],
+  ] as const)("float32 keys into a slot of a %s cache [heads, slots, headDim]", (dtype, to) => {
     const slots = 64;
     const cache = encode(dtype, noise(2 * slots * 21, 6)) as Uint16Array;
     const before = cache.slice();
     const data = keys();
-    rope.apply({ positions, key: data, out: { key: { data: cache, shape, strides: [21, slots * 21, 1], offset: 10 * 21, dtype } } });
+    rope.apply({
+      positions,
+      key: data,
+      out: { key: { data: cache, shape, strides: [21, slots * 21, 1], offset: 10 * 21, dtype } },
+    });
     expect(data).toEqual(keys());
     const expected = rotated();
     cache.forEach((word, i) => {
       const [head, slot, element] = [Math.floor(i / (slots * 21)), Math.floor(i / 21) % slots, i % 21];
       const token = slot - 10;
       const written = token >= 0 && token < 5;
-      if (word !== (written ? to(expected[(token * 2 + head) * 21 + element]!) : before[i])) expect.fail(`slot ${slot} of head ${head}, element ${element}`);
+      if (word !== (written ? to(expected[(token * 2 + head) * 21 + element]!) : before[i]))
+        expect.fail(`slot ${slot} of head ${head}, element ${element}`);
     });
   });
 
-  test.each([["float16", fromFloat16], ["bfloat16", fromBfloat16]] as const)("%s into float32: the result is not rounded to 16 bits", (dtype, from) => {
+  test.each([
+    ["float16", fromFloat16],
+    ["bfloat16", fromBfloat16],
+  ] as const)("%s into float32: the result is not rounded to 16 bits", (dtype, from) => {
     const words = encode(dtype, noise(5 * 2 * 21)) as Uint16Array;
     const out = new Float32Array(words.length);
     rope.apply({ positions, key: { data: words, shape, dtype }, out: { key: out } });
@@ -217,7 +280,11 @@ describe("into another element type, in one pass", () => {
   test("float16 into bfloat16 and back", () => {
     const words = encode("float16", noise(5 * 2 * 21)) as Uint16Array;
     const out = new Uint16Array(words.length);
-    rope.apply({ positions, key: { data: words, shape, dtype: "float16" }, out: { key: { data: out, shape, dtype: "bfloat16" } } });
+    rope.apply({
+      positions,
+      key: { data: words, shape, dtype: "float16" },
+      out: { key: { data: out, shape, dtype: "bfloat16" } },
+    });
     const widened = Float32Array.from(words, fromFloat16);
     rope.apply({ positions, key: widened });
     expect([...out]).toEqual(Array.from(widened, toBfloat16));
@@ -239,7 +306,10 @@ describe("into another element type, in one pass", () => {
     const data = new Float32Array(5 * 2 * 21);
     new Uint32Array(data.buffer).set([0x7f800001, 0x7f800000, 0xff800000, 0x7f800001]);
     const out = new Uint16Array(data.length);
-    for (const [dtype, from] of [["float16", fromFloat16], ["bfloat16", fromBfloat16]] as const) {
+    for (const [dtype, from] of [
+      ["float16", fromFloat16],
+      ["bfloat16", fromBfloat16],
+    ] as const) {
       rope.apply({ positions, key: data, out: { key: { data: out, shape, dtype } } });
       expect(Array.from(out.subarray(0, 4), from)).toEqual([NaN, Infinity, -Infinity, NaN]);
     }
@@ -248,7 +318,8 @@ describe("into another element type, in one pass", () => {
 
 describe("invert, adjoint, shift", () => {
   const amplitude = 1.25;
-  const scaled = (request: Partial<RopeRequest> = {}) => ropeOf({ headDim: 16, base: 500, precision: "float64", ...request }, { ropeType: "tuned", factor: 2, amplitude });
+  const scaled = (request: Partial<RopeRequest> = {}) =>
+    ropeOf({ headDim: 16, base: 500, precision: "float64", ...request }, { ropeType: "tuned", factor: 2, amplitude });
   const shape: Shape = [1, 5, 2, 16];
   const data = () => Float64Array.from(noise(160));
   const angle = (pair: number, token: number) => (positions[token]! * frequency(500, 16, pair)) / 2;
@@ -257,13 +328,29 @@ describe("invert, adjoint, shift", () => {
   test("invert turns by −φ and divides by the amplitude", () => {
     const keys = data();
     scaled().invert({ positions, key: keys });
-    close(keys, rotateReference(data(), shape, { rotaryDim: 16, pairing: "half", angle: (pair, token) => -angle(pair, token), amplitude: 1 / amplitude }));
+    close(
+      keys,
+      rotateReference(data(), shape, {
+        rotaryDim: 16,
+        pairing: "half",
+        angle: (pair, token) => -angle(pair, token),
+        amplitude: 1 / amplitude,
+      }),
+    );
   });
 
   test("adjoint turns by −φ and multiplies by the amplitude", () => {
     const gradient = data();
     scaled().adjoint({ positions, query: gradient });
-    close(gradient, rotateReference(data(), shape, { rotaryDim: 16, pairing: "half", angle: (pair, token) => -angle(pair, token), amplitude }));
+    close(
+      gradient,
+      rotateReference(data(), shape, {
+        rotaryDim: 16,
+        pairing: "half",
+        angle: (pair, token) => -angle(pair, token),
+        amplitude,
+      }),
+    );
   });
 
   test.each(dtypes)("both take out, and %s", (dtype) => {
@@ -293,12 +380,22 @@ describe("invert, adjoint, shift", () => {
   test("shift takes out, a batch, and 16-bit data", () => {
     const words = encode("float16", noise(64)) as Uint16Array;
     const out = new Uint16Array(64);
-    const from = [[1, 2], [3, 4]];
-    const to = [[0, 1], [9, 8]];
+    const from = [
+      [1, 2],
+      [3, 4],
+    ];
+    const to = [
+      [0, 1],
+      [9, 8],
+    ];
     const view = (buffer: Uint16Array): Tensor => ({ data: buffer, shape: [2, 2, 1, 16], dtype: "float16" });
     scaled().shift({ keys: view(words), from, to, out: view(out) });
     expect([...words]).toEqual([...encode("float16", noise(64))]);
-    const expected = rotateReference(decode("float16", words), [2, 2, 1, 16], { rotaryDim: 16, pairing: "half", angle: (pair, t, b) => ((to[b]![t]! - from[b]![t]!) * frequency(500, 16, pair)) / 2 });
+    const expected = rotateReference(decode("float16", words), [2, 2, 1, 16], {
+      rotaryDim: 16,
+      pairing: "half",
+      angle: (pair, t, b) => ((to[b]![t]! - from[b]![t]!) * frequency(500, 16, pair)) / 2,
+    });
     expectClose("float16", out, expected);
   });
 
@@ -332,19 +429,29 @@ describe("invert, adjoint, shift", () => {
 
 describe("several axes", () => {
   const grid = ropeOf({ headDim: 8, base: 100, precision: "float64" }, { ropeType: "grid" });
-  const places = [[3, 1, 4], [1, 5, 9]];
+  const places = [
+    [3, 1, 4],
+    [1, 5, 9],
+  ];
   const byAxis = (pair: number, token: number) => places[pair % 2]![token]! * frequency(100, 8, pair);
 
   test("each pair turns by the position on its own axis", () => {
     const data = Float64Array.from(noise(24));
     grid.apply({ positions: places, query: data });
-    expectClose("float64", data, rotateReference(noise(24), [1, 3, 1, 8], { rotaryDim: 8, pairing: "half", angle: byAxis }));
+    expectClose(
+      "float64",
+      data,
+      rotateReference(noise(24), [1, 3, 1, 8], { rotaryDim: 8, pairing: "half", angle: byAxis }),
+    );
     expect([...grid.frequencies().axes]).toEqual([0, 1, 0, 1]);
   });
 
   test("shift, invert and steps go by the axes too", () => {
     const moved = Float64Array.from(noise(24));
-    const zero = [[0, 0, 0], [0, 0, 0]];
+    const zero = [
+      [0, 0, 0],
+      [0, 0, 0],
+    ];
     grid.shift({ keys: moved, from: zero, to: places });
     const direct = Float64Array.from(noise(24));
     grid.at(places).apply({ key: direct });
@@ -358,7 +465,9 @@ describe("several axes", () => {
     const rope = ropeOf({ headDim: 8, base: 100, precision: "float64", axes });
     expect(rope.capabilities.axisCount).toBe(2);
     expect([...rope.frequencies().axes]).toEqual(axes);
-    expect(ropeOf({ headDim: 8, base: 100, precision: "float64", axes: Uint8Array.from(axes) as unknown as number[] })).toBe(rope);
+    expect(
+      ropeOf({ headDim: 8, base: 100, precision: "float64", axes: Uint8Array.from(axes) as unknown as number[] }),
+    ).toBe(rope);
     const [mine, theirs] = [Float32Array.from(noise(24)), Float32Array.from(noise(24))];
     rope.apply({ positions: places, query: mine });
     grid.apply({ positions: places, query: theirs });
@@ -375,7 +484,13 @@ describe("a step", () => {
     const step = rope.at(positions);
     const { cos, sin, shape } = rope.cosSin(positions);
     expect(step).toMatchObject({ cos, sin, shape, schedule: null });
-    expect(rope.at([[1, 2], [3, 4], [5, 6]]).shape).toEqual([3, 2, 8]);
+    expect(
+      rope.at([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ]).shape,
+    ).toEqual([3, 2, 8]);
     for (let layer = 0; layer < 3; layer++) {
       for (const dtype of dtypes) {
         const viaStep = encode(dtype, noise(5 * 2 * 16, layer + 1));
@@ -406,21 +521,64 @@ describe("a step", () => {
 });
 
 test("explain gives every number with its rule", () => {
-  const rope = ropeOf({ headDim: 24, rotaryDim: 16, rotaryOffset: 8, pairing: "adjacent", maxPosition: 100 }, { ropeType: "tuned", factor: 2, amplitude: 1.5 });
+  const rope = ropeOf(
+    { headDim: 24, rotaryDim: 16, rotaryOffset: 8, pairing: "adjacent", maxPosition: 100 },
+    { ropeType: "tuned", factor: 2, amplitude: 1.5 },
+  );
   const { spec, rules, pairs } = rope.explain();
   expect(spec).toBe(rope.spec);
   const values = Object.fromEntries(rules.map(({ name, value }) => [name, value]));
-  expect(values).toMatchObject({ ropeType: "tuned", headDim: 24, rotaryDim: 16, base: 10000, pairing: "adjacent", precision: "float32", positionLimit: 100, factor: 2, attentionFactor: 1.5, softmaxScaleFactor: 2 });
+  expect(values).toMatchObject({
+    ropeType: "tuned",
+    headDim: 24,
+    rotaryDim: 16,
+    base: 10000,
+    pairing: "adjacent",
+    precision: "float32",
+    positionLimit: 100,
+    factor: 2,
+    attentionFactor: 1.5,
+    softmaxScaleFactor: 2,
+  });
   expect(rules.every(({ rule }) => rule.length > 0)).toBe(true);
   expect(pairs).toHaveLength(8);
-  expect(pairs[3]).toEqual({ pair: 3, elements: [14, 15], axis: 0, invFreq: rope.frequencies().invFreq[3], wavelength: (2 * Math.PI) / rope.frequencies().invFreq[3]!, regime: "stretched" });
+  expect(pairs[3]).toEqual({
+    pair: 3,
+    elements: [14, 15],
+    axis: 0,
+    invFreq: rope.frequencies().invFreq[3],
+    wavelength: (2 * Math.PI) / rope.frequencies().invFreq[3]!,
+    regime: "stretched",
+  });
   expect(JSON.parse(JSON.stringify(rope.explain()))).toEqual(rope.explain());
 });
 
 test("a rope says what it is", () => {
-  const rope = ropeOf({ headDim: 24, partialRotaryFactor: 0.69, base: 500, maxPosition: 100, pairing: { blocks: 4 } }, { ropeType: "tuned", factor: 2, amplitude: 1.5 });
+  const rope = ropeOf(
+    { headDim: 24, partialRotaryFactor: 0.69, base: 500, maxPosition: 100, pairing: { blocks: 4 } },
+    { ropeType: "tuned", factor: 2, amplitude: 1.5 },
+  );
   // trunc(24 · 0.69) = trunc(16.56) = 16
-  expect(rope).toMatchObject({ ropeType: "tuned", headDim: 24, rotaryDim: 16, rotaryOffset: 0, base: 500, maxPosition: 100, pairing: { blocks: 4 }, precision: "float32", positionLimit: 100, backend: "js", attentionFactor: 1.5, softmaxScaleFactor: 2 });
-  expect(rope.capabilities).toEqual({ isRotation: true, canShift: true, dependsOnLength: false, fractionalPositions: false, axisCount: 1 });
+  expect(rope).toMatchObject({
+    ropeType: "tuned",
+    headDim: 24,
+    rotaryDim: 16,
+    rotaryOffset: 0,
+    base: 500,
+    maxPosition: 100,
+    pairing: { blocks: 4 },
+    precision: "float32",
+    positionLimit: 100,
+    backend: "js",
+    attentionFactor: 1.5,
+    softmaxScaleFactor: 2,
+  });
+  expect(rope.capabilities).toEqual({
+    isRotation: true,
+    canShift: true,
+    dependsOnLength: false,
+    fractionalPositions: false,
+    axisCount: 1,
+  });
   expect(rope.frequencies()).toMatchObject({ attentionFactor: 1.5, softmaxScaleFactor: 2 });
 });

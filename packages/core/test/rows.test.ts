@@ -6,14 +6,26 @@ import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import { doubleDouble, inverseFrequencies } from "@ropewalk/core/math";
-import { cosSin, isNearestFloat32, multiply, agree, abs, atMost, subtract, ofDecimal, ofFloat64, ofReal } from "./exact.ts";
+import {
+  cosSin,
+  isNearestFloat32,
+  multiply,
+  agree,
+  abs,
+  atMost,
+  subtract,
+  ofDecimal,
+  ofFloat64,
+  ofReal,
+} from "./exact.ts";
 import { bits } from "./failures.ts";
 import { heldBytes } from "./memory.ts";
 import { holds } from "./properties.ts";
 import { testRegistry } from "./providers.ts";
 
 /** A rope that no other test has asked for positions. */
-const fresh = (request: Partial<RopeRequest> = {}) => getRope({ headDim: 128, ...request, parameters: { ropeType: "ladder" } }, { registry: testRegistry() });
+const fresh = (request: Partial<RopeRequest> = {}) =>
+  getRope({ headDim: 128, ...request, parameters: { ropeType: "ladder" } }, { registry: testRegistry() });
 
 /** How many float32 numbers apart two are. */
 function ulps(a: number, b: number): number {
@@ -33,52 +45,61 @@ test("there are fixtures of plain ladders", () => {
   expect(Math.max(...ladders.flatMap(({ positions }) => positions))).toBe(2 ** 24);
 });
 
-describe.each(ladders)("truth: $name ($source.engine $source.version)", ({ request, invFreq, positions, pairs, cos, sin, cosFloat32, sinFloat32, nearZero }) => {
-  const { headDim, rotaryDim, base } = request;
-  const rope = fresh({ headDim, rotaryDim, base, precision: "float64" });
+describe.each(ladders)(
+  "truth: $name ($source.engine $source.version)",
+  ({ request, invFreq, positions, pairs, cos, sin, cosFloat32, sinFloat32, nearZero }) => {
+    const { headDim, rotaryDim, base } = request;
+    const rope = fresh({ headDim, rotaryDim, base, precision: "float64" });
 
-  test("frequencies have 25 digits", () => {
-    inverseFrequencies(base, rotaryDim, doubleDouble).forEach((value, i) => expect(agree(ofReal(value), ofDecimal(invFreq[i]!), 79)).toBe(true));
-  });
+    test("frequencies have 25 digits", () => {
+      inverseFrequencies(base, rotaryDim, doubleDouble).forEach((value, i) =>
+        expect(agree(ofReal(value), ofDecimal(invFreq[i]!), 79)).toBe(true),
+      );
+    });
 
-  test("float32 within 1 ulp at every position up to 2^24", () => {
-    const floats = (base64: string) => new Float32Array(bytes(base64).buffer);
-    const expected = { cos: floats(cosFloat32), sin: floats(sinFloat32) };
-    const actual = rope.cosSin(positions);
-    let exact = 0;
-    let worst = 0;
-    positions.forEach((_, t) =>
-      pairs.forEach((pair, i) => {
-        for (const name of ["cos", "sin"] as const) {
-          const distance = ulps(actual[name][t * (rotaryDim / 2) + pair]!, expected[name][t * pairs.length + i]!);
-          worst = Math.max(worst, distance);
-          if (distance === 0) exact++;
-        }
-      }),
-    );
-    expect(worst).toBeLessThanOrEqual(1);
-    // A float64 that is right to 52 bits rounds to another float32 about once in 2^28.
-    expect(exact).toBe(2 * positions.length * pairs.length);
-  });
+    test("float32 within 1 ulp at every position up to 2^24", () => {
+      const floats = (base64: string) => new Float32Array(bytes(base64).buffer);
+      const expected = { cos: floats(cosFloat32), sin: floats(sinFloat32) };
+      const actual = rope.cosSin(positions);
+      let exact = 0;
+      let worst = 0;
+      positions.forEach((_, t) =>
+        pairs.forEach((pair, i) => {
+          for (const name of ["cos", "sin"] as const) {
+            const distance = ulps(actual[name][t * (rotaryDim / 2) + pair]!, expected[name][t * pairs.length + i]!);
+            worst = Math.max(worst, distance);
+            if (distance === 0) exact++;
+          }
+        }),
+      );
+      expect(worst).toBeLessThanOrEqual(1);
+      // A float64 that is right to 52 bits rounds to another float32 about once in 2^28.
+      expect(exact).toBe(2 * positions.length * pairs.length);
+    });
 
-  test("float64 within 2^-52 of 20 digits", () => {
-    // Half a unit each for cosine, sine and their sum, where values are at most 1.
-    const actual = rope.cosSin(positions, { dtype: "float64" });
-    positions.forEach((_, t) =>
-      pairs.forEach((pair, i) => {
-        const at = t * (rotaryDim / 2) + pair;
-        expect(atMost(abs(subtract(ofFloat64(actual.cos[at]!), ofDecimal(cos[t]![i]!))), ofFloat64(2 ** -52))).toBe(true);
-        expect(atMost(abs(subtract(ofFloat64(actual.sin[at]!), ofDecimal(sin[t]![i]!))), ofFloat64(2 ** -52))).toBe(true);
-      }),
-    );
-  });
+    test("float64 within 2^-52 of 20 digits", () => {
+      // Half a unit each for cosine, sine and their sum, where values are at most 1.
+      const actual = rope.cosSin(positions, { dtype: "float64" });
+      positions.forEach((_, t) =>
+        pairs.forEach((pair, i) => {
+          const at = t * (rotaryDim / 2) + pair;
+          expect(atMost(abs(subtract(ofFloat64(actual.cos[at]!), ofDecimal(cos[t]![i]!))), ofFloat64(2 ** -52))).toBe(
+            true,
+          );
+          expect(atMost(abs(subtract(ofFloat64(actual.sin[at]!), ofDecimal(sin[t]![i]!))), ofFloat64(2 ** -52))).toBe(
+            true,
+          );
+        }),
+      );
+    });
 
-  test.each(nearZero)("$why, at position $position, pair $pair", (value) => {
-    const actual = rope.cosSin([value.position]);
-    expect(ulps(actual.cos[value.pair]!, value.cosFloat32)).toBeLessThanOrEqual(1);
-    expect(ulps(actual.sin[value.pair]!, value.sinFloat32)).toBeLessThanOrEqual(1);
-  });
-});
+    test.each(nearZero)("$why, at position $position, pair $pair", (value) => {
+      const actual = rope.cosSin([value.position]);
+      expect(ulps(actual.cos[value.pair]!, value.cosFloat32)).toBeLessThanOrEqual(1);
+      expect(ulps(actual.sin[value.pair]!, value.sinFloat32)).toBeLessThanOrEqual(1);
+    });
+  },
+);
 
 describe("float32 angles", () => {
   const rope = fresh({ base: 500_000 });
@@ -94,8 +115,13 @@ describe("float32 angles", () => {
   });
 
   test("a formula that does not round its last step is rounded for it; exact angles keep every digit", () => {
-    const provider = { ...testRegistry().get("ladder")!.provider, source: "unrounded@1", frequencies: () => ({ invFreq: [0.1, 0.3] }) };
-    const of = (precision: "float32" | "float64") => getRope({ headDim: 4, precision, parameters: { ropeType: "ladder" } }, { provider });
+    const provider = {
+      ...testRegistry().get("ladder")!.provider,
+      source: "unrounded@1",
+      frequencies: () => ({ invFreq: [0.1, 0.3] }),
+    };
+    const of = (precision: "float32" | "float64") =>
+      getRope({ headDim: 4, precision, parameters: { ropeType: "ladder" } }, { provider });
     expect([...of("float32").frequencies().invFreq]).toEqual([Math.fround(0.1), Math.fround(0.3)]);
     expect([...of("float64").frequencies().invFreq]).toEqual([0.1, 0.3]);
     const angle = Math.fround(10_000_001 * Math.fround(0.1));
@@ -131,13 +157,18 @@ describe("float32 angles", () => {
   );
 
   test("positions between the integers are rounded to float32 too", () => {
-    const between = getRope({ headDim: 128, base: 500_000, parameters: { ropeType: "fine" } }, { registry: testRegistry() });
+    const between = getRope(
+      { headDim: 128, base: 500_000, parameters: { ropeType: "fine" } },
+      { registry: testRegistry() },
+    );
     const positions = Array.from({ length: 20 }, (_, i) => 1000.1 * i + 0.7);
     const { cos } = between.cosSin(positions);
     let differs = 0;
     positions.forEach((position, t) =>
       invFreq.forEach((f, i) => {
-        expect(isNearestFloat32(cos[t * 64 + i]!, cosSin(ofFloat64(Math.fround(Math.fround(position) * f))).cos)).toBe(true);
+        expect(isNearestFloat32(cos[t * 64 + i]!, cosSin(ofFloat64(Math.fround(Math.fround(position) * f))).cos)).toBe(
+          true,
+        );
         if (Math.fround(Math.fround(position) * f) !== Math.fround(position * f)) differs++;
       }),
     );
@@ -157,12 +188,21 @@ describe.each(["float32", "float64"] as const)("growth, precision %s", (precisio
 
   holds(
     "rows asked for in any order have the bits of those that were made at once",
-    [fc.array(fc.array(fc.integer({ min: 0, max: count - 1 }), { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 6 })],
+    [
+      fc.array(fc.array(fc.integer({ min: 0, max: count - 1 }), { minLength: 1, maxLength: 40 }), {
+        minLength: 1,
+        maxLength: 6,
+      }),
+    ],
     (requests) => {
       const rope = fresh({ headDim: 16, precision });
       for (const positions of requests) {
         const { cos, sin } = rope.cosSin(positions, { dtype: "float64" });
-        const expected = (table: ArrayLike<number>) => Float64Array.from({ length: positions.length * 8 }, (_, i) => table[positions[Math.floor(i / 8)]! * 8 + (i % 8)]!);
+        const expected = (table: ArrayLike<number>) =>
+          Float64Array.from(
+            { length: positions.length * 8 },
+            (_, i) => table[positions[Math.floor(i / 8)]! * 8 + (i % 8)]!,
+          );
         expect(bits(cos)).toEqual(bits(expected(atOnce.cos)));
         expect(bits(sin)).toEqual(bits(expected(atOnce.sin)));
       }
@@ -178,7 +218,10 @@ describe.each(["float32", "float64"] as const)("growth, precision %s", (precisio
 });
 
 test("exact angles: cos times the amplitude is rounded to float32 once", () => {
-  const rope = getRope({ headDim: 128, precision: "float64", parameters: { ropeType: "tuned", factor: 1, amplitude: 1.1386294361119891 } }, { registry: testRegistry() });
+  const rope = getRope(
+    { headDim: 128, precision: "float64", parameters: { ropeType: "tuned", factor: 1, amplitude: 1.1386294361119891 } },
+    { registry: testRegistry() },
+  );
   const positions = { start: 131_000, count: 200 };
   const { cos, sin } = rope.cosSin(positions);
   const wide = rope.cosSin(positions, { dtype: "float64" });

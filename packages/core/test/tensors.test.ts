@@ -17,7 +17,11 @@ type Layout = Omit<Required<TensorView>, "data" | "dtype"> & { readonly length: 
 
 /** The index in memory of each element, in logical row-major order. */
 function places({ shape, strides, offset }: Layout): number[] {
-  return shape.reduce<number[]>((starts, size, axis) => starts.flatMap((start) => Array.from({ length: size }, (_, i) => start + i * strides[axis]!)), [offset]);
+  return shape.reduce<number[]>(
+    (starts, size, axis) =>
+      starts.flatMap((start) => Array.from({ length: size }, (_, i) => start + i * strides[axis]!)),
+    [offset],
+  );
 }
 
 /** A buffer of noise that holds `values` where the layout says. */
@@ -50,41 +54,76 @@ const layouts: Record<string, Layout> = {
   "every second element": { shape: [T, H, D], strides: [2 * hidden, 2 * D, 2], offset: 1, length: 2 * T * hidden },
   "transposed heads": { shape: [T, H, D], strides: [hidden, 1, H], offset: 0, length: T * hidden },
   "elements first": { shape: [T, H, D], strides: [H, 1, T * H], offset: 0, length: T * hidden },
-  "the keys of a fused q, k, v": { shape: [T, H, D], strides: [3 * hidden, D, 1], offset: hidden, length: 3 * T * hidden },
-  "[batch, tokens, heads, headDim]": { shape: [B, T, H, D], strides: [T * hidden, hidden, D, 1], offset: 0, length: B * T * hidden },
-  "[batch, heads, tokens, headDim] in memory": { shape: [B, T, H, D], strides: [T * hidden, D, T * D, 1], offset: 0, length: B * T * hidden },
-  "tokens before batch": { shape: [B, T, H, D], strides: [hidden, B * hidden, D, 1], offset: 0, length: B * T * hidden },
-  "batch in reverse": { shape: [B, T, H, D], strides: [-T * hidden, hidden, D, 1], offset: T * hidden, length: B * T * hidden },
+  "the keys of a fused q, k, v": {
+    shape: [T, H, D],
+    strides: [3 * hidden, D, 1],
+    offset: hidden,
+    length: 3 * T * hidden,
+  },
+  "[batch, tokens, heads, headDim]": {
+    shape: [B, T, H, D],
+    strides: [T * hidden, hidden, D, 1],
+    offset: 0,
+    length: B * T * hidden,
+  },
+  "[batch, heads, tokens, headDim] in memory": {
+    shape: [B, T, H, D],
+    strides: [T * hidden, D, T * D, 1],
+    offset: 0,
+    length: B * T * hidden,
+  },
+  "tokens before batch": {
+    shape: [B, T, H, D],
+    strides: [hidden, B * hidden, D, 1],
+    offset: 0,
+    length: B * T * hidden,
+  },
+  "batch in reverse": {
+    shape: [B, T, H, D],
+    strides: [-T * hidden, hidden, D, 1],
+    offset: T * hidden,
+    length: B * T * hidden,
+  },
 };
 
 describe.each(Object.entries(layouts))("%s", (_, layout) => {
   const batch = layout.shape.length === 4 ? B : 1;
   const values = noise(batch * T * hidden);
   const shared = [3, 0, 41];
-  const perRow = [[3, 0, 41], [7, 7, 1]].slice(0, batch);
+  const perRow = [
+    [3, 0, 41],
+    [7, 7, 1],
+  ].slice(0, batch);
 
-  test.each<ElementType>(["float32", "float64", "float16", "bfloat16"])("%s, in place and out: the numbers of a contiguous tensor, and nothing else", (dtype) => {
-    for (const positions of [shared, perRow]) {
-      const contiguous = { data: encode(dtype, values), shape: [batch, T, H, D], dtype };
-      rope.apply({ positions, query: contiguous });
+  test.each<ElementType>(["float32", "float64", "float16", "bfloat16"])(
+    "%s, in place and out: the numbers of a contiguous tensor, and nothing else",
+    (dtype) => {
+      for (const positions of [shared, perRow]) {
+        const contiguous = { data: encode(dtype, values), shape: [batch, T, H, D], dtype };
+        rope.apply({ positions, query: contiguous });
 
-      const data = scatter(dtype, values, layout);
-      const outside = others(data, layout);
-      const { length: _length, ...where } = layout;
-      rope.apply({ positions, query: { data, dtype, ...where } });
-      expect(bits(gather(data, layout))).toEqual(bits(contiguous.data));
-      expect(others(data, layout)).toEqual(outside);
+        const data = scatter(dtype, values, layout);
+        const outside = others(data, layout);
+        const { length: _length, ...where } = layout;
+        rope.apply({ positions, query: { data, dtype, ...where } });
+        expect(bits(gather(data, layout))).toEqual(bits(contiguous.data));
+        expect(others(data, layout)).toEqual(outside);
 
-      const source = scatter(dtype, values, layout);
-      const before = bits(source);
-      const target = encode(dtype, noise(layout.length, 5));
-      const aside = others(target, layout);
-      rope.apply({ positions, query: { data: source, dtype, ...where }, out: { query: { data: target, dtype, ...where } } });
-      expect(bits(gather(target, layout))).toEqual(bits(contiguous.data));
-      expect(bits(source)).toEqual(before);
-      expect(others(target, layout)).toEqual(aside);
-    }
-  });
+        const source = scatter(dtype, values, layout);
+        const before = bits(source);
+        const target = encode(dtype, noise(layout.length, 5));
+        const aside = others(target, layout);
+        rope.apply({
+          positions,
+          query: { data: source, dtype, ...where },
+          out: { query: { data: target, dtype, ...where } },
+        });
+        expect(bits(gather(target, layout))).toEqual(bits(contiguous.data));
+        expect(bits(source)).toEqual(before);
+        expect(others(target, layout)).toEqual(aside);
+      }
+    },
+  );
 });
 
 test.each<ElementType>(["float32", "float64", "float16", "bfloat16"])("%s from any layout into any other", (dtype) => {
@@ -131,8 +170,20 @@ describe("forms", () => {
   test("a bare array with positions of a batch is [batch, tokens, heads, headDim]", () => {
     const data = Float32Array.from(noise(4 * D));
     const view = data.slice();
-    rope.apply({ positions: [[1, 2], [3, 4]], query: data });
-    rope.apply({ positions: [[1, 2], [3, 4]], query: { data: view, shape: [2, 2, 1, D] } });
+    rope.apply({
+      positions: [
+        [1, 2],
+        [3, 4],
+      ],
+      query: data,
+    });
+    rope.apply({
+      positions: [
+        [1, 2],
+        [3, 4],
+      ],
+      query: { data: view, shape: [2, 2, 1, D] },
+    });
     expect(data).toEqual(view);
   });
 
@@ -158,7 +209,9 @@ describe("forms", () => {
   });
 
   test("an array and positions of another realm", () => {
-    const [data, theirs] = runInNewContext(`[Float32Array.from(${JSON.stringify([...values])}), Int32Array.of(1, 2)]`) as [Float32Array, Int32Array];
+    const [data, theirs] = runInNewContext(
+      `[Float32Array.from(${JSON.stringify([...values])}), Int32Array.of(1, 2)]`,
+    ) as [Float32Array, Int32Array];
     expect(data).not.toBeInstanceOf(Float32Array);
     rope.apply({ positions: theirs, query: data });
     expect(bits(data)).toEqual(expected());
@@ -172,7 +225,9 @@ describe("forms", () => {
     rope.apply({ positions: { data: [], shape: [2, 0] }, query: { data: empty, shape: [2, 0, 4, D] } });
   });
 
-  const { Float16Array: Float16 } = globalThis as { Float16Array?: unknown } as { Float16Array?: new (values: Iterable<number>) => Float32Array };
+  const { Float16Array: Float16 } = globalThis as { Float16Array?: unknown } as {
+    Float16Array?: new (values: Iterable<number>) => Float32Array;
+  };
   test.skipIf(Float16 === undefined)("Float16Array (absent before Node 24) is its bits", () => {
     const native = new Float16!(values) as unknown as Float32Array;
     const words = encode("float16", values);
@@ -190,7 +245,11 @@ describe("forms", () => {
 });
 
 describe("refused, with every tensor as it was", () => {
-  const make = () => ({ good: Float32Array.from(noise(2 * D)), bad: Float32Array.from(noise(4 * D, 7)), memory: Float32Array.from(noise(16 * D, 3)) });
+  const make = () => ({
+    good: Float32Array.from(noise(2 * D)),
+    bad: Float32Array.from(noise(4 * D, 7)),
+    memory: Float32Array.from(noise(16 * D, 3)),
+  });
   type Buffers = ReturnType<typeof make>;
   const view = (data: unknown, rest: object): Tensor => ({ data, shape: [2, 1, D], ...rest }) as Tensor;
   const nonsense = (value: unknown) => value as Tensor;
@@ -229,28 +288,96 @@ describe("refused, with every tensor as it was", () => {
     ["sizes whose product is beyond all memory", ({ bad }) => ({ key: view(bad, { shape: [2, 2 ** 45, D] }) })],
     ["a broadcast tensor in place", ({ bad }) => ({ key: view(bad, { strides: [0, D, 1] }) })],
     ["tokens that overlap in place", ({ bad }) => ({ key: view(bad, { strides: [D - 1, D, 1] }) })],
-    ["heads that overlap in place", ({ bad }) => ({ key: view(bad, { shape: [2, 2, D], strides: [2 * D, D - 2, 1] }) })],
+    [
+      "heads that overlap in place",
+      ({ bad }) => ({ key: view(bad, { shape: [2, 2, D], strides: [2 * D, D - 2, 1] }) }),
+    ],
     ["query and key the same", ({ good }) => ({ key: good })],
-    ["query and key that share a token", ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: memory.subarray(D, 3 * D) })],
-    ["query and key that share one element", ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: memory.subarray(2 * D - 1, 4 * D - 1) })],
-    ["query and key that share memory as other types", ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: new Float64Array(memory.buffer, 0, 2 * D) })],
-    ["fused slices that overlap", ({ memory }) => ({ query: view(memory, { strides: [3 * D, D, 1] }), key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }) })],
-    ["fused slices that overlap across the period", ({ memory }) => ({ query: view(memory, { strides: [3 * D, D, 1] }), key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }) })],
-    ["out half over the input", ({ memory }) => ({ key: memory.subarray(0, 2 * D), out: { key: memory.subarray(D, 3 * D) } })],
-    ["out that overlaps the input in every token", ({ memory }) => ({ key: view(memory, { strides: [3 * D, D, 1] }), out: { key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }) } })],
-    ["out that overlaps the input's next token", ({ memory }) => ({ key: view(memory, { strides: [3 * D, D, 1] }), out: { key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }) } })],
-    ["out over the input in another order", ({ bad }) => ({ key: view(bad, {}), out: { key: view(bad, { strides: [-D, D, 1], offset: D }) } })],
-    ["out over the input as another type", () => {
-      const words = Uint16Array.from(noise(2 * D, 4), (x) => Math.abs(x) * 1000);
-      return { key: view(words, { dtype: "float16" }), out: { key: view(words, { dtype: "bfloat16" }) } };
-    }],
-    ["out of the query over the key", ({ good, bad }) => ({ query: good, key: bad.subarray(0, 2 * D), out: { query: bad.subarray(D, 3 * D), key: new Float32Array(2 * D) } })],
-    ["both outs the same", ({ bad, memory }) => ({ key: bad, out: { query: memory.subarray(0, 2 * D), key: memory.subarray(0, 4 * D) } })],
+    [
+      "query and key that share a token",
+      ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: memory.subarray(D, 3 * D) }),
+    ],
+    [
+      "query and key that share one element",
+      ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: memory.subarray(2 * D - 1, 4 * D - 1) }),
+    ],
+    [
+      "query and key that share memory as other types",
+      ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: new Float64Array(memory.buffer, 0, 2 * D) }),
+    ],
+    [
+      "fused slices that overlap",
+      ({ memory }) => ({
+        query: view(memory, { strides: [3 * D, D, 1] }),
+        key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }),
+      }),
+    ],
+    [
+      "fused slices that overlap across the period",
+      ({ memory }) => ({
+        query: view(memory, { strides: [3 * D, D, 1] }),
+        key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }),
+      }),
+    ],
+    [
+      "out half over the input",
+      ({ memory }) => ({ key: memory.subarray(0, 2 * D), out: { key: memory.subarray(D, 3 * D) } }),
+    ],
+    [
+      "out that overlaps the input in every token",
+      ({ memory }) => ({
+        key: view(memory, { strides: [3 * D, D, 1] }),
+        out: { key: view(memory, { strides: [3 * D, D, 1], offset: D - 1 }) },
+      }),
+    ],
+    [
+      "out that overlaps the input's next token",
+      ({ memory }) => ({
+        key: view(memory, { strides: [3 * D, D, 1] }),
+        out: { key: view(memory, { strides: [3 * D, D, 1], offset: 2 * D + 1 }) },
+      }),
+    ],
+    [
+      "out over the input in another order",
+      ({ bad }) => ({ key: view(bad, {}), out: { key: view(bad, { strides: [-D, D, 1], offset: D }) } }),
+    ],
+    [
+      "out over the input as another type",
+      () => {
+        const words = Uint16Array.from(noise(2 * D, 4), (x) => Math.abs(x) * 1000);
+        return { key: view(words, { dtype: "float16" }), out: { key: view(words, { dtype: "bfloat16" }) } };
+      },
+    ],
+    [
+      "out of the query over the key",
+      ({ good, bad }) => ({
+        query: good,
+        key: bad.subarray(0, 2 * D),
+        out: { query: bad.subarray(D, 3 * D), key: new Float32Array(2 * D) },
+      }),
+    ],
+    [
+      "both outs the same",
+      ({ bad, memory }) => ({ key: bad, out: { query: memory.subarray(0, 2 * D), key: memory.subarray(0, 4 * D) } }),
+    ],
     ["out that is broadcast", ({ bad, memory }) => ({ key: bad, out: { key: view(memory, { strides: [0, D, 1] }) } })],
     ["out with another number of heads", ({ bad, memory }) => ({ key: bad, out: { key: memory.subarray(0, 6 * D) } })],
-    ["out with another number of rows", ({ bad, memory }) => ({ key: view(bad, { shape: [2, 2, 1, D] }), out: { key: view(memory, { shape: [1, 2, 1, D] }) } })],
+    [
+      "out with another number of rows",
+      ({ bad, memory }) => ({
+        key: view(bad, { shape: [2, 2, 1, D] }),
+        out: { key: view(memory, { shape: [1, 2, 1, D] }) },
+      }),
+    ],
     ["out of the wrong type", ({ bad }) => ({ key: bad, out: { key: nonsense(new Int32Array(4 * D)) } })],
-    ["out for a tensor that is not there", ({ memory }) => ({ query: memory.subarray(0, 2 * D), key: undefined, out: { key: memory.subarray(2 * D, 4 * D) } })],
+    [
+      "out for a tensor that is not there",
+      ({ memory }) => ({
+        query: memory.subarray(0, 2 * D),
+        key: undefined,
+        out: { key: memory.subarray(2 * D, 4 * D) },
+      }),
+    ],
     ["out that is an array, not an object of arrays", ({ memory }) => ({ out: memory.subarray(0, 2 * D) as object })],
     ["out that names neither", () => ({ out: {} })],
     ["out that is null", () => ({ out: null as unknown as object })],
@@ -293,7 +420,12 @@ describe("refused, with every tensor as it was", () => {
 
 describe("memory that is shared without overlapping is accepted", () => {
   const memory = () => Float32Array.from(noise(2 * 6 * D, 11));
-  const view = (data: Float32Array, offset: number, strides: readonly number[], heads = 1): TensorView => ({ data, shape: [2, heads, D], strides, offset });
+  const view = (data: Float32Array, offset: number, strides: readonly number[], heads = 1): TensorView => ({
+    data,
+    shape: [2, heads, D],
+    strides,
+    offset,
+  });
   const alone = (v: TensorView): Uint8Array => {
     const copy = { ...v, data: (v.data as Float32Array).slice() };
     rope.apply({ positions: [1, 2], query: copy });
@@ -301,9 +433,18 @@ describe("memory that is shared without overlapping is accepted", () => {
   };
 
   test.each<[string, (data: Float32Array) => [TensorView, TensorView]]>([
-    ["side by side in each token: fused q, k, v", (data) => [view(data, 0, [6 * D, D, 1], 4), view(data, 4 * D, [6 * D, D, 1])]],
-    ["side by side in each token, the second first", (data) => [view(data, 4 * D, [6 * D, D, 1]), view(data, 0, [6 * D, D, 1], 4)]],
-    ["side by side in each head: fused q, k, v per head", (data) => [view(data, 0, [6 * D, 3 * D, 1], 2), view(data, D, [6 * D, 3 * D, 1], 2)]],
+    [
+      "side by side in each token: fused q, k, v",
+      (data) => [view(data, 0, [6 * D, D, 1], 4), view(data, 4 * D, [6 * D, D, 1])],
+    ],
+    [
+      "side by side in each token, the second first",
+      (data) => [view(data, 4 * D, [6 * D, D, 1]), view(data, 0, [6 * D, D, 1], 4)],
+    ],
+    [
+      "side by side in each head: fused q, k, v per head",
+      (data) => [view(data, 0, [6 * D, 3 * D, 1], 2), view(data, D, [6 * D, 3 * D, 1], 2)],
+    ],
     ["one after the other", (data) => [view(data, 0, [4 * D, D, 1], 4), view(data, 8 * D, [D, D, 1])]],
     ["token by token in turns", (data) => [view(data, 0, [2 * D, D, 1]), view(data, D, [2 * D, D, 1])]],
     ["in turns and in reverse", (data) => [view(data, 2 * D, [-2 * D, D, 1]), view(data, D, [2 * D, D, 1])]],

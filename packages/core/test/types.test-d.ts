@@ -47,8 +47,19 @@ rope.spec.parameters.ropeType = "ladder";
 
 // Positions.
 const positions: Positions[] = [
-  [1, 2], Int32Array.of(1), Uint32Array.of(1), BigInt64Array.of(1n), BigUint64Array.of(1n), Float32Array.of(0.5), { start: 0, count: 3 }, { start: 0n, count: 3 },
-  [[1, 2], [3, 4]], { data: Int32Array.of(1, 2), shape: [1, 2] },
+  [1, 2],
+  Int32Array.of(1),
+  Uint32Array.of(1),
+  BigInt64Array.of(1n),
+  BigUint64Array.of(1n),
+  Float32Array.of(0.5),
+  { start: 0, count: 3 },
+  { start: 0n, count: 3 },
+  [
+    [1, 2],
+    [3, 4],
+  ],
+  { data: Int32Array.of(1, 2), shape: [1, 2] },
 ];
 // @ts-expect-error -- too narrow for positions
 const bytes: Positions = Uint8Array.of(1);
@@ -58,7 +69,12 @@ const run: Positions = { start: 0 };
 const text: Positions = ["1"];
 
 // Tensors.
-const tensors: Tensor[] = [new Float32Array(8), new Float64Array(8), new Uint16Array(8), { data: new Uint16Array(8), shape: [1, 1, 8], dtype: "bfloat16" }];
+const tensors: Tensor[] = [
+  new Float32Array(8),
+  new Float64Array(8),
+  new Uint16Array(8),
+  { data: new Uint16Array(8), shape: [1, 1, 8], dtype: "bfloat16" },
+];
 const native: Tensor = new Float16Array(8);
 // @ts-expect-error -- integers are no tensor
 const integers: Tensor = new Int32Array(8);
@@ -83,7 +99,13 @@ rope.cosSin([1], { width: "both" });
 rotate(tensors[0]!, { cos: new Float32Array(4), sin: new Float32Array(4) });
 
 // Registration returns what it was given; decorators fit classes and static methods only.
-const provider = { specificationVersion: 1, source: "x@1", parameters: {}, frequencies: () => ({ invFreq: [1] }), mine: true };
+const provider = {
+  specificationVersion: 1,
+  source: "x@1",
+  parameters: {},
+  frequencies: () => ({ invFreq: [1] }),
+  mine: true,
+};
 registerRopeType("mine")(provider).mine.valueOf();
 // @ts-expect-error -- no provider
 registerRopeType("mine")({ source: "x@1" });

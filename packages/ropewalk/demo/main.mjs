@@ -25,7 +25,8 @@ const title = (number, text) => print("", `${bold(cyan(number))}  ${bold(text)}`
 /** Columns padded to their widest cell: the first to the left, the others to the right. */
 function table(header, rows) {
   const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
-  const line = (row) => `   ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("   ")}`;
+  const line = (row) =>
+    `   ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("   ")}`;
   print(dim(line(header)), ...rows.map(line));
 }
 
@@ -41,7 +42,12 @@ const read = (path) => JSON.parse(readFileSync(new URL(path, goldens), "utf8"));
 const loaded = models.map((id) => {
   const config = read(`models/${id}.json`);
   const load = (precision) => ropesFromConfig(config, { precision }).forLayer(0);
-  return { name: id.split("--")[1], rope: load("float32"), exact: load("float64"), fixture: read(`fixtures/hf/${id}.json`) };
+  return {
+    name: id.split("--")[1],
+    rope: load("float32"),
+    exact: load("float64"),
+    fixture: read(`fixtures/hf/${id}.json`),
+  };
 });
 
 print(`${bold("ropewalk")} ${dim(`on Node ${process.versions.node}, ${cpus()[0]?.model ?? "an unknown processor"}`)}`);
@@ -53,7 +59,16 @@ table(
     const { invFreq, attentionFactor, softmaxScaleFactor } = rope.frequencies();
     const slow = invFreq.filter((value) => (2 * Math.PI) / value > rope.positionLimit).length;
     const factor = (value) => (value === 1 ? "1" : value.toFixed(6));
-    return [name, rope.ropeType, `${rope.rotaryDim} of ${rope.headDim}`, `${rope.base}`, `${rope.positionLimit}`, factor(attentionFactor), factor(softmaxScaleFactor), `${slow} of ${invFreq.length}`];
+    return [
+      name,
+      rope.ropeType,
+      `${rope.rotaryDim} of ${rope.headDim}`,
+      `${rope.base}`,
+      `${rope.positionLimit}`,
+      factor(attentionFactor),
+      factor(softmaxScaleFactor),
+      `${slow} of ${invFreq.length}`,
+    ];
   }),
 );
 
@@ -62,9 +77,16 @@ title(2, `Frequencies of ${shown.name}, and why`);
 const { pairs, rules } = shown.rope.explain();
 table(
   ["pair", "radians per position", "positions in a turn", "the type's word for it"],
-  [0, 16, 28, 36, 48, 63].map((i) => [`${i}`, pairs[i].invFreq.toExponential(9), pairs[i].wavelength.toPrecision(6), pairs[i].regime]),
+  [0, 16, 28, 36, 48, 63].map((i) => [
+    `${i}`,
+    pairs[i].invFreq.toExponential(9),
+    pairs[i].wavelength.toPrecision(6),
+    pairs[i].regime,
+  ]),
 );
-for (const { name, value, rule } of rules.filter((one) => ["correctionLow", "correctionHigh", "attentionFactor"].includes(one.name))) {
+for (const { name, value, rule } of rules.filter((one) =>
+  ["correctionLow", "correctionHigh", "attentionFactor"].includes(one.name),
+)) {
   print(`   ${name} = ${typeof value === "number" ? Number(value.toPrecision(9)) : value} ${dim(rule)}`);
 }
 
@@ -75,13 +97,20 @@ table(
     const [golden] = ropes;
     const { invFreq } = rope.frequencies();
     const frequencies = worst(invFreq, (i) => ulps(invFreq[i], golden.invFreq[i]));
-    const inside = golden.positions.map((position, row) => ({ position, row })).filter(({ position }) => position < rope.positionLimit);
+    const inside = golden.positions
+      .map((position, row) => ({ position, row }))
+      .filter(({ position }) => position < rope.positionLimit);
     const { cos, sin } = rope.cosSin(inside.map(({ position }) => position));
     const width = rope.rotaryDim / 2;
-    const tables = worst(inside, (at) => worst(golden.pairs, (i) => {
-      const [row, pair] = [inside[at].row, golden.pairs[i]];
-      return Math.max(Math.abs(cos[at * width + pair] - golden.cos[row][i]), Math.abs(sin[at * width + pair] - golden.sin[row][i]));
-    }));
+    const tables = worst(inside, (at) =>
+      worst(golden.pairs, (i) => {
+        const [row, pair] = [inside[at].row, golden.pairs[i]];
+        return Math.max(
+          Math.abs(cos[at * width + pair] - golden.cos[row][i]),
+          Math.abs(sin[at * width + pair] - golden.sin[row][i]),
+        );
+      }),
+    );
     limited(frequencies, 2, `frequencies of ${name} in ulp`);
     return [name, `${frequencies} ulp`, tables.toExponential(1), `${inside.at(-1).position}`];
   }),
@@ -102,7 +131,11 @@ table(
     return [name, ...errors.map((error) => error.toExponential(1))];
   }),
 );
-print(dim("   Engines round position × frequency to float32, and so does ropewalk by default. precision: \"float64\" does not."));
+print(
+  dim(
+    '   Engines round position × frequency to float32, and so does ropewalk by default. precision: "float64" does not.',
+  ),
+);
 
 title(5, "Speed: 4096 tokens, 32 query and 8 key heads of 128, float32, in place");
 const [mistral] = loaded;
@@ -121,7 +154,8 @@ print(
   `   apply            ${rotation.toFixed(1)} ms, ${((rotation * 1e6) / (4096 * 40 * 64)).toFixed(2)} ns a pair (copying the same bytes: ${copying.toFixed(1)} ms)`,
   "",
 );
-if (short.length === 0) print(`${green("✓")} All hold. Your own model: ${bold("npm run --silent ropewalk -- inspect path/to/config.json")}`);
+if (short.length === 0)
+  print(`${green("✓")} All hold. Your own model: ${bold("npm run --silent ropewalk -- inspect path/to/config.json")}`);
 else {
   print(...short.map((line) => `${red("✗")} ${line}`));
   process.exitCode = 1;

@@ -21,7 +21,11 @@ export function random(length) {
 export function keepsNorm(rope) {
   const { headDim } = rope;
   const query = random(256 * headDim);
-  const rotated = rope.apply({ positions: tail(rope, 256), query, out: { query: new Float32Array(query.length) } }).query;
+  const rotated = rope.apply({
+    positions: tail(rope, 256),
+    query,
+    out: { query: new Float32Array(query.length) },
+  }).query;
   const { attentionFactor } = rope.frequencies();
   // The amplitude acts on the rotated elements only.
   const scale = (element) => (element < rope.rotaryDim ? attentionFactor : 1);
@@ -39,11 +43,18 @@ export function keepsNorm(rope) {
 export function distanceOnly(rope) {
   const { headDim, positionLimit } = rope;
   const all = random(2 * 256 * headDim);
-  const [query, key] = [Float64Array.from(all.subarray(0, 256 * headDim)), Float64Array.from(all.subarray(256 * headDim))];
+  const [query, key] = [
+    Float64Array.from(all.subarray(0, 256 * headDim)),
+    Float64Array.from(all.subarray(256 * headDim)),
+  ];
   const scores = (shift) => {
-    const rotate = (tensor, start) => rope.apply({ positions: { start, count: 256 }, key: tensor, out: { key: new Float64Array(tensor.length) } }).key;
+    const rotate = (tensor, start) =>
+      rope.apply({ positions: { start, count: 256 }, key: tensor, out: { key: new Float64Array(tensor.length) } }).key;
     const [q, k] = [rotate(query, shift + 17), rotate(key, shift)];
-    return Float64Array.from({ length: 256 }, (_, token) => dot(q, k, token, headDim) / Math.sqrt(dot(q, q, token, headDim) * dot(k, k, token, headDim)));
+    return Float64Array.from(
+      { length: 256 },
+      (_, token) => dot(q, k, token, headDim) / Math.sqrt(dot(q, q, token, headDim) * dot(k, k, token, headDim)),
+    );
   };
   const [near, far] = [scores(0), scores(positionLimit - 300)];
   return worst(near, (i) => Math.abs(near[i] - far[i]));

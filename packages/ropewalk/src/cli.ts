@@ -25,10 +25,16 @@ const { env, stdout } = process;
 const coloured = !env["NO_COLOR"] && (Boolean(env["FORCE_COLOR"]) || (stdout.isTTY === true && env["TERM"] !== "dumb"));
 const palette = colours.createColors(coloured);
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
-const precision = (): Option => new Option("--precision <how>", "rounding of the angle: as the engines that train models, or exact").choices(["float32", "float64"]).default("float32");
-const length = (): Option => new Option("--length <n>", "current length in tokens, for types whose frequencies depend on it");
+const precision = (): Option =>
+  new Option("--precision <how>", "rounding of the angle: as the engines that train models, or exact")
+    .choices(["float32", "float64"])
+    .default("float32");
+const length = (): Option =>
+  new Option("--length <n>", "current length in tokens, for types whose frequencies depend on it");
 
 const program = new Command("ropewalk")
   .description("Rotary position embeddings, exactly as the engines compute them.")
@@ -43,28 +49,55 @@ program
   .option("--json", "print one JSON document a line and a file")
   .addOption(length())
   .addOption(precision())
-  .addHelpText("after", "\nA folder stands for its config.json; else for every config.json below it; else for the *.json and *.gguf files in it.\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json")
+  .addHelpText(
+    "after",
+    "\nA folder stands for its config.json; else for every config.json below it; else for the *.json and *.gguf files in it.\nExit code 0 when all files are fine, 2 when any failed.\n\nExample:\n  $ ropewalk inspect Qwen2.5-7B/config.json",
+  )
   .action(async (paths: string[], options: InspectOptions) => {
-    const output = { palette, columns: stdout.columns ?? 100, print: (text: string) => void stdout.write(`${text}\n`), complain };
+    const output = {
+      palette,
+      columns: stdout.columns ?? 100,
+      print: (text: string) => void stdout.write(`${text}\n`),
+      complain,
+    };
     if ((await inspect(paths, options, output)) > 0) process.exitCode = BAD_INPUT;
   });
 
 program
   .command("apply")
-  .description("rotate queries and keys of .npy and .safetensors files; results have the same names, format and element type")
+  .description(
+    "rotate queries and keys of .npy and .safetensors files; results have the same names, format and element type",
+  )
   .argument("<config>", "config.json of the model")
-  .option("--query <file>", "q.npy, or qk.safetensors#name (without #name: the tensor \"query\")")
-  .option("--key <file>", "k.npy, or qk.safetensors#name (without #name: the tensor \"key\")")
-  .requiredOption("--positions <p>", "start:end (end excluded), start:end:step, a list 0,1,7, or an .npy file of integers")
+  .option("--query <file>", 'q.npy, or qk.safetensors#name (without #name: the tensor "query")')
+  .option("--key <file>", 'k.npy, or qk.safetensors#name (without #name: the tensor "key")')
+  .requiredOption(
+    "--positions <p>",
+    "start:end (end excluded), start:end:step, a list 0,1,7, or an .npy file of integers",
+  )
   .requiredOption("--out <folder>", "folder that the results go to, made if it is not there")
-  .addOption(new Option("--layout <order>", "axes in the files: [batch?, tokens, heads, headDim] or [batch?, heads, tokens, headDim]").choices(["token-first", "head-first"]).default("token-first"))
-  .addOption(new Option("--direction <d>", "rotate, undo a rotation, or pass gradients back").choices(["apply", "invert", "adjoint"]).default("apply"))
+  .addOption(
+    new Option(
+      "--layout <order>",
+      "axes in the files: [batch?, tokens, heads, headDim] or [batch?, heads, tokens, headDim]",
+    )
+      .choices(["token-first", "head-first"])
+      .default("token-first"),
+  )
+  .addOption(
+    new Option("--direction <d>", "rotate, undo a rotation, or pass gradients back")
+      .choices(["apply", "invert", "adjoint"])
+      .default("apply"),
+  )
   .option("--layer <i>", "the layer whose rope to use, where a model has several")
   .option("--layer-type <name>", "the same by type, for example sliding_attention")
   .option("--max-position <n>", "positions to admit, instead of what the config says")
   .addOption(length())
   .addOption(precision())
-  .addHelpText("after", "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated")
+  .addHelpText(
+    "after",
+    "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated",
+  )
   .action((config: string, options: ApplyOptions) => {
     for (const line of apply(config, options)) stdout.write(`${line}\n`);
   });
@@ -75,7 +108,12 @@ program
   .argument("<a>", "config.json")
   .argument("<b>", "the other config.json")
   .option("--json", "print one JSON document")
-  .addOption(new Option("--length <n>", "the length that frequencies and angles are compared at, instead of the shorter context"))
+  .addOption(
+    new Option(
+      "--length <n>",
+      "the length that frequencies and angles are compared at, instead of the shorter context",
+    ),
+  )
   .addHelpText("after", "\nExit code 0 when the ropes are the same, 1 when they differ.")
   .action((a: string, b: string, options: DiffOptions) => {
     const difference = diff([a, b], options);
@@ -87,9 +125,15 @@ program
   .command("lint")
   .description("say which rope keys each engine reads, ignores or reads otherwise, and what that does to the numbers")
   .argument("<config>", "config.json")
-  .option("--for <engines>", "hf, vllm, sglang, llama.cpp, mlx, mindie, onnx; several with commas between (default: all)")
+  .option(
+    "--for <engines>",
+    "hf, vllm, sglang, llama.cpp, mlx, mindie, onnx; several with commas between (default: all)",
+  )
   .option("--json", "print one JSON document")
-  .addHelpText("after", "\nExit code 0 when nothing was found, 1 when something was.\n\nExample:\n  $ ropewalk lint config.json --for vllm,llama.cpp")
+  .addHelpText(
+    "after",
+    "\nExit code 0 when nothing was found, 1 when something was.\n\nExample:\n  $ ropewalk lint config.json --for vllm,llama.cpp",
+  )
   .action((config: string, options: LintOptions) => {
     const report = lint(config, options);
     stdout.write(options.json ? `${JSON.stringify(report)}\n` : lintText(report, palette));
@@ -106,10 +150,18 @@ program
   .requiredOption("--to <pairing>", "pairing of the result")
   .option("--query-pattern <regex>", "names of query projections, biases and norms, instead of the usual ones")
   .option("--key-pattern <regex>", "the same of keys")
-  .addOption(new Option("--fused <how>", "where queries, keys and values lie in a projection that makes all three").choices(["concatenated", "per-group"]))
+  .addOption(
+    new Option("--fused <how>", "where queries, keys and values lie in a projection that makes all three").choices([
+      "concatenated",
+      "per-group",
+    ]),
+  )
   .option("--fused-pattern <regex>", "names of such projections, instead of the usual ones")
   .option("--force", "replace the output if it exists; it may be the input")
-  .addHelpText("after", "\nThe output appears whole or not at all.\n\nExample:\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent")
+  .addHelpText(
+    "after",
+    "\nThe output appears whole or not at all.\n\nExample:\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent",
+  )
   .action(async (input: string, output: string, options: PermuteCommandOptions) => {
     for (const line of await permute(input, output, options, progressBar(process.stderr))) stdout.write(`${line}\n`);
   });
@@ -144,7 +196,11 @@ try {
     if (error.exitCode !== 0) {
       process.exitCode = BAD_INPUT;
       const empty = error.code === "commander.help";
-      complain(empty ? "nothing to do: say ropewalk inspect <config.json…>, ropewalk apply <config.json> …, or ropewalk --help." : error.message.replace(/^error: /, "").replaceAll(/\s+/g, " "));
+      complain(
+        empty
+          ? "nothing to do: say ropewalk inspect <config.json…>, ropewalk apply <config.json> …, or ropewalk --help."
+          : error.message.replace(/^error: /, "").replaceAll(/\s+/g, " "),
+      );
     }
   } else {
     const failure = describeFailure(error);

@@ -97,7 +97,15 @@ export type {
 export { permuteRows, rotate } from "@ropewalk/core/math";
 export type { PermuteOptions, RotateOptions, TableData } from "@ropewalk/core/math";
 
-export { dialects, fromAtb, keyFacts, ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
+export {
+  dialects,
+  fromAtb,
+  keyFacts,
+  ropeRequestsFromConfig,
+  ropeRequestsFromGguf,
+  ropesFromConfig,
+  ropesFromGguf,
+} from "@ropewalk/config";
 export type {
   AmplitudeRule,
   AtbRequest,

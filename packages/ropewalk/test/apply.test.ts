@@ -13,10 +13,38 @@ import type { Bytes } from "./support.ts";
  * default precision, cos and sin are float32 numbers for float64 tensors too, as in the engines.
  */
 const types = {
-  float64: { options: ["--precision", "float64"], npy: "<f8", safetensors: "F64", unit: 2 ** -53, encode: (values: Float64Array): Bytes => values, decode: (b: Uint8Array) => new Float64Array(aligned(b)) },
-  float32: { options: [], npy: "<f4", safetensors: "F32", unit: 2 ** -24, encode: (values: Float64Array): Bytes => Float32Array.from(values), decode: (b: Uint8Array) => Float64Array.from(new Float32Array(aligned(b))) },
-  float16: { options: [], npy: "<f2", safetensors: "F16", unit: 2 ** -11, encode: (values: Float64Array): Bytes => Uint16Array.from(values, toFloat16), decode: (b: Uint8Array) => Float64Array.from(new Uint16Array(aligned(b)), fromFloat16) },
-  bfloat16: { options: [], npy: null, safetensors: "BF16", unit: 2 ** -8, encode: (values: Float64Array): Bytes => Uint16Array.from(values, toBfloat16), decode: (b: Uint8Array) => Float64Array.from(new Uint16Array(aligned(b)), fromBfloat16) },
+  float64: {
+    options: ["--precision", "float64"],
+    npy: "<f8",
+    safetensors: "F64",
+    unit: 2 ** -53,
+    encode: (values: Float64Array): Bytes => values,
+    decode: (b: Uint8Array) => new Float64Array(aligned(b)),
+  },
+  float32: {
+    options: [],
+    npy: "<f4",
+    safetensors: "F32",
+    unit: 2 ** -24,
+    encode: (values: Float64Array): Bytes => Float32Array.from(values),
+    decode: (b: Uint8Array) => Float64Array.from(new Float32Array(aligned(b))),
+  },
+  float16: {
+    options: [],
+    npy: "<f2",
+    safetensors: "F16",
+    unit: 2 ** -11,
+    encode: (values: Float64Array): Bytes => Uint16Array.from(values, toFloat16),
+    decode: (b: Uint8Array) => Float64Array.from(new Uint16Array(aligned(b)), fromFloat16),
+  },
+  bfloat16: {
+    options: [],
+    npy: null,
+    safetensors: "BF16",
+    unit: 2 ** -8,
+    encode: (values: Float64Array): Bytes => Uint16Array.from(values, toBfloat16),
+    decode: (b: Uint8Array) => Float64Array.from(new Uint16Array(aligned(b)), fromBfloat16),
+  },
 } as const;
 
 const aligned = (data: Uint8Array): ArrayBuffer => Uint8Array.from(data).buffer;
@@ -45,7 +73,12 @@ function interleave(values: Float64Array, width: number): Float64Array {
   });
 }
 
-const goldens = ["microsoft/phi-2", "Qwen/Qwen2.5-7B-Instruct-yarn", "openai/gpt-oss-20b", "deepseek-ai/DeepSeek-V3"].flatMap((id) => {
+const goldens = [
+  "microsoft/phi-2",
+  "Qwen/Qwen2.5-7B-Instruct-yarn",
+  "openai/gpt-oss-20b",
+  "deepseek-ai/DeepSeek-V3",
+].flatMap((id) => {
   const [rope] = fixtures("hf").find((fixture) => fixture.model === id)!.ropes;
   return rope!.rotated!.map((record) => [id, record.dtype, rope!, record] as const);
 });
@@ -55,84 +88,154 @@ const largest = 6;
 /** transformers rounds cos, sin, both products and the sum to the tensor's type, ropewalk the sum only: half a step each. */
 const roundings = 5 * largest;
 
-test.each(goldens)("%s in %s: what transformers makes of the same tensors", (id, dtype, { headDim, rotaryDim, invFreq, pairing }, { positions, outputPairing, query, key }) => {
-  const out = folder();
-  const { safetensors, unit, decode } = types[dtype];
-  const tensors = { query: { dtype: safetensors, shape: query.shape, data: bytes(query.input) }, key: { dtype: safetensors, shape: key.shape, data: bytes(key.input) } };
-  const file = writeSafetensors(join(folder(), "qk.safetensors"), tensors);
-  const run = ropewalk(["apply", model(id), "--query", file, "--key", file, "--positions", positions.join(), "--max-position", "131072", "--out", out]);
-  expect(run).toMatchObject({ status: 0, stderr: "" });
-  const result = readFileSync(join(out, "qk.safetensors"));
-  // A pair whose frequency is a float32 step or two from the engine's (inspect.test.ts) turns by position × step more.
-  const own: number[] = documents(ropewalk(["inspect", "--json", model(id)]))[0].ropes[0].invFreq;
-  for (const [name, { output }] of Object.entries({ query, key })) {
-    const { header, data } = safetensorsData(result, name);
-    expect(header[name]).toMatchObject({ dtype: safetensors, shape: { query, key }[name]!.shape });
-    const engine = decode(bytes(output));
-    const expected = pairing === outputPairing ? engine : interleave(engine, headDim);
-    const error = decode(data).map((value, at) => Math.abs(value - expected[at]!));
-    const turn = (at: number): number => {
-      const element = at % headDim;
-      const pair = pairing === "half" ? element % invFreq.length : element >> 1;
-      return element < rotaryDim ? positions[Math.floor((at * positions.length) / error.length)]! * Math.abs(own[pair]! - invFreq[pair]!) : 0;
+test.each(goldens)(
+  "%s in %s: what transformers makes of the same tensors",
+  (id, dtype, { headDim, rotaryDim, invFreq, pairing }, { positions, outputPairing, query, key }) => {
+    const out = folder();
+    const { safetensors, unit, decode } = types[dtype];
+    const tensors = {
+      query: { dtype: safetensors, shape: query.shape, data: bytes(query.input) },
+      key: { dtype: safetensors, shape: key.shape, data: bytes(key.input) },
     };
-    expect(error.findIndex((value, at) => value > roundings * unit + largest * turn(at))).toBe(-1);
-  }
-});
+    const file = writeSafetensors(join(folder(), "qk.safetensors"), tensors);
+    const run = ropewalk([
+      "apply",
+      model(id),
+      "--query",
+      file,
+      "--key",
+      file,
+      "--positions",
+      positions.join(),
+      "--max-position",
+      "131072",
+      "--out",
+      out,
+    ]);
+    expect(run).toMatchObject({ status: 0, stderr: "" });
+    const result = readFileSync(join(out, "qk.safetensors"));
+    // A pair whose frequency is a float32 step or two from the engine's (inspect.test.ts) turns by position × step more.
+    const own: number[] = documents(ropewalk(["inspect", "--json", model(id)]))[0].ropes[0].invFreq;
+    for (const [name, { output }] of Object.entries({ query, key })) {
+      const { header, data } = safetensorsData(result, name);
+      expect(header[name]).toMatchObject({ dtype: safetensors, shape: { query, key }[name]!.shape });
+      const engine = decode(bytes(output));
+      const expected = pairing === outputPairing ? engine : interleave(engine, headDim);
+      const error = decode(data).map((value, at) => Math.abs(value - expected[at]!));
+      const turn = (at: number): number => {
+        const element = at % headDim;
+        const pair = pairing === "half" ? element % invFreq.length : element >> 1;
+        return element < rotaryDim
+          ? positions[Math.floor((at * positions.length) / error.length)]! * Math.abs(own[pair]! - invFreq[pair]!)
+          : 0;
+      };
+      expect(error.findIndex((value, at) => value > roundings * unit + largest * turn(at))).toBe(-1);
+    }
+  },
+);
 
 const yarn = model("Qwen/Qwen2.5-7B-Instruct-yarn");
 const partial = model("microsoft/phi-2");
 
-test.each(["float64", "float32", "float16"] as const)(".npy in %s: apply, then invert, gives back the input under the same header", (dtype) => {
-  const [input, rotated, back] = [folder(), folder(), folder()];
-  const { npy, unit, encode, decode, options } = types[dtype];
-  const shapes = { q: [7, 4, 128], k: [7, 2, 128] };
-  for (const [name, shape] of Object.entries(shapes)) writeNpy(join(input, `${name}.npy`), npy, shape, encode(normal(shape.reduce((a, b) => a * b), 1)));
-  const step = (direction: string, from: string, to: string) =>
-    ropewalk(["apply", yarn, "--direction", direction, "--query", join(from, "q.npy"), "--key", join(from, "k.npy"), "--positions", "100000:100007", "--out", to, ...options]);
-  const forward = step("apply", input, rotated);
-  expect(forward).toMatchObject({ status: 0, stderr: "" });
-  expect(forward.stdout).toContain(`key [7, 2, 128] ${dtype} → ${join(rotated, "k.npy")}`);
-  expect(step("invert", rotated, back)).toMatchObject({ status: 0, stderr: "" });
+test.each(["float64", "float32", "float16"] as const)(
+  ".npy in %s: apply, then invert, gives back the input under the same header",
+  (dtype) => {
+    const [input, rotated, back] = [folder(), folder(), folder()];
+    const { npy, unit, encode, decode, options } = types[dtype];
+    const shapes = { q: [7, 4, 128], k: [7, 2, 128] };
+    for (const [name, shape] of Object.entries(shapes))
+      writeNpy(
+        join(input, `${name}.npy`),
+        npy,
+        shape,
+        encode(
+          normal(
+            shape.reduce((a, b) => a * b),
+            1,
+          ),
+        ),
+      );
+    const step = (direction: string, from: string, to: string) =>
+      ropewalk([
+        "apply",
+        yarn,
+        "--direction",
+        direction,
+        "--query",
+        join(from, "q.npy"),
+        "--key",
+        join(from, "k.npy"),
+        "--positions",
+        "100000:100007",
+        "--out",
+        to,
+        ...options,
+      ]);
+    const forward = step("apply", input, rotated);
+    expect(forward).toMatchObject({ status: 0, stderr: "" });
+    expect(forward.stdout).toContain(`key [7, 2, 128] ${dtype} → ${join(rotated, "k.npy")}`);
+    expect(step("invert", rotated, back)).toMatchObject({ status: 0, stderr: "" });
 
-  for (const name of ["q.npy", "k.npy"]) {
-    const [before, turned, after] = [input, rotated, back].map((path) => readFileSync(join(path, name))) as [Buffer, Buffer, Buffer];
-    const headerLength = before.indexOf("\n") + 1;
-    expect(turned.subarray(0, headerLength)).toEqual(before.subarray(0, headerLength));
-    expect(difference(decode(npyData(turned)), decode(npyData(before)))).toBeGreaterThan(1);
-    expect(difference(decode(npyData(after)), decode(npyData(before)))).toBeLessThan(roundings * unit);
-  }
-});
+    for (const name of ["q.npy", "k.npy"]) {
+      const [before, turned, after] = [input, rotated, back].map((path) => readFileSync(join(path, name))) as [
+        Buffer,
+        Buffer,
+        Buffer,
+      ];
+      const headerLength = before.indexOf("\n") + 1;
+      expect(turned.subarray(0, headerLength)).toEqual(before.subarray(0, headerLength));
+      expect(difference(decode(npyData(turned)), decode(npyData(before)))).toBeGreaterThan(1);
+      expect(difference(decode(npyData(after)), decode(npyData(before)))).toBeLessThan(roundings * unit);
+    }
+  },
+);
 
-test.each(["float64", "float32", "float16", "bfloat16"] as const)(".safetensors in %s: apply, then invert; other tensors stay behind, metadata goes along", (dtype) => {
-  const [input, rotated, back] = [folder(), folder(), folder()];
-  const { safetensors, unit, encode, decode, options } = types[dtype];
-  const tensors = {
-    "layer.0.q": { dtype: safetensors, shape: [2, 5, 3, 80], data: encode(normal(2400, 2)) },
-    other: { dtype: "I64", shape: [1], data: BigInt64Array.of(1n) },
-    "layer.0.k": { dtype: safetensors, shape: [2, 5, 1, 80], data: encode(normal(800, 3)) },
-  };
-  writeSafetensors(join(input, "qk.safetensors"), tensors, { format: "pt" });
-  const step = (direction: string, from: string, to: string) => {
-    const file = join(from, "qk.safetensors");
-    return ropewalk(["apply", partial, "--direction", direction, "--query", `${file}#layer.0.q`, "--key", `${file}#layer.0.k`, "--positions", "3,1,4,1,5", "--out", to, ...options]);
-  };
-  expect(step("apply", input, rotated)).toMatchObject({ status: 0, stderr: "" });
-  expect(step("invert", rotated, back)).toMatchObject({ status: 0, stderr: "" });
-  const after = readFileSync(join(back, "qk.safetensors"));
-  for (const [name, { shape, data }] of Object.entries(tensors).filter(([tensor]) => tensor !== "other")) {
-    const result = safetensorsData(after, name);
-    expect(Object.keys(result.header).sort()).toEqual(["__metadata__", "layer.0.k", "layer.0.q"]);
-    expect(result.header["__metadata__"]).toEqual({ format: "pt" });
-    expect(result.header[name]).toMatchObject({ dtype: safetensors, shape });
-    const original = decode(new Uint8Array(data.buffer));
-    expect(difference(decode(result.data), original)).toBeLessThan(roundings * unit);
-    // phi-2 rotates 32 of 80 elements; the others pass, bit for bit, also in the file in between.
-    const turned = decode(safetensorsData(readFileSync(join(rotated, "qk.safetensors")), name).data);
-    expect(turned.filter((_, at) => at % 80 >= 32)).toEqual(original.filter((_, at) => at % 80 >= 32));
-    expect(difference(turned, original)).toBeGreaterThan(0.5);
-  }
-});
+test.each(["float64", "float32", "float16", "bfloat16"] as const)(
+  ".safetensors in %s: apply, then invert; other tensors stay behind, metadata goes along",
+  (dtype) => {
+    const [input, rotated, back] = [folder(), folder(), folder()];
+    const { safetensors, unit, encode, decode, options } = types[dtype];
+    const tensors = {
+      "layer.0.q": { dtype: safetensors, shape: [2, 5, 3, 80], data: encode(normal(2400, 2)) },
+      other: { dtype: "I64", shape: [1], data: BigInt64Array.of(1n) },
+      "layer.0.k": { dtype: safetensors, shape: [2, 5, 1, 80], data: encode(normal(800, 3)) },
+    };
+    writeSafetensors(join(input, "qk.safetensors"), tensors, { format: "pt" });
+    const step = (direction: string, from: string, to: string) => {
+      const file = join(from, "qk.safetensors");
+      return ropewalk([
+        "apply",
+        partial,
+        "--direction",
+        direction,
+        "--query",
+        `${file}#layer.0.q`,
+        "--key",
+        `${file}#layer.0.k`,
+        "--positions",
+        "3,1,4,1,5",
+        "--out",
+        to,
+        ...options,
+      ]);
+    };
+    expect(step("apply", input, rotated)).toMatchObject({ status: 0, stderr: "" });
+    expect(step("invert", rotated, back)).toMatchObject({ status: 0, stderr: "" });
+    const after = readFileSync(join(back, "qk.safetensors"));
+    for (const [name, { shape, data }] of Object.entries(tensors).filter(([tensor]) => tensor !== "other")) {
+      const result = safetensorsData(after, name);
+      expect(Object.keys(result.header).sort()).toEqual(["__metadata__", "layer.0.k", "layer.0.q"]);
+      expect(result.header["__metadata__"]).toEqual({ format: "pt" });
+      expect(result.header[name]).toMatchObject({ dtype: safetensors, shape });
+      const original = decode(new Uint8Array(data.buffer));
+      expect(difference(decode(result.data), original)).toBeLessThan(roundings * unit);
+      // phi-2 rotates 32 of 80 elements; the others pass, bit for bit, also in the file in between.
+      const turned = decode(safetensorsData(readFileSync(join(rotated, "qk.safetensors")), name).data);
+      expect(turned.filter((_, at) => at % 80 >= 32)).toEqual(original.filter((_, at) => at % 80 >= 32));
+      expect(difference(turned, original)).toBeGreaterThan(0.5);
+    }
+  },
+);
 
 /** Rotates one float32 query of phi-2's head and gives its numbers. */
 function rotate(shape: readonly number[], data: Float64Array, ...options: readonly string[]): Float64Array {
@@ -150,7 +253,9 @@ test("all ways to write positions mean the same", () => {
   for (const positions of ["7,8,9", "7:10:1", writeNpy(integers, "<i8", [3], BigInt64Array.of(7n, 8n, 9n))]) {
     expect(rotate([3, 80], data, "--positions", positions), positions).toEqual(expected);
   }
-  expect(rotate([3, 80], data, "--positions", writeNpy(integers, "<i4", [3], Int32Array.of(7, 8, 9)))).toEqual(expected);
+  expect(rotate([3, 80], data, "--positions", writeNpy(integers, "<i4", [3], Int32Array.of(7, 8, 9)))).toEqual(
+    expected,
+  );
   expect(rotate([3, 80], data, "--positions", "7:13:2")).not.toEqual(expected);
   expect(rotate([3, 80], data, "--positions", "7:12:2")).toEqual(rotate([3, 80], data, "--positions", "7,9,11"));
 });
@@ -180,18 +285,47 @@ test("head-first files are the transposed token-first ones", () => {
     return result;
   };
   const expected = rotate([2, tokens, heads, width], data, "--positions", "10:15");
-  expect(rotate([2, heads, tokens, width], transpose(data), "--positions", "10:15", "--layout", "head-first")).toEqual(transpose(expected));
+  expect(rotate([2, heads, tokens, width], transpose(data), "--positions", "10:15", "--layout", "head-first")).toEqual(
+    transpose(expected),
+  );
 });
 
 test("adjoint is invert but for the amplitude", () => {
   const [input, inverted, adjoint] = [folder(), folder(), folder()];
   const file = writeNpy(join(input, "q.npy"), "<f8", [2, 128], normal(256, 7));
-  for (const [direction, out] of [["invert", inverted], ["adjoint", adjoint]] as const) {
-    expect(ropewalk(["apply", yarn, "--direction", direction, "--query", file, "--positions", "5:7", "--precision", "float64", "--out", out]).status).toBe(0);
+  for (const [direction, out] of [
+    ["invert", inverted],
+    ["adjoint", adjoint],
+  ] as const) {
+    expect(
+      ropewalk([
+        "apply",
+        yarn,
+        "--direction",
+        direction,
+        "--query",
+        file,
+        "--positions",
+        "5:7",
+        "--precision",
+        "float64",
+        "--out",
+        out,
+      ]).status,
+    ).toBe(0);
   }
-  const [a, b] = [inverted, adjoint].map((out) => types.float64.decode(npyData(readFileSync(join(out, "q.npy"))))) as [Float64Array, Float64Array];
-  const { attentionFactor } = fixtures("hf").find((fixture) => fixture.model === "Qwen/Qwen2.5-7B-Instruct-yarn")!.ropes[0]!;
-  expect(difference(b, a.map((value) => value * attentionFactor ** 2))).toBeLessThan(roundings * types.float64.unit);
+  const [a, b] = [inverted, adjoint].map((out) => types.float64.decode(npyData(readFileSync(join(out, "q.npy"))))) as [
+    Float64Array,
+    Float64Array,
+  ];
+  const { attentionFactor } = fixtures("hf").find((fixture) => fixture.model === "Qwen/Qwen2.5-7B-Instruct-yarn")!
+    .ropes[0]!;
+  expect(
+    difference(
+      b,
+      a.map((value) => value * attentionFactor ** 2),
+    ),
+  ).toBeLessThan(roundings * types.float64.unit);
 });
 
 const files = folder();
@@ -201,7 +335,9 @@ const integers = writeNpy(join(files, "integers.npy"), "<i4", [3, 2, 80], new In
 const headFirst = writeNpy(join(files, "head-first.npy"), "<f4", [2, 3, 80], new Float32Array(480));
 const floats = writeNpy(join(files, "floats.npy"), "<f4", [3], Float32Array.of(0, 1, 2));
 const negative = writeNpy(join(files, "negative.npy"), "<i4", [3], Int32Array.of(0, -1, 2));
-const tensors = writeSafetensors(join(files, "qk.safetensors"), { query: { dtype: "F32", shape: [3, 2, 80], data: new Float32Array(480) } });
+const tensors = writeSafetensors(join(files, "qk.safetensors"), {
+  query: { dtype: "F32", shape: [3, 2, 80], data: new Float32Array(480) },
+});
 const text = join(files, "text.npy");
 writeFileSync(text, "not numpy");
 const other = writeNpy(join(folder(), "q.npy"), "<f4", [3, 1, 80], new Float32Array(240));
@@ -215,7 +351,11 @@ test.each<[what: string, options: string[], words: string]>([
   ["a query of another headDim", ["--query", q, "--positions", "0:3", "--layout", "head-first"], "3 tokens"],
   ["fewer positions than tokens", ["--query", q, "--positions", "0:2"], "2 tokens"],
   ["more positions than tokens", ["--query", q, "--positions", "0:4"], "4 tokens"],
-  ["one tensor that fits and one that does not", ["--query", q, "--key", headFirst, "--positions", "0:3"], "head-first.npy"],
+  [
+    "one tensor that fits and one that does not",
+    ["--query", q, "--key", headFirst, "--positions", "0:3"],
+    "head-first.npy",
+  ],
   ["no tensor", ["--positions", "0:3"], "--query"],
   ["no positions", ["--query", q], "--positions"],
   ["positions that run backwards", ["--query", q, "--positions", "3:0"], "start < end"],
@@ -245,7 +385,10 @@ test.each<[what: string, options: string[], words: string]>([
 
 test("a folder that is not there is made, with its parents", () => {
   const out = join(folder(), "new", "rotated");
-  expect(ropewalk(["apply", partial, "--query", q, "--positions", "0:3", "--out", out])).toMatchObject({ status: 0, stderr: "" });
+  expect(ropewalk(["apply", partial, "--query", q, "--positions", "0:3", "--out", out])).toMatchObject({
+    status: 0,
+    stderr: "",
+  });
   expect(readdirSync(out)).toEqual(["q.npy"]);
 });
 
@@ -265,14 +408,17 @@ test.each<[what: string, out: string, words: string]>([
 test("a config with several ropes asks which", () => {
   const config = join(folder(), "config.json");
   const plain = { rope_type: "default", rope_theta: 10000 };
-  writeFileSync(config, JSON.stringify({
-    model_type: "gemma3_text",
-    head_dim: 80,
-    num_hidden_layers: 2,
-    max_position_embeddings: 2048,
-    layer_types: ["sliding_attention", "full_attention"],
-    rope_parameters: { sliding_attention: plain, full_attention: { ...plain, rope_theta: 1_000_000 } },
-  }));
+  writeFileSync(
+    config,
+    JSON.stringify({
+      model_type: "gemma3_text",
+      head_dim: 80,
+      num_hidden_layers: 2,
+      max_position_embeddings: 2048,
+      layer_types: ["sliding_attention", "full_attention"],
+      rope_parameters: { sliding_attention: plain, full_attention: { ...plain, rope_theta: 1_000_000 } },
+    }),
+  );
   const run = (...options: string[]) => {
     const out = folder();
     return { out, ...ropewalk(["apply", config, "--query", q, "--positions", "0:3", "--out", out, ...options]) };

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { documents, model, ropewalk, writeConfig } from "./support.ts";
 
 const hf = new Map(fixtures("hf").map((fixture) => [fixture.model, fixture.ropes[0]!]));
-const diff = (a: string, b: string, ...options: string[]): any => documents(ropewalk(["diff", model(a), model(b), "--json", ...options]))[0];
+const diff = (a: string, b: string, ...options: string[]): any =>
+  documents(ropewalk(["diff", model(a), model(b), "--json", ...options]))[0];
 
 test("YaRN against the same model without: the numbers follow from transformers' frequencies", () => {
   const [plain, yarn] = ["Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-7B-Instruct-yarn"] as const;
@@ -16,7 +17,13 @@ test("YaRN against the same model without: the numbers follow from transformers'
   expect(rest).toEqual([]);
   // Pairs up to 23 are kept by YaRN (§3.2 with 32 turns in 32768 positions), the others not.
   const changed = from.flatMap((value, pair) => (Math.abs(to[pair]! / value - 1) > 1e-6 ? [pair] : []));
-  expect(rope.frequencies).toMatchObject({ pairs: changed.length, of: 64, first: changed[0], last: 63, length: 32_768 });
+  expect(rope.frequencies).toMatchObject({
+    pairs: changed.length,
+    of: 64,
+    first: changed[0],
+    last: 63,
+    length: 32_768,
+  });
   expect(changed[0]).toBe(24);
   // Slowed down by the factor 4 at most; float32 frequencies, so six digits.
   expect(rope.frequencies.ratio).toBeCloseTo(1 / 4, 6);
@@ -39,18 +46,33 @@ test("a softmax scale alone", () => {
 });
 
 test("layer types are compared by name, and one rope with each", () => {
-  expect(diff("google/gemma-3-4b-it", "google/gemma-3-12b-it").ropes.map(({ layerTypes }: { layerTypes: unknown }) => layerTypes)).toEqual([
+  expect(
+    diff("google/gemma-3-4b-it", "google/gemma-3-12b-it").ropes.map(
+      ({ layerTypes }: { layerTypes: unknown }) => layerTypes,
+    ),
+  ).toEqual([
     ["full_attention", "full_attention"],
     ["sliding_attention", "sliding_attention"],
   ]);
   expect(diff("mistralai/Mistral-7B-v0.1", "HuggingFaceTB/SmolLM3-3B").ropes).toEqual([
     expect.objectContaining({ layerTypes: [null, null], equal: false }),
-    expect.objectContaining({ layerTypes: [null, "no_rope"], facts: [{ name: "ropeType", values: ["default", "none"] }] }),
+    expect.objectContaining({
+      layerTypes: [null, "no_rope"],
+      facts: [{ name: "ropeType", values: ["default", "none"] }],
+    }),
   ]);
 });
 
 test("the same layer types in another order of layers is a difference", () => {
-  const config = (no_rope_layers: number[]): string => writeConfig({ model_type: "smollm3", head_dim: 64, num_hidden_layers: 4, max_position_embeddings: 4096, rope_theta: 10_000, no_rope_layers });
+  const config = (no_rope_layers: number[]): string =>
+    writeConfig({
+      model_type: "smollm3",
+      head_dim: 64,
+      num_hidden_layers: 4,
+      max_position_embeddings: 4096,
+      rope_theta: 10_000,
+      no_rope_layers,
+    });
   const run = ropewalk(["diff", config([1, 1, 1, 0]), config([1, 1, 0, 1])]);
   expect(run).toMatchObject({ status: 1, stderr: "" });
   expect(run.stdout).toMatch(/layers whose rope differs: 2–3/);
@@ -63,7 +85,13 @@ test("equal ropes: exit code 0, whatever else the files say", () => {
 });
 
 test("the text says it in words, without colours in a pipe", () => {
-  const { status, stdout } = ropewalk(["diff", model("Qwen/Qwen2.5-7B-Instruct"), model("Qwen/Qwen2.5-7B-Instruct-yarn"), "--length", "131072"]);
+  const { status, stdout } = ropewalk([
+    "diff",
+    model("Qwen/Qwen2.5-7B-Instruct"),
+    model("Qwen/Qwen2.5-7B-Instruct-yarn"),
+    "--length",
+    "131072",
+  ]);
   expect(status).toBe(1);
   expect(stdout).toContain("• ropeType: default → yarn");
   expect(stdout).toContain("pairs 24 to 63 of 64 turn at another speed, by ×0.25 at pair");

@@ -31,11 +31,14 @@ test.each([2, 3])("reads format version %i", (version) => {
   expect(numbers(withFile(fixture(`version-${version}.npy`), readNpy))).toEqual(values);
 });
 
-test.each(["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])("reads %s as NumPy writes it", (dtype) => {
-  const tensor = withFile(fixture(`${dtype}.npy`), readNpy);
-  expect(tensor).toMatchObject({ dtype, shape: [3] });
-  expect(numbers(tensor)).toEqual([0, 1, 100]);
-});
+test.each(["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])(
+  "reads %s as NumPy writes it",
+  (dtype) => {
+    const tensor = withFile(fixture(`${dtype}.npy`), readNpy);
+    expect(tensor).toMatchObject({ dtype, shape: [3] });
+    expect(numbers(tensor)).toEqual([0, 1, 100]);
+  },
+);
 
 test("a scalar has no axes", () => {
   expect(withFile(fixture("scalar.npy"), readNpy)).toMatchObject({ shape: [], data: Float32Array.of(3) });
@@ -70,7 +73,8 @@ test.each(["float64", "float32", "float16", "bfloat16"])("reads %s as safetensor
 });
 
 test("a tensor that a .safetensors file lacks, or holds in a type that is not read, is refused with a sentence", () => {
-  const tensor = (name: string) => () => withFile(fixture("types.safetensors"), (file) => readSafetensors(file).tensor(name));
+  const tensor = (name: string) => () =>
+    withFile(fixture("types.safetensors"), (file) => readSafetensors(file).tensor(name));
   expect(tensor("query")).toThrow('has no tensor "query"; it has int64, float64');
   expect(tensor("constructor")).toThrow('has no tensor "constructor"');
   expect(tensor("bool")).toThrow("as BOOL");
@@ -82,7 +86,9 @@ test("a .safetensors file cut off at any byte is refused", () => {
   // "bool" lies last, so that every cut reaches what the test reads before it.
   for (let length = 0; length < whole.length - 1; length++) {
     writeFileSync(path, whole.subarray(0, length));
-    expect(() => withFile(path, (file) => readSafetensors(file).tensor("float16")), `${length} bytes`).toThrow(expect.objectContaining({ code: "FILE_FORMAT" }));
+    expect(() => withFile(path, (file) => readSafetensors(file).tensor("float16")), `${length} bytes`).toThrow(
+      expect.objectContaining({ code: "FILE_FORMAT" }),
+    );
   }
 });
 
@@ -90,12 +96,16 @@ test("what is written is what the reference implementation writes", () => {
   const path = fixture("types.safetensors");
   const { names, metadata, tensor } = withFile(path, (file) => {
     const header = readSafetensors(file);
-    return { ...header, tensor: header.names.filter((name) => name !== "bool").map((name) => [name, header.tensor(name)] as const) };
+    return {
+      ...header,
+      tensor: header.names.filter((name) => name !== "bool").map((name) => [name, header.tensor(name)] as const),
+    };
   });
   expect(names).toHaveLength(6);
   const bytes = Buffer.concat(safetensorsParts(Object.fromEntries(tensor), metadata));
   const start = (file: Buffer): number => 8 + Number(file.readBigUInt64LE(0));
-  const header = (file: Buffer): Record<string, unknown> => JSON.parse(file.toString("utf8", 8, start(file))) as Record<string, unknown>;
+  const header = (file: Buffer): Record<string, unknown> =>
+    JSON.parse(file.toString("utf8", 8, start(file))) as Record<string, unknown>;
   const whole = readFileSync(path);
   const { bool: _, ...expected } = header(whole);
   expect(header(bytes)).toEqual(expected);
@@ -106,14 +116,21 @@ test("what is written is what the reference implementation writes", () => {
 test("when one of two files cannot be written, neither is there, nor anything temporary", () => {
   const out = folder();
   const parts = [Uint8Array.of(1, 2, 3)];
-  expect(() => writeFiles([{ path: join(out, "first"), parts }, { path: join(out, "missing", "second"), parts }])).toThrow(expect.objectContaining({ code: "OUTPUT" }));
+  expect(() =>
+    writeFiles([
+      { path: join(out, "first"), parts },
+      { path: join(out, "missing", "second"), parts },
+    ]),
+  ).toThrow(expect.objectContaining({ code: "OUTPUT" }));
   expect(readdirSync(out)).toEqual([]);
 });
 
 test("folders that were made for results are gone again when these cannot be written", () => {
   const out = folder();
   const parts = [Uint8Array.of(1)];
-  expect(() => writeIntoFolder(join(out, "a", "b"), [{ path: join(out, "a", "b", "missing", "c"), parts }])).toThrow(expect.objectContaining({ code: "OUTPUT" }));
+  expect(() => writeIntoFolder(join(out, "a", "b"), [{ path: join(out, "a", "b", "missing", "c"), parts }])).toThrow(
+    expect.objectContaining({ code: "OUTPUT" }),
+  );
   expect(readdirSync(out)).toEqual([]);
   expect(() => writeIntoFolder(out, [{ path: join(out, "missing", "c"), parts }])).toThrow("cannot write");
   expect(readdirSync(out)).toEqual([]);

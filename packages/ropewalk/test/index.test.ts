@@ -23,7 +23,10 @@ function exportsOf(path: string): { readonly name: string; readonly from: string
   const lists = [...text.matchAll(/^export (type )?\{([^}]*)\} from "([^"]+)";$/gm)].flatMap(([, type, names, from]) =>
     names!.split(",").flatMap((name) => (name.trim() === "" ? [] : [{ name: `${type ?? ""}${name.trim()}`, from }])),
   );
-  const own = [...text.matchAll(/^export (interface|type|class|function|const) (\w+)/gm)].map(([, kind, name]) => ({ name: kind === "interface" || kind === "type" ? `type ${name}` : name!, from: undefined }));
+  const own = [...text.matchAll(/^export (interface|type|class|function|const) (\w+)/gm)].map(([, kind, name]) => ({
+    name: kind === "interface" || kind === "type" ? `type ${name}` : name!,
+    from: undefined,
+  }));
   return [...lists, ...own];
 }
 
@@ -32,23 +35,37 @@ test("everything public of core and config, builders of positions and parameters
   const groups = {
     core: exportsOf("core/src/index.ts"),
     config: exportsOf("config/src/index.ts"),
-    positions: exportsOf("providers/nd-qwen2vl/src/index.ts").filter(({ from }) => from === "./axes.ts" || from === "./positions.ts"),
-    parameters: providers.flatMap((name) => exportsOf(`providers/${name}/src/index.ts`).filter((one) => /^type \w+Parameters$/.test(one.name))),
+    positions: exportsOf("providers/nd-qwen2vl/src/index.ts").filter(
+      ({ from }) => from === "./axes.ts" || from === "./positions.ts",
+    ),
+    parameters: providers.flatMap((name) =>
+      exportsOf(`providers/${name}/src/index.ts`).filter((one) => /^type \w+Parameters$/.test(one.name)),
+    ),
   };
   for (const [group, names] of Object.entries(groups)) {
     expect(names.length, group).toBeGreaterThan(10);
-    expect(names.map(({ name }) => name).filter((name) => !mine.has(name)), group).toEqual([]);
+    expect(
+      names.map(({ name }) => name).filter((name) => !mine.has(name)),
+      group,
+    ).toEqual([]);
   }
 });
 
 test("at run time too, and they are the same things", async () => {
   const all = (await import("ropewalk")) as Record<string, unknown>;
-  for (const [path, some] of [["@ropewalk/core", "getRope"], ["@ropewalk/config", "fromAtb"]] as const) {
+  for (const [path, some] of [
+    ["@ropewalk/core", "getRope"],
+    ["@ropewalk/config", "fromAtb"],
+  ] as const) {
     const whole = (await import(path)) as Record<string, unknown>;
     expect(Object.keys(whole)).toContain(some);
     for (const [name, value] of Object.entries(whole)) expect(all[name], name).toBe(value);
   }
-  expect(all).toMatchObject({ TEXT: expect.anything(), promptPositions: expect.any(Function), sectionedAxes: expect.any(Function) });
+  expect(all).toMatchObject({
+    TEXT: expect.anything(),
+    promptPositions: expect.any(Function),
+    sectionedAxes: expect.any(Function),
+  });
 });
 
 test.each(models())("$id: its config.json gives ropes, with nothing else imported", ({ config }) => {
@@ -57,9 +74,25 @@ test.each(models())("$id: its config.json gives ropes, with nothing else importe
 });
 
 test("parameters of every type are known to the compiler", () => {
-  const rope = getRope({ headDim: 128, base: 500_000, parameters: { ropeType: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 } });
+  const rope = getRope({
+    headDim: 128,
+    base: 500_000,
+    parameters: { ropeType: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 },
+  });
   expect(rope.ropeType).toBe("llama3");
   // @ts-expect-error -- llama3 has no betaFast
-  expect(() => getRope({ headDim: 128, parameters: { ropeType: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192, betaFast: 32 } })).toThrow("betaFast");
+  expect(() =>
+    getRope({
+      headDim: 128,
+      parameters: {
+        ropeType: "llama3",
+        factor: 8,
+        lowFreqFactor: 1,
+        highFreqFactor: 4,
+        originalMaxPosition: 8192,
+        betaFast: 32,
+      },
+    }),
+  ).toThrow("betaFast");
   expect(listRopeTypes().map(({ name }) => name)).toContain("mrope");
 });

@@ -41,7 +41,19 @@ test.each([
   expect(document.ropes).toHaveLength(expected.length);
   expected.forEach(({ layerType, headDim, rotaryDim, pairing, attentionFactor, softmaxScaleFactor, invFreq }, i) => {
     const rope = document.ropes[i];
-    expect(Object.keys(rope)).toEqual(["layerType", "ropeType", "headDim", "rotaryDim", "pairing", "base", "maxPosition", "attentionFactor", "softmaxScaleFactor", "invFreq", "rules"]);
+    expect(Object.keys(rope)).toEqual([
+      "layerType",
+      "ropeType",
+      "headDim",
+      "rotaryDim",
+      "pairing",
+      "base",
+      "maxPosition",
+      "attentionFactor",
+      "softmaxScaleFactor",
+      "invFreq",
+      "rules",
+    ]);
     expect(rope).toMatchObject({ layerType, headDim, rotaryDim, pairing });
     // Both are computed in float64 by both sides; one rounding each may differ.
     expect(rope.attentionFactor).toBeCloseTo(attentionFactor, 14);
@@ -53,16 +65,31 @@ test.each([
 });
 
 test("each number has the rule that gave it: the place in the file, or the family's rule, and what the type makes of it", () => {
-  const [{ ropes }, ...rest] = documents(ropewalk(["inspect", "--json", model("meta-llama/Llama-3.1-8B"), model("openai/gpt-oss-20b")]));
+  const [{ ropes }, ...rest] = documents(
+    ropewalk(["inspect", "--json", model("meta-llama/Llama-3.1-8B"), model("openai/gpt-oss-20b")]),
+  );
   const rules = ropes[0].rules as { name: string; value: unknown; rule: string; source?: string }[];
   for (const rule of rules) expect(Object.keys(rule)).toEqual(expect.arrayContaining(["name", "value", "rule"]));
   expect(rules.map(({ name }) => name)).toEqual([...new Set(rules.map(({ name }) => name))]);
   const find = (name: string): unknown => rules.find((rule) => rule.name === name);
-  expect(find("headDim")).toEqual({ name: "headDim", value: 128, rule: "hidden_size / num_attention_heads = 4096 / 32 = 128" });
+  expect(find("headDim")).toEqual({
+    name: "headDim",
+    value: 128,
+    rule: "hidden_size / num_attention_heads = 4096 / 32 = 128",
+  });
   expect(find("base")).toEqual({ name: "base", value: 500000, rule: "rope_theta" });
-  expect(find("factor")).toEqual({ name: "factor", value: 8, rule: "rope_scaling.factor; slow pairs become this many times slower" });
+  expect(find("factor")).toEqual({
+    name: "factor",
+    value: 8,
+    rule: "rope_scaling.factor; slow pairs become this many times slower",
+  });
   expect(find("lowFreqFactor")).toEqual({ name: "lowFreqFactor", value: 1, rule: "rope_scaling.low_freq_factor" });
-  expect(find("pairing")).toEqual({ name: "pairing", value: "half", rule: "the class of llama; pair i is elements (0, 64), …", source: "Hugging Face transformers 5" });
+  expect(find("pairing")).toEqual({
+    name: "pairing",
+    value: "half",
+    rule: "the class of llama; pair i is elements (0, 64), …",
+    source: "Hugging Face transformers 5",
+  });
   expect(find("slowWavelength")).toMatchObject({ value: 8192 });
   expect(rest[0].ropes[0].rules).toContainEqual({ name: "truncate", value: false, rule: "rope_scaling.truncate" });
 
@@ -74,25 +101,38 @@ test("each number has the rule that gave it: the place in the file, or the famil
 
 test("layer types that share a rope show where each has it from; an input of a number is not the number", () => {
   const base = { name: "base", value: 10000, rule: "given, or 10000 (RoFormer §3.3)" };
-  expect(mergedRules([{ name: "base", value: 10000, rule: "a.rope_theta" }, { name: "base", value: 10000, rule: "b.rope_theta" }, { name: "base", value: 10000, rule: "b.rope_theta" }], [base])).toEqual([
-    { name: "base", value: 10000, rule: "a.rope_theta; b.rope_theta" },
-  ]);
+  expect(
+    mergedRules(
+      [
+        { name: "base", value: 10000, rule: "a.rope_theta" },
+        { name: "base", value: 10000, rule: "b.rope_theta" },
+        { name: "base", value: 10000, rule: "b.rope_theta" },
+      ],
+      [base],
+    ),
+  ).toEqual([{ name: "base", value: 10000, rule: "a.rope_theta; b.rope_theta" }]);
   const amplitude = { name: "attentionFactor", value: 1.25, rule: "0.5 times 2.5", source: "a paper" };
-  expect(mergedRules([{ name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" }], [amplitude])).toEqual([
-    { name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" },
-    amplitude,
-  ]);
+  expect(
+    mergedRules(
+      [{ name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" }],
+      [amplitude],
+    ),
+  ).toEqual([{ name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" }, amplitude]);
 });
 
 test("facts that a config states come out as they went in", () => {
-  const [mistral, gpt] = documents(ropewalk(["inspect", "--json", model("mistralai/Mistral-7B-v0.1"), model("openai/gpt-oss-20b")]));
+  const [mistral, gpt] = documents(
+    ropewalk(["inspect", "--json", model("mistralai/Mistral-7B-v0.1"), model("openai/gpt-oss-20b")]),
+  );
   expect(mistral.ropes[0]).toMatchObject({ layerType: null, ropeType: "default", base: 10000, maxPosition: 32768 });
   expect(gpt.ropes[0]).toMatchObject({ ropeType: "yarn", base: 150000, maxPosition: 131072 });
 });
 
 test("--precision float64 gives frequencies that are no float32 numbers", () => {
   const truth = fixtures("truth").find(({ name }) => name === "yarn-qwen-4")!;
-  const [{ ropes }] = documents(ropewalk(["inspect", "--json", "--precision", "float64", model("Qwen/Qwen2.5-7B-Instruct-yarn")]));
+  const [{ ropes }] = documents(
+    ropewalk(["inspect", "--json", "--precision", "float64", model("Qwen/Qwen2.5-7B-Instruct-yarn")]),
+  );
   // Correctly rounded from some 30 digits: equal, not near.
   expect(ropes[0].invFreq).toEqual(truth.invFreqHigh);
 });
@@ -108,14 +148,20 @@ test("a folder stands for its *.json files, sorted; a failing file neither stops
 
   const run = ropewalk(["inspect", "--json", path, missing, model("microsoft/phi-2")]);
   expect(run).toMatchObject({ status: 2, stderr: "" });
-  expect(documents(run).map(({ file, error, ropes }) => [basename(file as string), (error?.code ?? ropes.length) as unknown])).toEqual([
+  expect(
+    documents(run).map(({ file, error, ropes }) => [
+      basename(file as string),
+      (error?.code ?? ropes.length) as unknown,
+    ]),
+  ).toEqual([
     ["C.json", "FILE_FORMAT"],
     ["a.json", "ROPE_UNKNOWN_TYPE"],
     ["b.json", 1],
     ["missing.json", "FILE_NOT_FOUND"],
     ["microsoft--phi-2.json", 1],
   ]);
-  for (const { error } of documents(run)) if (error !== undefined) expect(Object.keys(error as object)).toEqual(["code", "message"]);
+  for (const { error } of documents(run))
+    if (error !== undefined) expect(Object.keys(error as object)).toEqual(["code", "message"]);
 
   const text = ropewalk(["inspect", path, missing, model("microsoft/phi-2")]);
   expect(text.status).toBe(2);
@@ -131,7 +177,8 @@ test("a folder stands for its config.json; else for every config.json below it",
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, JSON.stringify({ head_dim: 8, rope_theta: 10000 }));
   };
-  const files = (...of: string[]): unknown[] => documents(ropewalk(["inspect", "--json", join(path, ...of)])).map(({ file }) => relative(path, file as string));
+  const files = (...of: string[]): unknown[] =>
+    documents(ropewalk(["inspect", "--json", join(path, ...of)])).map(({ file }) => relative(path, file as string));
   put("model", "config.json");
   put("model", "generation_config.json");
   put("model", "encoder", "config.json");
@@ -158,13 +205,22 @@ test("a type that no registered provider has is an error that names the package 
   expect(run.stderr).toMatch(/^ropewalk: [^\n]*"twisted"[^\n]*\n$/);
 });
 
-test.each(["rope_theta", "head_dim", "partial_rotary_factor", "max_position_embeddings"])("NaN as Python writes it is no number, and no default: %s", (key) => {
-  const file = join(folder(), "config.json");
-  writeFileSync(file, JSON.stringify({ head_dim: 8, rope_theta: 10000, [key]: 12345.5, time_step_limit: 12345.5 }).replaceAll("12345.5", "NaN"));
-  const { status, stdout, stderr } = ropewalk(["inspect", file]);
-  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-  expect(stderr).toMatch(new RegExp(`^ropewalk: [^\\n]*${key}[^\\n]*NaN[^\\n]*\\n$`));
-});
+test.each(["rope_theta", "head_dim", "partial_rotary_factor", "max_position_embeddings"])(
+  "NaN as Python writes it is no number, and no default: %s",
+  (key) => {
+    const file = join(folder(), "config.json");
+    writeFileSync(
+      file,
+      JSON.stringify({ head_dim: 8, rope_theta: 10000, [key]: 12345.5, time_step_limit: 12345.5 }).replaceAll(
+        "12345.5",
+        "NaN",
+      ),
+    );
+    const { status, stdout, stderr } = ropewalk(["inspect", file]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(new RegExp(`^ropewalk: [^\\n]*${key}[^\\n]*NaN[^\\n]*\\n$`));
+  },
+);
 
 test("the text says what the rope is, why, and where the context ends; without colours in a pipe", () => {
   const { status, stdout, stderr } = ropewalk(["inspect", model("Qwen/Qwen2.5-7B-Instruct-yarn")]);
@@ -180,7 +236,12 @@ test("the text says what the rope is, why, and where the context ends; without c
 });
 
 test("each rope is described once, with the layers that it is for", () => {
-  const { stdout } = ropewalk(["inspect", model("google/gemma-3-1b-it"), model("HuggingFaceTB/SmolLM3-3B"), model("allenai/Olmo-3-7B-Instruct")]);
+  const { stdout } = ropewalk([
+    "inspect",
+    model("google/gemma-3-1b-it"),
+    model("HuggingFaceTB/SmolLM3-3B"),
+    model("allenai/Olmo-3-7B-Instruct"),
+  ]);
   expect(stdout.match(/^.*: (default|yarn|no rope)$/gm)).toEqual([
     "layers of type full_attention: default",
     "layers of type sliding_attention: default",
@@ -196,7 +257,9 @@ test.each([
   [["--length", "100"], 100, "length"],
 ])("how many pairs complete a turn is counted from the wavelengths (%j)", (options, positions, word) => {
   const { stdout } = ropewalk(["inspect", model("mistralai/Mistral-7B-v0.1"), ...options]);
-  const turning = golden("mistralai/Mistral-7B-v0.1").ropes[0]!.invFreq.filter((value) => (2 * Math.PI) / value <= positions).length;
+  const turning = golden("mistralai/Mistral-7B-v0.1").ropes[0]!.invFreq.filter(
+    (value) => (2 * Math.PI) / value <= positions,
+  ).length;
   expect(turning).toBeLessThan(64);
   expect(stdout).toContain(`${turning} of 64 pairs complete a turn within ${positions} positions`);
   expect(stdout).toContain(`${word} ${positions}`);

@@ -6,7 +6,8 @@ import { lint as examine } from "../src/cli/lint.ts";
 import { documents, folder, model, ropewalk, writeConfig } from "./support.ts";
 
 const lint = (file: string, ...options: string[]): any => documents(ropewalk(["lint", file, "--json", ...options]))[0];
-const invFreq = (name: string): readonly number[] => fixtures("truth").find((truth) => truth.name === name)!.invFreqHigh;
+const invFreq = (name: string): readonly number[] =>
+  fixtures("truth").find((truth) => truth.name === name)!.invFreqHigh;
 
 test("truncate: false is unknown to ggml and mlx-lm, and the numbers follow from exact arithmetic", () => {
   const { findings } = lint(model("openai/gpt-oss-20b"), "--for", "hf,vllm,sglang,llama.cpp,mlx");
@@ -19,7 +20,9 @@ test("truncate: false is unknown to ggml and mlx-lm, and the numbers follow from
   const changed = ratios.flatMap((ratio, pair) => (Math.abs(ratio - 1) > 1e-6 ? [pair] : []));
   const largest = Math.max(...ratios);
   // float32 frequencies on both sides: six digits.
-  expect(findings[0].effects[0]).toContain(`pairs ${changed[0]} to ${changed.at(-1)} of 32 turn at another speed, by ×${largest.toPrecision(6).slice(0, 6)}`);
+  expect(findings[0].effects[0]).toContain(
+    `pairs ${changed[0]} to ${changed.at(-1)} of 32 turn at another speed, by ×${largest.toPrecision(6).slice(0, 6)}`,
+  );
   expect(findings[0].effects[0]).toContain(`at pair ${ratios.indexOf(largest)}`);
   expect([changed[0], changed.at(-1)]).toEqual([9, 17]);
 });
@@ -27,14 +30,20 @@ test("truncate: false is unknown to ggml and mlx-lm, and the numbers follow from
 test("attn_factor is read by SGLang only; what to write instead is tried out", () => {
   const { findings, keys } = lint(model("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B"), "--for", "hf,vllm,sglang");
   const use = keys.find(({ key }: any) => key === "attn_factor").use;
-  expect({ hf: use.hf.use, vllm: use.vllm.use, sglang: use.sglang.use }).toEqual({ hf: "ignored", vllm: "ignored", sglang: "read" });
+  expect({ hf: use.hf.use, vllm: use.vllm.use, sglang: use.sglang.use }).toEqual({
+    hf: "ignored",
+    vllm: "ignored",
+    sglang: "read",
+  });
   expect(findings).toHaveLength(1);
   expect(findings[0]).toMatchObject({ engine: "sglang", kind: "differs", paths: ["rope_scaling.attn_factor"] });
   // 0.1 ln 4 + 1 in transformers; times 0.8782488562869419 in SGLang, whose answer is in the goldens.
   const amplitude = fixtures("sglang").find(({ name }) => name === "yarn-attn-factor");
   expect(amplitude).toMatchObject({ attentionFactor: 1 });
   expect(findings[0].effects).toEqual(["cos and sin × 1.138629 → 1, so that logits change by ×0.7713211"]);
-  expect(findings[0].instead).toContainEqual("attention_factor = 1 without attn_factor gives the ropes of sglang in hf, vllm, mindie");
+  expect(findings[0].instead).toContainEqual(
+    "attention_factor = 1 without attn_factor gives the ropes of sglang in hf, vllm, mindie",
+  );
 });
 
 test.each<[id: string, engine: string, path: string]>([
@@ -64,19 +73,34 @@ test("an engine that does not have the type refuses the file", () => {
 });
 
 test("what an operator that takes tables cannot say", () => {
-  const kinds = (id: string): string[] => lint(model(id), "--for", "onnx").findings.map(({ kind, message }: any) => `${kind}: ${message}`);
+  const kinds = (id: string): string[] =>
+    lint(model(id), "--for", "onnx").findings.map(({ kind, message }: any) => `${kind}: ${message}`);
   expect(kinds("mistralai/Mistral-7B-v0.1")).toEqual([]);
   expect(kinds("Qwen/Qwen2-VL-7B-Instruct")).toEqual(["unable: has positions of one axis"]);
   expect(kinds("deepseek-ai/DeepSeek-V3")).toEqual(["unable: does not know the softmax scale"]);
   expect(kinds("internlm/internlm2-chat-7b")).toEqual(["unable: has one table, while frequencies follow the length"]);
 });
 
-const qwen = { model_type: "qwen2", head_dim: 128, num_hidden_layers: 2, max_position_embeddings: 131_072, rope_theta: 1_000_000 };
+const qwen = {
+  model_type: "qwen2",
+  head_dim: 128,
+  num_hidden_layers: 2,
+  max_position_embeddings: 131_072,
+  rope_theta: 1_000_000,
+};
 
 test("a key that nobody reads, and a file that contradicts itself", () => {
-  const typo = writeConfig({ ...qwen, rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32_768, bete_fast: 16 } });
-  expect(lint(typo, "--for", "hf").findings).toMatchObject([{ engine: null, kind: "unknown", paths: ["rope_scaling.bete_fast"] }]);
-  const contradiction = writeConfig({ ...qwen, rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 32_768 } });
+  const typo = writeConfig({
+    ...qwen,
+    rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32_768, bete_fast: 16 },
+  });
+  expect(lint(typo, "--for", "hf").findings).toMatchObject([
+    { engine: null, kind: "unknown", paths: ["rope_scaling.bete_fast"] },
+  ]);
+  const contradiction = writeConfig({
+    ...qwen,
+    rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 32_768 },
+  });
   const { findings } = lint(contradiction);
   expect(findings).toMatchObject([{ engine: null, kind: "invalid", paths: ["max_position_embeddings"] }]);
   expect(findings[0].instead[0]).toContain("factor 4");
@@ -92,10 +116,22 @@ test("a file that says nothing about rope is a finding", () => {
 });
 
 test("a key that changes nothing is no finding", () => {
-  const config = writeConfig({ ...qwen, rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32_768, finetuned: true, attn_factor: 1, truncate: true } });
+  const config = writeConfig({
+    ...qwen,
+    rope_scaling: {
+      rope_type: "yarn",
+      factor: 4,
+      original_max_position_embeddings: 32_768,
+      finetuned: true,
+      attn_factor: 1,
+      truncate: true,
+    },
+  });
   const report = lint(config, "--for", "hf,vllm,sglang,llama.cpp,mlx");
   expect(report.findings).toEqual([]);
-  expect(report.keys.map(({ key }: any) => key)).toEqual(expect.arrayContaining(["finetuned", "attn_factor", "truncate", "factor"]));
+  expect(report.keys.map(({ key }: any) => key)).toEqual(
+    expect.arrayContaining(["finetuned", "attn_factor", "truncate", "factor"]),
+  );
 });
 
 test("exit code 0 and words for a file that all read alike, 1 for others, without colours in a pipe", () => {
@@ -110,7 +146,11 @@ test("exit code 0 and words for a file that all read alike, 1 for others, withou
 });
 
 test("no published config is invalid, or has a rope key that nobody knows", () => {
-  for (const { id } of models()) expect([id, ...examine(model(id), {}).findings.filter(({ kind }) => kind === "invalid" || kind === "unknown")]).toEqual([id]);
+  for (const { id } of models())
+    expect([
+      id,
+      ...examine(model(id), {}).findings.filter(({ kind }) => kind === "invalid" || kind === "unknown"),
+    ]).toEqual([id]);
 });
 
 test.each<[what: string, args: string[], words: string]>([

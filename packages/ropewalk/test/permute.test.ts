@@ -2,16 +2,36 @@
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, ftruncateSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { folder, ropewalk, writeConfig, writeSafetensors } from "./support.ts";
 
-const llama = { model_type: "llama", hidden_size: 16, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 4, num_hidden_layers: 1, max_position_embeddings: 64, rope_theta: 10_000 };
+const llama = {
+  model_type: "llama",
+  hidden_size: 16,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 4,
+  num_hidden_layers: 1,
+  max_position_embeddings: 64,
+  rope_theta: 10_000,
+};
 
 /** Rows of a matrix whose element is 100 · row + column: each says where it came from. */
-const matrix = (rows: number, columns: number): Float32Array => Float32Array.from({ length: rows * columns }, (_, i) => 100 * Math.floor(i / columns) + (i % columns));
+const matrix = (rows: number, columns: number): Float32Array =>
+  Float32Array.from({ length: rows * columns }, (_, i) => 100 * Math.floor(i / columns) + (i % columns));
 
 interface Written {
   readonly shape: readonly number[];
@@ -23,13 +43,35 @@ interface Written {
 function read(path: string): { readonly tensors: Readonly<Record<string, Written>>; readonly metadata: unknown } {
   const bytes = readFileSync(path);
   const length = Number(bytes.readBigUInt64LE(0));
-  const { __metadata__: metadata, ...entries } = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, any>;
-  const tensors = Object.fromEntries(Object.entries(entries).map(([name, { data_offsets: [start, end], dtype, shape }]) => [name, { dtype, shape, data: new Float32Array(Uint8Array.from(bytes.subarray(8 + length + start, 8 + length + end)).buffer) }]));
+  const { __metadata__: metadata, ...entries } = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
+    string,
+    any
+  >;
+  const tensors = Object.fromEntries(
+    Object.entries(entries).map(
+      ([
+        name,
+        {
+          data_offsets: [start, end],
+          dtype,
+          shape,
+        },
+      ]) => [
+        name,
+        {
+          dtype,
+          shape,
+          data: new Float32Array(Uint8Array.from(bytes.subarray(8 + length + start, 8 + length + end)).buffer),
+        },
+      ],
+    ),
+  );
   return { tensors, metadata };
 }
 
 /** Which rows of the input stand in the rows of the result. */
-const origin = ({ data, shape: [rows = 0, columns = 1] }: Written): number[] => Array.from({ length: rows }, (_, row) => data[row * columns]! / 100);
+const origin = ({ data, shape: [rows = 0, columns = 1] }: Written): number[] =>
+  Array.from({ length: rows }, (_, row) => data[row * columns]! / 100);
 
 const sample = (): Record<string, { dtype: string; shape: number[]; data: Float32Array }> => ({
   "model.embed_tokens.weight": { dtype: "F32", shape: [5, 3], data: matrix(5, 3) },
@@ -42,13 +84,24 @@ const sample = (): Record<string, { dtype: string; shape: number[]; data: Float3
   "model.layers.0.self_attn.q_proj.lora_B.weight": { dtype: "F32", shape: [16, 2], data: matrix(16, 2) },
 });
 
-const heads = (count: number, order: readonly number[]): number[] => Array.from({ length: count }, (_, head) => order.map((row) => head * order.length + row)).flat();
+const heads = (count: number, order: readonly number[]): number[] =>
+  Array.from({ length: count }, (_, head) => order.map((row) => head * order.length + row)).flat();
 
 test("query and key rows are permuted head by head, with fewer key heads; all else is the same bytes", () => {
   const path = folder();
   const [input, output] = [join(path, "model.safetensors"), join(path, "out.safetensors")];
   writeSafetensors(input, sample(), { format: "pt" });
-  const run = ropewalk(["permute", input, output, "--config", writeConfig(llama), "--from", "half", "--to", "adjacent"]);
+  const run = ropewalk([
+    "permute",
+    input,
+    output,
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+  ]);
   expect(run).toMatchObject({ status: 0, stderr: "" });
   expect(run.stdout).toBe(`5 tensors from half to adjacent, 3 as they were → ${output}\n`);
   const { metadata, tensors } = read(output);
@@ -62,12 +115,27 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
   expect(origin(at("k_proj.weight"))).toEqual(heads(2, order));
   expect(origin(at("q_norm.weight"))).toEqual(order);
   const before = read(input).tensors;
-  for (const name of ["model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight", "model.layers.0.self_attn.q_proj.lora_A.weight"]) expect(tensors[name]).toEqual(before[name]);
+  for (const name of [
+    "model.embed_tokens.weight",
+    "model.layers.0.self_attn.v_proj.weight",
+    "model.layers.0.self_attn.q_proj.lora_A.weight",
+  ])
+    expect(tensors[name]).toEqual(before[name]);
   // Columns go with their row.
   expect([...at("k_proj.weight").data.subarray(3, 6)]).toEqual([200, 201, 202]);
 
   const back = join(path, "back.safetensors");
-  const again = ropewalk(["permute", output, back, "--config", writeConfig(llama), "--from", "adjacent", "--to", "half"]);
+  const again = ropewalk([
+    "permute",
+    output,
+    back,
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "adjacent",
+    "--to",
+    "half",
+  ]);
   expect(again.status).toBe(0);
   expect(again.stdout).toContain("right only if this file was permuted before");
   expect(readFileSync(back).equals(readFileSync(input))).toBe(true);
@@ -76,8 +144,19 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
 test("of a partly rotated head, the rotated rows only", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
-  writeSafetensors(input, { "gpt_neox.layers.0.attention.query_key_value.weight": { dtype: "F32", shape: [24, 2], data: matrix(24, 2) } });
-  const config = writeConfig({ model_type: "gpt_neox", hidden_size: 16, num_attention_heads: 1, head_dim: 8, num_hidden_layers: 1, max_position_embeddings: 64, rotary_pct: 0.5, rotary_emb_base: 10_000 });
+  writeSafetensors(input, {
+    "gpt_neox.layers.0.attention.query_key_value.weight": { dtype: "F32", shape: [24, 2], data: matrix(24, 2) },
+  });
+  const config = writeConfig({
+    model_type: "gpt_neox",
+    hidden_size: 16,
+    num_attention_heads: 1,
+    head_dim: 8,
+    num_hidden_layers: 1,
+    max_position_embeddings: 64,
+    rotary_pct: 0.5,
+    rotary_emb_base: 10_000,
+  });
   const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
   const unsaid = ropewalk(args);
   expect(unsaid).toMatchObject({ status: 2, stdout: "" });
@@ -86,7 +165,9 @@ test("of a partly rotated head, the rotated rows only", () => {
   expect(ropewalk([...args, "--fused", "per-group"])).toMatchObject({ status: 0 });
   const [weight] = Object.values(read(output).tensors);
   // One group: query, key, value, eight rows each, of which the first four of query and key are rotated.
-  expect(origin(weight!)).toEqual([0, 2, 1, 3, 4, 5, 6, 7, 8, 10, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]);
+  expect(origin(weight!)).toEqual([
+    0, 2, 1, 3, 4, 5, 6, 7, 8, 10, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+  ]);
 });
 
 test.each<["concatenated" | "per-group", number[]]>([
@@ -95,10 +176,30 @@ test.each<["concatenated" | "per-group", number[]]>([
 ])("--fused %s: heads of queries and keys, never of values", (fused, moved) => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
-  writeSafetensors(input, { "model.layers.0.self_attn.qkv_proj.weight": { dtype: "F32", shape: [32, 1], data: matrix(32, 1) } });
-  expect(ropewalk(["permute", input, output, "--config", writeConfig(llama), "--from", "half", "--to", "adjacent", "--fused", fused])).toMatchObject({ status: 0, stderr: "" });
+  writeSafetensors(input, {
+    "model.layers.0.self_attn.qkv_proj.weight": { dtype: "F32", shape: [32, 1], data: matrix(32, 1) },
+  });
+  expect(
+    ropewalk([
+      "permute",
+      input,
+      output,
+      "--config",
+      writeConfig(llama),
+      "--from",
+      "half",
+      "--to",
+      "adjacent",
+      "--fused",
+      fused,
+    ]),
+  ).toMatchObject({ status: 0, stderr: "" });
   const [weight] = Object.values(read(output).tensors);
-  expect(origin(weight!)).toEqual(Array.from({ length: 8 }, (_, head) => (moved.includes(head) ? [0, 2, 1, 3] : [0, 1, 2, 3]).map((row) => 4 * head + row)).flat());
+  expect(origin(weight!)).toEqual(
+    Array.from({ length: 8 }, (_, head) =>
+      (moved.includes(head) ? [0, 2, 1, 3] : [0, 1, 2, 3]).map((row) => 4 * head + row),
+    ).flat(),
+  );
 });
 
 test("latent attention: the last rows of query heads, and of the one key", () => {
@@ -109,8 +210,24 @@ test("latent attention: the last rows of query heads, and of the one key", () =>
     "model.layers.0.self_attn.kv_a_proj_with_mqa.weight": { dtype: "F32", shape: [7, 1], data: matrix(7, 1) },
     "model.layers.0.self_attn.kv_b_proj.weight": { dtype: "F32", shape: [4, 1], data: matrix(4, 1) },
   });
-  const config = writeConfig({ model_type: "deepseek_v3", hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, num_hidden_layers: 1, kv_lora_rank: 3, qk_nope_head_dim: 2, qk_rope_head_dim: 4, v_head_dim: 2, q_lora_rank: 3, max_position_embeddings: 64, rope_theta: 10_000 });
-  expect(ropewalk(["permute", input, output, "--config", config, "--from", "adjacent", "--to", "half"])).toMatchObject({ status: 0, stderr: "" });
+  const config = writeConfig({
+    model_type: "deepseek_v3",
+    hidden_size: 16,
+    num_attention_heads: 2,
+    num_key_value_heads: 2,
+    num_hidden_layers: 1,
+    kv_lora_rank: 3,
+    qk_nope_head_dim: 2,
+    qk_rope_head_dim: 4,
+    v_head_dim: 2,
+    q_lora_rank: 3,
+    max_position_embeddings: 64,
+    rope_theta: 10_000,
+  });
+  expect(ropewalk(["permute", input, output, "--config", config, "--from", "adjacent", "--to", "half"])).toMatchObject({
+    status: 0,
+    stderr: "",
+  });
   const [query, key, other] = Object.values(read(output).tensors);
   expect(origin(query!)).toEqual([0, 1, 2, 4, 3, 5, 6, 7, 8, 10, 9, 11]);
   expect(origin(key!)).toEqual([0, 1, 2, 3, 5, 4, 6]);
@@ -121,7 +238,10 @@ test("layers without rope stay as they are", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   const tensor = { dtype: "F32", shape: [8, 1], data: matrix(8, 1) };
-  writeSafetensors(input, { "model.layers.0.self_attn.k_proj.weight": tensor, "model.layers.1.self_attn.k_proj.weight": tensor });
+  writeSafetensors(input, {
+    "model.layers.0.self_attn.k_proj.weight": tensor,
+    "model.layers.1.self_attn.k_proj.weight": tensor,
+  });
   const config = writeConfig({ ...llama, model_type: "smollm3", num_hidden_layers: 2, no_rope_layers: [1, 0] });
   const run = ropewalk(["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"]);
   expect(run).toMatchObject({ status: 0, stderr: "" });
@@ -132,14 +252,28 @@ test("layers without rope stay as they are", () => {
 test("names by pattern, and 16-bit elements", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
-  writeSafetensors(input, { "blk.0.fragen": { dtype: "BF16", shape: [4, 2], data: Uint16Array.of(0, 1, 10, 11, 20, 21, 30, 31) } });
-  const args = ["permute", input, output, "--config", writeConfig({ ...llama, num_attention_heads: 1, num_key_value_heads: 1 }), "--from", "half", "--to", "adjacent"];
+  writeSafetensors(input, {
+    "blk.0.fragen": { dtype: "BF16", shape: [4, 2], data: Uint16Array.of(0, 1, 10, 11, 20, 21, 30, 31) },
+  });
+  const args = [
+    "permute",
+    input,
+    output,
+    "--config",
+    writeConfig({ ...llama, num_attention_heads: 1, num_key_value_heads: 1 }),
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+  ];
   const nothing = ropewalk(args);
   expect(nothing.status).toBe(2);
   expect(nothing.stderr).toContain("--query-pattern");
   expect(ropewalk([...args, "--query-pattern", "fragen$"])).toMatchObject({ status: 0, stderr: "" });
   const bytes = readFileSync(output);
-  expect([...new Uint16Array(Uint8Array.from(bytes.subarray(bytes.length - 16)).buffer)]).toEqual([0, 1, 20, 21, 10, 11, 30, 31]);
+  expect([...new Uint16Array(Uint8Array.from(bytes.subarray(bytes.length - 16)).buffer)]).toEqual([
+    0, 1, 20, 21, 10, 11, 30, 31,
+  ]);
 });
 
 test("an output that exists needs --force, which also replaces the input", () => {
@@ -155,16 +289,37 @@ test("an output that exists needs --force, which also replaces the input", () =>
   expect(readdirSync(path)).toEqual(["model.safetensors"]);
 });
 
-const oneTensor = (name: string, rows = 16, dtype = "F32"): Record<string, { dtype: string; shape: number[]; data: Float32Array }> => ({ [name]: { dtype, shape: [rows, 1], data: matrix(rows, 1) } });
+const oneTensor = (
+  name: string,
+  rows = 16,
+  dtype = "F32",
+): Record<string, { dtype: string; shape: number[]; data: Float32Array }> => ({
+  [name]: { dtype, shape: [rows, 1], data: matrix(rows, 1) },
+});
 
 test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], options: string[], words: string]>([
-  ["another model's config", oneTensor("model.layers.0.self_attn.q_proj.weight", 12), [], "Is it the config of this file?"],
+  [
+    "another model's config",
+    oneTensor("model.layers.0.self_attn.q_proj.weight", 12),
+    [],
+    "Is it the config of this file?",
+  ],
   ["a quantised projection", { ...sample(), ...oneTensor("model.layers.0.self_attn.q_proj.qweight") }, [], "quantised"],
-  ["scales of blocks", { ...sample(), ...oneTensor("model.layers.0.self_attn.q_proj.weight_scale_inv") }, [], "quantised"],
+  [
+    "scales of blocks",
+    { ...sample(), ...oneTensor("model.layers.0.self_attn.q_proj.weight_scale_inv") },
+    [],
+    "quantised",
+  ],
   ["packed elements", oneTensor("model.layers.0.self_attn.q_proj.weight", 16, "I32"), [], "packed rows"],
   ["no projection", oneTensor("model.embed_tokens.weight"), [], "--query-pattern"],
   ["a tower for pictures alone", oneTensor("vision_tower.layers.0.self_attn.q_proj.weight"), [], "--query-pattern"],
-  ["a fused projection that does not add up", oneTensor("model.layers.0.self_attn.qkv_proj.weight", 16), ["--fused", "concatenated"], "are 32"],
+  [
+    "a fused projection that does not add up",
+    oneTensor("model.layers.0.self_attn.qkv_proj.weight", 16),
+    ["--fused", "concatenated"],
+    "are 32",
+  ],
   ["a pattern that is none", sample(), ["--query-pattern", "("], "regular expression"],
   ["the same pairing twice", sample(), ["--to", "half"], "nothing to permute"],
   ["an unknown pairing", sample(), ["--to", "neox"], "half, adjacent or blocks"],
@@ -172,7 +327,17 @@ test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], option
   const path = folder();
   const input = join(path, "in.safetensors");
   writeSafetensors(input, tensors);
-  const { status, stdout, stderr } = ropewalk(["permute", input, join(path, "out.safetensors"), "--config", writeConfig(llama), "--from", "half", ...(options.includes("--to") ? [] : ["--to", "adjacent"]), ...options]);
+  const { status, stdout, stderr } = ropewalk([
+    "permute",
+    input,
+    join(path, "out.safetensors"),
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "half",
+    ...(options.includes("--to") ? [] : ["--to", "adjacent"]),
+    ...options,
+  ]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toMatch(/^ropewalk: [^\n]+\n$/);
   expect(stderr).toContain(words);
@@ -185,7 +350,17 @@ test("a file cut off, and an output folder that is not there", () => {
   writeSafetensors(input, sample());
   const cut = join(path, "cut.safetensors");
   writeFileSync(cut, readFileSync(input).subarray(0, -4));
-  const args = (from: string, to: string): string[] => ["permute", from, to, "--config", writeConfig(llama), "--from", "half", "--to", "adjacent"];
+  const args = (from: string, to: string): string[] => [
+    "permute",
+    from,
+    to,
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+  ];
   expect(ropewalk(args(cut, join(path, "out.safetensors")))).toMatchObject({ status: 2, stdout: "" });
   expect(ropewalk(args(input, join(path, "nowhere", "out.safetensors")))).toMatchObject({ status: 2, stdout: "" });
   expect(readdirSync(path).toSorted()).toEqual(["cut.safetensors", "in.safetensors"]);
@@ -195,7 +370,10 @@ test("a file cut off, and an output folder that is not there", () => {
 function large(path: string): string {
   const input = join(path, "model.safetensors");
   const columns = 2 ** 22;
-  const header = JSON.stringify({ "model.layers.0.self_attn.q_proj.weight": { dtype: "F16", shape: [16, columns], data_offsets: [0, 32 * columns] }, "model.embed_tokens.weight": { dtype: "F16", shape: [48, columns], data_offsets: [32 * columns, 128 * columns] } });
+  const header = JSON.stringify({
+    "model.layers.0.self_attn.q_proj.weight": { dtype: "F16", shape: [16, columns], data_offsets: [0, 32 * columns] },
+    "model.embed_tokens.weight": { dtype: "F16", shape: [48, columns], data_offsets: [32 * columns, 128 * columns] },
+  });
   const descriptor = openSync(input, "w");
   const prefix = Buffer.alloc(8);
   prefix.writeBigUInt64LE(BigInt(header.length));
@@ -211,21 +389,46 @@ test.each<[signal: NodeJS.Signals, left: number]>([
   ["SIGKILL", 1],
   ["SIGTERM", 0],
   ["SIGINT", 0],
-])("after %s in the middle there is no output, the input is whole, and %d temporary files are left", async (signal, left) => {
-  const path = folder();
-  const input = large(path);
-  const { mtimeMs, size } = statSync(input);
-  const digest = (): string => createHash("sha256").update(readFileSync(input).subarray(0, 2 ** 20)).digest("hex");
-  const before = digest();
-  const child = spawn(process.execPath, [cli, "permute", input, join(path, "out.safetensors"), "--config", writeConfig(llama), "--from", "half", "--to", "adjacent"], { stdio: "ignore" });
-  const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, by) => resolve(by)));
-  const temporary = (): string[] => readdirSync(path).filter((name) => name.endsWith(".tmp"));
-  while (child.exitCode === null && (temporary().length === 0 || statSync(join(path, temporary()[0]!)).size < 2 ** 22)) await new Promise((resolve) => setTimeout(resolve, 1));
-  child.kill(signal);
-  // Ended by the signal: else it had been done before, and this test would show nothing.
-  expect(await ended).toBe(signal);
-  expect(existsSync(join(path, "out.safetensors"))).toBe(false);
-  expect(temporary()).toHaveLength(left);
-  expect(statSync(input)).toMatchObject({ mtimeMs, size });
-  expect(digest()).toBe(before);
-});
+])(
+  "after %s in the middle there is no output, the input is whole, and %d temporary files are left",
+  async (signal, left) => {
+    const path = folder();
+    const input = large(path);
+    const { mtimeMs, size } = statSync(input);
+    const digest = (): string =>
+      createHash("sha256")
+        .update(readFileSync(input).subarray(0, 2 ** 20))
+        .digest("hex");
+    const before = digest();
+    const child = spawn(
+      process.execPath,
+      [
+        cli,
+        "permute",
+        input,
+        join(path, "out.safetensors"),
+        "--config",
+        writeConfig(llama),
+        "--from",
+        "half",
+        "--to",
+        "adjacent",
+      ],
+      { stdio: "ignore" },
+    );
+    const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, by) => resolve(by)));
+    const temporary = (): string[] => readdirSync(path).filter((name) => name.endsWith(".tmp"));
+    while (
+      child.exitCode === null &&
+      (temporary().length === 0 || statSync(join(path, temporary()[0]!)).size < 2 ** 22)
+    )
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    child.kill(signal);
+    // Ended by the signal: else it had been done before, and this test would show nothing.
+    expect(await ended).toBe(signal);
+    expect(existsSync(join(path, "out.safetensors"))).toBe(false);
+    expect(temporary()).toHaveLength(left);
+    expect(statSync(input)).toMatchObject({ mtimeMs, size });
+    expect(digest()).toBe(before);
+  },
+);

@@ -6,11 +6,16 @@ import type { PlottedPair } from "../src/cli/plot.ts";
 
 const plain = (text: string): string => text;
 const palette = { bold: plain, dim: plain, green: plain, yellow: plain, cyan: plain, red: plain };
-const pairs = (...wavelengths: number[]): PlottedPair[] => wavelengths.map((wavelength, pair) => ({ pair, wavelength, regime: "" }));
+const pairs = (...wavelengths: number[]): PlottedPair[] =>
+  wavelengths.map((wavelength, pair) => ({ pair, wavelength, regime: "" }));
 
 /** Three decades of ten columns each. */
 const draw = (drawn: readonly PlottedPair[], positions: number | null): string =>
-  plotWavelengths(drawn, { context: positions === null ? null : { word: "context", positions }, width: 31, palette }).join("\n");
+  plotWavelengths(drawn, {
+    context: positions === null ? null : { word: "context", positions },
+    width: 31,
+    palette,
+  }).join("\n");
 
 test("columns are logarithmic; the context is marked in each line that does not cover it", () => {
   expect(draw(pairs(10, 100, 1000, 10_000), 1000)).toBe(
@@ -27,9 +32,28 @@ pairs  wavelength                     context 1000
 });
 
 test("neighbours share a line where there are many; a regime, or the end of rotation, begins a new one", () => {
-  const ladder = pairs(...Array.from({ length: 40 }, (_, i) => 10 ** (1 + i / 13)), Infinity, Infinity).map((one) => ({ ...one, regime: one.pair < 20 ? "kept" : "slowed" }));
+  const ladder = pairs(...Array.from({ length: 40 }, (_, i) => 10 ** (1 + i / 13)), Infinity, Infinity).map((one) => ({
+    ...one,
+    regime: one.pair < 20 ? "kept" : "slowed",
+  }));
   const lines = draw(ladder, null).split("\n").slice(1, -2);
-  expect(lines.map((line) => line.slice(0, 13).trim().split(" ")[0])).toEqual(["0–2", "3–5", "6–8", "9–11", "12–14", "15–17", "18–19", "20–22", "23–25", "26–28", "29–31", "32–34", "35–37", "38–39", "40–41"]);
+  expect(lines.map((line) => line.slice(0, 13).trim().split(" ")[0])).toEqual([
+    "0–2",
+    "3–5",
+    "6–8",
+    "9–11",
+    "12–14",
+    "15–17",
+    "18–19",
+    "20–22",
+    "23–25",
+    "26–28",
+    "29–31",
+    "32–34",
+    "35–37",
+    "38–39",
+    "40–41",
+  ]);
   expect(lines.at(-1)).toMatch(/^40–41 +not rotated +slowed$/);
 });
 

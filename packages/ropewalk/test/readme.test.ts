@@ -11,8 +11,18 @@ import { folder, model, ropewalk, writeNpy } from "./support.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const readme = readFileSync(here("../../../README.md"), "utf8");
-const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language, text: text! }));
-const [commands, example, output, inspect, apply, lint] = blocks as [(typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0], (typeof blocks)[0]];
+const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({
+  language,
+  text: text!,
+}));
+const [commands, example, output, inspect, apply, lint] = blocks as [
+  (typeof blocks)[0],
+  (typeof blocks)[0],
+  (typeof blocks)[0],
+  (typeof blocks)[0],
+  (typeof blocks)[0],
+  (typeof blocks)[0],
+];
 
 /** A project that has the package installed, and Qwen2.5-7B's config.json. */
 function project(): string {
@@ -27,7 +37,9 @@ function project(): string {
 
 test("the blocks are the two commands, the example, its output and three transcripts", () => {
   expect(blocks.map(({ language }) => language)).toEqual(["sh", "ts", "text", "text", "text", "text"]);
-  const { scripts } = JSON.parse(readFileSync(here("../../../package.json"), "utf8")) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(here("../../../package.json"), "utf8")) as {
+    scripts: Record<string, string>;
+  };
   expect(commands.text.match(/^npm \w+/gm)).toEqual(["npm start", "npm test"]);
   expect(Object.keys(scripts)).toEqual(expect.arrayContaining(["start", "test", "ropewalk"]));
 });
@@ -46,7 +58,10 @@ test("the example is correct TypeScript for a strict compiler", () => {
   writeFileSync(join(cwd, "example.ts"), example.text);
   const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
   const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--types", "node"];
-  expect(spawnSync(process.execPath, [tsc, ...options, "example.ts"], { cwd, encoding: "utf8" })).toMatchObject({ status: 0, stdout: "" });
+  expect(spawnSync(process.execPath, [tsc, ...options, "example.ts"], { cwd, encoding: "utf8" })).toMatchObject({
+    status: 0,
+    stdout: "",
+  });
 });
 
 test.each([
@@ -78,6 +93,8 @@ test("the transcript of apply is a real one", () => {
 test("the package's README lists every code of the command line", () => {
   const source = readFileSync(here("../src/cli/failure.ts"), "utf8");
   const codes = [.../type FailureCode = ([^;]+);/.exec(source)![1]!.matchAll(/"(\w+)"/g)].map(([, code]) => code);
-  const listed = [...readFileSync(here("../README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code);
+  const listed = [...readFileSync(here("../README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(
+    ([, code]) => code,
+  );
   expect(listed.toSorted()).toEqual([...codes, "INTERNAL"].toSorted());
 });

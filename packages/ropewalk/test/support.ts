@@ -15,21 +15,33 @@ export interface Run {
 }
 
 /** Runs the command with a clean environment: no colours asked for, none refused. */
-export function ropewalk(args: readonly string[], { cwd, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {}): Run {
+export function ropewalk(
+  args: readonly string[],
+  { cwd, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Run {
   const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd, encoding: "utf8", env: { ...inherited, CI: "1", ...env }, maxBuffer: 2 ** 28 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
+    cwd,
+    encoding: "utf8",
+    env: { ...inherited, CI: "1", ...env },
+    maxBuffer: 2 ** 28,
+  });
   return { status, stdout, stderr };
 }
 
 /** The documents that `--json` printed, one a line. */
 export function documents({ stdout }: Run): any[] {
-  return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as unknown);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
 }
 
 export const folder = (): string => mkdtempSync(join(tmpdir(), "ropewalk-"));
 
 /** A golden's config as a file path. */
-export const model = (id: string): string => fileURLToPath(new URL(`../../../tooling/goldens/models/${id.replace("/", "--")}.json`, import.meta.url));
+export const model = (id: string): string =>
+  fileURLToPath(new URL(`../../../tooling/goldens/models/${id.replace("/", "--")}.json`, import.meta.url));
 
 export function writeConfig(config: unknown): string {
   const path = join(folder(), "config.json");
@@ -49,13 +61,27 @@ export function writeNpy(path: string, descr: string, shape: readonly number[], 
   return path;
 }
 
-export function writeSafetensors(path: string, tensors: Readonly<Record<string, { readonly dtype: string; readonly shape: readonly number[]; readonly data: Bytes }>>, metadata?: Readonly<Record<string, string>>): string {
+export function writeSafetensors(
+  path: string,
+  tensors: Readonly<
+    Record<string, { readonly dtype: string; readonly shape: readonly number[]; readonly data: Bytes }>
+  >,
+  metadata?: Readonly<Record<string, string>>,
+): string {
   let end = 0;
-  const entries = Object.entries(tensors).map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data_offsets: [end, (end += data.byteLength)] }]);
-  const json = JSON.stringify(Object.fromEntries(metadata === undefined ? entries : [["__metadata__", metadata], ...entries]));
+  const entries = Object.entries(tensors).map(([name, { dtype, shape, data }]) => [
+    name,
+    { dtype, shape, data_offsets: [end, (end += data.byteLength)] },
+  ]);
+  const json = JSON.stringify(
+    Object.fromEntries(metadata === undefined ? entries : [["__metadata__", metadata], ...entries]),
+  );
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(Buffer.byteLength(json)));
-  writeFileSync(path, Buffer.concat([length, Buffer.from(json), ...Object.values(tensors).map(({ data }) => raw(data))]));
+  writeFileSync(
+    path,
+    Buffer.concat([length, Buffer.from(json), ...Object.values(tensors).map(({ data }) => raw(data))]),
+  );
   return path;
 }
 

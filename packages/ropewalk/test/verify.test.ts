@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { documents, folder, ropewalk } from "./support.ts";
 
-const shipped = JSON.parse(readFileSync(new URL("../vectors.json", import.meta.url), "utf8")) as { vectors: { engine: string; name: string; invFreq?: string; attentionFactor?: number }[] };
+const shipped = JSON.parse(readFileSync(new URL("../vectors.json", import.meta.url), "utf8")) as {
+  vectors: { engine: string; name: string; invFreq?: string; attentionFactor?: number }[];
+};
 
 test("the installed packages agree with every answer that comes with the package", () => {
   const { status, stdout, stderr } = ropewalk(["verify"]);
@@ -19,7 +21,9 @@ test("--json is the same as data", () => {
   const [report] = documents(ropewalk(["verify", "--json"]));
   expect(Object.keys(report)).toEqual(["bands", "rows", "otherwise", "unbuilt", "mismatches"]);
   expect(report.rows.length).toBeGreaterThan(50);
-  const llama = report.rows.find((row: { ropeType: string; engine: string }) => row.ropeType === "llama3" && row.engine === "hf");
+  const llama = report.rows.find(
+    (row: { ropeType: string; engine: string }) => row.ropeType === "llama3" && row.engine === "hf",
+  );
   expect(llama).toMatchObject({ vectors: 8, models: 8 });
   expect(llama.frequencies).toBeLessThanOrEqual(2);
 });
@@ -27,10 +31,18 @@ test("--json is the same as data", () => {
 test("one wrong number is named, and the exit code is 1", () => {
   const at = shipped.vectors.findIndex(({ attentionFactor, engine }) => engine === "hf" && attentionFactor === 1);
   const path = join(folder(), "vectors.json");
-  writeFileSync(path, JSON.stringify({ ...shipped, vectors: shipped.vectors.map((vector, i) => (i === at ? { ...vector, attentionFactor: 1.1 } : vector)) }));
+  writeFileSync(
+    path,
+    JSON.stringify({
+      ...shipped,
+      vectors: shipped.vectors.map((vector, i) => (i === at ? { ...vector, attentionFactor: 1.1 } : vector)),
+    }),
+  );
   const { status, stdout, stderr } = ropewalk(["verify", "--vectors", path]);
   expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
-  expect(stdout.match(/^✗ .*$/gm)).toEqual([expect.stringContaining(`${shipped.vectors[at]!.name}: attentionFactor is 1, expected 1.1`)]);
+  expect(stdout.match(/^✗ .*$/gm)).toEqual([
+    expect.stringContaining(`${shipped.vectors[at]!.name}: attentionFactor is 1, expected 1.1`),
+  ]);
 });
 
 test.each([

@@ -20,8 +20,15 @@ const onlyCore = new Set(["config", "conformance", "provider", "backend", "libra
 export function checkDependencies(/** @type {Workspace} */ workspace) {
   const names = new Set(workspace.packages.map(({ name }) => name));
   return [
-    ...workspace.packages.flatMap((item) => [...foreignFiles(item, names), ...importCycles(item), ...starExports(item), ...parseErrors(item)]),
-    ...workspace.packages.filter(({ folder }) => folder.startsWith("packages/")).flatMap((item) => [...arrows(item, names), ...declared(item, names), ...builtIns(item)]),
+    ...workspace.packages.flatMap((item) => [
+      ...foreignFiles(item, names),
+      ...importCycles(item),
+      ...starExports(item),
+      ...parseErrors(item),
+    ]),
+    ...workspace.packages
+      .filter(({ folder }) => folder.startsWith("packages/"))
+      .flatMap((item) => [...arrows(item, names), ...declared(item, names), ...builtIns(item)]),
     ...packageCycles(workspace),
     ...tooling(workspace),
   ];
@@ -43,9 +50,18 @@ function arrows(/** @type {Package} */ item, /** @type {Set<string>} */ names) {
       const inside = names.has(target);
       if (item.kind === "command" && (inside || item.manifest.dependencies?.[target] !== undefined)) continue;
       if (onlyCore.has(item.kind) && (target === coreName || composed.includes(specifier))) continue;
-      const allowed = item.kind === "core" ? "core imports nothing" : item.kind === "command" ? "what its package.json lists under dependencies" : [`${coreName} and its entries`, ...composed].join(", ");
-      const remedy = specifier.endsWith("/formula") ? "If the formula is really built on the other one, add it to the compositions in tooling/lint/rules/dependencies.mjs and say why in docs/decisions." : "Move what is shared into core, or leave the choice to the caller.";
-      findings.push(report(file, line, `a package of kind "${item.kind}" imports ${specifier}: expected ${allowed}. ${remedy}`));
+      const allowed =
+        item.kind === "core"
+          ? "core imports nothing"
+          : item.kind === "command"
+            ? "what its package.json lists under dependencies"
+            : [`${coreName} and its entries`, ...composed].join(", ");
+      const remedy = specifier.endsWith("/formula")
+        ? "If the formula is really built on the other one, add it to the compositions in tooling/lint/rules/dependencies.mjs and say why in docs/decisions."
+        : "Move what is shared into core, or leave the choice to the caller.";
+      findings.push(
+        report(file, line, `a package of kind "${item.kind}" imports ${specifier}: expected ${allowed}. ${remedy}`),
+      );
     }
   }
   return findings;
@@ -59,20 +75,45 @@ function declared(/** @type {Package} */ { name, folder, kind, manifest }, /** @
   /** @type {Finding[]} */
   const findings = [];
   if (kind === "core" && Object.keys({ ...dependencies, ...peerDependencies }).length > 0) {
-    findings.push(report(file, undefined, `core has the dependencies ${Object.keys({ ...dependencies, ...peerDependencies }).join(", ")}: expected none.`));
+    findings.push(
+      report(
+        file,
+        undefined,
+        `core has the dependencies ${Object.keys({ ...dependencies, ...peerDependencies }).join(", ")}: expected none.`,
+      ),
+    );
   }
   if (!onlyCore.has(kind)) return findings;
   const composed = new Set((compositions[name] ?? []).map(packageOf));
   for (const dependency of Object.keys(dependencies)) {
     if (composed.has(dependency)) continue;
-    const remedy = dependency === coreName ? "Make it a peer: two copies of core would be two caches." : names.has(dependency) ? "See the dependency rule." : "Core, providers and backends have no run-time dependency.";
-    findings.push(report(file, undefined, `"dependencies" holds ${dependency}: expected ${composed.size === 0 ? "none" : [...composed].join(", ")}. ${remedy}`));
+    const remedy =
+      dependency === coreName
+        ? "Make it a peer: two copies of core would be two caches."
+        : names.has(dependency)
+          ? "See the dependency rule."
+          : "Core, providers and backends have no run-time dependency.";
+    findings.push(
+      report(
+        file,
+        undefined,
+        `"dependencies" holds ${dependency}: expected ${composed.size === 0 ? "none" : [...composed].join(", ")}. ${remedy}`,
+      ),
+    );
   }
   for (const peer of Object.keys(peerDependencies)) {
-    if (peer !== coreName) findings.push(report(file, undefined, `"peerDependencies" holds ${peer}: expected ${coreName} only.`));
+    if (peer !== coreName)
+      findings.push(report(file, undefined, `"peerDependencies" holds ${peer}: expected ${coreName} only.`));
   }
   for (const [field, held] of Object.entries({ peerDependencies, devDependencies })) {
-    if (held[coreName] !== "workspace:^") findings.push(report(file, undefined, `"${field}" has ${coreName} as ${JSON.stringify(held[coreName])}: expected "workspace:^". Core is a peer of its users' code, and a development dependency of ours.`));
+    if (held[coreName] !== "workspace:^")
+      findings.push(
+        report(
+          file,
+          undefined,
+          `"${field}" has ${coreName} as ${JSON.stringify(held[coreName])}: expected "workspace:^". Core is a peer of its users' code, and a development dependency of ours.`,
+        ),
+      );
   }
   return findings;
 }
@@ -85,11 +126,19 @@ function foreignFiles(/** @type {Package} */ { folder, modules }, /** @type {Set
   for (const { file, imports } of modules) {
     for (const { specifier, line } of imports) {
       if (specifier.startsWith(".") && !resolveRelative(file, specifier).startsWith(`${folder}/`)) {
-        findings.push(report(file, line, `imports ${specifier}, which lies outside ${folder}: expected the published name of the package.`));
+        findings.push(
+          report(
+            file,
+            line,
+            `imports ${specifier}, which lies outside ${folder}: expected the published name of the package.`,
+          ),
+        );
       }
       const target = packageOf(specifier);
       if (target !== undefined && names.has(target) && /^\/(src|dist)\b/.test(specifier.slice(target.length))) {
-        findings.push(report(file, line, `imports ${specifier}: expected an entry that ${target} exports, never its files.`));
+        findings.push(
+          report(file, line, `imports ${specifier}: expected an entry that ${target} exports, never its files.`),
+        );
       }
     }
   }
@@ -99,16 +148,38 @@ function foreignFiles(/** @type {Package} */ { folder, modules }, /** @type {Set
 /** Modules of one package that load each other; types are erased and may refer to each other. */
 function importCycles(/** @type {Package} */ { modules }) {
   const report = finding("import-cycle");
-  const edges = new Map(modules.map(({ file, imports }) => [file, imports.filter(({ typeOnly, specifier }) => !typeOnly && specifier.startsWith(".")).map(({ specifier }) => resolveRelative(file, specifier))]));
-  return cycles(edges).map((cycle) => report(cycle[0] ?? "", undefined, `loads itself: ${cycle.join(" → ")}. Move what both need into a third module.`));
+  const edges = new Map(
+    modules.map(({ file, imports }) => [
+      file,
+      imports
+        .filter(({ typeOnly, specifier }) => !typeOnly && specifier.startsWith("."))
+        .map(({ specifier }) => resolveRelative(file, specifier)),
+    ]),
+  );
+  return cycles(edges).map((cycle) =>
+    report(cycle[0] ?? "", undefined, `loads itself: ${cycle.join(" → ")}. Move what both need into a third module.`),
+  );
 }
 
 /** Packages that need each other, in whatever field. */
 function packageCycles(/** @type {Workspace} */ { packages }) {
   const report = finding("package-cycle");
   const names = new Set(packages.map(({ name }) => name));
-  const edges = new Map(packages.map(({ name, manifest }) => [name, Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.devDependencies }).filter((key) => names.has(key))]));
-  return cycles(edges).map((cycle) => report(`${packages.find(({ name }) => name === cycle[0])?.folder}/package.json`, undefined, `depends on itself: ${cycle.join(" → ")}.`));
+  const edges = new Map(
+    packages.map(({ name, manifest }) => [
+      name,
+      Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.devDependencies }).filter(
+        (key) => names.has(key),
+      ),
+    ]),
+  );
+  return cycles(edges).map((cycle) =>
+    report(
+      `${packages.find(({ name }) => name === cycle[0])?.folder}/package.json`,
+      undefined,
+      `depends on itself: ${cycle.join(" → ")}.`,
+    ),
+  );
 }
 
 /** Each cycle of a graph once, as the list of its nodes with the first one repeated at the end. */
@@ -138,24 +209,45 @@ function cycles(/** @type {Map<string, string[]>} */ edges) {
 function starExports(/** @type {Package} */ { modules }) {
   const report = finding("export-star");
   return modules.flatMap(({ file, imports }) =>
-    imports.filter(({ form }) => form === "export *").map(({ specifier, line }) => report(file, line, `export * from "${specifier}": expected the names one by one, so that an export is a decision.`)),
+    imports
+      .filter(({ form }) => form === "export *")
+      .map(({ specifier, line }) =>
+        report(
+          file,
+          line,
+          `export * from "${specifier}": expected the names one by one, so that an export is a decision.`,
+        ),
+      ),
   );
 }
 
 function parseErrors(/** @type {Package} */ { modules }) {
   const report = finding("syntax");
-  return modules.flatMap(({ file, errors }) => errors.map((message) => report(file, undefined, `does not parse: ${message}`)));
+  return modules.flatMap(({ file, errors }) =>
+    errors.map((message) => report(file, undefined, `does not parse: ${message}`)),
+  );
 }
 
 /** Node built-ins in command-line packages only, and there outside what the package's entries load. */
 function builtIns(/** @type {Package} */ item) {
   const report = finding("node-built-in");
   const { folder, kind, manifest } = item;
-  const entries = Object.values(manifest.exports ?? {}).map((entry) => String(/** @type {any} */ (entry)?.default).replace(/^\.\/dist\/(.*)\.js$/, `${folder}/src/$1.ts`));
-  const forbidden = kind === "command" ? new Set(entries.flatMap((entry) => loadedWith(item, entry))) : new Set(published(item));
+  const entries = Object.values(manifest.exports ?? {}).map((entry) =>
+    String(/** @type {any} */ (entry)?.default).replace(/^\.\/dist\/(.*)\.js$/, `${folder}/src/$1.ts`),
+  );
+  const forbidden =
+    kind === "command" ? new Set(entries.flatMap((entry) => loadedWith(item, entry))) : new Set(published(item));
   const place = kind === "command" ? "a library entry" : `a package of kind "${kind}"`;
   return [...forbidden].flatMap(({ file, imports }) =>
-    imports.filter(({ specifier }) => isBuiltin(specifier)).map(({ specifier, line }) => report(file, line, `${place} loads ${specifier}: expected code that runs in browsers and workers too. Files, processes and terminals belong to the command line.`)),
+    imports
+      .filter(({ specifier }) => isBuiltin(specifier))
+      .map(({ specifier, line }) =>
+        report(
+          file,
+          line,
+          `${place} loads ${specifier}: expected code that runs in browsers and workers too. Files, processes and terminals belong to the command line.`,
+        ),
+      ),
   );
 }
 
@@ -165,5 +257,15 @@ function tooling(/** @type {Workspace} */ { packages }) {
   const products = new Set(packages.filter(({ folder }) => folder.startsWith("packages/")).map(({ name }) => name));
   return packages
     .filter(({ kind }) => kind === "tooling")
-    .flatMap(({ folder, manifest }) => Object.keys(manifest.dependencies ?? {}).filter((key) => products.has(key)).map((key) => report(`${folder}/package.json`, undefined, `"dependencies" holds ${key}: expected it under devDependencies, for tests only.`)));
+    .flatMap(({ folder, manifest }) =>
+      Object.keys(manifest.dependencies ?? {})
+        .filter((key) => products.has(key))
+        .map((key) =>
+          report(
+            `${folder}/package.json`,
+            undefined,
+            `"dependencies" holds ${key}: expected it under devDependencies, for tests only.`,
+          ),
+        ),
+    );
 }

@@ -13,7 +13,10 @@ type Json = Record<string, unknown>;
 
 const entry = (module: string): Json => ({ types: `./dist/${module}.d.ts`, default: `./dist/${module}.js` });
 
-const coreAsPeer: Json = { peerDependencies: { "@ropewalk/core": "workspace:^" }, devDependencies: { "@ropewalk/core": "workspace:^" } };
+const coreAsPeer: Json = {
+  peerDependencies: { "@ropewalk/core": "workspace:^" },
+  devDependencies: { "@ropewalk/core": "workspace:^" },
+};
 
 function manifest(folder: string, name: string, more: Json): string {
   const common = {
@@ -34,7 +37,10 @@ function manifest(folder: string, name: string, more: Json): string {
 
 function provider(id: string, type: string, formula: string, more: Json = {}): Record<string, string> {
   const folder = `packages/providers/${id}`;
-  const shape = { sideEffects: ["./dist/index.js", "./src/index.ts"], exports: { ".": entry("index"), "./formula": entry("formula") } };
+  const shape = {
+    sideEffects: ["./dist/index.js", "./src/index.ts"],
+    exports: { ".": entry("index"), "./formula": entry("formula") },
+  };
   return {
     [`${folder}/package.json`]: manifest(folder, `@ropewalk/${id}`, { ...shape, ...coreAsPeer, ...more }),
     [`${folder}/src/index.ts`]: `import { registerRopeType } from "@ropewalk/core";
@@ -62,25 +68,52 @@ export const defaultRegistry: Registry = { default: fallback, text: "the default
 export interface Registry { default: number; text: string; other?: typeof defaultRegistry }
 export const fallback = 1;
 `,
-  ...provider("default", "default", `import type { Request } from "@ropewalk/core";\nexport const frequencies = (request: Request): number => 1;\n`),
-  ...provider("yarn", "yarn", `import type { Request } from "@ropewalk/core";\nimport { pi } from "@ropewalk/core/math";\nexport const frequencies = (request: Request): number => pi;\n`),
-  ...provider("deepseek-yarn", "deepseek_yarn", `import { frequencies as ladder } from "@ropewalk/yarn/formula";\nexport const frequencies = ladder;\n`, {
-    dependencies: { "@ropewalk/yarn": "workspace:^" },
-  }),
+  ...provider(
+    "default",
+    "default",
+    `import type { Request } from "@ropewalk/core";\nexport const frequencies = (request: Request): number => 1;\n`,
+  ),
+  ...provider(
+    "yarn",
+    "yarn",
+    `import type { Request } from "@ropewalk/core";\nimport { pi } from "@ropewalk/core/math";\nexport const frequencies = (request: Request): number => pi;\n`,
+  ),
+  ...provider(
+    "deepseek-yarn",
+    "deepseek_yarn",
+    `import { frequencies as ladder } from "@ropewalk/yarn/formula";\nexport const frequencies = ladder;\n`,
+    {
+      dependencies: { "@ropewalk/yarn": "workspace:^" },
+    },
+  ),
   "packages/config/package.json": manifest("packages/config", "@ropewalk/config", coreAsPeer),
   "packages/config/src/index.ts": `import { getRope } from "@ropewalk/core";\nexport const ropes = getRope;\n`,
-  "packages/backends/fast/package.json": manifest("packages/backends/fast", "@ropewalk/fast-backend", { ...coreAsPeer, sideEffects: ["./dist/index.js"] }),
+  "packages/backends/fast/package.json": manifest("packages/backends/fast", "@ropewalk/fast-backend", {
+    ...coreAsPeer,
+    sideEffects: ["./dist/index.js"],
+  }),
   "packages/backends/fast/src/index.ts": `import { registerBackend } from "@ropewalk/core";\nregisterBackend({ name: "fast", source: "@ropewalk/fast-backend@1.2.0" });\n`,
-  "packages/ropewalk/package.json": manifest("packages/ropewalk", "ropewalk", { bin: { ropewalk: "./dist/cli.js" }, dependencies: { "@ropewalk/core": "workspace:^", "@ropewalk/yarn": "workspace:^", citty: "1.0.0" } }),
+  "packages/ropewalk/package.json": manifest("packages/ropewalk", "ropewalk", {
+    bin: { ropewalk: "./dist/cli.js" },
+    dependencies: { "@ropewalk/core": "workspace:^", "@ropewalk/yarn": "workspace:^", citty: "1.0.0" },
+  }),
   "packages/ropewalk/src/index.ts": `import "@ropewalk/yarn";\nexport { getRope } from "@ropewalk/core";\n`,
   "packages/ropewalk/src/cli.ts": `import { readFileSync } from "node:fs";\nimport { run } from "citty";\nimport { getRope } from "./index.ts";\nrun(readFileSync, getRope);\n`,
-  "apps/bench/package.json": JSON.stringify({ name: "@ropewalk/bench", private: true, dependencies: { "@ropewalk/core": "workspace:^" } }),
+  "apps/bench/package.json": JSON.stringify({
+    name: "@ropewalk/bench",
+    private: true,
+    dependencies: { "@ropewalk/core": "workspace:^" },
+  }),
   "apps/bench/src/main.ts": `import { readFileSync } from "node:fs";\nimport { getRope } from "@ropewalk/core";\ngetRope(readFileSync);\n`,
   "tooling/goldens/package.json": JSON.stringify({ name: "@ropewalk/goldens", private: true }),
 };
 
 /** Text of a file, a change of its text, a change of its JSON, or `null` to remove it. */
-export type Change = string | null | { readonly replace: readonly [string, string] } | { readonly json: (manifest: any) => void };
+export type Change =
+  | string
+  | null
+  | { readonly replace: readonly [string, string] }
+  | { readonly json: (manifest: any) => void };
 
 /** What the rules say about the healthy workspace with `changes` made to it. */
 export function findingsAfter(changes: Readonly<Record<string, Change>>): Finding[] {

@@ -21,18 +21,46 @@ test("the vectors of the package are what npm run parity writes, and a package c
 });
 
 test("every folder of fixtures is compared, or named on the page as read elsewhere", () => {
-  const folders = readdirSync(new URL("tooling/goldens/fixtures", root), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const compared = ["diffusers", "ggml", "hf", "llama.cpp", "mlx", "ndrope", "onnx", "onnxruntime", "sglang", "truth", "vision", "vllm"];
+  const folders = readdirSync(new URL("tooling/goldens/fixtures", root), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const compared = [
+    "diffusers",
+    "ggml",
+    "hf",
+    "llama.cpp",
+    "mlx",
+    "ndrope",
+    "onnx",
+    "onnxruntime",
+    "sglang",
+    "truth",
+    "vision",
+    "vllm",
+  ];
   expect(folders.filter((name) => !compared.includes(name))).toEqual(["libraries", "positions", "seeds"]);
 });
 
-test.each(["vllm", "sglang", "mlx", "ggml", "diffusers", "truth", "onnx", "onnxruntime"] as const)("every answer of %s is a vector, or has a reason", (engine) => {
-  const names = [...whole.vectors, ...whole.rotations, ...whole.unbuilt].filter((one) => one.engine === engine).map(({ name }) => name);
-  expect(names.toSorted()).toEqual(fixtures(engine).map(({ name }) => name).toSorted());
-});
+test.each(["vllm", "sglang", "mlx", "ggml", "diffusers", "truth", "onnx", "onnxruntime"] as const)(
+  "every answer of %s is a vector, or has a reason",
+  (engine) => {
+    const names = [...whole.vectors, ...whole.rotations, ...whole.unbuilt]
+      .filter((one) => one.engine === engine)
+      .map(({ name }) => name);
+    expect(names.toSorted()).toEqual(
+      fixtures(engine)
+        .map(({ name }) => name)
+        .toSorted(),
+    );
+  },
+);
 
 test("every model that transformers or llama.cpp was run with is there", () => {
-  const models = (engine: string): Set<string> => new Set([...whole.vectors.filter((one) => one.engine === engine && one.config !== undefined).map(({ config }) => config), ...whole.unbuilt.filter((one) => one.engine === engine).map(({ name }) => name)]);
+  const models = (engine: string): Set<string> =>
+    new Set([
+      ...whole.vectors.filter((one) => one.engine === engine && one.config !== undefined).map(({ config }) => config),
+      ...whole.unbuilt.filter((one) => one.engine === engine).map(({ name }) => name),
+    ]);
   for (const { model } of fixtures("hf")) expect(models("hf")).toContain(model);
   for (const { model } of fixtures("llama.cpp")) expect(models("llama.cpp")).toContain(model);
 });
@@ -41,11 +69,26 @@ test.each([
   ["a frequency", { invFreq: Buffer.from(new Float32Array(64).buffer).toString("base64") }, /frequency of pair 0/],
   ["an amplitude", { attentionFactor: 1.2 }, /attentionFactor/],
   ["a cosine", { cos: "" }, /cos of pair 0/],
-  ["another pairing", { request: { headDim: 128, base: 1_000_000, pairing: "adjacent", parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32_768 } } }, /rotated float32/],
+  [
+    "another pairing",
+    {
+      request: {
+        headDim: 128,
+        base: 1_000_000,
+        pairing: "adjacent",
+        parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32_768 },
+      },
+    },
+    /rotated float32/,
+  ],
 ])("a vector with %s that is wrong is a mismatch", (_, wrong, words) => {
   const vectors = whole.vectors.filter(({ engine, name }) => engine === "sglang" && name === "yarn-4");
   expect(vectors).toHaveLength(1);
   expect(report({ ...whole, vectors, rotations: [] }).mismatches).toEqual([]);
-  const { mismatches } = report({ ...whole, vectors: vectors.map((vector) => ({ ...vector, ...wrong })), rotations: [] });
+  const { mismatches } = report({
+    ...whole,
+    vectors: vectors.map((vector) => ({ ...vector, ...wrong })),
+    rotations: [],
+  });
   expect(mismatches).toEqual([{ engine: "sglang", name: "yarn-4", what: expect.stringMatching(words) as unknown }]);
 });

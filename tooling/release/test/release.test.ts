@@ -16,7 +16,11 @@ function temporary(): string {
 }
 
 function git(cwd: string, ...args: string[]): void {
-  execFileSync("git", ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false", ...args], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  execFileSync(
+    "git",
+    ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false", ...args],
+    { cwd, stdio: ["ignore", "ignore", "pipe"] },
+  );
 }
 
 function write(root: string, files: Readonly<Record<string, string>>): void {
@@ -34,13 +38,22 @@ function small(changes: Readonly<Record<string, string | null>> = {}): string {
   const files: Record<string, string | null> = {
     "package.json": JSON.stringify({ name: "workspace", private: true }),
     "pnpm-workspace.yaml": "packages: [packages/*, apps/*]\n",
-    ".changeset/config.json": JSON.stringify({ changelog: "@changesets/cli/changelog", baseBranch: "main", access: "public", privatePackages: { version: false, tag: false } }),
+    ".changeset/config.json": JSON.stringify({
+      changelog: "@changesets/cli/changelog",
+      baseBranch: "main",
+      access: "public",
+      privatePackages: { version: false, tag: false },
+    }),
     ".changeset/README.md": "# Changesets\n",
     ".changeset/core.md": entry("@x/core", "Added the core."),
     ".changeset/yarn.md": entry("@x/yarn", "Added YaRN."),
     "packages/core/package.json": JSON.stringify({ name: "@x/core", version: "0.0.0" }),
     "packages/core/src/index.ts": "export const core = 1;\n",
-    "packages/yarn/package.json": JSON.stringify({ name: "@x/yarn", version: "0.0.0", peerDependencies: { "@x/core": "workspace:^" } }),
+    "packages/yarn/package.json": JSON.stringify({
+      name: "@x/yarn",
+      version: "0.0.0",
+      peerDependencies: { "@x/core": "workspace:^" },
+    }),
     "packages/yarn/src/index.ts": 'export class Yarn { source = "@x/yarn@0.0.0"; other = "@x/core@0.0.0"; }\n',
     "apps/bench/package.json": JSON.stringify({ name: "@x/bench", version: "0.0.0", private: true }),
     ...changes,
@@ -57,14 +70,22 @@ test("entries that name every new package are accepted, in a clone without main 
 });
 
 test.each([
-  ["a package that does not exist", { ".changeset/x.md": entry("@x/yarnn", "Added YaRN.") }, /x\.md: names @x\/yarnn, which is no published package/],
+  [
+    "a package that does not exist",
+    { ".changeset/x.md": entry("@x/yarnn", "Added YaRN.") },
+    /x\.md: names @x\/yarnn, which is no published package/,
+  ],
   ["a private package", { ".changeset/x.md": entry("@x/bench", "Added it.") }, /names @x\/bench/],
   ["a bump that does not exist", { ".changeset/x.md": entry("@x/yarn", "Added YaRN.", "huge") }, /huge/],
   ["no front matter", { ".changeset/x.md": "Added YaRN.\n" }, /x\.md/],
   ["no package", { ".changeset/x.md": "---\n---\n\nAdded YaRN.\n" }, /names no package/],
   ["no sentence", { ".changeset/x.md": entry("@x/yarn", "") }, /one sentence in the past tense, got ""/],
   ["several lines", { ".changeset/x.md": entry("@x/yarn", "Added YaRN.\n\nAnd more.") }, /one sentence/],
-  ["a new package without an entry", { ".changeset/yarn.md": null }, /@x\/yarn was never released and no entry names it/],
+  [
+    "a new package without an entry",
+    { ".changeset/yarn.md": null },
+    /@x\/yarn was never released and no entry names it/,
+  ],
 ] as const)("refused: %s", (_, changes, problem) => {
   expect(checkChangesets(small(changes)).problems).toContainEqual(expect.stringMatching(problem));
 });
@@ -73,7 +94,17 @@ test("after a release, published changes need an entry again, other changes do n
   const root = small();
   withCopy(root, (copy) => {
     release(copy);
-    write(root, Object.fromEntries(["packages/core/CHANGELOG.md", "packages/yarn/CHANGELOG.md", "packages/core/package.json", "packages/yarn/package.json"].map((file) => [file, readFileSync(path.join(copy, file), "utf8")])));
+    write(
+      root,
+      Object.fromEntries(
+        [
+          "packages/core/CHANGELOG.md",
+          "packages/yarn/CHANGELOG.md",
+          "packages/core/package.json",
+          "packages/yarn/package.json",
+        ].map((file) => [file, readFileSync(path.join(copy, file), "utf8")]),
+      ),
+    );
   });
   rmSync(path.join(root, ".changeset/core.md"));
   rmSync(path.join(root, ".changeset/yarn.md"));
@@ -88,7 +119,9 @@ test("after a release, published changes need an entry again, other changes do n
 
   write(root, { "packages/yarn/src/index.ts": "export const yarn = 2;\n" });
   git(root, "commit", "--quiet", "--all", "--message=change");
-  expect(checkChangesets(root).problems).toEqual([expect.stringMatching(/^packages\/yarn: published files have changed since the last release/)]);
+  expect(checkChangesets(root).problems).toEqual([
+    expect.stringMatching(/^packages\/yarn: published files have changed since the last release/),
+  ]);
 
   const shallow = path.join(temporary(), "clone");
   git(root, "clone", "--quiet", "--depth=1", `file://${root}`, shallow);
@@ -100,7 +133,9 @@ test("after a release, published changes need an entry again, other changes do n
 test("a package's source literal follows its version, and nothing else does", () => {
   const root = small({ "packages/yarn/package.json": JSON.stringify({ name: "@x/yarn", version: "1.2.3" }) });
   expect(syncVersions(root)).toEqual(["packages/yarn/src/index.ts"]);
-  expect(readFileSync(path.join(root, "packages/yarn/src/index.ts"), "utf8")).toBe('export class Yarn { source = "@x/yarn@1.2.3"; other = "@x/core@0.0.0"; }\n');
+  expect(readFileSync(path.join(root, "packages/yarn/src/index.ts"), "utf8")).toBe(
+    'export class Yarn { source = "@x/yarn@1.2.3"; other = "@x/core@0.0.0"; }\n',
+  );
   expect(syncVersions(root)).toEqual([]);
 });
 
@@ -120,5 +155,11 @@ test("rehearsal on this workspace: entries release it, and a minor change of cor
 
 test("a package that core drags along is noticed", () => {
   const moved = { from: "1.0.0", to: "2.0.0" };
-  expect(draggedAlong([{ name: "@ropewalk/core", bump: "minor", ...moved }, { name: "@ropewalk/yarn", bump: "major", ...moved }, { name: "@ropewalk/default", bump: "patch", ...moved }])).toEqual([{ name: "@ropewalk/yarn", bump: "major", ...moved }]);
+  expect(
+    draggedAlong([
+      { name: "@ropewalk/core", bump: "minor", ...moved },
+      { name: "@ropewalk/yarn", bump: "major", ...moved },
+      { name: "@ropewalk/default", bump: "patch", ...moved },
+    ]),
+  ).toEqual([{ name: "@ropewalk/yarn", bump: "major", ...moved }]);
 });

@@ -22,16 +22,27 @@ export const jaxWasm: Contestant = {
     await init("wasm");
     defaultDevice("wasm");
     const pairs = headDim / 2;
-    const shape = (heads: number): number[] => (pairing === "half" ? [tokens, heads, 2, pairs] : [tokens, heads, pairs, 2]);
-    const array = (data: Elements, heads: number): numpy.Array => numpy.array(new Float32Array(data)).reshape(shape(heads));
+    const shape = (heads: number): number[] =>
+      pairing === "half" ? [tokens, heads, 2, pairs] : [tokens, heads, pairs, 2];
+    const array = (data: Elements, heads: number): numpy.Array =>
+      numpy.array(new Float32Array(data)).reshape(shape(heads));
     const tables = signedTables(workload);
-    const inputs = [array(working.query, queryHeads), array(working.key, keyHeads), array(tables.cos, 1), array(tables.sin, 1)];
+    const inputs = [
+      array(working.query, queryHeads),
+      array(working.key, keyHeads),
+      array(tables.cos, 1),
+      array(tables.sin, 1),
+    ];
     await blockUntilReady(inputs);
 
     // A call consumes its arguments; `ref` keeps one for later.
     const partnerAxis = pairing === "half" ? 2 : 3;
-    const rotated = (x: numpy.Array, cos: numpy.Array, sin: numpy.Array): numpy.Array => x.ref.mul(cos).add(numpy.flip(x, partnerAxis).mul(sin));
-    const step = jit((query: numpy.Array, key: numpy.Array, cos: numpy.Array, sin: numpy.Array) => [rotated(query, cos.ref, sin.ref), rotated(key, cos, sin)]);
+    const rotated = (x: numpy.Array, cos: numpy.Array, sin: numpy.Array): numpy.Array =>
+      x.ref.mul(cos).add(numpy.flip(x, partnerAxis).mul(sin));
+    const step = jit((query: numpy.Array, key: numpy.Array, cos: numpy.Array, sin: numpy.Array) => [
+      rotated(query, cos.ref, sin.ref),
+      rotated(key, cos, sin),
+    ]);
     let outputs: numpy.Array[] = [];
     return {
       async run() {

@@ -19,7 +19,13 @@ const sizesOf = ({ tokens, headDim, pairing }: Workload): Sizes => {
   return pairing === "half" ? { tokens, half, step: 1, distance: half } : { tokens, half, step: 2, distance: 1 };
 };
 
-function rotateWithPow(data: Float32Array, heads: number, { tokens, half, step, distance }: Sizes, start: number, base: number): void {
+function rotateWithPow(
+  data: Float32Array,
+  heads: number,
+  { tokens, half, step, distance }: Sizes,
+  start: number,
+  base: number,
+): void {
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
       const offset = (t * heads + h) * half * 2;
@@ -38,7 +44,13 @@ function rotateWithPow(data: Float32Array, heads: number, { tokens, half, step, 
   }
 }
 
-function rotateWithTables(data: Float32Array, heads: number, { tokens, half, step, distance }: Sizes, cos: Float32Array, sin: Float32Array): void {
+function rotateWithTables(
+  data: Float32Array,
+  heads: number,
+  { tokens, half, step, distance }: Sizes,
+  cos: Float32Array,
+  sin: Float32Array,
+): void {
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
       const offset = (t * heads + h) * half * 2;

@@ -21,9 +21,17 @@ function onnxruntime(threads: number): Contestant {
     angles: "float32",
     async prepare(workload) {
       const { spare, queryHeads, keyHeads } = workload;
-      const session = await InferenceSession.create(modelOf(workload), { intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: "sequential", executionProviders: ["cpu"] });
+      const session = await InferenceSession.create(modelOf(workload), {
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        executionMode: "sequential",
+        executionProviders: ["cpu"],
+      });
       const feeds = feedsOf(workload, Tensor);
-      const fetches = { rotated_query: tensorOf(workload, Tensor, spare.query, queryHeads), rotated_key: tensorOf(workload, Tensor, spare.key, keyHeads) };
+      const fetches = {
+        rotated_query: tensorOf(workload, Tensor, spare.query, queryHeads),
+        rotated_key: tensorOf(workload, Tensor, spare.key, keyHeads),
+      };
       return { run: () => session.run(feeds, fetches), isAsync: true, result: spare, dispose: () => session.release() };
     },
   };
@@ -31,7 +39,12 @@ function onnxruntime(threads: number): Contestant {
 
 type TensorClass = typeof Onnxruntime.Tensor;
 
-function tensorOf({ dtype, tokens, headDim }: Workload, Tensor: TensorClass, data: Elements, heads: number): Onnxruntime.Tensor {
+function tensorOf(
+  { dtype, tokens, headDim }: Workload,
+  Tensor: TensorClass,
+  data: Elements,
+  heads: number,
+): Onnxruntime.Tensor {
   return new Tensor(dtype, data, [1, tokens, heads * headDim]);
 }
 
@@ -41,12 +54,25 @@ export function feedsOf(workload: Workload, Tensor: TensorClass): Record<string,
   // Rows up to the last position, of which those before the first are never read.
   const tables = referenceTables(workload, "float32");
   const table = (values: Float64Array): Onnxruntime.Tensor => {
-    const rows = dtype === "float32" ? new Float32Array((start + tokens) * (headDim / 2)) : new Uint16Array((start + tokens) * (headDim / 2));
+    const rows =
+      dtype === "float32"
+        ? new Float32Array((start + tokens) * (headDim / 2))
+        : new Uint16Array((start + tokens) * (headDim / 2));
     rows.set(dtype === "float32" ? values : Uint16Array.from(values, float16Bits), start * (headDim / 2));
     return new Tensor(dtype, rows, [start + tokens, headDim / 2]);
   };
-  const positions = new Tensor("int64", BigInt64Array.from({ length: tokens }, (_, t) => BigInt(start + t)), [1, tokens]);
-  return { query: tensorOf(workload, Tensor, working.query, queryHeads), key: tensorOf(workload, Tensor, working.key, keyHeads), positions, cos: table(tables.cos), sin: table(tables.sin) };
+  const positions = new Tensor(
+    "int64",
+    BigInt64Array.from({ length: tokens }, (_, t) => BigInt(start + t)),
+    [1, tokens],
+  );
+  return {
+    query: tensorOf(workload, Tensor, working.query, queryHeads),
+    key: tensorOf(workload, Tensor, working.key, keyHeads),
+    positions,
+    cos: table(tables.cos),
+    sin: table(tables.sin),
+  };
 }
 
 /** Queries and keys by a node each. */
@@ -62,7 +88,13 @@ export function modelOf({ dtype, pairing, headDim, queryHeads, keyHeads }: Workl
       outputs: [`rotated_${name}`],
       attributes: { interleaved: pairing === "adjacent" ? 1 : 0 },
     })),
-    inputs: [value("query", queryHeads), value("key", keyHeads), { name: "positions", type: "int64", shape: [1, "tokens"] }, table("cos"), table("sin")],
+    inputs: [
+      value("query", queryHeads),
+      value("key", keyHeads),
+      { name: "positions", type: "int64", shape: [1, "tokens"] },
+      table("cos"),
+      table("sin"),
+    ],
     outputs: [value("rotated_query", queryHeads), value("rotated_key", keyHeads)],
   });
 }

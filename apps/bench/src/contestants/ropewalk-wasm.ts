@@ -19,7 +19,11 @@ export const wasmArenaApply: Contestant = {
   prepare(workload) {
     const { arena, working, queryHeads, keyHeads, start, tokens } = workload;
     const rope = ropeOf(workload).to("wasm", { arena });
-    const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads), positions: { start, count: tokens } };
+    const tensors = {
+      query: tensor(workload, working.query, queryHeads),
+      key: tensor(workload, working.key, keyHeads),
+      positions: { start, count: tokens },
+    };
     return { run: () => rope.apply(tensors), result: working };
   },
 };
@@ -32,7 +36,10 @@ export const wasmArenaStep: Contestant = {
   prepare(workload) {
     const { arena, working, queryHeads, keyHeads, start, tokens } = workload;
     const step = ropeOf(workload).to("wasm", { arena }).at({ start, count: tokens });
-    const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads) };
+    const tensors = {
+      query: tensor(workload, working.query, queryHeads),
+      key: tensor(workload, working.key, keyHeads),
+    };
     return { run: () => step.apply(tensors), result: working };
   },
 };
@@ -46,7 +53,11 @@ export const wasmArraysApply: Contestant = {
     const { working, queryHeads, keyHeads, start, tokens } = workload;
     // Without its arena, the workload's memory is as foreign as any other.
     const rope = ropeOf(workload).to("wasm");
-    const tensors = { query: tensor(workload, working.query, queryHeads), key: tensor(workload, working.key, keyHeads), positions: { start, count: tokens } };
+    const tensors = {
+      query: tensor(workload, working.query, queryHeads),
+      key: tensor(workload, working.key, keyHeads),
+      positions: { start, count: tokens },
+    };
     return { run: () => rope.apply(tensors), result: working };
   },
 };
@@ -69,6 +80,10 @@ export const wasmThreadsStep: Contestant = {
     await pool.ready;
     const step = ropeOf(workload).to("wasm", { arena, pool }).at({ start, count: tokens });
     const tensors = { query, key };
-    return { run: () => step.apply(tensors), result: { query: query.data, key: key.data }, dispose: () => pool.dispose() };
+    return {
+      run: () => step.apply(tensors),
+      result: { query: query.data, key: key.data },
+      dispose: () => pool.dispose(),
+    };
   },
 };

@@ -13,8 +13,12 @@ export function ropeOf({ headDim, base, pairing }: Workload): RotaryEmbedding {
 }
 
 /** Queries and keys as callers pass them: bare arrays, or with the element type that bits alone do not say. */
-function tensorsOf({ working, dtype, tokens, headDim, queryHeads, keyHeads }: Workload): { query: Tensor; key: Tensor } {
-  const tensor = (data: Elements, heads: number): Tensor => (dtype === "float32" ? data : { data, dtype, shape: [tokens, heads, headDim] });
+function tensorsOf({ working, dtype, tokens, headDim, queryHeads, keyHeads }: Workload): {
+  query: Tensor;
+  key: Tensor;
+} {
+  const tensor = (data: Elements, heads: number): Tensor =>
+    dtype === "float32" ? data : { data, dtype, shape: [tokens, heads, headDim] };
   return { query: tensor(working.query, queryHeads), key: tensor(working.key, keyHeads) };
 }
 

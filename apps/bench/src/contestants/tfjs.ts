@@ -56,7 +56,9 @@ function partners({ pairing, headDim }: Workload): { partner: (x: Tensor) => Ten
     };
     return { partner, matrix: [] };
   }
-  const ones = Float32Array.from({ length: headDim * headDim }, (_, i) => (Math.floor(i / headDim) === ((i % headDim) ^ 1) ? 1 : 0));
+  const ones = Float32Array.from({ length: headDim * headDim }, (_, i) =>
+    Math.floor(i / headDim) === ((i % headDim) ^ 1) ? 1 : 0,
+  );
   const matrix = tensor(ones, [1, headDim, headDim]);
   return { partner: (x) => matMul(x, matrix), matrix: [matrix] };
 }

@@ -7,7 +7,9 @@ import type { ElementType, TensorView } from "@ropewalk/core";
 import { areas, createMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, aligned to 16 bytes. Use `using`, or call `dispose`, to free it. */
-export interface ArenaTensor<A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array> extends TensorView {
+export interface ArenaTensor<
+  A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array,
+> extends TensorView {
   /** A view of the arena's memory. It stays valid, but after `dispose` another tensor may lie there. */
   readonly data: A;
   readonly shape: readonly number[];
@@ -32,7 +34,8 @@ export interface Arena {
 }
 
 /** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
-export const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
+export const disposeSymbol: typeof Symbol.dispose =
+  Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
 const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
 
@@ -45,7 +48,11 @@ const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as cons
  */
 export function createArena({ bytes, shared = false }: { readonly bytes: number; readonly shared?: boolean }): Arena {
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "createArena needs a size", expected: "an integer number of bytes > 0", got: String(bytes) });
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: "createArena needs a size",
+      expected: "an integer number of bytes > 0",
+      got: String(bytes),
+    });
   }
   return new FixedArena(createMemory(bytes + areas.end, shared), shared);
 }
@@ -82,9 +89,17 @@ class FixedArena implements Arena {
     return this.#allocate("bfloat16", shape, (at, length) => new Uint16Array(this.memory.buffer, at, length));
   }
 
-  #allocate<A extends Float64Array | Float32Array | Uint16Array>(dtype: ElementType, shape: readonly number[], view: (at: number, length: number) => A): ArenaTensor<A> {
+  #allocate<A extends Float64Array | Float32Array | Uint16Array>(
+    dtype: ElementType,
+    shape: readonly number[],
+    view: (at: number, length: number) => A,
+  ): ArenaTensor<A> {
     if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-      throw new RopeError("ROPE_SHAPE", { what: "the shape of an arena tensor is not valid", expected: "a list of integers ≥ 0", got: String(shape) });
+      throw new RopeError("ROPE_SHAPE", {
+        what: "the shape of an arena tensor is not valid",
+        expected: "a list of integers ≥ 0",
+        got: String(shape),
+      });
     }
     const length = shape.reduce((product, size) => product * size, 1);
     const size = Math.ceil((length * elementBytes[dtype]) / 16) * 16;

@@ -44,19 +44,31 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
   const targetIsHere = input === output ? sourceIsHere : output.data.buffer === machine.buffer;
   const isDirect = sourceIsHere && targetIsHere;
   const largestElement = Math.max(input.data.BYTES_PER_ELEMENT, output.data.BYTES_PER_ELEMENT);
-  const step = Math.floor(isDirect ? TABLE_BYTES / tablesPerToken : Math.min(TABLE_BYTES / tablesPerToken, PIECE_BYTES / (heads * rotaryDim * largestElement)));
+  const step = Math.floor(
+    isDirect
+      ? TABLE_BYTES / tablesPerToken
+      : Math.min(TABLE_BYTES / tablesPerToken, PIECE_BYTES / (heads * rotaryDim * largestElement)),
+  );
   // What the kernels are not made for is core's: scattered elements, float64 to another type, a token beyond the areas.
   const isScattered = input.elementStride !== 1 || output.elementStride !== 1;
   const isMixed64 = input.dtype !== output.dtype && (width === 8 || output.dtype === "float64");
-  if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES) return rotateTask(task);
+  if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES)
+    return rotateTask(task);
   if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
-  const threads = isDirect && pool?.isComplete === true && tokens * heads * rotaryDim >= SHARED_ELEMENTS ? pool : undefined;
+  const threads =
+    isDirect && pool?.isComplete === true && tokens * heads * rotaryDim >= SHARED_ELEMENTS ? pool : undefined;
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);
-      loadTables(machine, table, ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2), (count * rotaryDim) / 2, width);
+      loadTables(
+        machine,
+        table,
+        ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2),
+        (count * rotaryDim) / 2,
+        width,
+      );
       rotatePiece(machine, task, b, t, count, sourceIsHere, targetIsHere, threads);
     }
   }
@@ -74,13 +86,23 @@ function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number
 }
 
 /** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
-function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask, b: number, first: number, count: number, sourceIsHere: boolean, targetIsHere: boolean, pool: ThreadPool | undefined): void {
+function rotatePiece(
+  machine: Machine,
+  { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask,
+  b: number,
+  first: number,
+  count: number,
+  sourceIsHere: boolean,
+  targetIsHere: boolean,
+  pool: ThreadPool | undefined,
+): void {
   const { kernels } = machine;
   const { heads } = input;
   const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
   const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
   const packedToken = heads * rotaryDim;
-  if (!sourceIsHere) copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
+  if (!sourceIsHere)
+    copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
 
   const sourceBytes = input.data.BYTES_PER_ELEMENT;
   const from = sourceIsHere ? input.data.byteOffset + source * sourceBytes : areas.source;
@@ -96,8 +118,44 @@ function rotatePiece(machine: Machine, { input, output, blocks, rotaryDim, rotar
   const types = typeNumber(input.dtype) + 4 * typeNumber(output.dtype);
   const pairs = rotaryDim / 2;
   const sin = areas.tables + count * pairs * widthOf(input);
-  if (pool === undefined) kernels.rotate(types, from, fromToken, fromHead, to, toToken, toHead, areas.tables, sin, areas.scratch, count, heads, blocks, pairs / blocks);
-  else pool.run(kernels, [types, from, fromToken, fromHead, to, toToken, toHead, areas.tables, sin, areas.scratch, count, heads, blocks, pairs / blocks], pairs * widthOf(input));
+  if (pool === undefined)
+    kernels.rotate(
+      types,
+      from,
+      fromToken,
+      fromHead,
+      to,
+      toToken,
+      toHead,
+      areas.tables,
+      sin,
+      areas.scratch,
+      count,
+      heads,
+      blocks,
+      pairs / blocks,
+    );
+  else
+    pool.run(
+      kernels,
+      [
+        types,
+        from,
+        fromToken,
+        fromHead,
+        to,
+        toToken,
+        toHead,
+        areas.tables,
+        sin,
+        areas.scratch,
+        count,
+        heads,
+        blocks,
+        pairs / blocks,
+      ],
+      pairs * widthOf(input),
+    );
   if (!targetIsHere) copyOut(viewFor(machine, output), staged / targetBytes, output, target, count, rotaryDim);
 }
 
@@ -109,10 +167,18 @@ function viewFor({ float32, float64, uint16 }: Machine, { dtype }: TensorLayout)
 }
 
 /** Whether the rotated elements of the tokens of a tensor lie one after the other. */
-const isPacked = ({ tokenStride, headStride, heads }: TensorLayout, rotaryDim: number): boolean => headStride === rotaryDim && tokenStride === heads * rotaryDim;
+const isPacked = ({ tokenStride, headStride, heads }: TensorLayout, rotaryDim: number): boolean =>
+  headStride === rotaryDim && tokenStride === heads * rotaryDim;
 
 /** Copies the rotated elements of `count` tokens to `staging`, packed, from `at` on. */
-function copyIn(tensor: TensorLayout, index: number, staging: Copyable, at: number, count: number, rotaryDim: number): void {
+function copyIn(
+  tensor: TensorLayout,
+  index: number,
+  staging: Copyable,
+  at: number,
+  count: number,
+  rotaryDim: number,
+): void {
   const data = tensor.data as Copyable;
   if (isPacked(tensor, rotaryDim)) {
     staging.set(data.subarray(index, index + count * tensor.tokenStride), at);
@@ -127,7 +193,14 @@ function copyIn(tensor: TensorLayout, index: number, staging: Copyable, at: numb
 }
 
 /** The reverse of {@link copyIn}. */
-function copyOut(staging: Copyable, at: number, tensor: TensorLayout, index: number, count: number, rotaryDim: number): void {
+function copyOut(
+  staging: Copyable,
+  at: number,
+  tensor: TensorLayout,
+  index: number,
+  count: number,
+  rotaryDim: number,
+): void {
   const data = tensor.data as Copyable;
   if (isPacked(tensor, rotaryDim)) {
     data.set(staging.subarray(at, at + count * tensor.tokenStride), index);

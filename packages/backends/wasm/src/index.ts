@@ -43,7 +43,11 @@ export const wasmBackend: RopeBackend = Object.freeze({
   create({ withExecutor }: BackendContext, options: unknown = {}) {
     const { pool, arena = pool?.arena } = options as WasmOptions;
     if (pool !== undefined && !(pool instanceof ThreadPool && pool.arena === arena)) {
-      throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "the pool does not fit", expected: "a pool that createPool of this package made for the same arena", got: "another one" });
+      throw new RopeError("ROPE_INVALID_PARAMETERS", {
+        what: "the pool does not fit",
+        expected: "a pool that createPool of this package made for the same arena",
+        got: "another one",
+      });
     }
     return withExecutor(createExecutor(machineFor(arena), pool));
   },

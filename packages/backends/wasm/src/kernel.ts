@@ -11,13 +11,39 @@ import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 export interface Kernels {
   rotate(
     types: number,
-    source: number, sourceToken: number, sourceHead: number,
-    target: number, targetToken: number, targetHead: number,
-    cos: number, sin: number, scratch: number,
-    tokens: number, heads: number, blocks: number, width: number,
+    source: number,
+    sourceToken: number,
+    sourceHead: number,
+    target: number,
+    targetToken: number,
+    targetHead: number,
+    cos: number,
+    sin: number,
+    scratch: number,
+    tokens: number,
+    heads: number,
+    blocks: number,
+    width: number,
   ): void;
-  writeRows32(frequencies: number, pairs: number, first: number, rows: number, cos: number, sin: number, turn: number): void;
-  writeRows64(frequencies: number, rests: number, pairs: number, first: number, rows: number, cos: number, sin: number, turn: number): void;
+  writeRows32(
+    frequencies: number,
+    pairs: number,
+    first: number,
+    rows: number,
+    cos: number,
+    sin: number,
+    turn: number,
+  ): void;
+  writeRows64(
+    frequencies: number,
+    rests: number,
+    pairs: number,
+    first: number,
+    rows: number,
+    cos: number,
+    sin: number,
+    turn: number,
+  ): void;
 }
 
 /** Element types as the kernels number them. Comparisons, since a look-up by name takes longer. */
@@ -48,7 +74,9 @@ const SOURCE = TABLES + TABLE_BYTES;
 const TARGET = SOURCE + PIECE_BYTES;
 
 /** Where each area of a memory begins; multiples of 16. The kernels' own constants lie below. */
-export const areas: { readonly [name in "turn" | "ladder" | "scratch" | "tables" | "source" | "target" | "end"]: number } = {
+export const areas: {
+  readonly [name in "turn" | "ladder" | "scratch" | "tables" | "source" | "target" | "end"]: number;
+} = {
   /** cos and sin of the parts of a turn, as core has them. */
   turn: TURN,
   ladder: LADDER,
@@ -82,7 +110,9 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
   } catch (cause) {
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: `no WebAssembly memory of ${pages * 65536} bytes could be had${shared ? " as shared memory" : ""}`,
-      expected: shared ? "at most 4 GiB, free, on a page that is cross-origin isolated" : "at most 4 GiB, and as much free",
+      expected: shared
+        ? "at most 4 GiB, free, on a page that is cross-origin isolated"
+        : "at most 4 GiB, and as much free",
       got: cause instanceof Error ? cause.message : String(cause),
       remedy: "Ask for fewer bytes.",
       facts: { bytes: pages * 65536, shared },

@@ -100,10 +100,20 @@ else self.onmessage = ({ data }) => start(data);
  */
 export function createPool({ arena, threads = defaultThreads(), createWorker = platformWorker }: PoolOptions): Pool {
   if (!Number.isInteger(threads) || threads < 2 || threads > 64) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "createPool needs a number of threads", expected: "an integer from 2 to 64, the caller's thread among them", got: String(threads) });
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: "createPool needs a number of threads",
+      expected: "an integer from 2 to 64, the caller's thread among them",
+      got: String(threads),
+    });
   }
-  if (typeof SharedArrayBuffer !== "function") throw unavailable("shared memory", "none", "A page has it when it is cross-origin isolated: served with Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy.");
-  if (!arena.shared) throw unavailable("an arena of shared memory", "an arena without it", "Create it with { shared: true }.");
+  if (typeof SharedArrayBuffer !== "function")
+    throw unavailable(
+      "shared memory",
+      "none",
+      "A page has it when it is cross-origin isolated: served with Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy.",
+    );
+  if (!arena.shared)
+    throw unavailable("an arena of shared memory", "an arena without it", "Create it with { shared: true }.");
   return new ThreadPool(arena, threads, createWorker);
 }
 
@@ -140,7 +150,9 @@ export class ThreadPool implements Pool {
       }
     } catch (cause) {
       this.dispose();
-      throw RopeError.is(cause) ? cause : unavailable("workers", cause instanceof Error ? cause.message : String(cause));
+      throw RopeError.is(cause)
+        ? cause
+        : unavailable("workers", cause instanceof Error ? cause.message : String(cause));
     }
     this.ready = this.#started();
     // Who does not ask must not be troubled by it.
@@ -166,7 +178,10 @@ export class ThreadPool implements Pool {
     const share = Math.ceil(tokens / this.threads);
     let parts = 0;
     for (let first = share; first < tokens; first += share, parts++) {
-      block.set(this.#part(job, tableToken, first, Math.min(share, tokens - first), parts + 1), JOBS + parts * JOB_SIZE);
+      block.set(
+        this.#part(job, tableToken, first, Math.min(share, tokens - first), parts + 1),
+        JOBS + parts * JOB_SIZE,
+      );
     }
     // Threads without a part count as well: each says when it has seen this turn.
     for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
@@ -180,10 +195,40 @@ export class ThreadPool implements Pool {
 
   /** `count` tokens of a job from `first` on, with scratch memory of thread number `thread`. */
   #part(job: Job, tableToken: number, first: number, count: number, thread: number): Job {
-    const [types, source, sourceToken, sourceHead, target, targetToken, targetHead, cos, sin, , , heads, blocks, width] = job;
+    const [
+      types,
+      source,
+      sourceToken,
+      sourceHead,
+      target,
+      targetToken,
+      targetHead,
+      cos,
+      sin,
+      ,
+      ,
+      heads,
+      blocks,
+      width,
+    ] = job;
     const table = first * tableToken;
     const scratch = this.#scratch + thread * SCRATCH_BYTES;
-    return [types, source + first * sourceToken, sourceToken, sourceHead, target + first * targetToken, targetToken, targetHead, cos + table, sin + table, scratch, count, heads, blocks, width];
+    return [
+      types,
+      source + first * sourceToken,
+      sourceToken,
+      sourceHead,
+      target + first * targetToken,
+      targetToken,
+      targetHead,
+      cos + table,
+      sin + table,
+      scratch,
+      count,
+      heads,
+      blocks,
+      width,
+    ];
   }
 
   /** Until nobody works. The rest is short, so spinning comes first; the main thread of a page may do nothing else. */
@@ -196,7 +241,11 @@ export class ThreadPool implements Pool {
       if (spins < SPINS) continue;
       if (Date.now() > end) {
         this.dispose();
-        throw unavailable("all threads to finish", "a thread that ended or hangs", "What was being rotated is lost. Go on without a pool.");
+        throw unavailable(
+          "all threads to finish",
+          "a thread that ended or hangs",
+          "What was being rotated is lost. Go on without a pool.",
+        );
       }
       if (this.#maySleep) Atomics.wait(block, WORKING, working, 100);
     }
@@ -205,7 +254,8 @@ export class ThreadPool implements Pool {
   async #started(): Promise<void> {
     const end = Date.now() + 10_000;
     while (!this.isComplete && !this.#disposed) {
-      if (Date.now() > end) throw unavailable(`${this.threads - 1} workers to start within ten seconds`, `${this.running - 1}`);
+      if (Date.now() > end)
+        throw unavailable(`${this.threads - 1} workers to start within ten seconds`, `${this.running - 1}`);
       await new Promise<void>((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -242,15 +292,21 @@ function defaultThreads(): number {
 }
 
 function platformWorker(source: string): PoolWorker {
-  const threads: { Worker: new (source: string, options: object) => NodeWorker } | undefined = builtin("node:worker_threads");
+  const threads: { Worker: new (source: string, options: object) => NodeWorker } | undefined =
+    builtin("node:worker_threads");
   if (threads !== undefined) {
     const worker = new threads.Worker(source, { eval: true, execArgv: [] });
     // It shows by not running: `ready` says so, and nobody gives it work.
     worker.on("error", () => undefined);
     return worker;
   }
-  if (typeof Worker === "function" && typeof Blob === "function") return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  throw unavailable("workers of a browser, or Node 20.16 or newer", "neither", "Pass createWorker, or rotate without a pool.");
+  if (typeof Worker === "function" && typeof Blob === "function")
+    return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  throw unavailable(
+    "workers of a browser, or Node 20.16 or newer",
+    "neither",
+    "Pass createWorker, or rotate without a pool.",
+  );
 }
 
 /** Whether this thread may sleep: the main thread of a page may not. */

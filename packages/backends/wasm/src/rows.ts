@@ -15,7 +15,10 @@ export function rowWriter(machine: Machine): RowWriter {
     const rowBytes = invFreq.length * width;
     // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
     const step = Math.floor((TABLE_BYTES / 2 - 16) / rowBytes);
-    const isTooLarge = step === 0 || (invFreq.length + 3) * 16 > LADDER_BYTES || Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
+    const isTooLarge =
+      step === 0 ||
+      (invFreq.length + 3) * 16 > LADDER_BYTES ||
+      Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
     if (isTooLarge) return writeRows(ladder, first, rows, cos, sin, start);
     loadLadder(machine, ladder);
     machine.loaded = undefined;
@@ -24,8 +27,19 @@ export function rowWriter(machine: Machine): RowWriter {
     for (let row = 0; row < rows; row += step) {
       const count = Math.min(step, rows - row);
       const sinArea = areas.tables + align(count * rowBytes + 16);
-      if (width === 4) machine.kernels.writeRows32(areas.ladder, pairs, first + row, count, areas.tables, sinArea, areas.turn);
-      else machine.kernels.writeRows64(areas.ladder, restArea(pairs), pairs, first + row, count, areas.tables, sinArea, areas.turn);
+      if (width === 4)
+        machine.kernels.writeRows32(areas.ladder, pairs, first + row, count, areas.tables, sinArea, areas.turn);
+      else
+        machine.kernels.writeRows64(
+          areas.ladder,
+          restArea(pairs),
+          pairs,
+          first + row,
+          count,
+          areas.tables,
+          sinArea,
+          areas.turn,
+        );
       const at = start + row * pairs;
       cos.set(view.subarray(areas.tables / width, areas.tables / width + count * pairs), at);
       sin.set(view.subarray(sinArea / width, sinArea / width + count * pairs), at);

@@ -13,9 +13,21 @@ let script: string;
 beforeAll(async () => {
   const { chromium: executablePath } = webGpuEnvironment();
   const entry = new URL("page.ts", import.meta.url).pathname;
-  const built = await build({ entryPoints: [entry], bundle: true, minify: true, format: "esm", target: "es2022", write: false, logLevel: "silent" });
+  const built = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    write: false,
+    logLevel: "silent",
+  });
   script = built.outputFiles[0]!.text;
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update"], headless: true });
+  browser = await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
+    headless: true,
+  });
 });
 afterAll(() => browser.close());
 
@@ -24,7 +36,11 @@ async function onPage<T>(headers: Readonly<Record<string, string>>, inPage: () =
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     response.setHeader("Content-Type", request.url === "/script.js" ? "text/javascript" : "text/html");
-    response.end(request.url === "/script.js" ? script : '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="script.js"></script>');
+    response.end(
+      request.url === "/script.js"
+        ? script
+        : '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="script.js"></script>',
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const page = await browser.newPage();

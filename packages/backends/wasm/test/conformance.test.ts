@@ -13,14 +13,20 @@ const ladder: RopeProvider = {
   specificationVersion: 1,
   source: "test@1.0.0",
   parameters: { amplitude: { type: "number", default: 1.138, description: "of cos and sin" } },
-  frequencies: ({ base, rotaryDim, array }, { amplitude }: { amplitude: number }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), attentionFactor: amplitude }),
+  frequencies: ({ base, rotaryDim, array }, { amplitude }: { amplitude: number }) => ({
+    invFreq: inverseFrequencies(base, rotaryDim, array),
+    attentionFactor: amplitude,
+  }),
 };
 const registry = createRegistry();
 registry.register("ladder", ladder);
 registry.registerBackend(wasmBackend);
 
 // Head sizes on both sides of a vector's four floats and of the lengths that kernels have loops for.
-const cases: readonly ConformanceCase[] = [2, 6, 64, 80, 128, 192].map((headDim) => ({ name: `heads of ${headDim}`, request: { headDim } }));
+const cases: readonly ConformanceCase[] = [2, 6, 64, 80, 128, 192].map((headDim) => ({
+  name: `heads of ${headDim}`,
+  request: { headDim },
+}));
 const blocks: readonly ConformanceCase[] = [
   { name: "2 blocks of 64", request: { headDim: 64, pairing: { blocks: 2 } } },
   { name: "5 blocks of 80", request: { headDim: 80, pairing: { blocks: 5 } } },
@@ -28,7 +34,13 @@ const blocks: readonly ConformanceCase[] = [
 ];
 
 describe("plain arrays", () => {
-  conformance(test, { ropeType: "ladder", registry, backend: { name: "wasm" }, only: ["rotation", "memory", "backend"], cases: [...cases, ...blocks] });
+  conformance(test, {
+    ropeType: "ladder",
+    registry,
+    backend: { name: "wasm" },
+    only: ["rotation", "memory", "backend"],
+    cases: [...cases, ...blocks],
+  });
 });
 
 describe("an arena", () => {
@@ -44,5 +56,11 @@ describe("an arena", () => {
 
 describe("a shared arena", () => {
   const arena = createArena({ bytes: 32 << 20, shared: true });
-  conformance(test, { ropeType: "ladder", registry, backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) }, only: ["backend"], cases: cases.slice(1, 2) });
+  conformance(test, {
+    ropeType: "ladder",
+    registry,
+    backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) },
+    only: ["backend"],
+    cases: cases.slice(1, 2),
+  });
 });

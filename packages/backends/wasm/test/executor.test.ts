@@ -9,7 +9,10 @@ const ladder: RopeProvider = {
   specificationVersion: 1,
   source: "test@1",
   parameters: {},
-  frequencies: ({ base, rotaryDim, array }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), attentionFactor: 1.138 }),
+  frequencies: ({ base, rotaryDim, array }) => ({
+    invFreq: inverseFrequencies(base, rotaryDim, array),
+    attentionFactor: 1.138,
+  }),
 };
 const registry = createRegistry();
 registry.register("ladder", ladder);
@@ -22,7 +25,8 @@ interface Geometry {
   readonly pairing: Pairing;
 }
 
-const rope = (geometry: Geometry): RotaryEmbedding => getRopeUntyped({ ...geometry, parameters: { ropeType: "ladder" } }, { registry });
+const rope = (geometry: Geometry): RotaryEmbedding =>
+  getRopeUntyped({ ...geometry, parameters: { ropeType: "ladder" } }, { registry });
 const onWasm = (geometry: Geometry, arena?: Arena): RotaryEmbedding => rope(geometry).to("wasm", { arena });
 
 const geometries: readonly Geometry[] = [
@@ -56,32 +60,35 @@ const bits = (length: number, dtype: ElementType): Uint16Array =>
 
 const label = (geometry: Geometry): string => JSON.stringify(geometry);
 
-test.each(geometries.map((geometry) => [label(geometry), geometry] as const))("equals JavaScript bit for bit: %s", (_, geometry) => {
-  const arena = createArena({ bytes: 8 << 20 });
-  for (const tokens of [1, 2, 7, 300]) {
-    const shape = [tokens, 3, geometry.headDim];
-    const length = tokens * 3 * geometry.headDim;
-    const positions = positionsOf(tokens);
-    const input = noise(length, tokens);
-    const expected = input.slice();
-    rope(geometry).apply({ positions, query: expected });
+test.each(geometries.map((geometry) => [label(geometry), geometry] as const))(
+  "equals JavaScript bit for bit: %s",
+  (_, geometry) => {
+    const arena = createArena({ bytes: 8 << 20 });
+    for (const tokens of [1, 2, 7, 300]) {
+      const shape = [tokens, 3, geometry.headDim];
+      const length = tokens * 3 * geometry.headDim;
+      const positions = positionsOf(tokens);
+      const input = noise(length, tokens);
+      const expected = input.slice();
+      rope(geometry).apply({ positions, query: expected });
 
-    const heap = input.slice();
-    onWasm(geometry).apply({ positions, query: heap });
-    expect(heap).toEqual(expected);
+      const heap = input.slice();
+      onWasm(geometry).apply({ positions, query: heap });
+      expect(heap).toEqual(expected);
 
-    using inArena = arena.float32(shape);
-    inArena.data.set(input);
-    onWasm(geometry, arena).apply({ positions, query: inArena });
-    expect(inArena.data.slice()).toEqual(expected);
+      using inArena = arena.float32(shape);
+      inArena.data.set(input);
+      onWasm(geometry, arena).apply({ positions, query: inArena });
+      expect(inArena.data.slice()).toEqual(expected);
 
-    const wide = Float64Array.from(input);
-    const wideExpected = wide.slice();
-    rope(geometry).apply({ positions, query: wideExpected });
-    onWasm(geometry).apply({ positions, query: wide });
-    expect(wide).toEqual(wideExpected);
-  }
-});
+      const wide = Float64Array.from(input);
+      const wideExpected = wide.slice();
+      rope(geometry).apply({ positions, query: wideExpected });
+      onWasm(geometry).apply({ positions, query: wide });
+      expect(wide).toEqual(wideExpected);
+    }
+  },
+);
 
 test.each(["float16", "bfloat16"] as const)("%s: widened, rotated and rounded once, as JavaScript does", (dtype) => {
   for (const geometry of geometries) {
@@ -97,15 +104,42 @@ test.each(["float16", "bfloat16"] as const)("%s: widened, rotated and rounded on
     inArena.data.set(input);
     onWasm(geometry, arena).apply({ positions, key: inArena });
 
-    const quiet = (data: Uint16Array): (number | "NaN")[] => Array.from(data, (v) => ((v & (dtype === "float16" ? 0x7fff : 0x7fff)) > (dtype === "float16" ? 0x7c00 : 0x7f80) ? "NaN" : v));
+    const quiet = (data: Uint16Array): (number | "NaN")[] =>
+      Array.from(data, (v) =>
+        (v & (dtype === "float16" ? 0x7fff : 0x7fff)) > (dtype === "float16" ? 0x7c00 : 0x7f80) ? "NaN" : v,
+      );
     expect(quiet(heap)).toEqual(quiet(expected));
     expect(quiet(inArena.data.slice())).toEqual(quiet(expected));
   }
 });
 
 test("rounding to 16 bits is JavaScript's for every kind of number", () => {
-  const values = [0, -0, 1, 65504, 65519.996, 65520, 1e9, -1e9, Infinity, -Infinity, 2 ** -24, 2 ** -25, 2 ** -25 * 1.0001, 2 ** -14, 2 ** -14 * 0.9999, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 3.3895314e38, 1e-40];
-  const identity: RopeProvider = { ...ladder, source: "still@1", frequencies: ({ rotaryDim }) => ({ invFreq: new Array(rotaryDim / 2).fill(0) }) };
+  const values = [
+    0,
+    -0,
+    1,
+    65504,
+    65519.996,
+    65520,
+    1e9,
+    -1e9,
+    Infinity,
+    -Infinity,
+    2 ** -24,
+    2 ** -25,
+    2 ** -25 * 1.0001,
+    2 ** -14,
+    2 ** -14 * 0.9999,
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    3.3895314e38,
+    1e-40,
+  ];
+  const identity: RopeProvider = {
+    ...ladder,
+    source: "still@1",
+    frequencies: ({ rotaryDim }) => ({ invFreq: new Array(rotaryDim / 2).fill(0) }),
+  };
   const still = createRegistry();
   still.register("still", identity);
   still.registerBackend(wasmBackend);
@@ -125,22 +159,38 @@ test("rounding to 16 bits is JavaScript's for every kind of number", () => {
 test("every 16-bit pattern, and float32 of every exponent, become what JavaScript makes of them", () => {
   const arena = createArena({ bytes: 8 << 20 });
   const geometry = { headDim: 128, pairing: "half" } as const;
-  const isNaN16 = (bits: number, dtype: ElementType): boolean => (bits & 0x7fff) > (dtype === "float16" ? 0x7c00 : 0x7f80);
+  const isNaN16 = (bits: number, dtype: ElementType): boolean =>
+    (bits & 0x7fff) > (dtype === "float16" ? 0x7c00 : 0x7f80);
   // Which NaN comes of a sum of two is the processor's choice.
-  const known = (data: ArrayLike<number>, dtype: ElementType): number[] => Array.from(data, (v) => (dtype === "float32" ? (Number.isNaN(v) ? Infinity : v) : isNaN16(v, dtype) ? -1 : v));
+  const known = (data: ArrayLike<number>, dtype: ElementType): number[] =>
+    Array.from(data, (v) => (dtype === "float32" ? (Number.isNaN(v) ? Infinity : v) : isNaN16(v, dtype) ? -1 : v));
   const patterns = Uint16Array.from({ length: 65536 }, (_, i) => i);
   // Half of the bits of a float32 are arbitrary, so that all of it is, rounding ties among them.
-  const singles = new Float32Array(Uint32Array.from({ length: 65536 }, (_, i) => (i << 16) | (Math.imul(i, 2654435761) >>> 16) & (i % 3 === 0 ? 0xe000 : 0xffff)).buffer);
+  const singles = new Float32Array(
+    Uint32Array.from(
+      { length: 65536 },
+      (_, i) => (i << 16) | ((Math.imul(i, 2654435761) >>> 16) & (i % 3 === 0 ? 0xe000 : 0xffff)),
+    ).buffer,
+  );
   const shape = [64, 8, 128];
   const positions = { start: 0, count: 64 };
   for (const from of ["float16", "bfloat16", "float32"] as const) {
     for (const to of ["float16", "bfloat16", "float32"] as const) {
       const source = from === "float32" ? singles : patterns;
-      const make = (): Float32Array | Uint16Array => (to === "float32" ? new Float32Array(65536) : new Uint16Array(65536));
+      const make = (): Float32Array | Uint16Array =>
+        to === "float32" ? new Float32Array(65536) : new Uint16Array(65536);
       const expected = make();
-      rope(geometry).apply({ positions, query: { data: source, shape, dtype: from }, out: { query: { data: expected, shape, dtype: to } } });
+      rope(geometry).apply({
+        positions,
+        query: { data: source, shape, dtype: from },
+        out: { query: { data: expected, shape, dtype: to } },
+      });
       const heap = make();
-      onWasm(geometry).apply({ positions, query: { data: source, shape, dtype: from }, out: { query: { data: heap, shape, dtype: to } } });
+      onWasm(geometry).apply({
+        positions,
+        query: { data: source, shape, dtype: from },
+        out: { query: { data: heap, shape, dtype: to } },
+      });
       expect(known(heap, to), `${from} to ${to}`).toEqual(known(expected, to));
       using input = arena[from](shape);
       using output = arena[to](shape);
@@ -169,7 +219,11 @@ test("tensors in another arena or in shared memory are copied through", () => {
   using target = arena.bfloat16([4, 1, 32]);
   query.data.set(input);
   const bits16 = new Uint16Array(4 * 32);
-  rope(geometry).apply({ positions, query: input, out: { query: { data: bits16, shape: [4, 1, 32], dtype: "bfloat16" } } });
+  rope(geometry).apply({
+    positions,
+    query: input,
+    out: { query: { data: bits16, shape: [4, 1, 32], dtype: "bfloat16" } },
+  });
   onWasm(geometry, arena).apply({ positions, query, out: { query: target } });
   expect(target.data.slice()).toEqual(bits16);
 });
@@ -179,7 +233,10 @@ test("a step whose cos was written to, and a rope that is asked in turns, use wh
   const geometry = { headDim: 8, pairing: "half" } as const;
   using query = arena.float32([1, 1, 8]);
   const [wasm, js] = [onWasm(geometry, arena), rope(geometry)];
-  const rotated = (by: { apply(tensors: { query: Float32Array | typeof query }): unknown }, data: Float32Array | typeof query): number[] => {
+  const rotated = (
+    by: { apply(tensors: { query: Float32Array | typeof query }): unknown },
+    data: Float32Array | typeof query,
+  ): number[] => {
     (ArrayBuffer.isView(data) ? data : data.data).fill(1);
     by.apply({ query: data });
     return Array.from(ArrayBuffer.isView(data) ? data : data.data);
@@ -190,12 +247,16 @@ test("a step whose cos was written to, and a rope that is asked in turns, use wh
   for (const step of [a, b]) step.cos.fill(0.25);
   expect(rotated(a, query)).toEqual(rotated(b, new Float32Array(8)));
   expect(rotated(a, query)).not.toEqual(before);
-  const at = (rope: RotaryEmbedding, position: number) => ({ apply: ({ query: tensor }: { query: Float32Array | typeof query }) => rope.apply({ positions: [position], query: tensor }) });
+  const at = (rope: RotaryEmbedding, position: number) => ({
+    apply: ({ query: tensor }: { query: Float32Array | typeof query }) =>
+      rope.apply({ positions: [position], query: tensor }),
+  });
   // The same memory takes rows on their way out and the tables of a rotation.
   const asked = rotated(at(wasm, 5), query);
   wasm.cosSin([9]);
   expect(rotated(at(wasm, 5), query)).toEqual(asked);
-  for (const position of [5, 5, 6, 5, 7, 7]) expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
+  for (const position of [5, 5, 6, 5, 7, 7])
+    expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
 });
 
 test("a fused write converts and places float32 keys in a 16-bit cache slot in one pass", () => {
@@ -207,8 +268,15 @@ test("a fused write converts and places float32 keys in a 16-bit cache slot in o
   source.data.set(key);
   // Head-first cache of 128 tokens; this step fills tokens 50 to 89.
   for (const dtype of ["float16", "bfloat16", "float64"] as const) {
-    const view = <A extends Uint16Array | Float64Array>(data: A) => ({ data, shape: [tokens, 2, 64], strides: [64, 128 * 64, 1], offset: 50 * 64, dtype });
-    const make = (): Uint16Array | Float64Array => (dtype === "float64" ? new Float64Array(2 * 128 * 64) : new Uint16Array(2 * 128 * 64));
+    const view = <A extends Uint16Array | Float64Array>(data: A) => ({
+      data,
+      shape: [tokens, 2, 64],
+      strides: [64, 128 * 64, 1],
+      offset: 50 * 64,
+      dtype,
+    });
+    const make = (): Uint16Array | Float64Array =>
+      dtype === "float64" ? new Float64Array(2 * 128 * 64) : new Uint16Array(2 * 128 * 64);
     const [expected, heap] = [make(), make()];
     const positions = { start: 50, count: tokens };
     rope(geometry).apply({ positions, key, out: { key: view(expected) } });
@@ -232,7 +300,9 @@ test("batches, strides, scattered elements and given steps go the same way", () 
   for (const layout of layouts) {
     const [a, b] = [data.slice(), data.slice()];
     rope(geometry).apply({ positions, query: { data: a, ...layout } });
-    onWasm(geometry).at(positions).apply({ query: { data: b, ...layout } });
+    onWasm(geometry)
+      .at(positions)
+      .apply({ query: { data: b, ...layout } });
     expect(b).toEqual(a);
   }
 });
@@ -280,7 +350,9 @@ test("bad input is refused and leaves data untouched", () => {
   }
   const detached = new Float32Array(16);
   structuredClone(detached.buffer, { transfer: [detached.buffer] });
-  expect(() => wasm.apply({ positions: [0, 1], query: detached })).toThrow(expect.objectContaining({ code: "ROPE_SHAPE" }));
+  expect(() => wasm.apply({ positions: [0, 1], query: detached })).toThrow(
+    expect.objectContaining({ code: "ROPE_SHAPE" }),
+  );
   expect(Array.from(query.data)).toEqual(new Array(16).fill(3));
 });
 

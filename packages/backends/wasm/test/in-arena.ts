@@ -8,7 +8,10 @@ type Data = Exclude<TensorData, { readonly [Symbol.toStringTag]: "Float16Array" 
 /** Buffers of the caller that lie in the arena for the time of one call. */
 class Guests {
   readonly #arena: Arena;
-  readonly #moved = new Map<ArrayBufferLike, { readonly original: Uint8Array; readonly guest: Uint8Array; dispose(): void }>();
+  readonly #moved = new Map<
+    ArrayBufferLike,
+    { readonly original: Uint8Array; readonly guest: Uint8Array; dispose(): void }
+  >();
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -19,7 +22,9 @@ class Guests {
     if (ArrayBuffer.isView(tensor)) return this.#data(tensor as Data);
     const view = tensor as Exclude<Tensor, TensorData>;
     // What is no tensor is for the rope to refuse.
-    return ArrayBuffer.isView((view as Partial<typeof view> | null)?.data) ? { ...view, data: this.#data(view.data as Data) } : tensor;
+    return ArrayBuffer.isView((view as Partial<typeof view> | null)?.data)
+      ? { ...view, data: this.#data(view.data as Data) }
+      : tensor;
   }
 
   #data(data: Data): TensorData {
@@ -47,23 +52,27 @@ class Guests {
 
 /** The methods that the laws use. */
 export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
-  const moving = <A extends RotateArguments>(call: (tensors: A) => unknown) => (tensors: A): RotateResult => {
-    const guests = new Guests(arena);
-    const { query, key, out } = tensors;
-    try {
-      const moved: { -readonly [K in keyof A]: A[K] } = { ...tensors };
-      for (const name of ["query", "key"] as const) if (moved[name] !== undefined) moved[name] = guests.take(moved[name]);
-      if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) {
-        const targets: { query?: Tensor | undefined; key?: Tensor | undefined } = { ...out };
-        for (const name of ["query", "key"] as const) if (targets[name] !== undefined) targets[name] = guests.take(targets[name]);
-        moved.out = targets;
+  const moving =
+    <A extends RotateArguments>(call: (tensors: A) => unknown) =>
+    (tensors: A): RotateResult => {
+      const guests = new Guests(arena);
+      const { query, key, out } = tensors;
+      try {
+        const moved: { -readonly [K in keyof A]: A[K] } = { ...tensors };
+        for (const name of ["query", "key"] as const)
+          if (moved[name] !== undefined) moved[name] = guests.take(moved[name]);
+        if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) {
+          const targets: { query?: Tensor | undefined; key?: Tensor | undefined } = { ...out };
+          for (const name of ["query", "key"] as const)
+            if (targets[name] !== undefined) targets[name] = guests.take(targets[name]);
+          moved.out = targets;
+        }
+        call(moved);
+        return { query: out?.query ?? query, key: out?.key ?? key };
+      } finally {
+        guests.leave();
       }
-      call(moved);
-      return { query: out?.query ?? query, key: out?.key ?? key };
-    } finally {
-      guests.leave();
-    }
-  };
+    };
   return {
     ...rope,
     backend: rope.backend,
@@ -81,7 +90,9 @@ export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
       return { ...step, apply: moving((tensors: RotateArguments) => step.apply(tensors)) };
     },
     shift: ({ keys, out, ...rest }: Parameters<RotaryEmbedding["shift"]>[0]) => {
-      const shift = moving((tensors: RotateArguments) => rope.shift({ ...rest, keys: tensors.key!, ...(tensors.out === undefined ? {} : { out: tensors.out.key }) }));
+      const shift = moving((tensors: RotateArguments) =>
+        rope.shift({ ...rest, keys: tensors.key!, ...(tensors.out === undefined ? {} : { out: tensors.out.key }) }),
+      );
       return shift(out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key;
     },
   } as RotaryEmbedding;

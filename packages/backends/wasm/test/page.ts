@@ -7,7 +7,8 @@ import type { Pool } from "@ropewalk/wasm-backend";
 
 const pairings = ["half", "adjacent", { blocks: 2 }] as const;
 const noise = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
-const differing = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).filter((value, i) => !Object.is(value, b[i])).length;
+const differing = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).filter((value, i) => !Object.is(value, b[i])).length;
 
 /** How many values differ from JavaScript's, in plain arrays and in an arena; and how many were compared. */
 function rotate(): { plain: number; arena: number; values: number } {
@@ -46,7 +47,11 @@ function sixteenBitsAndRows(): { float16: number; bfloat16: number; rows: number
     return differing(given, expected);
   };
   const [js, wasm] = [rope.cosSin(positions), rope.to("wasm").cosSin(positions)];
-  return { float16: sixteen("float16"), bfloat16: sixteen("bfloat16"), rows: differing(wasm.cos, js.cos) + differing(wasm.sin, js.sin) };
+  return {
+    float16: sixteen("float16"),
+    bfloat16: sixteen("bfloat16"),
+    rows: differing(wasm.cos, js.cos) + differing(wasm.sin, js.sin),
+  };
 }
 
 /** The same with threads, on the page's main thread, which must not sleep. */

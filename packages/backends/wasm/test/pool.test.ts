@@ -61,7 +61,9 @@ test("threads take part", async () => {
 test("a pool that cannot be had is an error, and so is one that does not fit", async () => {
   const arena = createArena({ bytes: 1 << 20, shared: true });
   const all = arena.free;
-  expect(() => createPool({ arena: createArena({ bytes: 1 << 20 }), threads: 2 })).toThrow(failure("ROPE_BACKEND_UNAVAILABLE"));
+  expect(() => createPool({ arena: createArena({ bytes: 1 << 20 }), threads: 2 })).toThrow(
+    failure("ROPE_BACKEND_UNAVAILABLE"),
+  );
   expect(() => createPool({ arena, threads: 1 })).toThrow(failure("ROPE_INVALID_PARAMETERS"));
   const refusing = (): PoolWorker => {
     throw new Error("no workers here");
@@ -71,7 +73,9 @@ test("a pool that cannot be had is an error, and so is one that does not fit", a
 
   const rope = getRope({ headDim: 128, parameters: { ropeType: "default" } });
   const pool = createPool({ arena, threads: 2 });
-  expect(() => rope.to("wasm", { pool, arena: createArena({ bytes: 1 << 16, shared: true }) })).toThrow(failure("ROPE_INVALID_PARAMETERS"));
+  expect(() => rope.to("wasm", { pool, arena: createArena({ bytes: 1 << 16, shared: true }) })).toThrow(
+    failure("ROPE_INVALID_PARAMETERS"),
+  );
   await pool.ready;
   pool.dispose();
   pool.dispose();
@@ -86,5 +90,7 @@ test("a program that leaves its pool alone ends", async () => {
   const { execFileSync } = await import("node:child_process");
   const code = `import { createArena, createPool } from ${JSON.stringify(import.meta.resolve("@ropewalk/wasm-backend"))};
     await createPool({ arena: createArena({ bytes: 1 << 20, shared: true }), threads: 2 }).ready; console.log("done");`;
-  expect(execFileSync(process.execPath, ["--input-type=module", "--eval", code], { encoding: "utf8", timeout: 20_000 })).toBe("done\n");
+  expect(
+    execFileSync(process.execPath, ["--input-type=module", "--eval", code], { encoding: "utf8", timeout: 20_000 }),
+  ).toBe("done\n");
 });

@@ -13,19 +13,30 @@ const ladder: RopeProvider = {
   source: "ladder@1",
   parameters: {},
   capabilities: { fractionalPositions: true },
-  frequencies: ({ base, rotaryDim, array }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), attentionFactor: 1.2345 }),
+  frequencies: ({ base, rotaryDim, array }) => ({
+    invFreq: inverseFrequencies(base, rotaryDim, array),
+    attentionFactor: 1.2345,
+  }),
 };
 registry.register("ladder", ladder);
 // Angles beyond 2^24, for which the kernels are not made.
-registry.register("steep", { ...ladder, source: "steep@1", frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 3 - i / 7) }) });
+registry.register("steep", {
+  ...ladder,
+  source: "steep@1",
+  frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 3 - i / 7) }),
+});
 registry.register("plane", {
   ...ladder,
   source: "plane@1",
   capabilities: { axisCount: 2 },
-  frequencies: ({ base, rotaryDim, array }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), axes: Array.from({ length: rotaryDim / 2 }, (_, i) => i % 2) }),
+  frequencies: ({ base, rotaryDim, array }) => ({
+    invFreq: inverseFrequencies(base, rotaryDim, array),
+    axes: Array.from({ length: rotaryDim / 2 }, (_, i) => i % 2),
+  }),
 });
 
-const ropeOf = (ropeType: string, headDim: number, precision: Precision): RotaryEmbedding => getRopeUntyped({ headDim, base: 500_000, precision, parameters: { ropeType } }, { registry });
+const ropeOf = (ropeType: string, headDim: number, precision: Precision): RotaryEmbedding =>
+  getRopeUntyped({ headDim, base: 500_000, precision, parameters: { ropeType } }, { registry });
 
 /** Compares bit for bit, and names the first value that differs: a listing of them all would take minutes. */
 function expectSameBits(given: ArrayLike<number>, expected: ArrayLike<number>, what = ""): void {
@@ -51,13 +62,19 @@ test.each(["float32", "float64"] as const)("rows of every width, precision %s", 
   }
 });
 
-test.each(["float32", "float64"] as const)("positions between the integers and below zero, precision %s", (precision) => {
-  const rope = ropeOf("ladder", 128, precision);
-  const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, 131071.123456789, -(2 ** 24)];
-  const [a, b] = [rope.cosSin(positions, { dtype: precision }), rope.to("wasm").cosSin(positions, { dtype: precision })];
-  expectSameBits(b.cos, a.cos);
-  expectSameBits(b.sin, a.sin);
-});
+test.each(["float32", "float64"] as const)(
+  "positions between the integers and below zero, precision %s",
+  (precision) => {
+    const rope = ropeOf("ladder", 128, precision);
+    const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, 131071.123456789, -(2 ** 24)];
+    const [a, b] = [
+      rope.cosSin(positions, { dtype: precision }),
+      rope.to("wasm").cosSin(positions, { dtype: precision }),
+    ];
+    expectSameBits(b.cos, a.cos);
+    expectSameBits(b.sin, a.sin);
+  },
+);
 
 test("more rows than the area for them holds, also into arrays of the caller's", () => {
   for (const precision of ["float32", "float64"] as const) {
@@ -65,7 +82,10 @@ test("more rows than the area for them holds, also into arrays of the caller's",
     const positions = { start: 130_000, count: 3001 };
     const expected = rope.cosSin(positions, { dtype: precision });
     const length = 3001 * 64;
-    const out = precision === "float32" ? { cos: new Float32Array(length), sin: new Float32Array(length) } : { cos: new Float64Array(length), sin: new Float64Array(length) };
+    const out =
+      precision === "float32"
+        ? { cos: new Float32Array(length), sin: new Float32Array(length) }
+        : { cos: new Float64Array(length), sin: new Float64Array(length) };
     const given = rope.to("wasm").cosSin(positions, { dtype: precision, out });
     expect(given.cos).toBe(out.cos);
     expectSameBits(out.cos, expected.cos);

@@ -3,12 +3,33 @@
  */
 
 import { RopeError } from "@ropewalk/core";
-import type { AtOptions, Positions, RopeCapabilities, RopeSpec, RotaryEmbedding, RotateArguments, RotateResult, ShiftArguments, Tensor } from "@ropewalk/core";
+import type {
+  AtOptions,
+  Positions,
+  RopeCapabilities,
+  RopeSpec,
+  RotaryEmbedding,
+  RotateArguments,
+  RotateResult,
+  ShiftArguments,
+  Tensor,
+} from "@ropewalk/core";
 import { checkAliasing, resolveLayout } from "@ropewalk/core/backend";
 import type { BackendContext, RotationShape, RotationTask, TensorLayout } from "@ropewalk/core/backend";
 import { abortable, lostError, scopeError, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
-import type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor, TableKind } from "./gpu-rope.ts";
+import type {
+  AsyncOptions,
+  Direction,
+  EncodeArguments,
+  EncodeResult,
+  GpuPositions,
+  GpuRope,
+  GpuRotateArguments,
+  GpuStep,
+  GpuTensor,
+  TableKind,
+} from "./gpu-rope.ts";
 import { disposeSymbol, MAP_READ, usage } from "./gpu.ts";
 import type { GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
 import type { KernelRows } from "./kernel-description.ts";
@@ -96,7 +117,11 @@ export class DeviceRope implements GpuRope {
     const { shape, cos, sin } = this.rope.at(positions, options);
     const batch = shape.length === 3 ? shape[0] : undefined;
     const tokens = shape[shape.length - 2]!;
-    const turns: Turns = gathered(batch, tokens, this.#guarded(() => this.#uploadRows(cos, sin, true)));
+    const turns: Turns = gathered(
+      batch,
+      tokens,
+      this.#guarded(() => this.#uploadRows(cos, sin, true)),
+    );
     let live = true;
     const dispose = (): void => {
       if (live) this.#uploads.free(turns.table.buffer);
@@ -115,13 +140,22 @@ export class DeviceRope implements GpuRope {
     });
   }
 
-  async apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options: AsyncOptions = {}): Promise<RotateResult> {
+  async apply(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options: AsyncOptions = {},
+  ): Promise<RotateResult> {
     return this.#throughDevice((rope) => rope.apply(tensors), options);
   }
-  async invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options: AsyncOptions = {}): Promise<RotateResult> {
+  async invert(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options: AsyncOptions = {},
+  ): Promise<RotateResult> {
     return this.#throughDevice((rope) => rope.invert(tensors), options);
   }
-  async adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options: AsyncOptions = {}): Promise<RotateResult> {
+  async adjoint(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options: AsyncOptions = {},
+  ): Promise<RotateResult> {
     return this.#throughDevice((rope) => rope.adjoint(tensors), options);
   }
   async shift(tensors: ShiftArguments, options: AsyncOptions = {}): Promise<Tensor> {
@@ -159,13 +193,23 @@ export class DeviceRope implements GpuRope {
 
   #turns({ positions, length, direction = "apply", query, key }: EncodeArguments): Turns {
     if (direction !== "apply" && direction !== "invert" && direction !== "adjoint") {
-      throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "the direction is not valid", expected: '"apply", "invert" or "adjoint"', got: String(direction) });
+      throw new RopeError("ROPE_INVALID_PARAMETERS", {
+        what: "the direction is not valid",
+        expected: '"apply", "invert" or "adjoint"',
+        got: String(direction),
+      });
     }
     const { shape } = query ?? key ?? {};
     if (!Array.isArray(shape) || shape.length < 2 || shape.length > 4) {
-      throw new RopeError("ROPE_SHAPE", { what: "there is nothing to rotate", expected: "query, key, or both, as { buffer, shape, strides?, offset?, dtype? }", got: shape === undefined ? "neither, or no shape" : String(shape) });
+      throw new RopeError("ROPE_SHAPE", {
+        what: "there is nothing to rotate",
+        expected: "query, key, or both, as { buffer, shape, strides?, offset?, dtype? }",
+        got: shape === undefined ? "neither, or no shape" : String(shape),
+      });
     }
-    return isOnDevice(positions) ? this.#deviceTurns(positions, length, direction) : this.#hostTurns(positions, length, direction, shape);
+    return isOnDevice(positions)
+      ? this.#deviceTurns(positions, length, direction)
+      : this.#hostTurns(positions, length, direction, shape);
   }
 
   /** Rows gathered by the host, those of the last call if its positions are the same. */
@@ -173,10 +217,19 @@ export class DeviceRope implements GpuRope {
     const layers = layerKey(positions, length, direction, shape);
     if (layers !== undefined && this.#last?.key === layers) return this.#last.turns;
     // A tensor without heads: its tokens are checked against the positions, and the tables come with the task.
-    const nothing = { data: new Float32Array(0), shape: [...shape.slice(0, shape.length === 4 ? 2 : 1), 0, this.rope.headDim] };
-    const { tasks } = this.#capture((rope) => rope[direction]({ positions, query: nothing, ...(length === undefined ? {} : { length }) }));
+    const nothing = {
+      data: new Float32Array(0),
+      shape: [...shape.slice(0, shape.length === 4 ? 2 : 1), 0, this.rope.headDim],
+    };
+    const { tasks } = this.#capture((rope) =>
+      rope[direction]({ positions, query: nothing, ...(length === undefined ? {} : { length }) }),
+    );
     const { table, input } = tasks[0]!;
-    const turns = gathered(table.batched ? input.batch : undefined, input.tokens, this.#uploadRows(table.cos as Float32Array, table.sin as Float32Array, false));
+    const turns = gathered(
+      table.batched ? input.batch : undefined,
+      input.tokens,
+      this.#uploadRows(table.cos as Float32Array, table.sin as Float32Array, false),
+    );
     if (layers !== undefined) this.#last = { key: layers, turns };
     return turns;
   }
@@ -185,10 +238,23 @@ export class DeviceRope implements GpuRope {
   #deviceTurns(positions: GpuPositions, length: number | undefined, direction: Direction): Turns {
     const { axisCount, isRotation } = this.capabilities;
     if (direction !== "apply" && !isRotation) {
-      throw new RopeError("ROPE_UNSUPPORTED", { what: `${direction} is not defined for the rope type ${JSON.stringify(this.rope.ropeType)}`, expected: "a type that declares isRotation", got: "isRotation: false" });
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: `${direction} is not defined for the rope type ${JSON.stringify(this.rope.ropeType)}`,
+        expected: "a type that declares isRotation",
+        got: "isRotation: false",
+      });
     }
     if (length === undefined || !Number.isSafeInteger(length) || length < 1) {
-      throw new RopeError("ROPE_INVALID_PARAMETERS", { what: "positions in a buffer need a length", issues: [{ path: "length", expected: "an integer > 0 that all positions are below: the current length in tokens", received: String(length) }] });
+      throw new RopeError("ROPE_INVALID_PARAMETERS", {
+        what: "positions in a buffer need a length",
+        issues: [
+          {
+            path: "length",
+            expected: "an integer > 0 that all positions are below: the current length in tokens",
+            received: String(length),
+          },
+        ],
+      });
     }
     const { batch, tokens, words, range, first } = resolveGpuPositions(positions, axisCount, this.#state.limits);
     const limit = Math.min(length, this.positionLimit);
@@ -199,14 +265,26 @@ export class DeviceRope implements GpuRope {
     // The table of rows has the amplitude in it, the factored one has not.
     const amplitude = direction === "invert" ? 1 / attentionFactor : attentionFactor;
     const factor = factored ? amplitude : amplitude / attentionFactor;
-    this.#faults ??= this.#state.device.createBuffer({ label: "ropewalk faults", size: 8, usage: usage.storage | usage.copySource | usage.copyTarget });
+    this.#faults ??= this.#state.device.createBuffer({
+      label: "ropewalk faults",
+      size: 8,
+      usage: usage.storage | usage.copySource | usage.copyTarget,
+    });
     return {
       batch,
       tokens,
-      rows: factored ? { kind: "factored", rounded: this.rope.precision === "float32", words, axes: onAxes } : { kind: "table", words, axes: onAxes },
+      rows: factored
+        ? { kind: "factored", rounded: this.rope.precision === "float32", words, axes: onAxes }
+        : { kind: "table", words, axes: onAxes },
       table: { buffer: table, offset: 0, size: table.size },
       further: [range, { buffer: this.#faults, offset: 0, size: 8 }],
-      values: { position_offset: first, position_axis: (batch ?? 1) * tokens, position_limit: limit, cos_factor: factor, sin_factor: direction === "apply" ? factor : -factor },
+      values: {
+        position_offset: first,
+        position_axis: (batch ?? 1) * tokens,
+        position_limit: limit,
+        cos_factor: factor,
+        sin_factor: direction === "apply" ? factor : -factor,
+      },
     };
   }
 
@@ -238,10 +316,19 @@ export class DeviceRope implements GpuRope {
   #plan(turns: Turns, tensors: GpuRotateArguments): Plan | undefined {
     const planned = this.#resolve(turns, tensors);
     const { rows, values, batch, further } = turns;
-    const plan = planDispatch({ ...shapeOf(this.spec), tensors: planned, rows, batched: batch !== undefined, values }, this.#state);
+    const plan = planDispatch(
+      { ...shapeOf(this.spec), tensors: planned, rows, batched: batch !== undefined, values },
+      this.#state,
+    );
     plan?.ranges.forEach(({ buffer }, i) => {
       if (plan.kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
-        throw new RopeError("ROPE_SHAPE", { what: "positions lie in a buffer that the call writes", expected: "a buffer of their own", got: "one that holds query, key or out as well", remedy: "WebGPU forbids reading and writing one buffer in a dispatch through two bindings: copy the positions out." });
+        throw new RopeError("ROPE_SHAPE", {
+          what: "positions lie in a buffer that the call writes",
+          expected: "a buffer of their own",
+          got: "one that holds query, key or out as well",
+          remedy:
+            "WebGPU forbids reading and writing one buffer in a dispatch through two bindings: copy the positions out.",
+        });
       }
     });
     return plan;
@@ -252,20 +339,37 @@ export class DeviceRope implements GpuRope {
     const expected = { batch, tokens, headDim: this.rope.headDim };
     if (out !== undefined) checkKeys("the tensors of out", out, ["query", "key"]);
     const planned: PlannedTensor[] = [];
-    for (const [name, tensor, target] of [["query", query, out?.query], ["key", key, out?.key]] as const) {
+    for (const [name, tensor, target] of [
+      ["query", query, out?.query],
+      ["key", key, out?.key],
+    ] as const) {
       if (tensor === undefined) {
-        if (target !== undefined) throw new RopeError("ROPE_SHAPE", { what: `out.${name} is given without ${name}`, expected: `${name} as well`, got: "undefined" });
+        if (target !== undefined)
+          throw new RopeError("ROPE_SHAPE", {
+            what: `out.${name} is given without ${name}`,
+            expected: `${name} as well`,
+            got: "undefined",
+          });
         continue;
       }
       const input = resolveGpuTensor(name, tensor, expected);
       const output = target === undefined ? input : resolveGpuTensor(`out.${name}`, target, expected);
       if (input.batch !== output.batch || input.heads !== output.heads) {
-        throw new RopeError("ROPE_SHAPE", { what: `"out.${name}" does not fit`, expected: `[${input.batch}, ${tokens}, ${input.heads}, ${input.headDim}] like ${name}`, got: `[${output.batch}, ${tokens}, ${output.heads}, ${output.headDim}]` });
+        throw new RopeError("ROPE_SHAPE", {
+          what: `"out.${name}" does not fit`,
+          expected: `[${input.batch}, ${tokens}, ${input.heads}, ${input.headDim}] like ${name}`,
+          got: `[${output.batch}, ${tokens}, ${output.heads}, ${output.headDim}]`,
+        });
       }
       planned.push({ name, input, output });
     }
     if (planned.length === 2 && planned[0]!.input.batch !== planned[1]!.input.batch) {
-      throw new RopeError("ROPE_SHAPE", { what: "query and key differ in batch", expected: `${planned[0]!.input.batch} rows each, to be rotated in one dispatch`, got: `${planned[1]!.input.batch}`, remedy: "Record them one after the other." });
+      throw new RopeError("ROPE_SHAPE", {
+        what: "query and key differ in batch",
+        expected: `${planned[0]!.input.batch} rows each, to be rotated in one dispatch`,
+        got: `${planned[1]!.input.batch}`,
+        remedy: "Record them one after the other.",
+      });
     }
     checkAliasing(planned);
     return planned;
@@ -275,7 +379,12 @@ export class DeviceRope implements GpuRope {
     const plan = this.#plan(turns, tensors);
     if (plan === undefined) return { dispatches: 0, bytes: 0 };
     const pipeline = this.#state.pipeline(plan.kernel);
-    const entries = [this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false), turns.table, ...plan.ranges, ...turns.further];
+    const entries = [
+      this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false),
+      turns.table,
+      ...plan.ranges,
+      ...turns.further,
+    ];
     dispatch(this.#state.device, target, pipeline, entries, plan.groups);
     return { dispatches: 1, bytes: plan.bytes };
   }
@@ -287,7 +396,13 @@ export class DeviceRope implements GpuRope {
     const { result, tasks } = this.#capture(call);
     for (const { input, output } of tasks) {
       for (const { dtype } of [input, output]) {
-        if (dtype === "float64") throw new RopeError("ROPE_UNSUPPORTED", { what: "WebGPU has no float64", expected: "float32, float16 or bfloat16 tensors", got: dtype, remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm." });
+        if (dtype === "float64")
+          throw new RopeError("ROPE_UNSUPPORTED", {
+            what: "WebGPU has no float64",
+            expected: "float32, float16 or bfloat16 tensors",
+            got: dtype,
+            remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm.",
+          });
       }
     }
     const { device } = this.#state;
@@ -327,14 +442,23 @@ export class DeviceRope implements GpuRope {
     if (first === undefined) return [];
     const moved = tasks.map((task, i) => {
       const input = upload(device, task.input, own, true);
-      const inPlace = task.output === task.input || (task.output.data === task.input.data && task.output.offset === task.input.offset);
+      const inPlace =
+        task.output === task.input ||
+        (task.output.data === task.input.data && task.output.offset === task.input.offset);
       const output = inPlace ? input : upload(device, task.output, own, false);
       return { name: (["query", "key"] as const)[i]!, input, output, target: task.output };
     });
-    const plan = planDispatch({ ...shapeOf(this.spec), tensors: moved, rows: { kind: "gathered" }, batched: first.table.batched }, this.#state);
+    const plan = planDispatch(
+      { ...shapeOf(this.spec), tensors: moved, rows: { kind: "gathered" }, batched: first.table.batched },
+      this.#state,
+    );
     if (plan === undefined) return [];
     const pairs = this.rope.rotaryDim / 2;
-    const rows = this.#uploads.write(interleaveRows(first.table.cos as Float32Array, first.table.sin as Float32Array, pairs), usage.storage, false);
+    const rows = this.#uploads.write(
+      interleaveRows(first.table.cos as Float32Array, first.table.sin as Float32Array, pairs),
+      usage.storage,
+      false,
+    );
     const uniform = this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false);
     const encoder = device.createCommandEncoder({ label: "ropewalk" });
     dispatch(device, encoder, this.#state.pipeline(plan.kernel), [uniform, rows, ...plan.ranges], plan.groups);
@@ -357,7 +481,13 @@ export class DeviceRope implements GpuRope {
       const [count, place] = new Uint32Array(staging.getMappedRange());
       if (count === 0) return;
       const token = ~place! >>> 0;
-      throw new RopeError("ROPE_POSITION_RANGE", { what: "positions in a buffer are out of range", expected: "integers ≥ 0 and below the length that was said", got: `${count} tokens with others, the first at index ${token}`, remedy: "These tokens were not rotated. Say the length that the sequence has with them.", facts: { count, index: token } });
+      throw new RopeError("ROPE_POSITION_RANGE", {
+        what: "positions in a buffer are out of range",
+        expected: "integers ≥ 0 and below the length that was said",
+        got: `${count} tokens with others, the first at index ${token}`,
+        remedy: "These tokens were not rotated. Say the length that the sequence has with them.",
+        facts: { count, index: token },
+      });
     } catch (cause) {
       if (RopeError.is(cause)) throw cause;
       this.#state.requireAlive();
@@ -403,23 +533,50 @@ const isOnDevice = (positions: Positions | GpuPositions): positions is GpuPositi
   typeof positions === "object" && positions !== null && "buffer" in positions && !ArrayBuffer.isView(positions);
 
 /** Checks positions in a buffer, as far as the host can. */
-function resolveGpuPositions(positions: GpuPositions, axisCount: number, limits: GPUSupportedLimits): { batch: number | undefined; tokens: number; words: 1 | 2; range: BoundRange; first: number } {
+function resolveGpuPositions(
+  positions: GpuPositions,
+  axisCount: number,
+  limits: GPUSupportedLimits,
+): { batch: number | undefined; tokens: number; words: 1 | 2; range: BoundRange; first: number } {
   checkKeys('"positions"', positions, ["buffer", "shape", "offset", "dtype"]);
   const { buffer, shape, offset = 0, dtype = "uint32" } = positions;
-  const misfit = (expected: string, got: string): RopeError => new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got });
-  if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64") throw misfit('dtype "uint32", "int32" or "int64"', String(dtype));
-  if (typeof buffer?.size !== "number" || (buffer.usage & usage.storage) === 0) throw misfit("a GPUBuffer with GPUBufferUsage.STORAGE", typeof buffer?.size === "number" ? `usage 0x${buffer.usage.toString(16)}` : "no buffer");
+  const misfit = (expected: string, got: string): RopeError =>
+    new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got });
+  if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64")
+    throw misfit('dtype "uint32", "int32" or "int64"', String(dtype));
+  if (typeof buffer?.size !== "number" || (buffer.usage & usage.storage) === 0)
+    throw misfit(
+      "a GPUBuffer with GPUBufferUsage.STORAGE",
+      typeof buffer?.size === "number" ? `usage 0x${buffer.usage.toString(16)}` : "no buffer",
+    );
   const sizes = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0) ? shape : [];
   const own = axisCount === 1 ? sizes : sizes[0] === axisCount ? sizes.slice(1) : [];
   if (own.length !== 1 && own.length !== 2) {
-    throw misfit(axisCount === 1 ? "the shape [tokens] or [batch, tokens]" : `the shape [${axisCount}, tokens] or [${axisCount}, batch, tokens]`, Array.isArray(shape) ? `[${shape.join(", ")}]` : String(shape));
+    throw misfit(
+      axisCount === 1
+        ? "the shape [tokens] or [batch, tokens]"
+        : `the shape [${axisCount}, tokens] or [${axisCount}, batch, tokens]`,
+      Array.isArray(shape) ? `[${shape.join(", ")}]` : String(shape),
+    );
   }
   const words = dtype === "int64" ? 2 : 1;
   const count = sizes.reduce((product, size) => product * size, 1);
-  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * 4 * words > buffer.size) throw misfit(`${offset + count} elements of ${dtype}`, `${buffer.size} bytes`);
-  const start = Math.floor((offset * 4 * words) / limits.minStorageBufferOffsetAlignment) * limits.minStorageBufferOffsetAlignment;
-  const range = { buffer: buffer as unknown as GPUBuffer, offset: start, size: Math.max(4, (offset + count) * 4 * words - start) };
-  return { batch: own.length === 2 ? own[0] : undefined, tokens: own.at(-1)!, words, range, first: offset - start / (4 * words) };
+  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * 4 * words > buffer.size)
+    throw misfit(`${offset + count} elements of ${dtype}`, `${buffer.size} bytes`);
+  const start =
+    Math.floor((offset * 4 * words) / limits.minStorageBufferOffsetAlignment) * limits.minStorageBufferOffsetAlignment;
+  const range = {
+    buffer: buffer as unknown as GPUBuffer,
+    offset: start,
+    size: Math.max(4, (offset + count) * 4 * words - start),
+  };
+  return {
+    batch: own.length === 2 ? own[0] : undefined,
+    tokens: own.at(-1)!,
+    words,
+    range,
+    first: offset - start / (4 * words),
+  };
 }
 
 export const shapeOf = ({ rotaryDim, rotaryOffset, pairing }: RopeSpec): RotationShape => ({
@@ -429,9 +586,21 @@ export const shapeOf = ({ rotaryDim, rotaryOffset, pairing }: RopeSpec): Rotatio
 });
 
 /** Records one dispatch; resources in the order of bindings, the first of them uniform. */
-function dispatch(device: GPUDevice, target: GpuComputePass | GpuCommandEncoder, pipeline: GPUComputePipeline, resources: readonly BoundRange[], groups: readonly [number, number]): void {
-  const bindGroup = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: resources.map((resource, binding) => ({ binding, resource })) });
-  const own = "beginComputePass" in target ? (target.beginComputePass({ label: "ropewalk" }) as unknown as GPUComputePassEncoder) : undefined;
+function dispatch(
+  device: GPUDevice,
+  target: GpuComputePass | GpuCommandEncoder,
+  pipeline: GPUComputePipeline,
+  resources: readonly BoundRange[],
+  groups: readonly [number, number],
+): void {
+  const bindGroup = device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: resources.map((resource, binding) => ({ binding, resource })),
+  });
+  const own =
+    "beginComputePass" in target
+      ? (target.beginComputePass({ label: "ropewalk" }) as unknown as GPUComputePassEncoder)
+      : undefined;
   const pass = own ?? (target as unknown as GPUComputePassEncoder);
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, bindGroup);
@@ -439,36 +608,84 @@ function dispatch(device: GPUDevice, target: GpuComputePass | GpuCommandEncoder,
   own?.end();
 }
 
-function resolveGpuTensor(name: string, tensor: GpuTensor, expected: { batch: number | undefined; tokens: number; headDim: number }): TensorLayout {
-  const misfit = (wanted: string, got: string, remedy?: string): RopeError => new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected: wanted, got, ...(remedy === undefined ? {} : { remedy }), facts: { tensor: name } });
+function resolveGpuTensor(
+  name: string,
+  tensor: GpuTensor,
+  expected: { batch: number | undefined; tokens: number; headDim: number },
+): TensorLayout {
+  const misfit = (wanted: string, got: string, remedy?: string): RopeError =>
+    new RopeError("ROPE_SHAPE", {
+      what: `"${name}" does not fit`,
+      expected: wanted,
+      got,
+      ...(remedy === undefined ? {} : { remedy }),
+      facts: { tensor: name },
+    });
   if (typeof tensor !== "object" || tensor === null || typeof tensor.buffer?.size !== "number") {
-    throw misfit("{ buffer, shape, strides?, offset?, dtype? } with a GPUBuffer", ArrayBuffer.isView(tensor) || ArrayBuffer.isView((tensor as { data?: unknown } | null)?.data) ? "a typed array" : typeof tensor, "For typed arrays there is apply.");
+    throw misfit(
+      "{ buffer, shape, strides?, offset?, dtype? } with a GPUBuffer",
+      ArrayBuffer.isView(tensor) || ArrayBuffer.isView((tensor as { data?: unknown } | null)?.data)
+        ? "a typed array"
+        : typeof tensor,
+      "For typed arrays there is apply.",
+    );
   }
   checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
   const { buffer, shape, strides, offset, dtype = "float32" } = tensor;
-  if (dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16") throw misfit('dtype "float32", "float16" or "bfloat16"', String(dtype));
-  if ((buffer.usage & usage.storage) === 0) throw misfit("a buffer with GPUBufferUsage.STORAGE", `usage 0x${buffer.usage.toString(16)}`);
+  if (dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16")
+    throw misfit('dtype "float32", "float16" or "bfloat16"', String(dtype));
+  if ((buffer.usage & usage.storage) === 0)
+    throw misfit("a buffer with GPUBufferUsage.STORAGE", `usage 0x${buffer.usage.toString(16)}`);
   const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
-  return resolveLayout(name, memory, dtype, { shape, ...(strides === undefined ? {} : { strides }), ...(offset === undefined ? {} : { offset }) }, expected);
+  return resolveLayout(
+    name,
+    memory,
+    dtype,
+    { shape, ...(strides === undefined ? {} : { strides }), ...(offset === undefined ? {} : { offset }) },
+    expected,
+  );
 }
 
 /** Text that two calls share if they have the same positions; `undefined` for forms that are not compared. */
-function layerKey(positions: Positions, length: number | undefined, direction: Direction, shape: readonly number[]): string | undefined {
+function layerKey(
+  positions: Positions,
+  length: number | undefined,
+  direction: Direction,
+  shape: readonly number[],
+): string | undefined {
   const flat = Array.isArray(positions) || ArrayBuffer.isView(positions);
   const list = flat ? (positions as ArrayLike<unknown>) : undefined;
   // Joining more than this costs as much as gathering.
   if (list !== undefined && list.length > 4096) return undefined;
-  const text = list !== undefined ? Array.prototype.join.call(list, ",") : "start" in positions ? `${positions.start}+${positions.count}` : undefined;
+  const text =
+    list !== undefined
+      ? Array.prototype.join.call(list, ",")
+      : "start" in positions
+        ? `${positions.start}+${positions.count}`
+        : undefined;
   if (text === undefined || typeof list?.[0] === "object") return undefined;
   return `${direction} ${length} ${shape.length === 4 ? shape.slice(0, 2) : shape[0]} ${text}`;
 }
 
 export function checkKeys(what: string, given: object, keys: readonly string[]): void {
-  if (typeof given !== "object" || given === null) throw new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} cannot be read`, expected: `an object with ${keys.join(", ")}`, got: String(given) });
+  if (typeof given !== "object" || given === null)
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `${what} cannot be read`,
+      expected: `an object with ${keys.join(", ")}`,
+      got: String(given),
+    });
   const unknown = Object.keys(given).filter((key) => !keys.includes(key));
   if (unknown.length === 0) return;
-  throw new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} cannot be used`, issues: unknown.map((path) => ({ path, expected: `one of ${keys.join(", ")}`, received: "an unknown key" })) });
+  throw new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `${what} cannot be used`,
+    issues: unknown.map((path) => ({ path, expected: `one of ${keys.join(", ")}`, received: "an unknown key" })),
+  });
 }
 
 const disposedError = (what: string): RopeError =>
-  new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: `${what} is disposed`, expected: `${what} in use`, got: "one whose memory on the device is freed", remedy: 'Make a new one: await rope.to("webgpu", { device }).' });
+  new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+    what: `${what} is disposed`,
+    expected: `${what} in use`,
+    got: "one whose memory on the device is freed",
+    remedy: 'Make a new one: await rope.to("webgpu", { device }).',
+  });

@@ -57,7 +57,13 @@ export class DeviceState {
       return pipeline;
     } catch (cause) {
       this.requireAlive();
-      throw new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "the device cannot compile the rotation", expected: "a pipeline", got: textOf(cause), remedy: "Report it with the adapter's name (probe tells it), and stay on another backend.", facts: { kernel } });
+      throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+        what: "the device cannot compile the rotation",
+        expected: "a pipeline",
+        got: textOf(cause),
+        remedy: "Report it with the adapter's name (probe tells it), and stay on another backend.",
+        facts: { kernel },
+      });
     } finally {
       this.#compiling.delete(key);
     }
@@ -81,7 +87,10 @@ function keyOf({ tensors, memories, rows, ...kernel }: Kernel): string {
     heads: kernel.heads,
     nativeFloat16: kernel.nativeFloat16,
     workgroupSize: kernel.workgroupSize,
-    rows: rows.kind === "gathered" ? "" : `${rows.kind},${rows.kind === "factored" && rows.rounded},${rows.words},${rows.axes?.join(".")}`,
+    rows:
+      rows.kind === "gathered"
+        ? ""
+        : `${rows.kind},${rows.kind === "factored" && rows.rounded},${rows.words},${rows.axes?.join(".")}`,
     tensors: tensors.map(({ name, input, output }) => `${name},${role(input)},${role(output)}`).join(),
     memories: memories.map(({ writable, words, atomic }) => `${writable},${words},${atomic}`).join(),
   } satisfies Record<keyof Kernel, string | number | boolean>;
@@ -106,7 +115,9 @@ const FEWEST_STORAGE_BUFFERS = 3;
 
 /** What an adapter or device lacks for any rotation. */
 export function lackOf({ maxStorageBuffersPerShaderStage }: GPUSupportedLimits): string | undefined {
-  return maxStorageBuffersPerShaderStage < FEWEST_STORAGE_BUFFERS ? `a shader may use only ${maxStorageBuffersPerShaderStage} storage buffers, ${FEWEST_STORAGE_BUFFERS} are needed` : undefined;
+  return maxStorageBuffersPerShaderStage < FEWEST_STORAGE_BUFFERS
+    ? `a shader may use only ${maxStorageBuffersPerShaderStage} storage buffers, ${FEWEST_STORAGE_BUFFERS} are needed`
+    : undefined;
 }
 
 /** What the platform has, if anything. */
@@ -119,32 +130,62 @@ export const platformGpu = (): Gpu | undefined => (globalThis as { navigator?: {
  */
 export async function requestDevice(gpu: Gpu | undefined = platformGpu()): Promise<GPUDevice> {
   const unavailable = (got: string): RopeError =>
-    new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "there is no WebGPU device", expected: "an adapter (Chrome 113, Safari 26, Firefox 141, or npm webgpu in Node)", got, remedy: "Pass { device }, or { gpu } where it is not navigator.gpu; or stay on another backend." });
+    new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+      what: "there is no WebGPU device",
+      expected: "an adapter (Chrome 113, Safari 26, Firefox 141, or npm webgpu in Node)",
+      got,
+      remedy: "Pass { device }, or { gpu } where it is not navigator.gpu; or stay on another backend.",
+    });
   if (gpu === undefined) throw unavailable(NO_WEBGPU);
   try {
     const adapter = (await gpu.requestAdapter({ powerPreference: "high-performance" })) as GPUAdapter | null;
     if (adapter === null) throw unavailable(NO_ADAPTER);
     const { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage } = adapter.limits;
     const requiredFeatures: GPUFeatureName[] = adapter.features.has("shader-f16") ? ["shader-f16"] : [];
-    return await adapter.requestDevice({ label: "ropewalk", requiredFeatures, requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage } });
+    return await adapter.requestDevice({
+      label: "ropewalk",
+      requiredFeatures,
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage },
+    });
   } catch (cause) {
     throw RopeError.is(cause) ? cause : unavailable(textOf(cause));
   }
 }
 
-export const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String((cause as { message?: unknown } | null)?.message ?? cause));
+export const textOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String((cause as { message?: unknown } | null)?.message ?? cause);
 
 /** The error of a device that is gone. */
 export function lostError({ reason, message }: { readonly reason: string; readonly message: string }): RopeError {
-  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "the WebGPU device is lost", expected: "a working device", got: `${reason}: ${message}`, remedy: "Request a new device and move the rope to it.", facts: { reason } });
+  return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+    what: "the WebGPU device is lost",
+    expected: "a working device",
+    got: `${reason}: ${message}`,
+    remedy: "Request a new device and move the rope to it.",
+    facts: { reason },
+  });
 }
 
 /** The error that a scope caught. */
 export function scopeError(error: GPUError): RopeError {
-  const memory = typeof GPUOutOfMemoryError !== "undefined" ? error instanceof GPUOutOfMemoryError : error.constructor.name === "GPUOutOfMemoryError";
+  const memory =
+    typeof GPUOutOfMemoryError !== "undefined"
+      ? error instanceof GPUOutOfMemoryError
+      : error.constructor.name === "GPUOutOfMemoryError";
   return memory
-    ? new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "the device is out of memory", expected: "room for the tables and the tensors of a call", got: error.message, remedy: "Dispose what is not needed, or rotate fewer tokens at a time.", facts: { reason: "out-of-memory" } })
-    : new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "the device refused what was asked of it", expected: "buffers of this device, alive, and within its limits", got: error.message, facts: { reason: "validation" } });
+    ? new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+        what: "the device is out of memory",
+        expected: "room for the tables and the tensors of a call",
+        got: error.message,
+        remedy: "Dispose what is not needed, or rotate fewer tokens at a time.",
+        facts: { reason: "out-of-memory" },
+      })
+    : new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+        what: "the device refused what was asked of it",
+        expected: "buffers of this device, alive, and within its limits",
+        got: error.message,
+        facts: { reason: "validation" },
+      });
 }
 
 /** Rejects as soon as the signal says so. What was started goes on, and its result is kept for the next who asks. */

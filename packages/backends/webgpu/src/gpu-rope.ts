@@ -2,7 +2,18 @@
  * What a rope on a device offers; the implementation is `device-rope.ts`. WebGPU's objects are taken by structure.
  */
 
-import type { AtOptions, ElementType, Positions, RopeCapabilities, RopeSpec, RotaryEmbedding, RotateArguments, RotateResult, ShiftArguments, Tensor } from "@ropewalk/core";
+import type {
+  AtOptions,
+  ElementType,
+  Positions,
+  RopeCapabilities,
+  RopeSpec,
+  RotaryEmbedding,
+  RotateArguments,
+  RotateResult,
+  ShiftArguments,
+  Tensor,
+} from "@ropewalk/core";
 import type { GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
 
 /** Element types of tensors on a device. */
@@ -115,9 +126,18 @@ export interface GpuRope {
   at(positions: Positions, options?: AtOptions): GpuStep;
 
   /** `rope.apply` on typed arrays: to the device and back. Resolves when the results have been written. */
-  apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options?: AsyncOptions): Promise<RotateResult>;
-  invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options?: AsyncOptions): Promise<RotateResult>;
-  adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }, options?: AsyncOptions): Promise<RotateResult>;
+  apply(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options?: AsyncOptions,
+  ): Promise<RotateResult>;
+  invert(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options?: AsyncOptions,
+  ): Promise<RotateResult>;
+  adjoint(
+    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
+    options?: AsyncOptions,
+  ): Promise<RotateResult>;
   shift(tensors: ShiftArguments, options?: AsyncOptions): Promise<Tensor>;
 
   /**

@@ -42,4 +42,5 @@ export const usage = { mapRead: 0x01, copySource: 0x04, copyTarget: 0x08, unifor
 export const MAP_READ = 1;
 
 /** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
-export const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
+export const disposeSymbol: typeof Symbol.dispose =
+  Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);

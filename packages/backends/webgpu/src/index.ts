@@ -33,13 +33,18 @@ function readOptions(options: unknown): WebGpuOptions {
   const given = (options ?? {}) as WebGpuOptions;
   checkKeys("the options of webgpu", given, ["device", "gpu", "tables", "signal"]);
   const { tables, device } = given;
-  if (tables !== undefined && tables !== "rows" && tables !== "factored") throw misfit("tables", '"rows" or "factored"', tables);
-  if (device !== undefined && typeof device?.createComputePipeline !== "function") throw misfit("device", "a GPUDevice", device);
+  if (tables !== undefined && tables !== "rows" && tables !== "factored")
+    throw misfit("tables", '"rows" or "factored"', tables);
+  if (device !== undefined && typeof device?.createComputePipeline !== "function")
+    throw misfit("device", "a GPUDevice", device);
   return given;
 }
 
 const misfit = (path: string, expected: string, value: unknown): RopeError =>
-  new RopeError("ROPE_INVALID_PARAMETERS", { what: "the options of webgpu are not valid", issues: [{ path, expected, received: typeof value === "object" ? "something else" : String(value) }] });
+  new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: "the options of webgpu are not valid",
+    issues: [{ path, expected, received: typeof value === "object" ? "something else" : String(value) }],
+  });
 
 async function create(context: BackendContext, options: unknown): Promise<GpuRope> {
   const { device, gpu, signal, tables = "rows" } = readOptions(options);
@@ -56,11 +61,28 @@ async function create(context: BackendContext, options: unknown): Promise<GpuRop
 }
 
 /** The backend, as a value. */
-export const webgpuBackend: RopeBackend = Object.freeze({ specificationVersion: 1, name: "webgpu", source: "@ropewalk/webgpu-backend@0.0.0", create });
+export const webgpuBackend: RopeBackend = Object.freeze({
+  specificationVersion: 1,
+  name: "webgpu",
+  source: "@ropewalk/webgpu-backend@0.0.0",
+  create,
+});
 
 registerBackend(webgpuBackend);
 
 export { probe } from "./probe.ts";
 export type { ProbeOptions, WebGpuProbe } from "./probe.ts";
-export type { AsyncOptions, Direction, EncodeArguments, EncodeResult, GpuElementType, GpuPositions, GpuRope, GpuRotateArguments, GpuStep, GpuTensor, TableKind } from "./gpu-rope.ts";
+export type {
+  AsyncOptions,
+  Direction,
+  EncodeArguments,
+  EncodeResult,
+  GpuElementType,
+  GpuPositions,
+  GpuRope,
+  GpuRotateArguments,
+  GpuStep,
+  GpuTensor,
+  TableKind,
+} from "./gpu-rope.ts";
 export type { Gpu, GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";

@@ -70,9 +70,15 @@ export interface Kernel {
 }
 
 /** Invocations for one head: rotated ones first, then those that copy what is not rotated. */
-export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): { readonly rotated: number; readonly copied: number } {
+export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): {
+  readonly rotated: number;
+  readonly copied: number;
+} {
   const copies = tensors.some(({ output }) => output !== undefined);
-  return { rotated: rotaryDim / 2 / pairsPerUnit({ rotaryDim, run, ...kernel }), copied: copies ? (headDim - rotaryDim) / run : 0 };
+  return {
+    rotated: rotaryDim / 2 / pairsPerUnit({ rotaryDim, run, ...kernel }),
+    copied: copies ? (headDim - rotaryDim) / run : 0,
+  };
 }
 
 /** Whether partners are neighbours that one load brings together. */
@@ -89,7 +95,8 @@ export function pairsPerUnit(kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run"
 export const lanesOf = ({ run }: Pick<Kernel, "run">): 1 | 2 | 4 => (run === 8 ? 4 : run);
 
 /** Pairs whose cos and sin come together. */
-export const turnSize = (kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run">): number => Math.min(4, pairsPerUnit(kernel));
+export const turnSize = (kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run">): number =>
+  Math.min(4, pairsPerUnit(kernel));
 
 /** The WGSL type of so many numbers. */
 export const vector = (size: number, type: string): string => (size === 1 ? type : `vec${size}<${type}>`);

@@ -25,7 +25,9 @@ fn join(h: Words) -> vec2<u32> { return h.xz | (h.yw << vec2<u32>(16u)); }
  * bits, to the nearest, ties to even; and what it adds to the bits of the sum is that mantissa, its leading bit counted.
  * Below 2^-14 the power stays.
  */
-export const float16 = (lanes: 1 | 2 | 4): string => `fn from_float16(w: ${vector(Math.max(1, lanes / 2), "u32")}) -> Floats {
+export const float16 = (
+  lanes: 1 | 2 | 4,
+): string => `fn from_float16(w: ${vector(Math.max(1, lanes / 2), "u32")}) -> Floats {
   let half = ${lanes === 1 ? "w" : "split(w)"};
   let size = half & Words(0x7fffu);
   let small = bitcast<Words>(bitcast<Floats>((size << Words(13u)) + Words(0x38800000u)) - Floats(6.103515625e-05)); // of 2^-24
@@ -65,7 +67,8 @@ export function loadText(kernel: Kernel, name: string, { memory, dtype }: Kernel
   const { run } = kernel;
   const { words, atomic } = kernel.memories[memory]!;
   const head = `fn load_${name}(e: u32) -> ${wordsType(kernel, dtype)} {`;
-  const word = (index: string): string => (atomic ? `atomicLoad(&memory${memory}[${index}])` : `memory${memory}[${index}]`);
+  const word = (index: string): string =>
+    atomic ? `atomicLoad(&memory${memory}[${index}])` : `memory${memory}[${index}]`;
   const wanted = dtype === "float32" ? run : run / 2;
   if (wanted < 1) return `${head} return (${word("e / 2u")} >> (16u * (e & 1u))) & 0xffffu; }`;
   if (wanted === words) return `${head} return ${word(run === 1 ? "e" : `e / ${run}u`)}; }`;
@@ -80,7 +83,8 @@ export function storeText(kernel: Kernel, name: string, { memory, dtype }: Kerne
   const head = `fn store_${name}(e: u32, w: ${wordsType(kernel, dtype)}) {`;
   const wanted = dtype === "float32" ? run : run / 2;
   // Other invocations own the other half of the word and leave this one alone, so two steps are safe.
-  if (wanted < 1) return `${head} let s = 16u * (e & 1u); atomicAnd(&memory${memory}[e / 2u], ~(0xffffu << s)); atomicOr(&memory${memory}[e / 2u], w << s); }`;
+  if (wanted < 1)
+    return `${head} let s = 16u * (e & 1u); atomicAnd(&memory${memory}[e / 2u], ~(0xffffu << s)); atomicOr(&memory${memory}[e / 2u], w << s); }`;
   if (atomic) return `${head} atomicStore(&memory${memory}[e], w); }`;
   if (wanted === words) return `${head} memory${memory}[${run === 1 ? "e" : `e / ${run}u`}] = w; }`;
   const first = dtype === "float32" ? "e" : "e / 2u";
@@ -92,7 +96,8 @@ export function decoded(kernel: Kernel, dtype: KernelElement, words: string): st
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Floats>(${words})`;
-  if (dtype === "float16" && nativeFloat16) return lanes === 1 ? `Floats(bitcast<vec2<f16>>(${words}).x)` : `Floats(bitcast<vec${lanes}<f16>>(${words}))`;
+  if (dtype === "float16" && nativeFloat16)
+    return lanes === 1 ? `Floats(bitcast<vec2<f16>>(${words}).x)` : `Floats(bitcast<vec${lanes}<f16>>(${words}))`;
   return `from_${dtype}(${lanes === 1 || dtype === "float16" ? words : `split(${words})`})`;
 }
 
@@ -101,6 +106,9 @@ export function encoded(kernel: Kernel, dtype: KernelElement, value: string): st
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Words>(${value})`;
-  if (dtype === "float16" && nativeFloat16) return lanes === 1 ? `bitcast<u32>(vec2<f16>(f16(${value}), 0.0h))` : `bitcast<${vector(lanes / 2, "u32")}>(vec${lanes}<f16>(${value}))`;
+  if (dtype === "float16" && nativeFloat16)
+    return lanes === 1
+      ? `bitcast<u32>(vec2<f16>(f16(${value}), 0.0h))`
+      : `bitcast<${vector(lanes / 2, "u32")}>(vec${lanes}<f16>(${value}))`;
   return lanes === 1 ? `to_${dtype}(${value})` : `join(to_${dtype}(${value}))`;
 }

@@ -14,9 +14,13 @@ export function positionText({ words, axes }: KernelPositions): string {
 ${words === 1 ? "  return positions[i];" : "  return select(0xffffffffu, positions[2u * i], positions[2u * i + 1u] == 0u);"}
 }
 fn in_table(row: u32) -> bool {
-${axes === null ? "  return position(0u, row) < call.position_limit;" : `  var all_are = true;
+${
+  axes === null
+    ? "  return position(0u, row) < call.position_limit;"
+    : `  var all_are = true;
   for (var axis = 0u; axis < ${axisCount}u; axis++) { all_are = all_are && position(axis, row) < call.position_limit; }
-  return all_are;`}
+  return all_are;`
+}
 }
 `;
 }
@@ -31,7 +35,10 @@ export const FACTOR = 1024;
  * The rows hold exact angles. Where the rope rounds its angle to float32, the rounding is found in integers (position and
  * mantissa have at most 24 bits each, and no compiler may reorder integers) and turned by its Taylor polynomial.
  */
-export const factoredText = (pairs: number, rounded: boolean): string => `fn angle_sum(position: u32, pair: u32) -> vec2<f32> {
+export const factoredText = (
+  pairs: number,
+  rounded: boolean,
+): string => `fn angle_sum(position: u32, pair: u32) -> vec2<f32> {
   let b = table[(1u + position % ${FACTOR}u) * ${pairs}u + pair];
   let a = table[(${1 + FACTOR}u + position / ${FACTOR}u) * ${pairs}u + pair];
   let cos = difference(a.x, b.x, a.y, b.y) + (a.x * b.z + a.z * b.x - a.y * b.w - a.w * b.y);
@@ -100,7 +107,11 @@ export function turnText(kernel: Kernel): string {
   const all = (value: (k: number) => string): string => `Turns(${lanes.map(value).join(", ")})`;
   const [set, cos, sin] =
     rows.kind === "table"
-      ? [(k: number) => `${positionOf(k)} * ${rotaryDim}u + ${pair(k)}`, (k: number) => `table[t${k}]`, (k: number) => `table[t${k} + ${rotaryDim / 2}u]`]
+      ? [
+          (k: number) => `${positionOf(k)} * ${rotaryDim}u + ${pair(k)}`,
+          (k: number) => `table[t${k}]`,
+          (k: number) => `table[t${k} + ${rotaryDim / 2}u]`,
+        ]
       : [(k: number) => `angle_sum(${positionOf(k)}, ${pair(k)})`, (k: number) => `t${k}.x`, (k: number) => `t${k}.y`];
   return `${head}${lanes.map((k) => `  let t${k} = ${set(k)};\n`).join("")}  return Turn(${all(cos)} * call.cos_factor, ${all(sin)} * call.sin_factor);
 }

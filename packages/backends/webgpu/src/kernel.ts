@@ -11,12 +11,27 @@ import { bfloat16, decoded, encoded, float16, halves, loadText, storeText } from
 import { factoredText, positionText, turnNames, turnOf, turnText } from "./kernel-rows.ts";
 
 export { unitsPerHead } from "./kernel-description.ts";
-export type { Kernel, KernelElement, KernelMemory, KernelPositions, KernelRole, KernelRows, KernelTensor, Run } from "./kernel-description.ts";
+export type {
+  Kernel,
+  KernelElement,
+  KernelMemory,
+  KernelPositions,
+  KernelRole,
+  KernelRows,
+  KernelTensor,
+  Run,
+} from "./kernel-description.ts";
 export { FACTOR } from "./kernel-rows.ts";
 
 /** The names of the numbers in the uniform `call`, in order; each is a u32 unless it ends in `factor`, then an f32. */
 export function callFields({ tensors, rows, run }: Pick<Kernel, "tensors" | "rows" | "run">): string[] {
-  const layout = (name: string): string[] => [`${name}_offset`, `${name}_batch`, `${name}_token`, `${name}_head`, ...(run === 1 ? [`${name}_element`] : [])];
+  const layout = (name: string): string[] => [
+    `${name}_offset`,
+    `${name}_batch`,
+    `${name}_token`,
+    `${name}_head`,
+    ...(run === 1 ? [`${name}_element`] : []),
+  ];
   return [
     "count",
     "span",
@@ -24,7 +39,9 @@ export function callFields({ tensors, rows, run }: Pick<Kernel, "tensors" | "row
     "batch_rows",
     "heads",
     "query_heads",
-    ...(rows.kind === "gathered" ? [] : ["position_offset", "position_axis", "position_limit", "cos_factor", "sin_factor"]),
+    ...(rows.kind === "gathered"
+      ? []
+      : ["position_offset", "position_axis", "position_limit", "cos_factor", "sin_factor"]),
     ...tensors.flatMap(({ name, output }) => [...layout(name), ...(output === undefined ? [] : layout(`${name}_out`))]),
   ];
 }
@@ -56,7 +73,12 @@ export function kernelText(kernel: Kernel): string {
 
   function declarations({ workgroupSize: _, ...k }: Kernel): string {
     const pairs = turnSize(k);
-    const tableType = rows.kind === "gathered" || (rows.kind === "table" && rows.axes === null) ? vector(pairs, "f32") : rows.kind === "table" ? "f32" : "vec4<f32>";
+    const tableType =
+      rows.kind === "gathered" || (rows.kind === "table" && rows.axes === null)
+        ? vector(pairs, "f32")
+        : rows.kind === "table"
+          ? "f32"
+          : "vec4<f32>";
     const fields = callFields(kernel).map((name) => `  ${name}: ${name.endsWith("factor") ? "f32" : "u32"},\n`);
     const bindings = [
       "@group(0) @binding(0) var<uniform> call: Call;\n",
@@ -67,8 +89,12 @@ export function kernelText(kernel: Kernel): string {
       }),
     ];
     if (rows.kind !== "gathered") {
-      bindings.push(`@group(0) @binding(${FIRST_MEMORY + memories.length}) var<storage, read> positions: array<u32>;\n`);
-      bindings.push(`@group(0) @binding(${FIRST_MEMORY + memories.length + 1}) var<storage, read_write> faults: array<atomic<u32>, 2>;\n`);
+      bindings.push(
+        `@group(0) @binding(${FIRST_MEMORY + memories.length}) var<storage, read> positions: array<u32>;\n`,
+      );
+      bindings.push(
+        `@group(0) @binding(${FIRST_MEMORY + memories.length + 1}) var<storage, read_write> faults: array<atomic<u32>, 2>;\n`,
+      );
     }
     return [
       `alias Words = ${vector(lanes, "u32")};\nalias Floats = ${vector(lanes, "f32")};\nalias Turns = ${vector(pairs, "f32")};\n\n`,
@@ -90,7 +116,10 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   const target = output ?? input;
   const checked = kernel.rows.kind !== "gathered";
   const shared = kernel.heads > 1;
-  const element = (prefix: string, i: string): string => (run === 1 ? `${prefix === "" ? "src" : "dst"} + ${i} * call.${name}${prefix}_element` : `${prefix === "" ? "src" : "dst"} + ${i}`);
+  const element = (prefix: string, i: string): string =>
+    run === 1
+      ? `${prefix === "" ? "src" : "dst"} + ${i} * call.${name}${prefix}_element`
+      : `${prefix === "" ? "src" : "dst"} + ${i}`;
   const outPrefix = output === undefined ? "" : "_out";
   const place = (prefix: string): string =>
     `call.${name}${prefix}_offset + batch * call.${name}${prefix}_batch + token * call.${name}${prefix}_token + head * call.${name}${prefix}_head`;
@@ -98,19 +127,39 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   const store = (i: string, value: string): string => `store_${name}(${element(outPrefix, i)}, ${value});`;
   const decode = (words: string): string => decoded(kernel, input.dtype, words);
   const encode = (value: string): string => encoded(kernel, target.dtype, value);
-  const copy = (i: string): string => store(i, input.dtype === target.dtype ? load(i) : joined(partsOf(kernel), ({ part }) => encode(decode(`${load(i)}${part}`))));
+  const copy = (i: string): string =>
+    store(
+      i,
+      input.dtype === target.dtype
+        ? load(i)
+        : joined(partsOf(kernel), ({ part }) => encode(decode(`${load(i)}${part}`))),
+    );
 
   const lines: string[] = [];
   const body = (indent: string, ...text: string[]): void => void lines.push(...text.map((line) => indent + line));
   body("", loadText(kernel, name, input), storeText(kernel, name, target));
-  body("", `fn rotate_${name}(unit: u32, row: u32, batch: u32, token: u32, head: u32${checked ? ", in_range: bool" : ""}${shared ? turnNames(kernel).map((turn) => `, ${turn}: Turn`).join("") : ""}) {`);
+  body(
+    "",
+    `fn rotate_${name}(unit: u32, row: u32, batch: u32, token: u32, head: u32${checked ? ", in_range: bool" : ""}${
+      shared
+        ? turnNames(kernel)
+            .map((turn) => `, ${turn}: Turn`)
+            .join("")
+        : ""
+    }) {`,
+  );
   body("  ", `let src = ${place("")};`);
   if (output !== undefined) body("  ", `let dst = ${place("_out")};`);
   if (units.copied > 0) {
     body("  ", `if (unit >= ${units.rotated}u) {`);
     if (output !== undefined) {
       const first = `(unit - ${units.rotated}u) * ${run}u`;
-      const skipping = rotaryOffset === 0 ? `${first} + ${rotaryDim}u` : rotaryOffset + rotaryDim === headDim ? first : `select(${first}, ${first} + ${rotaryDim}u, ${first} >= ${rotaryOffset}u)`;
+      const skipping =
+        rotaryOffset === 0
+          ? `${first} + ${rotaryDim}u`
+          : rotaryOffset + rotaryDim === headDim
+            ? first
+            : `select(${first}, ${first} + ${rotaryDim}u, ${first} >= ${rotaryOffset}u)`;
       body("    ", `let i = ${skipping};`, copy("i"));
     }
     body("    ", "return;");
@@ -123,24 +172,63 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
     const start = blocks === 1 ? "pair" : `pair / ${width}u * ${2 * width}u + pair % ${width}u`;
     body("  ", `let i = ${rotaryOffset === 0 ? "" : `${rotaryOffset}u + `}${start};`, `let j = i + ${width}u;`);
   }
-  if (checked) body("  ", `if (!in_range) { ${output === undefined ? "" : `${copy("i")} ${isInterleaved(kernel) ? "" : `${copy("j")} `}`}return; }`);
+  if (checked)
+    body(
+      "  ",
+      `if (!in_range) { ${output === undefined ? "" : `${copy("i")} ${isInterleaved(kernel) ? "" : `${copy("j")} `}`}return; }`,
+    );
   if (!shared) body("  ", ...turnNames(kernel).map((turn, k) => `let ${turn} = ${turnOf(k)};`));
   const parts = partsOf(kernel);
   // What a load brings: both partners, or one of them. A load of one part needs no name of its own.
-  const loads = isInterleaved(kernel) ? [["v", "i"]] : [["x", "i"], ["y", "j"]];
+  const loads = isInterleaved(kernel)
+    ? [["v", "i"]]
+    : [
+        ["x", "i"],
+        ["y", "j"],
+      ];
   if (parts.length > 1) for (const [value, at] of loads) body("  ", `let ${value} = ${load(at!)};`);
-  for (const { part, suffix } of parts) for (const [value, at] of loads) body("  ", `let ${value}${suffix} = ${decode(part === "" ? load(at!) : `${value}${part}`)};`);
+  for (const { part, suffix } of parts)
+    for (const [value, at] of loads)
+      body("  ", `let ${value}${suffix} = ${decode(part === "" ? load(at!) : `${value}${part}`)};`);
   if (isInterleaved(kernel)) {
     const [even, odd] = run === 2 ? ["x", "y"] : ["xz", "yw"];
     for (const { part, suffix } of parts) {
       const [v, cos, sin] = [`v${suffix}`, `t.cos${part}`, `t.sin${part}`];
-      body("  ", `let x${suffix} = ${v}.${even} * ${cos} - ${v}.${odd} * ${sin};`, `let y${suffix} = ${v}.${odd} * ${cos} + ${v}.${even} * ${sin};`);
+      body(
+        "  ",
+        `let x${suffix} = ${v}.${even} * ${cos} - ${v}.${odd} * ${sin};`,
+        `let y${suffix} = ${v}.${odd} * ${cos} + ${v}.${even} * ${sin};`,
+      );
     }
-    body("  ", store("i", joined(parts, ({ suffix }) => encode(run === 2 ? `Floats(x${suffix}, y${suffix})` : `Floats(x${suffix}.x, y${suffix}.x, x${suffix}.y, y${suffix}.y)`))));
+    body(
+      "  ",
+      store(
+        "i",
+        joined(parts, ({ suffix }) =>
+          encode(
+            run === 2
+              ? `Floats(x${suffix}, y${suffix})`
+              : `Floats(x${suffix}.x, y${suffix}.x, x${suffix}.y, y${suffix}.y)`,
+          ),
+        ),
+      ),
+    );
   } else {
     const turns = turnNames(kernel);
-    body("  ", store("i", joined(parts, ({ suffix }, k) => encode(`x${suffix} * ${turns[k]}.cos - y${suffix} * ${turns[k]}.sin`))));
-    body("  ", store("j", joined(parts, ({ suffix }, k) => encode(`y${suffix} * ${turns[k]}.cos + x${suffix} * ${turns[k]}.sin`))));
+    body(
+      "  ",
+      store(
+        "i",
+        joined(parts, ({ suffix }, k) => encode(`x${suffix} * ${turns[k]}.cos - y${suffix} * ${turns[k]}.sin`)),
+      ),
+    );
+    body(
+      "  ",
+      store(
+        "j",
+        joined(parts, ({ suffix }, k) => encode(`y${suffix} * ${turns[k]}.cos + x${suffix} * ${turns[k]}.sin`)),
+      ),
+    );
   }
   body("", "}", "");
   return lines.join("\n");
@@ -152,10 +240,17 @@ interface Part {
   readonly suffix: string;
 }
 
-const partsOf = ({ run }: Kernel): readonly Part[] => (run === 8 ? [{ part: ".xy", suffix: "0" }, { part: ".zw", suffix: "1" }] : [{ part: "", suffix: "" }]);
+const partsOf = ({ run }: Kernel): readonly Part[] =>
+  run === 8
+    ? [
+        { part: ".xy", suffix: "0" },
+        { part: ".zw", suffix: "1" },
+      ]
+    : [{ part: "", suffix: "" }];
 
 /** The words of a load, from those of its parts. */
-const joined = (parts: readonly Part[], words: (part: Part, index: number) => string): string => (parts.length > 1 ? `vec4<u32>(${parts.map(words).join(", ")})` : words(parts[0]!, 0));
+const joined = (parts: readonly Part[], words: (part: Part, index: number) => string): string =>
+  parts.length > 1 ? `vec4<u32>(${parts.map(words).join(", ")})` : words(parts[0]!, 0);
 
 function mainText(kernel: Kernel): string {
   const { tensors, workgroupSize, heads } = kernel;
@@ -163,13 +258,17 @@ function mainText(kernel: Kernel): string {
   const checked = kernel.rows.kind !== "gathered";
   const turns = heads > 1 ? turnNames(kernel) : [];
   const rotate = (name: string, head: string): string => {
-    const one = (place: string): string => `rotate_${name}(${["unit", "row", "batch", "token", place, ...(checked ? ["in_range"] : []), ...turns].join(", ")});`;
+    const one = (place: string): string =>
+      `rotate_${name}(${["unit", "row", "batch", "token", place, ...(checked ? ["in_range"] : []), ...turns].join(", ")});`;
     return heads === 1 ? one(head) : `for (var h = 0u; h < ${heads}u; h++) { ${one(`${head} + h`)} }`;
   };
   const [first, second] = tensors;
   // Not for units that only copy, nor for positions without a row.
   const needed = [...(checked ? ["in_range"] : []), ...(copied > 0 ? [`unit < ${rotated}u`] : [])].join(" && ");
-  const shared = heads === 1 ? "" : `  ${pairOfUnit(kernel)}\n${turns.map((turn) => `  var ${turn}: Turn;\n`).join("")}  ${needed === "" ? "" : `if (${needed}) `}{ ${turns.map((turn, k) => `${turn} = ${turnOf(k)};`).join(" ")} }\n`;
+  const shared =
+    heads === 1
+      ? ""
+      : `  ${pairOfUnit(kernel)}\n${turns.map((turn) => `  var ${turn}: Turn;\n`).join("")}  ${needed === "" ? "" : `if (${needed}) `}{ ${turns.map((turn, k) => `${turn} = ${turnOf(k)};`).join(" ")} }\n`;
   return `@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let index = id.y * call.span + id.x;
@@ -180,12 +279,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let batch = place / call.tokens;
   let token = place % call.tokens;
   let row = batch * call.batch_rows + token;
-${!checked ? "" : `  let in_range = in_table(row);
+${
+  !checked
+    ? ""
+    : `  let in_range = in_table(row);
   if (!in_range && unit == 0u && head == 0u) {
     atomicAdd(&faults[0], 1u);
     atomicMax(&faults[1], ~row);
   }
-`}${shared}${second === undefined ? `  ${rotate(first!.name, "head")}` : `  if (head < call.query_heads) { ${rotate(first!.name, "head")} } else { ${rotate(second.name, "head - call.query_heads")} }`}
+`
+}${shared}${second === undefined ? `  ${rotate(first!.name, "head")}` : `  if (head < call.query_heads) { ${rotate(first!.name, "head")} } else { ${rotate(second.name, "head - call.query_heads")} }`}
 }
 `;
 }

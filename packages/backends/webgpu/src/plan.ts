@@ -7,7 +7,15 @@ import { extent } from "@ropewalk/core/backend";
 import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
 import { callFields } from "./kernel.ts";
 import { unitsPerHead } from "./kernel-description.ts";
-import type { Kernel, KernelElement, KernelMemory, KernelRole, KernelRows, KernelTensor, Run } from "./kernel-description.ts";
+import type {
+  Kernel,
+  KernelElement,
+  KernelMemory,
+  KernelRole,
+  KernelRows,
+  KernelTensor,
+  Run,
+} from "./kernel-description.ts";
 
 /** What stands in for a typed array in a layout: memory on a device, as elements. */
 export interface DeviceMemory {
@@ -76,17 +84,23 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
   const run = longestRun(request, tensors);
   const parts = memoryParts(tensors, run, limits);
 
-  const roleOf = (layout: TensorLayout): KernelRole => ({ memory: parts.findIndex(({ range }) => range.buffer === memoryOf(layout).buffer), dtype: layout.dtype as KernelElement });
+  const roleOf = (layout: TensorLayout): KernelRole => ({
+    memory: parts.findIndex(({ range }) => range.buffer === memoryOf(layout).buffer),
+    dtype: layout.dtype as KernelElement,
+  });
   const own: Omit<Kernel, "heads"> = {
     headDim,
     rotaryDim: request.rotaryDim,
     rotaryOffset: request.rotaryOffset,
     blocks: request.blocks,
     run,
-    tensors: tensors.map(({ name, input, output }): KernelTensor => (output === input ? { name, input: roleOf(input) } : { name, input: roleOf(input), output: roleOf(output) })),
+    tensors: tensors.map(({ name, input, output }): KernelTensor =>
+      output === input ? { name, input: roleOf(input) } : { name, input: roleOf(input), output: roleOf(output) },
+    ),
     memories: parts.map(({ memory }) => memory),
     rows: request.rows,
-    nativeFloat16: hasFloat16 && tensors.some(({ input, output }) => input.dtype === "float16" || output.dtype === "float16"),
+    nativeFloat16:
+      hasFloat16 && tensors.some(({ input, output }) => input.dtype === "float16" || output.dtype === "float16"),
     workgroupSize: Math.min(256, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
   };
   const heads = tensors.reduce((sum, { input }) => sum + input.heads, 0);
@@ -95,12 +109,26 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
   const kernel: Kernel = { ...own, heads: sharedHeads(own, tensors, all) };
   const bound = kernel.memories.length + (request.rows.kind === "gathered" ? 1 : 3);
   if (bound > limits.maxStorageBuffersPerShaderStage) {
-    throw new RopeError("ROPE_UNSUPPORTED", { what: "the call uses too many buffers", expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`, got: `${bound}`, remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.", facts: { bound } });
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: "the call uses too many buffers",
+      expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`,
+      got: `${bound}`,
+      remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.",
+      facts: { bound },
+    });
   }
 
   const count = all / kernel.heads;
   const { groups, span } = fold(count, kernel.workgroupSize, limits);
-  const values: Record<string, number> = { count, span, tokens, batch_rows: request.batched ? tokens : 0, heads: heads / kernel.heads, query_heads: first.input.heads, ...request.values };
+  const values: Record<string, number> = {
+    count,
+    span,
+    tokens,
+    batch_rows: request.batched ? tokens : 0,
+    heads: heads / kernel.heads,
+    query_heads: first.input.heads,
+    ...request.values,
+  };
   for (const { name, input, output } of tensors) {
     Object.assign(values, layoutValues(name, input, parts));
     if (output !== input) Object.assign(values, layoutValues(`${name}_out`, output, parts));
@@ -121,11 +149,18 @@ function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors:
     if (output !== input) multiples.push(input.headDim - rotaryDim);
     for (const t of [input, output]) {
       if (t.elementStride !== 1 && t.headDim > 1) return 1;
-      multiples.push(t.offset, t.batch > 1 ? t.batchStride : 0, t.tokens > 1 ? t.tokenStride : 0, t.heads > 1 ? t.headStride : 0);
+      multiples.push(
+        t.offset,
+        t.batch > 1 ? t.batchStride : 0,
+        t.tokens > 1 ? t.tokenStride : 0,
+        t.heads > 1 ? t.headStride : 0,
+      );
     }
   }
   // 16 bytes each: narrower loads leave a graphics card waiting for instructions instead of for memory.
-  const longest: readonly Run[] = layouts.every((layout) => memoryOf(layout).BYTES_PER_ELEMENT === 2) ? [8, 4, 2] : [4, 2];
+  const longest: readonly Run[] = layouts.every((layout) => memoryOf(layout).BYTES_PER_ELEMENT === 2)
+    ? [8, 4, 2]
+    : [4, 2];
   return longest.find((run) => multiples.every((multiple) => multiple % run === 0)) ?? 1;
 }
 
@@ -136,9 +171,17 @@ const FEWEST_INVOCATIONS = 1 << 16;
  * Heads of one invocation. Where cos and sin have to be computed, that takes longer than moving a head's elements, so as
  * many heads share them as leaves the device enough to do at once.
  */
-function sharedHeads({ rows }: Omit<Kernel, "heads">, tensors: readonly PlannedTensor[], invocations: number): Kernel["heads"] {
+function sharedHeads(
+  { rows }: Omit<Kernel, "heads">,
+  tensors: readonly PlannedTensor[],
+  invocations: number,
+): Kernel["heads"] {
   if (rows.kind !== "factored") return 1;
-  return ([8, 4, 2] as const).find((count) => invocations / count >= FEWEST_INVOCATIONS && tensors.every(({ input }) => input.heads % count === 0)) ?? 1;
+  return (
+    ([8, 4, 2] as const).find(
+      (count) => invocations / count >= FEWEST_INVOCATIONS && tensors.every(({ input }) => input.heads % count === 0),
+    ) ?? 1
+  );
 }
 
 interface Part {
@@ -148,7 +191,10 @@ interface Part {
 
 /** Each buffer once, from the first byte that any tensor uses to the last. */
 function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSupportedLimits): Part[] {
-  const buffers = new Map<GPUBuffer, { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }>();
+  const buffers = new Map<
+    GPUBuffer,
+    { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }
+  >();
   for (const { input, output } of tensors) {
     for (const layout of new Set([input, output])) {
       const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(layout);
@@ -168,25 +214,47 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
     const offset = Math.floor(low / alignment) * alignment;
     const size = Math.ceil((high - offset) / 4) * 4;
     if (offset + size > buffer.size) {
-      throw new RopeError("ROPE_SHAPE", { what: "the last element of a tensor cannot be bound", expected: "a buffer whose size is a multiple of 4 bytes", got: `${buffer.size} bytes` });
+      throw new RopeError("ROPE_SHAPE", {
+        what: "the last element of a tensor cannot be bound",
+        expected: "a buffer whose size is a multiple of 4 bytes",
+        got: `${buffer.size} bytes`,
+      });
     }
     if (size > limits.maxStorageBufferBindingSize) {
-      throw new RopeError("ROPE_UNSUPPORTED", { what: "a call spans too much of one buffer", expected: `at most ${limits.maxStorageBufferBindingSize} bytes (maxStorageBufferBindingSize)`, got: `${size} bytes`, remedy: "Request the device with a higher limit, or rotate fewer tokens at a time.", facts: { bytes: size } });
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: "a call spans too much of one buffer",
+        expected: `at most ${limits.maxStorageBufferBindingSize} bytes (maxStorageBufferBindingSize)`,
+        got: `${size} bytes`,
+        remedy: "Request the device with a higher limit, or rotate fewer tokens at a time.",
+        facts: { bytes: size },
+      });
     }
     const [single] = words;
-    return { memory: { writable, atomic, words: atomic || words.size > 1 ? 1 : (single as 1 | 2 | 4) }, range: { buffer, offset, size } };
+    return {
+      memory: { writable, atomic, words: atomic || words.size > 1 ? 1 : (single as 1 | 2 | 4) },
+      range: { buffer, offset, size },
+    };
   });
 }
 
 /** Rows of workgroups where they are too many for one: as few as possible, and equally long, since workgroups with nothing to do take time. */
-function fold(count: number, workgroupSize: number, limits: GPUSupportedLimits): { groups: readonly [number, number]; span: number } {
+function fold(
+  count: number,
+  workgroupSize: number,
+  limits: GPUSupportedLimits,
+): { groups: readonly [number, number]; span: number } {
   const all = Math.ceil(count / workgroupSize);
   const most = limits.maxComputeWorkgroupsPerDimension;
   const y = Math.ceil(all / most);
   const x = Math.ceil(all / y);
   // The last row may reach beyond `count`, and its indices must not wrap.
   if (y > most || x * y * workgroupSize > 2 ** 32) {
-    throw new RopeError("ROPE_UNSUPPORTED", { what: "the call is too large for one dispatch", expected: "less than 2^32 invocations", got: `${count}`, remedy: "Rotate fewer tokens at a time." });
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: "the call is too large for one dispatch",
+      expected: "less than 2^32 invocations",
+      got: `${count}`,
+      remedy: "Rotate fewer tokens at a time.",
+    });
   }
   return { groups: [x, y], span: x * workgroupSize };
 }

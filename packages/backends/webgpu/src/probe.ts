@@ -31,9 +31,21 @@ export interface ProbeOptions {
 
 /** What WebGPU can do here. Never throws, and starts nothing that has to be ended. */
 export async function probe({ device, gpu = platformGpu() }: ProbeOptions = {}): Promise<WebGpuProbe> {
-  const missing = (reason: string): WebGpuProbe => ({ available: false, reason, adapter: "", fallback: false, float16: "integer", timestamps: false, maxBindingBytes: 0 });
+  const missing = (reason: string): WebGpuProbe => ({
+    available: false,
+    reason,
+    adapter: "",
+    fallback: false,
+    float16: "integer",
+    timestamps: false,
+    maxBindingBytes: 0,
+  });
   try {
-    const source = (device ?? (await gpu?.requestAdapter())) as (GPUDevice & { adapterInfo?: GPUAdapterInfo }) | GPUAdapter | null | undefined;
+    const source = (device ?? (await gpu?.requestAdapter())) as
+      | (GPUDevice & { adapterInfo?: GPUAdapterInfo })
+      | GPUAdapter
+      | null
+      | undefined;
     if (source === undefined) return missing(NO_WEBGPU);
     if (source === null) return missing(NO_ADAPTER);
     const { features, limits } = source;
@@ -42,7 +54,9 @@ export async function probe({ device, gpu = platformGpu() }: ProbeOptions = {}):
     return {
       available: lack === undefined,
       reason: lack ?? "",
-      adapter: [info?.vendor, info?.architecture, info?.description].filter((part) => part !== undefined && part !== "").join(" "),
+      adapter: [info?.vendor, info?.architecture, info?.description]
+        .filter((part) => part !== undefined && part !== "")
+        .join(" "),
       fallback: info?.isFallbackAdapter ?? false,
       float16: features.has("shader-f16") ? "native" : "integer",
       timestamps: features.has("timestamp-query"),

@@ -35,7 +35,12 @@ export class DeviceTable {
   #filled = 0;
   #users = 0;
 
-  constructor(device: GPUDevice, what: string, rowFloats: number, make: (first: number, count: number) => Float32Array<ArrayBuffer>) {
+  constructor(
+    device: GPUDevice,
+    what: string,
+    rowFloats: number,
+    make: (first: number, count: number) => Float32Array<ArrayBuffer>,
+  ) {
     this.#device = device;
     this.#what = what;
     this.#rowFloats = rowFloats;
@@ -54,10 +59,20 @@ export class DeviceTable {
       const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits;
       const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / rowBytes);
       if (rows > most) {
-        throw new RopeError("ROPE_UNSUPPORTED", { what: `the table of ${this.#what} does not fit the device`, expected: `at most ${most} rows (maxStorageBufferBindingSize)`, got: `${rows}`, remedy: 'Request the device with a higher limit, or move the rope with tables: "factored".', facts: { rows, most } });
+        throw new RopeError("ROPE_UNSUPPORTED", {
+          what: `the table of ${this.#what} does not fit the device`,
+          expected: `at most ${most} rows (maxStorageBufferBindingSize)`,
+          got: `${rows}`,
+          remedy: 'Request the device with a higher limit, or move the rope with tables: "factored".',
+          facts: { rows, most },
+        });
       }
       const capacity = Math.min(most, Math.max(rows, 2 * this.#capacity, STEP_ROWS));
-      const buffer = this.#device.createBuffer({ label: `ropewalk table of ${this.#what}`, size: capacity * rowBytes, usage: usage.storage | usage.copySource | usage.copyTarget });
+      const buffer = this.#device.createBuffer({
+        label: `ropewalk table of ${this.#what}`,
+        size: capacity * rowBytes,
+        usage: usage.storage | usage.copySource | usage.copyTarget,
+      });
       if (this.#buffer !== undefined && this.#filled > 0) {
         const encoder = this.#device.createCommandEncoder({ label: "ropewalk" });
         encoder.copyBufferToBuffer(this.#buffer, 0, buffer, 0, this.#filled * rowBytes);
@@ -90,10 +105,19 @@ export class DeviceTable {
 }
 
 /** The table of a rope at a length, one for all who ask on this device. */
-export function sharedTable(state: DeviceState, rope: RotaryEmbedding, kind: TableKind, length: number): { readonly key: string; readonly table: DeviceTable } {
+export function sharedTable(
+  state: DeviceState,
+  rope: RotaryEmbedding,
+  kind: TableKind,
+  length: number,
+): { readonly key: string; readonly table: DeviceTable } {
   const key = `${kind} ${rope.schedule(length)} ${JSON.stringify(rope.spec)}`;
   let table = state.tables.get(key);
-  if (table === undefined) state.tables.set(key, (table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length)));
+  if (table === undefined)
+    state.tables.set(
+      key,
+      (table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length)),
+    );
   return { key, table };
 }
 
@@ -105,7 +129,10 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
     // Filled in whole steps, the last of which may reach beyond what the rope admits.
     const admitted = Math.max(0, Math.min(count, positionLimit - first));
     const run = Float64Array.from({ length: axisCount * admitted }, (_, i) => first + (i % admitted));
-    const { cos, sin } = rope.at(axisCount === 1 ? { start: first, count: admitted } : { data: Array.from(run), shape: [axisCount, admitted] }, { length });
+    const { cos, sin } = rope.at(
+      axisCount === 1 ? { start: first, count: admitted } : { data: Array.from(run), shape: [axisCount, admitted] },
+      { length },
+    );
     const rows = new Float32Array(count * rotaryDim);
     rows.set(interleaveRows(cos, sin, rotaryDim / 2));
     return rows;
@@ -129,7 +156,10 @@ function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number)
         const scale = frequency === 0 ? 1 : 2 ** (Math.floor(Math.log2(Math.abs(frequency))) - 23);
         const cos = Math.cos(position * frequency);
         const sin = Math.sin(position * frequency);
-        const entry = row === 0 ? [frequency / scale, scale, 0, 0] : [fround(cos), fround(sin), cos - fround(cos), sin - fround(sin)];
+        const entry =
+          row === 0
+            ? [frequency / scale, scale, 0, 0]
+            : [fround(cos), fround(sin), cos - fround(cos), sin - fround(sin)];
         rows.set(entry, ((row - first) * pairs + i) * 4);
       }
     }

@@ -13,15 +13,24 @@ export function upload(device: GPUDevice, layout: TensorLayout, own: GPUBuffer[]
   const { low, high } = extent(layout);
   const count = high < low ? 0 : high - low + 1;
   const bytes = Math.max(16, Math.ceil((count * layout.data.BYTES_PER_ELEMENT) / 4) * 4);
-  const buffer = device.createBuffer({ label: "ropewalk", size: bytes, usage: usage.storage | usage.copyTarget | usage.copySource });
+  const buffer = device.createBuffer({
+    label: "ropewalk",
+    size: bytes,
+    usage: usage.storage | usage.copyTarget | usage.copySource,
+  });
   own.push(buffer);
   if (fill && count > 0) {
     const part = layout.data.subarray(low, high + 1);
     // Whole words only.
-    const whole = part.byteLength % 4 === 0 ? part : Uint16Array.from({ length: part.length + 1 }, (_, i) => part[i] ?? 0);
+    const whole =
+      part.byteLength % 4 === 0 ? part : Uint16Array.from({ length: part.length + 1 }, (_, i) => part[i] ?? 0);
     device.queue.writeBuffer(buffer, 0, whole as Uint16Array<ArrayBuffer>);
   }
-  return { ...layout, data: deviceMemory(buffer, layout.dtype) as unknown as TensorLayout["data"], offset: layout.offset - (count === 0 ? layout.offset : low) };
+  return {
+    ...layout,
+    data: deviceMemory(buffer, layout.dtype) as unknown as TensorLayout["data"],
+    offset: layout.offset - (count === 0 ? layout.offset : low),
+  };
 }
 
 /** The way back of one tensor. */
@@ -33,9 +42,19 @@ export interface ReadBack {
 }
 
 /** Records the copy of a tensor on the device; `target` is the caller's. */
-export function readBack(device: GPUDevice, encoder: GPUCommandEncoder, layout: TensorLayout, target: TensorLayout, own: GPUBuffer[]): ReadBack {
+export function readBack(
+  device: GPUDevice,
+  encoder: GPUCommandEncoder,
+  layout: TensorLayout,
+  target: TensorLayout,
+  own: GPUBuffer[],
+): ReadBack {
   const { buffer } = layout.data as unknown as { buffer: GPUBuffer };
-  const staging = device.createBuffer({ label: "ropewalk", size: buffer.size, usage: usage.copyTarget | usage.mapRead });
+  const staging = device.createBuffer({
+    label: "ropewalk",
+    size: buffer.size,
+    usage: usage.copyTarget | usage.mapRead,
+  });
   own.push(staging);
   encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
   return {
@@ -45,13 +64,19 @@ export function readBack(device: GPUDevice, encoder: GPUCommandEncoder, layout: 
       // As integers: a NaN that passes through a JavaScript number may lose its payload.
       const from = layout.dtype === "float32" ? new Uint32Array(bytes) : new Uint16Array(bytes);
       const { data } = target;
-      const to = layout.dtype === "float32" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : (data as Uint16Array);
+      const to =
+        layout.dtype === "float32" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : (data as Uint16Array);
       copyElements(from, layout, to, target);
     },
   };
 }
 
-function copyElements(from: Uint32Array | Uint16Array, source: TensorLayout, to: Uint32Array | Uint16Array, target: TensorLayout): void {
+function copyElements(
+  from: Uint32Array | Uint16Array,
+  source: TensorLayout,
+  to: Uint32Array | Uint16Array,
+  target: TensorLayout,
+): void {
   const { batch, tokens, heads, headDim, elementStride } = target;
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t++) {

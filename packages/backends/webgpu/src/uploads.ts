@@ -42,7 +42,11 @@ export class Uploads {
     }
     if (this.#chunk === undefined || this.#used + size > CHUNK_BYTES) {
       if (this.#chunk !== undefined) this.#forget(this.#chunk);
-      this.#chunk = this.#device.createBuffer({ label: "ropewalk", size: CHUNK_BYTES, usage: usage.uniform | usage.storage | usage.copyTarget });
+      this.#chunk = this.#device.createBuffer({
+        label: "ropewalk",
+        size: CHUNK_BYTES,
+        usage: usage.uniform | usage.storage | usage.copyTarget,
+      });
       this.#used = 0;
     }
     const buffer = this.#chunk;

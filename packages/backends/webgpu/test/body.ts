@@ -21,7 +21,10 @@ const ladder: RopeProvider = {
   specificationVersion: 1,
   source: "test@1.0.0",
   parameters: { amplitude: { type: "number", default: 1.138, description: "of cos and sin" } },
-  frequencies: ({ base, rotaryDim, array }, { amplitude }: { amplitude: number }) => ({ invFreq: inverseFrequencies(base, rotaryDim, array), attentionFactor: amplitude }),
+  frequencies: ({ base, rotaryDim, array }, { amplitude }: { amplitude: number }) => ({
+    invFreq: inverseFrequencies(base, rotaryDim, array),
+    attentionFactor: amplitude,
+  }),
 };
 export const registry = createRegistry();
 registry.register("ladder", ladder);
@@ -29,11 +32,25 @@ registry.registerBackend(webgpuBackend);
 
 type Request = Omit<UntypedRopeRequest, "parameters">;
 
-export async function gpuRope(device: GPUDevice | GpuDevice, request: Request, tables: TableKind = "rows", amplitude = 1.138): Promise<GpuRope> {
-  return getRopeUntyped({ ...request, parameters: { ropeType: "ladder", amplitude } as { ropeType: string } }, { registry }).to("webgpu", { device, tables });
+export async function gpuRope(
+  device: GPUDevice | GpuDevice,
+  request: Request,
+  tables: TableKind = "rows",
+  amplitude = 1.138,
+): Promise<GpuRope> {
+  return getRopeUntyped(
+    { ...request, parameters: { ropeType: "ladder", amplitude } as { ropeType: string } },
+    { registry },
+  ).to("webgpu", { device, tables });
 }
 
-const float = (shape: readonly number[], seed = 1): View => ({ data: noise(shape.reduce((a, b) => a * b, 1), seed), shape });
+const float = (shape: readonly number[], seed = 1): View => ({
+  data: noise(
+    shape.reduce((a, b) => a * b, 1),
+    seed,
+  ),
+  shape,
+});
 
 export const geometries: readonly Request[] = [
   { headDim: 128, pairing: "half" },
@@ -50,7 +67,8 @@ export const geometries: readonly Request[] = [
   { headDim: 2, pairing: "half" },
 ];
 
-const label = ({ headDim, rotaryDim = headDim, rotaryOffset = 0, pairing }: Request): string => `${JSON.stringify(pairing)}, ${rotaryDim} of ${headDim} from ${rotaryOffset}`;
+const label = ({ headDim, rotaryDim = headDim, rotaryOffset = 0, pairing }: Request): string =>
+  `${JSON.stringify(pairing)}, ${rotaryDim} of ${headDim} from ${rotaryOffset}`;
 
 async function refused(code: string, call: () => unknown): Promise<void> {
   try {
@@ -73,8 +91,20 @@ export const bodyCases: readonly BodyCase[] = [
       for (const geometry of geometries) {
         using gpu = await gpuRope(device, geometry);
         // No multiple of any workgroup or vector.
-        await agree(label(geometry), device, gpu, { positions: positionsOf(13) }, { query: float([13, 3, geometry.headDim], 1), key: float([13, 1, geometry.headDim], 2) });
-        await agree(`one token, ${label(geometry)}`, device, gpu, { positions: [131071] }, { key: float([1, 5, geometry.headDim], 3) });
+        await agree(
+          label(geometry),
+          device,
+          gpu,
+          { positions: positionsOf(13) },
+          { query: float([13, 3, geometry.headDim], 1), key: float([13, 1, geometry.headDim], 2) },
+        );
+        await agree(
+          `one token, ${label(geometry)}`,
+          device,
+          gpu,
+          { positions: [131071] },
+          { key: float([1, 5, geometry.headDim], 3) },
+        );
       }
     },
   },
@@ -86,8 +116,20 @@ export const bodyCases: readonly BodyCase[] = [
         const { headDim } = geometry;
         const [query, key] = [float([5, 3, headDim], 1), float([5, 2, headDim], 2)];
         const [a, b] = [float([5, 3, headDim], 3), float([5, 2, headDim], 4)];
-        await agree(label(geometry), device, gpu, { positions: positionsOf(5) }, { query, key, out: { query: a, key: b } });
-        await agree(`only key to out, ${label(geometry)}`, device, gpu, { positions: positionsOf(5) }, { query, key, out: { key: b } });
+        await agree(
+          label(geometry),
+          device,
+          gpu,
+          { positions: positionsOf(5) },
+          { query, key, out: { query: a, key: b } },
+        );
+        await agree(
+          `only key to out, ${label(geometry)}`,
+          device,
+          gpu,
+          { positions: positionsOf(5) },
+          { query, key, out: { key: b } },
+        );
       }
     },
   },
@@ -106,12 +148,33 @@ export const bodyCases: readonly BodyCase[] = [
           { shape: [2, 3, 4, headDim], strides: [800, 260, 65, 2], offset: 1 },
         ];
         for (const layout of layouts) {
-          await agree(JSON.stringify(layout), device, gpu, { positions: batched }, { query: { data: noise(2000), ...layout } });
-          await agree(`shared positions, ${JSON.stringify(layout)}`, device, gpu, { positions: [7, 131071, 2] }, { query: { data: noise(2000), ...layout } });
+          await agree(
+            JSON.stringify(layout),
+            device,
+            gpu,
+            { positions: batched },
+            { query: { data: noise(2000), ...layout } },
+          );
+          await agree(
+            `shared positions, ${JSON.stringify(layout)}`,
+            device,
+            gpu,
+            { positions: [7, 131071, 2] },
+            { query: { data: noise(2000), ...layout } },
+          );
         }
         const data = noise(3 * 8 * headDim);
         const row = 8 * headDim;
-        await agree("fused", device, gpu, { positions: [3, 4, 5] }, { query: { data, shape: [3, 4, headDim], strides: [row, headDim, 1] }, key: { data, shape: [3, 2, headDim], strides: [row, headDim, 1], offset: 4 * headDim } });
+        await agree(
+          "fused",
+          device,
+          gpu,
+          { positions: [3, 4, 5] },
+          {
+            query: { data, shape: [3, 4, headDim], strides: [row, headDim, 1] },
+            key: { data, shape: [3, 2, headDim], strides: [row, headDim, 1], offset: 4 * headDim },
+          },
+        );
       }
     },
   },
@@ -123,13 +186,36 @@ export const bodyCases: readonly BodyCase[] = [
         for (const geometry of geometries.slice(2)) {
           const { headDim } = geometry;
           using gpu = await gpuRope(device, geometry, "rows", 1);
-          const view = (offset: number): View => ({ data: bits(offset + 41 * 3 * headDim, dtype), shape: [41, 3, headDim], dtype, offset });
-          await agree(`${dtype}, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(0), key: view(2) });
+          const view = (offset: number): View => ({
+            data: bits(offset + 41 * 3 * headDim, dtype),
+            shape: [41, 3, headDim],
+            dtype,
+            offset,
+          });
+          await agree(
+            `${dtype}, ${label(geometry)}`,
+            device,
+            gpu,
+            { positions: positionsOf(41) },
+            { query: view(0), key: view(2) },
+          );
           // Eight at a time, where the geometry admits it; and, to out of the other type, copies of what is not rotated.
           const other = dtype === "float16" ? "bfloat16" : "float16";
           const out: View = { data: bits(41 * 3 * headDim, other), shape: [41, 3, headDim], dtype: other };
-          await agree(`${dtype} aligned and to ${other}, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(8), key: view(0), out: { key: out } });
-          await agree(`${dtype} at an odd offset, ${label(geometry)}`, device, gpu, { positions: positionsOf(41) }, { query: view(1) });
+          await agree(
+            `${dtype} aligned and to ${other}, ${label(geometry)}`,
+            device,
+            gpu,
+            { positions: positionsOf(41) },
+            { query: view(8), key: view(0), out: { key: out } },
+          );
+          await agree(
+            `${dtype} at an odd offset, ${label(geometry)}`,
+            device,
+            gpu,
+            { positions: positionsOf(41) },
+            { query: view(1) },
+          );
         }
       }
     },
@@ -145,10 +231,26 @@ export const bodyCases: readonly BodyCase[] = [
         const slot = { shape: [tokens, heads, headDim], strides: [headDim, room * headDim, 1], offset: 17 * headDim };
         for (const dtype of ["float16", "bfloat16"] as const) {
           const cache: View = { data: bits(heads * room * headDim, dtype), dtype, ...slot };
-          await agree(`${dtype} cache, ${label(geometry)}`, device, gpu, { positions: positionsOf(tokens) }, { query: float([tokens, 3, headDim]), key: float([tokens, heads, headDim]), out: { key: cache } });
+          await agree(
+            `${dtype} cache, ${label(geometry)}`,
+            device,
+            gpu,
+            { positions: positionsOf(tokens) },
+            { query: float([tokens, 3, headDim]), key: float([tokens, heads, headDim]), out: { key: cache } },
+          );
           const narrow = dtype === "float16" ? toFloat16 : toBfloat16;
-          const key: View = { data: Uint16Array.from(noise(tokens * heads * headDim), narrow), shape: [tokens, heads, headDim], dtype };
-          await agree(`${dtype} to float32, ${label(geometry)}`, device, gpu, { positions: positionsOf(tokens) }, { key, out: { key: { data: noise(heads * room * headDim, 5), ...slot } } });
+          const key: View = {
+            data: Uint16Array.from(noise(tokens * heads * headDim), narrow),
+            shape: [tokens, heads, headDim],
+            dtype,
+          };
+          await agree(
+            `${dtype} to float32, ${label(geometry)}`,
+            device,
+            gpu,
+            { positions: positionsOf(tokens) },
+            { key, out: { key: { data: noise(heads * room * headDim, 5), ...slot } } },
+          );
         }
       }
     },
@@ -157,7 +259,28 @@ export const bodyCases: readonly BodyCase[] = [
     name: "rounding to 16 bits is to the nearest, ties to even, and overflows to infinity",
     float16: true,
     async run(device) {
-      const special = [0, -0, 1, 65504, 65519.996, 65520, 1e9, -1e9, 2 ** -24, 2 ** -25, 2 ** -25 * 1.0001, 3 * 2 ** -25, 2 ** -14, 2 ** -14 * 0.9999, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 3.3895314e38, 3.4e38];
+      const special = [
+        0,
+        -0,
+        1,
+        65504,
+        65519.996,
+        65520,
+        1e9,
+        -1e9,
+        2 ** -24,
+        2 ** -25,
+        2 ** -25 * 1.0001,
+        3 * 2 ** -25,
+        2 ** -14,
+        2 ** -14 * 0.9999,
+        1 + 2 ** -11,
+        1 + 3 * 2 ** -11,
+        1 + 2 ** -8,
+        1 + 3 * 2 ** -8,
+        3.3895314e38,
+        3.4e38,
+      ];
       const values = [...special, ...noise(236, 7)];
       // Angle 0 and amplitude 1: x cos - y sin is x itself, so nothing but the rounding is seen.
       using gpu = await gpuRope(device, { headDim: 4, pairing: "half" }, "rows", 1);
@@ -165,13 +288,19 @@ export const bodyCases: readonly BodyCase[] = [
       const positions = values.slice(0, shape[0]).map(() => 0);
       for (const dtype of ["float16", "bfloat16"] as const) {
         for (const offset of [0, 1]) {
-          const tensors = (data: View["data"]): Tensors => ({ key: { data: Float32Array.from(values), shape }, out: { key: { data, shape, dtype, offset } } });
+          const tensors = (data: View["data"]): Tensors => ({
+            key: { data: Float32Array.from(values), shape },
+            out: { key: { data, shape, dtype, offset } },
+          });
           const got = await rotatedOnDevice(device, gpu, { positions }, tensors(new Uint16Array(values.length + 1)));
           const round = dtype === "float16" ? toFloat16 : toBfloat16;
           values.forEach((value, i) => {
             const [bits, expected] = [got.out!.key!.data[i + offset]!, round(Math.fround(value))];
             // The sum of products may turn -0 into 0.
-            ensure(bits === expected || (value === 0 && (bits & 0x7fff) === 0), `${dtype} of ${value}: bits ${bits}, expected ${expected}`);
+            ensure(
+              bits === expected || (value === 0 && (bits & 0x7fff) === 0),
+              `${dtype} of ${value}: bits ${bits}, expected ${expected}`,
+            );
           });
         }
       }
@@ -191,7 +320,9 @@ export const bodyCases: readonly BodyCase[] = [
       const encoder = device.createCommandEncoder();
       await refused("ROPE_SHAPE", () => gpu.encode(encoder, { positions: [1, 2, 3], ...placed.tensors }));
       const { query } = placed.tensors;
-      await refused("ROPE_SHAPE", () => gpu.encode(encoder, { positions: [1, 2, 3], query, out: { query: { ...query!, offset: 4 } } }));
+      await refused("ROPE_SHAPE", () =>
+        gpu.encode(encoder, { positions: [1, 2, 3], query, out: { query: { ...query!, offset: 4 } } }),
+      );
       placed.destroy();
     },
   },
@@ -235,11 +366,23 @@ export const bodyCases: readonly BodyCase[] = [
       for (const length of [200, 700, 5000]) {
         const values = [0, 1, length - 1, 127, 199, 5, 6, 7];
         for (const dtype of ["uint32", "int32", "int64"] as const) {
-          const words = dtype === "int64" ? BigInt64Array.from([9n, 9n, 9n, ...values.map(BigInt)]) : Uint32Array.from([9, 9, 9, ...values]);
+          const words =
+            dtype === "int64"
+              ? BigInt64Array.from([9n, 9n, 9n, ...values.map(BigInt)])
+              : Uint32Array.from([9, 9, 9, ...values]);
           const buffer = bufferOf(device, words);
-          const tensors: Tensors = { query: float([2, 4, 3, 64]), key: float([2, 4, 1, 64]), out: { key: { data: new Uint16Array(2 * 4 * 64), shape: [2, 4, 1, 64], dtype: "bfloat16" } } };
+          const tensors: Tensors = {
+            query: float([2, 4, 3, 64]),
+            key: float([2, 4, 1, 64]),
+            out: { key: { data: new Uint16Array(2 * 4 * 64), shape: [2, 4, 1, 64], dtype: "bfloat16" } },
+          };
           for (const direction of ["apply", "invert", "adjoint"] as const) {
-            const got = await rotatedOnDevice(device, gpu, { positions: { buffer, shape: [2, 4], offset: 3, dtype }, length, direction }, tensors);
+            const got = await rotatedOnDevice(
+              device,
+              gpu,
+              { positions: { buffer, shape: [2, 4], offset: 3, dtype }, length, direction },
+              tensors,
+            );
             const expected = copyOf(tensors);
             gpu.rope[direction]({ positions: { data: values, shape: [2, 4] }, ...(expected as object) });
             compare(`${dtype} ${direction} length ${length}`, got, expected);
@@ -260,7 +403,11 @@ export const bodyCases: readonly BodyCase[] = [
           ["int64", BigInt64Array.from([3n, 2n ** 32n + 5n, 5n, -1n]), 2],
         ] as const) {
           const buffer = bufferOf(device, words);
-          const tensors: Tensors = { query: float([4, 2, 16]), key: float([4, 1, 16]), out: { key: { data: new Uint16Array(64), shape: [4, 1, 16], dtype: "float16" } } };
+          const tensors: Tensors = {
+            query: float([4, 2, 16]),
+            key: float([4, 1, 16]),
+            out: { key: { data: new Uint16Array(64), shape: [4, 1, 16], dtype: "float16" } },
+          };
           const got = copyOf(tensors);
           const placed = onDevice(device, got);
           const encoder = device.createCommandEncoder();
@@ -268,14 +415,34 @@ export const bodyCases: readonly BodyCase[] = [
           device.queue.submit([encoder.finish()]);
           await placed.read();
           let message = "";
-          await gpu.check().catch((error) => (message = RopeError.is(error) && error.code === "ROPE_POSITION_RANGE" ? `${error.facts["count"]} from ${error.facts["index"]}` : String(error)));
+          await gpu
+            .check()
+            .catch(
+              (error) =>
+                (message =
+                  RopeError.is(error) && error.code === "ROPE_POSITION_RANGE"
+                    ? `${error.facts["count"]} from ${error.facts["index"]}`
+                    : String(error)),
+            );
           ensure(message === `${bad} from 1`, `${dtype}: ${message}`);
           await gpu.check();
           const expected = copyOf(tensors);
           // The good tokens as ever; the others as a rope that turns nothing would have them.
-          const still = getRopeUntyped({ headDim: 16, rotaryDim: 8, pairing, parameters: { ropeType: "ladder", amplitude: 1 } as { ropeType: string } }, { registry });
+          const still = getRopeUntyped(
+            {
+              headDim: 16,
+              rotaryDim: 8,
+              pairing,
+              parameters: { ropeType: "ladder", amplitude: 1 } as { ropeType: string },
+            },
+            { registry },
+          );
           for (const token of [0, 1, 2, 3]) {
-            const at = (view: View): View => ({ ...view, shape: [1, view.shape[1]!, 16], offset: token * view.shape[1]! * 16 });
+            const at = (view: View): View => ({
+              ...view,
+              shape: [1, view.shape[1]!, 16],
+              offset: token * view.shape[1]! * 16,
+            });
             const one = { query: at(expected.query!), key: at(expected.key!), out: { key: at(expected.out!.key!) } };
             const good = token % 2 === 0;
             (good ? gpu.rope : still).apply({ positions: [good ? token + 3 : 0], ...(one as object) });
@@ -290,7 +457,11 @@ export const bodyCases: readonly BodyCase[] = [
   {
     name: "several axes: sections, cycles and any other order, positions from the host and from a buffer",
     async run(device) {
-      const orders = [Array.from({ length: 16 }, (_, i) => (i < 4 ? 0 : i < 10 ? 1 : 2)), Array.from({ length: 16 }, (_, i) => i % 3), Array.from({ length: 16 }, (_, i) => [2, 0, 1, 1][(i * 7) % 4]!)];
+      const orders = [
+        Array.from({ length: 16 }, (_, i) => (i < 4 ? 0 : i < 10 ? 1 : 2)),
+        Array.from({ length: 16 }, (_, i) => i % 3),
+        Array.from({ length: 16 }, (_, i) => [2, 0, 1, 1][(i * 7) % 4]!),
+      ];
       for (const axes of orders) {
         for (const pairing of ["half", "adjacent", { blocks: 2 }] as const) {
           for (const tables of ["rows", "factored"] as const) {
@@ -300,7 +471,12 @@ export const bodyCases: readonly BodyCase[] = [
             const tensors: Tensors = { query: float([4, 2, 40]) };
             await agree(`${axes} ${JSON.stringify(pairing)}`, device, gpu, { positions }, tensors);
             const buffer = bufferOf(device, Uint32Array.from(values));
-            const got = await rotatedOnDevice(device, gpu, { positions: { buffer, shape: [3, 4] }, length: 1000 }, tensors);
+            const got = await rotatedOnDevice(
+              device,
+              gpu,
+              { positions: { buffer, shape: [3, 4] }, length: 1000 },
+              tensors,
+            );
             const expected = copyOf(tensors);
             gpu.rope.apply({ positions, ...(expected as object) });
             compare(`${axes} ${JSON.stringify(pairing)} ${tables} buffer`, got, expected);
@@ -315,10 +491,25 @@ export const bodyCases: readonly BodyCase[] = [
     async run(device) {
       for (const precision of ["float32", "float64"] as const) {
         using gpu = await gpuRope(device, { headDim: 128, pairing: "half", precision }, "factored", 1);
-        const values = [...positionsOf(64), 1023, 1024, 1025, 2 ** 20 - 1, 2 ** 22 + 12345, 2 ** 23 + 1, 2 ** 24 - 1, 2 ** 24];
+        const values = [
+          ...positionsOf(64),
+          1023,
+          1024,
+          1025,
+          2 ** 20 - 1,
+          2 ** 22 + 12345,
+          2 ** 23 + 1,
+          2 ** 24 - 1,
+          2 ** 24,
+        ];
         const buffer = bufferOf(device, Uint32Array.from(values));
         const tensors: Tensors = { query: float([values.length, 1, 128]) };
-        const got = await rotatedOnDevice(device, gpu, { positions: { buffer, shape: [values.length] }, length: 2 ** 24 + 1 }, tensors);
+        const got = await rotatedOnDevice(
+          device,
+          gpu,
+          { positions: { buffer, shape: [values.length] }, length: 2 ** 24 + 1 },
+          tensors,
+        );
         const expected = copyOf(tensors);
         gpu.rope.apply({ positions: values, ...(expected as object) });
         compare(precision, got, expected);
@@ -339,11 +530,16 @@ export const bodyCases: readonly BodyCase[] = [
         using gpu = await gpuRope(device, { headDim, rotaryDim, pairing }, "factored");
         const values = Array.from({ length: tokens }, (_, t) => (t * 104729) % 1048576);
         const wrong = [3, tokens - 2];
-        const buffer = bufferOf(device, Uint32Array.from(values, (value, t) => (wrong.includes(t) ? 1048576 : value)));
+        const buffer = bufferOf(
+          device,
+          Uint32Array.from(values, (value, t) => (wrong.includes(t) ? 1048576 : value)),
+        );
         const view = (count: number, seed: number): View => {
           const shape = [tokens, count, headDim];
           const { data } = float(shape, seed);
-          return dtype === "float32" ? { data, shape } : { data: Uint16Array.from(data, dtype === "float16" ? toFloat16 : toBfloat16), shape, dtype };
+          return dtype === "float32"
+            ? { data, shape }
+            : { data: Uint16Array.from(data, dtype === "float16" ? toFloat16 : toBfloat16), shape, dtype };
         };
         const tensors: Tensors = { query: view(heads[0], 1), key: view(heads[1], 2), out: { key: view(heads[1], 3) } };
         const got = copyOf(tensors);
@@ -353,13 +549,24 @@ export const bodyCases: readonly BodyCase[] = [
         device.queue.submit([encoder.finish()]);
         await own.read();
         let message = "";
-        await gpu.check().catch((error) => (message = RopeError.is(error) && error.code === "ROPE_POSITION_RANGE" ? `${error.facts["count"]} from ${error.facts["index"]}` : String(error)));
+        await gpu
+          .check()
+          .catch(
+            (error) =>
+              (message =
+                RopeError.is(error) && error.code === "ROPE_POSITION_RANGE"
+                  ? `${error.facts["count"]} from ${error.facts["index"]}`
+                  : String(error)),
+          );
         ensure(message === "2 from 3", message);
         const expected = copyOf(tensors);
         gpu.rope.apply({ positions: values, ...(expected as object) });
         // Tokens without a row pass as they are.
         for (const t of wrong) {
-          for (const [to, from] of [[expected.query!, tensors.query!], [expected.out!.key!, tensors.key!]] as const) {
+          for (const [to, from] of [
+            [expected.query!, tensors.query!],
+            [expected.out!.key!, tensors.key!],
+          ] as const) {
             const row = from.shape[1]! * headDim;
             to.data.set(from.data.subarray(t * row, (t + 1) * row), t * row);
           }
@@ -375,7 +582,9 @@ export const bodyCases: readonly BodyCase[] = [
     name: "a dispatch beyond the limit of workgroups is folded",
     async run(device) {
       // The same device, which says that a row of workgroups may have three.
-      const limits = new Proxy(device.limits, { get: (target, name) => (name === "maxComputeWorkgroupsPerDimension" ? 3 : Reflect.get(target, name, target)) });
+      const limits = new Proxy(device.limits, {
+        get: (target, name) => (name === "maxComputeWorkgroupsPerDimension" ? 3 : Reflect.get(target, name, target)),
+      });
       const narrow = new Proxy(device, {
         get(target, name) {
           if (name === "limits") return limits;
@@ -384,8 +593,20 @@ export const bodyCases: readonly BodyCase[] = [
         },
       });
       using gpu = await gpuRope(narrow, { headDim: 2, pairing: "half" });
-      for (const tokens of [768, 769, 2300]) await agree(`${tokens} tokens`, device, gpu, { positions: { start: 0, count: tokens } }, { query: float([tokens, 1, 2]) });
-      await refused("ROPE_UNSUPPORTED", () => gpu.prepare({ positions: { start: 0, count: 2305 }, ...onDevice(device, { query: float([2305, 1, 2]) }).tensors }));
+      for (const tokens of [768, 769, 2300])
+        await agree(
+          `${tokens} tokens`,
+          device,
+          gpu,
+          { positions: { start: 0, count: tokens } },
+          { query: float([tokens, 1, 2]) },
+        );
+      await refused("ROPE_UNSUPPORTED", () =>
+        gpu.prepare({
+          positions: { start: 0, count: 2305 },
+          ...onDevice(device, { query: float([2305, 1, 2]) }).tensors,
+        }),
+      );
     },
   },
 ];

@@ -15,5 +15,10 @@ test.each(bodyCases)("headless Chromium: $name", async ({ name }) => {
 });
 
 test("headless Chromium: every golden rope is JavaScript's within 1e-6 at positions up to 1048575", async () => {
-  expect(await page.evaluate(([specs, positions]) => globalThis.page.goldens(specs, positions), [goldenSpecs, POSITIONS] as const)).toEqual([]);
+  expect(
+    await page.evaluate(([specs, positions]) => globalThis.page.goldens(specs, positions), [
+      goldenSpecs,
+      POSITIONS,
+    ] as const),
+  ).toEqual([]);
 });

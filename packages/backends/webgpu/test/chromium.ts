@@ -19,15 +19,31 @@ export interface BrowserPage {
  * @param files further files to serve, by the name at the end of their address.
  */
 export async function openPage(module?: string, files: Readonly<Record<string, string>> = {}): Promise<BrowserPage> {
-  const built = module === undefined ? undefined : await build({ entryPoints: [new URL(module, import.meta.url).pathname], bundle: true, format: "esm", target: "es2022", write: false, logLevel: "silent" });
+  const built =
+    module === undefined
+      ? undefined
+      : await build({
+          entryPoints: [new URL(module, import.meta.url).pathname],
+          bundle: true,
+          format: "esm",
+          target: "es2022",
+          write: false,
+          logLevel: "silent",
+        });
   const script = built?.outputFiles[0]!.text ?? "";
   // WebGPU is there in secure contexts only; an address of this machine is one.
   const server = createServer((request, response) => {
     const name = (request.url ?? "/").split("/").at(-1)!.split("?")[0]!;
     const file = files[name];
-    response.setHeader("Content-Type", name.endsWith("js") ? "text/javascript" : name.endsWith(".wasm") ? "application/wasm" : "text/html");
+    response.setHeader(
+      "Content-Type",
+      name.endsWith("js") ? "text/javascript" : name.endsWith(".wasm") ? "application/wasm" : "text/html",
+    );
     if (name === "script.js") response.end(script);
-    else if (name === "") response.end('<!doctype html><meta charset="utf-8"><title>ropewalk</title><link rel="icon" href="data:,"><script type="module" src="script.js"></script>');
+    else if (name === "")
+      response.end(
+        '<!doctype html><meta charset="utf-8"><title>ropewalk</title><link rel="icon" href="data:,"><script type="module" src="script.js"></script>',
+      );
     else if (file !== undefined) createReadStream(file).pipe(response);
     else response.writeHead(404).end();
   });

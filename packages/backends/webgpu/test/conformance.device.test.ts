@@ -13,7 +13,8 @@ registry.registerBackend(wasmBackend);
 const device = await newDevice();
 afterAll(() => device.destroy());
 
-const isFloat64 = (tensor: Tensor | undefined): boolean => tensor instanceof Float64Array || (tensor !== undefined && "data" in tensor && tensor.data instanceof Float64Array);
+const isFloat64 = (tensor: Tensor | undefined): boolean =>
+  tensor instanceof Float64Array || (tensor !== undefined && "data" in tensor && tensor.data instanceof Float64Array);
 
 /**
  * float32 keys on the device, widened into a float64 output. A device may fuse multiplication and addition, and then
@@ -25,17 +26,22 @@ async function widened(gpu: GpuRope, call: Parameters<GpuRope["apply"]>[0], targ
   await gpu.apply({ ...call, out: { key: { data: single, shape } } });
   const own = rowMajor(shape);
   single.forEach((value, index) => {
-    const place = shape.reduce((sum, size, axis) => sum + (Math.floor(index / own[axis]!) % size) * strides[axis]!, offset);
+    const place = shape.reduce(
+      (sum, size, axis) => sum + (Math.floor(index / own[axis]!) % size) * strides[axis]!,
+      offset,
+    );
     (data as Float64Array)[place] = value;
   });
   return { query: undefined, key: target };
 }
 
-const rowMajor = (shape: readonly number[]): number[] => shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+const rowMajor = (shape: readonly number[]): number[] =>
+  shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
 
 /** The methods that the laws use, on the device. WebGPU has no float64; those tensors stay in JavaScript, as the package says. */
 function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
-  const on = ({ query, key, out }: RotateArguments): Pick<GpuRope | RotaryEmbedding, "apply" | "invert" | "adjoint"> => ([query, key, out?.query, out?.key].some(isFloat64) ? rope : gpu);
+  const on = ({ query, key, out }: RotateArguments): Pick<GpuRope | RotaryEmbedding, "apply" | "invert" | "adjoint"> =>
+    [query, key, out?.query, out?.key].some(isFloat64) ? rope : gpu;
   return {
     spec: gpu.spec,
     capabilities: gpu.capabilities,
@@ -45,25 +51,36 @@ function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
     cosSin: (positions, options) => gpu.rope.cosSin(positions, options),
     async apply(tensors) {
       const target = tensors.out?.key;
-      if (isFloat64(target) && tensors.query === undefined && !isFloat64(tensors.key)) return widened(gpu, tensors, target as TensorView);
+      if (isFloat64(target) && tensors.query === undefined && !isFloat64(tensors.key))
+        return widened(gpu, tensors, target as TensorView);
       return on(tensors).apply(tensors);
     },
     invert: async (tensors) => on(tensors).invert(tensors),
     adjoint: async (tensors) => on(tensors).adjoint(tensors),
     shift: async (tensors) => (isFloat64(tensors.keys) || isFloat64(tensors.out) ? rope : gpu).shift(tensors),
-    at: (positions, options) => ({ ...rope.at(positions, options), apply: async (tensors) => on(tensors).apply({ positions, ...options, ...tensors }) }),
+    at: (positions, options) => ({
+      ...rope.at(positions, options),
+      apply: async (tensors) => on(tensors).apply({ positions, ...options, ...tensors }),
+    }),
   };
 }
 
-const backends: readonly ("js" | BackendUnderTest)[] = ["js", { name: "wasm" }, { name: "webgpu", options: { device }, bitExact: false, adapt }];
+const backends: readonly ("js" | BackendUnderTest)[] = [
+  "js",
+  { name: "wasm" },
+  { name: "webgpu", options: { device }, bitExact: false, adapt },
+];
 
-describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? backend : backend.name, backend })))("$name", ({ backend }) => {
-  conformance(test, {
-    ropeType: "ladder",
-    registry,
-    backend,
-    // What remains is of the provider, and the same on every backend.
-    only: ["rotation", "memory", "backend"],
-    cases: [{ name: "16 of 16", request: { headDim: 16, parameters: { amplitude: 1.138 } } }],
-  });
-});
+describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? backend : backend.name, backend })))(
+  "$name",
+  ({ backend }) => {
+    conformance(test, {
+      ropeType: "ladder",
+      registry,
+      backend,
+      // What remains is of the provider, and the same on every backend.
+      only: ["rotation", "memory", "backend"],
+      cases: [{ name: "16 of 16", request: { headDim: 16, parameters: { amplitude: 1.138 } } }],
+    });
+  },
+);

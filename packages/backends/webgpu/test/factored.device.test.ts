@@ -21,13 +21,22 @@ async function largestError(driver: Driver, precision: "float32" | "float64", li
   // The pair (1, 0) becomes (cos, sin).
   const data = new Float32Array(tokens * 2 * pairs).map((_, i) => (i % (2 * pairs) < pairs ? 1 : 0));
   const buffer = bufferOf(device, positions);
-  const { query } = await rotatedOnDevice(device, gpu, { positions: { buffer, shape: [tokens] }, length: limit }, { query: { data, shape: [tokens, 1, 2 * pairs] } });
+  const { query } = await rotatedOnDevice(
+    device,
+    gpu,
+    { positions: { buffer, shape: [tokens] }, length: limit },
+    { query: { data, shape: [tokens, 1, 2 * pairs] } },
+  );
   const { cos, sin } = gpu.rope.at(positions);
   let largest = 0;
   for (let t = 0; t < tokens; t++) {
     for (let i = 0; i < pairs; i++) {
       const at = t * 2 * pairs + i;
-      largest = Math.max(largest, Math.abs(query!.data[at]! - cos[t * pairs + i]!), Math.abs(query!.data[at + pairs]! - sin[t * pairs + i]!));
+      largest = Math.max(
+        largest,
+        Math.abs(query!.data[at]! - cos[t * pairs + i]!),
+        Math.abs(query!.data[at + pairs]! - sin[t * pairs + i]!),
+      );
     }
   }
   buffer.destroy();

@@ -24,11 +24,18 @@ interface EngineRecord {
 /** A request of a fixture, or `undefined` where no package is built for it. */
 function ropeOf({ request, equivalent }: EngineRecord): RotaryEmbedding | undefined {
   const { length: _length, dialect: _dialect, ...own } = request;
-  const { assignment, ...parameters } = { ...(equivalent ?? own.parameters) } as { ropeType: string; assignment?: string };
+  const { assignment, ...parameters } = { ...(equivalent ?? own.parameters) } as {
+    ropeType: string;
+    assignment?: string;
+  };
   try {
-    return getRopeUntyped({ ...own, parameters: { ...parameters, ...(assignment === undefined ? {} : { order: assignment }) } });
+    return getRopeUntyped({
+      ...own,
+      parameters: { ...parameters, ...(assignment === undefined ? {} : { order: assignment }) },
+    });
   } catch (error) {
-    if (RopeError.is(error) && (error.code === "ROPE_UNKNOWN_TYPE" || error.code === "ROPE_INVALID_PARAMETERS")) return undefined;
+    if (RopeError.is(error) && (error.code === "ROPE_UNKNOWN_TYPE" || error.code === "ROPE_INVALID_PARAMETERS"))
+      return undefined;
     throw error;
   }
 }
@@ -36,14 +43,18 @@ function ropeOf({ request, equivalent }: EngineRecord): RotaryEmbedding | undefi
 const engines = ["truth", "mlx", "ggml", "vllm", "sglang", "ndrope"] as const;
 
 /** A record of transformers with its rope, read from the model's config.json. */
-export const hfRopes: readonly { readonly name: string; readonly record: HfRope; readonly rope: RotaryEmbedding }[] = fixtures("hf").flatMap(({ model, ropes }) => {
-  const config = models().find(({ id }) => id === model)?.config;
-  const { byLayerType } = ropesFromConfig(config);
-  return ropes.flatMap((record) => {
-    const rope = byLayerType.get(record.layerType) ?? (byLayerType.size === 1 ? [...byLayerType.values()][0] : undefined);
-    return rope === undefined || rope === null ? [] : [{ name: `${model} ${record.layerType ?? ""}`.trim(), record, rope }];
+export const hfRopes: readonly { readonly name: string; readonly record: HfRope; readonly rope: RotaryEmbedding }[] =
+  fixtures("hf").flatMap(({ model, ropes }) => {
+    const config = models().find(({ id }) => id === model)?.config;
+    const { byLayerType } = ropesFromConfig(config);
+    return ropes.flatMap((record) => {
+      const rope =
+        byLayerType.get(record.layerType) ?? (byLayerType.size === 1 ? [...byLayerType.values()][0] : undefined);
+      return rope === undefined || rope === null
+        ? []
+        : [{ name: `${model} ${record.layerType ?? ""}`.trim(), record, rope }];
+    });
   });
-});
 
 function collect(): GoldenSpec[] {
   const found = new Map<string, GoldenSpec>();

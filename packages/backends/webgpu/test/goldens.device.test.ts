@@ -12,7 +12,11 @@ afterAll(() => device.destroy());
 
 test("every registered type has goldens among those that are compared", () => {
   const types = new Set(goldenSpecs.map(({ spec }) => spec.parameters.ropeType));
-  expect(listRopeTypes().map(({ ropeType }) => ropeType).filter((ropeType) => !types.has(ropeType))).toEqual([]);
+  expect(
+    listRopeTypes()
+      .map(({ ropeType }) => ropeType)
+      .filter((ropeType) => !types.has(ropeType)),
+  ).toEqual([]);
   expect(goldenSpecs.length).toBeGreaterThan(120);
 });
 
@@ -45,7 +49,8 @@ async function compareOnDevice(given: RotaryEmbedding, record: EngineRecord): Pr
   const rope = reaching(given, record);
   using gpu = await rope.to("webgpu", { device });
   const answers = new Map<string, Float32Array | Uint16Array>();
-  const keyOf = ({ positions, key }: Call): string => `${JSON.stringify(positions)} ${key.data.constructor.name} ${key.data.join()}`;
+  const keyOf = ({ positions, key }: Call): string =>
+    `${JSON.stringify(positions)} ${key.data.constructor.name} ${key.data.join()}`;
   const apply = (call: Call): void => {
     const answer = answers.get(keyOf(call));
     if (answer === undefined) throw new Unanswered(call);
@@ -67,7 +72,13 @@ async function compareOnDevice(given: RotaryEmbedding, record: EngineRecord): Pr
       const { positions } = error.call;
       const { axisCount } = rope.capabilities;
       // Text: the same positions on every axis.
-      const onAxes = axisCount === 1 ? positions : { data: Array.from({ length: axisCount }, () => positions as number[]).flat(), shape: [axisCount, (positions as number[]).length] };
+      const onAxes =
+        axisCount === 1
+          ? positions
+          : {
+              data: Array.from({ length: axisCount }, () => positions as number[]).flat(),
+              shape: [axisCount, (positions as number[]).length],
+            };
       await gpu.apply({ ...error.call, positions: onAxes });
       answers.set(asked, error.call.key.data);
     }
@@ -80,7 +91,9 @@ test("transformers' own rotated tensors, in every element type that it was asked
   expect(rotated.length).toBeGreaterThan(40);
   const failures: string[] = [];
   for (const { name, record, rope } of rotated) {
-    const compared = await compareOnDevice(rope, record as EngineRecord).catch((error) => void failures.push(`${name}: ${String(error)}`));
+    const compared = await compareOnDevice(rope, record as EngineRecord).catch(
+      (error) => void failures.push(`${name}: ${String(error)}`),
+    );
     if (compared !== undefined) expect(compared, name).toBe(2 * record.rotated!.length);
   }
   expect(failures).toEqual([]);

@@ -22,12 +22,23 @@ declare const globalThis: { readonly rotate: RotateInPage };
 
 test("onnxruntime-web: a tensor in a gpu-buffer, next to its own RotaryEmbedding", async () => {
   const dist = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/webgpu"));
-  const names = ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"];
-  const { page, close } = await openPage("onnxruntime-page.ts", Object.fromEntries(names.map((name) => [name, join(dist, name)])));
+  const names = [
+    "ort.webgpu.bundle.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.mjs",
+    "ort-wasm-simd-threaded.asyncify.wasm",
+  ];
+  const { page, close } = await openPage(
+    "onnxruntime-page.ts",
+    Object.fromEntries(names.map((name) => [name, join(dist, name)])),
+  );
   try {
     const positions = [0, 1, 5, 127, 2047];
     const [headDim, heads] = [64, 3];
-    const { ours, theirs, input, location }: Interop = await page.evaluate(([a, b, c]) => globalThis.rotate(a, b, c), [positions, headDim, heads] as const);
+    const { ours, theirs, input, location }: Interop = await page.evaluate(([a, b, c]) => globalThis.rotate(a, b, c), [
+      positions,
+      headDim,
+      heads,
+    ] as const);
     expect(location).toBe("gpu-buffer");
     near(ours, theirs);
     const expected = Float32Array.from(input);
@@ -41,7 +52,10 @@ test("onnxruntime-web: a tensor in a gpu-buffer, next to its own RotaryEmbedding
 test("tfjs: a tensor of its WebGPU backend", async () => {
   // It looks for a browser, and for the names of the flags.
   Object.assign(global, globals);
-  Object.defineProperty(global, "navigator", { value: { gpu: gpuOn("swiftShader"), userAgent: "node" }, configurable: true });
+  Object.defineProperty(global, "navigator", {
+    value: { gpu: gpuOn("swiftShader"), userAgent: "node" },
+    configurable: true,
+  });
   const tf = await import("@tensorflow/tfjs-core");
   await import("@tensorflow/tfjs-backend-webgpu");
   await tf.setBackend("webgpu");
@@ -59,7 +73,10 @@ test("tfjs: a tensor of its WebGPU backend", async () => {
   using gpu = await rope.to("webgpu", { device });
   const positions = [0, 1, 2, 3, 500, 131071, 7];
   const encoder = device.createCommandEncoder();
-  gpu.encode(encoder, { positions, query: { buffer: buffer as unknown as GPUBuffer, shape: [tokens, heads, headDim] } });
+  gpu.encode(encoder, {
+    positions,
+    query: { buffer: buffer as unknown as GPUBuffer, shape: [tokens, heads, headDim] },
+  });
   device.queue.submit([encoder.finish()]);
   await gpu.check();
 

@@ -55,7 +55,8 @@ function counting(real: GPUDevice): { readonly device: GPUDevice; readonly count
 }
 
 /** Not bit for bit: a device may fuse multiplication and addition. */
-const near = (what: string, got: Float32Array<ArrayBuffer>, expected: Float32Array<ArrayBuffer>): void => compare(what, { key: { data: got, shape: [got.length] } }, { key: { data: expected, shape: [expected.length] } });
+const near = (what: string, got: Float32Array<ArrayBuffer>, expected: Float32Array<ArrayBuffer>): void =>
+  compare(what, { key: { data: got, shape: [got.length] } }, { key: { data: expected, shape: [expected.length] } });
 
 function tensor(shape: readonly number[], on: GPUDevice = device): GpuTensor {
   return { buffer: bufferOf(on, noise(shape.reduce((a, b) => a * b, 1))), shape };
@@ -135,13 +136,17 @@ test("ropes of one device share pipelines and tables; the last one frees the tab
 });
 
 test("a rope whose frequencies depend on the length keeps a few tables only", async () => {
-  const { stateOf } = (await import("../dist/device.js")) as { stateOf: (of: GPUDevice) => { readonly tables: ReadonlyMap<string, unknown> } };
+  const { stateOf } = (await import("../dist/device.js")) as {
+    stateOf: (of: GPUDevice) => { readonly tables: ReadonlyMap<string, unknown> };
+  };
   const growing: RopeProvider = {
     specificationVersion: 1,
     source: "growing@1.0.0",
     parameters: {},
     capabilities: { dependsOnLength: true },
-    frequencies: ({ rotaryDim, length }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 1 / (i + length!)) }),
+    frequencies: ({ rotaryDim, length }) => ({
+      invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 1 / (i + length!)),
+    }),
   };
   const registry = createRegistry();
   registry.register("growing", growing);
@@ -190,7 +195,9 @@ test("prepare compiles ahead; encode finds it", async () => {
 test("the caller's device outlives the rope; one of the rope's own does not", async () => {
   const given = await gpuRope(device, request);
   given.dispose();
-  expect(await Promise.race([device.lost.then(() => "lost"), new Promise((resolve) => setTimeout(resolve, 20, "alive"))])).toBe("alive");
+  expect(
+    await Promise.race([device.lost.then(() => "lost"), new Promise((resolve) => setTimeout(resolve, 20, "alive"))]),
+  ).toBe("alive");
 
   const { rope } = given;
   const own = await rope.to("webgpu", { gpu: gpuOn("swiftShader") });
@@ -222,7 +229,12 @@ test("a disposed rope, step or lost device is an error, not a crash", async () =
     expect(await pending).toBe("ROPE_BACKEND_UNAVAILABLE");
     expect(data).toEqual(before);
   }
-  for (const call of [() => gpu.encode(encoder, { positions: [1], query }), () => gpu.apply({ positions: [1], query: data }), () => gpu.check(), () => gpu.at([1])]) {
+  for (const call of [
+    () => gpu.encode(encoder, { positions: [1], query }),
+    () => gpu.apply({ positions: [1], query: data }),
+    () => gpu.check(),
+    () => gpu.at([1]),
+  ]) {
     expect(await codeOf(call)).toBe("ROPE_BACKEND_UNAVAILABLE");
   }
   gpu.dispose();
@@ -257,7 +269,10 @@ test("out of memory is an error of the call", async () => {
   using gpu = await gpuRope(full, request);
   const query = noise(128);
   const before = query.slice();
-  await expect(gpu.apply({ positions: [9], query })).rejects.toMatchObject({ code: "ROPE_BACKEND_UNAVAILABLE", facts: { reason: "out-of-memory" } });
+  await expect(gpu.apply({ positions: [9], query })).rejects.toMatchObject({
+    code: "ROPE_BACKEND_UNAVAILABLE",
+    facts: { reason: "out-of-memory" },
+  });
   expect(query).toEqual(before);
 });
 
@@ -282,7 +297,12 @@ test("arguments that do not fit are refused before anything is recorded", async 
   const query = tensor([2, 2, 64]);
   const plain = device.createBuffer({ size: 1024, usage: 0x08 });
   const buffer = bufferOf(device, Uint32Array.from([1, 2]));
-  const never = new Proxy({} as GPUComputePassEncoder, { get: (_, name) => { throw new Error(`recorded ${String(name)}`); }, has: () => false });
+  const never = new Proxy({} as GPUComputePassEncoder, {
+    get: (_, name) => {
+      throw new Error(`recorded ${String(name)}`);
+    },
+    has: () => false,
+  });
   const cases: readonly (readonly [string, Parameters<GpuRope["encode"]>[1]])[] = [
     ["ROPE_POSITION_RANGE", { positions: [0, 100], query }],
     ["ROPE_POSITION_RANGE", { positions: [0, -1], query }],
@@ -304,11 +324,15 @@ test("arguments that do not fit are refused before anything is recorded", async 
     ["ROPE_SHAPE", { positions: { buffer: query.buffer, shape: [2] }, length: 9, query }],
     ["ROPE_SHAPE", { positions: { buffer, shape: [1] }, length: 9, query }],
   ];
-  for (const [code, args] of cases) expect(await codeOf(() => gpu.encode(never, args)), JSON.stringify(Object.keys(args))).toBe(code);
+  for (const [code, args] of cases)
+    expect(await codeOf(() => gpu.encode(never, args)), JSON.stringify(Object.keys(args))).toBe(code);
   expect(await codeOf(() => gpu.apply({ positions: [1], query: new Float64Array(64) }))).toBe("ROPE_UNSUPPORTED");
   expect(await codeOf(() => gpu.rope.to("webgpu", { devise: device } as never))).toBe("ROPE_INVALID_PARAMETERS");
   expect(await codeOf(() => gpu.rope.to("webgpu", { device: {} as never }))).toBe("ROPE_INVALID_PARAMETERS");
-  expect(gpu.encode(never, { positions: [], query: { buffer: query.buffer, shape: [0, 2, 64] } })).toEqual({ dispatches: 0, bytes: 0 });
+  expect(gpu.encode(never, { positions: [], query: { buffer: query.buffer, shape: [0, 2, 64] } })).toEqual({
+    dispatches: 0,
+    bytes: 0,
+  });
 });
 
 test("a table that does not fit says how to do without", async () => {
@@ -325,19 +349,37 @@ test("read once and written once: the bytes of a call", async () => {
   using gpu = await gpuRope(device, { headDim: 128, rotaryDim: 64, pairing: "half" });
   const query = tensor([4, 32, 128]);
   const key = tensor([4, 8, 128]);
-  const cache: GpuTensor = { buffer: device.createBuffer({ size: 4 * 8 * 128 * 2, usage: 0x80 }), shape: [4, 8, 128], dtype: "float16" };
+  const cache: GpuTensor = {
+    buffer: device.createBuffer({ size: 4 * 8 * 128 * 2, usage: 0x80 }),
+    shape: [4, 8, 128],
+    dtype: "float16",
+  };
   const encoder = device.createCommandEncoder();
   const positions = [0, 1, 2, 3];
   // In place only the rotated half of each head moves; to a cache the whole head is read, and written as 16 bits.
   expect(gpu.encode(encoder, { positions, query, key })).toEqual({ dispatches: 1, bytes: 4 * 40 * 64 * 8 });
-  expect(gpu.encode(encoder, { positions, query, key, out: { key: cache } })).toEqual({ dispatches: 1, bytes: 4 * 32 * 64 * 8 + 4 * 8 * 128 * 6 });
+  expect(gpu.encode(encoder, { positions, query, key, out: { key: cache } })).toEqual({
+    dispatches: 1,
+    bytes: 4 * 32 * 64 * 8 + 4 * 8 * 128 * 6,
+  });
 });
 
 test("probe tells what there is, and never throws", async () => {
   expect(await probe()).toMatchObject({ available: false, reason: expect.stringContaining("navigator.gpu") });
-  expect(await probe({ gpu: { requestAdapter: async () => null } })).toMatchObject({ available: false, reason: expect.stringContaining("adapter") });
-  expect(await probe({ gpu: { requestAdapter: () => Promise.reject(new Error("driver gone")) } })).toMatchObject({ available: false, reason: "driver gone" });
-  expect(await probe({ gpu: gpuOn("swiftShader") })).toMatchObject({ available: true, reason: "", float16: "integer", adapter: expect.stringMatching(/swiftshader/i) });
+  expect(await probe({ gpu: { requestAdapter: async () => null } })).toMatchObject({
+    available: false,
+    reason: expect.stringContaining("adapter"),
+  });
+  expect(await probe({ gpu: { requestAdapter: () => Promise.reject(new Error("driver gone")) } })).toMatchObject({
+    available: false,
+    reason: "driver gone",
+  });
+  expect(await probe({ gpu: gpuOn("swiftShader") })).toMatchObject({
+    available: true,
+    reason: "",
+    float16: "integer",
+    adapter: expect.stringMatching(/swiftshader/i),
+  });
   expect(await probe({ device })).toMatchObject({ available: true, float16: "integer" });
   expect((await probe({ gpu: gpuOn("lavapipe") })).float16).toBe("native");
   const gpu = await gpuRope(device, request);

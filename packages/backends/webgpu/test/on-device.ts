@@ -44,7 +44,10 @@ export async function bytesOf(device: GPUDevice, buffer: GPUBuffer): Promise<Arr
 }
 
 /** Tensors on the device; `read` copies what lies there back into the arrays that they came from. */
-export function onDevice(device: GPUDevice, { query, key, out }: Tensors): { readonly tensors: GpuRotateArguments; read(): Promise<void>; destroy(): void } {
+export function onDevice(
+  device: GPUDevice,
+  { query, key, out }: Tensors,
+): { readonly tensors: GpuRotateArguments; read(): Promise<void>; destroy(): void } {
   const buffers = new Map<Data, GPUBuffer>();
   const move = ({ data, ...view }: View): GpuTensor => {
     let buffer = buffers.get(data);
@@ -79,14 +82,27 @@ export function copyOf({ query, key, out }: Tensors): Tensors {
   return {
     ...(query === undefined ? {} : { query: copy(query) }),
     ...(key === undefined ? {} : { key: copy(key) }),
-    ...(out === undefined ? {} : { out: { ...(out.query === undefined ? {} : { query: copy(out.query) }), ...(out.key === undefined ? {} : { key: copy(out.key) }) } }),
+    ...(out === undefined
+      ? {}
+      : {
+          out: {
+            ...(out.query === undefined ? {} : { query: copy(out.query) }),
+            ...(out.key === undefined ? {} : { key: copy(out.key) }),
+          },
+        }),
   };
 }
 
-const viewsOf = ({ query, key, out }: Tensors): View[] => [query, key, out?.query, out?.key].filter((view) => view !== undefined);
+const viewsOf = ({ query, key, out }: Tensors): View[] =>
+  [query, key, out?.query, out?.key].filter((view) => view !== undefined);
 
 /** What one dispatch does to tensors. */
-export async function rotatedOnDevice(device: GPUDevice, gpu: GpuRope, call: Omit<EncodeArguments, keyof GpuRotateArguments>, tensors: Tensors): Promise<Tensors> {
+export async function rotatedOnDevice(
+  device: GPUDevice,
+  gpu: GpuRope,
+  call: Omit<EncodeArguments, keyof GpuRotateArguments>,
+  tensors: Tensors,
+): Promise<Tensors> {
   const got = copyOf(tensors);
   const placed = onDevice(device, got);
   const encoder = device.createCommandEncoder();
@@ -114,17 +130,27 @@ export function compare(what: string, got: Tensors, expected: Tensors, apart = 0
     for (let i = 0; i < data.length; i++) {
       const [a, b] = [value(data[i]!), value(other[i]!)];
       const near = Math.abs(a - b) <= (dtype === "float32" ? 1e-6 : ulp * Math.abs(b) + 2 ** -24 + apart);
-      if (!near && !Object.is(a, b)) throw new Error(`${what}: element ${i} of tensor ${v} (${dtype}) is ${a}, expected ${b}`);
+      if (!near && !Object.is(a, b))
+        throw new Error(`${what}: element ${i} of tensor ${v} (${dtype}) is ${a}, expected ${b}`);
     }
   });
 }
 
 /** Rotates on the device and in JavaScript, and compares all memory, gaps included. */
-export async function agree(what: string, device: GPUDevice, gpu: GpuRope, call: Pick<EncodeArguments, "length" | "direction"> & { readonly positions: Parameters<RotaryEmbedding["at"]>[0] }, tensors: Tensors): Promise<void> {
+export async function agree(
+  what: string,
+  device: GPUDevice,
+  gpu: GpuRope,
+  call: Pick<EncodeArguments, "length" | "direction"> & { readonly positions: Parameters<RotaryEmbedding["at"]>[0] },
+  tensors: Tensors,
+): Promise<void> {
   const got = await rotatedOnDevice(device, gpu, call, tensors);
   const expected = copyOf(tensors);
   const { direction = "apply", ...rest } = call;
-  gpu.rope[direction]({ ...rest, ...(expected as { query?: Tensor; key?: Tensor; out?: { query?: Tensor; key?: Tensor } }) });
+  gpu.rope[direction]({
+    ...rest,
+    ...(expected as { query?: Tensor; key?: Tensor; out?: { query?: Tensor; key?: Tensor } }),
+  });
   compare(what, got, expected);
 }
 
@@ -147,4 +173,5 @@ export function bits(length: number, dtype: "float16" | "bfloat16"): Uint16Array
   });
 }
 
-export const positionsOf = (tokens: number): number[] => Array.from({ length: tokens }, (_, t) => [0, 1, 1048575, 131071, 4096, 127, 257, 15962][t] ?? (t * 104729) % 1048576);
+export const positionsOf = (tokens: number): number[] =>
+  Array.from({ length: tokens }, (_, t) => [0, 1, 1048575, 131071, 4096, 127, 257, 15962][t] ?? (t * 104729) % 1048576);

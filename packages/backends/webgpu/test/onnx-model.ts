@@ -26,20 +26,45 @@ export interface Value {
 }
 
 const value = (field: number, { name, type, shape }: Value): number[] => {
-  const dimensions = bytes(2, shape.flatMap((size) => bytes(1, integer(1, size))));
+  const dimensions = bytes(
+    2,
+    shape.flatMap((size) => bytes(1, integer(1, size))),
+  );
   return bytes(field, [...bytes(1, name), ...bytes(2, bytes(1, [...integer(1, type), ...dimensions]))]);
 };
 
 /** A model of one node, whose attributes are integers. */
-export function modelOf({ op, domain = "", attributes = {}, inputs, output }: { op: string; domain?: string; attributes?: Readonly<Record<string, number>>; inputs: readonly Value[]; output: Value }): Uint8Array {
+export function modelOf({
+  op,
+  domain = "",
+  attributes = {},
+  inputs,
+  output,
+}: {
+  op: string;
+  domain?: string;
+  attributes?: Readonly<Record<string, number>>;
+  inputs: readonly Value[];
+  output: Value;
+}): Uint8Array {
   const node = [
     ...inputs.flatMap(({ name }) => bytes(1, name)),
     ...bytes(2, output.name),
     ...bytes(4, op),
-    ...Object.entries(attributes).flatMap(([name, number]) => bytes(5, [...bytes(1, name), ...integer(3, number), ...integer(20, 2)])),
+    ...Object.entries(attributes).flatMap(([name, number]) =>
+      bytes(5, [...bytes(1, name), ...integer(3, number), ...integer(20, 2)]),
+    ),
     ...(domain === "" ? [] : bytes(7, domain)),
   ];
-  const graph = [...bytes(1, node), ...bytes(2, "graph"), ...inputs.flatMap((input) => value(11, input)), ...value(12, output)];
-  const operators = [bytes(8, [...bytes(1, ""), ...integer(2, 17)]), ...(domain === "" ? [] : [bytes(8, [...bytes(1, domain), ...integer(2, 1)])])];
+  const graph = [
+    ...bytes(1, node),
+    ...bytes(2, "graph"),
+    ...inputs.flatMap((input) => value(11, input)),
+    ...value(12, output),
+  ];
+  const operators = [
+    bytes(8, [...bytes(1, ""), ...integer(2, 17)]),
+    ...(domain === "" ? [] : [bytes(8, [...bytes(1, domain), ...integer(2, 1)])]),
+  ];
   return Uint8Array.from([...integer(1, 8), ...bytes(7, graph), ...operators.flat()]);
 }

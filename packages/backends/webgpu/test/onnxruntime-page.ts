@@ -23,15 +23,28 @@ async function rotate(positions: readonly number[], headDim: number, heads: numb
   const tokens = positions.length;
   const shape = [1, tokens, heads * headDim];
   const length = tokens * heads * headDim;
-  const options: OnnxRuntime.InferenceSession.SessionOptions = { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" };
+  const options: OnnxRuntime.InferenceSession.SessionOptions = {
+    executionProviders: ["webgpu"],
+    preferredOutputLocation: "gpu-buffer",
+  };
 
   // Any model whose output stays on the GPU; this one halves.
   const halve = await ort.InferenceSession.create(
-    modelOf({ op: "Mul", inputs: [{ name: "x", type: 1, shape }, { name: "half", type: 1, shape: [1] }], output: { name: "hidden", type: 1, shape } }),
+    modelOf({
+      op: "Mul",
+      inputs: [
+        { name: "x", type: 1, shape },
+        { name: "half", type: 1, shape: [1] },
+      ],
+      output: { name: "hidden", type: 1, shape },
+    }),
     options,
   );
   const x = Float32Array.from({ length }, (_, i) => 2 * Math.sin(i * 0.7));
-  const { hidden } = await halve.run({ x: new ort.Tensor("float32", x, shape), half: new ort.Tensor("float32", Float32Array.of(0.5), [1]) });
+  const { hidden } = await halve.run({
+    x: new ort.Tensor("float32", x, shape),
+    half: new ort.Tensor("float32", Float32Array.of(0.5), [1]),
+  });
 
   const rope = getRope({ headDim, base: 10_000, parameters: { ropeType: "default" } });
   const table = rope.cosSin({ start: 0, count: Math.max(...positions) + 1 });
@@ -59,12 +72,20 @@ async function rotate(positions: readonly number[], headDim: number, heads: numb
   const device = await ort.env.webgpu.device;
   using gpu = await rope.to("webgpu", { device });
   const encoder = device.createCommandEncoder();
-  gpu.encode(encoder, { positions, query: { buffer: hidden!.gpuBuffer as GPUBuffer, shape: [tokens, heads * headDim] } });
+  gpu.encode(encoder, {
+    positions,
+    query: { buffer: hidden!.gpuBuffer as GPUBuffer, shape: [tokens, heads * headDim] },
+  });
   device.queue.submit([encoder.finish()]);
   await gpu.check();
 
   const { location } = hidden!;
-  return { ours: Array.from((await hidden!.getData()) as Float32Array), theirs: Array.from((await output!.getData()) as Float32Array), input: Array.from(x, (v) => Math.fround(v / 2)), location };
+  return {
+    ours: Array.from((await hidden!.getData()) as Float32Array),
+    theirs: Array.from((await output!.getData()) as Float32Array),
+    input: Array.from(x, (v) => Math.fround(v / 2)),
+    location,
+  };
 }
 
 export type RotateInPage = typeof rotate;

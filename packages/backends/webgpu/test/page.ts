@@ -8,7 +8,8 @@ let opened: Promise<GPUDevice> | undefined;
 
 async function open(): Promise<GPUDevice> {
   const adapter = await navigator.gpu?.requestAdapter();
-  if (adapter === null || adapter === undefined) throw new Error("expected an adapter for WebGPU in Chromium, got none");
+  if (adapter === null || adapter === undefined)
+    throw new Error("expected an adapter for WebGPU in Chromium, got none");
   return adapter.requestDevice();
 }
 

@@ -13,19 +13,33 @@ const [, code = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
 const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
 
 test("prints what its comments say, in Node", () => {
-  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder, encoding: "utf8", env: { ...process.env, VK_DRIVER_FILES: drivers.swiftShader }, stdio: ["ignore", "pipe", "ignore"] });
+  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, VK_DRIVER_FILES: drivers.swiftShader },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   expect(said.length).toBeGreaterThan(1);
   expect(printed.trimEnd().split("\n")).toEqual(said);
 });
 
 test("prints the same in headless Chromium", async () => {
-  const { outputFiles } = await build({ stdin: { contents: code, resolveDir: folder.pathname }, bundle: true, format: "esm", target: "es2022", external: ["webgpu"], write: false });
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: folder.pathname },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    external: ["webgpu"],
+    write: false,
+  });
   const { page, close } = await openPage();
   try {
     const printed: string[] = [];
     page.on("console", (message) => printed.push(message.text()));
     // As text: the test runner rewrites imports in functions.
-    await page.evaluate(`import(URL.createObjectURL(new Blob([${JSON.stringify(outputFiles[0]!.text)}], { type: "text/javascript" }))).then(() => undefined)`);
+    await page.evaluate(
+      `import(URL.createObjectURL(new Blob([${JSON.stringify(outputFiles[0]!.text)}], { type: "text/javascript" }))).then(() => undefined)`,
+    );
     expect(printed).toEqual(said);
   } finally {
     await close();

@@ -31,13 +31,31 @@ export interface DeepseekYarnParameters extends YarnLadderParameters {
 export const deepseekYarnParameters: ParameterSchema<DeepseekYarnParameters> = {
   ...yarnLadderParameters,
   mscale: { type: "number", min: 0, default: 1, description: "numerator magnitude; 1: vLLM, DeepSeek-V3" },
-  mscaleAllDim: { type: "number", min: 0, default: 0, description: "denominator and softmax magnitude; 0 (no softmax scale): vLLM, Hugging Face" },
-  attentionFactor: { type: "number", above: 0, default: null, description: "amplitude of cos and sin; absent: the ratio of the magnitudes" },
-  foldIntoSoftmax: { type: "boolean", default: true, description: "report M(s, mscaleAllDim)² for the softmax; true: DeepSeek-V2, Hugging Face, vLLM (deepseek_llama_scaling: false)" },
+  mscaleAllDim: {
+    type: "number",
+    min: 0,
+    default: 0,
+    description: "denominator and softmax magnitude; 0 (no softmax scale): vLLM, Hugging Face",
+  },
+  attentionFactor: {
+    type: "number",
+    above: 0,
+    default: null,
+    description: "amplitude of cos and sin; absent: the ratio of the magnitudes",
+  },
+  foldIntoSoftmax: {
+    type: "boolean",
+    default: true,
+    description:
+      "report M(s, mscaleAllDim)² for the softmax; true: DeepSeek-V2, Hugging Face, vLLM (deepseek_llama_scaling: false)",
+  },
 };
 
 /** Frequencies and both amplitudes of the rope type `deepseek_yarn`. */
-export function deepseekYarnFrequencies(request: FrequencyRequest, parameters: Required<DeepseekYarnParameters>): RopeFrequencies {
+export function deepseekYarnFrequencies(
+  request: FrequencyRequest,
+  parameters: Required<DeepseekYarnParameters>,
+): RopeFrequencies {
   const { scalar } = request;
   const { attentionFactor, factor, foldIntoSoftmax, mscale, mscaleAllDim } = parameters;
   const { rules, ...ladder } = yarnLadder(request, parameters);
@@ -48,13 +66,20 @@ export function deepseekYarnFrequencies(request: FrequencyRequest, parameters: R
     {
       name: "attentionFactor",
       value: toNumber(amplitude),
-      rule: attentionFactor === null ? `M(${factor}, mscale ${mscale}) / M(${factor}, mscaleAllDim ${mscaleAllDim}) with M(s, k) = 0.1 k ln s + 1` : "given",
+      rule:
+        attentionFactor === null
+          ? `M(${factor}, mscale ${mscale}) / M(${factor}, mscaleAllDim ${mscaleAllDim}) with M(s, k) = 0.1 k ln s + 1`
+          : "given",
       source: "vLLM DeepseekScalingRotaryEmbedding",
     },
     {
       name: "softmaxScaleFactor",
       value: toNumber(softmaxScaleFactor),
-      rule: !foldIntoSoftmax ? "1, since foldIntoSoftmax is false" : mscaleAllDim === 0 ? "1, since mscaleAllDim is 0" : `M(${factor}, mscaleAllDim ${mscaleAllDim})²; the attention layer multiplies its scale by it`,
+      rule: !foldIntoSoftmax
+        ? "1, since foldIntoSoftmax is false"
+        : mscaleAllDim === 0
+          ? "1, since mscaleAllDim is 0"
+          : `M(${factor}, mscaleAllDim ${mscaleAllDim})²; the attention layer multiplies its scale by it`,
       source: "DeepSeek-V2 attention; vLLM and Hugging Face likewise",
     },
   );

@@ -1,7 +1,14 @@
 /** Registers the rope type `deepseek_yarn`, and `deepseek_llama_scaling`, which leaves the softmax alone. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkYarnLadder } from "@ropewalk/yarn/formula";
 import { deepseekYarnFrequencies, deepseekYarnParameters } from "./formula.ts";
 import type { DeepseekYarnParameters } from "./formula.ts";

@@ -9,12 +9,22 @@ const readme = readFileSync(new URL("README.md", folder), "utf8");
 test("the README's example prints what its comments say", () => {
   const [, code = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
   const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
-  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder, encoding: "utf8" });
+  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", code], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   expect(said.length).toBeGreaterThan(0);
   expect(printed.trimEnd().split("\n")).toEqual(said);
 });
 
 test("the README's table has every parameter with its default", () => {
   const rows = [...readme.matchAll(/^\| `(\w+)` \| (\S+) \|/gm)].map(([, name, value]) => [name, value]);
-  expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(Object.entries(parameters).map(([name, rule]) => [name, rule.default === undefined ? "required" : String(rule.default)])));
+  expect(Object.fromEntries(rows)).toEqual(
+    Object.fromEntries(
+      Object.entries(parameters).map(([name, rule]) => [
+        name,
+        rule.default === undefined ? "required" : String(rule.default),
+      ]),
+    ),
+  );
 });

@@ -22,17 +22,31 @@ export interface DynamicAlphaParameters {
 }
 
 export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
-  alpha: { type: "number", above: 0, description: "slowdown of the slowest pair; no default: every engine requires it (Hunyuan: 1000)" },
+  alpha: {
+    type: "number",
+    above: 0,
+    description: "slowdown of the slowest pair; no default: every engine requires it (Hunyuan: 1000)",
+  },
 };
 
 /** Contradictions with the geometry. */
 export function checkDynamicAlpha({ rotaryDim }: RopeGeometry): RopeIssue[] {
   if (rotaryDim > 2) return [];
-  return [{ path: "rotaryDim", expected: "≥ 4", received: `${rotaryDim}`, remedy: "The exponent R/(R − 2) needs more than one pair." }];
+  return [
+    {
+      path: "rotaryDim",
+      expected: "≥ 4",
+      received: `${rotaryDim}`,
+      remedy: "The exponent R/(R − 2) needs more than one pair.",
+    },
+  ];
 }
 
 /** `base · alpha^(R/(R−2))`, in the float64 that engines compute it in. */
-export function dynamicAlphaBase({ base, rotaryDim, scalar }: Pick<FrequencyRequest, "base" | "rotaryDim" | "scalar">, alpha: number): Real {
+export function dynamicAlphaBase(
+  { base, rotaryDim, scalar }: Pick<FrequencyRequest, "base" | "rotaryDim" | "scalar">,
+  alpha: number,
+): Real {
   const { divide, multiply, power } = scalar;
   return multiply(base, power(alpha, divide(rotaryDim, rotaryDim - 2)));
 }
@@ -46,7 +60,12 @@ export function dynamicAlphaFrequencies(request: FrequencyRequest, { alpha }: Dy
     invFreq,
     rules: [
       { name: "alpha", value: alpha, rule: "given: the slowest pair becomes this many times slower" },
-      { name: "scaledBase", value: toNumber(scaledBase), rule: `base ${base} · ${alpha}^(R/(R − 2)), R = ${rotaryDim}, at every length`, source: "Hugging Face compute_ntk_alpha_rope_parameters; vLLM DynamicNTKAlphaRotaryEmbedding" },
+      {
+        name: "scaledBase",
+        value: toNumber(scaledBase),
+        rule: `base ${base} · ${alpha}^(R/(R − 2)), R = ${rotaryDim}, at every length`,
+        source: "Hugging Face compute_ntk_alpha_rope_parameters; vLLM DynamicNTKAlphaRotaryEmbedding",
+      },
     ],
     regimes: invFreq.map((_, i) => (i === 0 || alpha === 1 ? "kept" : "stretched")),
   };

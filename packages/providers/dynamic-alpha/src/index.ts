@@ -1,7 +1,14 @@
 /** Registers the rope type `dynamic_alpha`. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkDynamicAlpha, dynamicAlphaFrequencies, dynamicAlphaParameters } from "./formula.ts";
 import type { DynamicAlphaParameters } from "./formula.ts";
 

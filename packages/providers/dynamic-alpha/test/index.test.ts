@@ -15,12 +15,23 @@ conformance(test, {
   ],
 });
 
-const hunyuan: RopeRequest = { headDim: 128, base: 10_000, maxPosition: 32_768, parameters: { ropeType: "dynamic_alpha", alpha: 1000 } };
+const hunyuan: RopeRequest = {
+  headDim: 128,
+  base: 10_000,
+  maxPosition: 32_768,
+  parameters: { ropeType: "dynamic_alpha", alpha: 1000 },
+};
 
-const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ engineRopeType }) => engineRopeType === "ntk_alpha").map((record) => ({ model, record })));
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ engineRopeType }) => engineRopeType === "ntk_alpha").map((record) => ({ model, record })),
+);
 
 test("each rope with an alpha that transformers was asked for is compared", () => {
-  expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(["tencent/Hunyuan-7B-Instruct", "tencent/Hunyuan-A13B-Instruct", "tencent/HunyuanOCR"]);
+  expect(engineRopes.map(({ model }) => model).toSorted()).toEqual([
+    "tencent/Hunyuan-7B-Instruct",
+    "tencent/Hunyuan-A13B-Instruct",
+    "tencent/HunyuanOCR",
+  ]);
 });
 
 test.each(engineRopes)("transformers: $model", ({ record }) => {
@@ -31,12 +42,17 @@ test.each(engineRopes)("transformers: $model", ({ record }) => {
   compareRotations(rope, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic_alpha"))("exact arithmetic: $name", (truth) => {
-  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic_alpha"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+  },
+);
 
 test("the base is the one that llama.cpp's converter writes for these models", () => {
-  const { value } = getRope(hunyuan).explain().rules.find(({ name }) => name === "scaledBase")!;
+  const { value } = getRope(hunyuan)
+    .explain()
+    .rules.find(({ name }) => name === "scaledBase")!;
   // conversion/hunyuan.py: freq_base 11158839.925, printed with three decimals.
   expect((value as number).toFixed(3)).toBe("11158839.925");
 });
@@ -47,7 +63,9 @@ test("alpha 1 is the plain ladder, bit for bit", () => {
 });
 
 test("the slowest pair is slowed down by alpha, the first one not at all", () => {
-  const exact = (alpha: number): Float64Array => getRope({ ...hunyuan, precision: "float64", parameters: { ropeType: "dynamic_alpha", alpha } }).frequencies().invFreq;
+  const exact = (alpha: number): Float64Array =>
+    getRope({ ...hunyuan, precision: "float64", parameters: { ropeType: "dynamic_alpha", alpha } }).frequencies()
+      .invFreq;
   expect(exact(1000)[0]).toBe(1);
   // The quotient of two float64 roundings.
   expect(exact(1)[63]! / exact(1000)[63]!).toBeCloseTo(1000, 9);
@@ -64,12 +82,16 @@ test.each([
   ["alpha 0", { ...hunyuan, parameters: { ropeType: "dynamic_alpha", alpha: 0 } }, "parameters.alpha"],
   ["a single pair", { ...hunyuan, rotaryDim: 2 }, "rotaryDim"],
 ] as [string, RopeRequest, string][])("refuses %s", (_, bad, path) => {
-  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+  expect(() => getRope(bad)).toThrow(
+    expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }),
+  );
 });
 
 test("parameters are checked by the compiler", () => {
   // @ts-expect-error -- alpha must be given
   expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha" } })).toThrow(/parameters\.alpha/);
   // @ts-expect-error -- the factor is another type's
-  expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha", alpha: 2, factor: 2 } })).toThrow(/factor/);
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha", alpha: 2, factor: 2 } })).toThrow(
+    /factor/,
+  );
 });

@@ -39,41 +39,77 @@ export const dynamicParameters: ParameterSchema<DynamicParameters> = {
     type: "integer",
     min: 1,
     default: null,
-    description: "trained context length L in tokens; absent: maxPosition (Hugging Face, which reads no other length here; vLLM)",
+    description:
+      "trained context length L in tokens; absent: maxPosition (Hugging Face, which reads no other length here; vLLM)",
   },
   selection: {
     type: "string",
     oneOf: ["by-current-length", "by-capacity"],
     default: "by-current-length",
-    description: "whether frequencies follow the length at hand (Hugging Face, mlx-lm: the default) or are fixed for the run (vLLM, SGLang)",
+    description:
+      "whether frequencies follow the length at hand (Hugging Face, mlx-lm: the default) or are fixed for the run (vLLM, SGLang)",
   },
   lengthStep: {
     type: "string",
     oneOf: ["token", "doubling"],
     default: "token",
-    description: "whether every token more gives another ladder (Hugging Face, mlx-lm: the default), or every doubling of L (Qwen 1)",
+    description:
+      "whether every token more gives another ladder (Hugging Face, mlx-lm: the default), or every doubling of L (Qwen 1)",
   },
-  capacity: { type: "integer", min: 1, default: null, description: "length n of by-capacity in tokens; absent: maxPosition (vLLM; SGLang: factor · maxPosition)" },
+  capacity: {
+    type: "integer",
+    min: 1,
+    default: null,
+    description: "length n of by-capacity in tokens; absent: maxPosition (vLLM; SGLang: factor · maxPosition)",
+  },
 };
 
 /** Contradictions that single parameters do not show. */
-export function checkDynamic({ capacity, maxTrainedPosition, selection }: Required<DynamicParameters>, { maxPosition, rotaryDim }: RopeGeometry): RopeIssue[] {
+export function checkDynamic(
+  { capacity, maxTrainedPosition, selection }: Required<DynamicParameters>,
+  { maxPosition, rotaryDim }: RopeGeometry,
+): RopeIssue[] {
   const issues: RopeIssue[] = [];
-  if (rotaryDim <= 2) issues.push({ path: "rotaryDim", expected: "≥ 4", received: `${rotaryDim}`, remedy: "The exponent R/(R − 2) needs more than one pair." });
+  if (rotaryDim <= 2)
+    issues.push({
+      path: "rotaryDim",
+      expected: "≥ 4",
+      received: `${rotaryDim}`,
+      remedy: "The exponent R/(R − 2) needs more than one pair.",
+    });
   if (maxTrainedPosition === null && maxPosition === null) {
-    issues.push({ path: "maxPosition", expected: "the trained context length", received: "nothing", remedy: "Give maxPosition, or maxTrainedPosition in the parameters." });
+    issues.push({
+      path: "maxPosition",
+      expected: "the trained context length",
+      received: "nothing",
+      remedy: "Give maxPosition, or maxTrainedPosition in the parameters.",
+    });
   }
   if (selection === "by-capacity" && capacity === null && maxPosition === null) {
-    issues.push({ path: "parameters.capacity", expected: "the length that frequencies are fixed for", received: "nothing", remedy: "Give capacity, or maxPosition." });
+    issues.push({
+      path: "parameters.capacity",
+      expected: "the length that frequencies are fixed for",
+      received: "nothing",
+      remedy: "Give capacity, or maxPosition.",
+    });
   }
   if (selection === "by-current-length" && capacity !== null) {
-    issues.push({ path: "parameters.capacity", expected: 'nothing with the selection "by-current-length"', received: `${capacity}, which has no effect`, remedy: 'Remove it, or select "by-capacity".' });
+    issues.push({
+      path: "parameters.capacity",
+      expected: 'nothing with the selection "by-current-length"',
+      received: `${capacity}, which has no effect`,
+      remedy: 'Remove it, or select "by-capacity".',
+    });
   }
   return issues;
 }
 
 /** `n`, never below `L`: lengths up to `L` share one ladder. `length` counts with the selection `by-current-length` only. */
-export function dynamicLength(length: number | null, { capacity, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>, { maxPosition }: RopeGeometry): number {
+export function dynamicLength(
+  length: number | null,
+  { capacity, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>,
+  { maxPosition }: RopeGeometry,
+): number {
   const trained = (maxTrainedPosition ?? maxPosition)!;
   const wanted = selection === "by-capacity" ? (capacity ?? maxPosition) : length;
   const n = Math.max(wanted ?? trained, trained);
@@ -85,7 +121,12 @@ export function dynamicLength(length: number | null, { capacity, lengthStep, max
  * compute this in float32, except for the power, whose exponent stays a Python float; the others compute in Python
  * floats throughout.
  */
-export function dynamicBase(n: number, trained: number, { factor, lengthStep, selection }: Required<DynamicParameters>, { array, base, rotaryDim, scalar }: FrequencyRequest): Real {
+export function dynamicBase(
+  n: number,
+  trained: number,
+  { factor, lengthStep, selection }: Required<DynamicParameters>,
+  { array, base, rotaryDim, scalar }: FrequencyRequest,
+): Real {
   if (n === trained) return base;
   const { divide, multiply, subtract } = selection === "by-current-length" && lengthStep === "token" ? array : scalar;
   const bracket = subtract(divide(multiply(factor, n), trained), scalar.subtract(factor, 1));
@@ -93,7 +134,10 @@ export function dynamicBase(n: number, trained: number, { factor, lengthStep, se
 }
 
 /** Frequencies of the rope type `dynamic` at one length. */
-export function dynamicFrequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {
+export function dynamicFrequencies(
+  request: FrequencyRequest,
+  parameters: Required<DynamicParameters>,
+): RopeFrequencies {
   const { array, base, length, maxPosition, rotaryDim } = request;
   const { factor, lengthStep, maxTrainedPosition, selection } = parameters;
   const trained = (maxTrainedPosition ?? maxPosition)!;
@@ -107,17 +151,30 @@ export function dynamicFrequencies(request: FrequencyRequest, parameters: Requir
     extendedMaxPosition: follows ? Number.POSITIVE_INFINITY : n,
     rules: [
       { name: "factor", value: factor, rule: "given: how steeply the base grows with the length" },
-      { name: "trainedLength", value: trained, rule: maxTrainedPosition === null ? "maxPosition, since maxTrainedPosition is absent" : "maxTrainedPosition, given" },
+      {
+        name: "trainedLength",
+        value: trained,
+        rule:
+          maxTrainedPosition === null ? "maxPosition, since maxTrainedPosition is absent" : "maxTrainedPosition, given",
+      },
       {
         name: "scheduleLength",
         value: n,
         rule: `${follows ? "the current length" : "the capacity, fixed for the run"}, or the trained length if that is larger${lengthStep === "token" ? "" : "; rounded up to the trained length times a power of 2"}`,
-        source: lengthStep === "doubling" ? "Qwen 1, get_ntk_alpha" : follows ? "Hugging Face dynamic_frequency_update" : "vLLM DynamicNTKScalingRotaryEmbedding",
+        source:
+          lengthStep === "doubling"
+            ? "Qwen 1, get_ntk_alpha"
+            : follows
+              ? "Hugging Face dynamic_frequency_update"
+              : "vLLM DynamicNTKScalingRotaryEmbedding",
       },
       {
         name: "scaledBase",
         value: toNumber(scaledBase),
-        rule: n === trained ? `base ${base} as it is: the length is not above the trained one` : `base ${base} · (${factor} · ${n}/${trained} − ${factor - 1})^(R/(R − 2)), R = ${rotaryDim}`,
+        rule:
+          n === trained
+            ? `base ${base} as it is: the length is not above the trained one`
+            : `base ${base} · (${factor} · ${n}/${trained} − ${factor - 1})^(R/(R − 2)), R = ${rotaryDim}`,
         source: "YaRN §3.3; Hugging Face _compute_dynamic_ntk_parameters",
       },
     ],

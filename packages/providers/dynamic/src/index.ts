@@ -1,7 +1,15 @@
 /** Registers the rope type `dynamic`, and `qwen_dynamic`, which is the same with presets. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeCapabilities,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkDynamic, dynamicFrequencies, dynamicLength, dynamicParameters } from "./formula.ts";
 import type { DynamicParameters } from "./formula.ts";
 

@@ -1,5 +1,11 @@
 import { conformance } from "@ropewalk/conformance";
-import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
+import {
+  compareFrequencies,
+  compareRotations,
+  compareTables,
+  compareTruth,
+  float32Ulp,
+} from "@ropewalk/conformance/golden";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { Positions, RopeRequest, RotaryEmbedding } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
@@ -12,9 +18,22 @@ conformance(test, {
   ropeType: "dynamic",
   cases: [
     { name: "as InternLM2", request: { headDim: 16, base: 1_000_000, maxPosition: 32_768, parameters: { factor: 2 } } },
-    { name: "short context, by length", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48 } } },
-    { name: "short context, by capacity", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48, selection: "by-capacity", capacity: 160 } } },
-    { name: "by doublings", request: { headDim: 16, maxPosition: 64, parameters: { factor: 2, lengthStep: "doubling" } } },
+    {
+      name: "short context, by length",
+      request: { headDim: 16, maxPosition: 64, parameters: { factor: 2.5, maxTrainedPosition: 48 } },
+    },
+    {
+      name: "short context, by capacity",
+      request: {
+        headDim: 16,
+        maxPosition: 64,
+        parameters: { factor: 2.5, maxTrainedPosition: 48, selection: "by-capacity", capacity: 160 },
+      },
+    },
+    {
+      name: "by doublings",
+      request: { headDim: 16, maxPosition: 64, parameters: { factor: 2, lengthStep: "doubling" } },
+    },
   ],
 });
 
@@ -29,11 +48,15 @@ const plain = (base: number): number[] => inverseFrequencies(base, 128, float32)
 
 const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
   // With an alpha it is another type, whose package compares it.
-  ropes.filter(({ engineRopeType, ropeType }) => ropeType === "dynamic" && engineRopeType === undefined).map((record) => ({ model, length: record.length, record })),
+  ropes
+    .filter(({ engineRopeType, ropeType }) => ropeType === "dynamic" && engineRopeType === undefined)
+    .map((record) => ({ model, length: record.length, record })),
 );
 
 test("each rope of type dynamic that transformers was asked for is compared", () => {
-  expect(engineRopes.map(({ length, model }) => `${model} at ${length}`)).toEqual([32_768, 65_536, 131_072].map((length) => `internlm/internlm2-chat-7b at ${length}`));
+  expect(engineRopes.map(({ length, model }) => `${model} at ${length}`)).toEqual(
+    [32_768, 65_536, 131_072].map((length) => `internlm/internlm2-chat-7b at ${length}`),
+  );
 });
 
 test.each(engineRopes)("transformers: $model at length $length", ({ record }) => {
@@ -43,26 +66,37 @@ test.each(engineRopes)("transformers: $model at length $length", ({ record }) =>
   compareRotations(rope, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic"))("exact arithmetic: $name", (truth) => {
-  const { length, ...request } = truth.request;
-  const rope = getRopeUntyped({ ...request, precision: "float64" });
-  const { positionLimit, precision, rotaryDim } = rope;
-  const atLength = { positionLimit, precision, rotaryDim, frequencies: () => rope.frequencies(length!), cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }) };
-  compareTruth(atLength as RotaryEmbedding, truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "dynamic"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    const { length, ...request } = truth.request;
+    const rope = getRopeUntyped({ ...request, precision: "float64" });
+    const { positionLimit, precision, rotaryDim } = rope;
+    const atLength = {
+      positionLimit,
+      precision,
+      rotaryDim,
+      frequencies: () => rope.frequencies(length!),
+      cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }),
+    };
+    compareTruth(atLength as RotaryEmbedding, truth);
+  },
+);
 
 test("the list in transformers' own test: factor 10, 2048 positions, length 16384", () => {
   const printed = fixtures("seeds").find(({ name }) => name === "hf-test-dynamic") as unknown as { invFreq: number[] };
   const { invFreq } = getRope(dynamic({ factor: 10 }, { base: 10_000, maxPosition: 2048 })).frequencies(16_384);
   // Half of the fifth digit is up to 5e-5 of the value; the rest is room for float32.
-  for (const [i, expected] of printed.invFreq.entries()) expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
+  for (const [i, expected] of printed.invFreq.entries())
+    expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
 });
 
 describe("by the current length", () => {
   const rope = getRope(dynamic());
 
   test("up to the trained length it is the plain rope, bit for bit", () => {
-    for (const length of [0, 1, 4096, 32_767, 32_768]) expect([...rope.frequencies(length).invFreq]).toEqual(plain(1_000_000));
+    for (const length of [0, 1, 4096, 32_767, 32_768])
+      expect([...rope.frequencies(length).invFreq]).toEqual(plain(1_000_000));
   });
 
   test("also where factor · L / L − (factor − 1) does not round to 1", () => {
@@ -102,15 +136,20 @@ describe("by the current length", () => {
   test("a thousand decoding steps leave a rope that answers as a fresh one", () => {
     const used = getRope(dynamic({ factor: 3 }));
     for (let position = 32_768; position < 33_768; position++) used.at([position]);
-    expect(used.frequencies(33_000).invFreq).toEqual(getRope(dynamic({ factor: 3, maxTrainedPosition: 32_768 })).frequencies(33_000).invFreq);
+    expect(used.frequencies(33_000).invFreq).toEqual(
+      getRope(dynamic({ factor: 3, maxTrainedPosition: 32_768 })).frequencies(33_000).invFreq,
+    );
   });
 
   test("says that it depends on the length, and does not shift", () => {
     expect(rope.capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
-    expect(() => rope.shift({ keys: new Float32Array(128), from: [1], to: [2] })).toThrow(expect.objectContaining({ code: "ROPE_UNSUPPORTED" }));
+    expect(() => rope.shift({ keys: new Float32Array(128), from: [1], to: [2] })).toThrow(
+      expect.objectContaining({ code: "ROPE_UNSUPPORTED" }),
+    );
   });
 
-  test("positions are admitted up to core's own limit", () => expect(rope.positionLimit).toBe(getRope(dynamic({}, { maxPosition: 16 })).positionLimit));
+  test("positions are admitted up to core's own limit", () =>
+    expect(rope.positionLimit).toBe(getRope(dynamic({}, { maxPosition: 16 })).positionLimit));
 });
 
 describe("by capacity", () => {
@@ -121,7 +160,11 @@ describe("by capacity", () => {
 
   test("vLLM with a shorter trained length scales once, and not at or below it", () => {
     const request = { headDim: 64, base: 1000 };
-    const rope = (maxPosition: number): readonly number[] => [...getRope(dynamic({ maxTrainedPosition: 2048, selection: "by-capacity" }, { ...request, maxPosition })).frequencies().invFreq];
+    const rope = (maxPosition: number): readonly number[] => [
+      ...getRope(
+        dynamic({ maxTrainedPosition: 2048, selection: "by-capacity" }, { ...request, maxPosition }),
+      ).frequencies().invFreq,
+    ];
     expect(rope(512)).toEqual(rope(2048));
     // 1000 · (2 · 4096/2048 − 1)^(64/62) = 3108.2477; its last frequency, base^(−62/64), by hand.
     expect(rope(4096)[31]).toBeCloseTo(1 / (1000 ** (62 / 64) * 3), 9);
@@ -137,7 +180,10 @@ describe("by capacity", () => {
   });
 
   test("does not depend on the length, and shifts", () => {
-    expect(getRope(dynamic({ selection: "by-capacity" })).capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
+    expect(getRope(dynamic({ selection: "by-capacity" })).capabilities).toMatchObject({
+      dependsOnLength: false,
+      canShift: true,
+    });
   });
 });
 
@@ -145,8 +191,15 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
   const request = { headDim: 128, maxPosition: 2048, parameters: { ropeType: "qwen_dynamic" } } as const;
 
   test("is dynamic with presets", () => {
-    expect(getRope(request).spec.parameters).toMatchObject({ ropeType: "dynamic", factor: 2, lengthStep: "doubling", selection: "by-current-length" });
-    expect(getRope(request)).toBe(getRope({ ...request, parameters: { ropeType: "dynamic", factor: 2, lengthStep: "doubling" } }));
+    expect(getRope(request).spec.parameters).toMatchObject({
+      ropeType: "dynamic",
+      factor: 2,
+      lengthStep: "doubling",
+      selection: "by-current-length",
+    });
+    expect(getRope(request)).toBe(
+      getRope({ ...request, parameters: { ropeType: "dynamic", factor: 2, lengthStep: "doubling" } }),
+    );
   });
 
   // Lengths up to 2048 · 2^k share alpha 2^(k+1) − 1 (get_ntk_alpha of the published code), and base 10000 · alpha^(128/126) in float64.
@@ -166,16 +219,27 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
   });
 
   test("frequencies at length 3000, evaluated with 40 digits", () => {
-    const printed = [[1, "0.85099429134121622994"], [17, "0.064380299803413848368"], [40, "0.0015742216106369159919"], [63, "0.000038492732822981939322"]] as const;
+    const printed = [
+      [1, "0.85099429134121622994"],
+      [17, "0.064380299803413848368"],
+      [40, "0.0015742216106369159919"],
+      [63, "0.000038492732822981939322"],
+    ] as const;
     const { invFreq } = getRope({ ...request, precision: "float64" }).frequencies(3000);
     for (const [pair, digits] of printed) expect(invFreq[pair]).toBe(Number(digits));
   });
 
   test("frequencies at length 3000, of the published steps run in torch 2.15", () => {
-    const printed = [[1, 0.8509942889213562], [17, 0.06438030302524567], [40, 0.0015742216492071748], [63, 3.849273343803361e-5]] as const;
+    const printed = [
+      [1, 0.8509942889213562],
+      [17, 0.06438030302524567],
+      [40, 0.0015742216492071748],
+      [63, 3.849273343803361e-5],
+    ] as const;
     const { invFreq } = getRope(request).frequencies(3000);
     // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [pair, expected] of printed) expect(Math.abs(invFreq[pair]! - expected), `pair ${pair}`).toBeLessThanOrEqual(float32Ulp(expected));
+    for (const [pair, expected] of printed)
+      expect(Math.abs(invFreq[pair]! - expected), `pair ${pair}`).toBeLessThanOrEqual(float32Ulp(expected));
   });
 
   test("a text of any length needs few ladders", () => {
@@ -195,15 +259,23 @@ describe("refuses what contradicts itself", () => {
     ["half a token", dynamic({ maxTrainedPosition: 2.5 }), "parameters.maxTrainedPosition"],
     ["an unknown selection", dynamic({ selection: "long" as "by-capacity" }), "parameters.selection"],
   ])("%s", (_, bad, path) => {
-    expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+    expect(() => getRope(bad)).toThrow(
+      expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }),
+    );
   });
 });
 
 test("parameters are checked by the compiler", () => {
   // @ts-expect-error -- factor must be given
-  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic" } })).toThrow(/parameters\.factor/);
+  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic" } })).toThrow(
+    /parameters\.factor/,
+  );
   // @ts-expect-error -- no such selection
-  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } })).toThrow(/selection/);
+  expect(() =>
+    getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } }),
+  ).toThrow(/selection/);
   // @ts-expect-error -- alpha is another type's
-  expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } })).toThrow(/alpha/);
+  expect(() =>
+    getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } }),
+  ).toThrow(/alpha/);
 });

@@ -24,13 +24,23 @@ export const linearParameters: ParameterSchema<LinearParameters> = {
 };
 
 /** Frequencies of the rope type `linear`. */
-export function linearFrequencies({ array, base, maxPosition, rotaryDim }: FrequencyRequest, { factor }: LinearParameters): RopeFrequencies {
+export function linearFrequencies(
+  { array, base, maxPosition, rotaryDim }: FrequencyRequest,
+  { factor }: LinearParameters,
+): RopeFrequencies {
   const invFreq = inverseFrequencies(base, rotaryDim, array).map((frequency) => array.divide(frequency, factor));
   return {
     invFreq,
     // As many rows as the table of vLLM has; configs of this type usually state the trained length as the maximum.
     ...(maxPosition === null ? {} : { extendedMaxPosition: factor * maxPosition }),
-    rules: [{ name: "factor", value: factor, rule: "given: every frequency is divided by it", source: "Position Interpolation §3; Hugging Face _compute_linear_scaling_rope_parameters" }],
+    rules: [
+      {
+        name: "factor",
+        value: factor,
+        rule: "given: every frequency is divided by it",
+        source: "Position Interpolation §3; Hugging Face _compute_linear_scaling_rope_parameters",
+      },
+    ],
     regimes: invFreq.map(() => (factor === 1 ? "kept" : "interpolated")),
   };
 }

@@ -15,7 +15,12 @@ conformance(test, {
   ],
 });
 
-const linear = (headDim: number, base: number, factor: number, maxPosition?: number): RopeRequest => ({ headDim, base, ...(maxPosition === undefined ? {} : { maxPosition }), parameters: { ropeType: "linear", factor } });
+const linear = (headDim: number, base: number, factor: number, maxPosition?: number): RopeRequest => ({
+  headDim,
+  base,
+  ...(maxPosition === undefined ? {} : { maxPosition }),
+  parameters: { ropeType: "linear", factor },
+});
 
 // Requests as the models' config.json files have them, or their configuration classes where a file is silent.
 const models: Readonly<Record<string, RopeRequest>> = {
@@ -27,7 +32,9 @@ const models: Readonly<Record<string, RopeRequest>> = {
 };
 
 const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
-  ropes.filter(({ ropeType }) => ropeType === "linear").map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
+  ropes
+    .filter(({ ropeType }) => ropeType === "linear")
+    .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
 test("each rope of type linear that transformers was asked for is compared", () => {
@@ -41,9 +48,12 @@ test.each(engineRopes)("transformers: $model", ({ model, record }) => {
   compareRotations(rope, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "linear"))("exact arithmetic: $name", (truth) => {
-  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "linear"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+  },
+);
 
 test("factor 1 is the plain ladder, bit for bit", () => {
   const { invFreq } = getRope(linear(128, 500_000, 1)).frequencies();
@@ -53,7 +63,9 @@ test("factor 1 is the plain ladder, bit for bit", () => {
 test("position factor · p turns as far as p did", () => {
   const request = { ...linear(64, 10_000, 4), precision: "float64" } as const;
   const slow = getRope(request).cosSin([4, 400, 40_000], { dtype: "float64" });
-  const plain = getRope({ ...request, parameters: { ropeType: "linear", factor: 1 } }).cosSin([1, 100, 10_000], { dtype: "float64" });
+  const plain = getRope({ ...request, parameters: { ropeType: "linear", factor: 1 } }).cosSin([1, 100, 10_000], {
+    dtype: "float64",
+  });
   expect(slow.cos).toEqual(plain.cos);
   expect(slow.sin).toEqual(plain.sin);
 });

@@ -28,10 +28,26 @@ export interface Llama3Parameters {
 }
 
 export const llama3Parameters: ParameterSchema<Llama3Parameters> = {
-  factor: { type: "number", above: 0, description: "slowdown of slow pairs; no default: Hugging Face and vLLM require it" },
-  lowFreqFactor: { type: "number", above: 0, description: "turns below which a pair is slowed down; no default: Hugging Face and vLLM require it (Llama 3.1: 1)" },
-  highFreqFactor: { type: "number", above: 0, description: "turns above which a pair is kept; no default: Hugging Face and vLLM require it (Llama 3.1: 4)" },
-  originalMaxPosition: { type: "integer", min: 1, description: "trained context length L₀ in tokens; no default: Hugging Face and vLLM require it (Llama 3.1: 8192)" },
+  factor: {
+    type: "number",
+    above: 0,
+    description: "slowdown of slow pairs; no default: Hugging Face and vLLM require it",
+  },
+  lowFreqFactor: {
+    type: "number",
+    above: 0,
+    description: "turns below which a pair is slowed down; no default: Hugging Face and vLLM require it (Llama 3.1: 1)",
+  },
+  highFreqFactor: {
+    type: "number",
+    above: 0,
+    description: "turns above which a pair is kept; no default: Hugging Face and vLLM require it (Llama 3.1: 4)",
+  },
+  originalMaxPosition: {
+    type: "integer",
+    min: 1,
+    description: "trained context length L₀ in tokens; no default: Hugging Face and vLLM require it (Llama 3.1: 8192)",
+  },
 };
 
 /** Contradictions that single parameters do not show. */
@@ -48,7 +64,10 @@ export function checkLlama3({ highFreqFactor, lowFreqFactor }: Llama3Parameters)
 }
 
 /** Frequencies of the rope type `llama3`. */
-export function llama3Frequencies({ array, base, rotaryDim, scalar }: FrequencyRequest, { factor, highFreqFactor, lowFreqFactor, originalMaxPosition }: Llama3Parameters): RopeFrequencies {
+export function llama3Frequencies(
+  { array, base, rotaryDim, scalar }: FrequencyRequest,
+  { factor, highFreqFactor, lowFreqFactor, originalMaxPosition }: Llama3Parameters,
+): RopeFrequencies {
   const { add, divide, multiply, subtract } = array;
   // Rounded as the wavelengths that they are compared with.
   const slowWavelength = toNumber(multiply(1, scalar.divide(originalMaxPosition, lowFreqFactor)));
@@ -81,8 +100,18 @@ export function llama3Frequencies({ array, base, rotaryDim, scalar }: FrequencyR
     rules: [
       { name: "factor", value: factor, rule: "given: slow pairs become this many times slower" },
       { name: "originalMaxPosition", value: originalMaxPosition, rule: "given: the trained context" },
-      { name: "slowWavelength", value: slowWavelength, rule: `originalMaxPosition / lowFreqFactor ${lowFreqFactor}: pairs with a longer wavelength are slowed down by ${factor}`, source },
-      { name: "fastWavelength", value: fastWavelength, rule: `originalMaxPosition / highFreqFactor ${highFreqFactor}: pairs with a shorter wavelength are kept`, source },
+      {
+        name: "slowWavelength",
+        value: slowWavelength,
+        rule: `originalMaxPosition / lowFreqFactor ${lowFreqFactor}: pairs with a longer wavelength are slowed down by ${factor}`,
+        source,
+      },
+      {
+        name: "fastWavelength",
+        value: fastWavelength,
+        rule: `originalMaxPosition / highFreqFactor ${highFreqFactor}: pairs with a shorter wavelength are kept`,
+        source,
+      },
     ],
     regimes,
   };

@@ -1,5 +1,11 @@
 import { conformance } from "@ropewalk/conformance";
-import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
+import {
+  compareFrequencies,
+  compareRotations,
+  compareTables,
+  compareTruth,
+  float32Ulp,
+} from "@ropewalk/conformance/golden";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
@@ -12,8 +18,23 @@ import "../src/index.ts";
 conformance(test, {
   ropeType: "llama3",
   cases: [
-    { name: "as Llama 3.1", request: { headDim: 16, base: 500_000, maxPosition: 131_072, parameters: { factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 } } },
-    { name: "a step", request: { headDim: 32, rotaryDim: 8, parameters: { factor: 2, lowFreqFactor: 4, highFreqFactor: 4, originalMaxPosition: 512 } } },
+    {
+      name: "as Llama 3.1",
+      request: {
+        headDim: 16,
+        base: 500_000,
+        maxPosition: 131_072,
+        parameters: { factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 },
+      },
+    },
+    {
+      name: "a step",
+      request: {
+        headDim: 32,
+        rotaryDim: 8,
+        parameters: { factor: 2, lowFreqFactor: 4, highFreqFactor: 4, originalMaxPosition: 512 },
+      },
+    },
   ],
 });
 
@@ -33,12 +54,17 @@ const models: Readonly<Record<string, RopeRequest>> = {
   "meta-llama/Llama-3.2-1B": llama3({ factor: 32 }, { headDim: 64 }),
   "meta-llama/Llama-3.2-3B": llama3({ factor: 32 }),
   "meta-llama/Llama-4-Scout-17B-16E": llama3({}, { pairing: "adjacent" }),
-  "stepfun-ai/Step-3.7 full_attention": llama3({ factor: 2, highFreqFactor: 32, originalMaxPosition: 131_072 }, { rotaryDim: 64, base: 5_000_000 }),
+  "stepfun-ai/Step-3.7 full_attention": llama3(
+    { factor: 2, highFreqFactor: 32, originalMaxPosition: 131_072 },
+    { rotaryDim: 64, base: 5_000_000 },
+  ),
   "swiss-ai/Apertus-class-defaults": llama3({}, { base: 12_000_000 }),
 };
 
 const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
-  ropes.filter(({ ropeType }) => ropeType === "llama3").map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
+  ropes
+    .filter(({ ropeType }) => ropeType === "llama3")
+    .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
 test("each rope of type llama3 that transformers was asked for is compared", () => {
@@ -52,15 +78,21 @@ test.each(engineRopes)("transformers: $model", ({ model, record }) => {
   compareRotations(rope, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "llama3"))("exact arithmetic: $name", (truth) => {
-  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "llama3"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+  },
+);
 
 test("factor 1 is the plain ladder; kept and interpolated pairs bit for bit", () => {
   const rope = getRope(llama3({ factor: 1 }));
   const plain = inverseFrequencies(500_000, 128, float32) as number[];
   // (1 − t) f + t f rounds three times.
-  for (const { invFreq, pair, regime } of rope.explain().pairs) expect(Math.abs(invFreq - plain[pair]!), regime).toBeLessThanOrEqual(regime === "blended" ? 2 * float32Ulp(plain[pair]!) : 0);
+  for (const { invFreq, pair, regime } of rope.explain().pairs)
+    expect(Math.abs(invFreq - plain[pair]!), regime).toBeLessThanOrEqual(
+      regime === "blended" ? 2 * float32Ulp(plain[pair]!) : 0,
+    );
 });
 
 test("regimes follow the wavelength", () => {
@@ -86,7 +118,9 @@ test("frequencies lie between f/factor and f, and never rise from pair to pair",
     fc.property(request, ({ base, width, ...parameters }) => {
       const { factor, lowFreqFactor } = parameters;
       const highFreqFactor = lowFreqFactor + width;
-      const { invFreq } = getRope(llama3({ ...parameters, highFreqFactor }, { base, precision: "float64" })).frequencies();
+      const { invFreq } = getRope(
+        llama3({ ...parameters, highFreqFactor }, { base, precision: "float64" }),
+      ).frequencies();
       const plain = getRope(llama3({ factor: 1 }, { base, precision: "float64" })).frequencies().invFreq;
       // Both sides are rounded to float64, and so is the quotient.
       const slack = 1 + 2 ** -50;
@@ -105,7 +139,8 @@ describe("equal frequency factors", () => {
     const { pairs } = getRope(llama3({ lowFreqFactor: 4 })).explain();
     expect(new Set(pairs.map(({ regime }) => regime))).toEqual(new Set(["kept", "interpolated"]));
     const plain = inverseFrequencies(500_000, 128, float32) as number[];
-    for (const { invFreq, pair, regime } of pairs) expect(invFreq).toBe(regime === "kept" ? plain[pair] : plain[pair]! / 8);
+    for (const { invFreq, pair, regime } of pairs)
+      expect(invFreq).toBe(regime === "kept" ? plain[pair] : plain[pair]! / 8);
   });
 
   test("and a wavelength that fits exactly is slowed down, as in vLLM", () => {
@@ -114,24 +149,39 @@ describe("equal frequency factors", () => {
     for (const precision of ["float32", "float64"] as const) {
       const step = llama3({ lowFreqFactor: turns, highFreqFactor: turns }, { precision });
       expect(getRope(step).explain().pairs[0]).toMatchObject({ invFreq: 1 / 8, regime: "interpolated" });
-      expect(getRope({ ...step, parameters: { ropeType: "llama3", ...published, lowFreqFactor: turns / 2, highFreqFactor: turns / 2 } }).explain().pairs[0]).toMatchObject({ invFreq: 1, regime: "kept" });
+      expect(
+        getRope({
+          ...step,
+          parameters: { ropeType: "llama3", ...published, lowFreqFactor: turns / 2, highFreqFactor: turns / 2 },
+        }).explain().pairs[0],
+      ).toMatchObject({ invFreq: 1, regime: "kept" });
     }
   });
 });
 
 test.each([
-  ["frequency factors in the wrong order", llama3({ lowFreqFactor: 4, highFreqFactor: 1 }), "parameters.highFreqFactor"],
+  [
+    "frequency factors in the wrong order",
+    llama3({ lowFreqFactor: 4, highFreqFactor: 1 }),
+    "parameters.highFreqFactor",
+  ],
   ["a factor of 0", llama3({ factor: 0 }), "parameters.factor"],
   ["a low factor of 0", llama3({ lowFreqFactor: 0 }), "parameters.lowFreqFactor"],
   ["half a token", llama3({ originalMaxPosition: 0.5 }), "parameters.originalMaxPosition"],
 ])("refuses %s", (_, bad, path) => {
-  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+  expect(() => getRope(bad)).toThrow(
+    expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }),
+  );
 });
 
 test("parameters are checked by the compiler", () => {
   const { originalMaxPosition: _, ...incomplete } = published;
   // @ts-expect-error -- originalMaxPosition must be given
-  expect(() => getRope({ headDim: 8, parameters: { ropeType: "llama3", ...incomplete } })).toThrow(/originalMaxPosition/);
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "llama3", ...incomplete } })).toThrow(
+    /originalMaxPosition/,
+  );
   // @ts-expect-error -- no such parameter
-  expect(() => getRope({ headDim: 8, parameters: { ropeType: "llama3", ...published, lowFrequencyFactor: 1 } })).toThrow(/lowFreqFactor/);
+  expect(() =>
+    getRope({ headDim: 8, parameters: { ropeType: "llama3", ...published, lowFrequencyFactor: 1 } }),
+  ).toThrow(/lowFreqFactor/);
 });

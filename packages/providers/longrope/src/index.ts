@@ -1,7 +1,15 @@
 /** Registers the rope type `longrope`, also under its older name `su`. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeCapabilities,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkLongrope, longropeFrequencies, longropeParameters, longropeSchedule } from "./formula.ts";
 import type { LongropeParameters } from "./formula.ts";
 

@@ -1,5 +1,11 @@
 import { conformance } from "@ropewalk/conformance";
-import { compareFrequencies, compareRotations, compareTables, compareTruth, float32Ulp } from "@ropewalk/conformance/golden";
+import {
+  compareFrequencies,
+  compareRotations,
+  compareTables,
+  compareTruth,
+  float32Ulp,
+} from "@ropewalk/conformance/golden";
 import { getRope, getRopeUntyped, listRopeTypes } from "@ropewalk/core";
 import type { Positions, RopeRequest, RotaryEmbedding } from "@ropewalk/core";
 import { float32, inverseFrequencies } from "@ropewalk/core/math";
@@ -11,14 +17,66 @@ import "../src/index.ts";
 conformance(test, {
   ropeType: "longrope",
   cases: [
-    { name: "by length", request: { headDim: 16, rotaryDim: 8, maxPosition: 16_384, parameters: { shortFactor: [1, 1.25, 1.5, 2], longFactor: [1, 2, 8, 16], originalMaxPosition: 4096 } } },
-    { name: "by length, an amplitude for each list", request: { headDim: 8, maxPosition: 256, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, shortMscale: 1.1, longMscale: 1.25, switchLength: 33 } } },
-    { name: "by capacity", request: { headDim: 8, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, factor: 8, selection: "by-capacity", capacity: 200 } } },
-    { name: "long", request: { headDim: 8, maxPosition: 256, parameters: { shortFactor: [1, 1, 1, 1], longFactor: [1, 2, 8, 16], originalMaxPosition: 32, attentionFactor: 1.5, selection: "long" } } },
+    {
+      name: "by length",
+      request: {
+        headDim: 16,
+        rotaryDim: 8,
+        maxPosition: 16_384,
+        parameters: { shortFactor: [1, 1.25, 1.5, 2], longFactor: [1, 2, 8, 16], originalMaxPosition: 4096 },
+      },
+    },
+    {
+      name: "by length, an amplitude for each list",
+      request: {
+        headDim: 8,
+        maxPosition: 256,
+        parameters: {
+          shortFactor: [1, 1, 1, 1],
+          longFactor: [1, 2, 8, 16],
+          originalMaxPosition: 32,
+          shortMscale: 1.1,
+          longMscale: 1.25,
+          switchLength: 33,
+        },
+      },
+    },
+    {
+      name: "by capacity",
+      request: {
+        headDim: 8,
+        parameters: {
+          shortFactor: [1, 1, 1, 1],
+          longFactor: [1, 2, 8, 16],
+          originalMaxPosition: 32,
+          factor: 8,
+          selection: "by-capacity",
+          capacity: 200,
+        },
+      },
+    },
+    {
+      name: "long",
+      request: {
+        headDim: 8,
+        maxPosition: 256,
+        parameters: {
+          shortFactor: [1, 1, 1, 1],
+          longFactor: [1, 2, 8, 16],
+          originalMaxPosition: 32,
+          attentionFactor: 1.5,
+          selection: "long",
+        },
+      },
+    },
   ],
 });
 
-const small: LongropeParameters = { shortFactor: [1, 1.25, 1.5, 2], longFactor: [1, 2, 8, 16], originalMaxPosition: 4096 };
+const small: LongropeParameters = {
+  shortFactor: [1, 1.25, 1.5, 2],
+  longFactor: [1, 2, 8, 16],
+  originalMaxPosition: 4096,
+};
 const longrope = (parameters: Partial<LongropeParameters> = {}, request: Partial<RopeRequest> = {}): RopeRequest => ({
   headDim: 8,
   maxPosition: 16_384,
@@ -36,11 +94,26 @@ const sizes: Readonly<Record<string, { readonly headDim: number; readonly rotary
 };
 
 function published(model: string, parameters: Partial<LongropeParameters> = {}): RopeRequest {
-  const lists = models().find(({ id }) => id === model)!.config["rope_scaling"] as { readonly short_factor: number[]; readonly long_factor: number[] };
-  return { ...sizes[model]!, maxPosition: 131_072, parameters: { ropeType: "longrope", shortFactor: lists.short_factor, longFactor: lists.long_factor, originalMaxPosition: 4096, ...parameters } };
+  const lists = models().find(({ id }) => id === model)!.config["rope_scaling"] as {
+    readonly short_factor: number[];
+    readonly long_factor: number[];
+  };
+  return {
+    ...sizes[model]!,
+    maxPosition: 131_072,
+    parameters: {
+      ropeType: "longrope",
+      shortFactor: lists.short_factor,
+      longFactor: lists.long_factor,
+      originalMaxPosition: 4096,
+      ...parameters,
+    },
+  };
 }
 
-const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ ropeType }) => ropeType === "longrope").map((record) => ({ model, length: record.length, record })));
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ ropeType }) => ropeType === "longrope").map((record) => ({ model, length: record.length, record })),
+);
 
 test("each rope of type longrope that transformers was asked for is compared", () => {
   expect([...new Set(engineRopes.map(({ model }) => model))].toSorted()).toEqual(Object.keys(sizes));
@@ -58,19 +131,33 @@ test.each(engineRopes)("transformers: $model at length $length", ({ model, recor
   compareTables(fixed, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "longrope"))("exact arithmetic: $name", (truth) => {
-  const { length, maxPosition: _, parameters, ...request } = truth.request;
-  // With the factor that maxPosition 131072 implies, but no maxPosition, all positions of the record are admitted.
-  const rope = getRopeUntyped({ ...request, precision: "float64", parameters: { ...parameters, factor: 32 } as typeof parameters });
-  const { positionLimit, precision, rotaryDim } = rope;
-  const atLength = { positionLimit, precision, rotaryDim, frequencies: () => rope.frequencies(length!), cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }) };
-  compareTruth(atLength as RotaryEmbedding, truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "longrope"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    const { length, maxPosition: _, parameters, ...request } = truth.request;
+    // With the factor that maxPosition 131072 implies, but no maxPosition, all positions of the record are admitted.
+    const rope = getRopeUntyped({
+      ...request,
+      precision: "float64",
+      parameters: { ...parameters, factor: 32 } as typeof parameters,
+    });
+    const { positionLimit, precision, rotaryDim } = rope;
+    const atLength = {
+      positionLimit,
+      precision,
+      rotaryDim,
+      frequencies: () => rope.frequencies(length!),
+      cosSin: (positions: Positions) => rope.cosSin(positions, { length: length! }),
+    };
+    compareTruth(atLength as RotaryEmbedding, truth);
+  },
+);
 
 test("lists of ones are the plain ladder, bit for bit", () => {
   const ones = [1, 1, 1, 1];
   const rope = getRope(longrope({ shortFactor: ones, longFactor: ones }));
-  for (const length of [1, 10_000]) expect([...rope.frequencies(length).invFreq]).toEqual(inverseFrequencies(10_000, 8, float32));
+  for (const length of [1, 10_000])
+    expect([...rope.frequencies(length).invFreq]).toEqual(inverseFrequencies(10_000, 8, float32));
 });
 
 describe("by the current length", () => {
@@ -81,7 +168,10 @@ describe("by the current length", () => {
     const plain = inverseFrequencies(10_000, 8, float32) as number[];
     for (let i = 0; i < 4; i++) {
       // e · base^x and its reciprocal, against the reciprocal of the ladder's.
-      for (const [got, expected] of [[short[i]!, plain[i]! / small.shortFactor[i]!], [long[i]!, plain[i]! / small.longFactor[i]!]] as const) {
+      for (const [got, expected] of [
+        [short[i]!, plain[i]! / small.shortFactor[i]!],
+        [long[i]!, plain[i]! / small.longFactor[i]!],
+      ] as const) {
         expect(Math.abs(got - expected)).toBeLessThanOrEqual(2 * float32Ulp(expected));
       }
     }
@@ -105,7 +195,9 @@ describe("by the current length", () => {
 
   test("says that it depends on the length, and does not shift", () => {
     expect(rope.capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
-    expect(() => rope.shift({ keys: new Float32Array(8), from: [1], to: [2] })).toThrow(expect.objectContaining({ code: "ROPE_UNSUPPORTED" }));
+    expect(() => rope.shift({ keys: new Float32Array(8), from: [1], to: [2] })).toThrow(
+      expect.objectContaining({ code: "ROPE_UNSUPPORTED" }),
+    );
   });
 
   test("SGLang's switch, one token later", () => {
@@ -188,7 +280,11 @@ test("su is another name of it", () => {
 test.each([
   ["a short list of the wrong length", longrope({ shortFactor: [1, 1, 1] }), "parameters.shortFactor"],
   ["a long list of the wrong length", longrope({ longFactor: [1, 1, 1, 1, 1] }), "parameters.longFactor"],
-  ["lists made for another rotary dimension", longrope({ shortFactor: [1, 1], longFactor: [1, 1] }), "parameters.shortFactor"],
+  [
+    "lists made for another rotary dimension",
+    longrope({ shortFactor: [1, 1], longFactor: [1, 1] }),
+    "parameters.shortFactor",
+  ],
   ["a factor of 0 in a list", longrope({ longFactor: [1, 1, 0, 1] }), "parameters.longFactor"],
   ["no extension at all", longrope({}, { maxPosition: null }), "parameters.factor"],
   ["two amplitudes", longrope({ attentionFactor: 1, shortMscale: 1.2 }), "parameters.attentionFactor"],
@@ -197,13 +293,22 @@ test.each([
   ["a switch without effect", longrope({ selection: "long", switchLength: 10 }), "parameters.switchLength"],
   ["a trained context of one token", longrope({ originalMaxPosition: 1 }), "parameters.originalMaxPosition"],
 ])("refuses %s", (_, bad, path) => {
-  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: expect.arrayContaining([expect.objectContaining({ path })]) }));
+  expect(() => getRope(bad)).toThrow(
+    expect.objectContaining({
+      code: "ROPE_INVALID_PARAMETERS",
+      issues: expect.arrayContaining([expect.objectContaining({ path })]),
+    }),
+  );
 });
 
 test("parameters are checked by the compiler", () => {
   const { longFactor: _, ...incomplete } = small;
   // @ts-expect-error -- longFactor must be given
-  expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "longrope", ...incomplete } })).toThrow(/longFactor/);
+  expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "longrope", ...incomplete } })).toThrow(
+    /longFactor/,
+  );
   // @ts-expect-error -- no such selection
-  expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "su", ...small, selection: "always" } })).toThrow(/selection/);
+  expect(() =>
+    getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "su", ...small, selection: "always" } }),
+  ).toThrow(/selection/);
 });

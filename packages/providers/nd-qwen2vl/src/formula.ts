@@ -25,11 +25,19 @@ export interface MropeParameters {
 
 export const mropeParameters: ParameterSchema<MropeParameters> = {
   sections: { type: "numbers", min: 0, description: "pairs of each axis; no default: models differ" },
-  order: { type: "string", oneOf: ["sectioned", "cyclic"], default: "sectioned", description: "runs (Qwen2-VL, vLLM's default) or round and round (Qwen3-VL)" },
+  order: {
+    type: "string",
+    oneOf: ["sectioned", "cyclic"],
+    default: "sectioned",
+    description: "runs (Qwen2-VL, vLLM's default) or round and round (Qwen3-VL)",
+  },
 };
 
 /** The ladder of `default` with an axis for each pair. */
-export function mropeFrequencies({ base, rotaryDim, array }: FrequencyRequest, { sections, order }: Required<MropeParameters>): RopeFrequencies {
+export function mropeFrequencies(
+  { base, rotaryDim, array }: FrequencyRequest,
+  { sections, order }: Required<MropeParameters>,
+): RopeFrequencies {
   const axes = order === "cyclic" ? cyclicAxes(sections) : sectionedAxes(sections);
   return { invFreq: inverseFrequencies(base, rotaryDim, array), axes, regimes: axes.map((axis) => `axis ${axis}`) };
 }
@@ -56,29 +64,59 @@ export interface NdParameters {
 }
 
 export const ndParameters: ParameterSchema<NdParameters> = {
-  axisCount: { type: "integer", min: 1, max: 255, default: null, description: "axes of an even split; needed unless sections are given" },
-  sections: { type: "numbers", min: 0, default: null, description: "pairs of each axis; absent: an even split, as ndrope" },
-  denominator: { type: "string", oneOf: ["section", "largest"], default: "section", description: "section: vision towers, diffusion models; largest: ndrope" },
-  ladder: { type: "string", oneOf: ["restart", "shared"], default: "restart", description: "restart: Qwen2-VL's tower; shared: Pixtral's" },
+  axisCount: {
+    type: "integer",
+    min: 1,
+    max: 255,
+    default: null,
+    description: "axes of an even split; needed unless sections are given",
+  },
+  sections: {
+    type: "numbers",
+    min: 0,
+    default: null,
+    description: "pairs of each axis; absent: an even split, as ndrope",
+  },
+  denominator: {
+    type: "string",
+    oneOf: ["section", "largest"],
+    default: "section",
+    description: "section: vision towers, diffusion models; largest: ndrope",
+  },
+  ladder: {
+    type: "string",
+    oneOf: ["restart", "shared"],
+    default: "restart",
+    description: "restart: Qwen2-VL's tower; shared: Pixtral's",
+  },
   bases: { type: "numbers", above: 1, default: null, description: "base of each axis; absent: the rope's base" },
   angleScale: { type: "number", above: 0, default: 1, description: "multiplies frequencies; 2π: DINOv3" },
   fractional: { type: "boolean", default: false, description: "admit fractional and negative positions" },
 };
 
 /** Pairs of each axis of an `nd` rope. */
-export function ndSections({ axisCount, sections }: Pick<NdParameters, "axisCount" | "sections">, rotaryDim: number): readonly number[] {
+export function ndSections(
+  { axisCount, sections }: Pick<NdParameters, "axisCount" | "sections">,
+  rotaryDim: number,
+): readonly number[] {
   return sections ?? new Array<number>(axisCount ?? 1).fill(rotaryDim / 2 / (axisCount ?? 1));
 }
 
 /** A ladder for each axis. */
-export function ndFrequencies({ base, rotaryDim, array }: FrequencyRequest, parameters: Required<NdParameters>): RopeFrequencies {
+export function ndFrequencies(
+  { base, rotaryDim, array }: FrequencyRequest,
+  parameters: Required<NdParameters>,
+): RopeFrequencies {
   const { angleScale, bases, denominator, ladder } = parameters;
   const sections = ndSections(parameters, rotaryDim);
   const largest = Math.max(...sections);
   const shared = ladder === "shared" ? inverseFrequencies(base, rotaryDim, array) : undefined;
   const invFreq = sections.flatMap((size, axis): Real[] => {
     if (shared !== undefined) return shared.filter((_, i) => i % sections.length === axis);
-    return inverseFrequencies(bases?.[axis] ?? base, 2 * (denominator === "largest" ? largest : size), array).slice(0, size);
+    return inverseFrequencies(bases?.[axis] ?? base, 2 * (denominator === "largest" ? largest : size), array).slice(
+      0,
+      size,
+    );
   });
   const axes = sectionedAxes(sections);
   return {
@@ -94,23 +132,46 @@ export function checkSections(sections: readonly number[], { rotaryDim }: RopeGe
   const whole = sections.length > 0 && sections.every(Number.isInteger);
   if (whole && sum === rotaryDim / 2) return [];
   const received = whole ? `${sections.join(" + ")} = ${sum}` : `[${sections.join(", ")}]`;
-  return [{ path: "parameters.sections", expected: `integers that add up to rotaryDim/2 = ${rotaryDim / 2}`, received, remedy: "Sections count pairs, not elements." }];
+  return [
+    {
+      path: "parameters.sections",
+      expected: `integers that add up to rotaryDim/2 = ${rotaryDim / 2}`,
+      received,
+      remedy: "Sections count pairs, not elements.",
+    },
+  ];
 }
 
 /** Contradictions in the parameters of `nd`. */
 export function checkNd(parameters: Required<NdParameters>, geometry: RopeGeometry): RopeIssue[] {
   const { axisCount, bases, ladder, sections } = parameters;
   const issues: RopeIssue[] = [];
-  if (sections === null && axisCount === null) issues.push({ path: "parameters.axisCount", expected: "axisCount or sections", received: "neither" });
+  if (sections === null && axisCount === null)
+    issues.push({ path: "parameters.axisCount", expected: "axisCount or sections", received: "neither" });
   else issues.push(...checkSections(ndSections(parameters, geometry.rotaryDim), geometry));
   if (sections !== null && axisCount !== null && sections.length !== axisCount) {
-    issues.push({ path: "parameters.axisCount", expected: `${sections.length}, the number of sections`, received: `${axisCount}`, remedy: "Give one of the two." });
+    issues.push({
+      path: "parameters.axisCount",
+      expected: `${sections.length}, the number of sections`,
+      received: `${axisCount}`,
+      remedy: "Give one of the two.",
+    });
   }
   const count = ndSections(parameters, geometry.rotaryDim).length;
-  if (bases !== null && bases.length !== count) issues.push({ path: "parameters.bases", expected: `${count}, one for each axis`, received: `${bases.length}` });
-  if (bases !== null && ladder === "shared") issues.push({ path: "parameters.bases", expected: "nothing, since the axes share one ladder", received: `[${bases.join(", ")}]` });
+  if (bases !== null && bases.length !== count)
+    issues.push({ path: "parameters.bases", expected: `${count}, one for each axis`, received: `${bases.length}` });
+  if (bases !== null && ladder === "shared")
+    issues.push({
+      path: "parameters.bases",
+      expected: "nothing, since the axes share one ladder",
+      received: `[${bases.join(", ")}]`,
+    });
   if (ladder === "shared" && new Set(ndSections(parameters, geometry.rotaryDim)).size > 1) {
-    issues.push({ path: "parameters.sections", expected: "equal sections, since the axes share one ladder", received: `[${sections?.join(", ")}]` });
+    issues.push({
+      path: "parameters.sections",
+      expected: "equal sections, since the axes share one ladder",
+      received: `[${sections?.join(", ")}]`,
+    });
   }
   return issues;
 }

@@ -1,8 +1,24 @@
 /** Registers the rope types `mrope` and `nd`: positions of several axes. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeCapabilities, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
-import { checkNd, checkSections, mropeFrequencies, mropeParameters, ndFrequencies, ndParameters, ndSections } from "./formula.ts";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeCapabilities,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
+import {
+  checkNd,
+  checkSections,
+  mropeFrequencies,
+  mropeParameters,
+  ndFrequencies,
+  ndParameters,
+  ndSections,
+} from "./formula.ts";
 import type { MropeParameters, NdParameters } from "./formula.ts";
 
 declare module "@ropewalk/core" {
@@ -53,7 +69,16 @@ export class NdProvider implements RopeProvider<Required<NdParameters>> {
 }
 
 export { cyclicAxes, sectionedAxes } from "./axes.ts";
-export { gridPositions, IMAGE, maskedPositions, packedPositions, promptPositions, TEXT, VIDEO, visionPositions } from "./positions.ts";
+export {
+  gridPositions,
+  IMAGE,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  TEXT,
+  VIDEO,
+  visionPositions,
+} from "./positions.ts";
 export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
 export { mropeFrequencies, mropeParameters, ndFrequencies, ndParameters } from "./formula.ts";
 export type { MropeParameters, NdParameters } from "./formula.ts";

@@ -98,7 +98,10 @@ export interface PromptOptions {
    *   product first; `secondsPerGrid` defaults to 1 for each video;
    * - `"timestamps"` (Qwen3-VL): text with the time stands between frames, so each frame is an image of its own.
    */
-  readonly time?: "frames" | "timestamps" | { readonly tokensPerSecond: number; readonly secondsPerGrid?: readonly number[] };
+  readonly time?:
+    | "frames"
+    | "timestamps"
+    | { readonly tokensPerSecond: number; readonly secondsPerGrid?: readonly number[] };
   /**
    * Where text goes on after an image or a video: after the largest position in it (`"max"`: Hugging Face before 5.3,
    * vLLM, SGLang), or `max(height, width) / mergeSize` after its start, however many frames it has (`"grid"`: Hugging
@@ -129,11 +132,18 @@ export interface PromptPositions {
  */
 export function promptPositions(options: PromptOptions): PromptPositions {
   const { modalities, attentionMask, mergeSize = 2, advance } = options;
-  if (advance !== "max" && advance !== "grid") throw misfit("advance", '"max" or "grid"', String(advance), "Engines differ: say which rule the model was trained or is served with.");
+  if (advance !== "max" && advance !== "grid")
+    throw misfit(
+      "advance",
+      '"max" or "grid"',
+      String(advance),
+      "Engines differ: say which rule the model was trained or is served with.",
+    );
   const merge = checkedCount(mergeSize, "mergeSize", 1);
   const tokens = modalities[0]?.length ?? 0;
   const batch = modalities.length;
-  if (attentionMask !== undefined && attentionMask.length !== batch) throw misfit("attentionMask", `${batch} rows`, `${attentionMask.length}`);
+  if (attentionMask !== undefined && attentionMask.length !== batch)
+    throw misfit("attentionMask", `${batch} rows`, `${attentionMask.length}`);
   const images = visuals(options.images ?? [], "images", merge, false);
   const videos = visuals(options.videos ?? [], "videos", merge, options.time === "timestamps");
   const data = new Int32Array(3 * batch * tokens);
@@ -141,14 +151,19 @@ export function promptPositions(options: PromptOptions): PromptPositions {
   for (let row = 0; row < batch; row++) {
     const kinds = modalities[row]!;
     const mask = attentionMask?.[row];
-    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens)) throw misfit(`row ${row}`, `${tokens} tokens, as in row 0`, `${kinds.length}${mask === undefined ? "" : ` with a mask of ${mask.length}`}`);
+    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens))
+      throw misfit(
+        `row ${row}`,
+        `${tokens} tokens, as in row 0`,
+        `${kinds.length}${mask === undefined ? "" : ` with a mask of ${mask.length}`}`,
+      );
     const put = (token: number, axis: number, position: number): void => {
       data[(axis * batch + row) * tokens + token] = position;
     };
     const kept = Array.from({ length: tokens }, (_, i) => i).filter((i) => mask === undefined || mask[i] !== 0);
     let next = 0;
     let largest = -1;
-    for (let k = 0; k < kept.length; ) {
+    for (let k = 0; k < kept.length;) {
       const kind = kinds[kept[k]!]!;
       if (kind === TEXT) {
         for (let axis = 0; axis < 3; axis++) put(kept[k]!, axis, next);
@@ -161,7 +176,13 @@ export function promptPositions(options: PromptOptions): PromptPositions {
       const { frames, height, width } = visual;
       let top = next;
       for (let cell = 0; cell < frames * height * width; cell++, k++) {
-        if (k >= kept.length || kinds[kept[k]!] !== kind) throw misfit(`modalities[${row}]`, `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`, `${cell}`, "Count merged patches.");
+        if (k >= kept.length || kinds[kept[k]!] !== kind)
+          throw misfit(
+            `modalities[${row}]`,
+            `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`,
+            `${cell}`,
+            "Count merged patches.",
+          );
         const frame = Math.floor(cell / (height * width));
         const at = [frameTime(options, visual, frame), Math.floor(cell / width) % height, cell % width] as const;
         at.forEach((offset, axis) => {
@@ -194,7 +215,12 @@ function frameTime({ time = "frames" }: PromptOptions, { index }: Visual, frame:
 }
 
 /** Hands out grids one by one, and complains when there are too few or too many. */
-function visuals(grids: readonly PatchGrid[], name: string, merge: number, perFrame: boolean): { take(row: number): Visual; finish(): void } {
+function visuals(
+  grids: readonly PatchGrid[],
+  name: string,
+  merge: number,
+  perFrame: boolean,
+): { take(row: number): Visual; finish(): void } {
   const list = grids.flatMap((grid, index) => {
     const [frames, height, width] = patchGrid(grid, `${name}[${index}]`, merge);
     const visual = { frames: perFrame ? 1 : frames, height: height / merge, width: width / merge, index };
@@ -204,7 +230,8 @@ function visuals(grids: readonly PatchGrid[], name: string, merge: number, perFr
   return {
     take(row) {
       const visual = list[used++];
-      if (visual === undefined) throw misfit(name, "a grid for each run of tokens", `${list.length} grids, used up in row ${row}`);
+      if (visual === undefined)
+        throw misfit(name, "a grid for each run of tokens", `${list.length} grids, used up in row ${row}`);
       return visual;
     },
     finish() {
@@ -236,12 +263,16 @@ export function packedPositions(seqlens: ArrayLike<Count>): Int32Array {
  * transformers.js). `past`: tokens already in the cache, which all positions are moved by.
  * @returns `[batch, tokens]`.
  */
-export function maskedPositions(attentionMask: readonly ArrayLike<Count>[], { fill = 0, past = 0 }: { readonly fill?: number; readonly past?: Count } = {}): AxisPositions {
+export function maskedPositions(
+  attentionMask: readonly ArrayLike<Count>[],
+  { fill = 0, past = 0 }: { readonly fill?: number; readonly past?: Count } = {},
+): AxisPositions {
   const offset = checkedCount(past, "past", 0);
   const tokens = attentionMask[0]?.length ?? 0;
   const data = new Int32Array(attentionMask.length * tokens);
   attentionMask.forEach((mask, row) => {
-    if (mask.length !== tokens) throw misfit(`attentionMask[${row}]`, `${tokens} tokens, as in row 0`, `${mask.length}`);
+    if (mask.length !== tokens)
+      throw misfit(`attentionMask[${row}]`, `${tokens} tokens, as in row 0`, `${mask.length}`);
     let count = 0;
     for (let t = 0; t < tokens; t++) data[row * tokens + t] = Number(mask[t]) === 0 ? fill : offset + count++;
   });
@@ -250,8 +281,13 @@ export function maskedPositions(attentionMask: readonly ArrayLike<Count>[], { fi
 
 function patchGrid(grid: PatchGrid, name: string, merge: number): readonly [number, number, number] {
   if (!Array.isArray(grid) || grid.length !== 3) throw misfit(name, "[frames, height, width]", String(grid));
-  const [frames, height, width] = grid.map((size, axis) => checkedCount(size, `${name}[${axis}]`, 1)) as [number, number, number];
-  if (height % merge !== 0 || width % merge !== 0) throw misfit(name, `height and width that are multiples of mergeSize ${merge}`, `${height} × ${width}`);
+  const [frames, height, width] = grid.map((size, axis) => checkedCount(size, `${name}[${axis}]`, 1)) as [
+    number,
+    number,
+    number,
+  ];
+  if (height % merge !== 0 || width % merge !== 0)
+    throw misfit(name, `height and width that are multiples of mergeSize ${merge}`, `${height} × ${width}`);
   return [frames, height, width];
 }
 
@@ -262,5 +298,10 @@ function checkedCount(value: Count, name: string, min: number): number {
 }
 
 function misfit(name: string, expected: string, got: string, remedy?: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got, ...(remedy === undefined ? {} : { remedy }) });
+  return new RopeError("ROPE_SHAPE", {
+    what: `"${name}" does not fit`,
+    expected,
+    got,
+    ...(remedy === undefined ? {} : { remedy }),
+  });
 }

@@ -13,7 +13,10 @@ describe("mrope", () => {
     ropeType: "mrope",
     cases: [
       { name: "as Qwen2-VL", request: { headDim: 16, base: 1_000_000, parameters: { sections: [2, 3, 3] } } },
-      { name: "as Qwen3-VL", request: { headDim: 16, base: 5_000_000, parameters: { sections: [4, 2, 2], order: "cyclic" } } },
+      {
+        name: "as Qwen3-VL",
+        request: { headDim: 16, base: 5_000_000, parameters: { sections: [4, 2, 2], order: "cyclic" } },
+      },
     ],
   });
 });
@@ -23,14 +26,21 @@ describe("nd", () => {
     cases: [
       { name: "as Qwen2-VL's tower", request: { headDim: 16, parameters: { axisCount: 2 } } },
       { name: "as Flux", request: { headDim: 16, parameters: { sections: [2, 3, 3] } } },
-      { name: "as DINOv3", request: { headDim: 16, base: 100, parameters: { axisCount: 2, angleScale: 2 * Math.PI, fractional: true } } },
+      {
+        name: "as DINOv3",
+        request: { headDim: 16, base: 100, parameters: { axisCount: 2, angleScale: 2 * Math.PI, fractional: true } },
+      },
     ],
   });
 });
 
 const floats = (base64: string): Float32Array => new Float32Array(bytes(base64).slice().buffer);
-const nested = (rows: readonly (readonly number[])[], fractional = false): Positions => ({ data: fractional ? Float64Array.from(rows.flat()) : rows.flat(), shape: [rows.length, rows[0]!.length] });
-const fractionalRows = (rows: readonly (readonly number[])[]): boolean => rows.some((row) => row.some((p) => !Number.isInteger(p) || p < 0));
+const nested = (rows: readonly (readonly number[])[], fractional = false): Positions => ({
+  data: fractional ? Float64Array.from(rows.flat()) : rows.flat(),
+  shape: [rows.length, rows[0]!.length],
+});
+const fractionalRows = (rows: readonly (readonly number[])[]): boolean =>
+  rows.some((row) => row.some((p) => !Number.isInteger(p) || p < 0));
 
 /** Largest difference; 3e-7 is 2.5 ulp of 1, which an ulp of the frequency and the engine's own sine leave at small angles. */
 const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
@@ -56,59 +66,85 @@ const mropeModels = {
   "Qwen/Qwen2.5-VL-7B-Instruct": { headDim: 128, base: 1_000_000, sections: [16, 24, 24] },
   "Qwen/Qwen3-VL-30B-A3B-Instruct": { headDim: 128, base: 5_000_000, sections: [24, 20, 20], order: "cyclic" },
   "Qwen/Qwen3.5": { headDim: 256, rotaryDim: 64, base: 10_000_000, sections: [11, 11, 10], order: "cyclic" },
-  "THUDM/GLM-4.1V-9B-class-defaults": { headDim: 128, rotaryDim: 64, base: 10_000, sections: [8, 12, 12], pairing: "adjacent" },
+  "THUDM/GLM-4.1V-9B-class-defaults": {
+    headDim: 128,
+    rotaryDim: 64,
+    base: 10_000,
+    sections: [8, 12, 12],
+    pairing: "adjacent",
+  },
 } as const;
-const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ axisOfPair }) => axisOfPair !== undefined).map((record) => ({ model, record })));
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ axisOfPair }) => axisOfPair !== undefined).map((record) => ({ model, record })),
+);
 
-test.each(engineRopes.filter(({ model }) => model in mropeModels))("transformers, time, height and width apart: $model", ({ model, record }) => {
-  const { sections, ...rest } = mropeModels[model as keyof typeof mropeModels];
-  const { order = "sectioned", ...geometry } = rest as typeof rest & { order?: "cyclic" };
-  const rope = getRope({ ...geometry, parameters: { ropeType: "mrope", sections, order } });
-  expect([...rope.frequencies().axes]).toEqual(record.axisOfPair);
-  compareFrequencies(rope, record);
-  const { grid } = record;
-  if (grid?.pairs !== undefined) {
-    const { cos, sin } = rope.cosSin(nested(grid.positions));
-    grid.cos.forEach((row, t) =>
-      grid.pairs!.forEach((pair, column) => {
-        const at = t * (rope.rotaryDim / 2) + pair;
-        // An ulp of the frequency turns by position × ulp: 40000 × 2^-25 for the fast pairs.
-        expect(Math.abs(cos[at]! - row[column]!)).toBeLessThan(1.3e-3);
-        expect(Math.abs(sin[at]! - grid.sin[t]![column]!)).toBeLessThan(1.3e-3);
-      }),
-    );
-  }
-  const given = grid?.rotated;
-  expect(given?.outputPairing).toBe(rope.pairing);
-  for (const { shape, input, output } of [given!.query, given!.key]) {
-    const data = floats(input);
-    rope.apply({ positions: nested(grid!.positions), query: { data, shape } });
-    // Elements are below 4, of two products each: 8 times what an ulp of a frequency turns, at 731 and at 40021.
-    const near = 4 * shape[1]! * shape[2]!;
-    expect(farthest(data.subarray(0, near), floats(output).subarray(0, near))).toBeLessThan(8 * 731 * 2 ** -24);
-    expect(farthest(data, floats(output))).toBeLessThan(8 * 40021 * 2 ** -25);
-  }
-});
+test.each(engineRopes.filter(({ model }) => model in mropeModels))(
+  "transformers, time, height and width apart: $model",
+  ({ model, record }) => {
+    const { sections, ...rest } = mropeModels[model as keyof typeof mropeModels];
+    const { order = "sectioned", ...geometry } = rest as typeof rest & { order?: "cyclic" };
+    const rope = getRope({ ...geometry, parameters: { ropeType: "mrope", sections, order } });
+    expect([...rope.frequencies().axes]).toEqual(record.axisOfPair);
+    compareFrequencies(rope, record);
+    const { grid } = record;
+    if (grid?.pairs !== undefined) {
+      const { cos, sin } = rope.cosSin(nested(grid.positions));
+      grid.cos.forEach((row, t) =>
+        grid.pairs!.forEach((pair, column) => {
+          const at = t * (rope.rotaryDim / 2) + pair;
+          // An ulp of the frequency turns by position × ulp: 40000 × 2^-25 for the fast pairs.
+          expect(Math.abs(cos[at]! - row[column]!)).toBeLessThan(1.3e-3);
+          expect(Math.abs(sin[at]! - grid.sin[t]![column]!)).toBeLessThan(1.3e-3);
+        }),
+      );
+    }
+    const given = grid?.rotated;
+    expect(given?.outputPairing).toBe(rope.pairing);
+    for (const { shape, input, output } of [given!.query, given!.key]) {
+      const data = floats(input);
+      rope.apply({ positions: nested(grid!.positions), query: { data, shape } });
+      // Elements are below 4, of two products each: 8 times what an ulp of a frequency turns, at 731 and at 40021.
+      const near = 4 * shape[1]! * shape[2]!;
+      expect(farthest(data.subarray(0, near), floats(output).subarray(0, near))).toBeLessThan(8 * 731 * 2 ** -24);
+      expect(farthest(data, floats(output))).toBeLessThan(8 * 40021 * 2 ** -25);
+    }
+  },
+);
 
-test.each(fixtures("vision").filter(({ builder }) => builder.grid !== undefined))("transformers' vision tower: $model", (fixture) => {
-  const shared = fixture.module.startsWith("pixtral");
-  const rope = getRope({ headDim: fixture.headDim, pairing: fixture.pairing, parameters: { ropeType: "nd", axisCount: 2, ladder: shared ? "shared" : "restart" } });
-  const positions = nested(fixture.positions!);
-  const { cos, sin } = rope.cosSin(positions);
-  expect(farthest(cos, fixture.cos.flat())).toBeLessThan(1.3e-4);
-  expect(farthest(sin, fixture.sin.flat())).toBeLessThan(1.3e-4);
-  const { query } = fixture.rotated;
-  const rotated = floats(query.input);
-  rope.apply({ positions, query: { data: rotated, shape: query.shape } });
-  expect(farthest(rotated, floats(query.output))).toBeLessThan(5e-4);
-});
+test.each(fixtures("vision").filter(({ builder }) => builder.grid !== undefined))(
+  "transformers' vision tower: $model",
+  (fixture) => {
+    const shared = fixture.module.startsWith("pixtral");
+    const rope = getRope({
+      headDim: fixture.headDim,
+      pairing: fixture.pairing,
+      parameters: { ropeType: "nd", axisCount: 2, ladder: shared ? "shared" : "restart" },
+    });
+    const positions = nested(fixture.positions!);
+    const { cos, sin } = rope.cosSin(positions);
+    expect(farthest(cos, fixture.cos.flat())).toBeLessThan(1.3e-4);
+    expect(farthest(sin, fixture.sin.flat())).toBeLessThan(1.3e-4);
+    const { query } = fixture.rotated;
+    const rotated = floats(query.input);
+    rope.apply({ positions, query: { data: rotated, shape: query.shape } });
+    expect(farthest(rotated, floats(query.output))).toBeLessThan(5e-4);
+  },
+);
 
 test("DINOv3: normalised coordinates count turns", () => {
   const fixture = fixtures("vision").find(({ model }) => model.startsWith("facebook/dinov3"))!;
   const [rows, columns] = (fixture.builder as { patches: [number, number] }).patches;
-  const rope = getRope({ headDim: 64, base: 100, pairing: "half", parameters: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true } });
+  const rope = getRope({
+    headDim: 64,
+    base: 100,
+    pairing: "half",
+    parameters: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true },
+  });
   const grid = Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
-  const positions = nested([grid.map(([y]) => (2 * (y + 0.5)) / rows - 1), grid.map(([, x]) => (2 * (x + 0.5)) / columns - 1)], true);
+  const positions = nested(
+    [grid.map(([y]) => (2 * (y + 0.5)) / rows - 1), grid.map(([, x]) => (2 * (x + 0.5)) / columns - 1)],
+    true,
+  );
   const { cos, sin } = rope.cosSin(positions);
   expect(farthest(cos, fixture.cos.flat())).toBeLessThan(1e-6);
   expect(farthest(sin, fixture.sin.flat())).toBeLessThan(1e-6);
@@ -120,7 +156,12 @@ test("Llama 4's tower: a ladder for x and one for y, counted from 1, the class t
   const { tokens } = fixture as unknown as { tokens: number[] };
   const rope = getRope({ headDim: 88, pairing: "adjacent", parameters: { ropeType: "nd", axisCount: 2 } });
   const isClass = (t: number): boolean => t === side * side;
-  const { cos, sin } = rope.cosSin(nested([tokens.map((t) => (isClass(t) ? 0 : (t % side) + 1)), tokens.map((t) => (isClass(t) ? 0 : Math.floor(t / side) + 1))]));
+  const { cos, sin } = rope.cosSin(
+    nested([
+      tokens.map((t) => (isClass(t) ? 0 : (t % side) + 1)),
+      tokens.map((t) => (isClass(t) ? 0 : Math.floor(t / side) + 1)),
+    ]),
+  );
   expect(farthest(cos, fixture.cos.flat())).toBeLessThan(2e-6);
   expect(farthest(sin, fixture.sin.flat())).toBeLessThan(2e-6);
 });
@@ -132,7 +173,10 @@ test.each(diffusion)("diffusers: $name", (fixture) => {
   const { base, headDim, positions, sections } = fixture;
   const fractional = fractionalRows(positions);
   const bases = Array.isArray(base) ? base : null;
-  const pairing = fixture.pairing === "half within each axis" ? { blocks: sections.length } : (fixture.pairing as "half" | "adjacent");
+  const pairing =
+    fixture.pairing === "half within each axis"
+      ? { blocks: sections.length }
+      : (fixture.pairing as "half" | "adjacent");
   const rope: RotaryEmbedding = getRope({
     headDim,
     base: bases === null ? (base as number) : 10_000,
@@ -146,31 +190,56 @@ test.each(diffusion)("diffusers: $name", (fixture) => {
   expect(farthest(sin, floats(fixture.sin))).toBeLessThan(1e-5);
 });
 
-test.each(fixtures("ndrope").filter((fixture) => fixture.kind === "rotation"))("ndrope, run with cargo: $name", (fixture) => {
-  const { request, positions, shape, strides, offset, rotated } = fixture;
-  const [heads, tokens, headDim] = shape as [number, number, number];
-  const [headStride, tokenStride, elementStride] = strides as [number, number, number];
-  const input = floats(fixture.input);
-  const largest = Math.max(...positions.flat());
-  for (const { pairing, dtype, output } of rotated) {
-    const precision = dtype === "float64" ? "float64" : "float32";
-    const rope = getRope({ headDim: request.headDim, base: request.base, pairing, precision, parameters: { ropeType: "nd", sections: request.parameters.sections, denominator: "largest" } });
-    const { buffer } = bytes(output).slice();
-    const expected = dtype === "float64" ? new Float64Array(buffer) : dtype === "float32" ? new Float32Array(buffer) : Float32Array.from(new Uint16Array(buffer), fromFloat16);
-    for (const list of [Uint32Array.from(positions.flat()), BigUint64Array.from(positions.flat(), BigInt)]) {
-      const data = dtype === "float64" ? Float64Array.from(input) : dtype === "float32" ? input.slice() : Uint16Array.from(input, toFloat16);
-      rope.apply({
-        positions: positions.length === 1 ? list : { data: list, shape: [positions.length, tokens] },
-        query: { data, dtype, shape: [tokens, heads, headDim], strides: [tokenStride, headStride, elementStride], offset },
+test.each(fixtures("ndrope").filter((fixture) => fixture.kind === "rotation"))(
+  "ndrope, run with cargo: $name",
+  (fixture) => {
+    const { request, positions, shape, strides, offset, rotated } = fixture;
+    const [heads, tokens, headDim] = shape as [number, number, number];
+    const [headStride, tokenStride, elementStride] = strides as [number, number, number];
+    const input = floats(fixture.input);
+    const largest = Math.max(...positions.flat());
+    for (const { pairing, dtype, output } of rotated) {
+      const precision = dtype === "float64" ? "float64" : "float32";
+      const rope = getRope({
+        headDim: request.headDim,
+        base: request.base,
+        pairing,
+        precision,
+        parameters: { ropeType: "nd", sections: request.parameters.sections, denominator: "largest" },
       });
-      const numbers = data instanceof Uint16Array ? Float32Array.from(data, fromFloat16) : data;
-      // Elements are below 4, where one place is 2^-9, 2^-22 or 2^-51; a last place of a frequency turns by position × it.
-      const place = { float16: 2 ** -9, float32: 2 ** -21, float64: 2 ** -50 }[dtype];
-      const turn = largest * (dtype === "float64" ? 2 ** -51 : 2 ** -23);
-      expect(farthest(numbers, expected)).toBeLessThanOrEqual(place + turn);
+      const { buffer } = bytes(output).slice();
+      const expected =
+        dtype === "float64"
+          ? new Float64Array(buffer)
+          : dtype === "float32"
+            ? new Float32Array(buffer)
+            : Float32Array.from(new Uint16Array(buffer), fromFloat16);
+      for (const list of [Uint32Array.from(positions.flat()), BigUint64Array.from(positions.flat(), BigInt)]) {
+        const data =
+          dtype === "float64"
+            ? Float64Array.from(input)
+            : dtype === "float32"
+              ? input.slice()
+              : Uint16Array.from(input, toFloat16);
+        rope.apply({
+          positions: positions.length === 1 ? list : { data: list, shape: [positions.length, tokens] },
+          query: {
+            data,
+            dtype,
+            shape: [tokens, heads, headDim],
+            strides: [tokenStride, headStride, elementStride],
+            offset,
+          },
+        });
+        const numbers = data instanceof Uint16Array ? Float32Array.from(data, fromFloat16) : data;
+        // Elements are below 4, where one place is 2^-9, 2^-22 or 2^-51; a last place of a frequency turns by position × it.
+        const place = { float16: 2 ** -9, float32: 2 ** -21, float64: 2 ** -50 }[dtype];
+        const turn = largest * (dtype === "float64" ? 2 ** -51 : 2 ** -23);
+        expect(farthest(numbers, expected)).toBeLessThanOrEqual(place + turn);
+      }
     }
-  }
-});
+  },
+);
 
 test("the answer that ndrope's page prints", () => {
   const rope = getRope({ headDim: 4, pairing: "adjacent", parameters: { ropeType: "nd", axisCount: 1 } });
@@ -191,7 +260,11 @@ test("a ladder of any one-axis type takes axes in the request", () => {
   const axes = cyclicAxes([6, 5, 5]);
   const rope = getRope({ headDim: 32, axes, parameters: { ropeType: "nd", axisCount: 1 } });
   const mrope = getRope({ headDim: 32, parameters: { ropeType: "mrope", sections: [6, 5, 5], order: "cyclic" } });
-  const positions = nested([[1, 2], [30, 40], [500, 600]]);
+  const positions = nested([
+    [1, 2],
+    [30, 40],
+    [500, 600],
+  ]);
   expect(rope.cosSin(positions)).toEqual(mrope.cosSin(positions));
 });
 
@@ -205,7 +278,9 @@ test.each([
   ["one shared ladder, unequal shares", { ropeType: "nd", sections: [16, 24, 24], ladder: "shared" }, "equal sections"],
   ["bases that miss an axis", { ropeType: "nd", axisCount: 2, bases: [10_000] }, "one for each axis"],
 ])("refuses %s", (_, parameters, text) => {
-  expect(() => getRopeUntyped({ headDim: 128, parameters })).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", message: expect.stringContaining(text) }));
+  expect(() => getRopeUntyped({ headDim: 128, parameters })).toThrow(
+    expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", message: expect.stringContaining(text) }),
+  );
 });
 
 test("positions must have a row for each axis", () => {

@@ -8,5 +8,11 @@ test("the README's examples print what it says", () => {
   const [, code = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
   const [, printed = ""] = /```text\n([^]*?)```/.exec(readme) ?? [];
   const { FORCE_COLOR: _, ...env } = process.env;
-  expect(execFileSync(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder, encoding: "utf8", env: { ...env, NO_COLOR: "1" } })).toBe(printed);
+  expect(
+    execFileSync(process.execPath, ["--input-type=module", "--eval", code], {
+      cwd: folder,
+      encoding: "utf8",
+      env: { ...env, NO_COLOR: "1" },
+    }),
+  ).toBe(printed);
 });

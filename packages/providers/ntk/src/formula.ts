@@ -26,23 +26,44 @@ export interface NtkParameters {
 
 export const ntkParameters: ParameterSchema<NtkParameters> = {
   factor: { type: "number", above: 0, description: "slowdown s of the slowest pair; no default: vLLM requires it" },
-  mixedB: { type: "number", above: 0, default: null, description: "exponent of the mixed form; absent: the fixed form (vLLM)" },
+  mixedB: {
+    type: "number",
+    above: 0,
+    default: null,
+    description: "exponent of the mixed form; absent: the fixed form (vLLM)",
+  },
 };
 
 /** Frequencies of the rope type `ntk`. */
-export function ntkFrequencies(request: FrequencyRequest, { factor, mixedB }: Required<NtkParameters>): RopeFrequencies {
+export function ntkFrequencies(
+  request: FrequencyRequest,
+  { factor, mixedB }: Required<NtkParameters>,
+): RopeFrequencies {
   const { array, base, rotaryDim, scalar } = request;
   const { divide, multiply, power } = scalar;
   const scaledBase = mixedB === null ? multiply(base, factor) : base;
-  const slowdown = (i: number): Real => (mixedB === null ? power(factor, divide(2, rotaryDim)) : power(factor, power(divide(i + 1, rotaryDim / 2), mixedB)));
-  const invFreq = inverseFrequencies(scaledBase, rotaryDim, array).map((frequency, i) => array.divide(frequency, slowdown(i)));
+  const slowdown = (i: number): Real =>
+    mixedB === null ? power(factor, divide(2, rotaryDim)) : power(factor, power(divide(i + 1, rotaryDim / 2), mixedB));
+  const invFreq = inverseFrequencies(scaledBase, rotaryDim, array).map((frequency, i) =>
+    array.divide(frequency, slowdown(i)),
+  );
 
   const source = "kexue.fm/archives/9706; vLLM NTKScalingRotaryEmbedding";
   const rules = [
     { name: "factor", value: factor, rule: "given: the slowest pair becomes this many times slower" },
     mixedB === null
-      ? { name: "scaledBase", value: toNumber(scaledBase), rule: `base ${base} · factor ${factor}, and every frequency divided by ${factor}^(2/${rotaryDim})`, source }
-      : { name: "mixedB", value: mixedB, rule: `given: pair i is slowed down by ${factor}^(((i + 1)/${rotaryDim / 2})^${mixedB})`, source },
+      ? {
+          name: "scaledBase",
+          value: toNumber(scaledBase),
+          rule: `base ${base} · factor ${factor}, and every frequency divided by ${factor}^(2/${rotaryDim})`,
+          source,
+        }
+      : {
+          name: "mixedB",
+          value: mixedB,
+          rule: `given: pair i is slowed down by ${factor}^(((i + 1)/${rotaryDim / 2})^${mixedB})`,
+          source,
+        },
   ];
   return {
     invFreq,

@@ -16,29 +16,51 @@ conformance(test, {
   ],
 });
 
-const ntk = (parameters: NtkParameters, request: Partial<RopeRequest> = {}): RopeRequest => ({ headDim: 128, base: 10_000, ...request, parameters: { ropeType: "ntk", ...parameters } });
-const exact = (parameters: NtkParameters): Float64Array => getRope(ntk(parameters, { precision: "float64" })).frequencies().invFreq;
+const ntk = (parameters: NtkParameters, request: Partial<RopeRequest> = {}): RopeRequest => ({
+  headDim: 128,
+  base: 10_000,
+  ...request,
+  parameters: { ropeType: "ntk", ...parameters },
+});
+const exact = (parameters: NtkParameters): Float64Array =>
+  getRope(ntk(parameters, { precision: "float64" })).frequencies().invFreq;
 
 /** Distance in float32 ulp of the expected value. */
 const ulps = (got: number, expected: number): number => Math.abs(got - expected) / float32Ulp(expected);
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "ntk"))("exact arithmetic: $name", (truth) => {
-  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "ntk"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+  },
+);
 
 test.each([1.5, 2, 8, 32])("float32 is within 2 ulp of exact arithmetic, factor %d", (factor) => {
   for (const mixedB of [null, 0.25, 0.6, 0.9, 1]) {
     const { invFreq } = getRope(ntk({ factor, mixedB })).frequencies();
     // Four roundings of half an ulp: power, reciprocal, slowdown, quotient.
-    for (const [i, expected] of exact({ factor, mixedB }).entries()) expect(ulps(invFreq[i]!, expected), `pair ${i}, mixedB ${mixedB}`).toBeLessThanOrEqual(2);
+    for (const [i, expected] of exact({ factor, mixedB }).entries())
+      expect(ulps(invFreq[i]!, expected), `pair ${i}, mixedB ${mixedB}`).toBeLessThanOrEqual(2);
   }
 });
 
 describe("agrees with the steps of vLLM's NTKScalingRotaryEmbedding, run in torch 2.15 float32", () => {
   // Both runs: base 10000, rotaryDim 128. mixed_b None: 1 / (80000 ** (arange / 128)) / 8 ** (2 / 128).
   // mixed_b 0.6: 1 / (10000 ** (arange / 128)) / exp(log(8) / 64 ** 0.6 * arange(1, 65) ** 0.6).
-  const fixed = [[0, 0.9680308699607849], [1, 0.8114811182022095], [17, 0.0482509583234787], [40, 0.0008345607784576714], [63, 1.4434775039262604e-05]] as const;
-  const mixed = [[0, 0.8424087166786194], [1, 0.6677497625350952], [17, 0.032781004905700684], [40, 0.0006436611292883754], [63, 1.4434774129767902e-05]] as const;
+  const fixed = [
+    [0, 0.9680308699607849],
+    [1, 0.8114811182022095],
+    [17, 0.0482509583234787],
+    [40, 0.0008345607784576714],
+    [63, 1.4434775039262604e-5],
+  ] as const;
+  const mixed = [
+    [0, 0.8424087166786194],
+    [1, 0.6677497625350952],
+    [17, 0.032781004905700684],
+    [40, 0.0006436611292883754],
+    [63, 1.4434774129767902e-5],
+  ] as const;
 
   test("fixed", () => {
     const { invFreq } = getRope(ntk({ factor: 8 })).frequencies();
@@ -54,7 +76,9 @@ describe("agrees with the steps of vLLM's NTKScalingRotaryEmbedding, run in torc
 });
 
 test.each([null, 0.6])("factor 1 is the plain ladder, bit for bit (mixedB %o)", (mixedB) => {
-  expect([...getRope(ntk({ factor: 1, mixedB })).frequencies().invFreq]).toEqual(inverseFrequencies(10_000, 128, float32));
+  expect([...getRope(ntk({ factor: 1, mixedB })).frequencies().invFreq]).toEqual(
+    inverseFrequencies(10_000, 128, float32),
+  );
 });
 
 test("mixedB 1 is the fixed form", () => {
@@ -63,13 +87,16 @@ test("mixedB 1 is the fixed form", () => {
   expect([...exact({ factor: 8, mixedB: 1 })]).toEqual([...fixed]);
 });
 
-test.each([null, 0.25, 0.6, 1])("pairs are slowed down more the slower they are, the last one by the factor (mixedB %o)", (mixedB) => {
-  const plain = exact({ factor: 1 });
-  const slowdown = [...exact({ factor: 8, mixedB })].map((f, i) => plain[i]! / f);
-  for (let i = 0; i < 64; i++) expect(slowdown[i]).toBeGreaterThan(i === 0 ? 1 : slowdown[i - 1]!);
-  // The quotient of two float64 roundings.
-  expect(slowdown[63]).toBeCloseTo(8, 12);
-});
+test.each([null, 0.25, 0.6, 1])(
+  "pairs are slowed down more the slower they are, the last one by the factor (mixedB %o)",
+  (mixedB) => {
+    const plain = exact({ factor: 1 });
+    const slowdown = [...exact({ factor: 8, mixedB })].map((f, i) => plain[i]! / f);
+    for (let i = 0; i < 64; i++) expect(slowdown[i]).toBeGreaterThan(i === 0 ? 1 : slowdown[i - 1]!);
+    // The quotient of two float64 roundings.
+    expect(slowdown[63]).toBeCloseTo(8, 12);
+  },
+);
 
 test("a smaller mixedB slows down fast pairs more", () => {
   const [early, late] = [exact({ factor: 8, mixedB: 0.25 }), exact({ factor: 8, mixedB: 0.9 })];
@@ -77,15 +104,21 @@ test("a smaller mixedB slows down fast pairs more", () => {
 });
 
 test("explain() says which form it is", () => {
-  expect(getRope(ntk({ factor: 8 })).explain().rules).toContainEqual(expect.objectContaining({ name: "scaledBase", value: 80_000 }));
-  expect(getRope(ntk({ factor: 8, mixedB: 0.6 })).explain().rules).toContainEqual(expect.objectContaining({ name: "mixedB", value: 0.6 }));
+  expect(getRope(ntk({ factor: 8 })).explain().rules).toContainEqual(
+    expect.objectContaining({ name: "scaledBase", value: 80_000 }),
+  );
+  expect(getRope(ntk({ factor: 8, mixedB: 0.6 })).explain().rules).toContainEqual(
+    expect.objectContaining({ name: "mixedB", value: 0.6 }),
+  );
 });
 
 test.each([
   ["a factor of 0", ntk({ factor: 0 }), "parameters.factor"],
   ["mixedB 0", ntk({ factor: 2, mixedB: 0 }), "parameters.mixedB"],
 ])("refuses %s", (_, bad, path) => {
-  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+  expect(() => getRope(bad)).toThrow(
+    expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }),
+  );
 });
 
 test("parameters are checked by the compiler", () => {

@@ -24,7 +24,13 @@ export interface ProportionalParameters {
 }
 
 export const proportionalParameters: ParameterSchema<ProportionalParameters> = {
-  partialRotaryFactor: { type: "number", min: 0, max: 1, default: 1, description: "share of the pairs that are turned; 1: Hugging Face (Gemma 4: 0.25)" },
+  partialRotaryFactor: {
+    type: "number",
+    min: 0,
+    max: 1,
+    default: 1,
+    description: "share of the pairs that are turned; 1: Hugging Face (Gemma 4: 0.25)",
+  },
   factor: { type: "number", above: 0, default: 1, description: "every frequency is divided by it; 1: Hugging Face" },
 };
 
@@ -42,14 +48,24 @@ export function checkProportional({ headDim, rotaryDim }: RopeGeometry): RopeIss
 }
 
 /** Frequencies of the rope type `proportional`. */
-export function proportionalFrequencies({ array, base, headDim }: FrequencyRequest, { factor, partialRotaryFactor }: Required<ProportionalParameters>): RopeFrequencies {
+export function proportionalFrequencies(
+  { array, base, headDim }: FrequencyRequest,
+  { factor, partialRotaryFactor }: Required<ProportionalParameters>,
+): RopeFrequencies {
   const turned = Math.floor((partialRotaryFactor * headDim) / 2);
-  const invFreq = inverseFrequencies(base, headDim, array).map((frequency, i) => (i < turned ? array.divide(frequency, factor) : 0));
+  const invFreq = inverseFrequencies(base, headDim, array).map((frequency, i) =>
+    i < turned ? array.divide(frequency, factor) : 0,
+  );
   const source = "Hugging Face _compute_proportional_rope_parameters";
   return {
     invFreq,
     rules: [
-      { name: "turnedPairs", value: turned, rule: `⌊headDim ${headDim} · partialRotaryFactor ${partialRotaryFactor} / 2⌋ of ${headDim / 2} pairs; the others stay as they are`, source },
+      {
+        name: "turnedPairs",
+        value: turned,
+        rule: `⌊headDim ${headDim} · partialRotaryFactor ${partialRotaryFactor} / 2⌋ of ${headDim / 2} pairs; the others stay as they are`,
+        source,
+      },
       { name: "factor", value: factor, rule: "every frequency is divided by it; 1 unless given", source },
     ],
     regimes: invFreq.map((_, i) => (i >= turned ? "still" : factor === 1 ? "kept" : "interpolated")),

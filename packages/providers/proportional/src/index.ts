@@ -1,7 +1,14 @@
 /** Registers the rope type `proportional`. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkProportional, proportionalFrequencies, proportionalParameters } from "./formula.ts";
 import type { ProportionalParameters } from "./formula.ts";
 

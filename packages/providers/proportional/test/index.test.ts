@@ -12,7 +12,10 @@ conformance(test, {
   ropeType: "proportional",
   cases: [
     { name: "as Gemma 4", request: { headDim: 32, base: 1_000_000, parameters: { partialRotaryFactor: 0.25 } } },
-    { name: "half of the pairs, factor 8", request: { headDim: 16, maxPosition: 4096, parameters: { partialRotaryFactor: 0.5, factor: 8 } } },
+    {
+      name: "half of the pairs, factor 8",
+      request: { headDim: 16, maxPosition: 4096, parameters: { partialRotaryFactor: 0.5, factor: 8 } },
+    },
   ],
 });
 
@@ -24,7 +27,9 @@ const proportional = (parameters: ProportionalParameters, request: Partial<RopeR
 });
 const gemma4 = proportional({ partialRotaryFactor: 0.25 });
 
-const engineRopes = fixtures("hf").flatMap(({ model, ropes }) => ropes.filter(({ ropeType }) => ropeType === "proportional").map((record) => ({ model, record })));
+const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
+  ropes.filter(({ ropeType }) => ropeType === "proportional").map((record) => ({ model, record })),
+);
 
 test("each rope of type proportional that transformers was asked for is compared", () => {
   expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(["google/gemma-4-31B", "google/gemma-4-E2B"]);
@@ -37,9 +42,12 @@ test.each(engineRopes)("transformers: $model", ({ record }) => {
   compareRotations(rope, record);
 });
 
-test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "proportional"))("exact arithmetic: $name", (truth) => {
-  compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
-});
+test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType === "proportional"))(
+  "exact arithmetic: $name",
+  (truth) => {
+    compareTruth(getRopeUntyped({ ...truth.request, precision: "float64" }), truth);
+  },
+);
 
 test("a share of 1 and a factor of 1, the defaults, are the plain ladder, bit for bit", () => {
   expect([...getRope(proportional({})).frequencies().invFreq]).toEqual(inverseFrequencies(1_000_000, 512, float32));
@@ -62,7 +70,10 @@ test("elements of pairs beyond the share pass bit for bit at every position", ()
 
 test("a share that does not come out even turns fewer pairs, never more", () => {
   // 10 · 0.33 / 2 = 1.65
-  const turned = (partialRotaryFactor: number): number => getRope(proportional({ partialRotaryFactor }, { headDim: 10 })).frequencies().invFreq.filter((f) => f !== 0).length;
+  const turned = (partialRotaryFactor: number): number =>
+    getRope(proportional({ partialRotaryFactor }, { headDim: 10 }))
+      .frequencies()
+      .invFreq.filter((f) => f !== 0).length;
   expect([0, 0.19, 0.2, 0.33, 0.4, 0.99, 1].map(turned)).toEqual([0, 0, 1, 1, 2, 4, 5]);
 });
 
@@ -79,12 +90,18 @@ test.each([
   ["a share above 1", proportional({ partialRotaryFactor: 1.5 }), "parameters.partialRotaryFactor"],
   ["a factor of 0", proportional({ factor: 0 }), "parameters.factor"],
 ])("refuses %s", (_, bad, path) => {
-  expect(() => getRope(bad)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }));
+  expect(() => getRope(bad)).toThrow(
+    expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS", issues: [expect.objectContaining({ path })] }),
+  );
 });
 
 test("parameters are checked by the compiler", () => {
   // @ts-expect-error -- a number
-  expect(() => getRope({ headDim: 8, parameters: { ropeType: "proportional", factor: "8" } })).toThrow(/parameters\.factor/);
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "proportional", factor: "8" } })).toThrow(
+    /parameters\.factor/,
+  );
   // @ts-expect-error -- no such parameter
-  expect(() => getRope({ headDim: 8, parameters: { ropeType: "proportional", rotaryFactor: 0.5 } })).toThrow(/partialRotaryFactor/);
+  expect(() => getRope({ headDim: 8, parameters: { ropeType: "proportional", rotaryFactor: 0.5 } })).toThrow(
+    /partialRotaryFactor/,
+  );
 });

@@ -1,7 +1,14 @@
 /** Registers the rope type `yarn`, and `telechat3-yarn`, which is the same with a smaller amplitude. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue, RopeProvider } from "@ropewalk/core";
+import type {
+  FrequencyRequest,
+  ParameterSchema,
+  RopeFrequencies,
+  RopeGeometry,
+  RopeIssue,
+  RopeProvider,
+} from "@ropewalk/core";
 import { checkYarn, yarnFrequencies, yarnParameters } from "./formula.ts";
 import type { YarnParameters } from "./formula.ts";
 

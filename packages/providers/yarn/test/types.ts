@@ -5,7 +5,10 @@ import "@ropewalk/yarn";
 
 export function typeChecks(): void {
   getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } });
-  getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768, truncate: false, attentionFactor: null } });
+  getRope({
+    headDim: 64,
+    parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768, truncate: false, attentionFactor: null },
+  });
 
   getRope({ headDim: 64, parameters: { ropeType: "telechat3-yarn", factor: 4, originalMaxPosition: 32768 } });
 
@@ -18,7 +21,11 @@ export function typeChecks(): void {
   // @ts-expect-error -- its package is not imported here
   getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 4, originalMaxPosition: 32768 } });
   // @ts-expect-error -- no such pairing
-  getRope({ headDim: 64, pairing: "interleaved", parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } });
+  getRope({
+    headDim: 64,
+    pairing: "interleaved",
+    parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 },
+  });
   // @ts-expect-error -- headDim is missing
   getRope({ parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } });
 }

@@ -55,7 +55,8 @@ export function apply(config: string, options: ApplyOptions): string[] {
     return at === undefined ? [] : [readSource(role, at)];
   });
   if (sources.length === 0) throw new CliFailure("USAGE", "there is nothing to rotate: give --query, --key, or both.");
-  if (existsSync(out) && !statSync(out).isDirectory()) throw new CliFailure("OUTPUT", `--out ${out} is a file, not a folder.`);
+  if (existsSync(out) && !statSync(out).isDirectory())
+    throw new CliFailure("OUTPUT", `--out ${out} is a file, not a folder.`);
 
   const tensors = Object.fromEntries(sources.map((source) => [source.role, view(source, layout, rope, given)]));
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
@@ -75,19 +76,32 @@ function chooseRope(config: string, { layer, layerType, maxPosition, precision }
     precision,
     ...(maxPosition === undefined ? {} : { maxPosition: wholeNumber("--max-position", maxPosition, 1) }),
   });
-  if (layer !== undefined && layerType !== undefined) throw new CliFailure("USAGE", "--layer and --layer-type both say which rope; give one of them.");
+  if (layer !== undefined && layerType !== undefined)
+    throw new CliFailure("USAGE", "--layer and --layer-type both say which rope; give one of them.");
   const types = [...ropes.byLayerType.keys()].map(String);
   let rope: RotaryEmbedding | null | undefined;
   if (layer !== undefined) rope = ropes.forLayer(wholeNumber("--layer", layer, 0));
   else if (layerType !== undefined) {
     rope = ropes.byLayerType.get(layerType);
-    if (rope === undefined) throw new CliFailure("USAGE", `${config} has no layer type ${JSON.stringify(layerType)}; it has ${types.join(", ")}.`);
+    if (rope === undefined)
+      throw new CliFailure(
+        "USAGE",
+        `${config} has no layer type ${JSON.stringify(layerType)}; it has ${types.join(", ")}.`,
+      );
   } else {
     const distinct = new Set([...ropes.byLayerType.values()].filter((candidate) => candidate !== null));
-    if (distinct.size > 1) throw new CliFailure("USAGE", `${config} has several ropes (${types.join(", ")}); say which with --layer or --layer-type.`);
+    if (distinct.size > 1)
+      throw new CliFailure(
+        "USAGE",
+        `${config} has several ropes (${types.join(", ")}); say which with --layer or --layer-type.`,
+      );
     [rope] = distinct;
   }
-  if (rope == null) throw new CliFailure("USAGE", `${layer === undefined ? "" : `layer ${layer} of `}${layerType === undefined ? "" : `the layer type ${layerType} of `}${config} has no rope: there is nothing to rotate.`);
+  if (rope == null)
+    throw new CliFailure(
+      "USAGE",
+      `${layer === undefined ? "" : `layer ${layer} of `}${layerType === undefined ? "" : `the layer type ${layerType} of `}${config} has no rope: there is nothing to rotate.`,
+    );
   return rope;
 }
 
@@ -100,23 +114,46 @@ function readSource(role: Role, at: string): Source {
       return { role, path, name: name ?? role, tensor: tensor(name ?? role), metadata };
     });
   }
-  if (!at.endsWith(".npy")) throw new CliFailure("USAGE", `--${role} ${at}: expected a .npy file, or a .safetensors file with #name of the tensor.`);
+  if (!at.endsWith(".npy"))
+    throw new CliFailure(
+      "USAGE",
+      `--${role} ${at}: expected a .npy file, or a .safetensors file with #name of the tensor.`,
+    );
   const { header, ...tensor } = withFile(at, readNpy);
   return { role, path: at, name: undefined, tensor, npyHeader: header };
 }
 
 /** The tensor as core takes it, checked in the words of the command line. */
-function view({ role, path, tensor }: Source, layout: ApplyOptions["layout"], { headDim }: RotaryEmbedding, { tokens }: GivenPositions): TensorView {
+function view(
+  { role, path, tensor }: Source,
+  layout: ApplyOptions["layout"],
+  { headDim }: RotaryEmbedding,
+  { tokens }: GivenPositions,
+): TensorView {
   const { data, dtype, shape } = tensor;
-  if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) throw new CliFailure("FILE_FORMAT", `--${role} ${path} holds ${dtype}; expected float64, float32, float16 or bfloat16.`);
-  const fits = { "token-first": logical(shape, "token-first", headDim), "head-first": logical(shape, "head-first", headDim) };
-  const isRight = (candidate: Logical | undefined): boolean => candidate?.shape.at(-1) === headDim && candidate.shape.at(-3) === tokens;
+  if (!["float64", "float32", "float16", "bfloat16"].includes(dtype))
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `--${role} ${path} holds ${dtype}; expected float64, float32, float16 or bfloat16.`,
+    );
+  const fits = {
+    "token-first": logical(shape, "token-first", headDim),
+    "head-first": logical(shape, "head-first", headDim),
+  };
+  const isRight = (candidate: Logical | undefined): boolean =>
+    candidate?.shape.at(-1) === headDim && candidate.shape.at(-3) === tokens;
   const chosen = fits[layout];
   if (!isRight(chosen)) {
     const other = layout === "token-first" ? "head-first" : "token-first";
-    const order = layout === "token-first" ? `[batch, tokens, heads, headDim], [tokens, heads, headDim] or [tokens, heads × headDim]` : `[batch, heads, tokens, headDim] or [heads, tokens, headDim]`;
+    const order =
+      layout === "token-first"
+        ? `[batch, tokens, heads, headDim], [tokens, heads, headDim] or [tokens, heads × headDim]`
+        : `[batch, heads, tokens, headDim] or [heads, tokens, headDim]`;
     const hint = isRight(fits[other]) ? ` With --layout ${other} it would fit.` : "";
-    throw new CliFailure("FILE_FORMAT", `--${role} ${path} has the shape [${shape.join(", ")}], expected ${order} with ${tokens} tokens (as many as positions) and headDim ${headDim}.${hint}`);
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `--${role} ${path} has the shape [${shape.join(", ")}], expected ${order} with ${tokens} tokens (as many as positions) and headDim ${headDim}.${hint}`,
+    );
   }
   return { data: data as Float32Array, dtype: dtype as ElementType, ...chosen! };
 }
@@ -130,7 +167,10 @@ function logical(shape: readonly number[], layout: ApplyOptions["layout"], headD
     return d % headDim === 0 ? { shape: [b, d / headDim, headDim], strides: [d, headDim, 1] } : undefined;
   }
   if (shape.length !== 3 && shape.length !== 4) return undefined;
-  const own = layout === "token-first" ? { shape: [a, b, d], strides: [b * d, d, 1] } : { shape: [b, a, d], strides: [d, b * d, 1] };
+  const own =
+    layout === "token-first"
+      ? { shape: [a, b, d], strides: [b * d, d, 1] }
+      : { shape: [b, a, d], strides: [d, b * d, 1] };
   return batch === undefined ? own : { shape: [batch, ...own.shape], strides: [a * b * d, ...own.strides] };
 }
 
@@ -140,18 +180,26 @@ function outputs(sources: readonly Source[], out: string): NewFile[] {
   for (const source of sources) {
     const target = join(out, basename(source.path));
     if (existsSync(target) && sources.some(({ path }) => realpathSync(path) === realpathSync(target))) {
-      throw new CliFailure("OUTPUT", `--out ${out} is the folder of ${source.path}, which would be overwritten; choose another folder.`);
+      throw new CliFailure(
+        "OUTPUT",
+        `--out ${out} is the folder of ${source.path}, which would be overwritten; choose another folder.`,
+      );
     }
     byTarget.set(target, [...(byTarget.get(target) ?? []), source]);
   }
   return [...byTarget].map(([path, group]) => {
     const [first, second] = group as [Source, Source?];
-    if (second !== undefined && resolve(first.path) !== resolve(second.path)) throw new CliFailure("OUTPUT", `query and key would both be written to ${path}; rename one of the files.`);
-    if (second !== undefined && first.name === second.name) throw new CliFailure("USAGE", `--query and --key are the same tensor of ${first.path}.`);
+    if (second !== undefined && resolve(first.path) !== resolve(second.path))
+      throw new CliFailure("OUTPUT", `query and key would both be written to ${path}; rename one of the files.`);
+    if (second !== undefined && first.name === second.name)
+      throw new CliFailure("USAGE", `--query and --key are the same tensor of ${first.path}.`);
     if (first.npyHeader !== undefined) {
       const { data } = first.tensor;
       return { path, parts: [first.npyHeader, new Uint8Array(data.buffer)] };
     }
-    return { path, parts: safetensorsParts(Object.fromEntries(group.map(({ name, tensor }) => [name!, tensor])), first.metadata) };
+    return {
+      path,
+      parts: safetensorsParts(Object.fromEntries(group.map(({ name, tensor }) => [name!, tensor])), first.metadata),
+    };
   });
 }

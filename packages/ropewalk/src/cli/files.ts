@@ -1,7 +1,20 @@
 /** Reading and writing files: parts of large ones, JSON as Python writes it, and all results or none. */
 
 import { randomUUID } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmdirSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -28,14 +41,18 @@ export function openFile(path: string): OpenFile & { close(): void } {
   const descriptor = attempt(path, () => openSync(path, "r"));
   const { size } = fstatSync(descriptor);
   const readInto = (bytes: Uint8Array, start: number): void => {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
       if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
       done += count;
     }
   };
   const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
-    if (start < 0 || end < start || end > size) throw new CliFailure("FILE_FORMAT", `${path} ends at byte ${size}, but its header speaks of byte ${end}: the file is cut off or damaged.`);
+    if (start < 0 || end < start || end > size)
+      throw new CliFailure(
+        "FILE_FORMAT",
+        `${path} ends at byte ${size}, but its header speaks of byte ${end}: the file is cut off or damaged.`,
+      );
     const bytes = new Uint8Array(end - start);
     readInto(bytes, start);
     return bytes;
@@ -65,7 +82,10 @@ export function readJson(path: string): unknown {
     try {
       // Outside of strings. 1e999 is a JSON number that reads as Infinity; none reads as NaN.
       const mark = randomUUID();
-      const standard = text.replace(/"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g, (token) => ({ Infinity: "1e999", NaN: `"${mark}"` })[token] ?? token);
+      const standard = text.replace(
+        /"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g,
+        (token) => ({ Infinity: "1e999", NaN: `"${mark}"` })[token] ?? token,
+      );
       return JSON.parse(standard, (_, value: unknown) => (value === mark ? Number.NaN : value));
     } catch {
       throw new CliFailure("FILE_FORMAT", `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
@@ -85,7 +105,11 @@ export function configFiles(path: string): string[] {
     .filter((entry) => /\.(json|gguf)$/.test(entry.name) && !entry.isDirectory())
     .map((entry) => join(path, entry.name))
     .sort(byCodeUnits);
-  if (files.length === 0) throw new CliFailure("FILE_NOT_FOUND", `the folder ${path} has no *.json or *.gguf file, and no config.json below it.`);
+  if (files.length === 0)
+    throw new CliFailure(
+      "FILE_NOT_FOUND",
+      `the folder ${path} has no *.json or *.gguf file, and no config.json below it.`,
+    );
   return files;
 }
 
@@ -123,7 +147,8 @@ export function writeFiles(files: readonly NewFile[]): void {
       written.push({ temporary, path });
       try {
         for (const bytes of parts) {
-          for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done));
+          for (let done = 0; done < bytes.length;)
+            done += writeSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done));
         }
       } finally {
         closeSync(descriptor);
@@ -203,5 +228,12 @@ function attempt<T>(path: string, action: () => T): T {
 
 function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  return { EISDIR: "it is a folder", EACCES: "permission denied", ENOTDIR: "a part of its path is not a folder", ENOSPC: "the disk is full" }[code ?? ""] ?? message;
+  return (
+    {
+      EISDIR: "it is a folder",
+      EACCES: "permission denied",
+      ENOTDIR: "a part of its path is not a folder",
+      ENOSPC: "the disk is full",
+    }[code ?? ""] ?? message
+  );
 }

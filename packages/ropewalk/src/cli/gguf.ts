@@ -11,7 +11,11 @@ export interface GgufFile {
   readonly tensors: GgufRopeTensors;
 }
 
-const ropeTensors: readonly string[] = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"] satisfies (keyof GgufRopeTensors)[];
+const ropeTensors: readonly string[] = [
+  "rope_freqs.weight",
+  "rope_factors_long.weight",
+  "rope_factors_short.weight",
+] satisfies (keyof GgufRopeTensors)[];
 /** The number of float32 among GGML's element types, in which converters write these tensors. */
 const FLOAT32 = 0;
 
@@ -19,13 +23,17 @@ export const isGguf = (path: string): boolean => path.endsWith(".gguf");
 
 /** Reads header and rope tensors; the weights are not read. @throws CliFailure when it is no readable GGUF file. */
 export async function readGguf(path: string): Promise<GgufFile> {
-  const { magic, size } = withFile(path, (file) => ({ magic: String.fromCharCode(...file.read(0, Math.min(4, file.size))), size: file.size }));
+  const { magic, size } = withFile(path, (file) => ({
+    magic: String.fromCharCode(...file.read(0, Math.min(4, file.size))),
+    size: file.size,
+  }));
   if (magic !== "GGUF") throw new CliFailure("FILE_FORMAT", `${path} is not a GGUF file: it does not start with GGUF.`);
   const { metadata, tensorInfos, tensorDataOffset, littleEndian } = await readHeader(path, size);
   const tensors: Record<string, Float32Array> = {};
   for (const { name, dtype, shape, offset } of tensorInfos) {
     if (!ropeTensors.includes(name)) continue;
-    if (dtype !== FLOAT32) throw new CliFailure("FILE_FORMAT", `${path} holds ${name} in an element type other than float32.`);
+    if (dtype !== FLOAT32)
+      throw new CliFailure("FILE_FORMAT", `${path} holds ${name} in an element type other than float32.`);
     if (!littleEndian) throw new CliFailure("FILE_FORMAT", `${path} is big-endian; expected a little-endian file.`);
     const start = Number(tensorDataOffset + offset);
     const count = shape.reduce((product, length) => product * Number(length), 1);
@@ -34,16 +42,26 @@ export async function readGguf(path: string): Promise<GgufFile> {
   return { metadata: metadata as unknown as Readonly<Record<string, unknown>>, tensors };
 }
 
-async function readHeader(path: string, size: number): Promise<Awaited<ReturnType<(typeof import("@huggingface/gguf"))["gguf"]>>> {
+async function readHeader(
+  path: string,
+  size: number,
+): Promise<Awaited<ReturnType<(typeof import("@huggingface/gguf"))["gguf"]>>> {
   // Imported here: every other command would start by a tenth of a second later.
   const { gguf } = await import("@huggingface/gguf");
   // An absolute path, since names that look like addresses would be fetched.
   const header = await gguf(resolve(path), { allowLocalFile: true }).catch((error: unknown) => {
-    const why = error instanceof RangeError || !(error instanceof Error) ? "it is cut off or damaged" : error.message.replaceAll(/\s+/g, " ");
+    const why =
+      error instanceof RangeError || !(error instanceof Error)
+        ? "it is cut off or damaged"
+        : error.message.replaceAll(/\s+/g, " ");
     throw new CliFailure("FILE_FORMAT", `the header of ${path} cannot be read: ${why}.`);
   });
   // The reader takes what lies behind the end of a file for zeros.
   const [, end] = header.tensorInfoByteRange;
-  if (end > size) throw new CliFailure("FILE_FORMAT", `the header of ${path} does not end within the file's ${size} bytes: it is cut off or damaged.`);
+  if (end > size)
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `the header of ${path} does not end within the file's ${size} bytes: it is cut off or damaged.`,
+    );
   return header;
 }

@@ -26,7 +26,11 @@ export interface InspectOutput {
 }
 
 /** Inspects all files, also after one has failed. @returns how many failed. */
-export async function inspect(paths: readonly string[], options: InspectOptions, output: InspectOutput): Promise<number> {
+export async function inspect(
+  paths: readonly string[],
+  options: InspectOptions,
+  output: InspectOutput,
+): Promise<number> {
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
   let failures = 0;
   const report = async (file: string, task: () => Promise<void>): Promise<void> => {
@@ -34,7 +38,10 @@ export async function inspect(paths: readonly string[], options: InspectOptions,
       await task();
     } catch (error) {
       failures++;
-      const failure = describeFailure(error) ?? { code: "INTERNAL", message: `unexpected ${String(error)}; this is a defect of ropewalk` };
+      const failure = describeFailure(error) ?? {
+        code: "INTERNAL",
+        message: `unexpected ${String(error)}; this is a defect of ropewalk`,
+      };
       if (options.json) output.print(JSON.stringify({ file, error: failure }));
       else output.complain(failure.message.includes(file) ? failure.message : `${file}: ${failure.message}`);
     }
@@ -44,7 +51,11 @@ export async function inspect(paths: readonly string[], options: InspectOptions,
       for (const file of configFiles(path)) {
         await report(file, async () => {
           const ropes = await ropesOf(file, options.precision);
-          output.print(options.json ? JSON.stringify(document(file, ropes, length)) : reportText(file, ropes, { ...output, length }));
+          output.print(
+            options.json
+              ? JSON.stringify(document(file, ropes, length))
+              : reportText(file, ropes, { ...output, length }),
+          );
         });
       }
     });
@@ -64,13 +75,20 @@ function document(file: string, { byLayerType, rules, notes }: ModelRopes, lengt
   const without = entries.filter(([, rope]) => rope === null).map(([layerType]) => layerType);
   return {
     file,
-    ropes: entries.flatMap(([layerType, rope]) => (rope === null ? [] : [ropeDocument(layerType, rope, rules.get(layerType) ?? [], length)])),
+    ropes: entries.flatMap(([layerType, rope]) =>
+      rope === null ? [] : [ropeDocument(layerType, rope, rules.get(layerType) ?? [], length)],
+    ),
     ...(without.length === 0 ? {} : { layerTypesWithoutRope: without }),
     notes,
   };
 }
 
-function ropeDocument(layerType: string | null, rope: RotaryEmbedding, read: readonly RopeRule[], length: number | undefined): object {
+function ropeDocument(
+  layerType: string | null,
+  rope: RotaryEmbedding,
+  read: readonly RopeRule[],
+  length: number | undefined,
+): object {
   const { attentionFactor, softmaxScaleFactor, invFreq } = rope.frequencies(length);
   const { ropeType, headDim, rotaryDim, rotaryOffset, pairing, base, maxPosition } = rope;
   return {

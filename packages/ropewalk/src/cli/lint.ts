@@ -66,7 +66,8 @@ export interface LintReport {
 
 type Json = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const engineNames: readonly LintEngine[] = [...(Object.keys(dialects) as DialectName[]), "onnx"];
 
@@ -74,12 +75,17 @@ function chosenEngines(text: string | undefined): readonly LintEngine[] {
   if (text === undefined) return engineNames;
   const names = text.split(",").map((name) => name.trim());
   for (const name of names) {
-    if (!engineNames.includes(name as LintEngine)) throw new CliFailure("USAGE", `--for ${JSON.stringify(text)} names ${JSON.stringify(name)}; known are ${engineNames.join(", ")}.`);
+    if (!engineNames.includes(name as LintEngine))
+      throw new CliFailure(
+        "USAGE",
+        `--for ${JSON.stringify(text)} names ${JSON.stringify(name)}; known are ${engineNames.join(", ")}.`,
+      );
   }
   return [...new Set(names)] as LintEngine[];
 }
 
-const titleOf = (engine: LintEngine): string => (engine === "onnx" ? "ONNX RotaryEmbedding" : `${dialects[engine].engine} ${dialects[engine].version}`);
+const titleOf = (engine: LintEngine): string =>
+  engine === "onnx" ? "ONNX RotaryEmbedding" : `${dialects[engine].engine} ${dialects[engine].version}`;
 
 /** @throws CliFailure, RopeError for what is no config at all. */
 export function lint(file: string, options: LintOptions): LintReport {
@@ -89,14 +95,26 @@ export function lint(file: string, options: LintOptions): LintReport {
   // Nothing about rope in it, or no object: there is nothing to examine.
   if (base instanceof RopeError && base.issues.length === 0) throw base;
 
-  const taken = new Set(engines.filter((engine) => engine !== "onnx" && !(attempt(() => ropesFromConfig(config, { dialect: engine })) instanceof RopeError)));
+  const taken = new Set(
+    engines.filter(
+      (engine) =>
+        engine !== "onnx" && !(attempt(() => ropesFromConfig(config, { dialect: engine })) instanceof RopeError),
+    ),
+  );
   const keys = keysOf(config as Json, engines, taken);
   const findings: Finding[] = base instanceof RopeError ? invalid(base) : unknownKeys(base);
   for (const engine of engines) {
     if (base instanceof RopeError || engine === "hf") continue;
-    findings.push(...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)));
+    findings.push(
+      ...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)),
+    );
   }
-  return { file, engines: engines.map((engine) => ({ engine, title: titleOf(engine) })), keys: keys.map(({ steps: _, ...key }) => key), findings };
+  return {
+    file,
+    engines: engines.map((engine) => ({ engine, title: titleOf(engine) })),
+    keys: keys.map(({ steps: _, ...key }) => key),
+    findings,
+  };
 }
 
 function attempt(task: () => ModelRopes): ModelRopes | RopeError {
@@ -109,8 +127,15 @@ function attempt(task: () => ModelRopes): ModelRopes | RopeError {
 }
 
 /** Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries, those of layer types. */
-function dictionaries(entries: Json, steps: readonly string[]): { readonly steps: readonly string[]; readonly entries: Json }[] {
-  const inner = Object.entries(entries).flatMap(([key, item]) => (isObject(item) && steps.length < 4 && (steps.length > 0 || /rope|config$/.test(key)) ? dictionaries(item, [...steps, key]) : []));
+function dictionaries(
+  entries: Json,
+  steps: readonly string[],
+): { readonly steps: readonly string[]; readonly entries: Json }[] {
+  const inner = Object.entries(entries).flatMap(([key, item]) =>
+    isObject(item) && steps.length < 4 && (steps.length > 0 || /rope|config$/.test(key))
+      ? dictionaries(item, [...steps, key])
+      : [],
+  );
   return [{ steps, entries }, ...inner];
 }
 
@@ -124,9 +149,26 @@ function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet
     return keyFacts.flatMap((facts): Located[] => {
       if (!Object.hasOwn(entries, facts.key) || !belongs(facts, path, type)) return [];
       // Refused under a condition that does not hold here: the engine takes the file.
-      const use = Object.fromEntries(named.map((engine) => [engine, facts.engines[engine].use === "refused" && taken.has(engine) ? { ...facts.engines[engine], use: "otherwise" as const } : facts.engines[engine]]));
+      const use = Object.fromEntries(
+        named.map((engine) => [
+          engine,
+          facts.engines[engine].use === "refused" && taken.has(engine)
+            ? { ...facts.engines[engine], use: "otherwise" as const }
+            : facts.engines[engine],
+        ]),
+      );
       const steps = [...outer, facts.key];
-      return [{ steps, path: steps.join("."), key: facts.key, value: entries[facts.key], meaning: facts.meaning, use, instead: facts.instead ?? null }];
+      return [
+        {
+          steps,
+          path: steps.join("."),
+          key: facts.key,
+          value: entries[facts.key],
+          meaning: facts.meaning,
+          use,
+          instead: facts.instead ?? null,
+        },
+      ];
     });
   });
 }
@@ -134,19 +176,42 @@ function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet
 /** Whether a key that stands here is the one that the facts are about: `type` and `factor` are common words. */
 function belongs({ key, ropeTypes }: KeyFacts, path: string, type: unknown): boolean {
   const inRope = /(?:^|\.)rope_(?:scaling|parameters)(?:\.|$)/.test(path);
-  if (!inRope) return ["rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "max_position_embeddings", "rope_interleave", "rope_dim", "dual_chunk_attention_config"].includes(key);
-  return ropeTypes.length === 0 || typeof type !== "string" || ropeTypes.includes(type) || (type === "su" && ropeTypes.includes("longrope"));
+  if (!inRope)
+    return [
+      "rope_theta",
+      "partial_rotary_factor",
+      "original_max_position_embeddings",
+      "max_position_embeddings",
+      "rope_interleave",
+      "rope_dim",
+      "dual_chunk_attention_config",
+    ].includes(key);
+  return (
+    ropeTypes.length === 0 ||
+    typeof type !== "string" ||
+    ropeTypes.includes(type) ||
+    (type === "su" && ropeTypes.includes("longrope"))
+  );
 }
 
 /** What transformers' reading finds wrong with the file. */
 function invalid(error: RopeError): Finding[] {
-  return error.issues.map(({ expected, path, received, remedy }) => ({ engine: null, kind: "invalid", paths: [path], message: `expected ${expected}, got ${received}`, effects: [], instead: remedy === undefined ? [] : [remedy] }));
+  return error.issues.map(({ expected, path, received, remedy }) => ({
+    engine: null,
+    kind: "invalid",
+    paths: [path],
+    message: `expected ${expected}, got ${received}`,
+    effects: [],
+    instead: remedy === undefined ? [] : [remedy],
+  }));
 }
 
 /** Keys that look like rope and that no engine knows. */
 function unknownKeys({ notes }: ModelRopes): Finding[] {
   const known = new Set(keyFacts.map(({ key }) => key));
-  return notes.filter(({ kind, path }) => kind === "unused" && !known.has(path.split(".").at(-1)!)).map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
+  return notes
+    .filter(({ kind, path }) => kind === "unused" && !known.has(path.split(".").at(-1)!))
+    .map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
 }
 
 /** How an engine's ropes differ from those of transformers, and the keys to which that is due. */
@@ -155,39 +220,73 @@ function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, ke
   if (own instanceof RopeError) {
     return own.issues.length === 0
       ? [{ engine, kind: "refused", paths: [], message: own.message.replaceAll(/\s+/g, " "), effects: [], instead: [] }]
-      : own.issues.map(({ expected, path, received, remedy }) => ({ engine, kind: "refused", paths: [path], message: `expected ${expected}, got ${received}`, effects: [], instead: remedy === undefined ? [] : [remedy] }));
+      : own.issues.map(({ expected, path, received, remedy }) => ({
+          engine,
+          kind: "refused",
+          paths: [path],
+          message: `expected ${expected}, got ${received}`,
+          effects: [],
+          instead: remedy === undefined ? [] : [remedy],
+        }));
   }
   const effects = differences(base, own);
   if (effects.length === 0) return [];
   const guilty = causes(engine, config, base, own, keys);
   const known = new Set(base.notes.map(({ message }) => message));
-  const message = guilty.length > 0 ? guilty.map((key) => `${key.path} = ${shown(key.value)} is ${said(key, engine)}`).join("; ") : (own.notes.find((note) => note.kind === "differs" && !known.has(note.message))?.message ?? "builds other ropes from the same keys");
+  const message =
+    guilty.length > 0
+      ? guilty.map((key) => `${key.path} = ${shown(key.value)} is ${said(key, engine)}`).join("; ")
+      : (own.notes.find((note) => note.kind === "differs" && !known.has(note.message))?.message ??
+        "builds other ropes from the same keys");
   const instead = guilty.flatMap(({ instead: text, key }) => (text === null ? [] : [`instead of ${key}: ${text}`]));
-  return [{ engine, kind: "differs", paths: guilty.map(({ path }) => path), message, effects, instead: [...new Set([...instead, ...sameAmplitude(engine, config, own, guilty)])] }];
+  return [
+    {
+      engine,
+      kind: "differs",
+      paths: guilty.map(({ path }) => path),
+      message,
+      effects,
+      instead: [...new Set([...instead, ...sameAmplitude(engine, config, own, guilty)])],
+    },
+  ];
 }
 
 /** The ropes that two readings give of a file without a key. */
-function without(config: Json, steps: readonly string[], dialect: DialectName): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
+function without(
+  config: Json,
+  steps: readonly string[],
+  dialect: DialectName,
+): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
   const copy = structuredClone(config) as Record<string, unknown>;
   const { holder, key } = place(copy, steps);
   delete holder[key];
   return { hf: attempt(() => ropesFromConfig(copy)), own: attempt(() => ropesFromConfig(copy, { dialect })) };
 }
 
-function place(config: Record<string, unknown>, steps: readonly string[]): { readonly holder: Record<string, unknown>; readonly key: string } {
+function place(
+  config: Record<string, unknown>,
+  steps: readonly string[],
+): { readonly holder: Record<string, unknown>; readonly key: string } {
   let holder = config;
   for (const step of steps.slice(0, -1)) holder = holder[step] as Record<string, unknown>;
   return { holder, key: steps.at(-1)! };
 }
 
-const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean => !(a instanceof RopeError) && !(b instanceof RopeError) && differences(a, b).length === 0;
+const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
+  !(a instanceof RopeError) && !(b instanceof RopeError) && differences(a, b).length === 0;
 
 /**
  * The keys to which a difference is due, tried out: without one of them both readings agree, and one of the two has not
  * changed; or under the name that the engine reads, both agree. Where several act together: those that move one reading
  * only; else those that the type cannot do without, and that the engine does not take as they are.
  */
-function causes(dialect: DialectName, config: Json, base: ModelRopes, own: ModelRopes, keys: readonly Located[]): readonly Located[] {
+function causes(
+  dialect: DialectName,
+  config: Json,
+  base: ModelRopes,
+  own: ModelRopes,
+  keys: readonly Located[],
+): readonly Located[] {
   // Without its type a file is another one for everybody.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
   const tried = candidates.map((key) => {
@@ -208,7 +307,8 @@ function renamed(config: Json, { instead, steps, value }: Located, dialect: Dial
   const copy = structuredClone(config) as Record<string, unknown>;
   const { holder, key } = place(copy, steps);
   delete holder[key];
-  if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) holder[instead] = value;
+  if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead))
+    holder[instead] = value;
   return attempt(() => ropesFromConfig(copy, { dialect }));
 }
 
@@ -221,8 +321,17 @@ function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilt
   const { holder } = place(copy, factor.steps);
   delete holder["attn_factor"];
   holder["attention_factor"] = rope.attentionFactor;
-  const engines = (Object.keys(dialects) as DialectName[]).filter((name) => agree(own, attempt(() => ropesFromConfig(copy, { dialect: name }))));
-  return engines.length === 0 ? [] : [`attention_factor = ${rope.attentionFactor} without attn_factor gives the ropes of ${engine} in ${engines.join(", ")}`];
+  const engines = (Object.keys(dialects) as DialectName[]).filter((name) =>
+    agree(
+      own,
+      attempt(() => ropesFromConfig(copy, { dialect: name })),
+    ),
+  );
+  return engines.length === 0
+    ? []
+    : [
+        `attention_factor = ${rope.attentionFactor} without attn_factor gives the ropes of ${engine} in ${engines.join(", ")}`,
+      ];
 }
 
 const words = { read: "read", ignored: "ignored", otherwise: "read otherwise", refused: "refused" } as const;
@@ -231,11 +340,17 @@ const words = { read: "read", ignored: "ignored", otherwise: "read otherwise", r
 function said({ key, use }: LintKey, engine: DialectName): string {
   const { note, use: own } = use[engine]!;
   const theirs = keyFacts.find((facts) => facts.key === key)!.engines.hf;
-  const detail = own === "read" ? `, and ${words[theirs.use]} by transformers${theirs.note === undefined ? "" : ` (${theirs.note})`}` : note === undefined ? "" : ` (${note})`;
+  const detail =
+    own === "read"
+      ? `, and ${words[theirs.use]} by transformers${theirs.note === undefined ? "" : ` (${theirs.note})`}`
+      : note === undefined
+        ? ""
+        : ` (${note})`;
   return words[own] + detail;
 }
 
-const shown = (value: unknown): string => (Array.isArray(value) && value.length > 6 ? `a list of ${value.length}` : JSON.stringify(value));
+const shown = (value: unknown): string =>
+  Array.isArray(value) && value.length > 6 ? `a list of ${value.length}` : JSON.stringify(value);
 
 /** What an engine's ropes do otherwise, in sentences; each layer type is named where there are several. */
 function differences(base: ModelRopes, own: ModelRopes): string[] {
@@ -243,30 +358,47 @@ function differences(base: ModelRopes, own: ModelRopes): string[] {
   return pairs.flatMap(([left, right]) => {
     const [a, b] = [base.byLayerType.get(left) ?? null, own.byLayerType.get(right) ?? null];
     const prefix = pairs.length > 1 && left !== null ? `${left}: ` : "";
-    return (a === null || b === null ? (a === b ? [] : [a === null ? "a rope, where transformers has none" : "no rope"]) : ropeDifferences(a, b)).map((line) => prefix + line);
+    return (
+      a === null || b === null
+        ? a === b
+          ? []
+          : [a === null ? "a rope, where transformers has none" : "no rope"]
+        : ropeDifferences(a, b)
+    ).map((line) => prefix + line);
   });
 }
 
 function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
   if (a === b) return [];
   const lines: string[] = [];
-  for (const name of ["rotaryDim", "rotaryOffset"] as const) if (a[name] !== b[name]) lines.push(`${name} ${a[name]} → ${b[name]}`);
-  if (JSON.stringify(a.pairing) !== JSON.stringify(b.pairing)) lines.push(`elements pair ${JSON.stringify(b.pairing)} instead of ${JSON.stringify(a.pairing)}`);
+  for (const name of ["rotaryDim", "rotaryOffset"] as const)
+    if (a[name] !== b[name]) lines.push(`${name} ${a[name]} → ${b[name]}`);
+  if (JSON.stringify(a.pairing) !== JSON.stringify(b.pairing))
+    lines.push(`elements pair ${JSON.stringify(b.pairing)} instead of ${JSON.stringify(a.pairing)}`);
   if (lines.length > 0) return lines;
   const context = Math.min(a.positionLimit, b.positionLimit);
   const [left, right] = [Array.from(a.frequencies(context).axes), Array.from(b.frequencies(context).axes)];
   const moved = left.flatMap((axis, pair) => (axis === right[pair] ? [] : [pair]));
   if (moved.length > 0) {
     const still = Math.max(...right) > Math.max(...left);
-    lines.push(`${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "one that is 0 for text too, so that these pairs are not turned" : "images and videos are placed otherwise, text is not"}`);
+    lines.push(
+      `${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "one that is 0 for text too, so that these pairs are not turned" : "images and videos are placed otherwise, text is not"}`,
+    );
   }
-  if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale)) lines.push("queries are scaled by their position in one of the two only");
+  if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale))
+    lines.push("queries are scaled by their position in one of the two only");
   // A type that follows the length may agree at one end only.
   const lengths = a.capabilities.dependsOnLength || b.capabilities.dependsOnLength ? [1, context] : [context];
   const told = lengths.map((length) => ({ length, sentences: numberSentences(compareNumbers(a, b, length)) }));
   const same = told.every(({ sentences }) => sentences.join() === told[0]!.sentences.join());
-  for (const { length, sentences } of same ? told.slice(0, 1) : told) lines.push(...sentences.map((line) => (lengths.length > 1 && !line.startsWith("at position") ? `at a length of ${length}: ${line}` : line)));
-  if (lines.length === 0 && a.capabilities.dependsOnLength !== b.capabilities.dependsOnLength) lines.push("whether frequencies follow the length");
+  for (const { length, sentences } of same ? told.slice(0, 1) : told)
+    lines.push(
+      ...sentences.map((line) =>
+        lengths.length > 1 && !line.startsWith("at position") ? `at a length of ${length}: ${line}` : line,
+      ),
+    );
+  if (lines.length === 0 && a.capabilities.dependsOnLength !== b.capabilities.dependsOnLength)
+    lines.push("whether frequencies follow the length");
   return lines;
 }
 
@@ -274,25 +406,63 @@ function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
 function operatorFindings({ byLayerType }: ModelRopes): Finding[] {
   const ropes = [...new Set(byLayerType.values())].filter((rope) => rope !== null);
   const lacks: readonly [holds: (rope: RotaryEmbedding) => boolean, message: string, instead: string][] = [
-    [({ capabilities }) => capabilities.axisCount > 1, "has positions of one axis", "com.microsoft MRotaryEmbedding, or tables by token (a cache of three dimensions, without position_ids)"],
-    [({ capabilities }) => capabilities.dependsOnLength, "has one table, while frequencies follow the length", "a table for each length at which they change, or a fixed length"],
-    [({ rotaryOffset }) => rotaryOffset > 0, "rotates the first elements of a head", "a slice of the rotated elements before it, and a concatenation behind"],
-    [({ pairing }) => typeof pairing !== "string", "pairs halves or neighbours only", "weights that permuteRows reordered"],
-    [({ softmaxScaleFactor }) => softmaxScaleFactor !== 1, "does not know the softmax scale", "the attention operator's scale times softmaxScaleFactor"],
+    [
+      ({ capabilities }) => capabilities.axisCount > 1,
+      "has positions of one axis",
+      "com.microsoft MRotaryEmbedding, or tables by token (a cache of three dimensions, without position_ids)",
+    ],
+    [
+      ({ capabilities }) => capabilities.dependsOnLength,
+      "has one table, while frequencies follow the length",
+      "a table for each length at which they change, or a fixed length",
+    ],
+    [
+      ({ rotaryOffset }) => rotaryOffset > 0,
+      "rotates the first elements of a head",
+      "a slice of the rotated elements before it, and a concatenation behind",
+    ],
+    [
+      ({ pairing }) => typeof pairing !== "string",
+      "pairs halves or neighbours only",
+      "weights that permuteRows reordered",
+    ],
+    [
+      ({ softmaxScaleFactor }) => softmaxScaleFactor !== 1,
+      "does not know the softmax scale",
+      "the attention operator's scale times softmaxScaleFactor",
+    ],
     [({ spec }) => spec.queryScale !== null, "does not scale queries by their position", "a multiplication behind it"],
   ];
-  return lacks.flatMap(([holds, message, instead]): Finding[] => (ropes.some(holds) ? [{ engine: "onnx", kind: "unable", paths: [], message, effects: [], instead: [instead] }] : []));
+  return lacks.flatMap(([holds, message, instead]): Finding[] =>
+    ropes.some(holds) ? [{ engine: "onnx", kind: "unable", paths: [], message, effects: [], instead: [instead] }] : [],
+  );
 }
 
 const marks = { read: "✓", ignored: "–", otherwise: "~", refused: "✗" } as const;
 
 /** The report as text. */
-export function lintText({ engines, file, findings, keys }: LintReport, { bold, cyan, dim, green, red, yellow }: Palette): string {
+export function lintText(
+  { engines, file, findings, keys }: LintReport,
+  { bold, cyan, dim, green, red, yellow }: Palette,
+): string {
   const named = engines.filter((one): one is { engine: DialectName; title: string } => one.engine !== "onnx");
   const width = Math.max(0, ...keys.map(({ path, value }) => path.length + shown(value).length + 3));
   const columns = named.map(({ engine }) => engine);
-  const table = keys.map(({ path, use, value }) => `  ${`${path} = ${shown(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd());
-  const sections = keys.length === 0 || columns.length === 0 ? [] : [[dim(`  ${" ".repeat(width)}  ${columns.join("  ")}`), ...table, dim(`  ${marks.read} read  ${marks.ignored} ignored  ${marks.otherwise} read otherwise  ${marks.refused} refused`)].join("\n")];
+  const table = keys.map(({ path, use, value }) =>
+    `  ${`${path} = ${shown(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd(),
+  );
+  const sections =
+    keys.length === 0 || columns.length === 0
+      ? []
+      : [
+          [
+            dim(`  ${" ".repeat(width)}  ${columns.join("  ")}`),
+            ...table,
+            dim(
+              `  ${marks.read} read  ${marks.ignored} ignored  ${marks.otherwise} read otherwise  ${marks.refused} refused`,
+            ),
+          ].join("\n"),
+        ];
   const about = (finding: Finding): string[] => [
     `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
     ...finding.effects.map((effect) => `      ${effect}`),
@@ -303,7 +473,12 @@ export function lintText({ engines, file, findings, keys }: LintReport, { bold, 
   const readable = !ofFile.some(({ kind }) => kind === "invalid");
   for (const { engine, title } of engines) {
     const own = findings.filter((finding) => finding.engine === engine);
-    const clean = engine === "hf" ? "what the others are compared with" : engine === "onnx" ? "its tables can say all of it" : "the same ropes as transformers";
+    const clean =
+      engine === "hf"
+        ? "what the others are compared with"
+        : engine === "onnx"
+          ? "its tables can say all of it"
+          : "the same ropes as transformers";
     if (own.length > 0) sections.push([bold(title), ...own.flatMap(about)].join("\n"));
     else if (readable) sections.push(`${bold(title)}: ${green(clean)}`);
   }

@@ -49,7 +49,8 @@ const queries = new RegExp(String.raw`(?:^|\.)(?:q_proj|wq|query|q_norm|q_layern
 const keys = new RegExp(String.raw`(?:^|\.)(?:k_proj|wk|key|k_norm|k_layernorm|kv_a_proj_with_mqa)${PARTS}`);
 const fusedNames = new RegExp(String.raw`(?:^|\.)(?:qkv_proj|query_key_value|Wqkv|c_attn|attn_qkv)${PARTS}`);
 /** What has the name of a projection, and rows that may not be moved one by one: quantised blocks, scales. */
-const packed = /(?:^|\.)(?:q_proj|k_proj|wq|wk|qkv_proj|query_key_value|Wqkv|q_b_proj|kv_a_proj_with_mqa)\.(?!weight$|bias$|lora_[AB]\b|base_layer\b).*$/;
+const packed =
+  /(?:^|\.)(?:q_proj|k_proj|wq|wk|qkv_proj|query_key_value|Wqkv|q_b_proj|kv_a_proj_with_mqa)\.(?!weight$|bias$|lora_[AB]\b|base_layer\b).*$/;
 /** Towers for pictures and sound have ropes of their own. */
 const towers = /(?:^|\.)(?:vision|visual|image|audio|vit)(?:_|\.|\w*\.)/;
 
@@ -58,36 +59,66 @@ export function planPermutation(header: SafetensorsHeader, config: unknown, path
   const ropes = ropesFromConfig(config);
   const counts = headCounts(config);
   const latent = latentAttention(config);
-  const patterns = { query: pattern("--query-pattern", options.queryPattern) ?? queries, key: pattern("--key-pattern", options.keyPattern) ?? keys, fused: pattern("--fused-pattern", options.fusedPattern) ?? fusedNames };
+  const patterns = {
+    query: pattern("--query-pattern", options.queryPattern) ?? queries,
+    key: pattern("--key-pattern", options.keyPattern) ?? keys,
+    fused: pattern("--fused-pattern", options.fusedPattern) ?? fusedNames,
+  };
   const tensors: PlannedTensor[] = [];
   let withoutRope = 0;
 
   for (const name of header.names) {
-    const custom = options.queryPattern !== undefined || options.keyPattern !== undefined || options.fusedPattern !== undefined;
+    const custom =
+      options.queryPattern !== undefined || options.keyPattern !== undefined || options.fusedPattern !== undefined;
     if (towers.test(name) && !custom) continue;
     const role = (["query", "key", "fused"] as const).find((key) => patterns[key].test(name));
     if (role === undefined) {
-      if (packed.test(name)) throw new CliFailure("FILE_FORMAT", `${path} holds ${name}: a quantised projection, whose blocks may span rows; expected .weight and .bias in a plain element type. Permute before quantising.`);
+      if (packed.test(name))
+        throw new CliFailure(
+          "FILE_FORMAT",
+          `${path} holds ${name}: a quantised projection, whose blocks may span rows; expected .weight and .bias in a plain element type. Permute before quantising.`,
+        );
       continue;
     }
     const { dtype, end, shape, start } = header.extent(name);
     const [rows] = shape;
-    if (rows === undefined || rows === 0) throw new CliFailure("FILE_FORMAT", `${path} gives ${name} the shape [${shape.join(", ")}]; a projection has rows.`);
-    if ((end - start) % rows !== 0 || /^[IU]\d|^F[48]_E2M1|^F4/.test(dtype)) throw new CliFailure("FILE_FORMAT", `${path} holds ${name} as ${dtype}: packed rows cannot be moved; expected floating-point weights.`);
+    if (rows === undefined || rows === 0)
+      throw new CliFailure(
+        "FILE_FORMAT",
+        `${path} gives ${name} the shape [${shape.join(", ")}]; a projection has rows.`,
+      );
+    if ((end - start) % rows !== 0 || /^[IU]\d|^F[48]_E2M1|^F4/.test(dtype))
+      throw new CliFailure(
+        "FILE_FORMAT",
+        `${path} holds ${name} as ${dtype}: packed rows cannot be moved; expected floating-point weights.`,
+      );
     const rope = ropeOfTensor(name, ropes, path);
     if (rope === null) {
       withoutRope++;
       continue;
     }
     const head = headOf(role, name, rope, latent);
-    const runs = role === "fused" ? fusedRuns(name, rows, head.headDim, counts, options.fused, path) : [{ firstRow: 0, heads: wholeHeads(name, rows, head.headDim, expectedHeads(role, name, counts, latent), path) }];
+    const runs =
+      role === "fused"
+        ? fusedRuns(name, rows, head.headDim, counts, options.fused, path)
+        : [
+            {
+              firstRow: 0,
+              heads: wholeHeads(name, rows, head.headDim, expectedHeads(role, name, counts, latent), path),
+            },
+          ];
     tensors.push({ name, rows, rowBytes: (end - start) / rows, start, ...head, runs });
   }
-  if (tensors.length === 0) throw new CliFailure("USAGE", `nothing in ${path} looks like a query or key projection of a layer with rope; say which tensors are with --query-pattern and --key-pattern (regular expressions).`);
+  if (tensors.length === 0)
+    throw new CliFailure(
+      "USAGE",
+      `nothing in ${path} looks like a query or key projection of a layer with rope; say which tensors are with --query-pattern and --key-pattern (regular expressions).`,
+    );
   tensors.sort((a, b) => a.start - b.start);
   tensors.forEach(({ name, rows, rowBytes, start }, i) => {
     const next = tensors[i + 1];
-    if (next !== undefined && next.start < start + rows * rowBytes) throw new CliFailure("FILE_FORMAT", `${path} lets ${name} and ${next.name} lie over each other.`);
+    if (next !== undefined && next.start < start + rows * rowBytes)
+      throw new CliFailure("FILE_FORMAT", `${path} lets ${name} and ${next.name} lie over each other.`);
   });
   const published = [...ropes.byLayerType.values()].find((rope) => rope !== null);
   return { tensors, withoutRope, published: published!.pairing };
@@ -107,14 +138,23 @@ function ropeOfTensor(name: string, { byLayerType, forLayer }: ModelRopes, path:
   const distinct = new Set(byLayerType.values());
   if (distinct.size === 1) return [...distinct][0]!;
   const layer = /(?:^|\.)(?:layers?|h|blocks?|blk)\.(\d+)\./.exec(name)?.[1];
-  if (layer === undefined) throw new CliFailure("FILE_FORMAT", `${path} holds ${name}, and the config has several ropes: expected a name with layers.<number>, to know which is meant.`);
+  if (layer === undefined)
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${path} holds ${name}, and the config has several ropes: expected a name with layers.<number>, to know which is meant.`,
+    );
   return forLayer(Number(layer));
 }
 
 type Head = Pick<PlannedTensor, "headDim" | "rotaryDim" | "rotaryOffset">;
 
 /** Which rows of a head are rotated. With latent attention they come last, in the queries' heads and in the one shared key. */
-function headOf(role: "query" | "key" | "fused", name: string, { headDim, rotaryDim, rotaryOffset }: RotaryEmbedding, latent: Latent | undefined): Head {
+function headOf(
+  role: "query" | "key" | "fused",
+  name: string,
+  { headDim, rotaryDim, rotaryOffset }: RotaryEmbedding,
+  latent: Latent | undefined,
+): Head {
   if (latent === undefined || /norm/.test(name)) return { headDim, rotaryDim, rotaryOffset };
   const before = role === "key" ? latent.compressed : latent.unrotated;
   return { headDim: before + headDim, rotaryDim, rotaryOffset: before + rotaryOffset };
@@ -136,7 +176,8 @@ function textKeys(config: unknown): Json {
   return typeof nested === "object" && nested !== null ? { ...top, ...(nested as Json) } : top;
 }
 
-const size = (value: unknown): number | undefined => (Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : undefined);
+const size = (value: unknown): number | undefined =>
+  Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : undefined;
 
 function latentAttention(config: unknown): Latent | undefined {
   const keysOf = textKeys(config);
@@ -155,26 +196,59 @@ function headCounts(config: unknown): HeadCounts {
   return { query, key: size(keysOf["num_key_value_heads"]) ?? size(keysOf["num_kv_heads"]) ?? query };
 }
 
-function expectedHeads(role: "query" | "key", name: string, counts: HeadCounts, latent: Latent | undefined): readonly number[] | undefined {
+function expectedHeads(
+  role: "query" | "key",
+  name: string,
+  counts: HeadCounts,
+  latent: Latent | undefined,
+): readonly number[] | undefined {
   const count = role === "key" && latent !== undefined ? 1 : counts[role];
   if (count === undefined) return undefined;
   // A norm is over one head, or over all.
   return /norm/.test(name) ? [1, count] : [count];
 }
 
-function wholeHeads(name: string, rows: number, headDim: number, expected: readonly number[] | undefined, path: string): number {
+function wholeHeads(
+  name: string,
+  rows: number,
+  headDim: number,
+  expected: readonly number[] | undefined,
+  path: string,
+): number {
   const heads = rows / headDim;
   if (!Number.isInteger(heads) || (expected !== undefined && !expected.includes(heads))) {
-    throw new CliFailure("FILE_FORMAT", `${path} gives ${name} ${rows} rows; the config asks for ${expected === undefined ? "heads" : expected.join(" or ")} of ${headDim}${expected === undefined ? "" : ` = ${expected.map((count) => count * headDim).join(" or ")}`}. Is it the config of this file?`);
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${path} gives ${name} ${rows} rows; the config asks for ${expected === undefined ? "heads" : expected.join(" or ")} of ${headDim}${expected === undefined ? "" : ` = ${expected.map((count) => count * headDim).join(" or ")}`}. Is it the config of this file?`,
+    );
   }
   return heads;
 }
 
 /** Queries and keys in the rows of a fused projection; values stay. */
-function fusedRuns(name: string, rows: number, headDim: number, { key, query }: HeadCounts, fused: Fused | undefined, path: string): RowRun[] {
-  if (fused === undefined) throw new CliFailure("USAGE", `${path} holds ${name}, which makes queries, keys and values at once: say how they lie with --fused concatenated (all queries, all keys, all values: Phi-3) or --fused per-group (queries, key and value of one group after another: GPT-NeoX, Falcon).`);
-  if (query === undefined || key === undefined || query % key !== 0) throw new CliFailure("FILE_FORMAT", `the config does not say how many heads ${name} has: expected num_attention_heads, and num_key_value_heads that divide it.`);
-  if (rows !== (query + 2 * key) * headDim) throw new CliFailure("FILE_FORMAT", `${path} gives ${name} ${rows} rows; ${query} query heads and 2 · ${key} key and value heads of ${headDim} are ${(query + 2 * key) * headDim}.`);
+function fusedRuns(
+  name: string,
+  rows: number,
+  headDim: number,
+  { key, query }: HeadCounts,
+  fused: Fused | undefined,
+  path: string,
+): RowRun[] {
+  if (fused === undefined)
+    throw new CliFailure(
+      "USAGE",
+      `${path} holds ${name}, which makes queries, keys and values at once: say how they lie with --fused concatenated (all queries, all keys, all values: Phi-3) or --fused per-group (queries, key and value of one group after another: GPT-NeoX, Falcon).`,
+    );
+  if (query === undefined || key === undefined || query % key !== 0)
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `the config does not say how many heads ${name} has: expected num_attention_heads, and num_key_value_heads that divide it.`,
+    );
+  if (rows !== (query + 2 * key) * headDim)
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${path} gives ${name} ${rows} rows; ${query} query heads and 2 · ${key} key and value heads of ${headDim} are ${(query + 2 * key) * headDim}.`,
+    );
   if (fused === "concatenated") return [{ firstRow: 0, heads: query + key }];
   const group = query / key;
   return Array.from({ length: key }, (_, i) => ({ firstRow: i * (group + 2) * headDim, heads: group + 1 }));

@@ -31,10 +31,17 @@ export type Progress = (done: number, all: number) => void;
  *
  * @returns lines of text: what was done.
  */
-export async function permute(input: string, output: string, options: PermuteCommandOptions, progress: Progress): Promise<string[]> {
+export async function permute(
+  input: string,
+  output: string,
+  options: PermuteCommandOptions,
+  progress: Progress,
+): Promise<string[]> {
   const [from, to] = [pairing("--from", options.from), pairing("--to", options.to)];
-  if (JSON.stringify(from) === JSON.stringify(to)) throw new CliFailure("USAGE", `--from and --to are both ${options.from}: there is nothing to permute.`);
-  if (existsSync(output) && options.force !== true) throw new CliFailure("OUTPUT", `${output} exists; give --force to replace it.`);
+  if (JSON.stringify(from) === JSON.stringify(to))
+    throw new CliFailure("USAGE", `--from and --to are both ${options.from}: there is nothing to permute.`);
+  if (existsSync(output) && options.force !== true)
+    throw new CliFailure("OUTPUT", `${output} exists; give --force to replace it.`);
   const config = readJson(options.config);
 
   const file = openFile(input);
@@ -53,8 +60,14 @@ export async function permute(input: string, output: string, options: PermuteCom
     const untouched = header.names.length - plan.tensors.length;
     return [
       `${plan.tensors.length} tensors from ${options.from} to ${options.to}, ${untouched} as they were → ${output}`,
-      ...(plan.withoutRope === 0 ? [] : [`${plan.withoutRope} projections of layers without rope are among the latter.`]),
-      ...(JSON.stringify(plan.published) === JSON.stringify(from) ? [] : [`Published files of this family pair ${describe(plan.published)}, not ${options.from}: right only if this file was permuted before.`]),
+      ...(plan.withoutRope === 0
+        ? []
+        : [`${plan.withoutRope} projections of layers without rope are among the latter.`]),
+      ...(JSON.stringify(plan.published) === JSON.stringify(from)
+        ? []
+        : [
+            `Published files of this family pair ${describe(plan.published)}, not ${options.from}: right only if this file was permuted before.`,
+          ]),
     ];
   } finally {
     file.close();
@@ -66,14 +79,21 @@ const describe = (value: Pairing): string => (typeof value === "string" ? value 
 function pairing(option: string, text: string): Pairing {
   if (text === "half" || text === "adjacent") return text;
   const blocks = /^blocks:(\d{1,6})$/.exec(text)?.[1];
-  if (blocks === undefined || Number(blocks) === 0) throw new CliFailure("USAGE", `${option} must be half, adjacent or blocks:<n>, got ${JSON.stringify(text)}.`);
+  if (blocks === undefined || Number(blocks) === 0)
+    throw new CliFailure("USAGE", `${option} must be half, adjacent or blocks:<n>, got ${JSON.stringify(text)}.`);
   return { blocks: Number(blocks) };
 }
 
 /** Bytes from one file to the other, a chunk at a time. */
-async function copy(file: OpenFile, handle: FileHandle, start: number, end: number, tell: (end: number) => void): Promise<void> {
+async function copy(
+  file: OpenFile,
+  handle: FileHandle,
+  start: number,
+  end: number,
+  tell: (end: number) => void,
+): Promise<void> {
   const buffer = new Uint8Array(Math.min(CHUNK, end - start));
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const part = buffer.subarray(0, Math.min(buffer.length, end - at));
     file.readInto(part, at);
     await writeAll(handle, part, at);
@@ -82,7 +102,14 @@ async function copy(file: OpenFile, handle: FileHandle, start: number, end: numb
 }
 
 /** The rows of one tensor: heads of its runs permuted, the others copied. */
-async function permuteTensor(file: OpenFile, handle: FileHandle, tensor: PlannedTensor, from: Pairing, to: Pairing, tell: (end: number) => void): Promise<void> {
+async function permuteTensor(
+  file: OpenFile,
+  handle: FileHandle,
+  tensor: PlannedTensor,
+  from: Pairing,
+  to: Pairing,
+  tell: (end: number) => void,
+): Promise<void> {
   const { headDim, rotaryDim, rotaryOffset, rowBytes, rows, runs, start } = tensor;
   const headBytes = headDim * rowBytes;
   const most = Math.max(1, Math.floor(CHUNK / headBytes));
@@ -102,7 +129,8 @@ async function permuteTensor(file: OpenFile, handle: FileHandle, tensor: Planned
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  for (let done = 0; done < bytes.length;)
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
 }
 
 /** A line on a terminal that shows how far it is; at most ten times a second. */
@@ -117,6 +145,10 @@ export function progressBar(stream: NodeJS.WriteStream): Progress {
     const width = 30;
     const full = Math.floor((done / all) * width);
     const speed = done / 2 ** 20 / Math.max(0.001, (now - begin) / 1000);
-    stream.write(done < all ? `\r${"█".repeat(full)}${"░".repeat(width - full)} ${String(Math.floor((100 * done) / all)).padStart(3)} % ${speed.toFixed(0)} MiB/s ` : `\r${" ".repeat(width + 22)}\r`);
+    stream.write(
+      done < all
+        ? `\r${"█".repeat(full)}${"░".repeat(width - full)} ${String(Math.floor((100 * done) / all)).padStart(3)} % ${speed.toFixed(0)} MiB/s `
+        : `\r${" ".repeat(width + 22)}\r`,
+    );
   };
 }

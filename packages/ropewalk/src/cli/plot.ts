@@ -49,21 +49,30 @@ export function plotWavelengths(pairs: readonly PlottedPair[], { context, width,
   const extremes = [...finite, ...(context === null ? [] : [context.positions])];
   const low = Math.floor(Math.log10(Math.min(...extremes, 1e3)));
   const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...extremes, 1))));
-  const column = (value: number): number => Math.min(width - 1, Math.max(0, Math.round(((Math.log10(value) - low) / (high - low)) * (width - 1))));
+  const column = (value: number): number =>
+    Math.min(width - 1, Math.max(0, Math.round(((Math.log10(value) - low) / (high - low)) * (width - 1))));
   const mark = context === null ? -1 : column(context.positions);
 
-  const labels = groups.map(({ first, last }) => (first.pair === last.pair ? `${first.pair}` : `${first.pair}–${last.pair}`));
+  const labels = groups.map(({ first, last }) =>
+    first.pair === last.pair ? `${first.pair}` : `${first.pair}–${last.pair}`,
+  );
   const spans = groups.map(({ first, last }) => {
     if (!Number.isFinite(first.wavelength)) return "not rotated";
-    return first.pair === last.pair ? short(first.wavelength) : `${short(first.wavelength)} – ${short(last.wavelength)}`;
+    return first.pair === last.pair
+      ? short(first.wavelength)
+      : `${short(first.wavelength)} – ${short(last.wavelength)}`;
   });
   const regimes = groups.map(({ first }) => first.regime);
-  const pad = (texts: readonly string[], title: string): number => Math.max(title.length, ...texts.map((text) => text.length));
+  const pad = (texts: readonly string[], title: string): number =>
+    Math.max(title.length, ...texts.map((text) => text.length));
   const widths = [pad(labels, "pairs"), pad(spans, "wavelength"), pad(regimes, "")] as const;
-  const left = (a: string, b: string, c: string): string => `${a.padEnd(widths[0])}  ${b.padEnd(widths[1])}  ${widths[2] === 0 ? "" : `${c.padEnd(widths[2])}  `}`;
+  const left = (a: string, b: string, c: string): string =>
+    `${a.padEnd(widths[0])}  ${b.padEnd(widths[1])}  ${widths[2] === 0 ? "" : `${c.padEnd(widths[2])}  `}`;
 
   const lines = groups.map(({ first, last }, index) => {
-    const shown = Number.isFinite(first.wavelength) ? { from: column(first.wavelength), to: column(last.wavelength) } : { from: -1, to: -2 };
+    const shown = Number.isFinite(first.wavelength)
+      ? { from: column(first.wavelength), to: column(last.wavelength) }
+      : { from: -1, to: -2 };
     const [from, to] = [Math.min(shown.from, shown.to), Math.max(shown.from, shown.to)];
     let drawing = "";
     for (let i = 0; i < width; i++) {
@@ -78,9 +87,15 @@ export function plotWavelengths(pairs: readonly PlottedPair[], { context, width,
   const heading = left("pairs", "wavelength", "");
   const [ticks, numbers] = axis(low, high, width, column);
   const label = context === null ? "" : `${context.word} ${context.positions}`;
-  const markLine = mark < 0 ? [] : [empty + " ".repeat(Math.max(0, Math.min(mark, width - label.length))) + palette.cyan(label)];
+  const markLine =
+    mark < 0 ? [] : [empty + " ".repeat(Math.max(0, Math.min(mark, width - label.length))) + palette.cyan(label)];
   const [firstMark = ""] = markLine;
-  return [palette.dim(heading) + firstMark.slice(heading.length), ...lines, empty + palette.dim(ticks), empty + palette.dim(numbers)];
+  return [
+    palette.dim(heading) + firstMark.slice(heading.length),
+    ...lines,
+    empty + palette.dim(ticks),
+    empty + palette.dim(numbers),
+  ];
 }
 
 interface Group {
@@ -93,12 +108,16 @@ function groupPairs(pairs: readonly PlottedPair[]): Group[] {
   const runs: PlottedPair[][] = [];
   for (const pair of pairs) {
     const run = runs.at(-1);
-    const continues = run?.[0]?.regime === pair.regime && Number.isFinite(run[0].wavelength) === Number.isFinite(pair.wavelength);
+    const continues =
+      run?.[0]?.regime === pair.regime && Number.isFinite(run[0].wavelength) === Number.isFinite(pair.wavelength);
     if (continues) run.push(pair);
     else runs.push([pair]);
   }
   for (let size = 1; ; size++) {
-    const lines = runs.reduce((sum, run) => sum + (Number.isFinite(run[0]!.wavelength) ? Math.ceil(run.length / size) : 1), 0);
+    const lines = runs.reduce(
+      (sum, run) => sum + (Number.isFinite(run[0]!.wavelength) ? Math.ceil(run.length / size) : 1),
+      0,
+    );
     if (lines > MOST_LINES && size < pairs.length) continue;
     return runs.flatMap((run) => {
       const step = Number.isFinite(run[0]!.wavelength) ? size : run.length;
@@ -124,7 +143,10 @@ function axis(low: number, high: number, width: number, column: (value: number) 
   return [ticks.join(""), numbers];
 }
 
-const power = (exponent: number): string => (exponent < 0 || exponent > 14 ? `1e${exponent}` : `1${"0".repeat(exponent % 3)}${["", "k", "M", "G", "T"][Math.floor(exponent / 3)]}`);
+const power = (exponent: number): string =>
+  exponent < 0 || exponent > 14
+    ? `1e${exponent}`
+    : `1${"0".repeat(exponent % 3)}${["", "k", "M", "G", "T"][Math.floor(exponent / 3)]}`;
 
 /** Three significant digits, with a unit letter for thousands. */
 export function short(value: number): string {

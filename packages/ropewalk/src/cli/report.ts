@@ -23,7 +23,9 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
     return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, read, options);
   });
   if (notes.length > 0) {
-    const lines = notes.map(({ path, message }) => `  ${palette.yellow("•")} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`);
+    const lines = notes.map(
+      ({ path, message }) => `  ${palette.yellow("•")} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`,
+    );
     sections.push([palette.bold("notes on the config"), ...lines].join("\n"));
   }
   return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
@@ -41,7 +43,12 @@ function layersText(layerTypes: readonly (string | null)[], all: number): string
   return `layers of type ${layerTypes.join(" and ")}`;
 }
 
-function ropeText(layers: string, rope: RotaryEmbedding, read: readonly RopeRule[], { palette, columns, length }: ReportOptions): string {
+function ropeText(
+  layers: string,
+  rope: RotaryEmbedding,
+  read: readonly RopeRule[],
+  { palette, columns, length }: ReportOptions,
+): string {
   const { rules, pairs } = rope.explain(length);
   const context = contextOf(rope, length);
   const plot = plotWavelengths(pairs, { context, width: Math.max(24, Math.min(64, columns - 46)), palette });
@@ -73,15 +80,35 @@ function summary(pairs: readonly PlottedPair[], context: PlotContext | null): st
 }
 
 function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palette): string {
-  const values = rules.map(({ value }) => (typeof value === "number" ? String(Number(value.toPrecision(12))) : String(value)));
+  const values = rules.map(({ value }) =>
+    typeof value === "number" ? String(Number(value.toPrecision(12))) : String(value),
+  );
   const widest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length)) + 2;
   const [first, second] = [widest(rules.map(({ name }) => name)), widest(values)];
   const table = new Table({
     colWidths: [first, second, Math.max(30, columns - first - second - 4)],
     wordWrap: true,
     style: { head: [], border: palette.dim("x") === "x" ? [] : ["gray"] },
-    chars: { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: " " },
+    chars: {
+      top: "",
+      "top-mid": "",
+      "top-left": "",
+      "top-right": "",
+      bottom: "",
+      "bottom-mid": "",
+      "bottom-left": "",
+      "bottom-right": "",
+      left: "",
+      "left-mid": "",
+      mid: "",
+      "mid-mid": "",
+      right: "",
+      "right-mid": "",
+      middle: " ",
+    },
   });
-  rules.forEach(({ name, rule, source }, i) => table.push([name, palette.bold(values[i]!), palette.dim(source === undefined ? rule : `${rule} (${source})`)]));
+  rules.forEach(({ name, rule, source }, i) =>
+    table.push([name, palette.bold(values[i]!), palette.dim(source === undefined ? rule : `${rule} (${source})`)]),
+  );
   return table.toString().replaceAll(/ +$/gm, "");
 }

@@ -18,7 +18,8 @@ export function mergedRules(read: readonly RopeRule[], explained: readonly RopeR
   for (const rule of read) {
     const earlier = places.get(rule.name);
     if (earlier === undefined) places.set(rule.name, rule);
-    else if (!earlier.rule.split("; ").includes(rule.rule)) places.set(rule.name, { ...earlier, rule: `${earlier.rule}; ${rule.rule}` });
+    else if (!earlier.rule.split("; ").includes(rule.rule))
+      places.set(rule.name, { ...earlier, rule: `${earlier.rule}; ${rule.rule}` });
   }
   const merged = Array.from(places.values(), (rule) => {
     const meaning = own.get(plainName(rule));
@@ -36,5 +37,10 @@ const plainName = ({ name }: RopeRule): string => name.replace(/^parameters\./, 
 function joined(read: RopeRule, { name, value, rule, source }: RopeRule): RopeRule {
   const meaning = saysNothing.test(rule) ? "" : rule.replace(/^given: /, "");
   const from = read.source ?? source;
-  return { name, value, rule: meaning === "" ? read.rule : `${read.rule}; ${meaning}`, ...(from === undefined ? {} : { source: from }) };
+  return {
+    name,
+    value,
+    rule: meaning === "" ? read.rule : `${read.rule}; ${meaning}`,
+    ...(from === undefined ? {} : { source: from }),
+  };
 }

@@ -57,32 +57,47 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
   };
   if (file.size < 8) fail("is not a .safetensors file: it has fewer than 8 bytes");
   const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true));
-  if (length > Math.min(MAXIMUM_HEADER, file.size - 8)) fail("is not a .safetensors file, or is cut off: its header would be longer than the file");
-  const entries = parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
-  const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & { readonly __metadata__?: Record<string, string> };
+  if (length > Math.min(MAXIMUM_HEADER, file.size - 8))
+    fail("is not a .safetensors file, or is cut off: its header would be longer than the file");
+  const entries =
+    parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
+  const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & {
+    readonly __metadata__?: Record<string, string>;
+  };
 
   const dataStart = 8 + length;
   const extent = (name: string): TensorExtent => {
     const entry = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
     if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list(Object.keys(tensors))}`);
     const { dtype, shape, data_offsets: offsets } = entry;
-    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)
+      return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
     const [start, end] = offsets as [number, number];
-    if (end < start || dataStart + end > file.size) return fail(`says that ${JSON.stringify(name)} lies at bytes ${start} to ${end} of ${file.size - dataStart}; it is cut off or damaged`);
+    if (end < start || dataStart + end > file.size)
+      return fail(
+        `says that ${JSON.stringify(name)} lies at bytes ${start} to ${end} of ${file.size - dataStart}; it is cut off or damaged`,
+      );
     return { dtype: String(dtype), shape, start: dataStart + start, end: dataStart + end };
   };
   const tensor = (name: string): StoredTensor => {
     const { dtype, end, shape, start } = extent(name);
     const type = types[dtype];
-    if (type === undefined) return fail(`holds ${JSON.stringify(name)} as ${dtype}; known are ${Object.keys(types).join(", ")}`);
-    if (end - start !== storedBytes(type, shape)) return fail(`gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`);
+    if (type === undefined)
+      return fail(`holds ${JSON.stringify(name)} as ${dtype}; known are ${Object.keys(types).join(", ")}`);
+    if (end - start !== storedBytes(type, shape))
+      return fail(
+        `gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`,
+      );
     return { dtype: type, shape, data: storedArray(type, file.read(start, end)) };
   };
   return { metadata, names: Object.keys(tensors), dataStart, extent, tensor };
 }
 
 /** A file of these tensors, in parts that share their memory. */
-export function safetensorsParts(tensors: Readonly<Record<string, StoredTensor>>, metadata: Readonly<Record<string, string>> | undefined): Uint8Array[] {
+export function safetensorsParts(
+  tensors: Readonly<Record<string, StoredTensor>>,
+  metadata: Readonly<Record<string, string>> | undefined,
+): Uint8Array[] {
   const entries: [string, unknown][] = metadata === undefined ? [] : [["__metadata__", metadata]];
   // Wide elements first, as the reference implementation orders them: every tensor is then aligned.
   const ordered = Object.entries(tensors).sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
@@ -108,12 +123,20 @@ interface Entry {
 function parseHeader(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
-const isSizes = (value: unknown): value is readonly number[] => Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+const isSizes = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 
-const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.length > 8 ? `${names.slice(0, 8).join(", ")}, … (${names.length})` : names.join(", "));
+const list = (names: readonly string[]): string =>
+  names.length === 0
+    ? "none"
+    : names.length > 8
+      ? `${names.slice(0, 8).join(", ")}, … (${names.length})`
+      : names.join(", ");

@@ -35,11 +35,15 @@ function ulp64(value: number): number {
 }
 
 /** Builds the rope that a vector names. */
-export function ropeOf({ config, dialect, layer, layerType = null, length, request }: Vector, { configs }: VectorFile): RotaryEmbedding {
+export function ropeOf(
+  { config, dialect, layer, layerType = null, length, request }: Vector,
+  { configs }: VectorFile,
+): RotaryEmbedding {
   if (config === undefined) return getRopeUntyped(request!);
   const ropes = ropesFromConfig(configs[config], dialect === undefined ? {} : { dialect, capacity: length });
   const rope = layer === undefined ? ropes.byLayerType.get(layerType) : ropes.forLayer(layer);
-  if (rope == null) throw new TypeError(`${config} has no rope for ${layer === undefined ? String(layerType) : `layer ${layer}`}`);
+  if (rope == null)
+    throw new TypeError(`${config} has no rope for ${layer === undefined ? String(layerType) : `layer ${layer}`}`);
   return rope;
 }
 
@@ -61,16 +65,27 @@ export function measure(vector: Vector, file: VectorFile): Measured {
       const distance = Math.abs(invFreq[pair]! - expected) / (exact ? ulp64 : ulp32)(expected);
       frequencies = Math.max(frequencies ?? 0, distance);
       // 2: the last bit of the engine's power function, and one operation more; MLX's reciprocals add a rounding.
-      check(!(distance <= 2 + (vector.engine === "mlx" ? 2 : 0)), () => `frequency of pair ${pair} is ${invFreq[pair]}, expected ${expected}`);
+      check(
+        !(distance <= 2 + (vector.engine === "mlx" ? 2 : 0)),
+        () => `frequency of pair ${pair} is ${invFreq[pair]}, expected ${expected}`,
+      );
     });
   }
   // Both sides compute the factors in float64 by one formula; the order of operations differs. MLX states float32.
   const factor = (name: string, got: number, expected: number | undefined): void => {
-    if (expected !== undefined) check(!(Math.abs(got / expected - 1) <= (vector.engine === "mlx" ? 2 ** -23 : 2 ** -50)), () => `${name} is ${got}, expected ${expected}`);
+    if (expected !== undefined)
+      check(
+        !(Math.abs(got / expected - 1) <= (vector.engine === "mlx" ? 2 ** -23 : 2 ** -50)),
+        () => `${name} is ${got}, expected ${expected}`,
+      );
   };
   factor("attentionFactor", attentionFactor, vector.attentionFactor);
   factor("softmaxScaleFactor", softmaxScaleFactor, vector.softmaxScaleFactor);
-  if (vector.axes !== undefined) check(vector.axes.some((axis, pair) => axis !== axes[pair]), () => `axes of pairs are ${axes.join(" ")}, expected ${vector.axes!.join(" ")}`);
+  if (vector.axes !== undefined)
+    check(
+      vector.axes.some((axis, pair) => axis !== axes[pair]),
+      () => `axes of pairs are ${axes.join(" ")}, expected ${vector.axes!.join(" ")}`,
+    );
 
   const slackOf = (pair: number, position: number): number => {
     const frequency = invFreq[pair]!;
@@ -84,25 +99,38 @@ export function measure(vector: Vector, file: VectorFile): Measured {
 
   const tables: (number | null)[] = BANDS.map(() => null);
   const positions = perAxis(vector.positions, axes);
-  const tokens = positions[0]!.map((_, token) => token).filter((token) => positions.every((axis) => axis[token]! < rope.positionLimit));
+  const tokens = positions[0]!
+    .map((_, token) => token)
+    .filter((token) => positions.every((axis) => axis[token]! < rope.positionLimit));
   const [cos, sin] = [typed("float32", vector.cos), typed("float32", vector.sin)];
   const { pairs } = vector;
   if (pairs.length > 0) {
     const taken = positions.map((axis) => tokens.map((token) => axis[token]!));
-    const table = rope.cosSin(taken.length === 1 ? taken[0]! : taken, vector.length === undefined ? {} : { length: vector.length });
+    const table = rope.cosSin(
+      taken.length === 1 ? taken[0]! : taken,
+      vector.length === undefined ? {} : { length: vector.length },
+    );
     tokens.forEach((token, row) => {
       pairs.forEach((pair, column) => {
         const position = positions[axes[pair] ?? 0]![token]!;
         const band = BANDS.findIndex((end) => Math.abs(position) <= end);
         const slack = attentionFactor * slackOf(pair, position);
-        for (const [name, got, expected, sign] of [["cos", table.cos, cos, 1], ["sin", table.sin, sin, vector.turnsBack === true ? -1 : 1]] as const) {
+        for (const [name, got, expected, sign] of [
+          ["cos", table.cos, cos, 1],
+          ["sin", table.sin, sin, vector.turnsBack === true ? -1 : 1],
+        ] as const) {
           const ours = sign * got[row * invFreq.length + pair]!;
           const wanted = expected[token * pairs.length + column]!;
           const difference = Math.abs(ours - wanted);
           tables[band] = Math.max(tables[band] ?? 0, difference);
           // One rounding of a value of size 1 is 2^-24, also where cos or sin nearly vanishes and the engine's sine is no better.
-          const places = engine.places * (vector.engine === "hf" || exact ? ulp32(wanted) : Math.max(ulp32(wanted), attentionFactor * 2 ** -24));
-          check(!(difference <= slack + places), () => `${name} of pair ${pair} at position ${position} is ${ours}, expected ${wanted} ± ${slack + places}`);
+          const places =
+            engine.places *
+            (vector.engine === "hf" || exact ? ulp32(wanted) : Math.max(ulp32(wanted), attentionFactor * 2 ** -24));
+          check(
+            !(difference <= slack + places),
+            () => `${name} of pair ${pair} at position ${position} is ${ours}, expected ${wanted} ± ${slack + places}`,
+          );
         }
       });
     });
@@ -113,7 +141,16 @@ export function measure(vector: Vector, file: VectorFile): Measured {
     const worst = compareTurned(rope, turned, vector.length, attentionFactor, slackOf, check);
     rotated = Math.max(rotated ?? 0, worst);
   }
-  return { ropeType: rope.capabilities.axisCount > 1 && rope.ropeType !== "mrope" && rope.ropeType !== "nd" ? `${rope.ropeType}, several axes` : rope.ropeType, frequencies, tables, rotated, mismatch };
+  return {
+    ropeType:
+      rope.capabilities.axisCount > 1 && rope.ropeType !== "mrope" && rope.ropeType !== "nd"
+        ? `${rope.ropeType}, several axes`
+        : rope.ropeType,
+    frequencies,
+    tables,
+    rotated,
+    mismatch,
+  };
 }
 
 /** Positions by axis; text has the same on each. */
@@ -123,18 +160,35 @@ function perAxis(positions: Vector["positions"], axes: ArrayLike<number>): reado
   return Array.from({ length: count }, () => positions as readonly number[]);
 }
 
-const toNumbers = (dtype: ElementType, data: Float32Array | Float64Array | Uint16Array): ArrayLike<number> => (dtype === "float16" ? Float32Array.from(data, fromFloat16) : dtype === "bfloat16" ? Float32Array.from(data, fromBfloat16) : data);
+const toNumbers = (dtype: ElementType, data: Float32Array | Float64Array | Uint16Array): ArrayLike<number> =>
+  dtype === "float16"
+    ? Float32Array.from(data, fromFloat16)
+    : dtype === "bfloat16"
+      ? Float32Array.from(data, fromBfloat16)
+      : data;
 
 /**
  * Roundings of one element, as multiples of the length of its pair: 10 of 2^-24 in float32 (2 ulp of cos and sin, three
  * roundings on either side). An engine of 16 bits rounds cos, sin, both products and the sum: `(2√2 + 1) u`, and ropewalk
  * once.
  */
-const share: Readonly<Record<ElementType, number>> = { float64: 2 ** -50, float32: 10 * 2 ** -24, float16: 5 * 2 ** -11, bfloat16: 5 * 2 ** -8 };
+const share: Readonly<Record<ElementType, number>> = {
+  float64: 2 ** -50,
+  float32: 10 * 2 ** -24,
+  float16: 5 * 2 ** -11,
+  bfloat16: 5 * 2 ** -8,
+};
 
 type Check = (far: boolean, what: () => string) => void;
 
-function compareTurned(rope: RotaryEmbedding, turned: Turned, length: number | undefined, amplitude: number, slackOf: (pair: number, position: number) => number, check: Check): number {
+function compareTurned(
+  rope: RotaryEmbedding,
+  turned: Turned,
+  length: number | undefined,
+  amplitude: number,
+  slackOf: (pair: number, position: number) => number,
+  check: Check,
+): number {
   const { dtype, headFirst = false, shape, outputPairing = rope.pairing } = turned;
   const { axes } = rope.frequencies(length);
   const [tokens, heads] = (headFirst ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!]) as [number, number];
@@ -146,7 +200,11 @@ function compareTurned(rope: RotaryEmbedding, turned: Turned, length: number | u
   const admitted = Array.from({ length: tokens }, (_, token) => all.every((axis) => axis[token]! < rope.positionLimit));
   const positions = all.map((axis) => axis.map((position, token) => (admitted[token] ? position : 0)));
   const strides = headFirst ? [headDim, tokens * headDim, 1] : [heads * headDim, headDim, 1];
-  rope.apply({ positions: positions.length === 1 ? positions[0]! : positions, key: { data: data as Float32Array, dtype, shape: [tokens, heads, headDim], strides }, ...(length === undefined ? {} : { length }) });
+  rope.apply({
+    positions: positions.length === 1 ? positions[0]! : positions,
+    key: { data: data as Float32Array, dtype, shape: [tokens, heads, headDim], strides },
+    ...(length === undefined ? {} : { length }),
+  });
   const got = toNumbers(dtype, data);
   const wanted = toNumbers(dtype, typed(dtype, turned.output));
   const from = pairElements(rope.pairing, rotaryDim);
@@ -159,30 +217,59 @@ function compareTurned(rope: RotaryEmbedding, turned: Turned, length: number | u
     for (let head = 0; head < heads; head++) {
       const start = token * strides[0]! + head * strides[1]!;
       for (let pair = 0; pair < rotaryDim / 2; pair++) {
-        const [x, y] = [start + rotaryOffset + from.first[pair]!, start + rotaryOffset + from.first[pair]! + from.distance];
+        const [x, y] = [
+          start + rotaryOffset + from.first[pair]!,
+          start + rotaryOffset + from.first[pair]! + from.distance,
+        ];
         const size = amplitude * Math.hypot(given[x]!, given[y]!);
         const position = positions[axes[pair] ?? 0]![token]!;
         const tolerance = size * (slackOf(pair, position) + share[dtype]) + (dtype === "float16" ? 2 ** -24 : 0);
-        for (const [ours, theirs] of [[x, to.first[pair]!], [y, to.first[pair]! + to.distance]] as const) {
+        for (const [ours, theirs] of [
+          [x, to.first[pair]!],
+          [y, to.first[pair]! + to.distance],
+        ] as const) {
           const difference = Math.abs(got[ours]! - wanted[start + rotaryOffset + theirs]!);
           worst = Math.max(worst, size === 0 ? difference : difference / size);
-          check(!(difference <= tolerance), () => `rotated ${dtype} element of pair ${pair} at position ${position} is ${got[ours]}, expected ${wanted[start + rotaryOffset + theirs]} ± ${tolerance}`);
+          check(
+            !(difference <= tolerance),
+            () =>
+              `rotated ${dtype} element of pair ${pair} at position ${position} is ${got[ours]}, expected ${wanted[start + rotaryOffset + theirs]} ± ${tolerance}`,
+          );
         }
       }
-      for (let i = 0; i < headDim; i++) if (!seen.has(i)) check(!Object.is(got[start + i], wanted[start + i]), () => `element ${i}, which is not rotated, changed`);
+      for (let i = 0; i < headDim; i++)
+        if (!seen.has(i))
+          check(!Object.is(got[start + i], wanted[start + i]), () => `element ${i}, which is not rotated, changed`);
     }
   }
   return worst;
 }
 
 /** Rotation with given tables: the largest difference as a share of the pair's length. */
-export function measureRotation({ headDim, rotaryDim, pairing, dtype, headFirst, shape, positions, cos, sin, input, output }: Rotation): { readonly rotated: number; readonly mismatch: string | null } {
+export function measureRotation({
+  headDim,
+  rotaryDim,
+  pairing,
+  dtype,
+  headFirst,
+  shape,
+  positions,
+  cos,
+  sin,
+  input,
+  output,
+}: Rotation): { readonly rotated: number; readonly mismatch: string | null } {
   const [batch, tokens, heads] = shape;
   const data = typed(dtype, input);
   const given = Array.from(toNumbers(dtype, data));
-  const strides = headFirst ? [heads * tokens * headDim, headDim, tokens * headDim, 1] : [tokens * heads * headDim, heads * headDim, headDim, 1];
+  const strides = headFirst
+    ? [heads * tokens * headDim, headDim, tokens * headDim, 1]
+    : [tokens * heads * headDim, heads * headDim, headDim, 1];
   const table = (part: string) => ({ data: typed(dtype, part) as Float32Array, dtype });
-  rotate({ data: data as Float32Array, dtype, shape, strides }, { cos: table(cos), sin: table(sin), pairing, rotaryDim, positions });
+  rotate(
+    { data: data as Float32Array, dtype, shape, strides },
+    { cos: table(cos), sin: table(sin), pairing, rotaryDim, positions },
+  );
   const got = toNumbers(dtype, data);
   const wanted = toNumbers(dtype, typed(dtype, output));
   const { first, distance } = pairElements(pairing, rotaryDim);
@@ -195,10 +282,12 @@ export function measureRotation({ headDim, rotaryDim, pairing, dtype, headFirst,
       for (const element of [x, y]) {
         const difference = Math.abs(got[element]! - wanted[element]!);
         worst = Math.max(worst, difference / size);
-        if (!(difference <= size * share[dtype])) mismatch ??= `element ${element} is ${got[element]}, expected ${wanted[element]}`;
+        if (!(difference <= size * share[dtype]))
+          mismatch ??= `element ${element} is ${got[element]}, expected ${wanted[element]}`;
       }
     }
-    for (let i = rotaryDim; i < headDim; i++) if (!Object.is(got[start + i], wanted[start + i])) mismatch ??= `element ${i}, which is not rotated, changed`;
+    for (let i = rotaryDim; i < headDim; i++)
+      if (!Object.is(got[start + i], wanted[start + i])) mismatch ??= `element ${i}, which is not rotated, changed`;
   }
   return { rotated: worst, mismatch };
 }

@@ -105,5 +105,9 @@ export function decode(text: string): ArrayBuffer {
 /** Elements as numbers; 16-bit floats stay bits for the caller. */
 export function typed(dtype: ElementType, text: string): Float32Array | Float64Array | Uint16Array {
   const buffer = decode(text);
-  return dtype === "float64" ? new Float64Array(buffer) : dtype === "float32" ? new Float32Array(buffer) : new Uint16Array(buffer);
+  return dtype === "float64"
+    ? new Float64Array(buffer)
+    : dtype === "float32"
+      ? new Float32Array(buffer)
+      : new Uint16Array(buffer);
 }

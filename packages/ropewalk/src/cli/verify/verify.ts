@@ -40,18 +40,38 @@ export interface VerifyReport {
 
 /** The vectors of this package, or those of a file. */
 function readVectors(path: string | undefined): VectorFile {
-  const value = path === undefined ? (JSON.parse(readFileSync(new URL("../../../vectors.json", import.meta.url), "utf8")) as unknown) : readJson(path);
-  if ((value as Partial<VectorFile> | null)?.format !== 1) throw new CliFailure("FILE_FORMAT", `${path} is not a file of vectors: expected "format": 1, as npm run parity writes it.`);
+  const value =
+    path === undefined
+      ? (JSON.parse(readFileSync(new URL("../../../vectors.json", import.meta.url), "utf8")) as unknown)
+      : readJson(path);
+  if ((value as Partial<VectorFile> | null)?.format !== 1)
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${path} is not a file of vectors: expected "format": 1, as npm run parity writes it.`,
+    );
   return value as VectorFile;
 }
 
 /** Measures every vector. Nothing is thrown for one that cannot be built: that is a mismatch. */
 export function verify(path?: string): VerifyReport {
   const file = readVectors(path);
-  const groups = new Map<string, { head: Pick<VerifyRow, "ropeType" | "engine" | "version">; names: Set<string>; measured: Pick<Measured, "frequencies" | "tables" | "rotated">[] }>();
+  const groups = new Map<
+    string,
+    {
+      head: Pick<VerifyRow, "ropeType" | "engine" | "version">;
+      names: Set<string>;
+      measured: Pick<Measured, "frequencies" | "tables" | "rotated">[];
+    }
+  >();
   const mismatches: { engine: string; name: string; what: string }[] = [];
   const otherwise: { engine: string; name: string; why: string }[] = [];
-  const add = (engine: string, version: string, ropeType: string, name: string, measured: Pick<Measured, "frequencies" | "tables" | "rotated">): void => {
+  const add = (
+    engine: string,
+    version: string,
+    ropeType: string,
+    name: string,
+    measured: Pick<Measured, "frequencies" | "tables" | "rotated">,
+  ): void => {
     const key = `${ropeType} ${engine}`;
     const group = groups.get(key) ?? { head: { ropeType, engine, version }, names: new Set(), measured: [] };
     group.names.add(name);
@@ -80,7 +100,11 @@ export function verify(path?: string): VerifyReport {
     const measured = attempt(engine, name, () => measureRotation(rotation));
     if (measured === undefined) continue;
     if (measured.mismatch !== null) mismatches.push({ engine, name, what: measured.mismatch });
-    add(engine, version, "rotation with given tables", name, { frequencies: null, tables: BANDS.map(() => null), rotated: measured.rotated });
+    add(engine, version, "rotation with given tables", name, {
+      frequencies: null,
+      tables: BANDS.map(() => null),
+      rotated: measured.rotated,
+    });
   }
 
   const order = Object.keys(file.engines);
@@ -92,11 +116,14 @@ export function verify(path?: string): VerifyReport {
     tables: BANDS.map((_, band) => most(measured.map(({ tables }) => tables[band] ?? null))),
     rotated: most(measured.map(({ rotated }) => rotated)),
   }));
-  rows.sort((a, b) => (a.ropeType < b.ropeType ? -1 : a.ropeType > b.ropeType ? 1 : order.indexOf(a.engine) - order.indexOf(b.engine)));
+  rows.sort((a, b) =>
+    a.ropeType < b.ropeType ? -1 : a.ropeType > b.ropeType ? 1 : order.indexOf(a.engine) - order.indexOf(b.engine),
+  );
   return { bands: BANDS, rows, otherwise, unbuilt: file.unbuilt, mismatches };
 }
 
-const most = (values: readonly (number | null)[]): number | null => values.reduce<number | null>((largest, value) => (value === null ? largest : Math.max(largest ?? 0, value)), null);
+const most = (values: readonly (number | null)[]): number | null =>
+  values.reduce<number | null>((largest, value) => (value === null ? largest : Math.max(largest ?? 0, value)), null);
 
 /** A distance as text: two digits are what can be compared by eye. */
 const scientific = (value: number | null): string => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
@@ -104,13 +131,38 @@ const scientific = (value: number | null): string => (value === null ? "" : valu
 /** The report as text. */
 export function verifyText({ bands, mismatches, rows }: VerifyReport, { bold, dim, green, red }: Palette): string {
   const table = new Table({
-    head: ["rope type", "engine", "answers", "ulp", ...bands.map((end) => `≤ ${end}`), "rotated"].map((text) => bold(text)),
+    head: ["rope type", "engine", "answers", "ulp", ...bands.map((end) => `≤ ${end}`), "rotated"].map((text) =>
+      bold(text),
+    ),
     colAligns: ["left", "left", ...Array.from({ length: bands.length + 3 }, () => "right" as const)],
     style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
-    chars: { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: " " },
+    chars: {
+      top: "",
+      "top-mid": "",
+      "top-left": "",
+      "top-right": "",
+      bottom: "",
+      "bottom-mid": "",
+      "bottom-left": "",
+      "bottom-right": "",
+      left: "",
+      "left-mid": "",
+      mid: "",
+      "mid-mid": "",
+      right: "",
+      "right-mid": "",
+      middle: " ",
+    },
   });
   for (const { engine, frequencies, ropeType, rotated, tables, vectors, version } of rows) {
-    table.push([ropeType, `${engine} ${version.replace(/^ggml | .*$/g, "")}`, `${vectors}`, frequencies === null ? "" : String(Number(frequencies.toFixed(1))), ...tables.map(scientific), scientific(rotated)]);
+    table.push([
+      ropeType,
+      `${engine} ${version.replace(/^ggml | .*$/g, "")}`,
+      `${vectors}`,
+      frequencies === null ? "" : String(Number(frequencies.toFixed(1))),
+      ...tables.map(scientific),
+      scientific(rotated),
+    ]);
   }
   const count = rows.reduce((sum, { vectors }) => sum + vectors, 0);
   const verdict =
@@ -120,7 +172,9 @@ export function verifyText({ bands, mismatches, rows }: VerifyReport, { bold, di
   return [
     table.toString().replaceAll(/ +$/gm, ""),
     "",
-    dim("ulp: largest distance of a frequency, in float32 ulp (engine “truth”: of float64). Then the largest difference of cos and"),
+    dim(
+      "ulp: largest distance of a frequency, in float32 ulp (engine “truth”: of float64). Then the largest difference of cos and",
+    ),
     dim("sin at positions up to …, and of a rotated element as a share of its pair's length."),
     verdict,
   ].join("\n");
