@@ -27,8 +27,9 @@ export function checkWorkspace(/** @type {string} */ root) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../.."));
   const findings = checkWorkspace(root);
-  for (const { rule, file, line, message } of findings)
+  for (const { rule, file, line, message } of findings) {
     console.error(`${file}${line === undefined ? "" : `:${line}`}\n  ${rule}: ${message}`);
+  }
   console.log(
     findings.length === 0
       ? "The workspace keeps its rules."

@@ -87,10 +87,11 @@ function readModule(/** @type {string} */ root, /** @type {string} */ file) {
     const typeOnly = node.importKind === "type" || node.exportKind === "type" || node.type === "TSImportType";
     if (node.type === "ImportDeclaration") imports.push({ specifier: value, line, typeOnly, form: "import" });
     else if (node.type === "ExportNamedDeclaration") imports.push({ specifier: value, line, typeOnly, form: "export" });
-    else if (node.type === "ExportAllDeclaration")
+    else if (node.type === "ExportAllDeclaration") {
       imports.push({ specifier: value, line, typeOnly, form: node.exported === null ? "export *" : "export" });
-    else if (node.type === "ImportExpression" || node.type === "TSImportType")
+    } else if (node.type === "ImportExpression" || node.type === "TSImportType") {
       imports.push({ specifier: value, line, typeOnly, form: "dynamic" });
+    }
   });
   return { file, source, program, imports, errors: errors.map(({ message }) => message), lineOf };
 }
@@ -109,8 +110,9 @@ export function calls(/** @type {any} */ program, /** @type {string} */ name) {
   /** @type {any[]} */
   const found = [];
   visit(program, (node) => {
-    if (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === name)
+    if (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === name) {
       found.push(node);
+    }
   });
   return found;
 }

@@ -89,13 +89,14 @@ export function collect({ whole = true } = {}) {
       const { grid } = rope;
       // A record of several axes has a row of text, all axes equal, and a grid where they differ.
       if (rope.axisOfElement === undefined) add({ ...rope, rotated: turned }, head);
-      else
+      else {
         left.push({
           engine: "hf",
           name,
           reason:
             "the two elements of one pair follow different axes, which is no rotation; with equal axes it is an ordinary rope",
         });
+      }
       if (grid?.pairs !== undefined) add({ ...grid, rotated: undefined }, { ...head, name: `${name}, grid` });
     }
   }
@@ -170,8 +171,13 @@ export function collect({ whole = true } = {}) {
     for (const turned of answer.rotated) {
       // Strided ones are cases of the tensor, not of the rope: a test of @ropewalk/nd-qwen2vl has them.
       if (!whole && answer.input.length > 3000) continue;
-      if (turned.dtype !== "float32" || answer.offset !== 0 || answer.shape[1] * answer.shape[2] !== answer.strides[0])
+      if (
+        turned.dtype !== "float32" ||
+        answer.offset !== 0 ||
+        answer.shape[1] * answer.shape[2] !== answer.strides[0]
+      ) {
         continue;
+      }
       vectors.push({
         engine: "ndrope",
         version: source.version,
@@ -300,8 +306,9 @@ export function collect({ whole = true } = {}) {
 
   const rotations = [];
   for (const engine of ["onnx", "onnxruntime"]) {
-    for (const answer of whole ? fixtures(engine) : [])
+    for (const answer of whole ? fixtures(engine) : []) {
       rotations.push({ engine, version: answer.source.version, name: answer.name, ...rotationOf(answer) });
+    }
   }
 
   const named = new Set(vectors.flatMap(({ config }) => (config === undefined ? [] : [config])));

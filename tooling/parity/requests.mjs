@@ -17,8 +17,9 @@ export function asked({ engine, request, equivalent, axisOfPair, length, name })
         frequencies === undefined &&
         sections.length === Math.max(...axisOfPair) + 1 &&
         !(engine === "sglang" && assignment === "round-robin")
-      )
+      ) {
         return { parameters: { ropeType, sections, order: assignment } };
+      }
       return { parameters: frequencies ?? { ropeType: "default" }, axes: axisOfPair };
     case "ernie45_vl":
     case "openpangu":

@@ -28,14 +28,16 @@ export function checkChangesets(/** @type {string} */ root) {
   for (const { file, releases, summary } of entries) {
     if (releases.length === 0) problems.push(`${file}: names no package. Name those whose published code has changed.`);
     for (const { name } of releases) {
-      if (!names.has(name))
+      if (!names.has(name)) {
         problems.push(
           `${file}: names ${name}, which is no published package. Expected one of ${[...names].join(", ")}.`,
         );
+      }
     }
     // One sentence that a user reads in the changelog.
-    if (!/^[A-Z][^\n]*\.$/.test(summary))
+    if (!/^[A-Z][^\n]*\.$/.test(summary)) {
       problems.push(`${file}: expected one sentence in the past tense, got ${JSON.stringify(summary)}.`);
+    }
   }
 
   const named = new Set(entries.flatMap(({ releases }) => releases.map(({ name }) => name)));
@@ -43,12 +45,13 @@ export function checkChangesets(/** @type {string} */ root) {
   for (const { name, version, folder } of packages) {
     if (named.has(name)) continue;
     const released = existsSync(path.join(root, folder, "CHANGELOG.md"));
-    if (!released && version === "0.0.0")
+    if (!released && version === "0.0.0") {
       problems.push(`${folder}: ${name} was never released and no entry names it. Run npm run changeset.`);
-    else if (changedSince(root, since, folder))
+    } else if (changedSince(root, since, folder)) {
       problems.push(
         `${folder}: published files have changed since the last release and no entry names ${name}. Run npm run changeset.`,
       );
+    }
   }
 
   if (problems.length === 0) {
@@ -60,8 +63,9 @@ export function checkChangesets(/** @type {string} */ root) {
             (/** @type {{ name: string }} */ { name }) => name,
           ),
         );
-        for (const name of named)
+        for (const name of named) {
           if (!planned.has(name)) problems.push(`changeset status leaves out ${name}, which an entry names.`);
+        }
       } catch (error) {
         problems.push(/** @type {Error} */ (error).message);
       }

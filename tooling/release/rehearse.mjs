@@ -33,8 +33,9 @@ export function withCopy(/** @type {string} */ root, /** @type {(copy: string) =
         !/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|packages\/providers|packages\/backends|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(
           file,
         )
-      )
+      ) {
         continue;
+      }
       mkdirSync(path.dirname(path.join(copy, file)), { recursive: true });
       cpSync(path.join(root, file), path.join(copy, file));
     }

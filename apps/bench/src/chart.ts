@@ -90,10 +90,11 @@ function axes(
       `<text class="faint" x="${PLOT.left - 8}" y="${at}" dy="4" text-anchor="end">${decade < 0 ? (10 ** decade).toFixed(-decade) : 10 ** decade}×</text>`,
     );
   }
-  for (const tokens of sizes)
+  for (const tokens of sizes) {
     parts.push(
       `<text class="faint" x="${x(Math.log2(tokens)).toFixed(1)}" y="${PLOT.bottom + 22}" text-anchor="middle">${tokens}</text>`,
     );
+  }
   parts.push(
     `<text class="ink" x="${PLOT.right - 4}" y="${(y(0) + 15).toFixed(1)}" font-size="12" text-anchor="end">${escaped(yardstick)}</text>`,
   );
@@ -114,8 +115,9 @@ function labels(lines: readonly Line[]): string {
     .map(({ row, points }, index) => ({ label: row.short, index, end: points.at(-1)!, y: points.at(-1)!.y }))
     .sort((a, b) => a.y - b.y);
   for (let i = 1; i < ends.length; i++) ends[i]!.y = Math.max(ends[i]!.y, ends[i - 1]!.y + LABEL_DISTANCE);
-  for (let i = ends.length - 1; i >= 0; i--)
+  for (let i = ends.length - 1; i >= 0; i--) {
     ends[i]!.y = Math.min(ends[i]!.y, i === ends.length - 1 ? PLOT.bottom : ends[i + 1]!.y - LABEL_DISTANCE);
+  }
   return ends
     .map(
       ({ label, index, end, y }) =>

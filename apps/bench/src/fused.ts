@@ -62,8 +62,9 @@ function fusedWrite(tokens: number, dtype: FusedWrite["dtype"], rounds: number):
   const result = cache.data.slice();
   cache.data.fill(0);
   separate();
-  if (!result.every((value, i) => value === cache.data[i]))
+  if (!result.every((value, i) => value === cache.data[i])) {
     throw new Error(`rotating into a ${dtype} cache differs from rotating and copying`);
+  }
 
   const calls = Math.max(1, Math.ceil(2000 / tokens));
   const times: Record<"fused" | "separate", number[]> = { fused: [], separate: [] };

@@ -274,8 +274,12 @@ export async function raceOnDevice(
           await device.queue.onSubmittedWorkDone();
           const { dispatches } = counter;
           const result = await read(device, output, dtype);
-          if (contestant.isCopy && !(same(result.query, input.pristine.query) && same(result.key, input.pristine.key)))
+          if (
+            contestant.isCopy &&
+            !(same(result.query, input.pristine.query) && same(result.key, input.pristine.key))
+          ) {
             throw new Error(`${contestant.name} does not copy`);
+          }
           if (complaints.length > 0) throw new Error(`the device complains about ${contestant.name}: ${complaints[0]}`);
           checks.push({
             name: contestant.name,
@@ -298,7 +302,7 @@ export async function raceOnDevice(
             : await lapsOf(runners, ({ prepared: { step } }) =>
                 "run" in step ? undefined : (count) => clock.time(step.record, count),
               );
-        for (const one of checks)
+        for (const one of checks) {
           rows.push({
             ...one,
             dtype,
@@ -308,6 +312,7 @@ export async function raceOnDevice(
             device: onDevice.get(one.name),
             host: onHost.get(one.name),
           });
+        }
         for (const { prepared } of runners) await prepared.dispose();
         query.destroy();
         key.destroy();

@@ -79,9 +79,9 @@ async function inChromium(): Promise<GpuReport> {
       name.endsWith("js") ? "text/javascript" : name.endsWith(".wasm") ? "application/wasm" : "text/html",
     );
     if (name === "race.js") response.end(outputFiles[0]!.text);
-    else if (name === "")
+    else if (name === "") {
       response.end('<!doctype html><meta charset="utf-8"><script type="module" src="race.js"></script>');
-    else if (files.includes(name)) createReadStream(join(dist, name)).pipe(response);
+    } else if (files.includes(name)) createReadStream(join(dist, name)).pipe(response);
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -129,7 +129,8 @@ const report = options.dawn ? await onDawn() : await inChromium();
 console.log(textOf(report));
 if (options.json !== undefined) writeFileSync(fromCaller(options.json), `${JSON.stringify(report, null, 1)}\n`);
 const wrong = report.rows.filter(({ check }) => check !== undefined && !(check.error <= check.tolerance));
-if (wrong.length > 0)
+if (wrong.length > 0) {
   throw new Error(
     `wrong results: ${wrong.map(({ name, dtype, tokens }) => `${name}, ${dtype}, at ${tokens} tokens`).join(", ")}`,
   );
+}

@@ -37,10 +37,11 @@ const [seconds] = numbers("seconds", options.seconds ?? "3");
 
 // Before the races, whose own load it would else be.
 const machine = describeMachine();
-if (!smoke && machine.load > 0.5)
+if (!smoke && machine.load > 0.5) {
   process.stderr.write(
     `Others use this machine too (load ${machine.load}): that slows contestants most that wait for another thread, onnxruntime-node among them.\n`,
   );
+}
 
 const races: Race[] = [];
 for (const dtype of dtypes) {

@@ -42,8 +42,9 @@ export function writeModel({ opsets, nodes, inputs, outputs }: Model): Uint8Arra
   for (const value of outputs) graph.message(12, valueMessage(value));
 
   const model = new Message().integer(1, 10).text(2, "ropewalk").message(7, graph);
-  for (const [domain, version] of Object.entries(opsets))
+  for (const [domain, version] of Object.entries(opsets)) {
     model.message(8, new Message().text(1, domain).integer(2, version));
+  }
   return Uint8Array.from(model.bytes);
 }
 
@@ -53,15 +54,17 @@ function nodeMessage({ op, domain, inputs, outputs, attributes }: ModelNode): Me
   for (const output of outputs) node.text(2, output);
   node.text(4, op).text(7, domain);
   const integerAttribute = 2;
-  for (const [name, value] of Object.entries(attributes))
+  for (const [name, value] of Object.entries(attributes)) {
     node.message(5, new Message().text(1, name).integer(3, value).integer(20, integerAttribute));
+  }
   return node;
 }
 
 function valueMessage({ name, type, shape }: ModelValue): Message {
   const dimensions = new Message();
-  for (const size of shape)
+  for (const size of shape) {
     dimensions.message(1, typeof size === "number" ? new Message().integer(1, size) : new Message().text(2, size));
+  }
   const tensor = new Message().integer(1, elementTypes[type]).message(2, dimensions);
   return new Message().text(1, name).message(2, new Message().message(1, tensor));
 }

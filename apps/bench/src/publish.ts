@@ -7,13 +7,15 @@ import { published } from "./published.ts";
 import type { Report } from "./report.ts";
 
 const { positionals } = parseArgs({ allowPositionals: true });
-if (positionals.length !== 1)
+if (positionals.length !== 1) {
   throw new Error(`Expected one file, which npm run bench -- --json FILE has written; got ${positionals.length}.`);
+}
 const report = JSON.parse(readFileSync(fromCaller(positionals[0]!), "utf8")) as Report;
-if (report.version !== 1)
+if (report.version !== 1) {
   throw new Error(
     `${positionals[0]}: expected a report of version 1, got ${String(report.version)}; run npm run bench -- --json again.`,
   );
+}
 
 const root = new URL("../../../", import.meta.url);
 for (const [path, text] of Object.entries(published(report, readFileSync(new URL("README.md", root), "utf8")))) {

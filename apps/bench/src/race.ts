@@ -76,8 +76,9 @@ export async function race(
   return runners.map(({ contestant, check, laps }) => {
     const timesFasterThan: Record<string, number> = {};
     for (const other of runners) {
-      if (yardsticks.includes(other.contestant))
+      if (yardsticks.includes(other.contestant)) {
         timesFasterThan[other.contestant.name] = median(laps.map((lap, round) => other.laps[round]! / lap));
+      }
     }
     return {
       name: contestant.name,

@@ -10,10 +10,11 @@ const MARKERS = { start: "<!-- bench:start -->", end: "<!-- bench:end -->" };
 export function withTable(readme: string, report: Report): string {
   const start = readme.indexOf(MARKERS.start);
   const end = readme.indexOf(MARKERS.end);
-  if (start < 0 || end < start)
+  if (start < 0 || end < start) {
     throw new Error(
       `README.md: expected ${MARKERS.start} and, after it, ${MARKERS.end}; write both where the table of speeds belongs.`,
     );
+  }
   return `${readme.slice(0, start + MARKERS.start.length)}\n${shortTable(report)}\n${readme.slice(end)}`;
 }
 

@@ -46,8 +46,9 @@ for (const domain of ["com.microsoft", "ai.onnx"] as const) {
         [64, 32],
         [80, 80],
         [64, 48],
-      ] as const)
+      ] as const) {
         cases.push({ domain, pairing, layout, headDim, rotaryDim });
+      }
     }
   }
 }

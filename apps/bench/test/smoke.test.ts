@@ -64,8 +64,9 @@ test("the report says what ran where, and everybody's ratio to the two yardstick
   expect(results.map(({ source }) => source)).toEqual(
     expect.arrayContaining([expect.stringMatching(/^@ropewalk\/core \d/), "onnxruntime-node 1.30.0"]),
   );
-  for (const { timesFasterThan } of results)
+  for (const { timesFasterThan } of results) {
     expect(Object.keys(timesFasterThan).sort()).toEqual([report.limit, report.yardstick].sort());
+  }
   expect(results.find(({ name }) => name === report.yardstick)!.timesFasterThan[report.yardstick]).toBe(1);
 });
 

@@ -103,8 +103,9 @@ test.each(Object.entries(bundlers))(
       JSON.stringify({ ...(JSON.parse(readFileSync(manifest, "utf8")) as object), sideEffects: false }),
     );
     writeFileSync(path.join(folder, "entry.mjs"), entries["a bare import"]!.code);
-    for (const result of await output(await bundle(path.join(folder, "entry.mjs"), folder)))
+    for (const result of await output(await bundle(path.join(folder, "entry.mjs"), folder))) {
       expect(result).toEqual({ types: [] });
+    }
   },
 );
 

@@ -54,8 +54,9 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     expect(files.filter((file) => file.endsWith(".js")).length).toBeGreaterThan(0);
     expect(files.filter((file) => /(^|\/)test\/|\.test\.|tsbuildinfo|\.tgz$/.test(file))).toEqual([]);
     // Every module has its types beside it.
-    for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli")))
+    for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli"))) {
       expect(files).toContain(file.replace(/\.js$/, ".d.ts"));
+    }
   });
 
   test("holds no decorator that was not lowered", () => {

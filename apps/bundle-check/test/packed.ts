@@ -122,13 +122,14 @@ export async function install(strangers: readonly string[] = []): Promise<Instal
   const tarballs = new Map<string, string>();
   for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
   const strange = [];
-  for (const stranger of strangers)
+  for (const stranger of strangers) {
     strange.push(
       path.join(
         packed,
         (await execute("npm", ["pack", "--silent", "--pack-destination", packed, stranger], folder)).trim(),
       ),
     );
+  }
 
   const selfContained = (item: PublicPackage): boolean =>
     Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));

@@ -44,8 +44,9 @@ test("a provider that has its own copy of core registers where everybody looks",
       invFreq: [...rope.frequencies().invFreq],
     }));`,
   );
-  for (const result of results)
+  for (const result of results) {
     expect(result).toEqual({ twoCopies: true, ours: ["yarn"], theirs: ["yarn"], invFreq: [1, Math.fround(0.01)] });
+  }
 });
 
 test.each([
@@ -105,8 +106,9 @@ test("errors of one copy are recognised by the other, where instanceof is not", 
     try { theirs.getRopeUntyped({ headDim: 4, parameters: { ropeType: "no such type" } }); } catch (caught) { error = caught; }
     console.log(JSON.stringify({ instance: error instanceof ours.RopeError, branded: ours.RopeError.is(error), code: error.code, registered: error.facts.registered.filter((name) => typesOf(ours).includes(name)) }));`,
   );
-  for (const result of results)
+  for (const result of results) {
     expect(result).toEqual({ instance: false, branded: true, code: "ROPE_UNKNOWN_TYPE", registered: ["yarn"] });
+  }
 });
 
 test("unregistering through one copy evicts the ropes of the other", async () => {
@@ -141,6 +143,7 @@ test("the same provider loaded twice is one registration; another source under i
     code: "ROPE_TYPE_CONFLICT",
     facts: { name: "yarn", registered: source, rejected: "rope-impostor@1.0.0" },
   };
-  for (const result of results)
+  for (const result of results) {
     expect(result).toEqual({ twoClasses: true, types: ["yarn"], sources: [source], refused });
+  }
 });

@@ -47,8 +47,9 @@ test("core and every provider keep their budget", async () => {
     })),
   ];
   const rows = [];
-  for (const { name, code, external, kind } of parts)
+  for (const { name, code, external, kind } of parts) {
     rows.push({ name, ...(await weigh(code, external)), target: target[kind], ceiling: ceiling[kind] });
+  }
   const width = Math.max(...rows.map(({ name }) => name.length));
   const lines = rows.map(
     ({ name, minified, brotli, target: goal }) =>

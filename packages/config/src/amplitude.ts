@@ -38,11 +38,12 @@ function findAmplitude(
     always: true,
   }[mscales];
   for (const by of amplitude) {
-    if (by === "attention_factor" && stated !== undefined)
+    if (by === "attention_factor" && stated !== undefined) {
       return typeof stated.value === "number" ? { by, value: stated.value, rule: stated.path } : undefined;
+    }
     if (by === "mscale-verbatim") {
       const value = over ?? absentMscale;
-      if (value !== 0)
+      if (value !== 0) {
         return {
           by,
           value,
@@ -51,9 +52,11 @@ function findAmplitude(
               ? `${value}, which this engine takes for a missing mscale`
               : `${first.path}, taken as it is`,
         };
+      }
     }
-    if (by === "overall-only" && notZero(second))
+    if (by === "overall-only" && notZero(second)) {
       return { by, value: 1, rule: `1: ${second!.path} counts as mscale too` };
+    }
     if (factor === undefined) return undefined;
     if (by === "mscale-ratio" && both) {
       const [mscale, overall] = [over ?? absentMscale, under ?? absentMscaleAllDim];
@@ -63,8 +66,9 @@ function findAmplitude(
         rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscale_all_dim ${overall}) with M(s, k) = 0.1 k ln s + 1`,
       };
     }
-    if (by === "magnitude")
+    if (by === "magnitude") {
       return { by, value: yarnMagnitude(factor), rule: factor <= 1 ? "1, since factor ≤ 1" : `0.1 ln ${factor} + 1` };
+    }
   }
   return undefined;
 }
@@ -90,8 +94,9 @@ function whyUnheard(
   { engine, version }: Dialect,
 ): string {
   const what = `${found.key} = ${show(found.value)} has no effect in ${engine}`;
-  if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio"))
+  if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio")) {
     return `${what} ${version}.`;
+  }
   const others =
     mscales === "both-not-zero"
       ? " and not 0; SGLang and the DeepSeek code read each by itself"
@@ -119,8 +124,9 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
         (found.by === "magnitude" && !ofSoftmax));
     const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
     // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not unheard.
-    if (byProvider && found.by === "attention_factor" && bothSet)
+    if (byProvider && found.by === "attention_factor" && bothSet) {
       for (const name of readBy["mscale-ratio"]) kept.add(name);
+    }
     if (ofSoftmax) kept.add("mscaleAllDim");
 
     for (const name of amplitudeParameters) {

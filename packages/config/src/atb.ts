@@ -44,8 +44,9 @@ export function fromAtb({ rotaryCoeff, headDim }: AtbRope): AtbRequest {
     if (rotaryCoeff === 2) return { ...whole, pairing: "half" };
     if (rotaryCoeff === 4 && headDim % 4 === 0) return { ...whole, pairing: { blocks: 2 } };
     if (rotaryCoeff === headDim) return { ...whole, pairing: "adjacent" };
-    if (rotaryCoeff === headDim / 2 && headDim % 4 === 0)
+    if (rotaryCoeff === headDim / 2 && headDim % 4 === 0) {
       return { ...whole, rotaryDim: headDim / 2, pairing: "adjacent" };
+    }
   }
   throw new RopeError("ROPE_CONFIG", {
     what: "ATB has no such rope",

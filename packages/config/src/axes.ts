@@ -69,8 +69,9 @@ export function readSections(
     );
     return undefined;
   }
-  if (family.axes?.note !== undefined)
+  if (family.axes?.note !== undefined) {
     report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), family.axes.note);
+  }
   return {
     value: { sections: whole, order: readOrder(dictionary, family.axes?.order, modelType, dialect, report), spare },
     rule: stated?.path ?? `the class of ${modelType}`,
@@ -95,20 +96,22 @@ function readOrder(
   // Ernie's is a class of its own in every engine.
   if (mrope.order === "by-key" && ofClass !== "alternating") {
     const order = flag?.value === true ? "cyclic" : "sectioned";
-    if (ofClass !== undefined && ofClass !== order)
+    if (ofClass !== undefined && ofClass !== order) {
       report.note(
         "differs",
         flag?.path ?? dictionary.pathOf("mrope_interleaved"),
         `${engine} follows this key: the axes are ${order}; the class of ${modelType} in transformers has them ${ofClass}.`,
       );
+    }
     return order;
   }
-  if (flag?.key === "interleaved")
+  if (flag?.key === "interleaved") {
     report.note(
       "differs",
       flag.path,
       "interleaved is read as mrope_interleaved; vLLM and SGLang know only the latter and would cut the axes into runs.",
     );
+  }
   const stated = flag === undefined ? undefined : flag.value ? "cyclic" : "sectioned";
   const order = ofClass ?? stated ?? "sectioned";
   if (stated !== undefined && stated !== order) {

@@ -347,8 +347,9 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = deepFreeze({
 });
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null)
+  if (typeof value === "object" && value !== null) {
     for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
+  }
   return value;
 }
 

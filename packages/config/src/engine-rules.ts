@@ -114,12 +114,13 @@ const betas =
       if (found === undefined) continue;
       if (reading === "standard") {
         parameters.delete(name);
-        if (found.value !== standard)
+        if (found.value !== standard) {
           report.note(
             "differs",
             found.path,
             `${found.key} = ${show(found.value)} is not read by ${dialect.engine}: ${standard} is used.`,
           );
+        }
       } else if (found.value === 0 && zeroBeta === "standard") {
         // transformers writes `beta or default`.
         parameters.delete(name);
@@ -201,12 +202,13 @@ const longropeOfClass: Rule = (parameters, context) => {
   }
   drop(parameters, "attentionFactor", context);
   for (const [name, key] of mscales) {
-    if (!parameters.has(name))
+    if (!parameters.has(name)) {
       report.issue(
         dictionary.pathOf(key),
         `a number, which the class of this family in ${whose(dialect)} requires`,
         "nothing",
       );
+    }
   }
   const [short, long] = [parameters.get("shortFactor"), parameters.get("longFactor")];
   if (short === undefined || long === undefined) return;
@@ -232,29 +234,32 @@ const longrope: Rule = (parameters, context) => {
   if (factor === "ratio-of-lengths" && maxPosition !== undefined && original !== undefined) {
     const stated = parameters.get("factor");
     const implied = ratioOfLengths(maxPosition, original);
-    if (stated !== undefined && stated.value !== implied.value)
+    if (stated !== undefined && stated.value !== implied.value) {
       report.note(
         "differs",
         stated.path,
         `factor = ${show(stated.value)} is not read by ${dialect.engine}, which takes ${implied.path} = ${implied.value}.`,
       );
+    }
     parameters.set("factor", { ...implied, source: whose(dialect) });
   }
   const say = (name: string, value: unknown, why: string): unknown =>
     parameters.set(name, { value, path: why, key: name, source: whose(dialect) });
   if (selection !== "by-current-length") say("selection", selection, `what chooses the list in ${dialect.engine}`);
-  if (selection === "by-capacity" && (capacity ?? maxPosition) !== undefined)
+  if (selection === "by-capacity" && (capacity ?? maxPosition) !== undefined) {
     say(
       "capacity",
       capacity ?? maxPosition!.value,
       capacity === undefined ? `${maxPosition!.path}: the engine's default` : "given by the caller",
     );
-  if (shortBeyond > 0 && original !== undefined)
+  }
+  if (shortBeyond > 0 && original !== undefined) {
     say(
       "switchLength",
       original + shortBeyond,
       `original_max_position_embeddings + ${shortBeyond}: the last token that the short list serves`,
     );
+  }
 };
 
 const dynamic: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
@@ -335,7 +340,8 @@ export function whyUnused(key: string, value: unknown, ropeType: string): string
   const known = strangers.get(key);
   if (known !== undefined) return `${key} ${known}.`;
   const types = typesThatRead(parameterName(key));
-  if (types.length > 0)
+  if (types.length > 0) {
     return `${key} belongs to ${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}; a rope of type ${ropeType} does not read it.`;
+  }
   return `Nothing reads ${key} = ${show(value)} for a rope of type ${ropeType}.`;
 }

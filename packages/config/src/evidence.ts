@@ -97,13 +97,14 @@ function checkSettings(settings: JsonObject, path: string, report: Report): void
   ] as const) {
     const value = settings[key];
     if (!isObject(value) || (key === "rope_hf_config") !== (settings["rope_impl"] === "hf")) continue;
-    if ((value["type"] ?? original) !== original)
+    if ((value["type"] ?? original) !== original) {
       report.issue(
         `${path}.${key}.type`,
         show(original),
         show(value["type"]),
         "Write the rope as rope_theta and rope_scaling beside attn_config.",
       );
+    }
   }
 }
 
@@ -115,15 +116,17 @@ export function noteUnread(
   report: Report,
 ): void {
   const chunks = fields.first("dual_chunk_attention_config");
-  if (chunks !== undefined)
+  if (chunks !== undefined) {
     report.note(
       "differs",
       chunks.path,
       "transformers ignores it and rotates plainly, and so does this rope; vLLM and SGLang fold positions into chunks (type dual_chunk).",
     );
+  }
   entries.forEach(({ dictionary }, index) => {
-    for (const { key, path, value } of dictionary?.unread() ?? [])
+    for (const { key, path, value } of dictionary?.unread() ?? []) {
       report.note("unused", path, whyUnused(key, value, ropeTypes[index]!));
+    }
   });
   for (const { key, path, value } of fields.unread()) {
     if (ropeKey.test(key)) report.note("unused", path, `Nothing reads ${key} = ${show(value)}.`);
@@ -144,8 +147,9 @@ export function checkAround({ fields }: TextModel, entries: readonly RopeEntry[]
       inner.length === 0 ||
       inner.includes(undefined) ||
       inner.includes(outer.value)
-    )
+    ) {
       continue;
+    }
     report.issue(
       outer.path,
       `one of ${inner.map(show).join(", ")}, which the layer types state`,

@@ -86,8 +86,9 @@ export class Fields {
         inner === undefined ||
         !/rope|rotary/.test(outer.path) ||
         same(inner.value, outer.value)
-      )
+      ) {
         continue;
+      }
       this.#report.note("differs", outer.path, `${inner.path} is used, which says something else.`);
     }
     return chosen.map(({ value, path, key }) => ({ value, path, key }));

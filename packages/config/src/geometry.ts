@@ -54,8 +54,9 @@ function findHeadDim({ facts }: RopeEntry, { model, report }: Reading): Explaine
     const found = fields.size(key);
     if (found !== undefined) return { value: found.value, rule: found.path };
     const standard = classDefault(key, model);
-    if (standard !== undefined)
+    if (standard !== undefined) {
       return { value: standard.value, rule: `${key} is not in the file; default ${standard.whose}` };
+    }
   }
   const explicit = fields.size("head_dim", "kv_channels", "attention_head_dim", "head_size");
   const slice = latentSlice(model);
@@ -195,8 +196,9 @@ function statedWidth(
   const value = Math.trunc(headDim * share.value);
   const arithmetic = `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${value}`;
   if (width === undefined) return { ...share, value, rule: arithmetic };
-  if (width.value !== value)
+  if (width.value !== value) {
     report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
+  }
   return { ...width, rule: width.path };
 }
 
@@ -262,12 +264,13 @@ export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading)
     agree([...inside, ...(outside === undefined ? [] : [outside])], report) ??
     (nested ? findOuterBase(model, ["rope_theta"], using, report) : undefined);
   if (found !== undefined) {
-    if (found.key !== "rope_theta")
+    if (found.key !== "rope_theta") {
       report.note(
         "alias",
         found.path,
         `${found.key} is read as the base of the rope${label === null ? "" : ` of ${label}`}.`,
       );
+    }
     if (found.value <= 0) report.issue(found.path, "a number > 0", show(found.value));
     return { value: found.value, rule: found.path };
   }
@@ -277,12 +280,13 @@ export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading)
   const value = typeof standard === "number" ? standard : 10_000;
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
-  if (ratio !== undefined)
+  if (ratio !== undefined) {
     return {
       value: value * ratio.value,
       rule: `${value} · ${ratio.key} = ${value} · ${ratio.value}`,
       source: "the model's own code",
     };
+  }
   const key = facts.thetaKeys[0] ?? "rope_theta";
   const ofLabel = label === null ? "" : ` of ${label}`;
   const places: readonly (readonly [string, Fields])[] = [
@@ -290,18 +294,19 @@ export function readBase(entry: RopeEntry, dictionary: Fields, reading: Reading)
     ...facts.thetaKeys.map((name) => [name, fields] as const),
   ];
   const silent = places.find(([name, place]) => place.isNull(name));
-  if (silent === undefined)
+  if (silent === undefined) {
     report.note(
       "implied",
       fields.pathOf(key),
       `The file does not state the base${ofLabel}; ${value} is the default ${whose}.`,
     );
-  else
+  } else {
     report.note(
       "implied",
       silent[1].pathOf(silent[0]),
       `The file says null for the base${ofLabel}, as JSON does for a number that is none (NaN); ${value} is the default ${whose}.`,
     );
+  }
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
 }
 
@@ -336,12 +341,13 @@ export function readPairing({ model, options, report }: Reading): Explained<Pair
   if (flag !== undefined) {
     const value = flag.value ? "adjacent" : "half";
     if (value === standard || family.readsInterleave === true || !known) {
-      if (known && flag.key === "rotary_emb_interleaved" && flag.value)
+      if (known && flag.key === "rotary_emb_interleaved" && flag.value) {
         report.note(
           "differs",
           flag.path,
           `The pairs are adjacent elements, as the code reads that the model is published with; the class of ${modelType} in transformers has halves.`,
         );
+      }
       return { value, rule: flag.path };
     }
     report.note(

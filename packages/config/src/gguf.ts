@@ -102,8 +102,9 @@ class GgufFile {
       report,
     );
     const facts = architectureOf(name);
-    if (facts?.ropeless === true)
+    if (facts?.ropeless === true) {
       report.issue("general.architecture", "a model with rotary position embedding", show(name));
+    }
     if (facts === undefined && options.pairing === undefined) {
       report.issue(
         "general.architecture",
@@ -133,11 +134,13 @@ class GgufFile {
       byLayerType.set(key, Object.freeze({ ...entry, layerType: key }));
     set(fullKey, withoutOnFull ? unrotated(fullKey) : full);
     if (slidingKey !== null && sliding !== undefined) set(slidingKey, sliding);
-    if (count !== null && Array.from({ length: count }, (_, layer) => skips(layer)).includes(true))
+    if (count !== null && Array.from({ length: count }, (_, layer) => skips(layer)).includes(true)) {
       set(withoutRope, unrotated(withoutRope));
+    }
     for (const { key, path, value } of this.#fields.unread()) {
-      if (/\.rope\./.test(key))
+      if (/\.rope\./.test(key)) {
         this.#report.note("unused", path, `llama.cpp's loader of ${this.#name} does not read ${key} = ${show(value)}.`);
+      }
     }
     return Object.freeze({
       modelType: this.#name,
@@ -180,8 +183,9 @@ class GgufFile {
     const key = this.#key("attention.sliding_window_pattern");
     const list = this.#fields.first(key)?.value;
     if (Array.isArray(list)) {
-      if (count !== null && list.length < count)
+      if (count !== null && list.length < count) {
         this.#report.issue(key, `${count} entries, one for each layer`, `${list.length}`);
+      }
       return (layer) => list[layer] === true || list[layer] === 1;
     }
     const interval = typeof list === "number" ? list : sliding.interval;
@@ -200,8 +204,9 @@ class GgufFile {
     if (
       without.unlessWindow !== undefined &&
       (window === 0 || (window === undefined && without.unlessWindow === "absent"))
-    )
+    ) {
       return () => false;
+    }
     const chosen = without.at === "first" ? 0 : without.interval - 1;
     return (layer) => layer % without.interval === chosen;
   }
@@ -348,8 +353,9 @@ class GgufFile {
       list.length === pairs &&
       pairs > 0 &&
       list.every((value) => typeof value === "number" && Number.isFinite(value) && value > 0)
-    )
+    ) {
       return list;
+    }
     this.#report.issue(name, `${pairs} numbers > 0, one for each pair`, `${length} values`);
     return undefined;
   }
@@ -472,11 +478,12 @@ class GgufFile {
           : multiplier.value;
     const mscale = overallIsMscale === true && overall !== 1 ? overall : 1;
     if (overall !== 0) {
-      if (latent === true)
+      if (latent === true) {
         found["ropeType"] = {
           value: "deepseek_yarn",
           rule: `${this.#key("rope.scaling.type")}, with a magnitude of the softmax`,
         };
+      }
       found["mscale"] = { value: mscale, rule: "llama.cpp knows one magnitude" };
       found["mscaleAllDim"] = {
         value: overall,

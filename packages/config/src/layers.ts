@@ -50,9 +50,9 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   const lost = all.indexOf(undefined);
   if (lost >= 0) {
     const names = [...labels].join(", ");
-    if (list === undefined)
+    if (list === undefined) {
       report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
-    else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, show(list.value[lost]));
+    } else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, show(list.value[lost]));
   }
   return { count, ropeOf, using: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
 }
@@ -88,8 +88,9 @@ function statedTypes(
 ): (layer: number) => unknown {
   const rule = family.layerRule;
   const last = types.length - 1;
-  if (rule?.kind !== "interval" || rule.endsWithMatch !== true || last < 0 || types[last] === rule.match)
+  if (rule?.kind !== "interval" || rule.endsWithMatch !== true || last < 0 || types[last] === rule.match) {
     return (layer) => types[layer];
+  }
   report.note(
     "differs",
     `${path}[${last}]`,
@@ -107,9 +108,10 @@ function typesByRule(
   if (rule === undefined) return () => undefined;
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
-    if (list !== undefined)
+    if (list !== undefined) {
       return (layer) =>
         Object.hasOwn(rule.codes, String(list.value[layer])) ? rule.codes[String(list.value[layer])] : undefined;
+    }
     if (rule.fallback === null) return () => undefined;
     report.note(
       "implied",
@@ -146,8 +148,9 @@ function skippedLayers(
   const list = fields.list("no_rope_layers");
   const stated = fields.size("no_rope_layer_interval");
   if (list !== undefined && list.value.length > 0) {
-    if (count !== null && list.value.length !== count)
+    if (count !== null && list.value.length !== count) {
       report.issue(list.path, `${count} entries, one for each layer`, `${list.value.length}`);
+    }
     return (layer) => !list.value[layer];
   }
   if (family.noRopeInterval === undefined) return () => false;

@@ -41,16 +41,19 @@ export function readParameters(
   const found: Parameters = new Map();
   for (const key of dictionary.keys()) {
     const name = parameterName(key);
-    if (!notParameters.has(key) && name !== "ropeType" && isRead(name))
+    if (!notParameters.has(key) && name !== "ropeType" && isRead(name)) {
       found.set(name, agree(dictionary.all(key), report)!);
+    }
   }
   const add = (name: string, value: unknown): unknown =>
     found.has(name) || found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
   if (share !== undefined) found.set("partialRotaryFactor", share);
-  if (ropeType === "yarn" && entry.facts.defaults["attention_factor"] !== undefined)
+  if (ropeType === "yarn" && entry.facts.defaults["attention_factor"] !== undefined) {
     add("attentionFactor", entry.facts.defaults["attention_factor"]);
-  if (ropeType === defaultType?.ropeType)
+  }
+  if (ropeType === defaultType?.ropeType) {
     for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") add(name, value);
+  }
   const trained = ropeType === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
   if (trained !== undefined) found.set("maxTrainedPosition", trained);
 
@@ -90,8 +93,9 @@ export function readQueryScale(
   const { fields, family } = model;
   const beta = family.readsTemperature === true ? dictionary.number("llama_4_scaling_beta") : undefined;
   const length = parameters.get("originalMaxPosition")?.value;
-  if (beta !== undefined && typeof length === "number")
+  if (beta !== undefined && typeof length === "number") {
     return { value: { rule: "temperature", beta: beta.value, length, offset: 0 }, rule: beta.path };
+  }
   const logn = fields.flag("use_logn_attn");
   const trained = logn?.value === true ? fields.size("seq_length") : undefined;
   return trained === undefined ? undefined : { value: { rule: "logn", length: trained.value }, rule: logn!.path };

@@ -34,8 +34,9 @@ export class Report {
   readonly issues: RopeIssue[] = [];
 
   note(kind: ConfigNote["kind"], path: string, message: string): void {
-    if (!this.notes.some((other) => other.path === path && other.message === message))
+    if (!this.notes.some((other) => other.path === path && other.message === message)) {
       this.notes.push(Object.freeze({ kind, path, message }));
+    }
   }
 
   issue(path: string, expected: string, received: string, remedy?: string): void {

@@ -239,8 +239,9 @@ function byLayerType(
   const map = new Map(requests.map((request) => [request.layerType, request]));
   for (let layer = 0; layer < (layers.count ?? 0); layer++) {
     const label = layers.ropeOf(layer) ?? null;
-    if (!map.has(label))
+    if (!map.has(label)) {
       map.set(label, noRope(label, "layers of this type have no rope", label === withoutRope ? bareScale : undefined));
+    }
   }
   return map;
 }

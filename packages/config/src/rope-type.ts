@@ -38,16 +38,18 @@ export function readType(entry: RopeEntry, dictionary: Fields, { dialect, model,
         show(first.value),
       );
     }
-    if (value !== first.value && first.value !== "mrope")
+    if (value !== first.value && first.value !== "mrope") {
       report.note("alias", first.path, `${show(first.value)} is read as the type ${value}.`);
+    }
     return { value, rule: first.path };
   }
   const implied = entry.facts.defaults["rope_type"];
-  if (isText(implied))
+  if (isText(implied)) {
     return {
       value: resolve(implied, dictionary, model, dialect),
       rule: `what the configuration class of ${model.modelType} sets`,
     };
+  }
   const scaling = scalingKeys.find((key) => dictionary.has(key));
   if (scaling !== undefined) {
     report.issue(
@@ -69,12 +71,13 @@ function preferred(
   const winner = stated.find(({ key }) => key === typeKey);
   if (typeKey === "agree" || winner === undefined) return stated;
   for (const { path, value } of stated) {
-    if (value !== winner.value)
+    if (value !== winner.value) {
       report.note(
         "differs",
         path,
         `${engine} looks at ${winner.path} = ${show(winner.value)} first; transformers and vLLM refuse two types.`,
       );
+    }
   }
   return [winner];
 }
@@ -91,8 +94,9 @@ function resolve(stated: string, dictionary: Fields, model: TextModel, { dynamic
   const canonical = canonicalTypeName(Object.hasOwn(typeNames, name) ? typeNames[name]! : name);
   if (canonical === "dynamic" && dictionary.first("alpha")?.value) return "dynamic_alpha";
   if (canonical === "dynamic" && dynamic.length === "ignored") return "default";
-  if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim"))))
+  if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim")))) {
     return "deepseek_yarn";
+  }
   if (canonical !== "default") return canonical;
   if (dictionary.flag("use_fope")?.value === true) return "fope";
   if (fields.flag("use_dynamic_ntk")?.value === true) return "qwen_dynamic";

@@ -57,12 +57,13 @@ export function findTextModel(config: JsonObject, report: Report): TextModel {
     });
     const [chosen, ...others] = models;
     if (chosen === undefined) break;
-    for (const { path } of others)
+    for (const { path } of others) {
       report.note(
         "differs",
         path,
         `This is a model of its own; the ropes are those of ${chosen.path}, so read ${path} by itself for the others.`,
       );
+    }
     nesting.unshift((inner = chosen));
   }
   const fields = new Fields(
@@ -111,8 +112,9 @@ export function findRopes(model: TextModel, report: Report): RopeEntry[] {
       `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`,
     );
   }
-  if (family.layerRopes === undefined)
+  if (family.layerRopes === undefined) {
     return [{ label: null, dictionary: new Fields(levels, report), nested: false, facts: shared }];
+  }
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, facts]) => {
     const scaled = scaledTypes === undefined ? facts.scaled : scaledTypes.includes(label);

@@ -126,10 +126,12 @@ describe.each(["vllm", "sglang", "mlx"] as const)("%s", (engine) => {
       base: fixture.request.base,
     });
     // The engine computes the amplitude in float64 by the same formula.
-    if (fixture.attentionFactor !== undefined)
+    if (fixture.attentionFactor !== undefined) {
       expect(rope.frequencies(fixture.length).attentionFactor).toBeCloseTo(fixture.attentionFactor, 13);
-    if (fixture.softmaxScaleFactor !== undefined && rope.ropeType === "deepseek_yarn")
+    }
+    if (fixture.softmaxScaleFactor !== undefined && rope.ropeType === "deepseek_yarn") {
       expect(rope.softmaxScaleFactor).toBeCloseTo(fixture.softmaxScaleFactor, 12);
+    }
     // A handful of float32 operations for the frequency, one for the angle. MLX raises 2 to an exponent of up to 20 that is
     // rounded, which is worth 20 · ln 2 roundings more.
     compare(rope, fixture, () => (engine === "mlx" ? 26 : 12));
@@ -303,10 +305,11 @@ test("what is said of a key agrees with the knob that reads it", () => {
   };
   for (const [key, reads] of Object.entries(heard)) {
     const { engines } = keyFacts.find((facts) => facts.key === key)!;
-    for (const [name, dialect] of Object.entries(dialects))
+    for (const [name, dialect] of Object.entries(dialects)) {
       expect(["read", "otherwise"].includes(engines[name as DialectName].use), `${key} in ${name}`).toBe(
         reads(dialect),
       );
+    }
   }
 });
 
@@ -326,13 +329,15 @@ describe("what no fixture shows", () => {
     // M(4, 0.5) / M(4, 0.25) = 1.0693147181 / 1.0346573590
     const ratio = 1.03349646;
     const expected = { hf: 1.5, vllm: 1.5, sglang: 2 * ratio, "llama.cpp": magnitude, mlx: ratio, mindie: 0.5 };
-    for (const [dialect, value] of Object.entries(expected))
+    for (const [dialect, value] of Object.entries(expected)) {
       expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 7);
+    }
   });
 
   test("nothing about the amplitude", () => {
-    for (const dialect of ["hf", "vllm", "sglang", "llama.cpp", "mlx"] as const)
+    for (const dialect of ["hf", "vllm", "sglang", "llama.cpp", "mlx"] as const) {
       expect(amplitude(yarn({}), dialect)).toBeCloseTo(magnitude, 14);
+    }
     expect(amplitude(yarn({}), "mindie")).toBe(1);
   });
 
@@ -346,8 +351,9 @@ describe("what no fixture shows", () => {
       mlx: 1.0693147181,
       mindie: 0.5,
     };
-    for (const [dialect, value] of Object.entries(expected))
+    for (const [dialect, value] of Object.entries(expected)) {
       expect(amplitude(config, dialect as DialectName), dialect).toBeCloseTo(value, 9);
+    }
   });
 
   test("mscale_all_dim 0 counts as given in SGLang", () => {
@@ -367,8 +373,9 @@ describe("what no fixture shows", () => {
     const config = llama({ rope_scaling: { rope_type: "linear", type: "default", factor: 2 } });
     const type = (dialect: DialectName): string => ropesFromConfig(config, { dialect }).byLayerType.get(null)!.ropeType;
     expect([type("sglang"), type("mlx")]).toEqual(["linear", "default"]);
-    for (const dialect of ["hf", "vllm"] as const)
+    for (const dialect of ["hf", "vllm"] as const) {
       expect(failure(() => ropesFromConfig(config, { dialect })).code).toBe("ROPE_CONFIG");
+    }
   });
 
   test("a factor that is left out", () => {
@@ -376,10 +383,11 @@ describe("what no fixture shows", () => {
     const factor = (dialect: DialectName): unknown =>
       ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
     expect(factor("hf")).toBe(4);
-    for (const dialect of ["vllm", "mlx", "mindie"] as const)
+    for (const dialect of ["vllm", "mlx", "mindie"] as const) {
       expect(failure(() => factor(dialect)).issues).toMatchObject([
         { path: "rope_scaling.factor", received: "nothing" },
       ]);
+    }
     // One, which does not reach the promised length.
     expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
   });
@@ -398,10 +406,11 @@ describe("what no fixture shows", () => {
         "betaFast"
       ],
     ).toBe(32);
-    for (const dialect of ["vllm", "sglang", "mlx"] as const)
+    for (const dialect of ["vllm", "sglang", "mlx"] as const) {
       expect(failure(() => ropesFromConfig(yarn({ beta_fast: 0 }), { dialect })).issues).toMatchObject([
         { path: "parameters.betaFast" },
       ]);
+    }
   });
 
   test("two magnitudes beside an amplitude are outranked without a word", () => {

@@ -63,8 +63,9 @@ describe.each(inTable)("%s", (modelType, facts) => {
       if (expected === null || expected === undefined) continue;
       expect(own["rope_theta"] ?? 10_000, "rope_theta").toBe(expected["rope_theta"]);
       expect(own["rope_type"] ?? "default", "rope_type").toBe(expected["rope_type"]);
-      if (!facts.latent || family.rotatesLast === true)
+      if (!facts.latent || family.rotatesLast === true) {
         expect(own["partial_rotary_factor"] ?? 1, "partial_rotary_factor").toBe(expected["partial_rotary_factor"] ?? 1);
+      }
       if (family.defaultRope !== undefined) {
         for (const key of [
           "factor",

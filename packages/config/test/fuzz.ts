@@ -295,12 +295,13 @@ function outcome(number: number): string {
       const architecture = String(metadata["general.architecture"]);
       const changed = chance.mutant(metadata);
       if (chance.oneIn(2)) define(changed, chance.pick(Object.keys(metadata)), chance.leaf());
-      if (chance.oneIn(4))
+      if (chance.oneIn(4)) {
         define(
           changed,
           `${architecture}.${chance.pick(["rope.dimension_count", "rope.dimension_sections", "attention.sliding_window_pattern", "block_count", "attention.head_count"])}`,
           chance.leaf(),
         );
+      }
       const options = {
         tensors: chance.oneIn(5) ? ({ "rope_freqs.weight": chance.leaf() } as GgufOptions["tensors"]) : tensors,
         capacity,

@@ -374,8 +374,9 @@ describe("what a header may hold", () => {
         { path: "rope_freqs.weight" },
       ]);
     }
-    for (const name of ["constructor", "__proto__", "toString"])
+    for (const name of ["constructor", "__proto__", "toString"]) {
       expect(failure(() => ropesFromGguf({ "general.architecture": name })).code).toBe("ROPE_CONFIG");
+    }
     expect(failure(() => ropesFromGguf(null)).code).toBe("ROPE_CONFIG");
   });
 

@@ -20,8 +20,9 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** Freezes a value with all that it holds, so that a write throws. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null)
+  if (typeof value === "object" && value !== null) {
     for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
+  }
   return value;
 }
 

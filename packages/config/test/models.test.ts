@@ -99,8 +99,9 @@ describe.each(modelsV5())("$id in the spelling of transformers 5", ({ id, config
     const old = ropeRequestsFromConfig(published);
     const young = ropeRequestsFromConfig(config);
     expect(young.layerCount).toBe(old.layerCount);
-    for (let layer = 0; layer < (young.layerCount ?? 0); layer++)
+    for (let layer = 0; layer < (young.layerCount ?? 0); layer++) {
       expect(young.layerTypeOf(layer)).toBe(old.layerTypeOf(layer));
+    }
   });
 });
 
@@ -133,11 +134,11 @@ describe.each(fixtures("hf"))("$model in transformers", ({ model, ropes: answers
     expect(rope.softmaxScaleFactor / answer.softmaxScaleFactor).toBeCloseTo(1, 15);
     const { axes, invFreq } = rope.frequencies(answer.length ?? 1);
     // HunyuanOCR's class turns the two elements of a pair by different axes, which no rotation does: a note says so.
-    if (answer.axisOfElement !== undefined)
+    if (answer.axisOfElement !== undefined) {
       expect(ropes.notes).toContainEqual(
         expect.objectContaining({ kind: "differs", path: "rope_scaling.xdrope_section" }),
       );
-    else expect([...axes]).toEqual(answer.axisOfPair ?? answer.invFreq.map(() => 0));
+    } else expect([...axes]).toEqual(answer.axisOfPair ?? answer.invFreq.map(() => 0));
     expect(invFreq.length).toBe(answer.invFreq.length);
     // design.md §7: two float32 ulp, one for the power and one for what follows.
     answer.invFreq.forEach((value, pair) => expect(ulps(invFreq[pair]!, value), `pair ${pair}`).toBeLessThanOrEqual(2));

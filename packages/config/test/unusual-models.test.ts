@@ -208,8 +208,9 @@ describe("PhiMoE", () => {
     // √(1 + ln 32 / ln 4096)
     expect(rope.frequencies(10).attentionFactor).toBeCloseTo(Math.sqrt(1 + 5 / 12), 6);
     expect(rope.frequencies(4097).invFreq[1]).toBeCloseTo(0.3162 / 4, 4);
-    for (const key of ["short_mscale", "long_mscale"])
+    for (const key of ["short_mscale", "long_mscale"]) {
       expect(notesAt(phi3, `rope_scaling.${key}`)).toMatchObject([{ kind: "differs" }]);
+    }
   });
 });
 

@@ -55,8 +55,9 @@ export function allNear(
 export function sameBits(got: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
   if (got.length !== expected.length) fail(`${what}, length`, expected.length, got.length);
   for (let i = 0; i < got.length; i++) {
-    if (got[i] !== expected[i])
+    if (got[i] !== expected[i]) {
       fail(`${what}, word ${i} of ${got.length}`, `0x${expected[i]!.toString(16)}`, `0x${got[i]!.toString(16)}`);
+    }
   }
 }
 

@@ -88,8 +88,9 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
   const { invFreq, attentionFactor, softmaxScaleFactor } = rope.frequencies(record.length ?? undefined);
   equal(invFreq.length, record.invFreq.length, "number of frequencies");
   record.invFreq.forEach((expected, pair) => {
-    if (isFar(invFreq[pair]!, expected, 2 * float32Ulp(expected)))
+    if (isFar(invFreq[pair]!, expected, 2 * float32Ulp(expected))) {
       fail(`invFreq of pair ${pair}`, `${expected} ± 2 ulp`, invFreq[pair]);
+    }
   });
   // The engine computes both in float64 from the same formula; the last bits depend on the order of operations.
   for (const [name, got, expected] of [
@@ -128,8 +129,9 @@ export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void
           ["the engine's", engine[row]![column]!],
         ] as const) {
           const tolerance = slack + 2 * float32Ulp(expected);
-          if (isFar(got, expected, tolerance))
+          if (isFar(got, expected, tolerance)) {
             fail(`${name} of pair ${pair} at position ${position}`, `${whose} ${expected} ± ${tolerance}`, got);
+          }
         }
       }
     });
@@ -178,13 +180,15 @@ export function compareRotations(rope: RotaryEmbedding, record: EngineRecord): v
             r * (turned + (dtype === "float32" ? 10 : 5) * unit[dtype]) + (dtype === "float16" ? 2 ** -24 : 0);
           for (const side of [0, 1] as const) {
             const [ours, theirs] = [got[head + [x, y][side]!]!, wanted[head + to[pair]![side]]!];
-            if (isFar(ours, theirs, tolerance))
+            if (isFar(ours, theirs, tolerance)) {
               fail(`element ${side} of pair ${pair} of ${where}`, `${theirs} ± ${tolerance}`, ours);
+            }
           }
         });
         for (let i = 0; i < headDim; i++) {
-          if (!rotatedElements.has(i) && !Object.is(got[head + i], wanted[head + i]))
+          if (!rotatedElements.has(i) && !Object.is(got[head + i], wanted[head + i])) {
             fail(`element ${i}, which is not rotated, of ${where}`, wanted[head + i], got[head + i]);
+          }
         }
       }
     }

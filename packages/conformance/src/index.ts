@@ -70,8 +70,9 @@ export function conformance(test: TestFunction, options: ConformanceOptions): vo
   if (ropeType === undefined) throw new Error("conformance: expected ropeType or provider, got neither");
   if (options.cases.length === 0) throw new Error("conformance: expected at least one case, got none");
   const names = options.cases.map(({ name }) => name);
-  if (new Set(names).size < names.length)
+  if (new Set(names).size < names.length) {
     throw new Error(`conformance: expected cases of different names, got ${names.join(", ")}`);
+  }
 
   const given = typeof provider === "function" ? new provider() : provider;
   const target: Target = { ropeType, registry, given, backend: backend === "js" ? undefined : backend, seed };

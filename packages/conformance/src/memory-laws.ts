@@ -190,8 +190,9 @@ const shapes: Law = {
         };
         const expected = await rotated(scene);
         const ways: PlaceOptions[] = [{ axes: 3 }, { axes: 2 }];
-        if (dtype === "float16" && nativeFloat16Array !== undefined)
+        if (dtype === "float16" && nativeFloat16Array !== undefined) {
           ways.push({ nativeFloat16: true }, { nativeFloat16: true, bare: true });
+        }
         if (dtype === "float32" || dtype === "float64") ways.push({ bare: true });
         for (const way of ways) {
           const made = tensors(scene, way);
@@ -368,8 +369,9 @@ const fused: Law = {
             : column < valueStart
               ? k[t * HEADS.key * headDim + column - keyStart]!
               : original[i]!;
-        if (!Object.is(value, wanted))
+        if (!Object.is(value, wanted)) {
           fail(`element ${column} of token ${t} in a fused buffer, ${label}`, wanted, value);
+        }
       });
     }
   },

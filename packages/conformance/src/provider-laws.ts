@@ -120,20 +120,22 @@ const refusals: Law = {
       "a parameter that nobody declares",
     );
     const several = await issuesOf({ noSuchParameter: 1, norThisOne: 2 }, "three mistakes at once", { headDim: 0.5 });
-    for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"])
+    for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"]) {
       lists(several, path, "three mistakes at once");
+    }
 
     for (const [name, rule] of rulesOf(kit.provider)) {
       for (const bad of invalidValues(rule)) {
         const what = `${name} = ${JSON.stringify(bad) ?? String(bad)} (${kit.name})`;
         lists(await issuesOf({ [name]: bad }, what), `parameters.${name}`, what);
       }
-      if (rule.default === undefined)
+      if (rule.default === undefined) {
         lists(
           await issuesOf({ [name]: undefined }, `a request without ${name}`),
           `parameters.${name}`,
           `a request without ${name}`,
         );
+      }
     }
   },
 };
@@ -166,12 +168,13 @@ const effects: ProviderLaw = {
         }
       }
       // Refusing is an answer (it contradicts the rest of every case); accepting and ignoring is not.
-      if (accepted > 0 && !changed)
+      if (accepted > 0 && !changed) {
         fail(
           `effect of the parameter ${name}`,
           "another table, amplitude or range in at least one case",
           `none with ${accepted} other values; does a case use it?`,
         );
+      }
     }
   },
 };
@@ -238,13 +241,14 @@ const purity: Law = {
         "a finite number > 0",
         softmaxScaleFactor,
       );
-      if (rope.precision === "float32")
+      if (rope.precision === "float32") {
         isTrue(
           invFreq.every((value) => Math.fround(value) === value),
           `frequencies, ${label}`,
           "exact float32 values",
           Array.from(invFreq),
         );
+      }
       for (const length of lengths) {
         const name = rope.schedule(length);
         isTrue(

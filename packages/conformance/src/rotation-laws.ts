@@ -74,8 +74,9 @@ function dotTolerance(
 
 function sameSums(got: Float64Array, expected: Float64Array, tolerance: Float64Array, what: string): void {
   got.forEach((sum, i) => {
-    if (isFar(sum, expected[i]!, tolerance[i]!))
+    if (isFar(sum, expected[i]!, tolerance[i]!)) {
       fail(`${what}, head vector ${i}`, `${expected[i]} ± ${tolerance[i]}`, sum);
+    }
   });
 }
 
@@ -146,8 +147,9 @@ const norms = forRotations("keeps the length of each pair, times the attention f
       const now = Math.hypot(y[first]!, y[second]!);
       // Two elements, each off by its share; no angle enters, since cos² + sin² = 1 at any.
       const tolerance = 2 * (before * share(rope, dtype, 0) + floorOf(dtype));
-      if (isFar(now, before, tolerance))
+      if (isFar(now, before, tolerance)) {
         fail(`length of ${dtype} pair ${pair} at position row ${row}, ${label}`, `${before} ± ${tolerance}`, now);
+      }
     });
   }
 });
@@ -224,12 +226,13 @@ const composition = forRotations("adds positions when it is applied twice", asyn
     // As for the products above: 2^-44 is far from one float32 rounding, and 500 roundings of float64.
     const tolerance = m * m * Math.hypot(x[first]!, x[second]!) * ((exact ? 2 ** -44 : 16 * 2 ** -24) + slack);
     for (const element of [first, second]) {
-      if (isFar(twice[element]!, m * once[element]!, tolerance))
+      if (isFar(twice[element]!, m * once[element]!, tolerance)) {
         fail(
           `R(a) R(b) x, pair ${pair} at row ${row}, ${label}`,
           `${m * once[element]!} ± ${tolerance}`,
           twice[element],
         );
+      }
     }
   });
 });
@@ -250,12 +253,13 @@ const inverse = forRotations(
           // Both ways use the same table row, so that angles do not matter; two rotations, each off by its share.
           const tolerance = Math.hypot(x[one]!, x[other]!) * 2 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [one, other]) {
-            if (isFar(back[element]!, x[element]!, tolerance))
+            if (isFar(back[element]!, x[element]!, tolerance)) {
               fail(
                 `${then} after ${first}, ${dtype} pair ${pair} at row ${row}, ${label}`,
                 `${x[element]} ± ${tolerance}`,
                 back[element],
               );
+            }
           }
         });
       }
@@ -336,8 +340,9 @@ const shift: Law = {
             Math.hypot(start[first]!, start[second]!),
             Math.hypot(shifted[first]!, shifted[second]!),
           ];
-          if (isFar(now, before, tolerance))
+          if (isFar(now, before, tolerance)) {
             fail(`length of ${dtype} pair ${pair} after a shift, ${label}`, before, now);
+          }
         });
       }
     }
@@ -375,8 +380,9 @@ const pairings: Law = {
             const got = moved.values();
             expected.values().forEach((value, i) => {
               // Elements are below 2√2 times the amplitude.
-              if (isFar(got[i]!, value, 4 * reference.attentionFactor * share(rope, dtype, 0)))
+              if (isFar(got[i]!, value, 4 * reference.attentionFactor * share(rope, dtype, 0))) {
                 fail(`${dtype} element ${i} in ${other.label}`, value, got[i]);
+              }
             });
           }
         }

@@ -47,8 +47,9 @@ const values: Law = {
             ["sin", sin[row * pairs + pair]!, angles.amplitude * angles.sin(row, pair)],
           ] as const) {
             const tolerance = absolute + relative * Math.abs(expected);
-            if (isFar(got, expected, tolerance))
+            if (isFar(got, expected, tolerance)) {
               fail(`${name} of pair ${pair} at row ${row}, ${label}`, `${expected} ± ${tolerance}`, got);
+            }
           }
         }
       }
@@ -89,20 +90,22 @@ const widths: Law = {
                 ([x, y]) => x - rotaryOffset === element % rotaryDim || y - rotaryOffset === element % rotaryDim,
               );
               const source = (row * (rotaryDim / 2) + pair) * perValue + (at % perValue);
-              if (wide[at] !== narrow[source])
+              if (wide[at] !== narrow[source]) {
                 fail(
                   `full ${dtype} ${name}, element ${element % rotaryDim} of row ${row}, ${label}`,
                   `the value of pair ${pair}`,
                   wide[at],
                 );
+              }
             }
             if (dtype === "float64") continue;
             // Narrow types are the float32 values rounded once.
             half[name].forEach((stored: number, i: number) => {
               const got =
                 dtype === "float16" ? fromFloat16(stored) : dtype === "bfloat16" ? fromBfloat16(stored) : stored;
-              if (!Object.is(got, roundTo(dtype, single[name][i]!)))
+              if (!Object.is(got, roundTo(dtype, single[name][i]!))) {
                 fail(`${dtype} ${name} ${i}, ${label}`, roundTo(dtype, single[name][i]!), got);
+              }
             });
           }
         }
@@ -167,8 +170,9 @@ const forms: Law = {
       await same(`{ data: ${data.constructor.name}, shape }`, { data, shape });
       if (axes === 1) await same(data.constructor.name, data);
     }
-    if (rope.capabilities.fractionalPositions)
+    if (rope.capabilities.fractionalPositions) {
       await same("{ data: Float64Array, shape }", { data: Float64Array.from(list), shape });
+    }
     if (axes === 1) {
       await same("{ start, count }", { start: 0, count: 4 });
       await same("{ start: bigint, count }", { start: 0n, count: 4 });
@@ -200,13 +204,15 @@ const copies: Law = {
       ...tables.flatMap(({ cos, sin }) => [cos, sin]),
       rope.frequencies().invFreq,
       rope.frequencies().axes,
-    ])
+    ]) {
       array.fill(7);
+    }
     scribble(js.explain());
     scribble(js.frequencies());
     const after = await everything(rope, js, positions);
-    for (const name of ["tables", "step"] as const)
+    for (const name of ["tables", "step"] as const) {
       sameTables(after[name], before[name], `${name} after scribbling on what was handed out, ${label}`);
+    }
     sameData(after.facts, before.facts, `frequencies and explanation after scribbling, ${label}`);
   },
 };

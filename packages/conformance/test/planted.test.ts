@@ -193,8 +193,9 @@ describe("executors with a planted defect", () => {
       (task) => {
         rotateTask(task);
         const { data, offset, tokenStride, heads, headDim, headStride } = task.output;
-        if (task.output.tokens > 1 && Math.abs(tokenStride) > heads * headDim && headStride >= headDim)
+        if (task.output.tokens > 1 && Math.abs(tokenStride) > heads * headDim && headStride >= headDim) {
           data.fill(0, offset + heads * headStride, offset + tokenStride);
+        }
       },
     ],
     [
@@ -254,7 +255,7 @@ function forElements({ output }: RotationTask, visit: (index: number, element: n
   for (let b = 0; b < output.batch; b++) {
     for (let t = 0; t < output.tokens; t++) {
       for (let h = 0; h < output.heads; h++) {
-        for (let d = 0; d < output.headDim; d++)
+        for (let d = 0; d < output.headDim; d++) {
           visit(
             output.offset +
               b * output.batchStride +
@@ -263,6 +264,7 @@ function forElements({ output }: RotationTask, visit: (index: number, element: n
               d * output.elementStride,
             d,
           );
+        }
       }
     }
   }

@@ -58,12 +58,13 @@ export function cosSinTargets(
       { data: out?.[part], dtype, shape: [1, 1, length] },
       { batch: undefined, tokens: 1, headDim: length },
     );
-    if (layout.data.length !== length)
+    if (layout.data.length !== length) {
       throw new RopeError("ROPE_SHAPE", {
         what: `"${name}" does not fit`,
         expected: `${length} elements`,
         got: `${layout.data.length}`,
       });
+    }
     return { name, input: layout, output: layout };
   });
   checkAliasing([cos!, sin!]);

@@ -65,7 +65,8 @@ export function checkFrequencies(
     refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));
   }
   const factors = [toNumber(attentionFactor), toNumber(softmaxScaleFactor)];
-  if (!factors.every((factor) => Number.isFinite(factor) && factor > 0))
+  if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) {
     refuse("attentionFactor and softmaxScaleFactor finite and > 0", factors.join(" and "));
+  }
   if (Number.isNaN(extendedMaxPosition)) refuse("extendedMaxPosition to be a number", "NaN");
 }

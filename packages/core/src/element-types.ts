@@ -62,8 +62,9 @@ function float16OfBits(bits: number): number {
   const magnitude = bits & 0x7fffffff;
   // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even. 65520 is half-way between the
   // largest float16 and the next power of two, and rounds to infinity.
-  if (magnitude >= 0x38800000 && magnitude < 0x477ff000)
+  if (magnitude >= 0x38800000 && magnitude < 0x477ff000) {
     return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  }
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   // Subnormal or zero: multiples of 2^-24; adding 0.5 to the scaled value lets float32 do the rounding to even.
@@ -83,8 +84,9 @@ function float16Table(): Float32Array {
     const fraction = bits & 1023;
     const sign = bits & 0x8000 ? -1 : 1;
     if (exponent === 31) values[bits] = fraction === 0 ? sign * Infinity : NaN;
-    else
+    else {
       values[bits] = exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+    }
   }
   return (float16Values = values);
 }

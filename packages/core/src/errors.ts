@@ -94,8 +94,9 @@ function describe(value: unknown): string {
       ? `[${value.map(show).join(", ")}]`
       : `a list of ${value.length}${Array.isArray(value[0]) ? " lists" : ""}`;
   }
-  if (ArrayBuffer.isView(value))
+  if (ArrayBuffer.isView(value)) {
     return `${value.constructor.name}(${(value as { length?: number }).length ?? value.byteLength})`;
+  }
   if (typeof value === "object" && value !== null) return `an object with ${describeKeys(value)}`;
   return String(value);
 }

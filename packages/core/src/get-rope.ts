@@ -59,8 +59,9 @@ class InstanceCache {
     const known = this.#recent.find((one) => readsAs(request, one.request));
     const found = known === undefined ? undefined : this.#ropes.get(known.key);
     // A name may have been registered anew since; its old ropes must not come back.
-    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider)
+    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider) {
       return this.#hit(known!.key, found);
+    }
 
     const own = plainCopy(request);
     const { key, rope, registration } = make(own);
@@ -93,8 +94,9 @@ class InstanceCache {
   evict(name: string): void {
     // What was written with an alias may mean something else when the alias comes back.
     this.#recent = [];
-    for (const [key, { registration }] of this.#ropes)
+    for (const [key, { registration }] of this.#ropes) {
       if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
+    }
   }
 
   clear(): void {
@@ -153,8 +155,9 @@ function readsAs(request: unknown, copy: unknown): boolean {
 }
 
 function equalData(value: unknown, copy: unknown): boolean {
-  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null)
+  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null) {
     return Object.is(value, copy);
+  }
   // The copy holds the caller's own typed array, whose numbers may have changed.
   if (ArrayBuffer.isView(copy) || ArrayBuffer.isView(value)) return false;
   if (Array.isArray(value) || Array.isArray(copy)) {

@@ -44,12 +44,13 @@ export function angleGradient(
     rotaryOffset >= 0 &&
     rotaryOffset + dim <= headDim &&
     Number.isInteger(dim / 2 / blockCount(pairing, dim));
-  if (!fits)
+  if (!fits) {
     throw new RopeError("ROPE_SHAPE", {
       what: "rotaryDim, rotaryOffset and pairing do not fit the head",
       expected: `an even rotaryDim and a pairing within ${headDim} elements`,
       got: `${dim} from ${rotaryOffset}`,
     });
+  }
   const tokens = rotated.shape.length === 4 ? rotated.shape[1]! : rotated.shape[0]!;
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
   const incoming = resolveTensor("gradient", gradient, { batch: undefined, tokens, headDim });

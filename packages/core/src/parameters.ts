@@ -60,9 +60,9 @@ export function parseParameters<P>(
       continue;
     }
     const value = checkValue(rule, given);
-    if (value === undefined)
+    if (value === undefined) {
       issues.push({ path: `${path}.${key}`, expected: describeRule(rule), received: show(given) });
-    else values[key] = value;
+    } else values[key] = value;
   }
   return issues.length > 0 ? { issues } : { values: Object.freeze(values) as P };
 }

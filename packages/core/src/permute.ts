@@ -40,12 +40,13 @@ export function rowOrder({ from, headDim, rotaryDim = headDim, rotaryOffset = 0,
     Number.isSafeInteger(rotaryOffset) &&
     rotaryOffset >= 0 &&
     rotaryOffset + rotaryDim <= headDim;
-  if (!sizes)
+  if (!sizes) {
     throw misfit(
       "headDim, rotaryDim and rotaryOffset",
       "integers, rotaryDim even and > 0, rotaryOffset + rotaryDim ≤ headDim",
       `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`,
     );
+  }
   for (const [name, pairing] of [
     ["from", from],
     ["to", to],
@@ -54,8 +55,9 @@ export function rowOrder({ from, headDim, rotaryDim = headDim, rotaryOffset = 0,
       pairing === "half" ||
       pairing === "adjacent" ||
       Number.isSafeInteger((pairing as { blocks?: unknown } | null | undefined)?.blocks);
-    if (!known || !Number.isInteger(rotaryDim / 2 / blockCount(pairing, rotaryDim)))
+    if (!known || !Number.isInteger(rotaryDim / 2 / blockCount(pairing, rotaryDim))) {
       throw misfit(name, `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+    }
   }
   const order = Uint32Array.from({ length: headDim }, (_, row) => row);
   const [source, target] = [pairElements(from, rotaryDim), pairElements(to, rotaryDim)];
@@ -105,8 +107,9 @@ export function permuteRows<T extends Rows>(
   const result = rows.slice();
   for (let head = 0; head < rows.length; head += size) {
     order.forEach((source, row) => {
-      if (source !== row)
+      if (source !== row) {
         result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
+      }
     });
   }
   return result;

@@ -65,8 +65,9 @@ export function resolvePositions(input: Positions, rules: PositionRules): Resolv
   const { data, shape } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
-  if (data.length !== count)
+  if (data.length !== count) {
     throw shapeError(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
+  }
   const values = new Float64Array(count);
   let largest = -1;
   for (let i = 0; i < count; i++) {
@@ -93,16 +94,18 @@ const KEPT_RUN = 4096;
 /** Positions that follow each other: with the first and the last all of them are checked. */
 function resolveRun({ start: first, count }: Run, rules: PositionRules): ResolvedPositions {
   const { axes, fractional, limit } = rules;
-  if (!Number.isSafeInteger(count) || count < 0)
+  if (!Number.isSafeInteger(count) || count < 0) {
     throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
+  }
   if (axes !== 1) splitShape([count], axes);
   const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
   const admitted = fractional ? start > -POSITION_LIMIT : Number.isInteger(start) && start >= 0;
   if (!admitted || start >= limit) throw rangeError(first, 0, rules);
   // Before allocating: a run that cannot fit must not cost memory.
   if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start))
+  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start)) {
     return lastRun;
+  }
   const values = new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = start + i;
   const run = {
@@ -125,8 +128,9 @@ function flatten(
   if (Array.isArray(input)) {
     const rows = input as readonly (readonly number[])[];
     const width = rows[0]!.length;
-    if (rows.some((row) => !Array.isArray(row) || row.length !== width))
+    if (rows.some((row) => !Array.isArray(row) || row.length !== width)) {
       throw shapeError("nested lists of equal length", show(rows.map((row) => row?.length)));
+    }
     return { data: rows.flat(), shape: [rows.length, width] };
   }
   if (typeof input === "object" && input !== null) {

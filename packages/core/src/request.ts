@@ -90,8 +90,9 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   if (typeof request !== "object" || request === null) {
     throw invalid([{ path: "request", expected: "an object with headDim and parameters", received: show(request) }]);
   }
-  if (request.specificationVersion !== undefined)
+  if (request.specificationVersion !== undefined) {
     checkSpecificationVersion(request.specificationVersion, "the request");
+  }
   const given = request.parameters as Readonly<Record<string, unknown>> | null | undefined;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw invalid([{ path: "parameters", expected: "an object with ropeType", received: show(given) }]);
@@ -102,8 +103,9 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
 
   const issues: RopeIssue[] = [];
   for (const key of Object.keys(request)) {
-    if (!requestKeys.includes(key))
+    if (!requestKeys.includes(key)) {
       issues.push(unknownKey(key, requestKeys, "", (request as unknown as Record<string, unknown>)[key]));
+    }
   }
   const geometry = parseGeometry(request, issues);
   const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
@@ -224,12 +226,13 @@ function parseAxes(axes: unknown, rotaryDim: unknown, issues: RopeIssue[]): read
     list.length === pairs &&
     list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
   const valid = bytes && new Set(list).size === Math.max(...(list as number[])) + 1;
-  if (!valid)
+  if (!valid) {
     issues.push({
       path: "axes",
       expected: `${isEvenSize(rotaryDim) ? `${pairs} ` : ""}integers, one for each pair, that name every axis from 0 on`,
       received: show(axes),
     });
+  }
   return valid ? Object.freeze(list as number[]) : null;
 }
 

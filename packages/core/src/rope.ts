@@ -172,8 +172,9 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     checkKeys("the options of cosSin", options, ["width", "dtype", "length", "out"]);
     const { width = "half", dtype = "float32", length, out } = options;
     if (width !== "half" && width !== "full") throw optionError("width", '"half" or "full"', width);
-    if (!["float64", "float32", "float16", "bfloat16"].includes(dtype))
+    if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) {
       throw optionError("dtype", "float64, float32, float16 or bfloat16", dtype);
+    }
     const resolved = this.#positions(positions);
     const schedule = this.#schedule(length ?? lengthOf(resolved));
     const columns = columnsOf(width, this.pairing, this.rotaryDim);
@@ -282,10 +283,12 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       { name: "positionLimit", value: this.positionLimit, rule: this.#limitReason() },
     ];
     const given = new Set(frequencies.rules?.map(({ name }) => name));
-    if (!given.has("attentionFactor"))
+    if (!given.has("attentionFactor")) {
       own.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
-    if (!given.has("softmaxScaleFactor"))
+    }
+    if (!given.has("softmaxScaleFactor")) {
       own.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
+    }
     const pairs = Array.from(rows.invFreq, (invFreq, pair) => {
       const element = spec.rotaryOffset + first[pair]!;
       const elements = [element, element + distance] as const;
@@ -408,8 +411,9 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
   ): RotateResult {
     checkKeys("the arguments", tensors, known);
     const { query, key, out } = tensors;
-    if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out))
+    if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) {
       checkKeys("the tensors of out", out, outKeys);
+    }
     // An array, say, would leave both outputs unsaid, and the inputs overwritten.
     if (out !== undefined && out?.query === undefined && out?.key === undefined) {
       throw new RopeError("ROPE_SHAPE", {
@@ -423,12 +427,13 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     const checkedQuery = checkTensor("query", query, out?.query, expected);
     const checkedKey = checkTensor("key", key, out?.key, expected);
     const first = checkedQuery ?? checkedKey;
-    if (first === undefined)
+    if (first === undefined) {
       throw new RopeError("ROPE_SHAPE", {
         what: "there is nothing to rotate",
         expected: "query, key, or both",
         got: "neither",
       });
+    }
     const checked = checkedQuery === undefined || checkedKey === undefined ? [first] : [checkedQuery, checkedKey];
     checkAliasing(checked);
     const { rotaryDim, rotaryOffset, blocks } = rotationShape(this.spec);
@@ -453,12 +458,13 @@ function checkTensor(
   expected: TensorExpectation,
 ): { name: string; input: TensorLayout; output: TensorLayout } | undefined {
   if (tensor === undefined) {
-    if (target !== undefined)
+    if (target !== undefined) {
       throw new RopeError("ROPE_SHAPE", {
         what: `out.${name} is given without ${name}`,
         expected: `${name} as well`,
         got: "undefined",
       });
+    }
     return undefined;
   }
   const input = resolveTensor(name, tensor, expected);

@@ -64,19 +64,21 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
     Number.isSafeInteger(rotaryOffset) &&
     rotaryOffset >= 0 &&
     rotaryOffset + rotaryDim <= headDim;
-  if (!sizesFit)
+  if (!sizesFit) {
     throw misfit(
       "headDim, rotaryDim and rotaryOffset",
       "headDim (for a bare array), an even rotaryDim, and rotaryOffset + rotaryDim ≤ headDim",
       `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`,
     );
+  }
   const known =
     pairing === "half" ||
     pairing === "adjacent" ||
     isSize((pairing as { blocks?: unknown } | null | undefined)?.blocks);
   const blocks = known ? blockCount(pairing, rotaryDim) : NaN;
-  if (!Number.isInteger(rotaryDim / 2 / blocks))
+  if (!Number.isInteger(rotaryDim / 2 / blocks)) {
     throw misfit("pairing", `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
+  }
   const cosValues = valuesOf("cos", options.cos);
   const sinValues = valuesOf("sin", options.sin);
   const doubled = (): boolean => [cosValues, sinValues].every((values) => looksDoubled(values, pairing, rotaryDim));
@@ -100,12 +102,13 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   });
   const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
   const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
-  if (input.batch !== output.batch || input.heads !== output.heads)
+  if (input.batch !== output.batch || input.heads !== output.heads) {
     throw misfit(
       "out",
       `${input.batch} × ${tokens} × ${input.heads} heads like the tensor`,
       `${output.batch} × ${tokens} × ${output.heads}`,
     );
+  }
   checkAliasing([{ name: "tensor", input, output }]);
 
   const pick = ({ values: table }: { values: Float64Array }): Float32Array | Float64Array => {

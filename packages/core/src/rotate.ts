@@ -97,9 +97,9 @@ export function rotateTask(task: RotationTask): void {
       rotateHeads(dtype, scratch, 0, rotaryDim, heads, table, row, pairs);
       for (let h = 0; h < heads; h++) {
         const at = target + h * output.headStride;
-        if (words === undefined)
+        if (words === undefined) {
           storeElements(output.dtype, output.data, at, output.elementStride, scratch, h * rotaryDim, rotaryDim);
-        else
+        } else {
           storeRounded(
             output.dtype,
             output.data as Uint16Array,
@@ -109,6 +109,7 @@ export function rotateTask(task: RotationTask): void {
             h * rotaryDim,
             rotaryDim,
           );
+        }
       }
     }
   }
@@ -151,8 +152,9 @@ function rotateHeads(
   // Two heads at a time share those of cos and sin.
   const even = heads - (heads % 2);
   rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
-  if (even < heads)
+  if (even < heads) {
     rotateHead32(data as Float32Array, first + even * headStride, cos as Float32Array, sin as Float32Array, row, pairs);
+  }
 }
 
 function rotateTwoHeads32(
@@ -243,8 +245,9 @@ function copyToken({ input, output }: RotationTask, from: number, to: number): v
     copyElements(input, from, output, to, 0, heads * headDim);
     return;
   }
-  for (let h = 0; h < heads; h++)
+  for (let h = 0; h < heads; h++) {
     copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, headDim);
+  }
 }
 
 /** Copies the elements of one token that are not rotated; bit for bit where the element types agree. */

@@ -146,8 +146,9 @@ export class CosSinRows {
   /** {@link gather} for a caller that only reads: asked for the same again, the same arrays. */
   shared(positions: GatherPositions, form: GatherForm, write: RowWriter): GatheredRows {
     const last = this.#last;
-    if (last !== undefined && sameForm(last.form, form) && samePositions(last.positions, positions))
+    if (last !== undefined && sameForm(last.form, form) && samePositions(last.positions, positions)) {
       return last.gathered;
+    }
     const gathered = this.gather(positions, form, write);
     if (gathered.cos.length <= KEPT_VALUES) this.#last = { positions, form, gathered };
     return gathered;
@@ -198,8 +199,9 @@ export class CosSinRows {
     const { pairs } = this;
     const axisOfPair = this.#axisOfPair;
     for (let row = 0; row < count * pairs; row += pairs) {
-      for (let i = 0; i < pairs; i++)
+      for (let i = 0; i < pairs; i++) {
         if (axisOfPair === undefined || axisOfPair[i] === axis) target[to + row + i] = source[row + i]!;
+      }
     }
   }
 }

@@ -111,12 +111,16 @@ function contiguousLayout(
   { batch = 1, tokens, headDim }: TensorExpectation,
 ): TensorLayout | undefined {
   const heads = shape[1]!;
-  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim)
+  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) {
     return undefined;
+  }
   const tokenStride = heads * headDim;
   const end = offset + tokens * tokenStride;
-  if (!(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length))
+  if (
+    !(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length)
+  ) {
     return undefined;
+  }
   return {
     data,
     dtype,
@@ -241,8 +245,9 @@ function elements(
   dtype: ElementType | undefined,
 ): { data: ElementArray; dtype: ElementType } {
   const kind = viewName(data);
-  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16"))
+  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16")) {
     return { data: data as Uint16Array, dtype };
+  }
   const actual =
     kind === "Float32Array"
       ? "float32"
@@ -266,8 +271,9 @@ function elements(
 
 function isSizes(shape: unknown): shape is readonly number[] {
   if (!Array.isArray(shape)) return false;
-  for (let axis = 0; axis < shape.length; axis++)
+  for (let axis = 0; axis < shape.length; axis++) {
     if (!Number.isSafeInteger(shape[axis]) || shape[axis] < 0) return false;
+  }
   return true;
 }
 
@@ -307,8 +313,9 @@ export function checkAliasing(
         "A broadcast (stride 0) tensor can be read, not rotated in place.",
       );
     }
-    if (input !== output && !sameElements(input, output) && overlap(input, output))
+    if (input !== output && !sameElements(input, output) && overlap(input, output)) {
       throw overlapError(`${name} and its out`);
+    }
   }
   for (let i = 0; i < tensors.length; i++) {
     for (let k = i + 1; k < tensors.length; k++) {

@@ -245,8 +245,9 @@ describe("the cache", () => {
   });
 
   test("does not remember requests that failed", () => {
-    for (let i = 0; i < 300; i++)
+    for (let i = 0; i < 300; i++) {
       caught(() => get({ headDim: 64, parameters: { ropeType: `absent-${i}` } }), "ROPE_UNKNOWN_TYPE");
+    }
     expect(ropeCacheStatistics(registry)).toMatchObject({ size: 0, misses: 0, hits: 0 });
   });
 

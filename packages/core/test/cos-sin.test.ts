@@ -108,8 +108,9 @@ describe("arrays of the caller's", () => {
       expect(() => rope.cosSin([1], { out: out as never })).toThrow(
         expect.objectContaining({ code: "ROPE_SHAPE", message: expect.stringContaining(what) }),
       );
-      for (const array of Object.values(out) as Float32Array[])
+      for (const array of Object.values(out) as Float32Array[]) {
         expect(array.every((value) => value === 7 || value === 0)).toBe(true);
+      }
     }
     rope.cosSin([1], { out: { cos: memory.subarray(0, 64), sin: memory.subarray(64) } });
     expect(memory[0]).toBe(rope.cosSin([1]).cos[0]);

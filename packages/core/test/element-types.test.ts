@@ -77,8 +77,9 @@ describe.each(formats)("$name", (format) => {
       if (!Object.is(value, decode(bits, fractionBits))) expect.fail(`${bits.toString(16)} decodes to ${value}`);
       const back = to(value);
       // The payload of a NaN does not survive a JavaScript number.
-      if (isNaNBits(bits) ? !isNaNBits(back) : back !== bits)
+      if (isNaNBits(bits) ? !isNaNBits(back) : back !== bits) {
         expect.fail(`${bits.toString(16)} becomes ${back.toString(16)}`);
+      }
     }
   });
 
@@ -91,8 +92,9 @@ describe.each(formats)("$name", (format) => {
         [neighbour(tie, -1), low],
         [neighbour(tie, 1), low + 1],
       ] as const) {
-        if (to(value) !== expected)
+        if (to(value) !== expected) {
           expect.fail(`${value} becomes ${to(value).toString(16)} instead of ${expected.toString(16)}`);
+        }
         if (to(-value) !== (expected | 0x8000)) expect.fail(`${-value} becomes ${to(-value).toString(16)}`);
       }
     }
@@ -122,8 +124,9 @@ describe.each(formats)("$name", (format) => {
   });
 
   test("a NaN stays one, whatever its payload", () => {
-    for (const bits of [0x7fc00000, 0x7f800001, 0x7f801fff, 0x7fffffff, 0xffc00000, 0xff800001])
+    for (const bits of [0x7fc00000, 0x7f800001, 0x7f801fff, 0x7fffffff, 0xffc00000, 0xff800001]) {
       expect(isNaNBits(to(float32OfBits(bits)))).toBe(true);
+    }
   });
 });
 

@@ -114,8 +114,9 @@ test("schedules never mix, in whatever order they are asked for", () => {
   const one = fresh();
   for (const length of lengths) {
     const alone = fresh();
-    for (const positions of [[3], [0, 1, 2], [length - 1, 3]])
+    for (const positions of [[3], [0, 1, 2], [length - 1, 3]]) {
       expect(bits(applied(positions, length, one))).toEqual(bits(applied(positions, length, alone)));
+    }
   }
 });
 

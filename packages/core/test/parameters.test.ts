@@ -51,8 +51,9 @@ describe.each<[string, Omit<ParameterRule, "description">, unknown[], unknown[]]
 
 test("typed arrays become lists of the numbers they hold", () => {
   const provider = withRule({ type: "numbers" });
-  for (const value of [Float32Array.of(0.1), Float64Array.of(0.1), Int8Array.of(3), Uint32Array.of(3)])
+  for (const value of [Float32Array.of(0.1), Float64Array.of(0.1), Int8Array.of(3), Uint32Array.of(3)]) {
     expect(parse(provider, { value })).toEqual([value[0]]);
+  }
 });
 
 test("a default is used as it is, and null means not set only where the default says so", () => {

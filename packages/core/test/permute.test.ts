@@ -95,8 +95,9 @@ test("products of rotated queries and keys are the same, with more query heads t
           const [Q, K] = [project(q, queryHeads), project(k, keyHeads)];
           return Array.from({ length: queryHeads }, (_, head) => {
             let sum = 0;
-            for (let i = 0; i < headDim; i++)
+            for (let i = 0; i < headDim; i++) {
               sum += Q[head * headDim + i]! * K[(keyHeads + Math.floor((head * keyHeads) / queryHeads)) * headDim + i]!;
+            }
             return sum;
           });
         };

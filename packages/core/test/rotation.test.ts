@@ -39,10 +39,11 @@ function expectClose(dtype: ElementType, actual: AnyArray, expected: readonly nu
   const largest = Math.max(...expected.map(Math.abs), 2);
   decode(dtype, actual).forEach((value, i) => {
     const error = Math.abs(value - expected[i]!);
-    if (!(error <= tolerance(dtype, expected[i]!, largest)))
+    if (!(error <= tolerance(dtype, expected[i]!, largest))) {
       expect.fail(
         `element ${i} is ${value} instead of ${expected[i]}, ${error / tolerance(dtype, expected[i]!, largest)} times the tolerance`,
       );
+    }
   });
 }
 
@@ -177,8 +178,9 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     const outside = [0, 1, 2, 19, 20];
     const check = (data: AnyArray, stride: number) => {
       const raw = new Word(data.buffer as ArrayBuffer);
-      for (const index of outside)
+      for (const index of outside) {
         words.forEach((word, i) => expect(raw[index * stride * words.length + i]).toBe(word));
+      }
     };
     for (const stride of [1, 2]) {
       const layout = { shape: [1, 1, 21], strides: [21 * stride, 21 * stride, stride], dtype };
@@ -260,8 +262,9 @@ describe("into another element type, in one pass", () => {
       const [head, slot, element] = [Math.floor(i / (slots * 21)), Math.floor(i / 21) % slots, i % 21];
       const token = slot - 10;
       const written = token >= 0 && token < 5;
-      if (word !== (written ? to(expected[(token * 2 + head) * 21 + element]!) : before[i]))
+      if (word !== (written ? to(expected[(token * 2 + head) * 21 + element]!) : before[i])) {
         expect.fail(`slot ${slot} of head ${head}, element ${element}`);
+      }
     });
   });
 

@@ -154,9 +154,9 @@ print(
   `   apply            ${rotation.toFixed(1)} ms, ${((rotation * 1e6) / (4096 * 40 * 64)).toFixed(2)} ns a pair (copying the same bytes: ${copying.toFixed(1)} ms)`,
   "",
 );
-if (short.length === 0)
+if (short.length === 0) {
   print(`${green("✓")} All hold. Your own model: ${bold("npm run --silent ropewalk -- inspect path/to/config.json")}`);
-else {
+} else {
   print(...short.map((line) => `${red("✗")} ${line}`));
   process.exitCode = 1;
 }

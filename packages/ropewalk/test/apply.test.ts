@@ -143,7 +143,7 @@ test.each(["float64", "float32", "float16"] as const)(
     const [input, rotated, back] = [folder(), folder(), folder()];
     const { npy, unit, encode, decode, options } = types[dtype];
     const shapes = { q: [7, 4, 128], k: [7, 2, 128] };
-    for (const [name, shape] of Object.entries(shapes))
+    for (const [name, shape] of Object.entries(shapes)) {
       writeNpy(
         join(input, `${name}.npy`),
         npy,
@@ -155,6 +155,7 @@ test.each(["float64", "float32", "float16"] as const)(
           ),
         ),
       );
+    }
     const step = (direction: string, from: string, to: string) =>
       ropewalk([
         "apply",

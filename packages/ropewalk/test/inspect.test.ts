@@ -160,8 +160,9 @@ test("a folder stands for its *.json files, sorted; a failing file neither stops
     ["missing.json", "FILE_NOT_FOUND"],
     ["microsoft--phi-2.json", 1],
   ]);
-  for (const { error } of documents(run))
+  for (const { error } of documents(run)) {
     if (error !== undefined) expect(Object.keys(error as object)).toEqual(["code", "message"]);
+  }
 
   const text = ropewalk(["inspect", path, missing, model("microsoft/phi-2")]);
   expect(text.status).toBe(2);

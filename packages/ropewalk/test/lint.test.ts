@@ -146,11 +146,12 @@ test("exit code 0 and words for a file that all read alike, 1 for others, withou
 });
 
 test("no published config is invalid, or has a rope key that nobody knows", () => {
-  for (const { id } of models())
+  for (const { id } of models()) {
     expect([
       id,
       ...examine(model(id), {}).findings.filter(({ kind }) => kind === "invalid" || kind === "unknown"),
     ]).toEqual([id]);
+  }
 });
 
 test.each<[what: string, args: string[], words: string]>([

@@ -119,8 +119,9 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
     "model.embed_tokens.weight",
     "model.layers.0.self_attn.v_proj.weight",
     "model.layers.0.self_attn.q_proj.lora_A.weight",
-  ])
+  ]) {
     expect(tensors[name]).toEqual(before[name]);
+  }
   // Columns go with their row.
   expect([...at("k_proj.weight").data.subarray(3, 6)]).toEqual([200, 201, 202]);
 
@@ -421,8 +422,9 @@ test.each<[signal: NodeJS.Signals, left: number]>([
     while (
       child.exitCode === null &&
       (temporary().length === 0 || statSync(join(path, temporary()[0]!)).size < 2 ** 22)
-    )
+    ) {
       await new Promise((resolve) => setTimeout(resolve, 1));
+    }
     child.kill(signal);
     // Ended by the signal: else it had been done before, and this test would show nothing.
     expect(await ended).toBe(signal);

@@ -102,11 +102,12 @@ function declared(/** @type {Package} */ { name, folder, kind, manifest }, /** @
     );
   }
   for (const peer of Object.keys(peerDependencies)) {
-    if (peer !== coreName)
+    if (peer !== coreName) {
       findings.push(report(file, undefined, `"peerDependencies" holds ${peer}: expected ${coreName} only.`));
+    }
   }
   for (const [field, held] of Object.entries({ peerDependencies, devDependencies })) {
-    if (held[coreName] !== "workspace:^")
+    if (held[coreName] !== "workspace:^") {
       findings.push(
         report(
           file,
@@ -114,6 +115,7 @@ function declared(/** @type {Package} */ { name, folder, kind, manifest }, /** @
           `"${field}" has ${coreName} as ${JSON.stringify(held[coreName])}: expected "workspace:^". Core is a peer of its users' code, and a development dependency of ours.`,
         ),
       );
+    }
   }
   return findings;
 }

@@ -34,11 +34,13 @@ function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
   const findings = expected
     .filter(([, got, wanted]) => got !== wanted)
     .map(([field, got, wanted]) => misfit(folder, field, wanted, got));
-  if (typeof manifest.repository?.url !== "string")
+  if (typeof manifest.repository?.url !== "string") {
     findings.push(misfit(folder, "repository.url", "the repository's address", manifest.repository?.url));
-  if (typeof manifest.description !== "string" || manifest.description === "")
+  }
+  if (typeof manifest.description !== "string" || manifest.description === "") {
     findings.push(misfit(folder, "description", "one sentence", manifest.description));
-  if (manifest.sideEffects === undefined)
+  }
+  if (manifest.sideEffects === undefined) {
     findings.push(
       misfit(
         folder,
@@ -47,8 +49,10 @@ function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
         undefined,
       ),
     );
-  if (!Array.isArray(manifest.files) || !manifest.files.includes("dist"))
+  }
+  if (!Array.isArray(manifest.files) || !manifest.files.includes("dist")) {
     findings.push(misfit(folder, "files", 'a list with "dist"', manifest.files));
+  }
   for (const [entry, target] of Object.entries(manifest.exports ?? {})) {
     if (entry === "./package.json") continue;
     const { types, default: code } = /** @type {any} */ (target) ?? {};
@@ -57,13 +61,16 @@ function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
       typeof code === "string" &&
       types.replace(/\.d\.ts$/, ".js") === code &&
       Object.keys(/** @type {object} */ (target))[0] === "types";
-    if (!valid)
+    if (!valid) {
       findings.push(misfit(folder, `exports["${entry}"]`, "types first, then default, for the same module", target));
+    }
   }
-  if (manifest.exports === undefined && manifest.bin === undefined)
+  if (manifest.exports === undefined && manifest.bin === undefined) {
     findings.push(misfit(folder, "exports", "the entries", undefined));
-  if (!/^(@ropewalk\/[a-z0-9-]+|ropewalk|create-ropewalk)$/.test(name))
+  }
+  if (!/^(@ropewalk\/[a-z0-9-]+|ropewalk|create-ropewalk)$/.test(name)) {
     findings.push(misfit(folder, "name", "@ropewalk/…", name));
+  }
   return findings;
 }
 
@@ -97,28 +104,31 @@ function sourceLiteral(/** @type {Package} */ item) {
       // Elsewhere a foreign source may be an example.
       if (module.file !== file && !value.startsWith(`${name}@`)) return;
       found++;
-      if (module.file !== file)
+      if (module.file !== file) {
         findings.push({
           rule: "version-literal",
           file: module.file,
           line: module.lineOf(node.start),
           message: `the literal ${JSON.stringify(value)} is in ${module.file}: expected in ${file}, where tooling/release/sync-versions.mjs keeps it up to date.`,
         });
-      if (value !== expected)
+      }
+      if (value !== expected) {
         findings.push({
           rule: "version-literal",
           file: module.file,
           line: module.lineOf(node.start),
           message: `source: expected ${JSON.stringify(expected)} (package.json), got ${JSON.stringify(value)}. Run node tooling/release/sync-versions.mjs.`,
         });
+      }
     });
   }
-  if (found === 0 && (kind === "provider" || kind === "backend"))
+  if (found === 0 && (kind === "provider" || kind === "backend")) {
     findings.push({
       rule: "version-literal",
       file,
       message: `no source literal: expected source = ${JSON.stringify(expected)}.`,
     });
+  }
   return findings;
 }
 
@@ -128,37 +138,41 @@ function anatomy(/** @type {string} */ root, /** @type {Package} */ { folder, ma
   /** @type {Finding[]} */
   const findings = [];
   for (const file of ["src/index.ts", "src/formula.ts", "README.md", "tsconfig.json", "tsconfig.test.json"]) {
-    if (!existsSync(path.join(root, folder, file)))
+    if (!existsSync(path.join(root, folder, file))) {
       findings.push({
         rule,
         file: `${folder}/${file}`,
         message: "is missing: every provider has it (docs/add-a-provider.md).",
       });
+    }
   }
   const tests = path.join(root, folder, "test");
-  if (!existsSync(tests) || !readdirSync(tests).some((file) => file.endsWith(".test.ts")))
+  if (!existsSync(tests) || !readdirSync(tests).some((file) => file.endsWith(".test.ts"))) {
     findings.push({
       rule,
       file: `${folder}/test`,
       message: "holds no *.test.ts: expected golden values and the laws that are special to the type.",
     });
+  }
   const entries = { ".": "index", "./formula": "formula" };
   for (const [entry, module] of Object.entries(entries)) {
     const wanted = { types: `./dist/${module}.d.ts`, default: `./dist/${module}.js` };
-    if (JSON.stringify(manifest.exports?.[entry]) !== JSON.stringify(wanted))
+    if (JSON.stringify(manifest.exports?.[entry]) !== JSON.stringify(wanted)) {
       findings.push({
         rule,
         file: `${folder}/package.json`,
         message: `exports["${entry}"]: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(manifest.exports?.[entry])}.`,
       });
+    }
   }
   const listed = JSON.stringify(manifest.sideEffects);
-  if (listed !== '["./dist/index.js","./src/index.ts"]')
+  if (listed !== '["./dist/index.js","./src/index.ts"]') {
     findings.push({
       rule,
       file: `${folder}/package.json`,
       message: `"sideEffects": expected exactly ["./dist/index.js", "./src/index.ts"], got ${listed}. Bundlers drop a registration that is not listed, and keep what is.`,
     });
+  }
   return findings;
 }
 
@@ -178,14 +192,15 @@ function pureFormula(/** @type {Package} */ item) {
   /** @type {Finding[]} */
   const findings = [];
   for (const { file, imports, program, lineOf } of loadedWith(item, entry)) {
-    if (file === `${item.folder}/src/index.ts`)
+    if (file === `${item.folder}/src/index.ts`) {
       findings.push({
         rule: "pure-formula",
         file: entry,
         message: `loads ${file}, which registers the type: expected the arrow the other way.`,
       });
+    }
     for (const { specifier, typeOnly, line } of imports) {
-      if (specifier === "@ropewalk/core" && !typeOnly)
+      if (specifier === "@ropewalk/core" && !typeOnly) {
         findings.push({
           rule: "pure-formula",
           file,
@@ -193,15 +208,17 @@ function pureFormula(/** @type {Package} */ item) {
           message:
             'imports values from "@ropewalk/core": expected "import type" from there, and values from "@ropewalk/core/math", which knows no registry.',
         });
+      }
     }
     visit(program, (node) => {
-      if (node.type === "Identifier" && registry.has(node.name))
+      if (node.type === "Identifier" && registry.has(node.name)) {
         findings.push({
           rule: "pure-formula",
           file,
           line: lineOf(node.start),
           message: `names ${node.name}: expected a formula that knows no registry. Registering belongs to src/index.ts.`,
         });
+      }
     });
   }
   return findings;
@@ -219,12 +236,13 @@ function sideEffect(/** @type {Package} */ item) {
       file,
       message: `registers a type: expected in ${index}, the only file that "sideEffects" lists; bundlers drop this one.`,
     }));
-  if (!registering.some(({ file }) => file === index))
+  if (!registering.some(({ file }) => file === index)) {
     findings.push({
       rule: "one-side-effect",
       file: index,
       message: "registers no type: expected @registerRopeType on the provider class.",
     });
+  }
   return findings;
 }
 

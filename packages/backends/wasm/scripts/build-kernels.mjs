@@ -39,10 +39,11 @@ const shared = await compile(["--enable", "threads", "--sharedMemory"]);
 const differing = [...plain.keys()].filter((i) => plain[i] !== shared[i]);
 const [place] = differing;
 // What `kernelModule` in src/kernel.ts relies on.
-if (plain.length !== shared.length || differing.length !== 1 || shared[place] !== (plain[place] | 2))
+if (plain.length !== shared.length || differing.length !== 1 || shared[place] !== (plain[place] | 2)) {
   throw new Error(
     `the kernels for shared memory differ from the others in ${differing.length} bytes, expected one bit of the memory's flags`,
   );
+}
 
 const text = `/** Compiled kernels, base64. Written by \`pnpm --filter @ropewalk/wasm-backend kernels\`; do not edit. */
 export const KERNELS: string =
@@ -53,8 +54,9 @@ export const MEMORY_FLAGS = ${place};
 `;
 const file = new URL("src/kernels.ts", root);
 if (process.argv.includes("--check")) {
-  if ((await readFile(file, "utf8")) !== text)
+  if ((await readFile(file, "utf8")) !== text) {
     throw new Error("src/kernels.ts is not what assembly/ compiles to: run the script kernels");
+  }
 } else {
   await writeFile(file, text);
   console.log(`kernels: ${plain.length} bytes`);

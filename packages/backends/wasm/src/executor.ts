@@ -52,8 +52,9 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
   // What the kernels are not made for is core's: scattered elements, float64 to another type, a token beyond the areas.
   const isScattered = input.elementStride !== 1 || output.elementStride !== 1;
   const isMixed64 = input.dtype !== output.dtype && (width === 8 || output.dtype === "float64");
-  if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES)
+  if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES) {
     return rotateTask(task);
+  }
   if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
@@ -101,8 +102,9 @@ function rotatePiece(
   const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
   const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
   const packedToken = heads * rotaryDim;
-  if (!sourceIsHere)
+  if (!sourceIsHere) {
     copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
+  }
 
   const sourceBytes = input.data.BYTES_PER_ELEMENT;
   const from = sourceIsHere ? input.data.byteOffset + source * sourceBytes : areas.source;
@@ -118,7 +120,7 @@ function rotatePiece(
   const types = typeNumber(input.dtype) + 4 * typeNumber(output.dtype);
   const pairs = rotaryDim / 2;
   const sin = areas.tables + count * pairs * widthOf(input);
-  if (pool === undefined)
+  if (pool === undefined) {
     kernels.rotate(
       types,
       from,
@@ -135,7 +137,7 @@ function rotatePiece(
       blocks,
       pairs / blocks,
     );
-  else
+  } else {
     pool.run(
       kernels,
       [
@@ -156,6 +158,7 @@ function rotatePiece(
       ],
       pairs * widthOf(input),
     );
+  }
   if (!targetIsHere) copyOut(viewFor(machine, output), staged / targetBytes, output, target, count, rotaryDim);
 }
 

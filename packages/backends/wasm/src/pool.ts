@@ -106,14 +106,16 @@ export function createPool({ arena, threads = defaultThreads(), createWorker = p
       got: String(threads),
     });
   }
-  if (typeof SharedArrayBuffer !== "function")
+  if (typeof SharedArrayBuffer !== "function") {
     throw unavailable(
       "shared memory",
       "none",
       "A page has it when it is cross-origin isolated: served with Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy.",
     );
-  if (!arena.shared)
+  }
+  if (!arena.shared) {
     throw unavailable("an arena of shared memory", "an arena without it", "Create it with { shared: true }.");
+  }
   return new ThreadPool(arena, threads, createWorker);
 }
 
@@ -254,8 +256,9 @@ export class ThreadPool implements Pool {
   async #started(): Promise<void> {
     const end = Date.now() + 10_000;
     while (!this.isComplete && !this.#disposed) {
-      if (Date.now() > end)
+      if (Date.now() > end) {
         throw unavailable(`${this.threads - 1} workers to start within ten seconds`, `${this.running - 1}`);
+      }
       await new Promise<void>((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -300,8 +303,9 @@ function platformWorker(source: string): PoolWorker {
     worker.on("error", () => undefined);
     return worker;
   }
-  if (typeof Worker === "function" && typeof Blob === "function")
+  if (typeof Worker === "function" && typeof Blob === "function") {
     return new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  }
   throw unavailable(
     "workers of a browser, or Node 20.16 or newer",
     "neither",

@@ -27,9 +27,9 @@ export function rowWriter(machine: Machine): RowWriter {
     for (let row = 0; row < rows; row += step) {
       const count = Math.min(step, rows - row);
       const sinArea = areas.tables + align(count * rowBytes + 16);
-      if (width === 4)
+      if (width === 4) {
         machine.kernels.writeRows32(areas.ladder, pairs, first + row, count, areas.tables, sinArea, areas.turn);
-      else
+      } else {
         machine.kernels.writeRows64(
           areas.ladder,
           restArea(pairs),
@@ -40,6 +40,7 @@ export function rowWriter(machine: Machine): RowWriter {
           sinArea,
           areas.turn,
         );
+      }
       const at = start + row * pairs;
       cos.set(view.subarray(areas.tables / width, areas.tables / width + count * pairs), at);
       sin.set(view.subarray(sinArea / width, sinArea / width + count * pairs), at);

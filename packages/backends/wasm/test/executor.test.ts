@@ -255,8 +255,9 @@ test("a step whose cos was written to, and a rope that is asked in turns, use wh
   const asked = rotated(at(wasm, 5), query);
   wasm.cosSin([9]);
   expect(rotated(at(wasm, 5), query)).toEqual(asked);
-  for (const position of [5, 5, 6, 5, 7, 7])
+  for (const position of [5, 5, 6, 5, 7, 7]) {
     expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
+  }
 });
 
 test("a fused write converts and places float32 keys in a 16-bit cache slot in one pass", () => {

@@ -59,12 +59,14 @@ export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
       const { query, key, out } = tensors;
       try {
         const moved: { -readonly [K in keyof A]: A[K] } = { ...tensors };
-        for (const name of ["query", "key"] as const)
+        for (const name of ["query", "key"] as const) {
           if (moved[name] !== undefined) moved[name] = guests.take(moved[name]);
+        }
         if (typeof out === "object" && out !== null && !ArrayBuffer.isView(out)) {
           const targets: { query?: Tensor | undefined; key?: Tensor | undefined } = { ...out };
-          for (const name of ["query", "key"] as const)
+          for (const name of ["query", "key"] as const) {
             if (targets[name] !== undefined) targets[name] = guests.take(targets[name]);
+          }
           moved.out = targets;
         }
         call(moved);

@@ -344,12 +344,13 @@ export class DeviceRope implements GpuRope {
       ["key", key, out?.key],
     ] as const) {
       if (tensor === undefined) {
-        if (target !== undefined)
+        if (target !== undefined) {
           throw new RopeError("ROPE_SHAPE", {
             what: `out.${name} is given without ${name}`,
             expected: `${name} as well`,
             got: "undefined",
           });
+        }
         continue;
       }
       const input = resolveGpuTensor(name, tensor, expected);
@@ -396,13 +397,14 @@ export class DeviceRope implements GpuRope {
     const { result, tasks } = this.#capture(call);
     for (const { input, output } of tasks) {
       for (const { dtype } of [input, output]) {
-        if (dtype === "float64")
+        if (dtype === "float64") {
           throw new RopeError("ROPE_UNSUPPORTED", {
             what: "WebGPU has no float64",
             expected: "float32, float16 or bfloat16 tensors",
             got: dtype,
             remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm.",
           });
+        }
       }
     }
     const { device } = this.#state;
@@ -542,13 +544,15 @@ function resolveGpuPositions(
   const { buffer, shape, offset = 0, dtype = "uint32" } = positions;
   const misfit = (expected: string, got: string): RopeError =>
     new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got });
-  if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64")
+  if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64") {
     throw misfit('dtype "uint32", "int32" or "int64"', String(dtype));
-  if (typeof buffer?.size !== "number" || (buffer.usage & usage.storage) === 0)
+  }
+  if (typeof buffer?.size !== "number" || (buffer.usage & usage.storage) === 0) {
     throw misfit(
       "a GPUBuffer with GPUBufferUsage.STORAGE",
       typeof buffer?.size === "number" ? `usage 0x${buffer.usage.toString(16)}` : "no buffer",
     );
+  }
   const sizes = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0) ? shape : [];
   const own = axisCount === 1 ? sizes : sizes[0] === axisCount ? sizes.slice(1) : [];
   if (own.length !== 1 && own.length !== 2) {
@@ -561,8 +565,9 @@ function resolveGpuPositions(
   }
   const words = dtype === "int64" ? 2 : 1;
   const count = sizes.reduce((product, size) => product * size, 1);
-  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * 4 * words > buffer.size)
+  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * 4 * words > buffer.size) {
     throw misfit(`${offset + count} elements of ${dtype}`, `${buffer.size} bytes`);
+  }
   const start =
     Math.floor((offset * 4 * words) / limits.minStorageBufferOffsetAlignment) * limits.minStorageBufferOffsetAlignment;
   const range = {
@@ -632,10 +637,12 @@ function resolveGpuTensor(
   }
   checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
   const { buffer, shape, strides, offset, dtype = "float32" } = tensor;
-  if (dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16")
+  if (dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16") {
     throw misfit('dtype "float32", "float16" or "bfloat16"', String(dtype));
-  if ((buffer.usage & usage.storage) === 0)
+  }
+  if ((buffer.usage & usage.storage) === 0) {
     throw misfit("a buffer with GPUBufferUsage.STORAGE", `usage 0x${buffer.usage.toString(16)}`);
+  }
   const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
   return resolveLayout(
     name,
@@ -668,12 +675,13 @@ function layerKey(
 }
 
 export function checkKeys(what: string, given: object, keys: readonly string[]): void {
-  if (typeof given !== "object" || given === null)
+  if (typeof given !== "object" || given === null) {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `${what} cannot be read`,
       expected: `an object with ${keys.join(", ")}`,
       got: String(given),
     });
+  }
   const unknown = Object.keys(given).filter((key) => !keys.includes(key));
   if (unknown.length === 0) return;
   throw new RopeError("ROPE_INVALID_PARAMETERS", {

@@ -33,10 +33,12 @@ function readOptions(options: unknown): WebGpuOptions {
   const given = (options ?? {}) as WebGpuOptions;
   checkKeys("the options of webgpu", given, ["device", "gpu", "tables", "signal"]);
   const { tables, device } = given;
-  if (tables !== undefined && tables !== "rows" && tables !== "factored")
+  if (tables !== undefined && tables !== "rows" && tables !== "factored") {
     throw misfit("tables", '"rows" or "factored"', tables);
-  if (device !== undefined && typeof device?.createComputePipeline !== "function")
+  }
+  if (device !== undefined && typeof device?.createComputePipeline !== "function") {
     throw misfit("device", "a GPUDevice", device);
+  }
   return given;
 }
 

@@ -83,8 +83,9 @@ export function storeText(kernel: Kernel, name: string, { memory, dtype }: Kerne
   const head = `fn store_${name}(e: u32, w: ${wordsType(kernel, dtype)}) {`;
   const wanted = dtype === "float32" ? run : run / 2;
   // Other invocations own the other half of the word and leave this one alone, so two steps are safe.
-  if (wanted < 1)
+  if (wanted < 1) {
     return `${head} let s = 16u * (e & 1u); atomicAnd(&memory${memory}[e / 2u], ~(0xffffu << s)); atomicOr(&memory${memory}[e / 2u], w << s); }`;
+  }
   if (atomic) return `${head} atomicStore(&memory${memory}[e], w); }`;
   if (wanted === words) return `${head} memory${memory}[${run === 1 ? "e" : `e / ${run}u`}] = w; }`;
   const first = dtype === "float32" ? "e" : "e / 2u";
@@ -96,8 +97,9 @@ export function decoded(kernel: Kernel, dtype: KernelElement, words: string): st
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Floats>(${words})`;
-  if (dtype === "float16" && nativeFloat16)
+  if (dtype === "float16" && nativeFloat16) {
     return lanes === 1 ? `Floats(bitcast<vec2<f16>>(${words}).x)` : `Floats(bitcast<vec${lanes}<f16>>(${words}))`;
+  }
   return `from_${dtype}(${lanes === 1 || dtype === "float16" ? words : `split(${words})`})`;
 }
 
@@ -106,9 +108,10 @@ export function encoded(kernel: Kernel, dtype: KernelElement, value: string): st
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Words>(${value})`;
-  if (dtype === "float16" && nativeFloat16)
+  if (dtype === "float16" && nativeFloat16) {
     return lanes === 1
       ? `bitcast<u32>(vec2<f16>(f16(${value}), 0.0h))`
       : `bitcast<${vector(lanes / 2, "u32")}>(vec${lanes}<f16>(${value}))`;
+  }
   return lanes === 1 ? `to_${dtype}(${value})` : `join(to_${dtype}(${value}))`;
 }

@@ -172,11 +172,12 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
     const start = blocks === 1 ? "pair" : `pair / ${width}u * ${2 * width}u + pair % ${width}u`;
     body("  ", `let i = ${rotaryOffset === 0 ? "" : `${rotaryOffset}u + `}${start};`, `let j = i + ${width}u;`);
   }
-  if (checked)
+  if (checked) {
     body(
       "  ",
       `if (!in_range) { ${output === undefined ? "" : `${copy("i")} ${isInterleaved(kernel) ? "" : `${copy("j")} `}`}return; }`,
     );
+  }
   if (!shared) body("  ", ...turnNames(kernel).map((turn, k) => `let ${turn} = ${turnOf(k)};`));
   const parts = partsOf(kernel);
   // What a load brings: both partners, or one of them. A load of one part needs no name of its own.
@@ -187,9 +188,11 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
         ["y", "j"],
       ];
   if (parts.length > 1) for (const [value, at] of loads) body("  ", `let ${value} = ${load(at!)};`);
-  for (const { part, suffix } of parts)
-    for (const [value, at] of loads)
+  for (const { part, suffix } of parts) {
+    for (const [value, at] of loads) {
       body("  ", `let ${value}${suffix} = ${decode(part === "" ? load(at!) : `${value}${part}`)};`);
+    }
+  }
   if (isInterleaved(kernel)) {
     const [even, odd] = run === 2 ? ["x", "y"] : ["xz", "yw"];
     for (const { part, suffix } of parts) {

@@ -113,11 +113,12 @@ export function sharedTable(
 ): { readonly key: string; readonly table: DeviceTable } {
   const key = `${kind} ${rope.schedule(length)} ${JSON.stringify(rope.spec)}`;
   let table = state.tables.get(key);
-  if (table === undefined)
+  if (table === undefined) {
     state.tables.set(
       key,
       (table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length)),
     );
+  }
   return { key, table };
 }
 

@@ -593,7 +593,7 @@ export const bodyCases: readonly BodyCase[] = [
         },
       });
       using gpu = await gpuRope(narrow, { headDim: 2, pairing: "half" });
-      for (const tokens of [768, 769, 2300])
+      for (const tokens of [768, 769, 2300]) {
         await agree(
           `${tokens} tokens`,
           device,
@@ -601,6 +601,7 @@ export const bodyCases: readonly BodyCase[] = [
           { positions: { start: 0, count: tokens } },
           { query: float([tokens, 1, 2]) },
         );
+      }
       await refused("ROPE_UNSUPPORTED", () =>
         gpu.prepare({
           positions: { start: 0, count: 2305 },

@@ -40,11 +40,11 @@ export async function openPage(module?: string, files: Readonly<Record<string, s
       name.endsWith("js") ? "text/javascript" : name.endsWith(".wasm") ? "application/wasm" : "text/html",
     );
     if (name === "script.js") response.end(script);
-    else if (name === "")
+    else if (name === "") {
       response.end(
         '<!doctype html><meta charset="utf-8"><title>ropewalk</title><link rel="icon" href="data:,"><script type="module" src="script.js"></script>',
       );
-    else if (file !== undefined) createReadStream(file).pipe(response);
+    } else if (file !== undefined) createReadStream(file).pipe(response);
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -51,8 +51,9 @@ function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
     cosSin: (positions, options) => gpu.rope.cosSin(positions, options),
     async apply(tensors) {
       const target = tensors.out?.key;
-      if (isFloat64(target) && tensors.query === undefined && !isFloat64(tensors.key))
+      if (isFloat64(target) && tensors.query === undefined && !isFloat64(tensors.key)) {
         return widened(gpu, tensors, target as TensorView);
+      }
       return on(tensors).apply(tensors);
     },
     invert: async (tensors) => on(tensors).invert(tensors),

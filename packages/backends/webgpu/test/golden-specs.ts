@@ -34,8 +34,9 @@ function ropeOf({ request, equivalent }: EngineRecord): RotaryEmbedding | undefi
       parameters: { ...parameters, ...(assignment === undefined ? {} : { order: assignment }) },
     });
   } catch (error) {
-    if (RopeError.is(error) && (error.code === "ROPE_UNKNOWN_TYPE" || error.code === "ROPE_INVALID_PARAMETERS"))
+    if (RopeError.is(error) && (error.code === "ROPE_UNKNOWN_TYPE" || error.code === "ROPE_INVALID_PARAMETERS")) {
       return undefined;
+    }
     throw error;
   }
 }

@@ -238,8 +238,9 @@ describe("a mistake in a kernel fails the body", async () => {
     const altered = { count: 0 };
     const wrong = planted(device, find, replacement, altered);
     const failed: string[] = [];
-    for (const { name, run } of bodyCases.filter((one) => cases.some((start) => one.name.startsWith(start))))
+    for (const { name, run } of bodyCases.filter((one) => cases.some((start) => one.name.startsWith(start)))) {
       await run(wrong).catch((error) => failed.push(`${name}: ${String(error)}`));
+    }
     expect(altered.count).toBeGreaterThan(0);
     expect(failed).toHaveLength(1);
     // The mistake, not the compiler's complaint about it.

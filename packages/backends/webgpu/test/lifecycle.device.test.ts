@@ -324,8 +324,9 @@ test("arguments that do not fit are refused before anything is recorded", async 
     ["ROPE_SHAPE", { positions: { buffer: query.buffer, shape: [2] }, length: 9, query }],
     ["ROPE_SHAPE", { positions: { buffer, shape: [1] }, length: 9, query }],
   ];
-  for (const [code, args] of cases)
+  for (const [code, args] of cases) {
     expect(await codeOf(() => gpu.encode(never, args)), JSON.stringify(Object.keys(args))).toBe(code);
+  }
   expect(await codeOf(() => gpu.apply({ positions: [1], query: new Float64Array(64) }))).toBe("ROPE_UNSUPPORTED");
   expect(await codeOf(() => gpu.rope.to("webgpu", { devise: device } as never))).toBe("ROPE_INVALID_PARAMETERS");
   expect(await codeOf(() => gpu.rope.to("webgpu", { device: {} as never }))).toBe("ROPE_INVALID_PARAMETERS");

@@ -26,8 +26,9 @@ export function gpuOn(driver: Driver): GPU {
 /** A new device with every feature and limit that the driver has. Throws where there is none: absence is a failure. */
 export async function newDevice(driver: Driver = "swiftShader"): Promise<GPUDevice> {
   const adapter = await gpuOn(driver).requestAdapter();
-  if (adapter === null)
+  if (adapter === null) {
     throw new Error(`expected an adapter for ${drivers[driver]}, got none. Run tooling/webgpu/install.sh.`);
+  }
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   const requiredFeatures = (["shader-f16", "timestamp-query"] as const).filter((name) => adapter.features.has(name));
   return adapter.requestDevice({ requiredFeatures, requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });

@@ -130,8 +130,9 @@ export function compare(what: string, got: Tensors, expected: Tensors, apart = 0
     for (let i = 0; i < data.length; i++) {
       const [a, b] = [value(data[i]!), value(other[i]!)];
       const near = Math.abs(a - b) <= (dtype === "float32" ? 1e-6 : ulp * Math.abs(b) + 2 ** -24 + apart);
-      if (!near && !Object.is(a, b))
+      if (!near && !Object.is(a, b)) {
         throw new Error(`${what}: element ${i} of tensor ${v} (${dtype}) is ${a}, expected ${b}`);
+      }
     }
   });
 }

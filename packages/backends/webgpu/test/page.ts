@@ -8,8 +8,9 @@ let opened: Promise<GPUDevice> | undefined;
 
 async function open(): Promise<GPUDevice> {
   const adapter = await navigator.gpu?.requestAdapter();
-  if (adapter === null || adapter === undefined)
+  if (adapter === null || adapter === undefined) {
     throw new Error("expected an adapter for WebGPU in Chromium, got none");
+  }
   return adapter.requestDevice();
 }
 

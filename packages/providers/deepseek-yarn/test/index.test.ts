@@ -153,8 +153,9 @@ test.each([
     parameters: { ropeType: "deepseek_yarn", originalMaxPosition: 4096, ...parameters },
   });
   const { invFreq } = rope.frequencies();
-  for (const [pair, printed] of Object.entries(values))
+  for (const [pair, printed] of Object.entries(values)) {
     expect(Number(invFreq[Number(pair)]!.toPrecision(7))).toBe(printed);
+  }
   const { rules } = rope.explain();
   expect(rules.filter(({ name }) => name.startsWith("correction")).map(({ value }) => value)).toEqual([low, high]);
 });

@@ -70,13 +70,14 @@ export function checkDynamic(
   { maxPosition, rotaryDim }: RopeGeometry,
 ): RopeIssue[] {
   const issues: RopeIssue[] = [];
-  if (rotaryDim <= 2)
+  if (rotaryDim <= 2) {
     issues.push({
       path: "rotaryDim",
       expected: "≥ 4",
       received: `${rotaryDim}`,
       remedy: "The exponent R/(R − 2) needs more than one pair.",
     });
+  }
   if (maxTrainedPosition === null && maxPosition === null) {
     issues.push({
       path: "maxPosition",

@@ -87,16 +87,18 @@ test("the list in transformers' own test: factor 10, 2048 positions, length 1638
   const printed = fixtures("seeds").find(({ name }) => name === "hf-test-dynamic") as unknown as { invFreq: number[] };
   const { invFreq } = getRope(dynamic({ factor: 10 }, { base: 10_000, maxPosition: 2048 })).frequencies(16_384);
   // Half of the fifth digit is up to 5e-5 of the value; the rest is room for float32.
-  for (const [i, expected] of printed.invFreq.entries())
+  for (const [i, expected] of printed.invFreq.entries()) {
     expect(Math.abs(invFreq[i]! / expected - 1), `pair ${i}`).toBeLessThan(5.1e-5);
+  }
 });
 
 describe("by the current length", () => {
   const rope = getRope(dynamic());
 
   test("up to the trained length it is the plain rope, bit for bit", () => {
-    for (const length of [0, 1, 4096, 32_767, 32_768])
+    for (const length of [0, 1, 4096, 32_767, 32_768]) {
       expect([...rope.frequencies(length).invFreq]).toEqual(plain(1_000_000));
+    }
   });
 
   test("also where factor · L / L − (factor − 1) does not round to 1", () => {
@@ -238,8 +240,9 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
     ] as const;
     const { invFreq } = getRope(request).frequencies(3000);
     // torch's float32 power is not always correctly rounded: 1 ulp.
-    for (const [pair, expected] of printed)
+    for (const [pair, expected] of printed) {
       expect(Math.abs(invFreq[pair]! - expected), `pair ${pair}`).toBeLessThanOrEqual(float32Ulp(expected));
+    }
   });
 
   test("a text of any length needs few ladders", () => {

@@ -89,10 +89,11 @@ test("factor 1 is the plain ladder; kept and interpolated pairs bit for bit", ()
   const rope = getRope(llama3({ factor: 1 }));
   const plain = inverseFrequencies(500_000, 128, float32) as number[];
   // (1 − t) f + t f rounds three times.
-  for (const { invFreq, pair, regime } of rope.explain().pairs)
+  for (const { invFreq, pair, regime } of rope.explain().pairs) {
     expect(Math.abs(invFreq - plain[pair]!), regime).toBeLessThanOrEqual(
       regime === "blended" ? 2 * float32Ulp(plain[pair]!) : 0,
     );
+  }
 });
 
 test("regimes follow the wavelength", () => {
@@ -139,8 +140,9 @@ describe("equal frequency factors", () => {
     const { pairs } = getRope(llama3({ lowFreqFactor: 4 })).explain();
     expect(new Set(pairs.map(({ regime }) => regime))).toEqual(new Set(["kept", "interpolated"]));
     const plain = inverseFrequencies(500_000, 128, float32) as number[];
-    for (const { invFreq, pair, regime } of pairs)
+    for (const { invFreq, pair, regime } of pairs) {
       expect(invFreq).toBe(regime === "kept" ? plain[pair] : plain[pair]! / 8);
+    }
   });
 
   test("and a wavelength that fits exactly is slowed down, as in vLLM", () => {

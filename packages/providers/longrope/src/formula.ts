@@ -119,12 +119,13 @@ export function checkLongrope(
   const { attentionFactor, capacity, factor, longMscale, selection, shortMscale, switchLength } = parameters;
   for (const name of ["shortFactor", "longFactor"] as const) {
     const { length } = parameters[name];
-    if (length !== rotaryDim / 2)
+    if (length !== rotaryDim / 2) {
       issues.push({
         path: `parameters.${name}`,
         expected: `${rotaryDim / 2} values, one for each pair of rotaryDim ${rotaryDim}`,
         received: `${length} values`,
       });
+    }
   }
   const mscales = [shortMscale, longMscale].filter((value) => value !== null).length;
   if (attentionFactor !== null && mscales > 0) {
@@ -234,12 +235,13 @@ function longropeAmplitude(
   const { attentionFactor, factor, originalMaxPosition } = parameters;
   const source = "Hugging Face _compute_longrope_parameters; vLLM";
   const mscale = isLong ? parameters.longMscale : parameters.shortMscale;
-  if (mscale !== null)
+  if (mscale !== null) {
     return {
       value: mscale,
       rule: `${isLong ? "longMscale" : "shortMscale"}, given`,
       source: "vLLM; Hugging Face phimoe",
     };
+  }
   if (attentionFactor !== null) return { value: attentionFactor, rule: "given", source };
   const extension = factor ?? scalar.divide(maxPosition!, originalMaxPosition);
   const stated =

@@ -156,8 +156,9 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
 test("lists of ones are the plain ladder, bit for bit", () => {
   const ones = [1, 1, 1, 1];
   const rope = getRope(longrope({ shortFactor: ones, longFactor: ones }));
-  for (const length of [1, 10_000])
+  for (const length of [1, 10_000]) {
     expect([...rope.frequencies(length).invFreq]).toEqual(inverseFrequencies(10_000, 8, float32));
+  }
 });
 
 describe("by the current length", () => {

@@ -146,9 +146,9 @@ export function checkSections(sections: readonly number[], { rotaryDim }: RopeGe
 export function checkNd(parameters: Required<NdParameters>, geometry: RopeGeometry): RopeIssue[] {
   const { axisCount, bases, ladder, sections } = parameters;
   const issues: RopeIssue[] = [];
-  if (sections === null && axisCount === null)
+  if (sections === null && axisCount === null) {
     issues.push({ path: "parameters.axisCount", expected: "axisCount or sections", received: "neither" });
-  else issues.push(...checkSections(ndSections(parameters, geometry.rotaryDim), geometry));
+  } else issues.push(...checkSections(ndSections(parameters, geometry.rotaryDim), geometry));
   if (sections !== null && axisCount !== null && sections.length !== axisCount) {
     issues.push({
       path: "parameters.axisCount",
@@ -158,14 +158,16 @@ export function checkNd(parameters: Required<NdParameters>, geometry: RopeGeomet
     });
   }
   const count = ndSections(parameters, geometry.rotaryDim).length;
-  if (bases !== null && bases.length !== count)
+  if (bases !== null && bases.length !== count) {
     issues.push({ path: "parameters.bases", expected: `${count}, one for each axis`, received: `${bases.length}` });
-  if (bases !== null && ladder === "shared")
+  }
+  if (bases !== null && ladder === "shared") {
     issues.push({
       path: "parameters.bases",
       expected: "nothing, since the axes share one ladder",
       received: `[${bases.join(", ")}]`,
     });
+  }
   if (ladder === "shared" && new Set(ndSections(parameters, geometry.rotaryDim)).size > 1) {
     issues.push({
       path: "parameters.sections",

@@ -132,18 +132,20 @@ export interface PromptPositions {
  */
 export function promptPositions(options: PromptOptions): PromptPositions {
   const { modalities, attentionMask, mergeSize = 2, advance } = options;
-  if (advance !== "max" && advance !== "grid")
+  if (advance !== "max" && advance !== "grid") {
     throw misfit(
       "advance",
       '"max" or "grid"',
       String(advance),
       "Engines differ: say which rule the model was trained or is served with.",
     );
+  }
   const merge = checkedCount(mergeSize, "mergeSize", 1);
   const tokens = modalities[0]?.length ?? 0;
   const batch = modalities.length;
-  if (attentionMask !== undefined && attentionMask.length !== batch)
+  if (attentionMask !== undefined && attentionMask.length !== batch) {
     throw misfit("attentionMask", `${batch} rows`, `${attentionMask.length}`);
+  }
   const images = visuals(options.images ?? [], "images", merge, false);
   const videos = visuals(options.videos ?? [], "videos", merge, options.time === "timestamps");
   const data = new Int32Array(3 * batch * tokens);
@@ -151,12 +153,13 @@ export function promptPositions(options: PromptOptions): PromptPositions {
   for (let row = 0; row < batch; row++) {
     const kinds = modalities[row]!;
     const mask = attentionMask?.[row];
-    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens))
+    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens)) {
       throw misfit(
         `row ${row}`,
         `${tokens} tokens, as in row 0`,
         `${kinds.length}${mask === undefined ? "" : ` with a mask of ${mask.length}`}`,
       );
+    }
     const put = (token: number, axis: number, position: number): void => {
       data[(axis * batch + row) * tokens + token] = position;
     };
@@ -176,13 +179,14 @@ export function promptPositions(options: PromptOptions): PromptPositions {
       const { frames, height, width } = visual;
       let top = next;
       for (let cell = 0; cell < frames * height * width; cell++, k++) {
-        if (k >= kept.length || kinds[kept[k]!] !== kind)
+        if (k >= kept.length || kinds[kept[k]!] !== kind) {
           throw misfit(
             `modalities[${row}]`,
             `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`,
             `${cell}`,
             "Count merged patches.",
           );
+        }
         const frame = Math.floor(cell / (height * width));
         const at = [frameTime(options, visual, frame), Math.floor(cell / width) % height, cell % width] as const;
         at.forEach((offset, axis) => {
@@ -230,8 +234,9 @@ function visuals(
   return {
     take(row) {
       const visual = list[used++];
-      if (visual === undefined)
+      if (visual === undefined) {
         throw misfit(name, "a grid for each run of tokens", `${list.length} grids, used up in row ${row}`);
+      }
       return visual;
     },
     finish() {
@@ -271,8 +276,9 @@ export function maskedPositions(
   const tokens = attentionMask[0]?.length ?? 0;
   const data = new Int32Array(attentionMask.length * tokens);
   attentionMask.forEach((mask, row) => {
-    if (mask.length !== tokens)
+    if (mask.length !== tokens) {
       throw misfit(`attentionMask[${row}]`, `${tokens} tokens, as in row 0`, `${mask.length}`);
+    }
     let count = 0;
     for (let t = 0; t < tokens; t++) data[row * tokens + t] = Number(mask[t]) === 0 ? fill : offset + count++;
   });
@@ -286,8 +292,9 @@ function patchGrid(grid: PatchGrid, name: string, merge: number): readonly [numb
     number,
     number,
   ];
-  if (height % merge !== 0 || width % merge !== 0)
+  if (height % merge !== 0 || width % merge !== 0) {
     throw misfit(name, `height and width that are multiples of mergeSize ${merge}`, `${height} × ${width}`);
+  }
   return [frames, height, width];
 }
 

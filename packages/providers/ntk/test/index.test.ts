@@ -39,8 +39,9 @@ test.each([1.5, 2, 8, 32])("float32 is within 2 ulp of exact arithmetic, factor 
   for (const mixedB of [null, 0.25, 0.6, 0.9, 1]) {
     const { invFreq } = getRope(ntk({ factor, mixedB })).frequencies();
     // Four roundings of half an ulp: power, reciprocal, slowdown, quotient.
-    for (const [i, expected] of exact({ factor, mixedB }).entries())
+    for (const [i, expected] of exact({ factor, mixedB }).entries()) {
       expect(ulps(invFreq[i]!, expected), `pair ${i}, mixedB ${mixedB}`).toBeLessThanOrEqual(2);
+    }
   }
 });
 

@@ -123,8 +123,9 @@ export function checkYarnLadder(
       remedy: "betaFast counts the turns of fast pairs; are the two swapped?",
     });
   }
-  if (base <= 1)
+  if (base <= 1) {
     issues.push({ path: "base", expected: "> 1, so that frequencies fall from pair to pair", received: `${base}` });
+  }
   return issues;
 }
 

@@ -227,8 +227,9 @@ test.each([
 }[])("check values: $name", ({ yarn: { base, ...parameters }, dim, low, high, amplitude, values }) => {
   const rope = getRope({ headDim: dim, base, precision: "float64", parameters: { ropeType: "yarn", ...parameters } });
   const { invFreq } = rope.frequencies();
-  for (const [pair, printed] of Object.entries(values))
+  for (const [pair, printed] of Object.entries(values)) {
     expect(Number(invFreq[Number(pair)]!.toPrecision(7))).toBe(printed);
+  }
   expect(ruleOf(rope, "correctionLow")).toBeCloseTo(low, 4);
   expect(ruleOf(rope, "correctionHigh")).toBeCloseTo(high, 4);
   expect(rope.attentionFactor).toBeCloseTo(amplitude, 9);
@@ -389,11 +390,12 @@ test("equal betas give a step of one pair, rounded or not", () => {
     }),
   );
   // The one bound is 19.16: pairs up to 19 turn more than once in 4096 positions, the next ones less.
-  for (const rope of ropes)
+  for (const rope of ropes) {
     expect(rope.explain().pairs.map(({ regime }) => regime)).toEqual([
       ...Array(20).fill("kept"),
       ...Array(12).fill("interpolated"),
     ]);
+  }
 });
 
 test("importing the package registers one type and its other name, importing the formula none; the class registers elsewhere too", async () => {

@@ -55,8 +55,9 @@ export function apply(config: string, options: ApplyOptions): string[] {
     return at === undefined ? [] : [readSource(role, at)];
   });
   if (sources.length === 0) throw new CliFailure("USAGE", "there is nothing to rotate: give --query, --key, or both.");
-  if (existsSync(out) && !statSync(out).isDirectory())
+  if (existsSync(out) && !statSync(out).isDirectory()) {
     throw new CliFailure("OUTPUT", `--out ${out} is a file, not a folder.`);
+  }
 
   const tensors = Object.fromEntries(sources.map((source) => [source.role, view(source, layout, rope, given)]));
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
@@ -76,32 +77,36 @@ function chooseRope(config: string, { layer, layerType, maxPosition, precision }
     precision,
     ...(maxPosition === undefined ? {} : { maxPosition: wholeNumber("--max-position", maxPosition, 1) }),
   });
-  if (layer !== undefined && layerType !== undefined)
+  if (layer !== undefined && layerType !== undefined) {
     throw new CliFailure("USAGE", "--layer and --layer-type both say which rope; give one of them.");
+  }
   const types = [...ropes.byLayerType.keys()].map(String);
   let rope: RotaryEmbedding | null | undefined;
   if (layer !== undefined) rope = ropes.forLayer(wholeNumber("--layer", layer, 0));
   else if (layerType !== undefined) {
     rope = ropes.byLayerType.get(layerType);
-    if (rope === undefined)
+    if (rope === undefined) {
       throw new CliFailure(
         "USAGE",
         `${config} has no layer type ${JSON.stringify(layerType)}; it has ${types.join(", ")}.`,
       );
+    }
   } else {
     const distinct = new Set([...ropes.byLayerType.values()].filter((candidate) => candidate !== null));
-    if (distinct.size > 1)
+    if (distinct.size > 1) {
       throw new CliFailure(
         "USAGE",
         `${config} has several ropes (${types.join(", ")}); say which with --layer or --layer-type.`,
       );
+    }
     [rope] = distinct;
   }
-  if (rope == null)
+  if (rope == null) {
     throw new CliFailure(
       "USAGE",
       `${layer === undefined ? "" : `layer ${layer} of `}${layerType === undefined ? "" : `the layer type ${layerType} of `}${config} has no rope: there is nothing to rotate.`,
     );
+  }
   return rope;
 }
 
@@ -114,11 +119,12 @@ function readSource(role: Role, at: string): Source {
       return { role, path, name: name ?? role, tensor: tensor(name ?? role), metadata };
     });
   }
-  if (!at.endsWith(".npy"))
+  if (!at.endsWith(".npy")) {
     throw new CliFailure(
       "USAGE",
       `--${role} ${at}: expected a .npy file, or a .safetensors file with #name of the tensor.`,
     );
+  }
   const { header, ...tensor } = withFile(at, readNpy);
   return { role, path: at, name: undefined, tensor, npyHeader: header };
 }
@@ -131,11 +137,12 @@ function view(
   { tokens }: GivenPositions,
 ): TensorView {
   const { data, dtype, shape } = tensor;
-  if (!["float64", "float32", "float16", "bfloat16"].includes(dtype))
+  if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) {
     throw new CliFailure(
       "FILE_FORMAT",
       `--${role} ${path} holds ${dtype}; expected float64, float32, float16 or bfloat16.`,
     );
+  }
   const fits = {
     "token-first": logical(shape, "token-first", headDim),
     "head-first": logical(shape, "head-first", headDim),
@@ -189,10 +196,12 @@ function outputs(sources: readonly Source[], out: string): NewFile[] {
   }
   return [...byTarget].map(([path, group]) => {
     const [first, second] = group as [Source, Source?];
-    if (second !== undefined && resolve(first.path) !== resolve(second.path))
+    if (second !== undefined && resolve(first.path) !== resolve(second.path)) {
       throw new CliFailure("OUTPUT", `query and key would both be written to ${path}; rename one of the files.`);
-    if (second !== undefined && first.name === second.name)
+    }
+    if (second !== undefined && first.name === second.name) {
       throw new CliFailure("USAGE", `--query and --key are the same tensor of ${first.path}.`);
+    }
     if (first.npyHeader !== undefined) {
       const { data } = first.tensor;
       return { path, parts: [first.npyHeader, new Uint8Array(data.buffer)] };

@@ -8,8 +8,9 @@ import { readNpy } from "./npy.ts";
 /** A whole number of at least `least`. */
 export function wholeNumber(option: string, text: string, least: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : -1;
-  if (value < least)
+  if (value < least) {
     throw new CliFailure("USAGE", `${option} must be an integer ≥ ${least}, got ${JSON.stringify(text)}.`);
+  }
   return value;
 }
 
@@ -29,13 +30,15 @@ export function readPositions(text: string): GivenPositions {
   if (range !== null) {
     const [start, end, step] = [Number(range[1]), Number(range[2]), Number(range[3] ?? 1)];
     const count = Math.ceil((end - start) / step);
-    if (step === 0 || count < 1)
+    if (step === 0 || count < 1) {
       throw new CliFailure(
         "USAGE",
         `--positions ${text} is empty: expected start:end or start:end:step with start < end and step > 0; the end is excluded.`,
       );
-    if (count > MOST)
+    }
+    if (count > MOST) {
       throw new CliFailure("USAGE", `--positions ${text} are ${count} positions; at most ${MOST} are admitted.`);
+    }
     if (step === 1) return { positions: { start, count }, tokens: count };
     return { positions: Array.from({ length: count }, (_, i) => start + i * step), tokens: count };
   }
@@ -52,11 +55,12 @@ export function readPositions(text: string): GivenPositions {
 function positionsFromFile(path: string): GivenPositions {
   const { data, dtype, shape } = withFile(path, readNpy);
   if (!/^u?int/.test(dtype)) throw new CliFailure("FILE_FORMAT", `${path} holds ${dtype}; positions are integers.`);
-  if (shape.length === 0 || shape.length > 3 || data.length === 0)
+  if (shape.length === 0 || shape.length > 3 || data.length === 0) {
     throw new CliFailure(
       "FILE_FORMAT",
       `${path} has the shape [${shape.join(", ")}]; positions are [tokens], [batch, tokens] or [axes, tokens].`,
     );
+  }
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   return {
     positions: { data: wide ? data : Int32Array.from(checked(path, data as ArrayLike<number>)), shape },
@@ -67,11 +71,12 @@ function positionsFromFile(path: string): GivenPositions {
 /** Narrow integers fit Int32Array; uint32 beyond 2^31 would wrap round. */
 function checked(path: string, values: ArrayLike<number>): ArrayLike<number> {
   for (let i = 0; i < values.length; i++) {
-    if (values[i]! >= 2 ** 31)
+    if (values[i]! >= 2 ** 31) {
       throw new CliFailure(
         "FILE_FORMAT",
         `${path} has the position ${values[i]} at index ${i}, which is out of any range.`,
       );
+    }
   }
   return values;
 }

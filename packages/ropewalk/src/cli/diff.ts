@@ -78,8 +78,9 @@ export function matched(
   { byLayerType: a }: ModelRopes,
   { byLayerType: b }: ModelRopes,
 ): [string | null, string | null][] {
-  if (a.size === 1 || b.size === 1)
+  if (a.size === 1 || b.size === 1) {
     return [...a.keys()].flatMap((left) => [...b.keys()].map((right): [string | null, string | null] => [left, right]));
+  }
   return [...new Set([...a.keys(), ...b.keys()])].map((key) => [
     a.has(key) || !a.has(null) ? key : null,
     b.has(key) || !b.has(null) ? key : null,
@@ -240,12 +241,14 @@ export function numberSentences({
       `at position ${length} the angle of pair ${anglePair} differs by ${number(angle)} rad (${number(angle / (2 * Math.PI))} turns), by one radian from position ${radianAt} on`,
     );
   }
-  if (attentionFactor !== null)
+  if (attentionFactor !== null) {
     lines.push(
       `cos and sin × ${number(attentionFactor[0])} → ${number(attentionFactor[1])}, so that logits change by ×${number((attentionFactor[1] / attentionFactor[0]) ** 2)}`,
     );
-  if (softmaxScaleFactor !== null)
+  }
+  if (softmaxScaleFactor !== null) {
     lines.push(`the softmax scale × ${number(softmaxScaleFactor[0])} → ${number(softmaxScaleFactor[1])}`);
+  }
   return lines;
 }
 

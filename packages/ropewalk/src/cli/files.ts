@@ -48,11 +48,12 @@ export function openFile(path: string): OpenFile & { close(): void } {
     }
   };
   const read = (start: number, end: number): Uint8Array<ArrayBuffer> => {
-    if (start < 0 || end < start || end > size)
+    if (start < 0 || end < start || end > size) {
       throw new CliFailure(
         "FILE_FORMAT",
         `${path} ends at byte ${size}, but its header speaks of byte ${end}: the file is cut off or damaged.`,
       );
+    }
     const bytes = new Uint8Array(end - start);
     readInto(bytes, start);
     return bytes;
@@ -105,11 +106,12 @@ export function configFiles(path: string): string[] {
     .filter((entry) => /\.(json|gguf)$/.test(entry.name) && !entry.isDirectory())
     .map((entry) => join(path, entry.name))
     .sort(byCodeUnits);
-  if (files.length === 0)
+  if (files.length === 0) {
     throw new CliFailure(
       "FILE_NOT_FOUND",
       `the folder ${path} has no *.json or *.gguf file, and no config.json below it.`,
     );
+  }
   return files;
 }
 
@@ -147,8 +149,9 @@ export function writeFiles(files: readonly NewFile[]): void {
       written.push({ temporary, path });
       try {
         for (const bytes of parts) {
-          for (let done = 0; done < bytes.length;)
+          for (let done = 0; done < bytes.length;) {
             done += writeSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done));
+          }
         }
       } finally {
         closeSync(descriptor);

@@ -32,8 +32,9 @@ export async function readGguf(path: string): Promise<GgufFile> {
   const tensors: Record<string, Float32Array> = {};
   for (const { name, dtype, shape, offset } of tensorInfos) {
     if (!ropeTensors.includes(name)) continue;
-    if (dtype !== FLOAT32)
+    if (dtype !== FLOAT32) {
       throw new CliFailure("FILE_FORMAT", `${path} holds ${name} in an element type other than float32.`);
+    }
     if (!littleEndian) throw new CliFailure("FILE_FORMAT", `${path} is big-endian; expected a little-endian file.`);
     const start = Number(tensorDataOffset + offset);
     const count = shape.reduce((product, length) => product * Number(length), 1);
@@ -58,10 +59,11 @@ async function readHeader(
   });
   // The reader takes what lies behind the end of a file for zeros.
   const [, end] = header.tensorInfoByteRange;
-  if (end > size)
+  if (end > size) {
     throw new CliFailure(
       "FILE_FORMAT",
       `the header of ${path} does not end within the file's ${size} bytes: it is cut off or damaged.`,
     );
+  }
   return header;
 }

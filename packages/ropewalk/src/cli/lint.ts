@@ -75,11 +75,12 @@ function chosenEngines(text: string | undefined): readonly LintEngine[] {
   if (text === undefined) return engineNames;
   const names = text.split(",").map((name) => name.trim());
   for (const name of names) {
-    if (!engineNames.includes(name as LintEngine))
+    if (!engineNames.includes(name as LintEngine)) {
       throw new CliFailure(
         "USAGE",
         `--for ${JSON.stringify(text)} names ${JSON.stringify(name)}; known are ${engineNames.join(", ")}.`,
       );
+    }
   }
   return [...new Set(names)] as LintEngine[];
 }
@@ -176,7 +177,7 @@ function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet
 /** Whether a key that stands here is the one that the facts are about: `type` and `factor` are common words. */
 function belongs({ key, ropeTypes }: KeyFacts, path: string, type: unknown): boolean {
   const inRope = /(?:^|\.)rope_(?:scaling|parameters)(?:\.|$)/.test(path);
-  if (!inRope)
+  if (!inRope) {
     return [
       "rope_theta",
       "partial_rotary_factor",
@@ -186,6 +187,7 @@ function belongs({ key, ropeTypes }: KeyFacts, path: string, type: unknown): boo
       "rope_dim",
       "dual_chunk_attention_config",
     ].includes(key);
+  }
   return (
     ropeTypes.length === 0 ||
     typeof type !== "string" ||
@@ -307,8 +309,9 @@ function renamed(config: Json, { instead, steps, value }: Located, dialect: Dial
   const copy = structuredClone(config) as Record<string, unknown>;
   const { holder, key } = place(copy, steps);
   delete holder[key];
-  if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead))
+  if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) {
     holder[instead] = value;
+  }
   return attempt(() => ropesFromConfig(copy, { dialect }));
 }
 
@@ -371,10 +374,12 @@ function differences(base: ModelRopes, own: ModelRopes): string[] {
 function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
   if (a === b) return [];
   const lines: string[] = [];
-  for (const name of ["rotaryDim", "rotaryOffset"] as const)
+  for (const name of ["rotaryDim", "rotaryOffset"] as const) {
     if (a[name] !== b[name]) lines.push(`${name} ${a[name]} → ${b[name]}`);
-  if (JSON.stringify(a.pairing) !== JSON.stringify(b.pairing))
+  }
+  if (JSON.stringify(a.pairing) !== JSON.stringify(b.pairing)) {
     lines.push(`elements pair ${JSON.stringify(b.pairing)} instead of ${JSON.stringify(a.pairing)}`);
+  }
   if (lines.length > 0) return lines;
   const context = Math.min(a.positionLimit, b.positionLimit);
   const [left, right] = [Array.from(a.frequencies(context).axes), Array.from(b.frequencies(context).axes)];
@@ -385,20 +390,23 @@ function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
       `${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "one that is 0 for text too, so that these pairs are not turned" : "images and videos are placed otherwise, text is not"}`,
     );
   }
-  if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale))
+  if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale)) {
     lines.push("queries are scaled by their position in one of the two only");
+  }
   // A type that follows the length may agree at one end only.
   const lengths = a.capabilities.dependsOnLength || b.capabilities.dependsOnLength ? [1, context] : [context];
   const told = lengths.map((length) => ({ length, sentences: numberSentences(compareNumbers(a, b, length)) }));
   const same = told.every(({ sentences }) => sentences.join() === told[0]!.sentences.join());
-  for (const { length, sentences } of same ? told.slice(0, 1) : told)
+  for (const { length, sentences } of same ? told.slice(0, 1) : told) {
     lines.push(
       ...sentences.map((line) =>
         lengths.length > 1 && !line.startsWith("at position") ? `at a length of ${length}: ${line}` : line,
       ),
     );
-  if (lines.length === 0 && a.capabilities.dependsOnLength !== b.capabilities.dependsOnLength)
+  }
+  if (lines.length === 0 && a.capabilities.dependsOnLength !== b.capabilities.dependsOnLength) {
     lines.push("whether frequencies follow the length");
+  }
   return lines;
 }
 

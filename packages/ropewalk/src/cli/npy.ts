@@ -37,8 +37,9 @@ export function readNpy(file: OpenFile): NpyFile {
     throw new CliFailure("FILE_FORMAT", `${file.path} ${text}.`);
   };
   const start = file.read(0, Math.min(12, file.size));
-  if (start.length < 10 || start[0] !== 0x93 || latin1(start.subarray(1, 6)) !== "NUMPY")
+  if (start.length < 10 || start[0] !== 0x93 || latin1(start.subarray(1, 6)) !== "NUMPY") {
     fail("is not an .npy file: it does not begin with \\x93NUMPY");
+  }
   const version = start[6]!;
   if (version < 1 || version > 3) fail(`has .npy format version ${version}, known are 1 to 3`);
   const prefix = version === 1 ? 10 : 12;
@@ -53,8 +54,9 @@ export function readNpy(file: OpenFile): NpyFile {
   const descr = /['"]descr['"]\s*:\s*(?:['"]([^'"]*)['"]|(\[))/.exec(text);
   const order = /['"]fortran_order['"]\s*:\s*(True|False)/.exec(text);
   const sizes = /['"]shape['"]\s*:\s*\(([\d\s,L]*)\)/.exec(text);
-  if (descr === null || order === null || sizes === null)
+  if (descr === null || order === null || sizes === null) {
     return fail("has a header without descr, fortran_order and shape");
+  }
   if (descr[2] !== undefined) fail("holds records, not a plain array of numbers");
   const dtype = types[descr[1]!];
   if (dtype === undefined) return fail(refusal(descr[1]!));
@@ -66,10 +68,11 @@ export function readNpy(file: OpenFile): NpyFile {
   if (order[1] === "True" && shape.length > 1) fail("is in Fortran order; save numpy.ascontiguousarray(a) instead");
 
   const expected = dataStart + storedBytes(dtype, shape);
-  if (file.size !== expected)
+  if (file.size !== expected) {
     fail(
       `has ${file.size} bytes, but ${elementCount(shape)} elements of ${dtype} need ${expected}: it is cut off or damaged`,
     );
+  }
   return { header, dtype, shape, data: storedArray(dtype, file.read(dataStart, expected)) };
 }
 

@@ -73,25 +73,28 @@ export function planPermutation(header: SafetensorsHeader, config: unknown, path
     if (towers.test(name) && !custom) continue;
     const role = (["query", "key", "fused"] as const).find((key) => patterns[key].test(name));
     if (role === undefined) {
-      if (packed.test(name))
+      if (packed.test(name)) {
         throw new CliFailure(
           "FILE_FORMAT",
           `${path} holds ${name}: a quantised projection, whose blocks may span rows; expected .weight and .bias in a plain element type. Permute before quantising.`,
         );
+      }
       continue;
     }
     const { dtype, end, shape, start } = header.extent(name);
     const [rows] = shape;
-    if (rows === undefined || rows === 0)
+    if (rows === undefined || rows === 0) {
       throw new CliFailure(
         "FILE_FORMAT",
         `${path} gives ${name} the shape [${shape.join(", ")}]; a projection has rows.`,
       );
-    if ((end - start) % rows !== 0 || /^[IU]\d|^F[48]_E2M1|^F4/.test(dtype))
+    }
+    if ((end - start) % rows !== 0 || /^[IU]\d|^F[48]_E2M1|^F4/.test(dtype)) {
       throw new CliFailure(
         "FILE_FORMAT",
         `${path} holds ${name} as ${dtype}: packed rows cannot be moved; expected floating-point weights.`,
       );
+    }
     const rope = ropeOfTensor(name, ropes, path);
     if (rope === null) {
       withoutRope++;
@@ -109,16 +112,18 @@ export function planPermutation(header: SafetensorsHeader, config: unknown, path
           ];
     tensors.push({ name, rows, rowBytes: (end - start) / rows, start, ...head, runs });
   }
-  if (tensors.length === 0)
+  if (tensors.length === 0) {
     throw new CliFailure(
       "USAGE",
       `nothing in ${path} looks like a query or key projection of a layer with rope; say which tensors are with --query-pattern and --key-pattern (regular expressions).`,
     );
+  }
   tensors.sort((a, b) => a.start - b.start);
   tensors.forEach(({ name, rows, rowBytes, start }, i) => {
     const next = tensors[i + 1];
-    if (next !== undefined && next.start < start + rows * rowBytes)
+    if (next !== undefined && next.start < start + rows * rowBytes) {
       throw new CliFailure("FILE_FORMAT", `${path} lets ${name} and ${next.name} lie over each other.`);
+    }
   });
   const published = [...ropes.byLayerType.values()].find((rope) => rope !== null);
   return { tensors, withoutRope, published: published!.pairing };
@@ -138,11 +143,12 @@ function ropeOfTensor(name: string, { byLayerType, forLayer }: ModelRopes, path:
   const distinct = new Set(byLayerType.values());
   if (distinct.size === 1) return [...distinct][0]!;
   const layer = /(?:^|\.)(?:layers?|h|blocks?|blk)\.(\d+)\./.exec(name)?.[1];
-  if (layer === undefined)
+  if (layer === undefined) {
     throw new CliFailure(
       "FILE_FORMAT",
       `${path} holds ${name}, and the config has several ropes: expected a name with layers.<number>, to know which is meant.`,
     );
+  }
   return forLayer(Number(layer));
 }
 
@@ -234,21 +240,24 @@ function fusedRuns(
   fused: Fused | undefined,
   path: string,
 ): RowRun[] {
-  if (fused === undefined)
+  if (fused === undefined) {
     throw new CliFailure(
       "USAGE",
       `${path} holds ${name}, which makes queries, keys and values at once: say how they lie with --fused concatenated (all queries, all keys, all values: Phi-3) or --fused per-group (queries, key and value of one group after another: GPT-NeoX, Falcon).`,
     );
-  if (query === undefined || key === undefined || query % key !== 0)
+  }
+  if (query === undefined || key === undefined || query % key !== 0) {
     throw new CliFailure(
       "FILE_FORMAT",
       `the config does not say how many heads ${name} has: expected num_attention_heads, and num_key_value_heads that divide it.`,
     );
-  if (rows !== (query + 2 * key) * headDim)
+  }
+  if (rows !== (query + 2 * key) * headDim) {
     throw new CliFailure(
       "FILE_FORMAT",
       `${path} gives ${name} ${rows} rows; ${query} query heads and 2 · ${key} key and value heads of ${headDim} are ${(query + 2 * key) * headDim}.`,
     );
+  }
   if (fused === "concatenated") return [{ firstRow: 0, heads: query + key }];
   const group = query / key;
   return Array.from({ length: key }, (_, i) => ({ firstRow: i * (group + 2) * headDim, heads: group + 1 }));

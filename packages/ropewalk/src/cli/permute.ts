@@ -38,10 +38,12 @@ export async function permute(
   progress: Progress,
 ): Promise<string[]> {
   const [from, to] = [pairing("--from", options.from), pairing("--to", options.to)];
-  if (JSON.stringify(from) === JSON.stringify(to))
+  if (JSON.stringify(from) === JSON.stringify(to)) {
     throw new CliFailure("USAGE", `--from and --to are both ${options.from}: there is nothing to permute.`);
-  if (existsSync(output) && options.force !== true)
+  }
+  if (existsSync(output) && options.force !== true) {
     throw new CliFailure("OUTPUT", `${output} exists; give --force to replace it.`);
+  }
   const config = readJson(options.config);
 
   const file = openFile(input);
@@ -79,8 +81,9 @@ const describe = (value: Pairing): string => (typeof value === "string" ? value 
 function pairing(option: string, text: string): Pairing {
   if (text === "half" || text === "adjacent") return text;
   const blocks = /^blocks:(\d{1,6})$/.exec(text)?.[1];
-  if (blocks === undefined || Number(blocks) === 0)
+  if (blocks === undefined || Number(blocks) === 0) {
     throw new CliFailure("USAGE", `${option} must be half, adjacent or blocks:<n>, got ${JSON.stringify(text)}.`);
+  }
   return { blocks: Number(blocks) };
 }
 
@@ -129,8 +132,9 @@ async function permuteTensor(
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;)
+  for (let done = 0; done < bytes.length;) {
     done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
 }
 
 /** A line on a terminal that shows how far it is; at most ten times a second. */

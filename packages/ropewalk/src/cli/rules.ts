@@ -18,8 +18,9 @@ export function mergedRules(read: readonly RopeRule[], explained: readonly RopeR
   for (const rule of read) {
     const earlier = places.get(rule.name);
     if (earlier === undefined) places.set(rule.name, rule);
-    else if (!earlier.rule.split("; ").includes(rule.rule))
+    else if (!earlier.rule.split("; ").includes(rule.rule)) {
       places.set(rule.name, { ...earlier, rule: `${earlier.rule}; ${rule.rule}` });
+    }
   }
   const merged = Array.from(places.values(), (rule) => {
     const meaning = own.get(plainName(rule));

@@ -57,8 +57,9 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
   };
   if (file.size < 8) fail("is not a .safetensors file: it has fewer than 8 bytes");
   const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true));
-  if (length > Math.min(MAXIMUM_HEADER, file.size - 8))
+  if (length > Math.min(MAXIMUM_HEADER, file.size - 8)) {
     fail("is not a .safetensors file, or is cut off: its header would be longer than the file");
+  }
   const entries =
     parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
   const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & {
@@ -70,24 +71,28 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
     const entry = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
     if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list(Object.keys(tensors))}`);
     const { dtype, shape, data_offsets: offsets } = entry;
-    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
       return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
+    }
     const [start, end] = offsets as [number, number];
-    if (end < start || dataStart + end > file.size)
+    if (end < start || dataStart + end > file.size) {
       return fail(
         `says that ${JSON.stringify(name)} lies at bytes ${start} to ${end} of ${file.size - dataStart}; it is cut off or damaged`,
       );
+    }
     return { dtype: String(dtype), shape, start: dataStart + start, end: dataStart + end };
   };
   const tensor = (name: string): StoredTensor => {
     const { dtype, end, shape, start } = extent(name);
     const type = types[dtype];
-    if (type === undefined)
+    if (type === undefined) {
       return fail(`holds ${JSON.stringify(name)} as ${dtype}; known are ${Object.keys(types).join(", ")}`);
-    if (end - start !== storedBytes(type, shape))
+    }
+    if (end - start !== storedBytes(type, shape)) {
       return fail(
         `gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`,
       );
+    }
     return { dtype: type, shape, data: storedArray(type, file.read(start, end)) };
   };
   return { metadata, names: Object.keys(tensors), dataStart, extent, tensor };

@@ -57,7 +57,8 @@ export function storedBytes(dtype: StoredType, shape: readonly number[]): number
 /** Elements over bytes that have a buffer of their own; no copy. */
 export function storedArray(dtype: StoredType, { buffer }: Uint8Array<ArrayBuffer>): StoredArray {
   // Both file formats are little-endian, and so is every machine that Node runs on but a few IBM ones.
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1)
+  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
     throw new CliFailure("FILE_FORMAT", "tensor files are little-endian, this machine is big-endian.");
+  }
   return new arrays[dtype](buffer);
 }

@@ -42,8 +42,9 @@ export function ropeOf(
   if (config === undefined) return getRopeUntyped(request!);
   const ropes = ropesFromConfig(configs[config], dialect === undefined ? {} : { dialect, capacity: length });
   const rope = layer === undefined ? ropes.byLayerType.get(layerType) : ropes.forLayer(layer);
-  if (rope == null)
+  if (rope == null) {
     throw new TypeError(`${config} has no rope for ${layer === undefined ? String(layerType) : `layer ${layer}`}`);
+  }
   return rope;
 }
 
@@ -73,19 +74,21 @@ export function measure(vector: Vector, file: VectorFile): Measured {
   }
   // Both sides compute the factors in float64 by one formula; the order of operations differs. MLX states float32.
   const factor = (name: string, got: number, expected: number | undefined): void => {
-    if (expected !== undefined)
+    if (expected !== undefined) {
       check(
         !(Math.abs(got / expected - 1) <= (vector.engine === "mlx" ? 2 ** -23 : 2 ** -50)),
         () => `${name} is ${got}, expected ${expected}`,
       );
+    }
   };
   factor("attentionFactor", attentionFactor, vector.attentionFactor);
   factor("softmaxScaleFactor", softmaxScaleFactor, vector.softmaxScaleFactor);
-  if (vector.axes !== undefined)
+  if (vector.axes !== undefined) {
     check(
       vector.axes.some((axis, pair) => axis !== axes[pair]),
       () => `axes of pairs are ${axes.join(" ")}, expected ${vector.axes!.join(" ")}`,
     );
+  }
 
   const slackOf = (pair: number, position: number): number => {
     const frequency = invFreq[pair]!;
@@ -237,9 +240,11 @@ function compareTurned(
           );
         }
       }
-      for (let i = 0; i < headDim; i++)
-        if (!seen.has(i))
+      for (let i = 0; i < headDim; i++) {
+        if (!seen.has(i)) {
           check(!Object.is(got[start + i], wanted[start + i]), () => `element ${i}, which is not rotated, changed`);
+        }
+      }
     }
   }
   return worst;
@@ -282,12 +287,14 @@ export function measureRotation({
       for (const element of [x, y]) {
         const difference = Math.abs(got[element]! - wanted[element]!);
         worst = Math.max(worst, difference / size);
-        if (!(difference <= size * share[dtype]))
+        if (!(difference <= size * share[dtype])) {
           mismatch ??= `element ${element} is ${got[element]}, expected ${wanted[element]}`;
+        }
       }
     }
-    for (let i = rotaryDim; i < headDim; i++)
+    for (let i = rotaryDim; i < headDim; i++) {
       if (!Object.is(got[start + i], wanted[start + i])) mismatch ??= `element ${i}, which is not rotated, changed`;
+    }
   }
   return { rotated: worst, mismatch };
 }

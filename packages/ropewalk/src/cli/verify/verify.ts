@@ -44,11 +44,12 @@ function readVectors(path: string | undefined): VectorFile {
     path === undefined
       ? (JSON.parse(readFileSync(new URL("../../../vectors.json", import.meta.url), "utf8")) as unknown)
       : readJson(path);
-  if ((value as Partial<VectorFile> | null)?.format !== 1)
+  if ((value as Partial<VectorFile> | null)?.format !== 1) {
     throw new CliFailure(
       "FILE_FORMAT",
       `${path} is not a file of vectors: expected "format": 1, as npm run parity writes it.`,
     );
+  }
   return value as VectorFile;
 }
 
