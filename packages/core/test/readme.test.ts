@@ -10,7 +10,7 @@ test("the README's examples, one after the other, print what their comments say"
   const said = [...code.matchAll(/^\s*console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
   // Core depends on no provider, so the one of the examples is found beside it.
   const linked = code.replaceAll(/"@ropewalk\/(default)"/g, (_, name: string) =>
-    JSON.stringify(new URL(`../${name}/dist/index.js`, folder).href),
+    JSON.stringify(new URL(`../providers/${name}/dist/index.js`, folder).href),
   );
   const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", linked], {
     cwd: folder,
