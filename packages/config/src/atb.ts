@@ -51,7 +51,7 @@ export function fromAtb({ rotaryCoeff, headDim }: AtbRope): AtbRequest {
   throw new RopeError("ROPE_CONFIG", {
     what: "ATB has no such rope",
     expected: `rotaryCoeff 2, 4, headDim/2 or headDim for an even headDim`,
-    got: `rotaryCoeff ${String(rotaryCoeff)}, headDim ${String(headDim)}`,
+    received: `rotaryCoeff ${String(rotaryCoeff)}, headDim ${String(headDim)}`,
     facts: { rotaryCoeff, headDim },
   });
 }

@@ -64,7 +64,7 @@ export function ropeRequestsFromGguf(metadata: unknown, options: GgufOptions = {
     throw new RopeError("ROPE_CONFIG", {
       what: "GGUF metadata are not an object",
       expected: "the key/values of a GGUF file's header",
-      got: show(metadata),
+      received: show(metadata),
     });
   }
   const report = new Report();

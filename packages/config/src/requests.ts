@@ -66,7 +66,7 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
     throw new RopeError("ROPE_CONFIG", {
       what: "a config is not an object",
       expected: "the parsed JSON of a model's config.json",
-      got: show(config),
+      received: show(config),
       remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
     });
   }
@@ -117,7 +117,7 @@ function dialectOf(given: ConfigOptions["dialect"]): Dialect {
   throw new RopeError("ROPE_CONFIG", {
     what: "there is no such dialect",
     expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`,
-    got: show(given),
+    received: show(given),
   });
 }
 
@@ -252,7 +252,7 @@ export function layerTypeOf(layer: number, { count, ropeOf }: Pick<Layers, "coun
     throw new RopeError("ROPE_CONFIG", {
       what: "the model has no such layer",
       expected: count === null ? "an integer ≥ 0" : `an integer from 0 to ${count - 1}`,
-      got: show(layer),
+      received: show(layer),
     });
   }
   const label = ropeOf(layer);
@@ -260,7 +260,7 @@ export function layerTypeOf(layer: number, { count, ropeOf }: Pick<Layers, "coun
   throw new RopeError("ROPE_CONFIG", {
     what: `the config does not tell of which type layer ${layer} is`,
     expected: "layer_types, or the key from which the family derives it",
-    got: "neither",
+    received: "neither",
     remedy: "Use byLayerType, or add layer_types to the config.",
   });
 }

@@ -125,7 +125,7 @@ function unknownType(error: RopeError, ropeType: string, layerType: string | nul
   return new RopeError("ROPE_UNKNOWN_TYPE", {
     what: `the rope type ${JSON.stringify(ropeType)}${layerType === null ? "" : ` of ${layerType}`} is not registered`,
     expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
-    got: JSON.stringify(ropeType),
+    received: JSON.stringify(ropeType),
     remedy: known === null ? elsewhere : `Import the package that provides it: import ${JSON.stringify(known)};`,
     facts: { ...error.facts, ropeType, layerType, package: known },
   });

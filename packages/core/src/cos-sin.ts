@@ -62,7 +62,7 @@ export function cosSinTargets(
       throw new RopeError("ROPE_SHAPE", {
         what: `"${name}" does not fit`,
         expected: `${length} elements`,
-        got: `${layout.data.length}`,
+        received: `${layout.data.length}`,
       });
     }
     return { name, input: layout, output: layout };

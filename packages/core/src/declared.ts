@@ -24,7 +24,7 @@ export function capabilitiesOf(spec: RopeSpec, { provider }: RopeRegistration): 
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `the rope type ${JSON.stringify(spec.parameters.ropeType)} has position axes of its own`,
       expected: "no axes in the request",
-      got: `axes for ${Math.max(...spec.axes) + 1}`,
+      received: `axes for ${Math.max(...spec.axes) + 1}`,
       remedy: "Use the type's own parameters for its axes, or a type of one axis.",
       issues: [{ path: "axes", expected: "nothing", received: show(spec.axes) }],
     });
@@ -45,11 +45,11 @@ export function checkFrequencies(
   axisCount: number,
   source: string,
 ): void {
-  const refuse = (expected: string, got: string): never => {
+  const refuse = (expected: string, received: string): never => {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `the provider ${source} gave what cannot be used`,
       expected,
-      got,
+      received,
       remedy:
         "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
     });

@@ -26,24 +26,30 @@ export interface RopeIssue {
   /** What came, as short text. */
   readonly received: string;
   /** What to do instead, for instance the nearest valid key. */
-  readonly remedy?: string;
+  readonly remedy?: string | undefined;
 }
 
-/** The parts of a {@link RopeError}; the message is built from the first four, `facts` stay machine-readable. */
+/** The parts of a {@link RopeError}. The message is built from all but `facts`, and all but `what` are its fields. */
 export interface RopeErrorParts {
   readonly what: string;
-  readonly expected?: string;
-  readonly got?: string;
-  readonly remedy?: string;
-  readonly issues?: readonly RopeIssue[];
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly expected?: string | undefined;
+  readonly received?: string | undefined;
+  readonly remedy?: string | undefined;
+  readonly issues?: readonly RopeIssue[] | undefined;
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const brand = Symbol.for("ropewalk.error.v1");
 
-/** Any failure that ropewalk reports. `code` is stable, `facts` and `issues` hold what the message is built from. */
+/** Any failure that ropewalk reports. `code` is stable; the other fields hold what the message is built from. */
 export class RopeError extends Error {
   readonly code: RopeErrorCode;
+  /** What would have been accepted, where one thing is wrong; `issues` say it of each. */
+  readonly expected: string | undefined;
+  /** What came instead, as short text. */
+  readonly received: string | undefined;
+  /** What to do. */
+  readonly remedy: string | undefined;
   readonly issues: readonly RopeIssue[];
   readonly facts: Readonly<Record<string, unknown>>;
 
@@ -51,6 +57,9 @@ export class RopeError extends Error {
     super(message(parts));
     this.name = "RopeError";
     this.code = code;
+    this.expected = parts.expected;
+    this.received = parts.received;
+    this.remedy = parts.remedy;
     this.issues = Object.freeze([...(parts.issues ?? [])]);
     this.facts = Object.freeze({ ...parts.facts });
     Object.defineProperty(this, brand, { value: true });
@@ -62,10 +71,10 @@ export class RopeError extends Error {
   }
 }
 
-function message({ what, expected, got, remedy, issues }: RopeErrorParts): string {
+function message({ what, expected, received, remedy, issues }: RopeErrorParts): string {
   let text = what;
   if (expected !== undefined) text += `: expected ${expected}`;
-  if (got !== undefined) text += expected === undefined ? `: got ${got}` : `, got ${got}`;
+  if (received !== undefined) text += expected === undefined ? `: got ${received}` : `, got ${received}`;
   text += ".";
   if (remedy !== undefined) text += ` ${remedy}`;
   for (const issue of issues ?? []) {
@@ -73,6 +82,18 @@ function message({ what, expected, got, remedy, issues }: RopeErrorParts): strin
     if (issue.remedy !== undefined) text += ` ${issue.remedy}`;
   }
   return text;
+}
+
+/** `ROPE_SHAPE`: an argument called `name` does not have the form that it must have. `facts.tensor` is the name. */
+export function shapeError(name: string, expected: string, received: string, remedy?: string): RopeError {
+  const what = `"${name}" does not fit`;
+  return new RopeError("ROPE_SHAPE", { what, expected, received, remedy, facts: { tensor: name } });
+}
+
+/** `ROPE_INVALID_PARAMETERS` with every issue; `what` is the subject of "has 2 issues". */
+export function invalid(what: string, issues: readonly RopeIssue[], facts?: RopeErrorParts["facts"]): RopeError {
+  const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;
+  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} has ${count}`, issues, facts });
 }
 
 /** Short text of any value for a message: never throws, never prints a whole array. */

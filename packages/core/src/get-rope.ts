@@ -207,7 +207,7 @@ function asRegistration(name: unknown, provider: RopeProvider): RopeRegistration
   throw new RopeError("ROPE_UNKNOWN_TYPE", {
     what: "parameters.ropeType is missing",
     expected: "a name for the type of the given provider",
-    got: typeof name,
+    received: typeof name,
   });
 }
 

@@ -48,7 +48,7 @@ export function angleGradient(
     throw new RopeError("ROPE_SHAPE", {
       what: "rotaryDim, rotaryOffset and pairing do not fit the head",
       expected: `an even rotaryDim and a pairing within ${headDim} elements`,
-      got: `${dim} from ${rotaryOffset}`,
+      received: `${dim} from ${rotaryOffset}`,
     });
   }
   const tokens = rotated.shape.length === 4 ? rotated.shape[1]! : rotated.shape[0]!;
@@ -58,7 +58,7 @@ export function angleGradient(
     throw new RopeError("ROPE_SHAPE", {
       what: '"gradient" does not fit',
       expected: `[${rotated.shape.join(", ")}] like rotated`,
-      got: `[${gradient.shape.join(", ")}]`,
+      received: `[${gradient.shape.join(", ")}]`,
     });
   }
   const { first, distance } = pairElements(pairing, dim);

@@ -115,6 +115,6 @@ export function permuteRows<T extends Rows>(
   return result;
 }
 
-function misfit(what: string, expected: string, got: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: `${what} cannot be permuted`, expected, got });
+function misfit(what: string, expected: string, received: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: `${what} cannot be permuted`, expected, received });
 }

@@ -172,11 +172,11 @@ function splitShape(shape: readonly number[], axes: number): readonly [number, n
   );
 }
 
-function shapeError(expected: string, got: string, remedy?: string): RopeError {
+function shapeError(expected: string, received: string, remedy?: string): RopeError {
   return new RopeError("ROPE_SHAPE", {
     what: "positions have the wrong form",
     expected,
-    got,
+    received,
     ...(remedy === undefined ? {} : { remedy }),
   });
 }
@@ -186,7 +186,7 @@ function rangeError(value: unknown, index: number, { fractional, limit, limitRea
   return new RopeError("ROPE_POSITION_RANGE", {
     what: `the position at index ${index} is out of range`,
     expected: `${fractional ? `a number ≥ ${1 - POSITION_LIMIT} and` : "an integer ≥ 0 and"} < ${limit} (${limitReason})`,
-    got: show(value),
+    received: show(value),
     remedy: !tooLarge
       ? "A decoding step's position is its absolute token index."
       : limit === POSITION_LIMIT

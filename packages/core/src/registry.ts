@@ -71,7 +71,7 @@ export class RopeRegistry {
       throw new RopeError("ROPE_TYPE_CONFLICT", {
         what: `the rope type ${JSON.stringify(entry.name)} is already registered`,
         expected: `a name that is free, or the same source ${taken.provider.source}`,
-        got: `a second registration from ${provider.source}`,
+        received: `a second registration from ${provider.source}`,
         remedy: "Import one of the two packages only, call unregisterRopeType first, or use createRegistry().",
         facts: { name: entry.name, registered: taken.provider.source, rejected: provider.source },
       });
@@ -110,7 +110,7 @@ export class RopeRegistry {
     throw new RopeError("ROPE_UNKNOWN_TYPE", {
       what: `the rope type ${show(name)} is not registered`,
       expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
-      got: show(name),
+      received: show(name),
       remedy:
         near === undefined
           ? `Import the package that provides it${packageHint(name)}, or register it with registerRopeType.`
@@ -132,7 +132,7 @@ export class RopeRegistry {
       throw new RopeError("ROPE_TYPE_CONFLICT", {
         what: `the backend ${JSON.stringify(backend.name)} is already registered`,
         expected: `the same source ${taken.source}`,
-        got: backend.source,
+        received: backend.source,
         remedy: "Import one of the two packages only.",
         facts: { name: backend.name, registered: taken.source, rejected: backend.source },
       });
@@ -149,7 +149,7 @@ export class RopeRegistry {
       what: `the backend ${show(name)} is not registered`,
       expected:
         registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
-      got: show(name),
+      received: show(name),
       remedy:
         name === "js"
           ? "A rope rotates in JavaScript as it is: use it without to()."
@@ -185,7 +185,7 @@ export function checkProvider(name: unknown, provider: RopeProvider): void {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `cannot use a provider as ${show(name)}`,
       expected: "a non-empty name and a provider with specificationVersion, source, parameters and frequencies",
-      got: show(provider),
+      received: show(provider),
       remedy: "See docs/add-a-provider.md.",
     });
   }
@@ -198,7 +198,7 @@ function checkBackend(backend: RopeBackend): void {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: "cannot register a backend",
       expected: "specificationVersion, name, source and create",
-      got: show(backend),
+      received: show(backend),
     });
   }
   checkSpecificationVersion(backend.specificationVersion, `the backend ${backend.source}`);
@@ -219,7 +219,7 @@ function namedPresets(name: string, aliases: unknown): readonly (readonly [strin
   throw new RopeError("ROPE_INVALID_PARAMETERS", {
     what: `the aliases of ${show(name)} are not valid`,
     expected: "a list of other names, or an object with a name's presets at each",
-    got: show(aliases),
+    received: show(aliases),
   });
 }
 
@@ -232,7 +232,7 @@ export function checkSpecificationVersion(version: unknown, whose: string): void
   throw new RopeError("ROPE_SPEC_VERSION", {
     what: `${whose} has a specification version that this @ropewalk/core does not know`,
     expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,
-    got: String(version),
+    received: String(version),
     remedy: "Upgrade the older of the two packages.",
     facts: { supported: SPECIFICATION_VERSION, received: version },
   });
@@ -302,7 +302,7 @@ export function registerRopeType(
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
       expected: "a class or a static method",
-      got:
+      received:
         typeof context === "object"
           ? `a ${context.kind} named ${String(context.name)}`
           : "a member, by the rules of experimentalDecorators",

@@ -225,7 +225,7 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       throw new RopeError("ROPE_SHAPE", {
         what: '"from" and "to" differ in shape',
         expected: `[${rowShape(source).join(", ")}]`,
-        got: `[${rowShape(target).join(", ")}]`,
+        received: `[${rowShape(target).join(", ")}]`,
       });
     }
     const { rows, frequencies } = this.#schedule(length ?? Math.max(lengthOf(source), lengthOf(target)));
@@ -381,7 +381,7 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `${method} is not defined for the rope type ${JSON.stringify(this.ropeType)}`,
       expected: `a type that declares ${capability}`,
-      got: `${capability}: false`,
+      received: `${capability}: false`,
       remedy: "Keep the tensors as they were before the rotation.",
       facts: { ropeType: this.ropeType, capability },
     });
@@ -419,7 +419,7 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       throw new RopeError("ROPE_SHAPE", {
         what: '"out" does not fit',
         expected: "{ query, key } or one of the two",
-        got: show(out),
+        received: show(out),
         remedy: "Leave out away to rotate in place.",
       });
     }
@@ -431,7 +431,7 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
       throw new RopeError("ROPE_SHAPE", {
         what: "there is nothing to rotate",
         expected: "query, key, or both",
-        got: "neither",
+        received: "neither",
       });
     }
     const checked = checkedQuery === undefined || checkedKey === undefined ? [first] : [checkedQuery, checkedKey];
@@ -462,7 +462,7 @@ function checkTensor(
       throw new RopeError("ROPE_SHAPE", {
         what: `out.${name} is given without ${name}`,
         expected: `${name} as well`,
-        got: "undefined",
+        received: "undefined",
       });
     }
     return undefined;
@@ -473,7 +473,7 @@ function checkTensor(
     throw new RopeError("ROPE_SHAPE", {
       what: `"out.${name}" does not fit`,
       expected: `[${input.batch}, ${input.tokens}, ${input.heads}, ${input.headDim}] like ${name}`,
-      got: `[${output.batch}, ${input.tokens}, ${output.heads}, ${input.headDim}]`,
+      received: `[${output.batch}, ${input.tokens}, ${output.heads}, ${input.headDim}]`,
     });
   }
   return { name, input, output };

@@ -186,6 +186,6 @@ function impliedWidth(
   throw misfit("cos and sin", 'width: "half" or "full", since their rows could be either', "no width");
 }
 
-function misfit(name: string, expected: string, got: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, got });
+function misfit(name: string, expected: string, received: string): RopeError {
+  return new RopeError("ROPE_SHAPE", { what: `"${name}" does not fit`, expected, received });
 }

@@ -428,11 +428,11 @@ function emptyText(data: ElementArray): string {
   return data.buffer.byteLength === 0 ? "0 elements (an empty or detached buffer)" : "0 elements";
 }
 
-function shapeError(name: string, expected: string, got: string, remedy?: string): RopeError {
+function shapeError(name: string, expected: string, received: string, remedy?: string): RopeError {
   return new RopeError("ROPE_SHAPE", {
     what: `"${name}" does not fit`,
     expected,
-    got,
+    received,
     ...(remedy === undefined ? {} : { remedy }),
     facts: { tensor: name },
   });

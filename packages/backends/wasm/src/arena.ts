@@ -51,7 +51,7 @@ export function createArena({ bytes, shared = false }: { readonly bytes: number;
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: "createArena needs a size",
       expected: "an integer number of bytes > 0",
-      got: String(bytes),
+      received: String(bytes),
     });
   }
   return new FixedArena(createMemory(bytes + areas.end, shared), shared);
@@ -98,7 +98,7 @@ class FixedArena implements Arena {
       throw new RopeError("ROPE_SHAPE", {
         what: "the shape of an arena tensor is not valid",
         expected: "a list of integers ≥ 0",
-        got: String(shape),
+        received: String(shape),
       });
     }
     const length = shape.reduce((product, size) => product * size, 1);
@@ -108,7 +108,7 @@ class FixedArena implements Arena {
       throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
         what: `the arena has no room for ${dtype} [${shape.join(", ")}]`,
         expected: `${size} free bytes in one piece`,
-        got: `${this.free} free of ${this.bytes}, the largest piece ${Math.max(0, ...this.#pieces.map(({ start, end }) => end - start))}`,
+        received: `${this.free} free of ${this.bytes}, the largest piece ${Math.max(0, ...this.#pieces.map(({ start, end }) => end - start))}`,
         remedy: "Dispose tensors that are not needed any more, or create a larger arena.",
         facts: { bytes: size, free: this.free },
       });

@@ -46,7 +46,7 @@ export const wasmBackend: RopeBackend = Object.freeze({
       throw new RopeError("ROPE_INVALID_PARAMETERS", {
         what: "the pool does not fit",
         expected: "a pool that createPool of this package made for the same arena",
-        got: "another one",
+        received: "another one",
       });
     }
     return withExecutor(createExecutor(machineFor(arena), pool));

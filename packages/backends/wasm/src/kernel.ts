@@ -113,7 +113,7 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
       expected: shared
         ? "at most 4 GiB, free, on a page that is cross-origin isolated"
         : "at most 4 GiB, and as much free",
-      got: cause instanceof Error ? cause.message : String(cause),
+      received: cause instanceof Error ? cause.message : String(cause),
       remedy: "Ask for fewer bytes.",
       facts: { bytes: pages * 65536, shared },
     });
@@ -130,7 +130,7 @@ export function instantiate(memory: WebAssembly.Memory, shared: boolean): Kernel
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: "the WebAssembly kernels cannot run here",
       expected: "WebAssembly with SIMD (Node 16, Chrome 91, Firefox 89, Safari 16.4)",
-      got: cause instanceof Error ? cause.message : String(cause),
+      received: cause instanceof Error ? cause.message : String(cause),
       remedy: "Stay on the JavaScript backend.",
     });
   }

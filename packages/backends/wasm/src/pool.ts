@@ -103,7 +103,7 @@ export function createPool({ arena, threads = defaultThreads(), createWorker = p
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: "createPool needs a number of threads",
       expected: "an integer from 2 to 64, the caller's thread among them",
-      got: String(threads),
+      received: String(threads),
     });
   }
   if (typeof SharedArrayBuffer !== "function") {
@@ -274,8 +274,8 @@ export class ThreadPool implements Pool {
   }
 }
 
-function unavailable(expected: string, got: string, remedy = "Rotate without a pool."): RopeError {
-  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "a pool of threads cannot be had", expected, got, remedy });
+function unavailable(expected: string, received: string, remedy = "Rotate without a pool."): RopeError {
+  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "a pool of threads cannot be had", expected, received, remedy });
 }
 
 interface NodeWorker extends PoolWorker {

@@ -196,7 +196,7 @@ export class DeviceRope implements GpuRope {
       throw new RopeError("ROPE_INVALID_PARAMETERS", {
         what: "the direction is not valid",
         expected: '"apply", "invert" or "adjoint"',
-        got: String(direction),
+        received: String(direction),
       });
     }
     const { shape } = query ?? key ?? {};
@@ -204,7 +204,7 @@ export class DeviceRope implements GpuRope {
       throw new RopeError("ROPE_SHAPE", {
         what: "there is nothing to rotate",
         expected: "query, key, or both, as { buffer, shape, strides?, offset?, dtype? }",
-        got: shape === undefined ? "neither, or no shape" : String(shape),
+        received: shape === undefined ? "neither, or no shape" : String(shape),
       });
     }
     return isOnDevice(positions)
@@ -241,7 +241,7 @@ export class DeviceRope implements GpuRope {
       throw new RopeError("ROPE_UNSUPPORTED", {
         what: `${direction} is not defined for the rope type ${JSON.stringify(this.rope.ropeType)}`,
         expected: "a type that declares isRotation",
-        got: "isRotation: false",
+        received: "isRotation: false",
       });
     }
     if (length === undefined || !Number.isSafeInteger(length) || length < 1) {
@@ -325,7 +325,7 @@ export class DeviceRope implements GpuRope {
         throw new RopeError("ROPE_SHAPE", {
           what: "positions lie in a buffer that the call writes",
           expected: "a buffer of their own",
-          got: "one that holds query, key or out as well",
+          received: "one that holds query, key or out as well",
           remedy:
             "WebGPU forbids reading and writing one buffer in a dispatch through two bindings: copy the positions out.",
         });
@@ -348,7 +348,7 @@ export class DeviceRope implements GpuRope {
           throw new RopeError("ROPE_SHAPE", {
             what: `out.${name} is given without ${name}`,
             expected: `${name} as well`,
-            got: "undefined",
+            received: "undefined",
           });
         }
         continue;
@@ -359,7 +359,7 @@ export class DeviceRope implements GpuRope {
         throw new RopeError("ROPE_SHAPE", {
           what: `"out.${name}" does not fit`,
           expected: `[${input.batch}, ${tokens}, ${input.heads}, ${input.headDim}] like ${name}`,
-          got: `[${output.batch}, ${tokens}, ${output.heads}, ${output.headDim}]`,
+          received: `[${output.batch}, ${tokens}, ${output.heads}, ${output.headDim}]`,
         });
       }
       planned.push({ name, input, output });
@@ -368,7 +368,7 @@ export class DeviceRope implements GpuRope {
       throw new RopeError("ROPE_SHAPE", {
         what: "query and key differ in batch",
         expected: `${planned[0]!.input.batch} rows each, to be rotated in one dispatch`,
-        got: `${planned[1]!.input.batch}`,
+        received: `${planned[1]!.input.batch}`,
         remedy: "Record them one after the other.",
       });
     }
@@ -401,7 +401,7 @@ export class DeviceRope implements GpuRope {
           throw new RopeError("ROPE_UNSUPPORTED", {
             what: "WebGPU has no float64",
             expected: "float32, float16 or bfloat16 tensors",
-            got: dtype,
+            received: dtype,
             remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm.",
           });
         }
@@ -486,7 +486,7 @@ export class DeviceRope implements GpuRope {
       throw new RopeError("ROPE_POSITION_RANGE", {
         what: "positions in a buffer are out of range",
         expected: "integers ≥ 0 and below the length that was said",
-        got: `${count} tokens with others, the first at index ${token}`,
+        received: `${count} tokens with others, the first at index ${token}`,
         remedy: "These tokens were not rotated. Say the length that the sequence has with them.",
         facts: { count, index: token },
       });
@@ -542,8 +542,8 @@ function resolveGpuPositions(
 ): { batch: number | undefined; tokens: number; words: 1 | 2; range: BoundRange; first: number } {
   checkKeys('"positions"', positions, ["buffer", "shape", "offset", "dtype"]);
   const { buffer, shape, offset = 0, dtype = "uint32" } = positions;
-  const misfit = (expected: string, got: string): RopeError =>
-    new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, got });
+  const misfit = (expected: string, received: string): RopeError =>
+    new RopeError("ROPE_SHAPE", { what: "positions have the wrong form", expected, received });
   if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64") {
     throw misfit('dtype "uint32", "int32" or "int64"', String(dtype));
   }
@@ -618,11 +618,11 @@ function resolveGpuTensor(
   tensor: GpuTensor,
   expected: { batch: number | undefined; tokens: number; headDim: number },
 ): TensorLayout {
-  const misfit = (wanted: string, got: string, remedy?: string): RopeError =>
+  const misfit = (wanted: string, received: string, remedy?: string): RopeError =>
     new RopeError("ROPE_SHAPE", {
       what: `"${name}" does not fit`,
       expected: wanted,
-      got,
+      received,
       ...(remedy === undefined ? {} : { remedy }),
       facts: { tensor: name },
     });
@@ -679,7 +679,7 @@ export function checkKeys(what: string, given: object, keys: readonly string[]):
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
       what: `${what} cannot be read`,
       expected: `an object with ${keys.join(", ")}`,
-      got: String(given),
+      received: String(given),
     });
   }
   const unknown = Object.keys(given).filter((key) => !keys.includes(key));
@@ -694,6 +694,6 @@ const disposedError = (what: string): RopeError =>
   new RopeError("ROPE_BACKEND_UNAVAILABLE", {
     what: `${what} is disposed`,
     expected: `${what} in use`,
-    got: "one whose memory on the device is freed",
+    received: "one whose memory on the device is freed",
     remedy: 'Make a new one: await rope.to("webgpu", { device }).',
   });

@@ -60,7 +60,7 @@ export class DeviceState {
       throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
         what: "the device cannot compile the rotation",
         expected: "a pipeline",
-        got: textOf(cause),
+        received: textOf(cause),
         remedy: "Report it with the adapter's name (probe tells it), and stay on another backend.",
         facts: { kernel },
       });
@@ -129,11 +129,11 @@ export const platformGpu = (): Gpu | undefined => (globalThis as { navigator?: {
  * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there is none.
  */
 export async function requestDevice(gpu: Gpu | undefined = platformGpu()): Promise<GPUDevice> {
-  const unavailable = (got: string): RopeError =>
+  const unavailable = (received: string): RopeError =>
     new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: "there is no WebGPU device",
       expected: "an adapter (Chrome 113, Safari 26, Firefox 141, or npm webgpu in Node)",
-      got,
+      received,
       remedy: "Pass { device }, or { gpu } where it is not navigator.gpu; or stay on another backend.",
     });
   if (gpu === undefined) throw unavailable(NO_WEBGPU);
@@ -160,7 +160,7 @@ export function lostError({ reason, message }: { readonly reason: string; readon
   return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
     what: "the WebGPU device is lost",
     expected: "a working device",
-    got: `${reason}: ${message}`,
+    received: `${reason}: ${message}`,
     remedy: "Request a new device and move the rope to it.",
     facts: { reason },
   });
@@ -176,14 +176,14 @@ export function scopeError(error: GPUError): RopeError {
     ? new RopeError("ROPE_BACKEND_UNAVAILABLE", {
         what: "the device is out of memory",
         expected: "room for the tables and the tensors of a call",
-        got: error.message,
+        received: error.message,
         remedy: "Dispose what is not needed, or rotate fewer tokens at a time.",
         facts: { reason: "out-of-memory" },
       })
     : new RopeError("ROPE_BACKEND_UNAVAILABLE", {
         what: "the device refused what was asked of it",
         expected: "buffers of this device, alive, and within its limits",
-        got: error.message,
+        received: error.message,
         facts: { reason: "validation" },
       });
 }

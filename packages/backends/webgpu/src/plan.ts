@@ -112,7 +112,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: "the call uses too many buffers",
       expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`,
-      got: `${bound}`,
+      received: `${bound}`,
       remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.",
       facts: { bound },
     });
@@ -217,14 +217,14 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
       throw new RopeError("ROPE_SHAPE", {
         what: "the last element of a tensor cannot be bound",
         expected: "a buffer whose size is a multiple of 4 bytes",
-        got: `${buffer.size} bytes`,
+        received: `${buffer.size} bytes`,
       });
     }
     if (size > limits.maxStorageBufferBindingSize) {
       throw new RopeError("ROPE_UNSUPPORTED", {
         what: "a call spans too much of one buffer",
         expected: `at most ${limits.maxStorageBufferBindingSize} bytes (maxStorageBufferBindingSize)`,
-        got: `${size} bytes`,
+        received: `${size} bytes`,
         remedy: "Request the device with a higher limit, or rotate fewer tokens at a time.",
         facts: { bytes: size },
       });
@@ -252,7 +252,7 @@ function fold(
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: "the call is too large for one dispatch",
       expected: "less than 2^32 invocations",
-      got: `${count}`,
+      received: `${count}`,
       remedy: "Rotate fewer tokens at a time.",
     });
   }

@@ -62,7 +62,7 @@ export class DeviceTable {
         throw new RopeError("ROPE_UNSUPPORTED", {
           what: `the table of ${this.#what} does not fit the device`,
           expected: `at most ${most} rows (maxStorageBufferBindingSize)`,
-          got: `${rows}`,
+          received: `${rows}`,
           remedy: 'Request the device with a higher limit, or move the rope with tables: "factored".',
           facts: { rows, most },
         });

@@ -304,11 +304,11 @@ function checkedCount(value: Count, name: string, min: number): number {
   return number;
 }
 
-function misfit(name: string, expected: string, got: string, remedy?: string): RopeError {
+function misfit(name: string, expected: string, received: string, remedy?: string): RopeError {
   return new RopeError("ROPE_SHAPE", {
     what: `"${name}" does not fit`,
     expected,
-    got,
+    received,
     ...(remedy === undefined ? {} : { remedy }),
   });
 }
