@@ -6,9 +6,11 @@
  * surface; one that is asynchronous or works on foreign memory returns an object of its own.
  */
 
-import type { RotaryEmbedding } from "./rotary-embedding.ts";
-import type { RotationTask } from "./rotate.ts";
-import type { RowWriter } from "./rows.ts";
+import type { CosSinWriter } from "./cos-sin.ts";
+import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
+import type { RotationTask } from "./kernel.ts";
+import type { Positions } from "./positions.ts";
+import type { Operation, Turns } from "./turns.ts";
 
 /** Rotates checked tensors; what differs between synchronous backends. */
 export interface RotationExecutor {
@@ -16,14 +18,25 @@ export interface RotationExecutor {
   readonly name: string;
   /** Rotates all tensors of one call. Tables, shapes, bounds and aliasing have been checked. */
   rotate(tasks: readonly RotationTask[]): void;
-  /** Makes cos and sin, with the bits of core's {@link writeRows}, which does it where this is absent. */
-  readonly writeRows?: RowWriter;
+  /** Makes cos and sin, with the bits of core's {@link writeCosSin}, which does it where this is absent. */
+  readonly writeCosSin?: CosSinWriter;
 }
 
-/** What a backend is made with. */
+/** What a backend is made with. Core plans, the backend executes: none of these functions writes to a tensor. */
 export interface BackendContext {
   /** The rope in JavaScript: spec, frequencies, tables. */
   readonly rope: RotaryEmbedding;
+  /**
+   * Checks positions and forms their turns. Asked for the same as in the call before, the same turns come again (up to 8192
+   * tokens of 64 pairs), so that what a backend made of them can be kept by their identity.
+   *
+   * @throws RopeError `ROPE_SHAPE`, `ROPE_POSITION_RANGE`; `ROPE_UNSUPPORTED` for an operation that the type does not have.
+   */
+  turns(positions: Positions, operation: Operation, options?: AtOptions): Turns;
+  /** The turns that move keys from one position to another. @throws RopeError as {@link turns}. */
+  turnsBetween(from: Positions, to: Positions, options?: AtOptions): Turns;
+  /** Checks tensors against turns and makes a task for each. @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS`. */
+  check(turns: Turns, tensors: RotateArguments): RotationTask[];
   /** The same rope with rotations done by `executor`. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }
@@ -40,13 +53,20 @@ export interface RopeBackend {
   create(context: BackendContext, options: unknown): unknown;
 }
 
-export type { RotaryEmbedding, RotationTask };
-export type { RotationShape, RotationTable } from "./rotate.ts";
+export type { Operation, RotaryEmbedding, RotationTask, Turns };
+export type { RotationTable } from "./kernel.ts";
+export { copyUnrotated, rotateTask } from "./kernel.ts";
+export type { RotationShape } from "./head.ts";
+export { rotationShape } from "./head.ts";
+export type { CallTensors, CheckedTensor } from "./plan.ts";
+export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";
-export { checkAliasing, extent, resolveLayout, resolveTensor } from "./tensor.ts";
+export { checkAliasing } from "./aliasing.ts";
+export { extent, resolveLayout, resolveTensor } from "./tensor.ts";
 export { resolvePositions } from "./positions.ts";
 export type { PositionRules, ResolvedPositions } from "./positions.ts";
-export { copyUnrotated, rotateTask } from "./rotate.ts";
-export { writeRows } from "./rows.ts";
-export type { Ladder, RowWriter } from "./rows.ts";
-export { LARGEST_ANGLE, partsOfTurn } from "./sincos.ts";
+export { writeCosSin } from "./cos-sin.ts";
+export type { AngleFrequencies, CosSinWriter } from "./cos-sin.ts";
+export { LARGEST_ANGLE, partsOfCircle } from "./trigonometry.ts";
+export { checkKeys } from "./keys.ts";
+export { invalid, shapeError, show } from "./errors.ts";

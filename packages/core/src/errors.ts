@@ -90,10 +90,10 @@ export function shapeError(name: string, expected: string, received: string, rem
   return new RopeError("ROPE_SHAPE", { what, expected, received, remedy, facts: { tensor: name } });
 }
 
-/** `ROPE_INVALID_PARAMETERS` with every issue; `what` is the subject of "has 2 issues". */
+/** `ROPE_INVALID_PARAMETERS` with every issue: "2 issues in " and `what`. */
 export function invalid(what: string, issues: readonly RopeIssue[], facts?: RopeErrorParts["facts"]): RopeError {
   const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;
-  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${what} has ${count}`, issues, facts });
+  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${count} in ${what}`, issues, facts });
 }
 
 /** Short text of any value for a message: never throws, never prints a whole array. */

@@ -2,15 +2,17 @@
  * `getRope`: from a request to the one shared instance of that rope.
  */
 
-import { RopeError } from "./errors.ts";
-import { checkKeys } from "./parameters.ts";
+import type { RopeBackend } from "./backend.ts";
+import { RopeError, show } from "./errors.ts";
+import type { RotaryEmbedding } from "./interface.ts";
+import { checkKeys } from "./keys.ts";
+import { plainCopy, readsAs } from "./plain-data.ts";
+import type { RopeProvider, RopeRegistration } from "./provider.ts";
 import { checkProvider, defaultRegistry } from "./registry.ts";
-import type { RopeRegistration, RopeRegistry } from "./registry.ts";
-import type { RopeProvider } from "./provider.ts";
-import { parseRequest, plainCopy } from "./request.ts";
-import type { UntypedRopeRequest } from "./request.ts";
+import type { RopeRegistry } from "./registry.ts";
+import { parseRequest } from "./request.ts";
+import type { Names, ParsedRequest, UntypedRopeRequest } from "./request.ts";
 import { createRope } from "./rope.ts";
-import type { RotaryEmbedding } from "./rotary-embedding.ts";
 
 /** Where `getRope` looks. */
 export interface GetRopeOptions {
@@ -32,87 +34,86 @@ export interface RopeCacheStatistics {
 /** Instances kept; a process rarely uses more than a few. The least recently used goes first. */
 const CAPACITY = 256;
 
-/** Requests kept as they were written; a model asks for one rope, or one for each kind of layer, again and again. */
+/** Entries whose request is compared as it was written; a model asks for one rope, or one for each kind of layer. */
 const RECENT = 8;
 
+/** One instance, with the request that last asked for it. */
 interface CachedRope {
   readonly rope: RotaryEmbedding;
+  /** The canonical text of the request: equal requests have equal texts. */
+  readonly key: string;
+  /** The type of the rope, and what the name in `written` stood for. Another registration of either makes the entry stale. */
   readonly registration: RopeRegistration;
+  named: RopeRegistration | undefined;
+  /** A copy of the request as it was written, for hits without parsing: a canonical text takes microseconds. */
+  written: UntypedRopeRequest | undefined;
 }
 
-/** The ropes of one registry, by canonical request. */
+/** The ropes of one registry, most recently used first. */
 class InstanceCache {
-  readonly #ropes = new Map<string, CachedRope>();
-  /** Requests as they were written, newest first, for hits without parsing: a canonical text takes microseconds. */
-  #recent: { readonly request: UntypedRopeRequest; readonly name: string; readonly key: string }[] = [];
-  /** The last key of the map. */
-  #newest = "";
+  #entries: CachedRope[] = [];
   #hits = 0;
   #misses = 0;
   #evictions = 0;
 
-  get(
-    request: UntypedRopeRequest,
-    lookUp: (name: unknown) => RopeRegistration,
-    make: (request: UntypedRopeRequest) => { key: string; rope: () => RotaryEmbedding; registration: RopeRegistration },
-  ): RotaryEmbedding {
-    const known = this.#recent.find((one) => readsAs(request, one.request));
-    const found = known === undefined ? undefined : this.#ropes.get(known.key);
+  get(request: UntypedRopeRequest, names: Names, make: (parsed: ParsedRequest) => RotaryEmbedding): RotaryEmbedding {
+    const index = this.#entries.findIndex(
+      ({ written }, i) => i < RECENT && written !== undefined && readsAs(request, written),
+    );
+    const found = this.#entries[index];
     // A name may have been registered anew since; its old ropes must not come back.
-    if (found !== undefined && lookUp(known!.name).provider === found.registration.provider) {
-      return this.#hit(known!.key, found);
+    if (found !== undefined && names.ropeType(found.named!.name).provider === found.named!.provider) {
+      return this.#hit(index, found);
     }
 
-    const own = plainCopy(request);
-    const { key, rope, registration } = make(own);
-    let entry = this.#ropes.get(key);
-    const isNew = entry === undefined || entry.registration.provider !== registration.provider;
-    if (isNew) {
-      this.#misses++;
-      this.#ropes.set(key, (entry = { rope: rope(), registration }));
-      this.#newest = key;
-      if (this.#ropes.size > CAPACITY) {
-        this.#ropes.delete(this.#ropes.keys().next().value!);
-        this.#evictions++;
-      }
+    const written = plainCopy(request) as UntypedRopeRequest;
+    const parsed = parseRequest(written, names);
+    const named = names.ropeType(written.parameters.ropeType);
+    const { registration } = parsed;
+    // A spec is plain finite data with its keys in one order, so its JSON is the same for the same rope only.
+    const key = JSON.stringify(parsed.spec);
+    const known = this.#entries.findIndex((entry) => entry.key === key);
+    const entry = this.#entries[known];
+    if (entry !== undefined && entry.registration.provider === registration.provider) {
+      Object.assign(entry, { written, named });
+      return this.#hit(known, entry);
     }
-    this.#recent = [{ request: own, name: registration.name, key }, ...this.#recent.slice(0, RECENT - 1)];
-    return isNew ? entry!.rope : this.#hit(key, entry!);
+    const rope = make(parsed);
+    if (known !== -1) this.#entries.splice(known, 1);
+    this.#misses++;
+    this.#entries.unshift({ rope, key, registration, written, named });
+    if (this.#entries.length > CAPACITY) {
+      this.#entries.pop();
+      this.#evictions++;
+    }
+    return rope;
   }
 
-  #hit(key: string, entry: CachedRope): RotaryEmbedding {
+  #hit(index: number, entry: CachedRope): RotaryEmbedding {
     this.#hits++;
-    // Most recently used last.
-    if (key !== this.#newest) {
-      this.#ropes.delete(key);
-      this.#ropes.set(key, entry);
-      this.#newest = key;
+    if (index > 0) {
+      this.#entries.splice(index, 1);
+      this.#entries.unshift(entry);
     }
     return entry.rope;
   }
 
   evict(name: string): void {
+    this.#entries = this.#entries.filter(
+      ({ registration: { name: own, ropeType } }) => own !== name && ropeType !== name,
+    );
     // What was written with an alias may mean something else when the alias comes back.
-    this.#recent = [];
-    for (const [key, { registration }] of this.#ropes) {
-      if (registration.name === name || registration.ropeType === name) this.#ropes.delete(key);
-    }
+    for (const entry of this.#entries) entry.written = entry.named = undefined;
   }
 
   clear(): void {
-    this.#ropes.clear();
-    this.#recent = [];
+    this.#entries = [];
     this.#hits = this.#misses = this.#evictions = 0;
   }
 
   statistics(): RopeCacheStatistics {
-    return {
-      size: this.#ropes.size,
-      capacity: CAPACITY,
-      hits: this.#hits,
-      misses: this.#misses,
-      evictions: this.#evictions,
-    };
+    const { length: size } = this.#entries;
+    return { size, capacity: CAPACITY, hits: this.#hits, misses: this.#misses, evictions: this.#evictions };
   }
 }
 
@@ -145,38 +146,6 @@ function cacheOf(registry: RopeRegistry, provider: RopeProvider | undefined): In
   return cache;
 }
 
-/** Whether a request has exactly the data of a plain copy, in the same order; false where it cannot be read. */
-function readsAs(request: unknown, copy: unknown): boolean {
-  try {
-    return equalData(request, copy);
-  } catch {
-    return false;
-  }
-}
-
-function equalData(value: unknown, copy: unknown): boolean {
-  if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null) {
-    return Object.is(value, copy);
-  }
-  // The copy holds the caller's own typed array, whose numbers may have changed.
-  if (ArrayBuffer.isView(copy) || ArrayBuffer.isView(value)) return false;
-  if (Array.isArray(value) || Array.isArray(copy)) {
-    return (
-      Array.isArray(value) &&
-      Array.isArray(copy) &&
-      value.length === copy.length &&
-      copy.every((item, i) => equalData(value[i], item))
-    );
-  }
-  const keys = Object.keys(value);
-  const copied = Object.keys(copy);
-  if (keys.length !== copied.length) return false;
-  return copied.every(
-    (key, i) =>
-      key === keys[i] && equalData((value as Record<string, unknown>)[key], (copy as Record<string, unknown>)[key]),
-  );
-}
-
 /**
  * The rope that a request describes, its parameters unchecked by the compiler; `getRope` is the same with types.
  *
@@ -189,16 +158,15 @@ export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOpti
   checkKeys("the options of getRope", options, ["registry", "provider"]);
   const { registry = defaultRegistry, provider } = options;
   const cache = cacheOf(registry, provider);
-  const lookUp = (name: unknown): RopeRegistration =>
-    provider === undefined ? registry.require(name) : asRegistration(name, provider);
-  return cache.get(request, lookUp, (own) => {
-    const { spec, registration } = parseRequest(own, lookUp);
-    // A spec is plain finite data with its keys in one order, so its JSON is the same for the same rope only.
-    return {
-      key: JSON.stringify(spec),
-      registration,
-      rope: () => createRope(spec, registration, (name) => registry.requireBackend(name)),
-    };
+  const registered = (name: unknown): RopeRegistration => registry.require(name);
+  const ropeType = provider === undefined ? registered : (name: unknown) => asRegistration(name, provider);
+  const { queryScales } = registry;
+  return cache.get(request, { ropeType, registered, queryScales }, ({ spec, registration }) => {
+    const backend = (name: string): RopeBackend => registry.requireBackend(name);
+    const { queryScale: given } = spec;
+    const rule = given === null ? undefined : queryScales.get(given.rule);
+    const queryScale = rule === undefined ? null : (position: number) => rule.scale(position, given);
+    return createRope(spec, registration, { backend, queryScale });
   });
 }
 
@@ -207,7 +175,7 @@ function asRegistration(name: unknown, provider: RopeProvider): RopeRegistration
   throw new RopeError("ROPE_UNKNOWN_TYPE", {
     what: "parameters.ropeType is missing",
     expected: "a name for the type of the given provider",
-    received: typeof name,
+    received: show(name),
   });
 }
 

@@ -5,9 +5,11 @@
  */
 
 import { loadElements } from "./element-types.ts";
-import { blockCount, pairElements } from "./pairing.ts";
+import { shapeError, show } from "./errors.ts";
+import { requireHead } from "./head.ts";
+import { checkKeys } from "./keys.ts";
+import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
-import { RopeError } from "./errors.ts";
 import { resolveTensor } from "./tensor.ts";
 import type { TensorView } from "./tensor.ts";
 
@@ -31,35 +33,18 @@ export interface AngleGradientOptions {
  * @returns float64 `[batch · tokens, rotaryDim/2]`, of the caller's own.
  * @throws RopeError `ROPE_SHAPE` when the two differ in shape or the pairing does not fit.
  */
-export function angleGradient(
-  rotated: TensorView,
-  gradient: TensorView,
-  { pairing, rotaryDim, rotaryOffset = 0 }: AngleGradientOptions,
-): Float64Array {
-  const headDim = rotated.shape.at(-1)!;
-  const dim = rotaryDim ?? headDim;
-  const fits =
-    dim > 0 &&
-    dim % 2 === 0 &&
-    rotaryOffset >= 0 &&
-    rotaryOffset + dim <= headDim &&
-    Number.isInteger(dim / 2 / blockCount(pairing, dim));
-  if (!fits) {
-    throw new RopeError("ROPE_SHAPE", {
-      what: "rotaryDim, rotaryOffset and pairing do not fit the head",
-      expected: `an even rotaryDim and a pairing within ${headDim} elements`,
-      received: `${dim} from ${rotaryOffset}`,
-    });
-  }
-  const tokens = rotated.shape.length === 4 ? rotated.shape[1]! : rotated.shape[0]!;
+export function angleGradient(rotated: TensorView, gradient: TensorView, options: AngleGradientOptions): Float64Array {
+  checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);
+  const shape = (rotated as Partial<TensorView> | null | undefined)?.shape;
+  if (!Array.isArray(shape)) throw shapeError("rotated", "{ data, shape, strides?, offset?, dtype? }", show(rotated));
+  const headDim = shape.at(-1) as number;
+  const { pairing, rotaryDim: dim = headDim, rotaryOffset = 0 } = options;
+  requireHead("the gradient cannot be formed", { headDim, rotaryDim: dim, rotaryOffset }, { pairing });
+  const tokens = shape.length === 4 ? shape[1]! : shape[0]!;
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
   const incoming = resolveTensor("gradient", gradient, { batch: undefined, tokens, headDim });
   if (output.batch !== incoming.batch || output.heads !== incoming.heads) {
-    throw new RopeError("ROPE_SHAPE", {
-      what: '"gradient" does not fit',
-      expected: `[${rotated.shape.join(", ")}] like rotated`,
-      received: `[${gradient.shape.join(", ")}]`,
-    });
+    throw shapeError("gradient", `[${shape.join(", ")}] like rotated`, `[${gradient.shape.join(", ")}]`);
   }
   const { first, distance } = pairElements(pairing, dim);
   const result = new Float64Array(output.batch * tokens * first.length);

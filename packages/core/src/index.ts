@@ -8,7 +8,7 @@
 import { getRopeUntyped } from "./get-rope.ts";
 import type { GetRopeOptions } from "./get-rope.ts";
 import type { UntypedRopeRequest } from "./request.ts";
-import type { RotaryEmbedding } from "./rotary-embedding.ts";
+import type { RotaryEmbedding } from "./interface.ts";
 
 /**
  * The parameters of each rope type by its name. A provider package adds its own:
@@ -51,26 +51,28 @@ export function getRope(request: RopeRequest, options?: GetRopeOptions): RotaryE
 export { getRopeUntyped, clearRopeCache, ropeCacheStatistics } from "./get-rope.ts";
 export type { GetRopeOptions, RopeCacheStatistics } from "./get-rope.ts";
 export type { RopeSpec, UntypedRopeRequest } from "./request.ts";
+export { createRegistry, defaultRegistry } from "./registry.ts";
+export type { RegisterOptions, RopeRegistry } from "./registry.ts";
 export {
-  createRegistry,
-  defaultRegistry,
   listRopeTypes,
   registerBackend,
+  registerQueryScale,
   registerRopeType,
   unregisterRopeType,
-} from "./registry.ts";
-export type { ProviderSource, RegisterDecorator, RegisterOptions, RopeRegistration, RopeRegistry } from "./registry.ts";
+} from "./register.ts";
+export type { ProviderSource, RegisterDecorator } from "./register.ts";
 export { SPECIFICATION_VERSION } from "./provider.ts";
 export type {
   FrequencyRequest,
   Precision,
+  RewrittenRequest,
   RopeCapabilities,
   RopeFrequencies,
   RopeGeometry,
   RopeProvider,
+  RopeRegistration,
   RopeRule,
 } from "./provider.ts";
-export { checkKeys } from "./parameters.ts";
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {
   AtOptions,
@@ -86,8 +88,8 @@ export type {
   RotateArguments,
   RotateResult,
   ShiftArguments,
-} from "./rotary-embedding.ts";
-export type { QueryScale } from "./query-scale.ts";
+} from "./interface.ts";
+export type { QueryScale, QueryScaleParametersByRule, QueryScaleRule } from "./query-scale.ts";
 export type { Pairing } from "./pairing.ts";
 export type { PositionArray, Positions } from "./positions.ts";
 export type { Tensor, TensorView } from "./tensor.ts";

@@ -11,5 +11,5 @@ export type { AngleGradientOptions } from "./gradient.ts";
 export { blockCount, canonicalPairing, pairElements } from "./pairing.ts";
 export { permuteRows, rowOrder } from "./permute.ts";
 export type { PermuteOptions, Rows } from "./permute.ts";
-export { rotate } from "./rotate-with.ts";
-export type { RotateOptions, TableData } from "./rotate-with.ts";
+export { rotate } from "./rotate.ts";
+export type { RotateOptions, TableData } from "./rotate.ts";

@@ -4,8 +4,9 @@
  */
 
 import { viewName } from "./element-types.ts";
-import { RopeError, show } from "./errors.ts";
+import { show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
+import { unknownKeys } from "./keys.ts";
 
 /** What one parameter may be. Ranges are inclusive unless named `above` or `below`. */
 export interface ParameterRule {
@@ -38,12 +39,9 @@ export function parseParameters<P>(
   raw: Readonly<Record<string, unknown>>,
   path: string,
 ): { readonly values: P } | { readonly issues: RopeIssue[] } {
-  const issues: RopeIssue[] = [];
   const rules = schema as Readonly<Record<string, ParameterRule>>;
+  const issues = unknownKeys(raw, Object.keys(rules), path);
   const values: Record<string, unknown> = {};
-  for (const key of Object.keys(raw)) {
-    if (!Object.hasOwn(rules, key)) issues.push(unknownKey(key, Object.keys(rules), path, raw[key]));
-  }
   for (const [key, rule] of Object.entries(rules)) {
     const given = Object.hasOwn(raw, key) ? raw[key] : undefined;
     if (given === undefined || (given === null && rule.default === null)) {
@@ -65,51 +63,6 @@ export function parseParameters<P>(
     } else values[key] = value;
   }
   return issues.length > 0 ? { issues } : { values: Object.freeze(values) as P };
-}
-
-/** What other engines call a field of a request (docs/vocabulary.md), for the hint beside an unknown key. */
-const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create(null) as object, {
-  theta: "base",
-  ropetheta: "base",
-  headsize: "headDim",
-  dim: "rotaryDim",
-  maxpositionembeddings: "maxPosition",
-  originalmaxpositionembeddings: "originalMaxPosition",
-  interleaved: "pairing",
-  isneoxstyle: "pairing",
-});
-
-/** The issue for a key that nothing reads, with the nearest key that is read. */
-export function unknownKey(key: string, known: readonly string[], path: string, value: unknown): RopeIssue {
-  const word =
-    otherWords[
-      key
-        .slice(0, 64)
-        .replace(/[_\-\s]/g, "")
-        .toLowerCase()
-    ];
-  const near = word !== undefined && known.includes(word) ? word : nearest(key, known);
-  return {
-    path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
-    expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,
-    received: `the unknown key ${show(key)} with ${show(value)}`,
-    remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,
-  };
-}
-
-/**
- * Refuses a key that nothing reads: misspelt, it would be left out without a word.
- *
- * @throws RopeError `ROPE_INVALID_PARAMETERS`.
- */
-export function checkKeys(what: string, given: object, known: readonly string[]): void {
-  for (const key in given) {
-    if (known.includes(key)) continue;
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `${what} have a key that nothing reads`,
-      issues: [unknownKey(key, known, "", (given as Record<string, unknown>)[key])],
-    });
-  }
 }
 
 function checkValue(rule: ParameterRule, given: unknown): unknown {
@@ -153,34 +106,4 @@ function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): s
     below === undefined ? "" : `< ${below}`,
   ].filter((limit) => limit !== "");
   return limits.length === 0 ? noun : `${noun} ${limits.join(" and ")}`;
-}
-
-/** The candidate that differs least from `word`, if one is near enough to be a likely misspelling. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const plain = (text: string): string =>
-    text
-      .slice(0, 64)
-      .replace(/[_\-\s]/g, "")
-      .toLowerCase();
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(plain(word).length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(plain(word), plain(candidate));
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein's distance: the least number of inserted, deleted and replaced characters. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replace, previous[j]! + 1, row[j - 1]! + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length]!;
 }

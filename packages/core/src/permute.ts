@@ -7,8 +7,10 @@
  * Queries and keys must be permuted alike; values must not be.
  */
 
-import { RopeError, show } from "./errors.ts";
-import { blockCount, pairElements } from "./pairing.ts";
+import { shapeError, show } from "./errors.ts";
+import { isSize, requireHead } from "./head.ts";
+import { checkKeys } from "./keys.ts";
+import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
 /** Between which pairings, and which elements of a head are rotated. */
@@ -30,35 +32,15 @@ export interface PermuteOptions {
  *
  * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other.
  */
-export function rowOrder({ from, headDim, rotaryDim = headDim, rotaryOffset = 0, to }: PermuteOptions): Uint32Array {
-  const sizes =
-    Number.isSafeInteger(headDim) &&
-    headDim > 0 &&
-    Number.isSafeInteger(rotaryDim) &&
-    rotaryDim > 0 &&
-    rotaryDim % 2 === 0 &&
-    Number.isSafeInteger(rotaryOffset) &&
-    rotaryOffset >= 0 &&
-    rotaryOffset + rotaryDim <= headDim;
-  if (!sizes) {
-    throw misfit(
-      "headDim, rotaryDim and rotaryOffset",
-      "integers, rotaryDim even and > 0, rotaryOffset + rotaryDim ≤ headDim",
-      `${show(headDim)}, ${show(rotaryDim)}, ${show(rotaryOffset)}`,
-    );
-  }
-  for (const [name, pairing] of [
-    ["from", from],
-    ["to", to],
-  ] as const) {
-    const known =
-      pairing === "half" ||
-      pairing === "adjacent" ||
-      Number.isSafeInteger((pairing as { blocks?: unknown } | null | undefined)?.blocks);
-    if (!known || !Number.isInteger(rotaryDim / 2 / blockCount(pairing, rotaryDim))) {
-      throw misfit(name, `"half", "adjacent" or { blocks } that divide ${rotaryDim / 2} pairs`, show(pairing));
-    }
-  }
+export function rowOrder(options: PermuteOptions): Uint32Array {
+  checkKeys("the options of rowOrder", options, orderKeys);
+  return orderOf(options);
+}
+
+const orderKeys = ["headDim", "from", "to", "rotaryDim", "rotaryOffset"];
+
+function orderOf({ from, headDim, rotaryDim = headDim, rotaryOffset = 0, to }: PermuteOptions): Uint32Array {
+  requireHead("rows cannot be permuted", { headDim, rotaryDim, rotaryOffset }, { from, to });
   const order = Uint32Array.from({ length: headDim }, (_, row) => row);
   const [source, target] = [pairElements(from, rotaryDim), pairElements(to, rotaryDim)];
   source.first.forEach((first, pair) => {
@@ -93,28 +75,22 @@ export interface Rows {
  */
 export function permuteRows<T extends Rows>(
   rows: T,
-  { columns = 1, ...options }: PermuteOptions & { readonly columns?: number | undefined },
+  options: PermuteOptions & { readonly columns?: number | undefined },
 ): T {
-  const order = rowOrder(options);
-  const size = options.headDim * columns;
-  if (!Number.isSafeInteger(columns) || columns <= 0 || rows.length % size !== 0) {
-    throw misfit(
-      "rows",
-      `[heads · ${options.headDim}, ${show(columns)}], a whole number of heads`,
-      `${rows.length} elements`,
-    );
+  checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
+  const { columns = 1, headDim } = options;
+  const order = orderOf(options);
+  const size = headDim * columns;
+  if (!isSize(columns) || !ArrayBuffer.isView(rows) || rows.length % size !== 0) {
+    const expected = `a typed array [heads · ${headDim}, ${show(columns)}] of a whole number of heads`;
+    throw shapeError("rows", expected, ArrayBuffer.isView(rows) ? `${rows.length} elements` : show(rows));
   }
   const result = rows.slice();
   for (let head = 0; head < rows.length; head += size) {
     order.forEach((source, row) => {
-      if (source !== row) {
-        result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
-      }
+      if (source === row) return;
+      result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
     });
   }
   return result;
-}
-
-function misfit(what: string, expected: string, received: string): RopeError {
-  return new RopeError("ROPE_SHAPE", { what: `${what} cannot be permuted`, expected, received });
 }

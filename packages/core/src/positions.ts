@@ -3,7 +3,8 @@
  */
 
 import { viewName } from "./element-types.ts";
-import { RopeError, show } from "./errors.ts";
+import { RopeError, shapeError, show } from "./errors.ts";
+import { checkKeys } from "./keys.ts";
 
 /** A flat list of positions. 64-bit integers must lie within ±2^53. */
 export type PositionArray = readonly number[] | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
@@ -57,17 +58,17 @@ export interface PositionRules {
 /**
  * Checks positions and copies them.
  *
- * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_POSITION_RANGE` for a position that is
- * negative, not an integer, or not below the limit. Nothing has been written when it throws.
+ * @param known what a call before resolved by the same rules: returned itself where the positions are the same.
+ * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_INVALID_PARAMETERS` for a key that nothing
+ * reads; `ROPE_POSITION_RANGE` for a position that is negative, not an integer, or not below the limit. Nothing has been
+ * written when it throws.
  */
-export function resolvePositions(input: Positions, rules: PositionRules): ResolvedPositions {
-  if (isRun(input)) return resolveRun(input, rules);
+export function resolvePositions(input: Positions, rules: PositionRules, known?: ResolvedPositions): ResolvedPositions {
+  if (isRun(input)) return resolveRun(input, rules, known);
   const { data, shape } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
-  if (data.length !== count) {
-    throw shapeError(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
-  }
+  if (data.length !== count) throw misfit(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
   const values = new Float64Array(count);
   let largest = -1;
   for (let i = 0; i < count; i++) {
@@ -79,23 +80,30 @@ export function resolvePositions(input: Positions, rules: PositionRules): Resolv
     values[i] = value;
     if (value > largest) largest = value;
   }
+  if (known !== undefined && known.batch === batch && known.tokens === tokens && sameValues(known.values, values)) {
+    return known;
+  }
   return { axes, batch, tokens, values, largest };
+}
+
+/** Zeros of either sign are the same position. */
+function sameValues(a: Float64Array, b: Float64Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 type Run = Extract<Positions, { readonly start: number | bigint }>;
 
 const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
 
-/** The last run, which the layers of a model ask for one after another: making the list takes as long as rotating a token. */
-let lastRun: ResolvedPositions | undefined;
-/** A longer list is not kept. */
-const KEPT_RUN = 4096;
-
 /** Positions that follow each other: with the first and the last all of them are checked. */
-function resolveRun({ start: first, count }: Run, rules: PositionRules): ResolvedPositions {
+function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
+  checkKeys("positions", run, ["start", "count"]);
+  const { start: first, count } = run;
   const { axes, fractional, limit } = rules;
   if (!Number.isSafeInteger(count) || count < 0) {
-    throw shapeError("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
+    throw misfit("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
   }
   if (axes !== 1) splitShape([count], axes);
   const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
@@ -103,20 +111,18 @@ function resolveRun({ start: first, count }: Run, rules: PositionRules): Resolve
   if (!admitted || start >= limit) throw rangeError(first, 0, rules);
   // Before allocating: a run that cannot fit must not cost memory.
   if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-  if (lastRun !== undefined && lastRun.tokens === count && count > 0 && Object.is(lastRun.values[0], start)) {
-    return lastRun;
-  }
+  if (known !== undefined && isTheRun(known, start, count)) return known;
   const values = new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = start + i;
-  const run = {
-    axes,
-    batch: undefined,
-    tokens: count,
-    values,
-    largest: count === 0 ? -1 : Math.max(-1, start + count - 1),
-  };
-  if (count <= KEPT_RUN) lastRun = run;
-  return run;
+  return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+}
+
+/** Whether resolved positions are `count` of them from `start` on, told without making the list. */
+function isTheRun({ axes, batch, tokens, values, largest }: ResolvedPositions, start: number, count: number): boolean {
+  const fits = axes === 1 && batch === undefined && tokens === count && count > 0;
+  if (!fits || values[0] !== start || largest !== Math.max(-1, start + count - 1)) return false;
+  for (let i = 1; i < count; i++) if (values[i] !== start + i) return false;
+  return true;
 }
 
 function flatten(
@@ -129,20 +135,21 @@ function flatten(
     const rows = input as readonly (readonly number[])[];
     const width = rows[0]!.length;
     if (rows.some((row) => !Array.isArray(row) || row.length !== width)) {
-      throw shapeError("nested lists of equal length", show(rows.map((row) => row?.length)));
+      throw misfit("nested lists of equal length", show(rows.map((row) => row?.length)));
     }
     return { data: rows.flat(), shape: [rows.length, width] };
   }
   if (typeof input === "object" && input !== null) {
     if ("data" in input) {
+      checkKeys("positions", input, ["data", "shape"]);
       const { data, shape } = input;
       const valid =
         isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
-      if (!valid) throw shapeError("{ data: a list of positions, shape: a list of sizes }", show(input));
+      if (!valid) throw misfit("{ data: a list of positions, shape: a list of sizes }", show(input));
       return { data, shape };
     }
   }
-  throw shapeError(
+  throw misfit(
     "number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }",
     show(input),
   );
@@ -161,24 +168,19 @@ function splitShape(shape: readonly number[], axes: number): readonly [number, n
   if (axes === 1) {
     if (shape.length === 1) return [1, undefined, a!];
     if (shape.length === 2) return [1, a!, b!];
-    throw shapeError("positions of shape [tokens] or [batch, tokens]", `[${shape.join(", ")}]`);
+    throw misfit("positions of shape [tokens] or [batch, tokens]", `[${shape.join(", ")}]`);
   }
   if (a === axes && shape.length === 2) return [axes, undefined, b!];
   if (a === axes && shape.length === 3) return [axes, b!, c!];
-  throw shapeError(
+  throw misfit(
     `positions of shape [${axes}, tokens] or [${axes}, batch, tokens], one row for each axis`,
     `[${shape.join(", ")}]`,
     "Text tokens have equal positions on all axes: repeat the row.",
   );
 }
 
-function shapeError(expected: string, received: string, remedy?: string): RopeError {
-  return new RopeError("ROPE_SHAPE", {
-    what: "positions have the wrong form",
-    expected,
-    received,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
+function misfit(expected: string, received: string, remedy?: string): RopeError {
+  return shapeError("positions", expected, received, remedy);
 }
 
 function rangeError(value: unknown, index: number, { fractional, limit, limitReason }: PositionRules): RopeError {

@@ -7,12 +7,27 @@
  */
 
 import type { Arithmetic, Real } from "./arithmetic.ts";
+import { RopeError, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import type { Pairing } from "./pairing.ts";
 import type { ParameterSchema } from "./parameters.ts";
 
 /** The version of this contract. Core accepts it and the one before. */
 export const SPECIFICATION_VERSION = 1;
+
+/** @throws RopeError `ROPE_SPEC_VERSION` unless core understands contract version `version` (its own and the one before). */
+export function checkSpecificationVersion(version: unknown, whose: string): void {
+  const oldest = Math.max(1, SPECIFICATION_VERSION - 1);
+  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION)
+    return;
+  throw new RopeError("ROPE_SPEC_VERSION", {
+    what: `${whose} has a specification version that this @ropewalk/core does not know`,
+    expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,
+    received: show(version),
+    remedy: "Upgrade the older of the two packages.",
+    facts: { supported: SPECIFICATION_VERSION, received: version },
+  });
+}
 
 /** How the angle of a rotation is rounded; see `RopeRequest.precision`. */
 export type Precision = "float32" | "float64";
@@ -23,7 +38,7 @@ export interface RopeGeometry {
   readonly headDim: number;
   /** How many of them are rotated; even, `≤ headDim`. */
   readonly rotaryDim: number;
-  /** `theta`: the base of the geometric ladder of frequencies. */
+  /** `theta`: the base of the geometric series of frequencies. */
   readonly base: number;
   /** The number of positions that the model admits, or `null` where the request does not say. */
   readonly maxPosition: number | null;
@@ -88,6 +103,24 @@ export interface RopeCapabilities {
   readonly axisCount?: number;
 }
 
+/** What a type that rewrites its requests gives: the type that is meant, with its parameters, and position axes. */
+export interface RewrittenRequest {
+  readonly parameters: { readonly ropeType: string; readonly [name: string]: unknown };
+  /** The position axis of each pair, as a request says it. Absent: those of the request itself. */
+  readonly axes?: readonly number[];
+}
+
+/** One registered name. */
+export interface RopeRegistration {
+  /** The name that was asked for: a type, or an alias. */
+  readonly name: string;
+  /** The type that the name stands for; differs from `name` for an alias. */
+  readonly ropeType: string;
+  readonly provider: RopeProvider;
+  /** Parameters that an alias sets before the caller's own. */
+  readonly presets: Readonly<Record<string, unknown>>;
+}
+
 /**
  * A rope type, as a value. Stateless: one instance serves all ropes.
  *
@@ -114,6 +147,11 @@ export interface RopeProvider<P = any> {
   readonly defaults?: { readonly pairing?: Pairing };
   /** What the schema cannot say: contradictions between parameters, or with the geometry. Returns all it finds. */
   check?(parameters: P, geometry: RopeGeometry): readonly RopeIssue[];
+  /**
+   * For a type that is only another way of writing a request of other types: what is meant. Ropes of both are the same
+   * instance, and `frequencies` is never called.
+   */
+  rewrite?(parameters: P, geometry: RopeGeometry): RewrittenRequest;
   /**
    * For a type that depends on the length: the canonical length of the schedule in force at `length` tokens. Lengths
    * with equal results share frequencies and tables.

@@ -1,53 +1,82 @@
 /**
- * Factors for queries that grow with the position, which some models have beside their rope.
+ * Factors for queries that depend on the position, which some models have beside their rope.
  *
  * They are no part of the rotation: a step reports them and the attention layer multiplies, since some models do so only
- * in layers without rope.
+ * in layers without rope. A rule is data and a function, registered by its name like a rope type; three are built in.
  */
 
-import { show } from "./errors.ts";
-import type { RopeIssue } from "./errors.ts";
+import type { ParameterSchema } from "./parameters.ts";
+
+/** The parameters of each rule by its name. A package that registers a rule adds its own. */
+export interface QueryScaleParametersByRule {
+  /** `beta` ≥ 0, `length` in tokens, `offset` 0 or 1. */
+  temperature: { readonly beta: number; readonly length: number; readonly offset: number };
+  /** `length` in tokens. */
+  logn: { readonly length: number };
+  /** `alpha` and `length` in tokens. */
+  logarithm: { readonly alpha: number; readonly length: number };
+}
 
 /**
- * - `"temperature"`: `1 + beta · ln(1 + floor((p + offset) / length))` at position `p`. Llama 4 (beta 0.1, length 8192,
- *   offset 1, layers without rope), Ministral 3 and Mistral 4 (`llama_4_scaling_beta`, the original context, offset 0).
+ * A rule with its parameters. At position `p`:
+ * - `"temperature"`: `1 + beta · ln(1 + floor((p + offset) / length))`. Llama 4 (beta 0.1, length 8192, offset 1, layers
+ *   without rope), Ministral 3 and Mistral 4 (`llama_4_scaling_beta`, the original context, offset 0).
  * - `"logn"`: `ln(p + 1) / ln(length)` where `p + 1 > length`, else 1. Qwen 1 (`use_logn_attn`).
+ * - `"logarithm"`: `1 + alpha · ln(max((p + 1) / length, 1))`. Inkling (`log_scaling_alpha`, `log_scaling_n_floor`; layers
+ *   without rope), transformers 5.24.
  */
-export type QueryScale =
-  | { readonly rule: "temperature"; readonly beta: number; readonly length: number; readonly offset: number }
-  | { readonly rule: "logn"; readonly length: number };
+export type QueryScale = {
+  [Rule in keyof QueryScaleParametersByRule]: { readonly rule: Rule } & QueryScaleParametersByRule[Rule];
+}[keyof QueryScaleParametersByRule];
 
-const fields = { temperature: ["rule", "beta", "length", "offset"], logn: ["rule", "length"] } as const;
-
-/** The checked rule, or `null`; complains into `issues`. */
-export function parseQueryScale(given: unknown, issues: RopeIssue[]): QueryScale | null {
-  if (given === null) return null;
-  const scale = given as Record<string, unknown>;
-  const rule = typeof given === "object" ? scale["rule"] : undefined;
-  const known = rule === "temperature" || rule === "logn" ? fields[rule] : undefined;
-  const isLength = Number.isSafeInteger(scale["length"]) && (scale["length"] as number) > 1;
-  const rest = rule === "logn" || (Number.isFinite(scale["beta"]) && (scale["offset"] === 0 || scale["offset"] === 1));
-  if (
-    known !== undefined &&
-    isLength &&
-    rest &&
-    Object.keys(scale).every((key) => (known as readonly string[]).includes(key))
-  ) {
-    return Object.freeze(Object.fromEntries(known.map((key) => [key, scale[key]]))) as unknown as QueryScale;
-  }
-  issues.push({
-    path: "queryScale",
-    expected:
-      '{ rule: "temperature", beta, length, offset: 0 or 1 } or { rule: "logn", length }, length an integer > 1',
-    received: show(given),
-  });
-  return null;
+/** A rule, as a value; `registerQueryScale` gives it its name. */
+export interface QueryScaleRule<P = any> {
+  /** Version of the contract that the rule was written against: 1. */
+  readonly specificationVersion: number;
+  /** Package and version; registering the same source again is a no-op. */
+  readonly source: string;
+  /** Every parameter of the rule. Keys that are not here are errors. */
+  readonly parameters: ParameterSchema<P>;
+  /** The factor at a position. Pure; the result is rounded to float32. */
+  scale(position: number, parameters: P): number;
 }
 
-/** The factor of each position, float32. */
-export function queryScales(scale: QueryScale, positions: Float64Array): Float32Array {
-  return Float32Array.from(positions, (p) => {
-    if (scale.rule === "logn") return p + 1 > scale.length ? Math.log(p + 1) / Math.log(scale.length) : 1;
-    return 1 + scale.beta * Math.log(1 + Math.floor((p + scale.offset) / scale.length));
-  });
-}
+type Parameters<Rule extends keyof QueryScaleParametersByRule> = QueryScaleParametersByRule[Rule];
+
+const length = { type: "integer", min: 2, description: "tokens" } as const;
+const core = { specificationVersion: 1, source: "@ropewalk/core" };
+
+/** The rules that need no registration. */
+export const builtInQueryScales: ReadonlyMap<string, QueryScaleRule> = /* @__PURE__ */ new Map<string, QueryScaleRule>([
+  [
+    "temperature",
+    {
+      ...core,
+      parameters: {
+        beta: { type: "number", description: "growth" },
+        length,
+        offset: { type: "integer", min: 0, max: 1, description: "added to the position" },
+      },
+      scale: (p, { beta, length: steps, offset }: Parameters<"temperature">) =>
+        1 + beta * Math.log(1 + Math.floor((p + offset) / steps)),
+    },
+  ],
+  [
+    "logn",
+    {
+      ...core,
+      parameters: { length },
+      scale: (p, { length: trained }: Parameters<"logn">) =>
+        p + 1 > trained ? Math.log(p + 1) / Math.log(trained) : 1,
+    },
+  ],
+  [
+    "logarithm",
+    {
+      ...core,
+      parameters: { alpha: { type: "number", description: "growth" }, length },
+      scale: (p, { alpha, length: floor }: Parameters<"logarithm">) =>
+        1 + alpha * Math.log(Math.max((p + 1) / floor, 1)),
+    },
+  ],
+]);

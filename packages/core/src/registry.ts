@@ -1,5 +1,5 @@
 /**
- * Where rope types and backends are found by name.
+ * Where rope types, backends and rules of query scales are found by name.
  *
  * The default registry hangs on the global object under a registered symbol, so that several loaded copies of core
  * share it; `createRegistry()` gives an isolated one. A name belongs to one source: the same source again is a no-op,
@@ -8,20 +8,11 @@
 
 import type { RopeBackend } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
-import { nearest } from "./parameters.ts";
-import { SPECIFICATION_VERSION } from "./provider.ts";
-import type { RopeProvider } from "./provider.ts";
-
-/** One registered name. */
-export interface RopeRegistration {
-  /** The name that was asked for: a type, or an alias. */
-  readonly name: string;
-  /** The type that the name stands for; differs from `name` for an alias. */
-  readonly ropeType: string;
-  readonly provider: RopeProvider;
-  /** Parameters that an alias sets before the caller's own. */
-  readonly presets: Readonly<Record<string, unknown>>;
-}
+import { checkKeys, nearest } from "./keys.ts";
+import { checkSpecificationVersion } from "./provider.ts";
+import type { RopeProvider, RopeRegistration } from "./provider.ts";
+import { builtInQueryScales } from "./query-scale.ts";
+import type { QueryScaleRule } from "./query-scale.ts";
 
 /** Options of `registerRopeType`. */
 export interface RegisterOptions {
@@ -29,14 +20,12 @@ export interface RegisterOptions {
   readonly aliases?: readonly string[] | Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** What `registerRopeType(name)` accepts: a class, a function that makes a provider, or a provider. */
-export type ProviderSource = RopeProvider | (new () => RopeProvider) | (() => RopeProvider);
-
 /** The shared part of a registry: plain data, the same for every loaded copy of core. */
 interface RegistryState {
   readonly version: 1;
   readonly types: Map<string, RopeRegistration>;
   readonly backends: Map<string, RopeBackend>;
+  readonly queryScales: Map<string, QueryScaleRule>;
   /** Instance caches that must drop what belongs to a name when its registration goes. */
   readonly listeners: Set<(name: string) => void>;
 }
@@ -46,7 +35,7 @@ export class RopeRegistry {
   readonly #state: RegistryState;
 
   /** Use {@link createRegistry}, or {@link defaultRegistry} for the shared one. */
-  constructor(state: RegistryState = { version: 1, types: new Map(), backends: new Map(), listeners: new Set() }) {
+  constructor(state: RegistryState = emptyState()) {
     this.#state = state;
   }
 
@@ -58,6 +47,7 @@ export class RopeRegistry {
    * aliases are no names.
    */
   register(name: string, provider: RopeProvider, options: RegisterOptions = {}): void {
+    checkKeys("the options of register", options, ["aliases"]);
     checkProvider(name, provider);
     const entries: RopeRegistration[] = [{ name, ropeType: name, provider, presets: {} }];
     for (const [alias, presets] of namedPresets(name, options.aliases ?? [])) {
@@ -66,15 +56,8 @@ export class RopeRegistry {
 
     const fresh = entries.filter((entry) => {
       const taken = this.#state.types.get(entry.name);
-      if (taken === undefined) return true;
-      if (taken.provider.source === provider.source && taken.ropeType === entry.ropeType) return false;
-      throw new RopeError("ROPE_TYPE_CONFLICT", {
-        what: `the rope type ${JSON.stringify(entry.name)} is already registered`,
-        expected: `a name that is free, or the same source ${taken.provider.source}`,
-        received: `a second registration from ${provider.source}`,
-        remedy: "Import one of the two packages only, call unregisterRopeType first, or use createRegistry().",
-        facts: { name: entry.name, registered: taken.provider.source, rejected: provider.source },
-      });
+      const holder = taken?.provider.source;
+      return isFree("rope type", entry.name, holder, provider.source, taken?.ropeType === entry.ropeType);
     });
     for (const entry of fresh) this.#state.types.set(entry.name, Object.freeze(entry));
   }
@@ -109,11 +92,11 @@ export class RopeRegistry {
     const near = typeof name === "string" ? nearest(name, registered) : undefined;
     throw new RopeError("ROPE_UNKNOWN_TYPE", {
       what: `the rope type ${show(name)} is not registered`,
-      expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
+      expected: oneOf("type", registered),
       received: show(name),
       remedy:
         near === undefined
-          ? `Import the package that provides it${packageHint(name)}, or register it with registerRopeType.`
+          ? "Import the package that provides it, or register it with registerRopeType."
           : `Did you mean ${JSON.stringify(near)}? Else import the package that provides it.`,
       facts: { ropeType: name, registered, nearest: near },
     });
@@ -127,17 +110,30 @@ export class RopeRegistry {
    */
   registerBackend(backend: RopeBackend): void {
     checkBackend(backend);
-    const taken = this.#state.backends.get(backend.name);
-    if (taken !== undefined && taken.source !== backend.source) {
-      throw new RopeError("ROPE_TYPE_CONFLICT", {
-        what: `the backend ${JSON.stringify(backend.name)} is already registered`,
-        expected: `the same source ${taken.source}`,
-        received: backend.source,
-        remedy: "Import one of the two packages only.",
-        facts: { name: backend.name, registered: taken.source, rejected: backend.source },
-      });
+    const { name, source } = backend;
+    const holder = this.#state.backends.get(name)?.source;
+    if (isFree("backend", name, holder, source)) this.#state.backends.set(name, backend);
+  }
+
+  /**
+   * Registers a rule of `queryScale`.
+   *
+   * @throws RopeError as {@link registerBackend}, for a rule.
+   */
+  registerQueryScale(name: string, rule: QueryScaleRule): void {
+    const shape = rule as Partial<QueryScaleRule> | null | undefined;
+    const isRule = typeof shape?.scale === "function" && isRecord(shape.parameters);
+    if (!isName(name) || !isName(shape?.source) || !isRule) {
+      throw unusable(`the query scale ${show(name)}`, "specificationVersion, source, parameters and scale", rule);
     }
-    if (taken === undefined) this.#state.backends.set(backend.name, backend);
+    checkSpecificationVersion(rule.specificationVersion, `the query scale of ${rule.source}`);
+    const holder = this.#state.queryScales.get(name)?.source;
+    if (isFree("query scale", name, holder, rule.source)) this.#state.queryScales.set(name, rule);
+  }
+
+  /** The rules of `queryScale` by name. */
+  get queryScales(): ReadonlyMap<string, QueryScaleRule> {
+    return this.#state.queryScales;
   }
 
   /** The backend behind a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` that lists what is registered. */
@@ -147,13 +143,12 @@ export class RopeRegistry {
     const registered = [...this.#state.backends.keys()].sort();
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: `the backend ${show(name)} is not registered`,
-      expected:
-        registered.length === 0 ? "a registered backend (none is registered)" : `one of ${registered.join(", ")}`,
+      expected: oneOf("backend", registered),
       received: show(name),
       remedy:
         name === "js"
           ? "A rope rotates in JavaScript as it is: use it without to()."
-          : `Import the package that provides it${typeof name === "string" ? `, by convention "@ropewalk/${name}-backend"` : ""}.`,
+          : "Import the package that provides it.",
       facts: { backend: name, registered },
     });
   }
@@ -164,30 +159,45 @@ export class RopeRegistry {
   }
 }
 
-function packageHint(name: unknown): string {
-  return typeof name === "string" && /^[a-z][a-z0-9_-]{0,60}$/.test(name)
-    ? `, by convention "@ropewalk/${name.replaceAll("_", "-")}"`
-    : "";
-}
-
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
+const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const oneOf = (kind: string, registered: readonly string[]): string =>
+  registered.length === 0 ? `a registered ${kind} (none is registered)` : `one of ${registered.join(", ")}`;
+
+const unusable = (what: string, expected: string, given: unknown): RopeError =>
+  new RopeError("ROPE_INVALID_PARAMETERS", { what: `cannot use ${what}`, expected, received: show(given) });
+
+/**
+ * Whether a name is free; false where the same source holds it already.
+ *
+ * @param isSame whether a registration of the same source would be the same one.
+ * @throws RopeError `ROPE_TYPE_CONFLICT` where another holds it.
+ */
+function isFree(kind: string, name: string, holder: string | undefined, source: string, isSame = true): boolean {
+  if (holder === undefined) return true;
+  if (holder === source && isSame) return false;
+  throw new RopeError("ROPE_TYPE_CONFLICT", {
+    what: `the ${kind} ${JSON.stringify(name)} is already registered`,
+    expected: `a name that is free, or the same source ${holder}`,
+    received: `a second registration from ${source}`,
+    remedy: "Import one of the two packages only, unregister the other first, or use createRegistry().",
+    facts: { name, registered: holder, rejected: source },
+  });
+}
 
 /** @throws RopeError unless `provider` can be used under `name`. */
 export function checkProvider(name: unknown, provider: RopeProvider): void {
   const shape = provider as Partial<RopeProvider> | null | undefined;
-  const valid =
-    isName(name) &&
-    isName(shape?.source) &&
-    typeof shape.frequencies === "function" &&
-    typeof shape.parameters === "object" &&
-    shape.parameters !== null;
-  if (!valid) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `cannot use a provider as ${show(name)}`,
-      expected: "a non-empty name and a provider with specificationVersion, source, parameters and frequencies",
-      received: show(provider),
-      remedy: "See docs/add-a-provider.md.",
-    });
+  if (
+    !isName(name) ||
+    !isName(shape?.source) ||
+    typeof shape.frequencies !== "function" ||
+    !isRecord(shape.parameters)
+  ) {
+    const expected = "a non-empty name and a provider with specificationVersion, source, parameters and frequencies";
+    throw unusable(`a provider as ${show(name)}`, expected, provider);
   }
   checkSpecificationVersion(provider.specificationVersion, `the provider ${provider.source}`);
 }
@@ -195,19 +205,13 @@ export function checkProvider(name: unknown, provider: RopeProvider): void {
 function checkBackend(backend: RopeBackend): void {
   const shape = backend as Partial<RopeBackend> | null | undefined;
   if (!isName(shape?.name) || !isName(shape.source) || typeof shape.create !== "function") {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: "cannot register a backend",
-      expected: "specificationVersion, name, source and create",
-      received: show(backend),
-    });
+    throw unusable("a backend", "specificationVersion, name, source and create", backend);
   }
   checkSpecificationVersion(backend.specificationVersion, `the backend ${backend.source}`);
 }
 
 /** Aliases with their presets, whichever way they were written. */
 function namedPresets(name: string, aliases: unknown): readonly (readonly [string, object])[] {
-  const isRecord = (value: unknown): value is object =>
-    typeof value === "object" && value !== null && !Array.isArray(value);
   const named: unknown = Array.isArray(aliases)
     ? aliases.map((alias) => [alias, {}])
     : isRecord(aliases)
@@ -216,26 +220,8 @@ function namedPresets(name: string, aliases: unknown): readonly (readonly [strin
   const valid =
     Array.isArray(named) && named.every(([alias, presets]) => isName(alias) && alias !== name && isRecord(presets));
   if (valid) return named as [string, object][];
-  throw new RopeError("ROPE_INVALID_PARAMETERS", {
-    what: `the aliases of ${show(name)} are not valid`,
-    expected: "a list of other names, or an object with a name's presets at each",
-    received: show(aliases),
-  });
-}
-
-/** @throws RopeError `ROPE_SPEC_VERSION` unless core understands contract version `version` (its own and the one before). */
-export function checkSpecificationVersion(version: unknown, whose: string): void {
-  const oldest = Math.max(1, SPECIFICATION_VERSION - 1);
-  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION) {
-    return;
-  }
-  throw new RopeError("ROPE_SPEC_VERSION", {
-    what: `${whose} has a specification version that this @ropewalk/core does not know`,
-    expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,
-    received: String(version),
-    remedy: "Upgrade the older of the two packages.",
-    facts: { supported: SPECIFICATION_VERSION, received: version },
-  });
+  const expected = "a list of other names, or an object with a name's presets at each";
+  throw unusable(`the aliases of ${show(name)}`, expected, aliases);
 }
 
 const globalKey = Symbol.for("ropewalk.registry.v1");
@@ -245,90 +231,15 @@ export const defaultRegistry: RopeRegistry = /* @__PURE__ */ new RopeRegistry(/*
 
 function sharedState(): RegistryState {
   const holder = globalThis as unknown as Record<symbol, RegistryState | undefined>;
-  return (holder[globalKey] ??= { version: 1, types: new Map(), backends: new Map(), listeners: new Set() });
+  return (holder[globalKey] ??= emptyState());
+}
+
+function emptyState(): RegistryState {
+  const queryScales = new Map(builtInQueryScales);
+  return { version: 1, types: new Map(), backends: new Map(), queryScales, listeners: new Set() };
 }
 
 /** An empty registry of its own: nothing registered globally is seen, nothing registered in it leaks out. */
 export function createRegistry(): RopeRegistry {
   return new RopeRegistry();
-}
-
-/** The decorator that {@link registerRopeType} returns; also callable as a plain function. */
-export interface RegisterDecorator {
-  <C extends new () => RopeProvider>(value: C, context: ClassDecoratorContext<C>): void;
-  <F extends () => RopeProvider>(
-    value: F,
-    context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true },
-  ): void;
-  // Without a context: else this one would take what the other two refuse.
-  <T extends ProviderSource>(value: T, context?: undefined): T;
-}
-
-/**
- * Registers a rope type in the default registry: the decorator of a provider class or of a static method that makes a
- * provider, or a plain function for JavaScript and for tools that do not lower decorators.
- *
- * @param name the type's name, as `parameters.ropeType` of a request will say it.
- * @param options further names, each with parameters that it presets; `registry` to register elsewhere.
- * @returns a decorator (TC39, stage 3) that also works as a function: `registerRopeType("yarn")(YarnProvider)`.
- * @throws RopeError `ROPE_TYPE_CONFLICT` when another source holds one of the names, `ROPE_SPEC_VERSION` when the
- * provider follows an unknown contract, `ROPE_UNSUPPORTED` when it decorates anything but a class or a static method.
- *
- * @example
- * @registerRopeType("yarn")
- * export class YarnProvider implements RopeProvider<YarnParameters> { … }
- */
-export function registerRopeType(
-  name: string,
-  options: RegisterOptions & { readonly registry?: RopeRegistry } = {},
-): RegisterDecorator {
-  const { registry = defaultRegistry, ...rest } = options;
-  function decorate(value: unknown, context?: DecoratorContext): unknown {
-    if (context === undefined) {
-      registry.register(name, makeProvider(value), rest);
-      return value;
-    }
-    if (context.kind === "class") {
-      // After the class is complete, static fields included.
-      context.addInitializer(() => registry.register(name, makeProvider(value), rest));
-      return undefined;
-    }
-    if (context.kind === "method" && context.static) {
-      context.addInitializer(function (this: unknown) {
-        registry.register(name, (value as () => RopeProvider).call(this), rest);
-      });
-      return undefined;
-    }
-    throw new RopeError("ROPE_UNSUPPORTED", {
-      what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
-      expected: "a class or a static method",
-      received:
-        typeof context === "object"
-          ? `a ${context.kind} named ${String(context.name)}`
-          : "a member, by the rules of experimentalDecorators",
-      remedy: "Decorate the provider class, or call registerRopeType(name)(provider).",
-    });
-  }
-  return decorate as RegisterDecorator;
-}
-
-/** Removes a type and its aliases from the default registry, and its ropes from the cache. True if it was there. */
-export function unregisterRopeType(name: string): boolean {
-  return defaultRegistry.unregister(name);
-}
-
-/** The names registered in the default registry, aliases included, sorted. */
-export function listRopeTypes(): readonly RopeRegistration[] {
-  return defaultRegistry.list();
-}
-
-/** Registers a backend in the default registry; a backend package calls this when it is imported. */
-export function registerBackend(backend: RopeBackend): void {
-  defaultRegistry.registerBackend(backend);
-}
-
-function makeProvider(value: unknown): RopeProvider {
-  if (typeof value !== "function") return value as RopeProvider;
-  // A class must be called with `new`; a function that returns a provider may be.
-  return value.prototype === undefined ? (value as () => RopeProvider)() : new (value as new () => RopeProvider)();
 }

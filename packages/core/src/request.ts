@@ -2,17 +2,17 @@
  * From what a caller asks for to what a rope is: validation, defaults, and the one canonical form of equal requests.
  */
 
-import { RopeError, show } from "./errors.ts";
+import { declaredCapabilities } from "./capabilities.ts";
+import { invalid, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
-import { blockCount, canonicalPairing } from "./pairing.ts";
+import { headIssues, isSize, pairingIssues } from "./head.ts";
+import { unknownKeys } from "./keys.ts";
+import { canonicalPairing } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
-import { parseParameters, unknownKey } from "./parameters.ts";
-import { SPECIFICATION_VERSION } from "./provider.ts";
-import type { Precision, RopeGeometry } from "./provider.ts";
-import { parseQueryScale } from "./query-scale.ts";
-import type { QueryScale } from "./query-scale.ts";
-import { checkSpecificationVersion } from "./registry.ts";
-import type { RopeRegistration } from "./registry.ts";
+import { parseParameters } from "./parameters.ts";
+import { checkSpecificationVersion, SPECIFICATION_VERSION } from "./provider.ts";
+import type { Precision, RopeCapabilities, RopeGeometry, RopeRegistration } from "./provider.ts";
+import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
 export interface UntypedRopeRequest {
@@ -35,6 +35,18 @@ export interface UntypedRopeRequest {
    * are those of a type of one axis (M-RoPE over any scaling). Absent: what the type says, else one axis.
    */
   readonly axes?: readonly number[] | null | undefined;
+  /** The rotation turns by +φ (1, default) or by −φ (−1: nanochat). Other logits, so another rope. */
+  readonly direction?: 1 | -1 | undefined;
+  /**
+   * Factors of single pairs: `invFreq[i] · pairFactors[i]`, `rotaryDim/2` finite numbers, for what a model has learned
+   * (LeRoPE, Mistral Large 4: `exp(alpha[i])` of the checkpoint). Absent: none.
+   */
+  readonly pairFactors?: readonly number[] | null | undefined;
+  /**
+   * Positions need not be integers and may be negative: seconds, normalised coordinates. For types that do not depend on the
+   * length. Default: what the type declares.
+   */
+  readonly fractionalPositions?: boolean | undefined;
   /** A factor for queries that depends on the position; steps report it as `queryScale`. Absent: none. */
   readonly queryScale?: QueryScale | null | undefined;
   /**
@@ -57,7 +69,11 @@ export interface RopeSpec extends RopeGeometry {
   readonly specificationVersion: 1;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
+  /** `null`: one axis, or what the type says. */
   readonly axes: readonly number[] | null;
+  readonly direction: 1 | -1;
+  readonly pairFactors: readonly number[] | null;
+  readonly fractionalPositions: boolean;
   readonly queryScale: QueryScale | null;
   readonly precision: Precision;
   /** The canonical type name (aliases resolved) and every parameter, defaults filled in. */
@@ -67,7 +83,18 @@ export interface RopeSpec extends RopeGeometry {
 /** A request that was found valid. */
 export interface ParsedRequest {
   readonly spec: RopeSpec;
+  /** The type that the spec names. */
   readonly registration: RopeRegistration;
+}
+
+/** Where the names in a request are looked up. */
+export interface Names {
+  /** The type that the request names. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
+  ropeType(name: unknown): RopeRegistration;
+  /** A type that another one is rewritten to. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
+  registered(name: unknown): RopeRegistration;
+  /** The rules of `queryScale` by name. */
+  readonly queryScales: ReadonlyMap<string, QueryScaleRule>;
 }
 
 const requestKeys = [
@@ -79,6 +106,9 @@ const requestKeys = [
   "maxPosition",
   "pairing",
   "axes",
+  "direction",
+  "pairFactors",
+  "fractionalPositions",
   "queryScale",
   "precision",
   "parameters",
@@ -86,51 +116,72 @@ const requestKeys = [
 ];
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
-export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown) => RopeRegistration): ParsedRequest {
+export function parseRequest(request: UntypedRopeRequest, names: Names, isRewritten = false): ParsedRequest {
+  const anonymous = "the rope request";
   if (typeof request !== "object" || request === null) {
-    throw invalid([{ path: "request", expected: "an object with headDim and parameters", received: show(request) }]);
+    const expected = "an object with headDim and parameters";
+    throw invalid(anonymous, [{ path: "request", expected, received: show(request) }]);
   }
-  if (request.specificationVersion !== undefined) {
+  if (request.specificationVersion !== undefined)
     checkSpecificationVersion(request.specificationVersion, "the request");
-  }
   const given = request.parameters as Readonly<Record<string, unknown>> | null | undefined;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw invalid([{ path: "parameters", expected: "an object with ropeType", received: show(given) }]);
+    const issues = unknownKeys(request, requestKeys, "");
+    throw invalid(anonymous, [
+      { path: "parameters", expected: "an object with ropeType", received: show(given) },
+      ...issues,
+    ]);
   }
   const { ropeType, ...own } = given;
-  const registration = lookUp(ropeType);
+  const registration = isRewritten ? names.registered(ropeType) : names.ropeType(ropeType);
   const { provider } = registration;
 
-  const issues: RopeIssue[] = [];
-  for (const key of Object.keys(request)) {
-    if (!requestKeys.includes(key)) {
-      issues.push(unknownKey(key, requestKeys, "", (request as unknown as Record<string, unknown>)[key]));
-    }
-  }
+  const issues = unknownKeys(request, requestKeys, "");
   const geometry = parseGeometry(request, issues);
-  const { pairing: wanted = provider.defaults?.pairing ?? "half" } = request;
-  const pairing = parsePairing(wanted, geometry.rotaryDim, issues);
-  const axes = parseAxes(request.axes ?? null, geometry.rotaryDim, issues);
-  const queryScale = parseQueryScale(request.queryScale ?? null, issues);
-  const { precision = "float32" } = request;
-  if (precision !== "float32" && precision !== "float64") {
-    issues.push({ path: "precision", expected: '"float32" or "float64"', received: show(precision) });
-  }
+  const { rotaryDim } = geometry;
+  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
+  const { pairing = provider.defaults?.pairing ?? "half", precision = "float32", direction = 1 } = request;
+  issues.push(...pairingIssues(pairing, rotaryDim));
+  const check = (path: string, value: unknown, valid: boolean, expected: string): void => {
+    if (!valid) issues.push({ path, expected, received: show(value) });
+  };
+  check("direction", direction, direction === 1 || direction === -1, "1 or -1");
+  check("precision", precision, precision === "float32" || precision === "float64", '"float32" or "float64"');
+  const axes = parseAxes(request.axes ?? null, pairs, issues);
+  const pairFactors = parsePairFactors(request.pairFactors ?? null, pairs, issues);
+  const queryScale = parseQueryScale(request.queryScale ?? null, names.queryScales, issues);
+  const { fractionalPositions = false } = request;
+  check("fractionalPositions", fractionalPositions, typeof fractionalPositions === "boolean", "true or false");
+
   const parsed = parseParameters<Record<string, unknown>>(
     provider.parameters,
     { ...registration.presets, ...own },
     "parameters",
   );
   if ("issues" in parsed) issues.push(...parsed.issues);
-  else if (issues.length === 0) issues.push(...(provider.check?.(parsed.values, geometry) ?? []));
-  if (issues.length > 0 || "issues" in parsed) throw invalid(issues, registration.name);
+  else if (issues.length === 0) {
+    issues.push(...(provider.check?.(parsed.values, geometry) ?? []));
+    issues.push(
+      ...typeIssues(declaredCapabilities(provider, parsed.values, geometry), request.axes, fractionalPositions),
+    );
+  }
+  const subject = `the request for a rope of type ${JSON.stringify(registration.name)}`;
+  if (issues.length > 0 || "issues" in parsed) throw invalid(subject, issues, { ropeType: registration.name });
 
+  if (provider.rewrite !== undefined && !isRewritten) {
+    const { partialRotaryFactor: _, ...rest } = request;
+    return parseRequest({ ...rest, ...geometry, pairing, ...provider.rewrite(parsed.values, geometry) }, names, true);
+  }
   const parameters = { ropeType: registration.ropeType, ...parsed.values };
   const spec: RopeSpec = {
     specificationVersion: SPECIFICATION_VERSION,
     ...geometry,
-    pairing,
+    pairing: canonicalPairing(pairing, rotaryDim),
     axes,
+    direction,
+    pairFactors,
+    fractionalPositions:
+      fractionalPositions || declaredCapabilities(provider, parsed.values, geometry).fractionalPositions,
     queryScale,
     precision,
     parameters: Object.freeze(parameters),
@@ -138,168 +189,100 @@ export function parseRequest(request: UntypedRopeRequest, lookUp: (name: unknown
   return { spec: Object.freeze(spec), registration };
 }
 
-/** Far beyond any model, and small enough that a mistake does not cost all memory. */
-const LARGEST_HEAD = 65536;
-
 type Geometry = RopeGeometry & { readonly rotaryOffset: number };
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
-const isEvenSize = (value: unknown): value is number => isSize(value) && value % 2 === 0;
 
 function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geometry {
   const { headDim, base = 10000, partialRotaryFactor: share, rotaryOffset = 0 } = request;
   const maxPosition = request.maxPosition ?? null;
-  const check = (path: string, value: unknown, valid: boolean, expected: string, remedy?: string): boolean => {
+  const check = (path: string, value: unknown, valid: boolean, expected: string, remedy?: string): void => {
     if (!valid) issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
-    return valid;
   };
-  const headValid = check(
-    "headDim",
-    headDim,
-    isSize(headDim) && headDim <= LARGEST_HEAD,
-    `an integer > 0 and ≤ ${LARGEST_HEAD}`,
-  );
+  const isShare = typeof share === "number" && share > 0 && share <= 1;
+  check("partialRotaryFactor", share, share === undefined || isShare, "a number > 0 and ≤ 1");
+  const fromShare = isShare && isSize(headDim) ? Math.trunc(headDim * share) : undefined;
+  const { rotaryDim = fromShare ?? headDim } = request;
+  issues.push(...headIssues({ headDim, rotaryDim, rotaryOffset }));
+  if (fromShare !== undefined) {
+    const product = `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`;
+    check("rotaryDim", rotaryDim, rotaryDim === fromShare, product, "Give one of the two.");
+  }
   check("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
   check("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
-  const shareValid = check(
-    "partialRotaryFactor",
-    share,
-    share === undefined || (typeof share === "number" && share > 0 && share <= 1),
-    "a number > 0 and ≤ 1",
-  );
-
-  // What is measured against something that is itself wrong stays unsaid: one mistake, one issue.
-  const fromShare = share !== undefined && shareValid && headValid ? Math.trunc(headDim * share) : undefined;
-  const { rotaryDim = fromShare ?? headDim } = request;
-  const derived = request.rotaryDim === undefined;
-  let dimValid = headValid || !derived;
-  if (dimValid) {
-    const fits = isEvenSize(rotaryDim) && (!headValid || rotaryDim <= headDim);
-    dimValid = check(
-      "rotaryDim",
-      rotaryDim,
-      fits,
-      `an even integer > 0${headValid ? ` and ≤ headDim (${headDim})` : ""}`,
-      "Elements are rotated in pairs.",
-    );
-  }
-  if (dimValid && !derived && fromShare !== undefined && rotaryDim !== fromShare) {
-    dimValid = check(
-      "rotaryDim",
-      rotaryDim,
-      false,
-      `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${String(share)})`,
-      "Give one of the two.",
-    );
-  }
-  const offsetValid =
-    Number.isSafeInteger(rotaryOffset) &&
-    rotaryOffset >= 0 &&
-    (!headValid || !dimValid || rotaryOffset + rotaryDim <= headDim);
-  check("rotaryOffset", rotaryOffset, offsetValid, "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim");
   return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
 }
 
-function parsePairing(pairing: unknown, rotaryDim: unknown, issues: RopeIssue[]): Pairing {
-  const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
-  const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : undefined;
-  const cut =
-    isSize(blocks) && (pairs === undefined || pairs % blocks === 0) && Object.keys(pairing as object).length === 1;
-  if (pairing === "half" || pairing === "adjacent" || cut) {
-    return pairs === undefined ? "half" : canonicalPairing(pairing as Pairing, 2 * pairs);
-  }
-  issues.push({
-    path: "pairing",
-    expected: `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${pairs === undefined ? "" : ` = ${pairs}`}`,
-    received: show(pairing),
-  });
-  return "half";
-}
-
-/** The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. */
-function parseAxes(axes: unknown, rotaryDim: unknown, issues: RopeIssue[]): readonly number[] | null {
-  if (axes === null) return null;
-  const list = Array.isArray(axes) || ArrayBuffer.isView(axes) ? Array.from(axes as ArrayLike<unknown>) : [];
-  const pairs = isEvenSize(rotaryDim) ? rotaryDim / 2 : list.length;
-  const bytes =
-    list.length > 0 &&
-    list.length === pairs &&
-    list.every((axis) => Number.isInteger(axis) && (axis as number) >= 0 && (axis as number) < 256);
-  const valid = bytes && new Set(list).size === Math.max(...(list as number[])) + 1;
-  if (!valid) {
-    issues.push({
-      path: "axes",
-      expected: `${isEvenSize(rotaryDim) ? `${pairs} ` : ""}integers, one for each pair, that name every axis from 0 on`,
-      received: show(axes),
-    });
-  }
-  return valid ? Object.freeze(list as number[]) : null;
-}
-
-function invalid(issues: readonly RopeIssue[], ropeType?: string): RopeError {
-  const which =
-    ropeType === undefined ? "the rope request" : `the request for a rope of type ${JSON.stringify(ropeType)}`;
-  const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;
-  return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${which} has ${count}`, issues, facts: { ropeType } });
-}
-
-/** The shape of rotation that a spec asks for. */
-export function rotationShape({
-  rotaryDim,
-  rotaryOffset,
-  pairing,
-}: Pick<RopeSpec, "rotaryDim" | "rotaryOffset" | "pairing">): {
-  rotaryDim: number;
-  rotaryOffset: number;
-  blocks: number;
-} {
-  return { rotaryDim, rotaryOffset, blocks: blockCount(pairing, rotaryDim) };
-}
-
-/** Data that is nested deeper (a cycle is) or has more entries in all is no request; reading it could take forever. */
-const MOST_LEVELS = 16;
-const MOST_ENTRIES = 2 ** 16;
-
-interface ReadSoFar {
-  entries: number;
-}
-
-function entriesOf<T extends ArrayLike<unknown>>(list: T, level: number, read: ReadSoFar): T {
-  // A DataView has no length.
-  read.entries += list.length || 0;
-  if (level > MOST_LEVELS) throw new RangeError(`more than ${MOST_LEVELS} levels, or a cycle`);
-  if (read.entries > MOST_ENTRIES) throw new RangeError(`more than ${MOST_ENTRIES} entries`);
-  return list;
-}
+/** A list as it may come: JSON's, or a typed array's. */
+const listOf = (value: unknown): unknown[] =>
+  Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : [];
 
 /**
- * A copy of a request's own enumerable data: read once, so that what is parsed is what the cache remembers, whatever
- * getters, prototypes and proxies it came with.
- *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` when it cannot be read.
+ * The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. `null` for one axis,
+ * which needs no list.
  */
-export function plainCopy(request: unknown): UntypedRopeRequest {
-  const read = { entries: 0 };
-  const copy = (value: unknown, level: number): unknown => {
-    if (typeof value !== "object" || value === null) return value;
-    if (ArrayBuffer.isView(value)) return entriesOf(value as unknown as ArrayLike<unknown>, level, read);
-    if (Array.isArray(value)) return Array.from(entriesOf(value, level, read), (item) => copy(item, level + 1));
-    return Object.fromEntries(
-      entriesOf(Object.keys(value), level, read).map((key) => [
-        key,
-        copy((value as Record<string, unknown>)[key], level + 1),
-      ]),
-    );
-  };
-  try {
-    return copy(request, 0) as UntypedRopeRequest;
-  } catch (cause) {
-    throw invalid([
-      {
-        path: "request",
-        expected: "plain data: numbers, strings, booleans, lists and objects",
-        received: `something that cannot be read (${show(cause instanceof Error ? cause.message : cause)})`,
-      },
-    ]);
+function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
+  if (given === null) return null;
+  const axes = listOf(given) as number[];
+  const bytes = axes.length > 0 && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < 256);
+  const count = bytes ? Math.max(...axes) + 1 : 0;
+  if (bytes && axes.length === (pairs ?? axes.length) && new Set(axes).size === count) {
+    return count === 1 ? null : Object.freeze(axes);
   }
+  const expected = `${pairs === undefined ? "" : `${pairs} `}integers, one for each pair, that name every axis from 0 on`;
+  issues.push({ path: "axes", expected, received: show(given) });
+  return null;
+}
+
+/** `null` where every factor is 1. */
+function parsePairFactors(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
+  if (given === null) return null;
+  const factors = listOf(given) as number[];
+  if (factors.length === (pairs ?? factors.length) && factors.every(Number.isFinite)) {
+    return factors.every((factor) => factor === 1) ? null : Object.freeze(factors);
+  }
+  const expected = `${pairs === undefined ? "" : `${pairs} `}finite numbers, one for each pair`;
+  issues.push({ path: "pairFactors", expected, received: show(given) });
+  return null;
+}
+
+function parseQueryScale(given: unknown, rules: Names["queryScales"], issues: RopeIssue[]): QueryScale | null {
+  if (given === null) return null;
+  const { rule, ...own } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
+  const known = rules.get(rule as string);
+  if (known === undefined) {
+    const expected = `an object with rule: ${[...rules.keys()].map((name) => JSON.stringify(name)).join(", ")}`;
+    issues.push({
+      path: "queryScale",
+      expected,
+      received: show(rule ?? given),
+      remedy: "registerQueryScale adds rules.",
+    });
+    return null;
+  }
+  const parsed = parseParameters<Record<string, unknown>>(known.parameters, own, "queryScale");
+  if ("values" in parsed) return Object.freeze({ rule, ...parsed.values }) as unknown as QueryScale;
+  issues.push(...parsed.issues);
+  return null;
+}
+
+/** What a request asks for that its type cannot do. */
+function typeIssues(
+  { axisCount, dependsOnLength }: Required<RopeCapabilities>,
+  axes: UntypedRopeRequest["axes"],
+  fractionalPositions: boolean,
+): RopeIssue[] {
+  const issues: RopeIssue[] = [];
+  if (axisCount > 1 && (axes ?? null) !== null) {
+    const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
+    issues.push({
+      path: "axes",
+      expected: "nothing, since the type has axes of its own",
+      received: show(axes),
+      remedy,
+    });
+  }
+  if (fractionalPositions && dependsOnLength) {
+    const expected = "false, since the type depends on the length, which counts tokens";
+    issues.push({ path: "fractionalPositions", expected, received: "true" });
+  }
+  return issues;
 }

@@ -1,333 +1,160 @@
 /**
- * The rotation itself, on the CPU in JavaScript: two multiplications and one addition for each element.
- *
- * Knows nothing of positions, frequencies or rope types: it is given cos and sin for each token and pair. Every product
- * and sum of float32 data rounds to float32, as the engines' kernels do without fused multiply-add, so that other
- * backends can agree bit for bit.
+ * Rotation with tables of the caller's own: what is left of a rope when cos and sin come from elsewhere.
  */
 
-import { loadElements, storeElements, storeRounded } from "./element-types.ts";
-import type { TensorLayout } from "./tensor.ts";
+import { loadElements } from "./element-types.ts";
+import type { ElementType, TensorData } from "./element-types.ts";
+import { shapeError, show } from "./errors.ts";
+import { requireHead, rotationShape } from "./head.ts";
+import { checkKeys } from "./keys.ts";
+import { pairElements } from "./pairing.ts";
+import type { Pairing } from "./pairing.ts";
+import { resolvePositions } from "./positions.ts";
+import type { Positions } from "./positions.ts";
+import { rotateTask } from "./kernel.ts";
+import { checkAliasing } from "./aliasing.ts";
+import { resolveTensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
-/** cos and sin of a rotation: `rotaryDim/2` values for each row; float64 for float64 data, else float32. */
-export interface RotationTable {
-  /** `[rows, pairs]`, row-major. */
-  readonly cos: Float32Array | Float64Array;
-  readonly sin: Float32Array | Float64Array;
-  /** Whether each row of the batch has rows of its own: row `b · tokens + t`, else row `t`. */
-  readonly batched: boolean;
-  /** Whether the values are still those of the last call that brought these arrays, so that what was made of them holds. */
-  readonly isConstant: boolean;
+/** cos or sin: a typed array, or with an element type for 16-bit data. Never written to. */
+export type TableData = TensorData | { readonly data: TensorData; readonly dtype?: ElementType | undefined };
+
+/** Options of {@link rotate}. */
+export interface RotateOptions {
+  /** `[rows, rotaryDim/2]`, or `[rows, rotaryDim]` with each value at both elements of its pair; row-major. */
+  readonly cos: TableData;
+  readonly sin: TableData;
+  readonly pairing: Pairing;
+  /** Elements of one head; taken from the shape of a view, needed for a bare typed array. */
+  readonly headDim?: number | undefined;
+  /** Default: the whole head. */
+  readonly rotaryDim?: number | undefined;
+  /** Default 0. */
+  readonly rotaryOffset?: number | undefined;
+  /**
+   * Columns of cos and sin: `rotaryDim/2` (`"half"`) or `rotaryDim` (`"full"`). Absent: for a view without `positions`, what
+   * gives a row to each token; else `"half"`, and an error where all rows could as well be doubled ones.
+   */
+  readonly width?: "half" | "full" | undefined;
+  /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
+  readonly positions?: Positions | undefined;
+  /** Where the result goes; in place if absent. */
+  readonly out?: Tensor | undefined;
 }
 
-/** Which elements of a head are rotated, and how they pair. */
-export interface RotationShape {
-  readonly rotaryDim: number;
-  readonly rotaryOffset: number;
-  /** Blocks that the rotated elements are cut into; see `pairing.ts`. */
-  readonly blocks: number;
-}
+const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffset", "width", "positions", "out"];
 
-/** One tensor to rotate. `input` and `output` may be the same memory. */
-export interface RotationTask extends RotationShape {
-  readonly table: RotationTable;
-  readonly input: TensorLayout;
-  readonly output: TensorLayout;
-}
+/**
+ * Rotates one tensor by given cos and sin: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair `(x, y)`.
+ *
+ * @param tensor float32 and float64 are computed in their own type, 16-bit data in float32; rotated in place unless
+ * `out` is given.
+ * @returns what was written: `out`, or `tensor`.
+ * @throws RopeError `ROPE_SHAPE` when tensor and tables do not fit each other, `ROPE_POSITION_RANGE` for a position
+ * without a row. Nothing is written then.
+ */
+export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
+  checkKeys("the options of rotate", options, optionKeys);
+  const { pairing, positions, out, rotaryOffset = 0 } = options;
+  const shape = shapeOf(tensor);
+  const headDim = (options.headDim ?? shape?.at(-1)) as number;
+  const { rotaryDim = headDim } = options;
+  requireHead("the options of rotate do not fit", { headDim, rotaryDim, rotaryOffset }, { pairing });
+  const cosValues = valuesOf("cos", options.cos);
+  const sinValues = valuesOf("sin", options.sin);
+  const doubled = (): boolean => [cosValues, sinValues].every((values) => looksDoubled(values, pairing, rotaryDim));
+  const width =
+    options.width ??
+    impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
+  if (width !== "half" && width !== "full") throw shapeError("width", '"half" or "full"', show(width));
 
-const { fround } = Math;
+  const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
+  const perRow = width === "full" ? rotaryDim : rotaryDim / 2;
+  const cos = rowsOf("cos", cosValues, perRow);
+  const sin = rowsOf("sin", sinValues, perRow);
+  if (cos.rows !== sin.rows) throw shapeError("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
 
-/** Where the pairs of a head lie: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`. */
-interface PairRuns {
-  readonly runs: number;
-  /** Pairs of one run. */
-  readonly length: number;
-  readonly step: number;
-  readonly distance: number;
-}
-
-/** Rotates one tensor. All arguments must be checked before. */
-export function rotateTask(task: RotationTask): void {
-  const { input, output, table, rotaryDim, rotaryOffset } = task;
-  const { heads, tokens, dtype } = input;
-  if (heads === 0) return;
-  const pairs = pairRuns(task);
-  // Floats that lie side by side are rotated where they shall stay; others pass through a row of floats.
-  const direct =
-    (dtype === "float32" || dtype === "float64") &&
-    output.dtype === dtype &&
-    input.elementStride === 1 &&
-    output.elementStride === 1;
-  const inPlace = input.data === output.data && input.offset === output.offset;
-  const scratch = direct
-    ? undefined
-    : dtype === "float64"
-      ? new Float64Array(heads * rotaryDim)
-      : scratchFloats(heads * rotaryDim);
-  // The bits of the same memory.
-  const words =
-    scratch?.BYTES_PER_ELEMENT === 4 && output.data.BYTES_PER_ELEMENT === 2
-      ? new Uint32Array(scratch.buffer)
-      : undefined;
-
-  for (let b = 0; b < input.batch; b++) {
-    for (let t = 0; t < tokens; t++) {
-      const row = ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2);
-      const from = input.offset + b * input.batchStride + t * input.tokenStride;
-      const to = output.offset + b * output.batchStride + t * output.tokenStride;
-      if (scratch === undefined) {
-        if (!inPlace) copyToken(task, from, to);
-        rotateHeads(dtype, output.data, to + rotaryOffset, output.headStride, heads, table, row, pairs);
-        continue;
-      }
-      if (!inPlace) copyOutside(task, from, to);
-      const source = from + rotaryOffset * input.elementStride;
-      const target = to + rotaryOffset * output.elementStride;
-      for (let h = 0; h < heads; h++) {
-        loadElements(
-          dtype,
-          input.data,
-          source + h * input.headStride,
-          input.elementStride,
-          scratch,
-          h * rotaryDim,
-          rotaryDim,
-        );
-      }
-      rotateHeads(dtype, scratch, 0, rotaryDim, heads, table, row, pairs);
-      for (let h = 0; h < heads; h++) {
-        const at = target + h * output.headStride;
-        if (words === undefined) {
-          storeElements(output.dtype, output.data, at, output.elementStride, scratch, h * rotaryDim, rotaryDim);
-        } else {
-          storeRounded(
-            output.dtype,
-            output.data as Uint16Array,
-            at,
-            output.elementStride,
-            words,
-            h * rotaryDim,
-            rotaryDim,
-          );
-        }
-      }
-    }
-  }
-}
-
-/** Heads of one token on their way, kept: to allocate them takes a sixth of the time of rotating them. */
-let kept = new Float32Array(0);
-const KEPT_FLOATS = 2 ** 16;
-
-function scratchFloats(length: number): Float32Array {
-  if (kept.length >= length) return kept;
-  const floats = new Float32Array(length);
-  if (length <= KEPT_FLOATS) kept = floats;
-  return floats;
-}
-
-function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
-  const pairs = rotaryDim / 2;
-  // Blocks of one pair each are one run of neighbours: no loop of length one inside.
-  if (blocks === pairs) return { runs: 1, length: pairs, step: 2, distance: 1 };
-  return { runs: blocks, length: pairs / blocks, step: 1, distance: pairs / blocks };
-}
-
-/** `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for the pairs of all heads of one token. */
-function rotateHeads(
-  dtype: TensorLayout["dtype"],
-  data: TensorLayout["data"],
-  first: number,
-  headStride: number,
-  heads: number,
-  { cos, sin }: RotationTable,
-  row: number,
-  pairs: PairRuns,
-): void {
-  if (dtype === "float64") {
-    rotate64(data as Float64Array, first, headStride, heads, cos as Float64Array, sin as Float64Array, row, pairs);
-    return;
-  }
-  // JavaScript has float32 memory but only float64 arithmetic, so most of the time goes into conversions between the two.
-  // Two heads at a time share those of cos and sin.
-  const even = heads - (heads % 2);
-  rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
-  if (even < heads) {
-    rotateHead32(data as Float32Array, first + even * headStride, cos as Float32Array, sin as Float32Array, row, pairs);
-  }
-}
-
-function rotateTwoHeads32(
-  data: Float32Array,
-  first: number,
-  headStride: number,
-  heads: number,
-  cos: Float32Array,
-  sin: Float32Array,
-  row: number,
-  { runs, length, step, distance }: PairRuns,
-): void {
-  for (let h = 0; h < heads; h += 2) {
-    for (let run = 0; run < runs; run++) {
-      let i = first + h * headStride + run * 2 * length;
-      const end = row + (run + 1) * length;
-      for (let p = row + run * length; p < end; p++, i += step) {
-        const c = cos[p]!;
-        const s = sin[p]!;
-        const x = data[i]!;
-        const y = data[i + distance]!;
-        data[i] = fround(x * c) - fround(y * s);
-        data[i + distance] = fround(y * c) + fround(x * s);
-        const k = i + headStride;
-        const u = data[k]!;
-        const v = data[k + distance]!;
-        data[k] = fround(u * c) - fround(v * s);
-        data[k + distance] = fround(v * c) + fround(u * s);
-      }
-    }
-  }
-}
-
-/** One head of float32. Writing to the array is the last rounding. */
-function rotateHead32(
-  data: Float32Array,
-  first: number,
-  cos: Float32Array,
-  sin: Float32Array,
-  row: number,
-  { runs, length, step, distance }: PairRuns,
-): void {
-  for (let run = 0; run < runs; run++) {
-    let i = first + run * 2 * length;
-    const end = row + (run + 1) * length;
-    for (let p = row + run * length; p < end; p++, i += step) {
-      const c = cos[p]!;
-      const s = sin[p]!;
-      const x = data[i]!;
-      const y = data[i + distance]!;
-      data[i] = fround(x * c) - fround(y * s);
-      data[i + distance] = fround(y * c) + fround(x * s);
-    }
-  }
-}
-
-/** All heads of float64. */
-function rotate64(
-  data: Float64Array,
-  first: number,
-  headStride: number,
-  heads: number,
-  cos: Float64Array,
-  sin: Float64Array,
-  row: number,
-  { runs, length, step, distance }: PairRuns,
-): void {
-  for (let h = 0; h < heads; h++) {
-    for (let run = 0; run < runs; run++) {
-      let i = first + h * headStride + run * 2 * length;
-      const end = row + (run + 1) * length;
-      for (let p = row + run * length; p < end; p++, i += step) {
-        const c = cos[p]!;
-        const s = sin[p]!;
-        const x = data[i]!;
-        const y = data[i + distance]!;
-        data[i] = x * c - y * s;
-        data[i + distance] = y * c + x * s;
-      }
-    }
-  }
-}
-
-/** Copies one token. */
-function copyToken({ input, output }: RotationTask, from: number, to: number): void {
-  const { heads, headDim } = input;
-  if (input.headStride === headDim && output.headStride === headDim) {
-    copyElements(input, from, output, to, 0, heads * headDim);
-    return;
-  }
-  for (let h = 0; h < heads; h++) {
-    copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, headDim);
-  }
-}
-
-/** Copies the elements of one token that are not rotated; bit for bit where the element types agree. */
-function copyOutside({ input, output, rotaryDim, rotaryOffset }: RotationTask, from: number, to: number): void {
-  const { heads, headDim } = input;
-  if (rotaryDim === headDim) return;
-  for (let h = 0; h < heads; h++) {
-    copyElements(input, from + h * input.headStride, output, to + h * output.headStride, 0, rotaryOffset);
-    copyElements(
-      input,
-      from + h * input.headStride,
-      output,
-      to + h * output.headStride,
-      rotaryOffset + rotaryDim,
-      headDim,
+  const index = positions ?? { start: 0, count: tokensOf(shape) ?? cos.rows };
+  const { batch, tokens, values } = resolvePositions(index, {
+    axes: 1,
+    fractional: false,
+    limit: cos.rows,
+    limitReason: "the rows of cos and sin",
+  });
+  const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
+  const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
+  if (input.batch !== output.batch || input.heads !== output.heads) {
+    throw shapeError(
+      "out",
+      `${input.batch} × ${tokens} × ${input.heads} heads like the tensor`,
+      `${output.batch} × ${tokens} × ${output.heads}`,
     );
   }
-}
+  checkAliasing([{ name: "tensor", input, output }]);
 
-function copyElements(
-  input: TensorLayout,
-  from: number,
-  output: TensorLayout,
-  to: number,
-  first: number,
-  end: number,
-): void {
-  if (first === end) return;
-  if (input.dtype === output.dtype && input.elementStride === 1 && output.elementStride === 1) {
-    output.data.set(input.data.subarray(from + first, from + end), to + first);
-  } else if (input.dtype === output.dtype) {
-    // As integers: a NaN that passes through a JavaScript number may lose its payload.
-    const source = bitsOf(input.data);
-    const target = bitsOf(output.data);
-    for (let i = first; i < end; i++) target[to + i * output.elementStride] = source[from + i * input.elementStride]!;
-  } else {
-    const values = new Float64Array(end - first);
-    loadElements(
-      input.dtype,
-      input.data,
-      from + first * input.elementStride,
-      input.elementStride,
-      values,
-      0,
-      end - first,
-    );
-    storeElements(
-      output.dtype,
-      output.data,
-      to + first * output.elementStride,
-      output.elementStride,
-      values,
-      0,
-      end - first,
-    );
-  }
-}
-
-function bitsOf({
-  buffer,
-  byteOffset,
-  length,
-  BYTES_PER_ELEMENT,
-}: TensorLayout["data"]): Uint16Array | Uint32Array | BigUint64Array {
-  if (BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
-  return BYTES_PER_ELEMENT === 4
-    ? new Uint32Array(buffer, byteOffset, length)
-    : new BigUint64Array(buffer, byteOffset, length);
-}
-
-/** Copies the elements that are not rotated from input to output, for executors that rotate elsewhere. */
-export function copyUnrotated(task: RotationTask): void {
-  const { input, output } = task;
-  for (let b = 0; b < input.batch; b++) {
-    for (let t = 0; t < input.tokens; t++) {
-      copyOutside(
-        task,
-        input.offset + b * input.batchStride + t * input.tokenStride,
-        output.offset + b * output.batchStride + t * output.tokenStride,
-      );
+  const pick = ({ values: table }: { values: Float64Array }): Float32Array | Float64Array => {
+    const pairs = rotaryDim / 2;
+    const rows =
+      input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
+    for (let t = 0; t < values.length; t++) {
+      const row = values[t]! * perRow;
+      for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (columns === undefined ? i : columns[i]!)]!;
     }
+    return rows;
+  };
+  const table = { cos: pick(cos), sin: pick(sin), batched: batch !== undefined };
+  rotateTask({ input, output, ...rotationShape({ rotaryDim, rotaryOffset, pairing }), table });
+  return out ?? tensor;
+}
+
+/** The shape of a view; a bare array has none. */
+function shapeOf(tensor: Tensor): readonly number[] | undefined {
+  const { shape } = (tensor ?? {}) as { shape?: unknown };
+  if (shape === undefined || Array.isArray(shape)) return shape;
+  throw shapeError("tensor", "a typed array or { data, shape, strides?, offset?, dtype? }", show(tensor));
+}
+
+const tokensOf = (shape: readonly number[] | undefined): number | undefined =>
+  shape?.length === 4 ? shape[1] : shape?.[0];
+
+function valuesOf(name: string, table: TableData): Float64Array {
+  const view = ArrayBuffer.isView(table)
+    ? { data: table as TensorData }
+    : (table as { data: TensorData; dtype?: ElementType } | undefined);
+  if (!ArrayBuffer.isView(view?.data)) throw shapeError(name, "a typed array or { data, dtype? }", show(table));
+  const { data, dtype } = resolveTensor(
+    name,
+    { ...view, shape: [1, view.data.length] },
+    { batch: undefined, tokens: 1, headDim: view.data.length },
+  );
+  const values = new Float64Array(data.length);
+  loadElements(dtype, data, 0, 1, values, 0, data.length);
+  return values;
+}
+
+function rowsOf(name: string, values: Float64Array, perRow: number): { values: Float64Array; rows: number } {
+  if (values.length % perRow !== 0) throw shapeError(name, `rows of ${perRow} values`, `${values.length} values`);
+  return { values, rows: values.length / perRow };
+}
+
+/** Whether the table could have `rotaryDim` columns: equal values at both elements of every pair. */
+function looksDoubled(values: Float64Array, pairing: Pairing, rotaryDim: number): boolean {
+  const { first, distance } = pairElements(pairing, rotaryDim);
+  if (values.length % rotaryDim !== 0) return false;
+  for (let row = 0; row < values.length; row += rotaryDim) {
+    for (const element of first) if (values[row + element] !== values[row + element + distance]) return false;
   }
+  return true;
+}
+
+function impliedWidth(
+  length: number,
+  rotaryDim: number,
+  tokens: number | undefined,
+  doubled: () => boolean,
+): "half" | "full" {
+  if (tokens !== undefined && length === (tokens * rotaryDim) / 2) return "half";
+  if (!doubled()) return "half";
+  if (tokens !== undefined && length === tokens * rotaryDim) return "full";
+  throw shapeError("cos and sin", 'width: "half" or "full", since their rows could be either', "no width");
 }

@@ -149,6 +149,9 @@ describe("an equal request gives the same instance", () => {
       maxPosition: 99,
       pairing: { blocks: 4 },
       axes: null,
+      direction: 1,
+      pairFactors: null,
+      fractionalPositions: false,
       queryScale: null,
       precision: "float64",
       parameters: {

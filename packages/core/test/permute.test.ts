@@ -122,14 +122,14 @@ test("the input is not changed, and bytes do as well as numbers", () => {
 
 test.each<[what: string, options: object, words: RegExp]>([
   ["half a head", { headDim: 5, rotaryDim: 4, from: "half", to: "adjacent" }, /whole number of heads/],
-  ["an odd rotaryDim", { headDim: 3, from: "half", to: "adjacent" }, /rotaryDim even/],
+  ["an odd rotaryDim", { headDim: 3, from: "half", to: "adjacent" }, /rotaryDim: expected an even integer/],
   [
     "a slice beyond the head",
     { headDim: 4, rotaryDim: 4, rotaryOffset: 2, from: "half", to: "adjacent" },
     /rotaryOffset/,
   ],
-  ["an unknown pairing", { headDim: 4, from: "halves", to: "adjacent" }, /from cannot/],
-  ["blocks that do not divide", { headDim: 4, from: "half", to: { blocks: 3 } }, /to cannot/],
+  ["an unknown pairing", { headDim: 4, from: "halves", to: "adjacent" }, /from: expected/],
+  ["blocks that do not divide", { headDim: 4, from: "half", to: { blocks: 3 } }, /to: expected/],
   ["no column", { headDim: 4, columns: 0, from: "half", to: "adjacent" }, /whole number of heads/],
 ])("%s is refused", (_, options, words) => {
   const call = (): unknown => permuteRows(new Float32Array(8), options as never);

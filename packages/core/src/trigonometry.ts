@@ -10,7 +10,7 @@
 import { doubleDouble, toNumber } from "./arithmetic.ts";
 import type { Real } from "./arithmetic.ts";
 
-/** Parts of one turn. */
+/** Parts of one circle. */
 const STEPS = 512;
 const stepsPerRadian = 256 / Math.PI;
 
@@ -38,10 +38,10 @@ const rounder = 1.5 * 2 ** 52;
 let madeParts: Float64Array | undefined;
 
 /**
- * cos and sin of `n · π/256` for the 512 n of a turn, `[512, 2]`, correctly rounded to float64. One array for all callers,
+ * cos and sin of `n · π/256` for the 512 n of a circle, `[512, 2]`, correctly rounded to float64. One array for all callers,
  * never to be changed.
  */
-export function partsOfTurn(): Float64Array {
+export function partsOfCircle(): Float64Array {
   if (madeParts !== undefined) return madeParts;
   const values = new Float64Array(2 * STEPS);
   const quarter = STEPS / 4;
@@ -78,15 +78,15 @@ function series(k: number): [cos: number, sin: number] {
 /**
  * Writes cos and sin of `angles` from index `start` on, rounded to the arrays' type.
  *
- * @param angles radians, up to {@link LARGEST_ANGLE}; others are for {@link writeLargeCosSin}.
+ * @param angles radians, up to {@link LARGEST_ANGLE}; others are for {@link cosSinOfLarge}.
  */
-export function writeCosSin(
+export function cosSinOf(
   angles: Float64Array,
   cos: Float32Array | Float64Array,
   sin: Float32Array | Float64Array,
   start: number,
 ): void {
-  const values = partsOfTurn();
+  const values = partsOfCircle();
   for (let i = 0; i < angles.length; i++) {
     const x = angles[i]!;
     const n = x * stepsPerRadian + rounder - rounder;
@@ -104,7 +104,7 @@ export function writeCosSin(
 }
 
 /** Those of `angles` beyond {@link LARGEST_ANGLE}. By itself, because a call in the loop above slows all of it. */
-export function writeLargeCosSin(
+export function cosSinOfLarge(
   angles: Float64Array,
   cos: Float32Array | Float64Array,
   sin: Float32Array | Float64Array,

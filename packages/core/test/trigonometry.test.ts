@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { writeCosSin, writeLargeCosSin } from "../src/sincos.ts";
+import { cosSinOf, cosSinOfLarge } from "../src/trigonometry.ts";
 
 // An evaluation in fixed point with 320 fractional bits: more than the float64 nearest to a multiple of π/2 cancels.
 const BITS = 320n;
@@ -43,7 +43,7 @@ const magnitude = (value: bigint): bigint => (value < 0n ? -value : value);
 function worst(angles: Float64Array): number {
   const cos = new Float64Array(angles.length);
   const sin = new Float64Array(angles.length);
-  writeCosSin(angles, cos, sin, 0);
+  cosSinOf(angles, cos, sin, 0);
   let largest = 0;
   angles.forEach((angle, i) => {
     exactCosSin(angle).forEach((exact, which) => {
@@ -88,8 +88,8 @@ test("beyond 2^24 the engine's own functions answer, and position 0 is exact", (
   const cos = new Float64Array(4);
   const sin = new Float64Array(4);
   const angles = Float64Array.of(0, -0, 3e7, 1e300);
-  writeCosSin(angles, cos, sin, 0);
-  writeLargeCosSin(angles, cos, sin, 0);
+  cosSinOf(angles, cos, sin, 0);
+  cosSinOfLarge(angles, cos, sin, 0);
   expect([...cos]).toEqual([1, 1, Math.cos(3e7), Math.cos(1e300)]);
   expect([...sin]).toEqual([0, 0, Math.sin(3e7), Math.sin(1e300)]);
 });

@@ -96,11 +96,11 @@ export interface RopeExplanation {
   }[];
 }
 
-/** cos and sin of one step's positions, gathered once for use in every layer. Belongs to the caller. */
+/** cos and sin of one step's positions, gathered once for use in every layer. */
 export interface RotaryStep {
   /** `[tokens, rotaryDim/2]`, with `batch` in front where positions have one. */
   readonly shape: readonly number[];
-  /** Amplitude included. Writing into it changes this step only. */
+  /** Amplitude included. A copy that belongs to the caller: writing into it changes no rotation. */
   readonly cos: Float32Array;
   readonly sin: Float32Array;
   /** `[tokens]` (or `[batch, tokens]`): what the attention layer multiplies queries by, where the rope has such a rule. */

@@ -1,0 +1,141 @@
+/**
+ * Whether tensors of one call get in each other's way: elements that are written twice, or read after they were written.
+ */
+
+import { shapeError } from "./errors.ts";
+import type { RopeError } from "./errors.ts";
+import { extent } from "./tensor.ts";
+import type { TensorLayout } from "./tensor.ts";
+
+type Four = readonly [number, number, number, number];
+const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDim];
+const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
+
+/**
+ * Refuses what would give a wrong result instead of an error: writing one element twice, or writing what another tensor
+ * of the same call still reads. A tensor written over itself (in place) is fine.
+ *
+ * @throws RopeError `ROPE_SHAPE`.
+ */
+export function checkAliasing(
+  tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[],
+): void {
+  for (const { name, input, output } of tensors) {
+    if (overlapsItself(output)) {
+      throw shapeError(
+        name,
+        "strides that give every element its own place",
+        `[${stridesOf(output).join(", ")}] for [${sizesOf(output).join(", ")}]`,
+        "A broadcast (stride 0) tensor can be read, not rotated in place.",
+      );
+    }
+    if (input !== output && !sameElements(input, output) && overlap(input, output)) {
+      throw overlapError(`${name} and its out`);
+    }
+  }
+  for (let i = 0; i < tensors.length; i++) {
+    for (let k = i + 1; k < tensors.length; k++) {
+      const a = tensors[i]!;
+      const b = tensors[k]!;
+      const isShared =
+        overlap(a.output, b.output) ||
+        (b.input !== b.output && overlap(a.output, b.input)) ||
+        (a.input !== a.output && overlap(b.output, a.input));
+      if (isShared) throw overlapError(`${a.name} and ${b.name}`);
+    }
+  }
+}
+
+function overlapError(which: string): RopeError {
+  return shapeError(
+    which,
+    "memory that does not overlap, or exactly the same tensor",
+    "tensors that share some elements",
+    "Copy one of them first.",
+  );
+}
+
+function sameElements(a: TensorLayout, b: TensorLayout): boolean {
+  return (
+    sameMemory(a, b) &&
+    a.dtype === b.dtype &&
+    firstByte(a) === firstByte(b) &&
+    stridesOf(a).every((stride, i) => stride === stridesOf(b)[i] || sizesOf(a)[i] === 1)
+  );
+}
+
+const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
+const firstByte = (t: TensorLayout): number => t.data.byteOffset + t.offset * t.data.BYTES_PER_ELEMENT;
+
+/** Whether elements are disjoint because each axis, as they are written, steps over everything inside it. */
+function isNested(t: TensorLayout): boolean {
+  const insideHead = (t.headDim - 1) * t.elementStride;
+  const insideToken = insideHead + (t.heads - 1) * t.headStride;
+  const insideRow = insideToken + (t.tokens - 1) * t.tokenStride;
+  return (
+    (t.elementStride > 0 || t.headDim === 1) &&
+    (t.headStride > insideHead || t.heads === 1) &&
+    (t.tokenStride > insideToken || t.tokens === 1) &&
+    (t.batchStride > insideRow || t.batch === 1)
+  );
+}
+
+/** Sufficient test for disjoint elements: sorted by stride, each axis steps over everything inside it. */
+function overlapsItself(tensor: TensorLayout): boolean {
+  // The usual case, without a list.
+  if (isNested(tensor)) return false;
+  const sizes = sizesOf(tensor);
+  if (sizes.includes(0)) return false;
+  const axes = stridesOf(tensor)
+    .map((stride, axis) => ({ stride: Math.abs(stride), size: sizes[axis]! }))
+    .filter(({ size }) => size > 1)
+    .sort((a, b) => a.stride - b.stride);
+  let reach = 0;
+  for (const { stride, size } of axes) {
+    if (stride <= reach) return true;
+    reach += stride * (size - 1);
+  }
+  return false;
+}
+
+/**
+ * Whether two tensors share bytes. Exact where a stride of one is a period of both, as in a fused buffer that holds q, k
+ * and v side by side for each token or for each head; else by extent, which may see an overlap where there is none.
+ */
+function overlap(a: TensorLayout, b: TensorLayout): boolean {
+  if (!sameMemory(a, b)) return false;
+  const bytesA = byteExtent(a);
+  const bytesB = byteExtent(b);
+  if (bytesA.end <= bytesB.start || bytesB.end <= bytesA.start) return false;
+  return !stridesOf(a).some(
+    (stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b),
+  );
+}
+
+/** Whether two tensors keep to different parts of every stretch of `period` bytes. */
+function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boolean {
+  const partA = byteExtent(onePeriod(period, a));
+  const partB = byteExtent(onePeriod(period, b));
+  const gap = (((partB.start - partA.start) % period) + period) % period;
+  return gap >= partA.end - partA.start && gap + (partB.end - partB.start) <= period;
+}
+
+/** A tensor without the axes that step by whole periods: along them the same part is taken again. */
+function onePeriod(period: number, t: TensorLayout): TensorLayout {
+  const keep = (size: number, stride: number): number =>
+    (stride * t.data.BYTES_PER_ELEMENT) % period === 0 ? 1 : size;
+  return {
+    ...t,
+    batch: keep(t.batch, t.batchStride),
+    tokens: keep(t.tokens, t.tokenStride),
+    heads: keep(t.heads, t.headStride),
+    headDim: keep(t.headDim, t.elementStride),
+  };
+}
+
+/** First byte, and the byte after the last. */
+function byteExtent(tensor: TensorLayout): { readonly start: number; readonly end: number } {
+  const { low, high } = extent(tensor);
+  const { byteOffset, BYTES_PER_ELEMENT } = tensor.data;
+  return { start: byteOffset + low * BYTES_PER_ELEMENT, end: byteOffset + (high + 1) * BYTES_PER_ELEMENT };
+}

@@ -1,0 +1,17 @@
+/**
+ * What a type declares, with every default filled in.
+ */
+
+import type { RopeCapabilities, RopeGeometry, RopeProvider } from "./provider.ts";
+
+/** The capabilities of a type's ropes with these parameters. */
+export function declaredCapabilities(
+  { capabilities }: RopeProvider,
+  parameters: Readonly<Record<string, unknown>>,
+  geometry: RopeGeometry,
+): Required<RopeCapabilities> {
+  const declared = (typeof capabilities === "function" ? capabilities(parameters, geometry) : capabilities) ?? {};
+  const { isRotation = true, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = declared;
+  const { canShift = isRotation && !dependsOnLength } = declared;
+  return { isRotation, canShift, dependsOnLength, fractionalPositions, axisCount };
+}

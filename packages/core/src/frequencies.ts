@@ -1,0 +1,127 @@
+/**
+ * The numbers of a rope at a length: what the provider's formula gives, checked, since providers come from anywhere, with
+ * what the request adds to any formula.
+ */
+
+import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
+import type { Real } from "./arithmetic.ts";
+import { declaredCapabilities } from "./capabilities.ts";
+import { angleFrequencies } from "./cos-sin.ts";
+import type { AngleFrequencies } from "./cos-sin.ts";
+import { invalid, RopeError, show } from "./errors.ts";
+import type { FrequencyRequest, RopeCapabilities, RopeFrequencies, RopeProvider } from "./provider.ts";
+import type { RopeSpec } from "./request.ts";
+
+/** What is in force at one length. */
+export interface FrequenciesAtLength {
+  /** The length that stands for all with the same frequencies; `null` for types that do not depend on it. */
+  readonly length: number | null;
+  /** What the provider gave, with the axes of the request. */
+  readonly given: RopeFrequencies;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  readonly angles: AngleFrequencies;
+  /** The position axis of each pair, where there are several. */
+  readonly axisOfPair: readonly number[] | undefined;
+}
+
+/** Lengths whose frequencies are kept; a decoding loop under dynamic scaling makes new ones for each length. */
+const LENGTHS_KEPT = 4;
+
+/** The frequencies of one rope, shared by its forms on all backends. */
+export class RopeNumbers {
+  readonly spec: RopeSpec;
+  readonly provider: RopeProvider;
+  readonly capabilities: Required<RopeCapabilities>;
+  readonly #parameters: Record<string, unknown>;
+  readonly #known = new Map<number | null, FrequenciesAtLength>();
+
+  constructor(spec: RopeSpec, provider: RopeProvider) {
+    const { ropeType: _, ...parameters } = spec.parameters;
+    this.spec = spec;
+    this.provider = provider;
+    this.#parameters = parameters;
+    const declared = declaredCapabilities(provider, parameters, spec);
+    const axisCount = spec.axes === null ? declared.axisCount : Math.max(...spec.axes) + 1;
+    this.capabilities = Object.freeze({ ...declared, axisCount, fractionalPositions: spec.fractionalPositions });
+  }
+
+  /** What is in force at a length in tokens. @throws RopeError `ROPE_INVALID_PARAMETERS`. */
+  at(length: number): FrequenciesAtLength {
+    const { spec, provider } = this;
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw invalid("the call", [{ path: "length", expected: "an integer ≥ 0", received: show(length) }]);
+    }
+    const key = this.capabilities.dependsOnLength
+      ? (provider.schedule?.(length, this.#parameters, spec) ?? length)
+      : null;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const made = this.#make(key);
+    if (this.#known.size >= LENGTHS_KEPT) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(key, made);
+    return made;
+  }
+
+  #make(length: number | null): FrequenciesAtLength {
+    const { spec, provider, capabilities } = this;
+    const { headDim, rotaryDim, base, maxPosition, precision } = spec;
+    const array = precision === "float64" ? doubleDouble : float32;
+    const scalar = precision === "float64" ? doubleDouble : float64;
+    const request: FrequencyRequest = { headDim, rotaryDim, base, maxPosition, precision, length, scalar, array };
+    const formula = provider.frequencies(request, this.#parameters);
+    const given = spec.axes === null ? formula : { ...formula, axes: spec.axes };
+    checkFrequencies(given, rotaryDim / 2, capabilities.axisCount, provider.source);
+    const invFreq = given.invFreq.map((frequency, pair): Real => {
+      // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
+      const held = precision === "float64" ? frequency : Math.fround(toNumber(frequency));
+      const factor = (spec.pairFactors?.[pair] ?? 1) * spec.direction;
+      return factor === 1 ? held : array.multiply(held, factor);
+    });
+    if (!invFreq.every((frequency) => Number.isFinite(toNumber(frequency)))) {
+      const expected = "factors that leave every frequency finite";
+      throw invalid("the rope", [{ path: "pairFactors", expected, received: show(spec.pairFactors) }]);
+    }
+    return Object.freeze({
+      length,
+      given,
+      attentionFactor: toNumber(given.attentionFactor ?? 1),
+      softmaxScaleFactor: toNumber(given.softmaxScaleFactor ?? 1),
+      angles: angleFrequencies(invFreq, precision),
+      axisOfPair: given.axes,
+    });
+  }
+}
+
+/** @throws RopeError `ROPE_INVALID_PARAMETERS` for frequencies that no rope can have. */
+function checkFrequencies(
+  { invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies,
+  pairs: number,
+  axisCount: number,
+  source: string,
+): void {
+  const refuse = (expected: string, received: string): never => {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `the provider ${source} gave what cannot be used`,
+      expected,
+      received,
+      remedy:
+        "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
+    });
+  };
+  if (invFreq.length !== pairs || !invFreq.every((value) => Number.isFinite(toNumber(value)))) {
+    refuse(`${pairs} finite frequencies`, `${invFreq.length} numbers: ${show(invFreq.map(toNumber))}`);
+  }
+  // An axis without positions would leave the pair's cos and sin at zero.
+  if (
+    axes !== undefined &&
+    !(axes.length === pairs && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount))
+  ) {
+    refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));
+  }
+  const factors = [toNumber(attentionFactor), toNumber(softmaxScaleFactor)];
+  if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) {
+    refuse("attentionFactor and softmaxScaleFactor finite and > 0", factors.join(" and "));
+  }
+  if (Number.isNaN(extendedMaxPosition)) refuse("extendedMaxPosition to be a number", "NaN");
+}

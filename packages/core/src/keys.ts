@@ -1,0 +1,82 @@
+/**
+ * Keys that nothing reads: a misspelt one must not be left out without a word.
+ */
+
+import { invalid, show } from "./errors.ts";
+import type { RopeIssue } from "./errors.ts";
+
+/**
+ * Refuses what is no object, and every key that nothing reads.
+ *
+ * @param what the subject of the message: `"the options of at"`.
+ * @param given an argument of a caller's; typed arrays are the business of others.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` with all unknown keys at once, each with the nearest known one.
+ */
+export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== "object" || given === null) {
+    throw invalid(what, [{ path: what, expected: `an object with ${known.join(", ")}`, received: show(given) }]);
+  }
+  // The usual case makes no list.
+  for (const key in given) if (!known.includes(key)) throw invalid(what, unknownKeys(given, known, ""));
+}
+
+/** One issue for each key of `given` that is not known. */
+export function unknownKeys(given: object, known: readonly string[], path: string): RopeIssue[] {
+  const issues: RopeIssue[] = [];
+  for (const key in given) if (!known.includes(key)) issues.push(unknownKey(key, known, path, given));
+  return issues;
+}
+
+/** What other engines call a field of a request (docs/vocabulary.md), for the hint beside an unknown key. */
+const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create(null) as object, {
+  theta: "base",
+  ropetheta: "base",
+  headsize: "headDim",
+  dim: "rotaryDim",
+  maxpositionembeddings: "maxPosition",
+  originalmaxpositionembeddings: "originalMaxPosition",
+  interleaved: "pairing",
+  isneoxstyle: "pairing",
+});
+
+function unknownKey(key: string, known: readonly string[], path: string, given: object): RopeIssue {
+  const word = otherWords[plain(key)];
+  const near = word !== undefined && known.includes(word) ? word : nearest(key, known);
+  return {
+    path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
+    expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,
+    received: `the unknown key ${show(key)} with ${show((given as Record<string, unknown>)[key])}`,
+    remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,
+  };
+}
+
+const plain = (text: string): string =>
+  text
+    .slice(0, 64)
+    .replace(/[_\-\s]/g, "")
+    .toLowerCase();
+
+/** The candidate that differs least from `word`, if one is near enough to be a likely misspelling. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(plain(word).length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(plain(word), plain(candidate));
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's distance: the least number of inserted, deleted and replaced characters. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replace, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}

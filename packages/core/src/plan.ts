@@ -1,0 +1,182 @@
+/**
+ * From a call to what is executed: check positions, form turns, check tensors, make tasks. Nothing here rotates.
+ *
+ * One plan serves a rope on all its backends. It holds the one cache of turns.
+ */
+
+import type { CosSinWriter } from "./cos-sin.ts";
+import { RopeError, shapeError, show } from "./errors.ts";
+import { RopeNumbers } from "./frequencies.ts";
+import type { FrequenciesAtLength } from "./frequencies.ts";
+import { rotationShape } from "./head.ts";
+import type { RotationShape } from "./head.ts";
+import { checkKeys } from "./keys.ts";
+import type { RotationTask } from "./kernel.ts";
+import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
+import type { PositionRules, Positions, ResolvedPositions } from "./positions.ts";
+import type { RopeProvider } from "./provider.ts";
+import type { RopeSpec } from "./request.ts";
+import { turnsBetween } from "./shift.ts";
+import { checkAliasing } from "./aliasing.ts";
+import { resolveTensor } from "./tensor.ts";
+import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
+import { PositionTurns } from "./turns.ts";
+import type { Operation, Turns } from "./turns.ts";
+
+/** Tensors of one call, in memory of whatever kind. */
+export interface CallTensors<T = Tensor> {
+  readonly query?: T | undefined;
+  readonly key?: T | undefined;
+  readonly out?: { readonly query?: T | undefined; readonly key?: T | undefined } | undefined;
+}
+
+/** A tensor of a call with where its result goes, both checked; `output` is `input` itself for a rotation in place. */
+export interface CheckedTensor {
+  readonly name: "query" | "key";
+  readonly input: TensorLayout;
+  readonly output: TensorLayout;
+}
+
+/**
+ * Values of cos that the last turns may have to be kept for the next call: 8192 tokens of 64 pairs, 4 MiB with sin. The
+ * layers of a model ask for the same positions one after another.
+ */
+const KEPT_VALUES = 2 ** 19;
+
+export class RopePlan {
+  readonly numbers: RopeNumbers;
+  readonly positionLimit: number;
+  /** Where the limit comes from, for messages. */
+  readonly limitReason: string;
+  readonly #rules: PositionRules;
+  readonly #shape: RotationShape;
+  #last: PositionTurns | undefined;
+
+  constructor(spec: RopeSpec, provider: RopeProvider) {
+    this.numbers = new RopeNumbers(spec, provider);
+    const { maxPosition } = spec;
+    const extended = Math.floor(this.numbers.at(1).given.extendedMaxPosition ?? 0);
+    this.positionLimit =
+      maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, extended));
+    this.limitReason =
+      this.positionLimit === POSITION_LIMIT
+        ? "2^24, up to which float32 holds every integer"
+        : this.positionLimit === maxPosition
+          ? "maxPosition"
+          : `the context that the type extends maxPosition ${maxPosition} to`;
+    const { axisCount, fractionalPositions } = this.numbers.capabilities;
+    const { positionLimit: limit, limitReason } = this;
+    this.#rules = { axes: axisCount, fractional: fractionalPositions, limit, limitReason };
+    this.#shape = rotationShape(spec);
+  }
+
+  get spec(): RopeSpec {
+    return this.numbers.spec;
+  }
+
+  /** @throws RopeError `ROPE_SHAPE`, `ROPE_POSITION_RANGE`. */
+  positions(positions: Positions): ResolvedPositions {
+    return resolvePositions(positions, this.#rules);
+  }
+
+  /** What is in force for positions: at the length that the caller says, else up to the largest of them. */
+  numbersFor(positions: ResolvedPositions, length: number | undefined): FrequenciesAtLength {
+    return this.numbers.at(length ?? lengthOf(positions));
+  }
+
+  /**
+   * Turns of one call. Asked for the same as in the call before, the same turns.
+   *
+   * @throws RopeError as {@link positions}, and `ROPE_UNSUPPORTED` for an operation that the type does not have.
+   */
+  turns(positions: Positions, operation: Operation, length: number | undefined, write: CosSinWriter): PositionTurns {
+    if (operation !== "apply") this.require("isRotation", operation);
+    const last = this.#last;
+    const resolved = resolvePositions(positions, this.#rules, last?.positions);
+    const frequencies = this.numbersFor(resolved, length);
+    if (last?.positions === resolved && last.operation === operation && last.frequencies === frequencies) return last;
+    const turns = new PositionTurns(resolved, operation, frequencies, write);
+    const values = (resolved.values.length / resolved.axes) * (this.spec.rotaryDim / 2);
+    this.#last = values > 0 && values <= KEPT_VALUES ? turns : undefined;
+    return turns;
+  }
+
+  /** The turns that move keys from one position to another. @throws RopeError as {@link turns}. */
+  turnsBetween(from: Positions, to: Positions, length: number | undefined): Turns {
+    this.require("canShift", "shift");
+    const [source, target] = [this.positions(from), this.positions(to)];
+    const numbers = this.numbers.at(length ?? Math.max(lengthOf(source), lengthOf(target)));
+    return turnsBetween(numbers, source, target);
+  }
+
+  /** Tasks for an executor. @throws RopeError `ROPE_SHAPE`; nothing is written. */
+  tasks(turns: Turns, tensors: CallTensors): RotationTask[] {
+    const { batch, tokens } = turns;
+    const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
+    const { rotaryDim, rotaryOffset, blocks } = this.#shape;
+    return checked.map(({ input, output }) => {
+      const table = turns.table(input.dtype === "float64" ? "float64" : "float32");
+      return { rotaryDim, rotaryOffset, blocks, input, output, table };
+    });
+  }
+
+  /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */
+  require(capability: "isRotation" | "canShift", method: string): void {
+    if (this.numbers.capabilities[capability]) return;
+    const { ropeType } = this.spec.parameters;
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: `${method} is not defined for the rope type ${JSON.stringify(ropeType)}`,
+      expected: `a type that declares ${capability}`,
+      received: `${capability}: false`,
+      remedy: "Keep the tensors as they were before the rotation.",
+      facts: { ropeType, capability },
+    });
+  }
+}
+
+/** The length of a sequence that reaches these positions. */
+const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest) + 1;
+
+const outKeys = ["query", "key"];
+
+/**
+ * Checks the tensors of a call against each other and against its positions.
+ *
+ * @param resolve describes one tensor, or throws.
+ * @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS` for a key of `out` that nothing reads.
+ */
+export function checkTensors<T>(
+  { query, key, out }: CallTensors<T>,
+  expected: TensorExpectation,
+  resolve: (name: string, tensor: T, expected: TensorExpectation) => TensorLayout,
+): CheckedTensor[] {
+  if (out !== undefined) {
+    const isPair = typeof out === "object" && out !== null && !ArrayBuffer.isView(out);
+    if (isPair) checkKeys("the tensors of out", out, outKeys);
+    // An array, say, would leave both outputs unsaid, and the inputs overwritten.
+    if (!isPair || (out.query === undefined && out.key === undefined)) {
+      throw shapeError("out", "{ query, key } or one of the two", show(out), "Leave out away to rotate in place.");
+    }
+  }
+  const checked: CheckedTensor[] = [];
+  const check = (name: "query" | "key", tensor: T | undefined, target: T | undefined): void => {
+    if (tensor === undefined) {
+      if (target !== undefined) throw shapeError(`out.${name}`, `${name} as well`, `no ${name}`);
+      return;
+    }
+    const input = resolve(name, tensor, expected);
+    const output = target === undefined ? input : resolve(`out.${name}`, target, expected);
+    if (input.batch !== output.batch || input.heads !== output.heads) {
+      throw shapeError(`out.${name}`, `${shapeText(input)} like ${name}`, shapeText(output));
+    }
+    checked.push({ name, input, output });
+  };
+  check("query", query, out?.query);
+  check("key", key, out?.key);
+  if (checked.length === 0) throw shapeError("query", "query, key, or both", "neither");
+  checkAliasing(checked);
+  return checked;
+}
+
+const shapeText = ({ batch, tokens, heads, headDim }: TensorLayout): string =>
+  `[${batch}, ${tokens}, ${heads}, ${headDim}]`;

@@ -1,0 +1,44 @@
+/**
+ * Moving rotated keys: the turns from where they were rotated to where they shall be.
+ */
+
+import { shapeError } from "./errors.ts";
+import type { FrequenciesAtLength } from "./frequencies.ts";
+import type { ResolvedPositions } from "./positions.ts";
+import { cosSinAt, givenTurns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
+
+/**
+ * cos and sin of the angles at `target` minus those at `source`, as the rows of each are rounded; amplitude 1. Positions
+ * are absolute, so that repeated shifts do not drift.
+ *
+ * @throws RopeError `ROPE_SHAPE` where the two differ in shape.
+ */
+export function turnsBetween(
+  { angles, axisOfPair, length }: FrequenciesAtLength,
+  source: ResolvedPositions,
+  target: ResolvedPositions,
+): Turns {
+  if (source.tokens !== target.tokens || source.batch !== target.batch) {
+    throw shapeError("to", `the shape of "from", ${shapeText(source)}`, shapeText(target));
+  }
+  const pairs = angles.invFreq.length;
+  const count = source.values.length / source.axes;
+  const cos = new Float64Array(count * pairs);
+  const sin = new Float64Array(count * pairs);
+  for (let axis = 0; axis < source.axes; axis++) {
+    for (let row = 0; row < count; row++) {
+      const a = cosSinAt(angles, source.values[axis * count + row]!);
+      const b = cosSinAt(angles, target.values[axis * count + row]!);
+      for (let i = 0; i < pairs; i++) {
+        if (axisOfPair !== undefined && axisOfPair[i] !== axis) continue;
+        cos[row * pairs + i] = b.cos[i]! * a.cos[i]! + b.sin[i]! * a.sin[i]!;
+        sin[row * pairs + i] = b.sin[i]! * a.cos[i]! - b.cos[i]! * a.sin[i]!;
+      }
+    }
+  }
+  return givenTurns(source, length, cos, sin);
+}
+
+const shapeText = ({ batch, tokens }: ResolvedPositions): string =>
+  batch === undefined ? `[${tokens}]` : `[${batch}, ${tokens}]`;

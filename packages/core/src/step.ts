@@ -1,0 +1,36 @@
+/**
+ * `rope.at(positions)`: turns that are used in every layer of a step.
+ */
+
+import type { RotaryStep, RotateArguments, RotateResult } from "./interface.ts";
+import type { PositionTurns } from "./turns.ts";
+
+/**
+ * @param queryScale the factor of queries at a position, where the rope has such a rule.
+ * @param apply rotates tensors by the turns.
+ */
+export function stepOf(
+  turns: PositionTurns,
+  queryScale: ((position: number) => number) | null,
+  apply: (tensors: RotateArguments) => RotateResult,
+): RotaryStep {
+  const { batch, tokens, values, axes } = turns.positions;
+  const { angles, length } = turns.frequencies;
+  const shape = [...(batch === undefined ? [] : [batch]), tokens, angles.invFreq.length];
+  // Copies, made when somebody asks: the turns themselves are shared.
+  let cos: Float32Array | undefined;
+  let sin: Float32Array | undefined;
+  return Object.freeze({
+    shape: Object.freeze(shape),
+    get cos() {
+      return (cos ??= turns.table("float32").cos.slice() as Float32Array);
+    },
+    get sin() {
+      return (sin ??= turns.table("float32").sin.slice() as Float32Array);
+    },
+    // Where positions have several axes, the first counts tokens.
+    queryScale: queryScale === null ? null : Float32Array.from(values.subarray(0, values.length / axes), queryScale),
+    schedule: length,
+    apply,
+  });
+}

@@ -1,0 +1,191 @@
+/**
+ * The turns of a call: cos and sin of its positions, once for all its tensors, layers and backends.
+ *
+ * Turns are immutable. What is made of them (bytes in a backend's memory, a buffer on a device) may be kept for as long as
+ * the same turns come again, since their identity stands for their contents. Nobody but backends sees their arrays.
+ */
+
+import { writeCosSin } from "./cos-sin.ts";
+import type { AngleFrequencies, CosSinWriter, FloatArray } from "./cos-sin.ts";
+import type { FrequenciesAtLength } from "./frequencies.ts";
+import type { RotationTable } from "./kernel.ts";
+import type { ResolvedPositions } from "./positions.ts";
+
+/**
+ * Which of the three maps of a rope with amplitude `m`: `"apply"` turns by φ and multiplies by m, `"invert"` turns by −φ and
+ * multiplies by 1/m, `"adjoint"` turns by −φ and multiplies by m.
+ */
+export type Operation = "apply" | "invert" | "adjoint";
+
+/** cos and sin of the positions of one call. */
+export interface Turns {
+  /** Rows of the batch that have positions of their own; `undefined` where all share one list. */
+  readonly batch: number | undefined;
+  readonly tokens: number;
+  /** The length whose frequencies they have; `null` for types that do not depend on it. */
+  readonly length: number | null;
+  /** `[batch · tokens, rotaryDim/2]`, amplitude included, in float64 for float64 tensors; made when first asked for. */
+  table(dtype: "float32" | "float64"): RotationTable;
+}
+
+/** Turns by position × frequency. */
+export class PositionTurns implements Turns {
+  readonly positions: ResolvedPositions;
+  readonly operation: Operation;
+  readonly frequencies: FrequenciesAtLength;
+  readonly #write: CosSinWriter;
+  #single: RotationTable | undefined;
+  #double: RotationTable | undefined;
+
+  constructor(
+    positions: ResolvedPositions,
+    operation: Operation,
+    frequencies: FrequenciesAtLength,
+    write: CosSinWriter = writeCosSin,
+  ) {
+    this.positions = positions;
+    this.operation = operation;
+    this.frequencies = frequencies;
+    this.#write = write;
+  }
+
+  get batch(): number | undefined {
+    return this.positions.batch;
+  }
+  get tokens(): number {
+    return this.positions.tokens;
+  }
+  get length(): number | null {
+    return this.frequencies.length;
+  }
+
+  table(dtype: "float32" | "float64"): RotationTable {
+    return dtype === "float64" ? (this.#double ??= this.#make(dtype)) : (this.#single ??= this.#make(dtype));
+  }
+
+  #make(dtype: "float32" | "float64"): RotationTable {
+    const { attentionFactor } = this.frequencies;
+    const amplitude = this.operation === "invert" ? 1 / attentionFactor : attentionFactor;
+    const form = { dtype, cosFactor: amplitude, sinFactor: this.operation === "apply" ? amplitude : -amplitude };
+    const { cos, sin } = gatherCosSin(this.frequencies, this.positions, form, this.#write);
+    return Object.freeze({ cos, sin, batched: this.batch !== undefined });
+  }
+}
+
+/** Turns whose cos and sin are known. */
+export function givenTurns(
+  { batch, tokens }: ResolvedPositions,
+  length: number | null,
+  cos: Float64Array,
+  sin: Float64Array,
+): Turns {
+  const batched = batch !== undefined;
+  const double = Object.freeze({ cos, sin, batched });
+  let single: RotationTable | undefined;
+  const table = (dtype: "float32" | "float64"): RotationTable => {
+    if (dtype === "float64") return double;
+    return (single ??= Object.freeze({ cos: Float32Array.from(cos), sin: Float32Array.from(sin), batched }));
+  };
+  return Object.freeze({ batch, tokens, length, table });
+}
+
+/** What is wanted beside positions: the arrays' type and what cos and sin are multiplied by. */
+export interface CosSinForm {
+  readonly dtype: "float32" | "float64";
+  readonly cosFactor: number;
+  readonly sinFactor: number;
+}
+
+/** cos and sin as `[rows, pairs]`, row-major. */
+export interface CosSinArrays {
+  readonly cos: FloatArray;
+  readonly sin: FloatArray;
+}
+
+/** Rows that go through memory of their own where they cannot be made in their place. */
+const CHUNK_ROWS = 64;
+
+/**
+ * `cos · cosFactor` and `sin · sinFactor` of positions. With precision `"float32"` the product rounds to float32, whatever
+ * the array.
+ *
+ * @param target where they go, every value of it; new arrays if absent.
+ */
+export function gatherCosSin(
+  { angles, axisOfPair }: Pick<FrequenciesAtLength, "angles" | "axisOfPair">,
+  { axes, batch = 1, tokens, values }: ResolvedPositions,
+  { dtype, cosFactor, sinFactor }: CosSinForm,
+  write: CosSinWriter,
+  target?: CosSinArrays,
+): CosSinArrays {
+  const { precision } = angles;
+  const pairs = angles.invFreq.length;
+  const rows = batch * tokens;
+  const { cos, sin } = target ?? newArrays(dtype, rows * pairs);
+  // Rows of another type or of one axis among several pass through a chunk, where they are scaled before they are rounded.
+  const isDirect = axisOfPair === undefined && dtype === precision;
+  const chunk = isDirect ? undefined : newArrays(precision, Math.min(rows, CHUNK_ROWS) * pairs);
+  for (let axis = 0; axis < axes; axis++) {
+    const end = (axis + 1) * rows;
+    for (let at = axis * rows; at < end;) {
+      const count = runLength(values, at, chunk === undefined ? end : Math.min(end, at + CHUNK_ROWS));
+      const to = (at - axis * rows) * pairs;
+      const made = chunk ?? { cos, sin };
+      const first = chunk === undefined ? to : 0;
+      write(angles, values[at]!, count, made.cos, made.sin, first);
+      scale(made.cos, first, count * pairs, cosFactor);
+      scale(made.sin, first, count * pairs, sinFactor);
+      if (chunk !== undefined) {
+        copyAxis(axis, axisOfPair, pairs, chunk.cos, cos, to, count);
+        copyAxis(axis, axisOfPair, pairs, chunk.sin, sin, to, count);
+      }
+      at += count;
+    }
+  }
+  return { cos, sin };
+}
+
+const newArrays = (dtype: "float32" | "float64", length: number): CosSinArrays =>
+  dtype === "float32"
+    ? { cos: new Float32Array(length), sin: new Float32Array(length) }
+    : { cos: new Float64Array(length), sin: new Float64Array(length) };
+
+/** How many of the positions from `index` to `end` follow each other. */
+function runLength(positions: Float64Array, index: number, end: number): number {
+  const first = positions[index]!;
+  let count = 1;
+  while (index + count < end && positions[index + count] === first + count) count++;
+  return count;
+}
+
+/** Multiplies in the type of the array: in float32 the factor is rounded, and the product. */
+function scale(values: FloatArray, start: number, count: number, factor: number): void {
+  if (factor === 1) return;
+  const rounded = values.BYTES_PER_ELEMENT === 4 ? Math.fround(factor) : factor;
+  for (let i = start; i < start + count; i++) values[i] = values[i]! * rounded;
+}
+
+/** Copies the pairs of one axis, `count` rows of them. */
+function copyAxis(
+  axis: number,
+  axisOfPair: readonly number[] | undefined,
+  pairs: number,
+  source: FloatArray,
+  target: FloatArray,
+  to: number,
+  count: number,
+): void {
+  for (let row = 0; row < count * pairs; row += pairs) {
+    for (let i = 0; i < pairs; i++) {
+      if (axisOfPair === undefined || axisOfPair[i] === axis) target[to + row + i] = source[row + i]!;
+    }
+  }
+}
+
+/** cos and sin of one position in float64, of the angle as the precision rounds it; amplitude 1. */
+export function cosSinAt(angles: AngleFrequencies, position: number): { cos: Float64Array; sin: Float64Array } {
+  const cos = new Float64Array(angles.invFreq.length);
+  const sin = new Float64Array(angles.invFreq.length);
+  writeCosSin(angles, position, 1, cos, sin, 0);
+  return { cos, sin };
+}
