@@ -1,6 +1,6 @@
 /** The names of the options of a reading: a misspelt one would be left out without a word. */
 
-import { checkKeys } from "@ropewalk/core";
+import { checkKeys } from "@ropewalk/core/backend";
 import type { GgufOptions } from "./gguf.ts";
 import type { ConfigOptions } from "./reading.ts";
 

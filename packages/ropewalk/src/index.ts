@@ -30,7 +30,6 @@ export type { ProportionalParameters } from "@ropewalk/proportional";
 export type { YarnParameters } from "@ropewalk/yarn";
 
 export {
-  checkKeys,
   clearRopeCache,
   createRegistry,
   defaultRegistry,
@@ -38,6 +37,7 @@ export {
   getRopeUntyped,
   listRopeTypes,
   registerBackend,
+  registerQueryScale,
   registerRopeType,
   RopeError,
   ropeCacheStatistics,
@@ -64,8 +64,11 @@ export type {
   Precision,
   ProviderSource,
   QueryScale,
+  QueryScaleParametersByRule,
+  QueryScaleRule,
   RegisterDecorator,
   RegisterOptions,
+  RewrittenRequest,
   RopeBackends,
   RopeCacheStatistics,
   RopeCapabilities,

@@ -4,6 +4,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
+import { checkKeys, invalid, shapeError, show } from "@ropewalk/core/backend";
 import { areas, createMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, aligned to 16 bytes. Use `using`, or call `dispose`, to free it. */
@@ -46,16 +47,29 @@ const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as cons
  * @param shared a `SharedArrayBuffer`, which workers can rotate in too.
  * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when the memory cannot be had.
  */
-export function createArena({ bytes, shared = false }: { readonly bytes: number; readonly shared?: boolean }): Arena {
+export function createArena(options: { readonly bytes: number; readonly shared?: boolean }): Arena {
+  checkKeys("the options of createArena", options, ["bytes", "shared"]);
+  const { bytes, shared = false } = options;
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: "createArena needs a size",
-      expected: "an integer number of bytes > 0",
-      received: String(bytes),
-    });
+    const expected = "an integer number of bytes > 0";
+    throw invalid("the options of createArena", [{ path: "bytes", expected, received: show(bytes) }]);
   }
-  return new FixedArena(createMemory(bytes + areas.end, shared), shared);
+  if (typeof shared !== "boolean") {
+    throw invalid("the options of createArena", [
+      { path: "shared", expected: "true or false", received: show(shared) },
+    ]);
+  }
+  const arena = new FixedArena(createMemory(bytes + areas.end, shared), shared);
+  arenas.set(arena.memory.buffer, arena);
+  return arena;
 }
+
+/** The arenas by their memory, so that a tensor is known for what it is wherever it turns up. */
+const arenas = new WeakMap<ArrayBufferLike, Arena>();
+
+/** The arena that has this memory, if one has. */
+export const arenaOf = (buffer: ArrayBufferLike | undefined): Arena | undefined =>
+  buffer === undefined ? undefined : arenas.get(buffer);
 
 class FixedArena implements Arena {
   readonly memory: WebAssembly.Memory;
@@ -95,11 +109,7 @@ class FixedArena implements Arena {
     view: (at: number, length: number) => A,
   ): ArenaTensor<A> {
     if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-      throw new RopeError("ROPE_SHAPE", {
-        what: "the shape of an arena tensor is not valid",
-        expected: "a list of integers ≥ 0",
-        received: String(shape),
-      });
+      throw shapeError("shape", "a list of integers ≥ 0", show(shape));
     }
     const length = shape.reduce((product, size) => product * size, 1);
     const size = Math.ceil((length * elementBytes[dtype]) / 16) * 16;
@@ -123,7 +133,10 @@ class FixedArena implements Arena {
       if (live) this.#release(start, start + size);
       live = false;
     };
-    return Object.freeze({ data, shape: Object.freeze([...shape]), dtype, dispose, [disposeSymbol]: dispose });
+    // Its enumerable keys are those of any tensor.
+    const tensor = { data, shape: Object.freeze([...shape]), dtype };
+    Object.defineProperties(tensor, { dispose: { value: dispose }, [disposeSymbol]: { value: dispose } });
+    return Object.freeze(tensor) as ArenaTensor<A>;
   }
 
   #release(start: number, end: number): void {

@@ -4,7 +4,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ElementType } from "@ropewalk/core";
-import { partsOfTurn } from "@ropewalk/core/backend";
+import { partsOfCircle } from "@ropewalk/core/backend";
 import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 
 /** What `assembly/index.ts` exports. Pointers and strides are bytes. */
@@ -55,34 +55,36 @@ export function typeNumber(dtype: ElementType): number {
 
 /** Most bytes of one piece that passes through: it stays in a cache of the second level. */
 export const PIECE_BYTES: number = 128 * 1024;
+/** What cos and sin of some rows may take while they are made: both areas for pieces, in which nothing lies then. */
+export const ROW_BYTES: number = 2 * PIECE_BYTES;
 /** What the tables of one piece may take. */
 export const TABLE_BYTES: number = 256 * 1024;
 /** Scratch memory of one thread, and what `rotate` needs of it for each rotated element of a head. */
 export const SCRATCH_BYTES: number = 16 * 1024;
 export const SCRATCH_PER_ELEMENT = 16;
 /** Frequencies and what float64 lacks of them. */
-export const LADDER_BYTES: number = 16 * 1024;
+export const FREQUENCY_BYTES: number = 16 * 1024;
 
 /** `[512, 2]` float64. */
-const TURN_BYTES = 512 * 2 * 8;
+const CIRCLE_BYTES = 512 * 2 * 8;
 
-const TURN = 4096;
-const LADDER = TURN + TURN_BYTES;
-const SCRATCH = LADDER + LADDER_BYTES;
+const CIRCLE = 4096;
+const FREQUENCIES = CIRCLE + CIRCLE_BYTES;
+const SCRATCH = FREQUENCIES + FREQUENCY_BYTES;
 const TABLES = SCRATCH + SCRATCH_BYTES;
 const SOURCE = TABLES + TABLE_BYTES;
 const TARGET = SOURCE + PIECE_BYTES;
 
 /** Where each area of a memory begins; multiples of 16. The kernels' own constants lie below. */
 export const areas: {
-  readonly [name in "turn" | "ladder" | "scratch" | "tables" | "source" | "target" | "end"]: number;
+  readonly [name in "circle" | "frequencies" | "scratch" | "tables" | "source" | "target" | "end"]: number;
 } = {
-  /** cos and sin of the parts of a turn, as core has them. */
-  turn: TURN,
-  ladder: LADDER,
+  /** cos and sin of the parts of a circle, as core has them. */
+  circle: CIRCLE,
+  frequencies: FREQUENCIES,
   scratch: SCRATCH,
   tables: TABLES,
-  /** A piece of a tensor that lies elsewhere, on its way in and out. */
+  /** A piece of a tensor that lies elsewhere, on its way in and out; between calls, cos and sin while they are made. */
   source: SOURCE,
   target: TARGET,
   end: TARGET + PIECE_BYTES,
@@ -124,7 +126,7 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
 export function instantiate(memory: WebAssembly.Memory, shared: boolean): Kernels {
   try {
     const { exports } = new WebAssembly.Instance(kernelModule(shared), { env: { memory } });
-    new Float64Array(memory.buffer, areas.turn).set(partsOfTurn());
+    new Float64Array(memory.buffer, areas.circle).set(partsOfCircle());
     return exports as unknown as Kernels;
   } catch (cause) {
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {

@@ -7,7 +7,8 @@
  */
 
 import { RopeError } from "@ropewalk/core";
-import { disposeSymbol } from "./arena.ts";
+import { checkKeys, invalid, show } from "@ropewalk/core/backend";
+import { arenaOf, disposeSymbol } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { kernelModule, SCRATCH_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
@@ -98,14 +99,21 @@ else self.onmessage = ({ data }) => start(data);
  *
  * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there are no workers or no shared memory; `ROPE_INVALID_PARAMETERS`.
  */
-export function createPool({ arena, threads = defaultThreads(), createWorker = platformWorker }: PoolOptions): Pool {
+export function createPool(options: PoolOptions): Pool {
+  checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
+  const { arena, threads = defaultThreads(), createWorker = platformWorker } = options;
+  const issues = [];
   if (!Number.isInteger(threads) || threads < 2 || threads > 64) {
-    throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: "createPool needs a number of threads",
-      expected: "an integer from 2 to 64, the caller's thread among them",
-      received: String(threads),
-    });
+    const expected = "an integer from 2 to 64, the caller's thread among them";
+    issues.push({ path: "threads", expected, received: show(threads) });
   }
+  if (arenaOf((arena as Partial<Arena> | null | undefined)?.memory?.buffer) === undefined) {
+    issues.push({ path: "arena", expected: "an arena that createArena of this package made", received: show(arena) });
+  }
+  if (typeof createWorker !== "function") {
+    issues.push({ path: "createWorker", expected: "a function that starts a worker", received: show(createWorker) });
+  }
+  if (issues.length > 0) throw invalid("the options of createPool", issues);
   if (typeof SharedArrayBuffer !== "function") {
     throw unavailable(
       "shared memory",
@@ -157,7 +165,7 @@ export class ThreadPool implements Pool {
         : unavailable("workers", cause instanceof Error ? cause.message : String(cause));
     }
     this.ready = this.#started();
-    // Who does not ask must not be troubled by it.
+    // A caller who never awaits it must not get an unhandled rejection.
     this.ready.catch(() => undefined);
   }
 
@@ -189,7 +197,7 @@ export class ThreadPool implements Pool {
     for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
     Atomics.store(block, WORKING, this.threads - 1);
     Atomics.add(block, TURN, 1);
-    // Waking takes longer than a small share of work; who still spins needs none.
+    // Waking takes longer than a small share of work; a thread that still spins needs none.
     if (Atomics.load(block, ASLEEP) > 0) Atomics.notify(block, TURN);
     kernels.rotate(...this.#part(job, tableToken, 0, Math.min(share, tokens), 0));
     this.#wait();
@@ -275,7 +283,12 @@ export class ThreadPool implements Pool {
 }
 
 function unavailable(expected: string, received: string, remedy = "Rotate without a pool."): RopeError {
-  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "a pool of threads cannot be had", expected, received, remedy });
+  return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+    what: "a pool of threads cannot be had",
+    expected,
+    received,
+    remedy,
+  });
 }
 
 interface NodeWorker extends PoolWorker {

@@ -3,7 +3,7 @@ import type { ElementType, Pairing, RopeProvider, RotaryEmbedding } from "@ropew
 import { inverseFrequencies } from "@ropewalk/core/math";
 import { createArena, wasmBackend } from "@ropewalk/wasm-backend";
 import type { Arena } from "@ropewalk/wasm-backend";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 const ladder: RopeProvider = {
   specificationVersion: 1,
@@ -228,7 +228,7 @@ test("tensors in another arena or in shared memory are copied through", () => {
   expect(target.data.slice()).toEqual(bits16);
 });
 
-test("a step whose cos was written to, and a rope that is asked in turns, use what holds now", () => {
+test("tables that lie in the kernels' memory are those of the call: steps, ropes asked in turns, cos and sin in between", () => {
   const arena = createArena({ bytes: 1 << 16 });
   const geometry = { headDim: 8, pairing: "half" } as const;
   using query = arena.float32([1, 1, 8]);
@@ -244,19 +244,46 @@ test("a step whose cos was written to, and a rope that is asked in turns, use wh
   const [a, b] = [wasm.at([5]), js.at([5])];
   const before = rotated(a, query);
   expect(before).toEqual(rotated(b, new Float32Array(8)));
-  for (const step of [a, b]) step.cos.fill(0.25);
-  expect(rotated(a, query)).toEqual(rotated(b, new Float32Array(8)));
-  expect(rotated(a, query)).not.toEqual(before);
+  // A caller's copy: what is written to it is not rotated with.
+  a.cos.fill(0.25);
+  expect(rotated(a, query)).toEqual(before);
+  wasm.at([6]).apply({ query });
+  expect(rotated(a, query)).toEqual(before);
   const at = (rope: RotaryEmbedding, position: number) => ({
     apply: ({ query: tensor }: { query: Float32Array | typeof query }) =>
       rope.apply({ positions: [position], query: tensor }),
   });
-  // The same memory takes rows on their way out and the tables of a rotation.
+  // cos and sin on their way out leave the table of a rotation alone.
   const asked = rotated(at(wasm, 5), query);
   wasm.cosSin([9]);
   expect(rotated(at(wasm, 5), query)).toEqual(asked);
   for (const position of [5, 5, 6, 5, 7, 7]) {
     expect(rotated(at(wasm, position), query)).toEqual(rotated(at(js, position), new Float32Array(8)));
+  }
+});
+
+test("a tensor of any arena is rotated in place, whichever the rope was given, if any", () => {
+  const geometry = { headDim: 64, rotaryDim: 32, pairing: "half" } as const;
+  const [own, other] = [createArena({ bytes: 1 << 20 }), createArena({ bytes: 1 << 20, shared: true })];
+  const positions = [7, 131071, 3];
+  const input = noise(3 * 2 * 64, 5);
+  const expected = input.slice();
+  rope(geometry).apply({ positions, query: expected });
+  for (const moved of [rope(geometry).to("wasm"), onWasm(geometry, own)]) {
+    for (const arena of [own, other]) {
+      using query = arena.float32([3, 2, 64]);
+      using cache = (arena === own ? other : own).float32([3, 2, 64]);
+      query.data.set(input);
+      moved.apply({ positions, query, out: { query: cache } });
+      expect(cache.data.slice()).toEqual(expected);
+      // Copied through, its pieces would be set; cos and sin of three tokens are shorter.
+      const set = vi.spyOn(Float32Array.prototype, "set");
+      moved.apply({ positions, query });
+      const copied = set.mock.calls.map(([source]) => source.length);
+      set.mockRestore();
+      expect(Math.max(0, ...copied)).toBeLessThanOrEqual(3 * 16);
+      expect(query.data.slice()).toEqual(expected);
+    }
   }
 });
 

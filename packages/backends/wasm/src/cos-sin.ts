@@ -1,0 +1,67 @@
+/**
+ * cos and sin by the kernels.
+ */
+
+import { LARGEST_ANGLE, writeCosSin } from "@ropewalk/core/backend";
+import type { AngleFrequencies, CosSinWriter } from "@ropewalk/core/backend";
+import { areas, FREQUENCY_BYTES, ROW_BYTES } from "./kernel.ts";
+import type { Machine } from "./machine.ts";
+
+/** Writes rows with the bits of core's JavaScript, two angles at a time; leaves to core those that the areas or the kernels are not made for. */
+export function cosSinWriter(machine: Machine): CosSinWriter {
+  return (frequencies, first, rows, cos, sin, start) => {
+    const { invFreq, precision, steepest } = frequencies;
+    const width = precision === "float32" ? 4 : 8;
+    const rowBytes = invFreq.length * width;
+    // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
+    const step = Math.floor((ROW_BYTES / 2 - 16) / rowBytes);
+    const isTooLarge =
+      step === 0 ||
+      (invFreq.length + 3) * 16 > FREQUENCY_BYTES ||
+      Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
+    if (isTooLarge) return writeCosSin(frequencies, first, rows, cos, sin, start);
+    loadFrequencies(machine, frequencies);
+    const pairs = invFreq.length;
+    const view = width === 4 ? machine.float32 : machine.float64;
+    for (let row = 0; row < rows; row += step) {
+      const count = Math.min(step, rows - row);
+      const sinArea = areas.source + align(count * rowBytes + 16);
+      if (width === 4) {
+        machine.kernels.writeRows32(areas.frequencies, pairs, first + row, count, areas.source, sinArea, areas.circle);
+      } else {
+        machine.kernels.writeRows64(
+          areas.frequencies,
+          restArea(pairs),
+          pairs,
+          first + row,
+          count,
+          areas.source,
+          sinArea,
+          areas.circle,
+        );
+      }
+      const at = start + row * pairs;
+      cos.set(view.subarray(areas.source / width, areas.source / width + count * pairs), at);
+      sin.set(view.subarray(sinArea / width, sinArea / width + count * pairs), at);
+    }
+  };
+}
+
+const align = (bytes: number): number => (bytes + 15) & ~15;
+const restArea = (pairs: number): number => areas.frequencies + align(pairs * 8);
+
+function loadFrequencies(machine: Machine, frequencies: AngleFrequencies): void {
+  if (machine.frequencies === frequencies) return;
+  machine.frequencies = frequencies;
+  const { invFreq, rest, precision } = frequencies;
+  const pairs = invFreq.length;
+  // Zeros where a vector reaches beyond the last frequency.
+  if (precision === "float32") {
+    machine.float32.fill(0, areas.frequencies / 4, areas.frequencies / 4 + pairs + 3);
+    machine.float32.set(invFreq, areas.frequencies / 4);
+    return;
+  }
+  machine.float64.fill(0, areas.frequencies / 8, restArea(pairs) / 8 + pairs + 1);
+  machine.float64.set(invFreq, areas.frequencies / 8);
+  machine.float64.set(rest, restArea(pairs) / 8);
+}
