@@ -14,6 +14,7 @@ import type {
   ShiftArguments,
   Tensor,
 } from "@ropewalk/core";
+import type { Operation } from "@ropewalk/core/backend";
 import type { GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
 
 /** Element types of tensors on a device. */
@@ -43,9 +44,6 @@ export interface GpuRotateArguments {
   readonly out?: { readonly query?: GpuTensor | undefined; readonly key?: GpuTensor | undefined } | undefined;
 }
 
-/** Which of the three maps: `invert` undoes `apply`, `adjoint` carries gradients back. */
-export type Direction = "apply" | "invert" | "adjoint";
-
 /** Positions in a buffer of the device, contiguous; it needs the usage `STORAGE`. */
 export interface GpuPositions {
   readonly buffer: GpuBuffer;
@@ -67,8 +65,8 @@ export interface EncodeArguments extends GpuRotateArguments, AtOptions {
    * must be below it, and a token with one that is not passes unrotated and makes `check` fail.
    */
   readonly positions: Positions | GpuPositions;
-  /** Default `"apply"`. */
-  readonly direction?: Direction | undefined;
+  /** Which of the three maps; default `"apply"`. */
+  readonly operation?: Operation | undefined;
 }
 
 /** What was recorded. */

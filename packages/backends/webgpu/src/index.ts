@@ -1,9 +1,10 @@
 /** Registers the backend `webgpu`: rotations on a WebGPU device, of the caller's buffers, with exact tables. */
 
-import { registerBackend, RopeError } from "@ropewalk/core";
+import { registerBackend } from "@ropewalk/core";
+import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
 import { abortable, requestDevice, stateOf } from "./device.ts";
-import { checkKeys, DeviceRope } from "./device-rope.ts";
+import { DeviceRope } from "./device-rope.ts";
 import type { GpuRope, TableKind } from "./gpu-rope.ts";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 
@@ -29,24 +30,23 @@ declare module "@ropewalk/core" {
 }
 
 /** @throws RopeError `ROPE_INVALID_PARAMETERS` */
-function readOptions(options: unknown): WebGpuOptions {
-  const given = (options ?? {}) as WebGpuOptions;
-  checkKeys("the options of webgpu", given, ["device", "gpu", "tables", "signal"]);
-  const { tables, device } = given;
+function readOptions(options: unknown = {}): WebGpuOptions {
+  checkKeys("the options of webgpu", options, ["device", "gpu", "tables", "signal"]);
+  const given = options as WebGpuOptions;
+  const { tables, device, gpu } = given;
+  const issues = [];
   if (tables !== undefined && tables !== "rows" && tables !== "factored") {
-    throw misfit("tables", '"rows" or "factored"', tables);
+    issues.push({ path: "tables", expected: '"rows" or "factored"', received: show(tables) });
   }
   if (device !== undefined && typeof device?.createComputePipeline !== "function") {
-    throw misfit("device", "a GPUDevice", device);
+    issues.push({ path: "device", expected: "a GPUDevice", received: show(device) });
   }
+  if (gpu !== undefined && typeof gpu?.requestAdapter !== "function") {
+    issues.push({ path: "gpu", expected: "a GPU, like navigator.gpu", received: show(gpu) });
+  }
+  if (issues.length > 0) throw invalid("the options of webgpu", issues);
   return given;
 }
-
-const misfit = (path: string, expected: string, value: unknown): RopeError =>
-  new RopeError("ROPE_INVALID_PARAMETERS", {
-    what: "the options of webgpu are not valid",
-    issues: [{ path, expected, received: typeof value === "object" ? "something else" : String(value) }],
-  });
 
 async function create(context: BackendContext, options: unknown): Promise<GpuRope> {
   const { device, gpu, signal, tables = "rows" } = readOptions(options);
@@ -56,7 +56,7 @@ async function create(context: BackendContext, options: unknown): Promise<GpuRop
   try {
     return new DeviceRope(context, stateOf((await abortable(requested, signal)) as unknown as GpuDevice), true, tables);
   } catch (error) {
-    // Who gave up waiting will not free it.
+    // A caller who gave up waiting will not free it.
     void requested.then((own) => own.destroy()).catch(() => undefined);
     throw error;
   }
@@ -76,7 +76,6 @@ export { probe } from "./probe.ts";
 export type { ProbeOptions, WebGpuProbe } from "./probe.ts";
 export type {
   AsyncOptions,
-  Direction,
   EncodeArguments,
   EncodeResult,
   GpuElementType,

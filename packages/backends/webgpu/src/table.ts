@@ -5,7 +5,6 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { RotaryEmbedding } from "@ropewalk/core";
-import type { DeviceState } from "./device.ts";
 import { usage } from "./gpu.ts";
 import type { TableKind } from "./gpu-rope.ts";
 import { FACTOR } from "./kernel-rows.ts";
@@ -104,9 +103,15 @@ export class DeviceTable {
   }
 }
 
+/** A device with the tables that are kept with it, by kind, length and rope. */
+export interface TableHome {
+  readonly device: GPUDevice;
+  readonly tables: Map<string, DeviceTable>;
+}
+
 /** The table of a rope at a length, one for all who ask on this device. */
 export function sharedTable(
-  state: DeviceState,
+  state: TableHome,
   rope: RotaryEmbedding,
   kind: TableKind,
   length: number,
@@ -122,7 +127,7 @@ export function sharedTable(
   return { key, table };
 }
 
-/** One row for each position: cos and sin of all pairs, as `rope.at` gives them. */
+/** One row for each position: cos and sin of all pairs, as `rope.cosSin` gives them. */
 function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
   const { rotaryDim, positionLimit, ropeType } = rope;
   const { axisCount } = rope.capabilities;
@@ -130,12 +135,12 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
     // Filled in whole steps, the last of which may reach beyond what the rope admits.
     const admitted = Math.max(0, Math.min(count, positionLimit - first));
     const run = Float64Array.from({ length: axisCount * admitted }, (_, i) => first + (i % admitted));
-    const { cos, sin } = rope.at(
+    const { cos, sin } = rope.cosSin(
       axisCount === 1 ? { start: first, count: admitted } : { data: Array.from(run), shape: [axisCount, admitted] },
       { length },
     );
     const rows = new Float32Array(count * rotaryDim);
-    rows.set(interleaveRows(cos, sin, rotaryDim / 2));
+    rows.set(interleaveRows(cos as Float32Array, sin as Float32Array, rotaryDim / 2));
     return rows;
   });
 }

@@ -329,9 +329,9 @@ export const bodyCases: readonly BodyCase[] = [
   {
     name: "invert undoes apply, adjoint keeps the amplitude",
     async run(device) {
-      for (const direction of ["invert", "adjoint"] as const) {
+      for (const operation of ["invert", "adjoint"] as const) {
         using gpu = await gpuRope(device, { headDim: 64, pairing: "half" });
-        await agree(direction, device, gpu, { positions: positionsOf(4), direction }, { query: float([4, 2, 64]) });
+        await agree(operation, device, gpu, { positions: positionsOf(4), operation }, { query: float([4, 2, 64]) });
       }
     },
   },
@@ -376,16 +376,16 @@ export const bodyCases: readonly BodyCase[] = [
             key: float([2, 4, 1, 64]),
             out: { key: { data: new Uint16Array(2 * 4 * 64), shape: [2, 4, 1, 64], dtype: "bfloat16" } },
           };
-          for (const direction of ["apply", "invert", "adjoint"] as const) {
+          for (const operation of ["apply", "invert", "adjoint"] as const) {
             const got = await rotatedOnDevice(
               device,
               gpu,
-              { positions: { buffer, shape: [2, 4], offset: 3, dtype }, length, direction },
+              { positions: { buffer, shape: [2, 4], offset: 3, dtype }, length, operation },
               tensors,
             );
             const expected = copyOf(tensors);
-            gpu.rope[direction]({ positions: { data: values, shape: [2, 4] }, ...(expected as object) });
-            compare(`${dtype} ${direction} length ${length}`, got, expected);
+            gpu.rope[operation]({ positions: { data: values, shape: [2, 4] }, ...(expected as object) });
+            compare(`${dtype} ${operation} length ${length}`, got, expected);
           }
           buffer.destroy();
         }

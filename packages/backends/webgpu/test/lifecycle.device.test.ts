@@ -301,7 +301,8 @@ test("arguments that do not fit are refused before anything is recorded", async 
     get: (_, name) => {
       throw new Error(`recorded ${String(name)}`);
     },
-    has: () => false,
+    // A pass by its looks.
+    has: (_, name) => name === "setPipeline",
   });
   const cases: readonly (readonly [string, Parameters<GpuRope["encode"]>[1]])[] = [
     ["ROPE_POSITION_RANGE", { positions: [0, 100], query }],
@@ -317,7 +318,7 @@ test("arguments that do not fit are refused before anything is recorded", async 
     ["ROPE_SHAPE", { positions: [0, 1], query, key: query }],
     ["ROPE_INVALID_PARAMETERS", { positions: [0, 1], query, values: query } as never],
     ["ROPE_INVALID_PARAMETERS", { positions: [0, 1], query: { ...query, stride: [1] } } as never],
-    ["ROPE_INVALID_PARAMETERS", { positions: [0, 1], query, direction: "backwards" as "apply" }],
+    ["ROPE_INVALID_PARAMETERS", { positions: [0, 1], query, operation: "backwards" as "apply" }],
     ["ROPE_INVALID_PARAMETERS", { positions: { buffer, shape: [2] }, query }],
     ["ROPE_SHAPE", { positions: { buffer, shape: [3] }, length: 9, query }],
     ["ROPE_SHAPE", { positions: { buffer, shape: [2, 1, 1] }, length: 9, query }],
@@ -326,6 +327,11 @@ test("arguments that do not fit are refused before anything is recorded", async 
   ];
   for (const [code, args] of cases) {
     expect(await codeOf(() => gpu.encode(never, args)), JSON.stringify(Object.keys(args))).toBe(code);
+  }
+  for (const target of [undefined, null, 5, {}]) {
+    expect(await codeOf(() => gpu.encode(target as never, { positions: [0, 1], query }))).toBe(
+      "ROPE_INVALID_PARAMETERS",
+    );
   }
   expect(await codeOf(() => gpu.apply({ positions: [1], query: new Float64Array(64) }))).toBe("ROPE_UNSUPPORTED");
   expect(await codeOf(() => gpu.rope.to("webgpu", { devise: device } as never))).toBe("ROPE_INVALID_PARAMETERS");

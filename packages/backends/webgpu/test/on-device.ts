@@ -142,13 +142,13 @@ export async function agree(
   what: string,
   device: GPUDevice,
   gpu: GpuRope,
-  call: Pick<EncodeArguments, "length" | "direction"> & { readonly positions: Parameters<RotaryEmbedding["at"]>[0] },
+  call: Pick<EncodeArguments, "length" | "operation"> & { readonly positions: Parameters<RotaryEmbedding["at"]>[0] },
   tensors: Tensors,
 ): Promise<void> {
   const got = await rotatedOnDevice(device, gpu, call, tensors);
   const expected = copyOf(tensors);
-  const { direction = "apply", ...rest } = call;
-  gpu.rope[direction]({
+  const { operation = "apply", ...rest } = call;
+  gpu.rope[operation]({
     ...rest,
     ...(expected as { query?: Tensor; key?: Tensor; out?: { query?: Tensor; key?: Tensor } }),
   });

@@ -1,0 +1,85 @@
+/**
+ * What lies in buffers of the device, checked as far as the host can: tensors and positions.
+ */
+
+import type { Positions, RopeError } from "@ropewalk/core";
+import { checkKeys, resolveLayout, shapeError, show } from "@ropewalk/core/backend";
+import type { TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
+import { usage } from "./gpu.ts";
+import type { GpuPositions, GpuTensor } from "./gpu-rope.ts";
+import { deviceMemory } from "./plan.ts";
+import type { BoundRange } from "./plan.ts";
+
+const elementTypes = ["float32", "float16", "bfloat16"];
+
+/** Describes a tensor. @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS` for a key that nothing reads. */
+export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: TensorExpectation): TensorLayout {
+  if (typeof tensor !== "object" || tensor === null || typeof tensor.buffer?.size !== "number") {
+    const isArray = ArrayBuffer.isView(tensor) || ArrayBuffer.isView((tensor as { data?: unknown } | null)?.data);
+    const wanted = "{ buffer, shape, strides?, offset?, dtype? } with a GPUBuffer";
+    throw shapeError(name, wanted, isArray ? "a typed array" : show(tensor), "For typed arrays there is apply.");
+  }
+  checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
+  const { buffer, shape, strides, offset, dtype = "float32" } = tensor;
+  if (!elementTypes.includes(dtype)) throw shapeError(name, `dtype ${elementTypes.join(", ")}`, show(dtype));
+  requireStorage(name, buffer);
+  const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
+  const view = { shape, ...(strides === undefined ? {} : { strides }), ...(offset === undefined ? {} : { offset }) };
+  return resolveLayout(name, memory, dtype, view, expected);
+}
+
+function requireStorage(name: string, buffer: GpuTensor["buffer"]): void {
+  if ((buffer.usage & usage.storage) !== 0) return;
+  throw shapeError(name, "a buffer with GPUBufferUsage.STORAGE", `usage 0x${buffer.usage.toString(16)}`);
+}
+
+/** Positions in a buffer, for a dispatch. */
+export interface DevicePositions {
+  readonly batch: number | undefined;
+  readonly tokens: number;
+  /** 32-bit words of one position. */
+  readonly words: 1 | 2;
+  readonly range: BoundRange;
+  /** The first position, counted from the start of the range. */
+  readonly first: number;
+}
+
+export const isOnDevice = (positions: Positions | GpuPositions): positions is GpuPositions =>
+  typeof positions === "object" && positions !== null && "buffer" in positions && !ArrayBuffer.isView(positions);
+
+/** Describes positions in a buffer. @throws RopeError as {@link resolveGpuTensor}. */
+export function resolveGpuPositions(
+  positions: GpuPositions,
+  axisCount: number,
+  limits: GPUSupportedLimits,
+): DevicePositions {
+  checkKeys('"positions"', positions, ["buffer", "shape", "offset", "dtype"]);
+  const { buffer, shape, offset = 0, dtype = "uint32" } = positions;
+  const misfit = (expected: string, received: string): RopeError => shapeError("positions", expected, received);
+  if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64") {
+    throw misfit('dtype "uint32", "int32" or "int64"', show(dtype));
+  }
+  if (typeof buffer?.size !== "number") throw misfit("a GPUBuffer with GPUBufferUsage.STORAGE", "no buffer");
+  requireStorage("positions", buffer);
+  const sizes = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0) ? shape : [];
+  const own = axisCount === 1 ? sizes : sizes[0] === axisCount ? sizes.slice(1) : [];
+  if (own.length !== 1 && own.length !== 2) {
+    const axes = axisCount === 1 ? "" : `${axisCount}, `;
+    throw misfit(`the shape [${axes}tokens] or [${axes}batch, tokens]`, show(shape));
+  }
+  const words = dtype === "int64" ? 2 : 1;
+  const count = sizes.reduce((product, size) => product * size, 1);
+  const end = (offset + count) * 4 * words;
+  if (!Number.isSafeInteger(offset) || offset < 0 || end > buffer.size) {
+    throw misfit(`${offset + count} elements of ${dtype}`, `${buffer.size} bytes`);
+  }
+  const alignment = limits.minStorageBufferOffsetAlignment;
+  const start = Math.floor((offset * 4 * words) / alignment) * alignment;
+  return {
+    batch: own.length === 2 ? own[0] : undefined,
+    tokens: own.at(-1)!,
+    words,
+    range: { buffer: buffer as unknown as GPUBuffer, offset: start, size: Math.max(4, end - start) },
+    first: offset - start / (4 * words),
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * Typed arrays through the device: up, one dispatch, and back.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { RotationTask } from "@ropewalk/core/backend";
+import { abortable, lostError, scopeError, textOf } from "./device.ts";
+import type { DeviceState } from "./device.ts";
+import { dispatch } from "./dispatch.ts";
+import { usage } from "./gpu.ts";
+import { planDispatch } from "./plan.ts";
+import { interleaveRows } from "./table.ts";
+import { readBack, upload } from "./transfer.ts";
+import type { ReadBack } from "./transfer.ts";
+import type { Uploads } from "./uploads.ts";
+
+/**
+ * Rotates the tensors of checked tasks, which share one table. Resolves when the results have been written; nothing is
+ * written where it rejects.
+ *
+ * @throws RopeError `ROPE_UNSUPPORTED` for float64, `ROPE_BACKEND_UNAVAILABLE`; the signal's reason.
+ */
+export async function roundTrip(
+  state: DeviceState,
+  uploads: Uploads,
+  tasks: readonly RotationTask[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (tasks.some(({ input, output }) => input.dtype === "float64" || output.dtype === "float64")) {
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: "WebGPU has no float64",
+      expected: "float32, float16 or bfloat16 tensors",
+      received: "float64",
+      remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm.",
+    });
+  }
+  const { device } = state;
+  const own: GPUBuffer[] = [];
+  device.pushErrorScope("validation");
+  device.pushErrorScope("out-of-memory");
+  const scopes: Promise<GPUError | null>[] = [];
+  try {
+    let results: readonly ReadBack[];
+    try {
+      results = start(state, uploads, tasks, own);
+    } finally {
+      scopes.push(device.popErrorScope(), device.popErrorScope());
+    }
+    // Asked for at once: each answer of a device takes its time.
+    const mapped = Promise.all(results.map((read) => read.map()));
+    mapped.catch(() => undefined);
+    const error = (await abortable(Promise.all(scopes), signal)).find((caught) => caught !== null);
+    state.requireAlive();
+    if (error) throw scopeError(error);
+    await abortable(mapped, signal);
+    for (const read of results) read.write();
+  } catch (cause) {
+    if (RopeError.is(cause) || cause === signal?.reason) throw cause;
+    state.requireAlive();
+    throw lostError({ reason: "unknown", message: textOf(cause) });
+  } finally {
+    for (const buffer of own) buffer.destroy();
+  }
+}
+
+/** Uploads, records, submits. Buffers that it makes go to `own`. */
+function start(
+  state: DeviceState,
+  uploads: Uploads,
+  tasks: readonly RotationTask[],
+  own: GPUBuffer[],
+): readonly ReadBack[] {
+  const { device } = state;
+  const [first] = tasks;
+  if (first === undefined) return [];
+  const { table, rotaryDim, rotaryOffset, blocks } = first;
+  const tensors = tasks.map(({ input, output }, i) => {
+    const moved = upload(device, input, own, true);
+    const inPlace = output === input || (output.data === input.data && output.offset === input.offset);
+    const result = inPlace ? moved : upload(device, output, own, false);
+    return { name: (["query", "key"] as const)[i]!, input: moved, output: result, target: output };
+  });
+  const { batched } = table;
+  const plan = planDispatch({ rotaryDim, rotaryOffset, blocks, tensors, rows: { kind: "gathered" }, batched }, state);
+  if (plan === undefined) return [];
+  const rows = interleaveRows(table.cos as Float32Array, table.sin as Float32Array, rotaryDim / 2);
+  const bound = uploads.write(rows, usage.storage, false);
+  const uniform = uploads.write(new Uint8Array(plan.call), usage.uniform, false);
+  const encoder = device.createCommandEncoder({ label: "ropewalk" });
+  dispatch(device, encoder, state.pipeline(plan.kernel), [uniform, bound, ...plan.ranges], plan.groups);
+  const results = tensors.map(({ output, target }) => readBack(device, encoder, output, target, own));
+  device.queue.submit([encoder.finish()]);
+  return results;
+}
