@@ -7,6 +7,8 @@
  * Not a general big-number library: it holds just what the formulas of this field need.
  */
 
+import { invalid, show } from "./errors.ts";
+
 /** A number of about 106 bits: the unevaluated sum `hi + lo`, with `|lo| ≤ ulp(hi)/2`. */
 export interface DoubleDouble {
   readonly hi: number;
@@ -182,10 +184,17 @@ export const doubleDouble: Arithmetic = Object.freeze({
  * @param arithmetic rounding: {@link float32} gives Hugging Face's and vLLM's values (integer arange cast to float32,
  * divided by `dim`, `base ** x`, reciprocal, each in float32).
  * @returns `ceil(dim/2)` frequencies in radians per position.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a `dim` that is no size, or without an arithmetic.
  *
  * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; Hugging Face transformers 5, `compute_default_rope_parameters`.
  */
 export function inverseFrequencies(base: Real, dim: number, arithmetic: Arithmetic): Real[] {
-  const { divide, power } = arithmetic;
+  const { divide, power } = (arithmetic ?? {}) as Partial<Arithmetic>;
+  const isReal = typeof base === "number" || typeof (base as DoubleDouble | null | undefined)?.hi === "number";
+  if (!isReal || divide === undefined || power === undefined || !Number.isSafeInteger(dim) || dim < 0) {
+    const expected = "a number, a size, and float32, float64 or doubleDouble";
+    const received = [base, dim, arithmetic].map(show).join(", ");
+    throw invalid("the call of inverseFrequencies", [{ path: "base, dim, arithmetic", expected, received }]);
+  }
   return Array.from({ length: Math.ceil(dim / 2) }, (_, i) => divide(1, power(base, divide(2 * i, dim))));
 }

@@ -3,7 +3,7 @@
  */
 
 import type { RopeBackend } from "./backend.ts";
-import { RopeError, show } from "./errors.ts";
+import { invalid, RopeError, show } from "./errors.ts";
 import type { RotaryEmbedding } from "./interface.ts";
 import { checkKeys } from "./keys.ts";
 import { plainCopy, readsAs } from "./plain-data.ts";
@@ -128,6 +128,10 @@ const caches = new WeakMap<RopeRegistry, RegistryCaches>();
 function cachesOf(registry: RopeRegistry): RegistryCaches {
   let known = caches.get(registry);
   if (known === undefined) {
+    if (typeof (registry as Partial<RopeRegistry> | null)?.onUnregister !== "function") {
+      const expected = "what createRegistry() makes, or nothing for the shared one";
+      throw invalid("the options", [{ path: "registry", expected, received: show(registry) }]);
+    }
     const own = new InstanceCache();
     registry.onUnregister((name) => own.evict(name));
     caches.set(registry, (known = { own, ofProvider: new WeakMap() }));

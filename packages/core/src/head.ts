@@ -4,7 +4,7 @@
 
 import { RopeError, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
-import { blockCount } from "./pairing.ts";
+import { blocksOf, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
 /**
@@ -22,8 +22,6 @@ export interface RotationShape {
   /** Equal blocks that they are cut into. */
   readonly blocks: number;
 }
-
-export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 
 /** What a head is described by, unchecked. `undefined` stands for a size that something else has refused already. */
 interface GivenHead {
@@ -53,18 +51,6 @@ export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): Rop
   return issues;
 }
 
-/** What is wrong with a pairing of `rotaryDim` elements; a `rotaryDim` that is itself wrong is not counted against it. */
-export function pairingIssues(pairing: unknown, rotaryDim: unknown, path = "pairing"): RopeIssue[] {
-  if (pairing === "half" || pairing === "adjacent") return [];
-  const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
-  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
-  const isAlone = isSize(blocks) && Object.keys(pairing as object).length === 1;
-  if (isAlone && (pairs === undefined || pairs % blocks === 0)) return [];
-  const whole = pairs === undefined ? "" : ` = ${pairs}`;
-  const expected = `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${whole}`;
-  return [{ path, expected, received: show(pairing) }];
-}
-
 /**
  * Checks a head whose sizes came as arguments of a function.
  *
@@ -84,5 +70,5 @@ export function rotationShape(head: {
   readonly pairing: Pairing;
 }): RotationShape {
   const { rotaryDim, rotaryOffset, pairing } = head;
-  return { rotaryDim, rotaryOffset, blocks: blockCount(pairing, rotaryDim) };
+  return { rotaryDim, rotaryOffset, blocks: blocksOf(pairing, rotaryDim) };
 }

@@ -5,6 +5,9 @@
  * width `2w` element `j` goes with element `j + w`. One block is `half`, blocks of two elements are `adjacent`.
  */
 
+import { RopeError, show } from "./errors.ts";
+import type { RopeIssue } from "./errors.ts";
+
 /**
  * - `"half"`: pair `i` is `(i, i + rotaryDim/2)`. Hugging Face `rotate_half`, vLLM and MindIE `is_neox_style=True`,
  *   ONNX `interleaved=0`, ATB `rotaryCoeff=2`, ndrope `rope_m`.
@@ -14,22 +17,60 @@
  */
 export type Pairing = "half" | "adjacent" | { readonly blocks: number };
 
-/** The number of blocks that a pairing cuts `rotaryDim` elements into. */
-export function blockCount(pairing: Pairing, rotaryDim: number): number {
+export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+
+/** What is wrong with a pairing of `rotaryDim` elements; a `rotaryDim` that is itself wrong is not counted against it. */
+export function pairingIssues(pairing: unknown, rotaryDim: unknown, path = "pairing"): RopeIssue[] {
+  if (pairing === "half" || pairing === "adjacent") return [];
+  const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
+  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
+  const isAlone = isSize(blocks) && Object.keys(pairing as object).length === 1;
+  if (isAlone && (pairs === undefined || pairs % blocks === 0)) return [];
+  const whole = pairs === undefined ? "" : ` = ${pairs}`;
+  const expected = `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${whole}`;
+  return [{ path, expected, received: show(pairing) }];
+}
+
+/** {@link blockCount} of a pairing that has been checked. */
+export function blocksOf(pairing: Pairing, rotaryDim: number): number {
   if (pairing === "half") return 1;
   return pairing === "adjacent" ? rotaryDim / 2 : pairing.blocks;
 }
 
-/** The one spelling of equal pairings: `{ blocks: 1 }` is `"half"`, blocks of two elements are `"adjacent"`. */
+/**
+ * The number of equal blocks that a pairing cuts `rotaryDim` elements into: 1 for `"half"`, one for each pair for `"adjacent"`.
+ *
+ * @throws RopeError `ROPE_SHAPE` where `rotaryDim` is no even size, or the blocks do not divide its pairs.
+ */
+export function blockCount(pairing: Pairing, rotaryDim: number): number {
+  const issues = pairingIssues(pairing, rotaryDim);
+  if (!isSize(rotaryDim) || rotaryDim % 2 !== 0) {
+    issues.push({ path: "rotaryDim", expected: "an even integer > 0", received: show(rotaryDim) });
+  }
+  if (issues.length > 0) throw new RopeError("ROPE_SHAPE", { what: "elements cannot be paired", issues });
+  return blocksOf(pairing, rotaryDim);
+}
+
+/**
+ * The one spelling of equal pairings: `{ blocks: 1 }` is `"half"`, blocks of two elements are `"adjacent"`.
+ *
+ * @throws RopeError as {@link blockCount}.
+ */
 export function canonicalPairing(pairing: Pairing, rotaryDim: number): Pairing {
   const blocks = blockCount(pairing, rotaryDim);
   if (blocks === 1) return "half";
   return blocks === rotaryDim / 2 ? "adjacent" : Object.freeze({ blocks });
 }
 
-/** The first element of each pair and the distance to its partner, relative to the first rotated element. */
+/**
+ * The first element of each pair, and the distance to its partner: pair `i` is `(first[i], first[i] + distance)`, counted from
+ * the first rotated element. The array is new.
+ *
+ * @throws RopeError as {@link blockCount}.
+ */
 export function pairElements(pairing: Pairing, rotaryDim: number): { first: Uint32Array; distance: number } {
-  const width = rotaryDim / 2 / blockCount(pairing, rotaryDim);
+  const blocks = blockCount(pairing, rotaryDim);
+  const width = rotaryDim / 2 / blocks;
   const first = Uint32Array.from({ length: rotaryDim / 2 }, (_, i) => Math.floor(i / width) * 2 * width + (i % width));
   return { first, distance: width };
 }

@@ -8,9 +8,9 @@
  */
 
 import { shapeError, show } from "./errors.ts";
-import { isSize, requireHead } from "./head.ts";
+import { requireHead } from "./head.ts";
 import { checkKeys } from "./keys.ts";
-import { pairElements } from "./pairing.ts";
+import { isSize, pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
 /** Between which pairings, and which elements of a head are rotated. */

@@ -49,12 +49,12 @@ export function registerRopeType(
       registry.register(name, makeProvider(value), rest);
       return value;
     }
-    if (context.kind === "class") {
+    if (context?.kind === "class") {
       // After the class is complete, static fields included.
       context.addInitializer(() => registry.register(name, makeProvider(value), rest));
       return undefined;
     }
-    if (context.kind === "method" && context.static) {
+    if (context?.kind === "method" && context.static) {
       context.addInitializer(function (this: unknown) {
         registry.register(name, (value as () => RopeProvider).call(this), rest);
       });
@@ -64,7 +64,7 @@ export function registerRopeType(
       what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
       expected: "a class or a static method",
       received:
-        typeof context === "object"
+        typeof context === "object" && context !== null
           ? `a ${context.kind} named ${String(context.name)}`
           : "a member, by the rules of experimentalDecorators",
       remedy: "Decorate the provider class, or call registerRopeType(name)(provider).",

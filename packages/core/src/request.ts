@@ -5,9 +5,9 @@
 import { declaredCapabilities } from "./capabilities.ts";
 import { invalid, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
-import { headIssues, isSize, pairingIssues } from "./head.ts";
+import { headIssues } from "./head.ts";
 import { unknownKeys } from "./keys.ts";
-import { canonicalPairing } from "./pairing.ts";
+import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import { checkSpecificationVersion, SPECIFICATION_VERSION } from "./provider.ts";

@@ -118,13 +118,9 @@ function contiguousLayout(
   if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) {
     return undefined;
   }
+  const isSized = Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0;
+  if (!isSized || offset + tokens * heads * headDim > data.length) return undefined;
   const tokenStride = heads * headDim;
-  const end = offset + tokens * tokenStride;
-  if (
-    !(Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0 && end <= data.length)
-  ) {
-    return undefined;
-  }
   return {
     data,
     dtype,

@@ -1,5 +1,5 @@
 import { createRegistry, getRopeUntyped } from "@ropewalk/core";
-import type { QueryScale } from "@ropewalk/core";
+import type { QueryScale, QueryScaleRule } from "@ropewalk/core";
 import { expect, test } from "vitest";
 
 const registry = createRegistry();
@@ -48,4 +48,44 @@ test.each([
   [3],
 ])("refuses %j", (queryScale) => {
   expect(() => rope(queryScale)).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }));
+});
+
+test("Inkling's logarithm begins at the length", () => {
+  const step = rope({ rule: "logarithm", alpha: 0.25, length: 1024 }).at([0, 1023, 2047, 1_048_575]);
+  // 1 + 0.25 ln 2 and 1 + 0.25 ln 1024.
+  expect(Array.from(step.queryScale!)).toEqual([
+    1,
+    1,
+    Math.fround(1.1732867951399863),
+    Math.fround(2.7328679513998633),
+  ]);
+});
+
+test("a rule of somebody else's is registered by its name", () => {
+  const rule: QueryScaleRule<{ slope: number }> = {
+    specificationVersion: 1,
+    source: "rope-slope@1.0.0",
+    parameters: { slope: { type: "number", above: 0, default: 2, description: "growth" } },
+    scale: (position, { slope }) => slope * position,
+  };
+  registry.registerQueryScale("slope", rule);
+  registry.registerQueryScale("slope", rule);
+  expect(rope({ rule: "slope" }).spec.queryScale).toEqual({ rule: "slope", slope: 2 });
+  expect(rope({ rule: "slope", slope: 2 })).toBe(rope({ rule: "slope" }));
+  expect(Array.from(rope({ rule: "slope", slope: 3 }).at([0, 5]).queryScale!)).toEqual([0, 15]);
+  expect(() => rope({ rule: "slope", slope: 0 })).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }));
+  expect(() => registry.registerQueryScale("slope", { ...rule, source: "other@1" })).toThrow(
+    expect.objectContaining({ code: "ROPE_TYPE_CONFLICT" }),
+  );
+  expect(() => registry.registerQueryScale("temperature", rule)).toThrow(
+    expect.objectContaining({ code: "ROPE_TYPE_CONFLICT" }),
+  );
+  for (const bad of [undefined, null, {}, { ...rule, scale: 1 }, { ...rule, source: "" }]) {
+    expect(() => registry.registerQueryScale("bad", bad as never)).toThrow(
+      expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }),
+    );
+  }
+  expect(() => registry.registerQueryScale("late", { ...rule, specificationVersion: 9 })).toThrow(
+    expect.objectContaining({ code: "ROPE_SPEC_VERSION" }),
+  );
 });
