@@ -158,24 +158,33 @@ export function checkTensors<T>(
       throw shapeError("out", "{ query, key } or one of the two", show(out), "Leave out away to rotate in place.");
     }
   }
-  const checked: CheckedTensor[] = [];
-  const check = (name: "query" | "key", tensor: T | undefined, target: T | undefined): void => {
-    if (tensor === undefined) {
-      if (target !== undefined) throw shapeError(`out.${name}`, `${name} as well`, `no ${name}`);
-      return;
-    }
-    const input = resolve(name, tensor, expected);
-    const output = target === undefined ? input : resolve(`out.${name}`, target, expected);
-    if (input.batch !== output.batch || input.heads !== output.heads) {
-      throw shapeError(`out.${name}`, `${shapeText(input)} like ${name}`, shapeText(output));
-    }
-    checked.push({ name, input, output });
-  };
-  check("query", query, out?.query);
-  check("key", key, out?.key);
-  if (checked.length === 0) throw shapeError("query", "query, key, or both", "neither");
+  const checkedQuery = checkTensor("query", query, out?.query, expected, resolve);
+  const checkedKey = checkTensor("key", key, out?.key, expected, resolve);
+  const first = checkedQuery ?? checkedKey;
+  if (first === undefined) throw shapeError("query", "query, key, or both", "neither");
+  const checked = checkedQuery === undefined || checkedKey === undefined ? [first] : [checkedQuery, checkedKey];
   checkAliasing(checked);
   return checked;
+}
+
+/** One of them; `undefined` where there is none. */
+function checkTensor<T>(
+  name: "query" | "key",
+  tensor: T | undefined,
+  target: T | undefined,
+  expected: TensorExpectation,
+  resolve: (name: string, tensor: T, expected: TensorExpectation) => TensorLayout,
+): CheckedTensor | undefined {
+  if (tensor === undefined) {
+    if (target !== undefined) throw shapeError(`out.${name}`, `${name} as well`, `no ${name}`);
+    return undefined;
+  }
+  const input = resolve(name, tensor, expected);
+  const output = target === undefined ? input : resolve(`out.${name}`, target, expected);
+  if (input.batch !== output.batch || input.heads !== output.heads) {
+    throw shapeError(`out.${name}`, `${shapeText(input)} like ${name}`, shapeText(output));
+  }
+  return { name, input, output };
 }
 
 const shapeText = ({ batch, tokens, heads, headDim }: TensorLayout): string =>
