@@ -18,8 +18,9 @@ export const SPECIFICATION_VERSION = 1;
 /** @throws RopeError `ROPE_SPEC_VERSION` unless core understands contract version `version` (its own and the one before). */
 export function checkSpecificationVersion(version: unknown, whose: string): void {
   const oldest = Math.max(1, SPECIFICATION_VERSION - 1);
-  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION)
+  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION) {
     return;
+  }
   throw new RopeError("ROPE_SPEC_VERSION", {
     what: `${whose} has a specification version that this @ropewalk/core does not know`,
     expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,

@@ -122,8 +122,9 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
     const expected = "an object with headDim and parameters";
     throw invalid(anonymous, [{ path: "request", expected, received: show(request) }]);
   }
-  if (request.specificationVersion !== undefined)
+  if (request.specificationVersion !== undefined) {
     checkSpecificationVersion(request.specificationVersion, "the request");
+  }
   const given = request.parameters as Readonly<Record<string, unknown>> | null | undefined;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     const issues = unknownKeys(request, requestKeys, "");
