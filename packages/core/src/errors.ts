@@ -90,6 +90,11 @@ export function shapeError(name: string, expected: string, received: string, rem
   return new RopeError("ROPE_SHAPE", { what, expected, received, remedy, facts: { tensor: name } });
 }
 
+/** One thing that is wrong: the value at a path, shown as short text. */
+export function issue(path: string, expected: string, value: unknown, remedy?: string): RopeIssue {
+  return { path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) };
+}
+
 /** `ROPE_INVALID_PARAMETERS` with every issue: "2 issues in " and `what`. */
 export function invalid(what: string, issues: readonly RopeIssue[], facts?: RopeErrorParts["facts"]): RopeError {
   const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;

@@ -2,7 +2,7 @@
  * Which elements of a head are rotated, and how they pair: the one check for requests, given tables, weights, gradients.
  */
 
-import { RopeError, show } from "./errors.ts";
+import { issue, RopeError } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { blocksOf, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
@@ -33,20 +33,17 @@ interface GivenHead {
 /** What is wrong with the sizes of a head. What is measured against a wrong size stays unsaid: one mistake, one issue. */
 export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): RopeIssue[] {
   const issues: RopeIssue[] = [];
-  const complain = (path: string, expected: string, value: unknown, remedy?: string): void => {
-    issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
-  };
   const head = isSize(headDim) && headDim <= LARGEST_HEAD ? headDim : undefined;
-  if (head === undefined) complain("headDim", `an integer > 0 and ≤ ${LARGEST_HEAD}`, headDim);
+  if (head === undefined) issues.push(issue("headDim", `an integer > 0 and ≤ ${LARGEST_HEAD}`, headDim));
   const dim = isSize(rotaryDim) && rotaryDim % 2 === 0 && rotaryDim <= (head ?? LARGEST_HEAD) ? rotaryDim : undefined;
   // A rotaryDim that follows from a wrong headDim is not the caller's mistake.
   if (dim === undefined && (head !== undefined || rotaryDim !== headDim)) {
     const limit = head === undefined ? "" : ` and ≤ headDim (${head})`;
-    complain("rotaryDim", `an even integer > 0${limit}`, rotaryDim, "Elements are rotated in pairs.");
+    issues.push(issue("rotaryDim", `an even integer > 0${limit}`, rotaryDim, "Elements are rotated in pairs."));
   }
   const last = (head ?? Infinity) - (dim ?? 0);
   if (!(Number.isSafeInteger(rotaryOffset) && (rotaryOffset as number) >= 0 && (rotaryOffset as number) <= last)) {
-    complain("rotaryOffset", "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim", rotaryOffset);
+    issues.push(issue("rotaryOffset", "an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim", rotaryOffset));
   }
   return issues;
 }

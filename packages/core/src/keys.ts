@@ -2,7 +2,7 @@
  * Keys that nothing reads: a misspelt one must not be left out without a word.
  */
 
-import { invalid, show } from "./errors.ts";
+import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /**
@@ -14,16 +14,16 @@ import type { RopeIssue } from "./errors.ts";
  */
 export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
   if (typeof given !== "object" || given === null) {
-    throw invalid(what, [{ path: what, expected: `an object with ${known.join(", ")}`, received: show(given) }]);
+    throw invalid(what, [issue(what, `an object with ${known.join(", ")}`, given)]);
   }
   // The usual case makes no list.
   for (const key in given) if (!known.includes(key)) throw invalid(what, unknownKeys(given, known, ""));
 }
 
 /** One issue for each key of `given` that is not known. */
-export function unknownKeys(given: object, known: readonly string[], path: string): RopeIssue[] {
+export function unknownKeys(given: object, known: readonly string[], prefix: string): RopeIssue[] {
   const issues: RopeIssue[] = [];
-  for (const key in given) if (!known.includes(key)) issues.push(unknownKey(key, known, path, given));
+  for (const key in given) if (!known.includes(key)) issues.push(unknownKey(key, known, prefix, given));
   return issues;
 }
 
@@ -39,11 +39,11 @@ const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create
   isneoxstyle: "pairing",
 });
 
-function unknownKey(key: string, known: readonly string[], path: string, given: object): RopeIssue {
+function unknownKey(key: string, known: readonly string[], prefix: string, given: object): RopeIssue {
   const word = otherWords[plain(key)];
   const near = word !== undefined && known.includes(word) ? word : nearest(key, known);
   return {
-    path: (path === "" ? key : `${path}.${key}`).slice(0, 100),
+    path: (prefix + key).slice(0, 100),
     expected: known.length === 0 ? "no parameters" : `one of ${known.join(", ")}`,
     received: `the unknown key ${show(key)} with ${show((given as Record<string, unknown>)[key])}`,
     remedy: near === undefined ? "Remove it." : `Did you mean ${JSON.stringify(near)}?`,

@@ -5,7 +5,7 @@
  * width `2w` element `j` goes with element `j + w`. One block is `half`, blocks of two elements are `adjacent`.
  */
 
-import { RopeError, show } from "./errors.ts";
+import { issue, RopeError } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /**
@@ -28,7 +28,7 @@ export function pairingIssues(pairing: unknown, rotaryDim: unknown, path = "pair
   if (isAlone && (pairs === undefined || pairs % blocks === 0)) return [];
   const whole = pairs === undefined ? "" : ` = ${pairs}`;
   const expected = `"half", "adjacent" or { blocks: n } with n dividing rotaryDim/2${whole}`;
-  return [{ path, expected, received: show(pairing) }];
+  return [issue(path, expected, pairing)];
 }
 
 /** {@link blockCount} of a pairing that has been checked. */
@@ -45,7 +45,7 @@ export function blocksOf(pairing: Pairing, rotaryDim: number): number {
 export function blockCount(pairing: Pairing, rotaryDim: number): number {
   const issues = pairingIssues(pairing, rotaryDim);
   if (!isSize(rotaryDim) || rotaryDim % 2 !== 0) {
-    issues.push({ path: "rotaryDim", expected: "an even integer > 0", received: show(rotaryDim) });
+    issues.push(issue("rotaryDim", "an even integer > 0", rotaryDim));
   }
   if (issues.length > 0) throw new RopeError("ROPE_SHAPE", { what: "elements cannot be paired", issues });
   return blocksOf(pairing, rotaryDim);

@@ -4,21 +4,21 @@
  */
 
 import { viewName } from "./element-types.ts";
-import { show } from "./errors.ts";
+import { issue } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { unknownKeys } from "./keys.ts";
 
 /** What one parameter may be. Ranges are inclusive unless named `above` or `below`. */
 export interface ParameterRule {
-  readonly type: "number" | "integer" | "boolean" | "string" | "numbers";
+  readonly type: "number" | "integer" | "boolean" | "string" | "numbers" | "any";
   /** Without it the parameter must be given. `null` means "not set": the formula then follows its rule for absence. */
   readonly default?: number | boolean | string | readonly number[] | null;
   readonly min?: number;
   readonly max?: number;
   readonly above?: number;
   readonly below?: number;
-  /** Accepted values of a string. */
-  readonly oneOf?: readonly string[];
+  /** Accepted values of a string or a number. */
+  readonly oneOf?: readonly (string | number)[];
   /** One line: what it is, its unit, and where the default comes from. */
   readonly description: string;
 }
@@ -31,52 +31,44 @@ export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyo
  *
  * @param raw the caller's object; never mutated, read once. A key whose value is `undefined` counts as absent, `null` as
  * absent where the default is `null`.
- * @param path prefix of the issue paths.
- * @returns the frozen values in the schema's order, or every issue found, never both.
+ * @param prefix of the issue paths: `"parameters."`.
+ * @param issues gets every issue found.
+ * @returns the frozen values in the schema's order; those with issues are missing.
  */
 export function parseParameters<P>(
   schema: ParameterSchema<P>,
   raw: Readonly<Record<string, unknown>>,
-  path: string,
-): { readonly values: P } | { readonly issues: RopeIssue[] } {
-  const rules = schema as Readonly<Record<string, ParameterRule>>;
-  const issues = unknownKeys(raw, Object.keys(rules), path);
+  prefix: string,
+  issues: RopeIssue[],
+): P {
+  const rules = Object.entries(schema as Readonly<Record<string, ParameterRule>>);
+  issues.push(...unknownKeys(raw, Object.keys(schema), prefix));
   const values: Record<string, unknown> = {};
-  for (const [key, rule] of Object.entries(rules)) {
+  for (const [key, rule] of rules) {
     const given = Object.hasOwn(raw, key) ? raw[key] : undefined;
     if (given === undefined || (given === null && rule.default === null)) {
-      if (rule.default === undefined) {
-        issues.push({
-          path: `${path}.${key}`,
-          expected: describeRule(rule),
-          received: "nothing",
-          remedy: rule.description,
-        });
-      } else {
-        values[key] = rule.default;
-      }
+      if (rule.default !== undefined) values[key] = rule.default;
+      else issues.push({ ...issue(prefix + key, describeRule(rule), "", rule.description), received: "nothing" });
       continue;
     }
     const value = checkValue(rule, given);
-    if (value === undefined) {
-      issues.push({ path: `${path}.${key}`, expected: describeRule(rule), received: show(given) });
-    } else values[key] = value;
+    if (value === undefined) issues.push(issue(prefix + key, describeRule(rule), given));
+    else values[key] = value;
   }
-  return issues.length > 0 ? { issues } : { values: Object.freeze(values) as P };
+  return Object.freeze(values) as P;
 }
 
 function checkValue(rule: ParameterRule, given: unknown): unknown {
-  if (rule.type === "boolean") return typeof given === "boolean" ? given : undefined;
-  if (rule.type === "string") {
-    return typeof given === "string" && (rule.oneOf === undefined || rule.oneOf.includes(given)) ? given : undefined;
-  }
-  if (rule.type === "numbers") {
+  const { type, oneOf } = rule;
+  if (type === "any") return given;
+  if (oneOf !== undefined && !oneOf.includes(given as string)) return undefined;
+  if (type === "boolean" || type === "string") return typeof given === type ? given : undefined;
+  if (type === "numbers") {
     if (!Array.isArray(given) && ["DataView", undefined].includes(viewName(given))) return undefined;
     const list = Array.from(given as ArrayLike<unknown>);
     return list.every((item) => inRange(rule, item)) ? Object.freeze(list) : undefined;
   }
-  if (!inRange(rule, given)) return undefined;
-  return rule.type === "integer" && !Number.isSafeInteger(given) ? undefined : given;
+  return inRange(rule, given) && (type === "number" || Number.isSafeInteger(given)) ? given : undefined;
 }
 
 function inRange({ min, max, above, below }: ParameterRule, value: unknown): value is number {
@@ -90,20 +82,19 @@ function inRange({ min, max, above, below }: ParameterRule, value: unknown): val
   );
 }
 
+const nouns: Readonly<Record<ParameterRule["type"], string>> = {
+  number: "a finite number",
+  integer: "an integer",
+  boolean: "true or false",
+  string: "a string",
+  numbers: "a list of finite numbers",
+  any: "a value",
+};
+
 function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): string {
   if (oneOf !== undefined) return `one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`;
-  const noun = {
-    number: "a finite number",
-    integer: "an integer",
-    boolean: "true or false",
-    string: "a string",
-    numbers: "a list of finite numbers",
-  }[type];
-  const limits = [
-    min === undefined ? "" : `≥ ${min}`,
-    above === undefined ? "" : `> ${above}`,
-    max === undefined ? "" : `≤ ${max}`,
-    below === undefined ? "" : `< ${below}`,
-  ].filter((limit) => limit !== "");
-  return limits.length === 0 ? noun : `${noun} ${limits.join(" and ")}`;
+  const limits = Object.entries({ "≥": min, ">": above, "≤": max, "<": below })
+    .filter(([, limit]) => limit !== undefined)
+    .map(([sign, limit]) => `${sign} ${limit}`);
+  return [nouns[type], limits.join(" and ")].join(" ").trimEnd();
 }

@@ -3,15 +3,15 @@
  */
 
 import { declaredCapabilities } from "./capabilities.ts";
-import { invalid, show } from "./errors.ts";
+import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { headIssues } from "./head.ts";
-import { unknownKeys } from "./keys.ts";
 import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
+import type { ParameterSchema } from "./parameters.ts";
 import { checkSpecificationVersion, SPECIFICATION_VERSION } from "./provider.ts";
-import type { Precision, RopeCapabilities, RopeGeometry, RopeRegistration } from "./provider.ts";
+import type { Precision, RopeGeometry, RopeRegistration } from "./provider.ts";
 import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
@@ -97,124 +97,104 @@ export interface Names {
   readonly queryScales: ReadonlyMap<string, QueryScaleRule>;
 }
 
-const requestKeys = [
-  "headDim",
-  "rotaryDim",
-  "partialRotaryFactor",
-  "rotaryOffset",
-  "base",
-  "maxPosition",
-  "pairing",
-  "axes",
-  "direction",
-  "pairFactors",
-  "fractionalPositions",
-  "queryScale",
-  "precision",
-  "parameters",
-  "specificationVersion",
-];
+/** What core itself knows of a request's fields; heads, pairings and axes have checks of their own. */
+const fields: ParameterSchema<Record<keyof UntypedRopeRequest, any>> = {
+  headDim: { type: "any", default: null, description: "" },
+  rotaryDim: { type: "any", default: null, description: "" },
+  partialRotaryFactor: { type: "number", above: 0, max: 1, default: null, description: "" },
+  rotaryOffset: { type: "any", default: 0, description: "" },
+  base: { type: "number", above: 0, default: 10000, description: "" },
+  maxPosition: { type: "integer", min: 1, default: null, description: "" },
+  pairing: { type: "any", default: null, description: "" },
+  axes: { type: "any", default: null, description: "" },
+  direction: { type: "number", oneOf: [1, -1], default: 1, description: "" },
+  pairFactors: { type: "numbers", default: null, description: "" },
+  fractionalPositions: { type: "boolean", default: false, description: "" },
+  queryScale: { type: "any", default: null, description: "" },
+  precision: { type: "string", oneOf: ["float32", "float64"], default: "float32", description: "" },
+  parameters: { type: "any", default: null, description: "" },
+  specificationVersion: { type: "any", default: null, description: "" },
+};
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
 export function parseRequest(request: UntypedRopeRequest, names: Names, isRewritten = false): ParsedRequest {
-  const anonymous = "the rope request";
   if (typeof request !== "object" || request === null) {
-    const expected = "an object with headDim and parameters";
-    throw invalid(anonymous, [{ path: "request", expected, received: show(request) }]);
+    throw invalid("the rope request", [issue("request", "an object with headDim and parameters", request)]);
   }
   if (request.specificationVersion !== undefined) {
     checkSpecificationVersion(request.specificationVersion, "the request");
   }
-  const given = request.parameters as Readonly<Record<string, unknown>> | null | undefined;
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    const issues = unknownKeys(request, requestKeys, "");
-    throw invalid(anonymous, [
-      { path: "parameters", expected: "an object with ropeType", received: show(given) },
-      ...issues,
-    ]);
+  const issues: RopeIssue[] = [];
+  const { rotaryOffset, base, maxPosition, ...given } = parseParameters(fields, request as never, "", issues);
+  const { headDim } = request;
+  const { direction, fractionalPositions, precision } = given;
+  if (typeof given.parameters !== "object" || given.parameters === null || Array.isArray(given.parameters)) {
+    throw invalid("the rope request", [issue("parameters", "an object with ropeType", request.parameters), ...issues]);
   }
-  const { ropeType, ...own } = given;
+  const { ropeType, ...own } = given.parameters;
   const registration = isRewritten ? names.registered(ropeType) : names.ropeType(ropeType);
-  const { provider } = registration;
+  const { name, provider } = registration;
 
-  const issues = unknownKeys(request, requestKeys, "");
-  const geometry = parseGeometry(request, issues);
-  const { rotaryDim } = geometry;
-  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
-  const { pairing = provider.defaults?.pairing ?? "half", precision = "float32", direction = 1 } = request;
+  const share = given.partialRotaryFactor;
+  const fromShare = isSize(headDim) && typeof share === "number" ? Math.trunc(headDim * share) : null;
+  const { rotaryDim = fromShare ?? headDim, pairing = provider.defaults?.pairing ?? "half" } = request;
+  issues.push(...headIssues({ headDim, rotaryDim, rotaryOffset }));
+  if (rotaryDim !== (fromShare ?? rotaryDim)) {
+    const product = `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`;
+    issues.push(issue("rotaryDim", product, rotaryDim, "Give one of the two."));
+  }
   issues.push(...pairingIssues(pairing, rotaryDim));
-  const check = (path: string, value: unknown, valid: boolean, expected: string): void => {
-    if (!valid) issues.push({ path, expected, received: show(value) });
-  };
-  check("direction", direction, direction === 1 || direction === -1, "1 or -1");
-  check("precision", precision, precision === "float32" || precision === "float64", '"float32" or "float64"');
-  const axes = parseAxes(request.axes ?? null, pairs, issues);
-  const pairFactors = parsePairFactors(request.pairFactors ?? null, pairs, issues);
-  const queryScale = parseQueryScale(request.queryScale ?? null, names.queryScales, issues);
-  const { fractionalPositions = false } = request;
-  check("fractionalPositions", fractionalPositions, typeof fractionalPositions === "boolean", "true or false");
-
-  const parsed = parseParameters<Record<string, unknown>>(
+  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
+  const axes = parseAxes(given.axes, pairs, issues);
+  const factors: readonly number[] | null = given.pairFactors ?? null;
+  if (factors !== null && factors.length !== (pairs ?? factors.length)) {
+    issues.push(issue("pairFactors", `${pairs} finite numbers, one for each pair`, factors));
+  }
+  const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
+  const values = parseParameters<Record<string, unknown>>(
     provider.parameters,
     { ...registration.presets, ...own },
-    "parameters",
+    "parameters.",
+    issues,
   );
-  if ("issues" in parsed) issues.push(...parsed.issues);
-  else if (issues.length === 0) {
-    issues.push(...(provider.check?.(parsed.values, geometry) ?? []));
-    issues.push(
-      ...typeIssues(declaredCapabilities(provider, parsed.values, geometry), request.axes, fractionalPositions),
-    );
+  const refuse = (): void => {
+    if (issues.length === 0) return;
+    throw invalid(`the request for a rope of type ${JSON.stringify(name)}`, issues, { ropeType: name });
+  };
+  refuse();
+  // What a type says of its parameters and of the rest needs all of them.
+  const geometry = { headDim, rotaryDim, rotaryOffset, base, maxPosition };
+  const capabilities = declaredCapabilities(provider, values, geometry);
+  issues.push(...(provider.check?.(values, geometry) ?? []));
+  if (capabilities.axisCount > 1 && given.axes !== null) {
+    const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
+    issues.push(issue("axes", "nothing, since the type has axes of its own", given.axes, remedy));
   }
-  const subject = `the request for a rope of type ${JSON.stringify(registration.name)}`;
-  if (issues.length > 0 || "issues" in parsed) throw invalid(subject, issues, { ropeType: registration.name });
+  if (fractionalPositions && capabilities.dependsOnLength) {
+    const expected = "false, since the type depends on the length, which counts tokens";
+    issues.push(issue("fractionalPositions", expected, true));
+  }
+  refuse();
 
   if (provider.rewrite !== undefined && !isRewritten) {
     const { partialRotaryFactor: _, ...rest } = request;
-    return parseRequest({ ...rest, ...geometry, pairing, ...provider.rewrite(parsed.values, geometry) }, names, true);
+    return parseRequest({ ...rest, ...geometry, pairing, ...provider.rewrite(values, geometry) }, names, true);
   }
-  const parameters = { ropeType: registration.ropeType, ...parsed.values };
   const spec: RopeSpec = {
     specificationVersion: SPECIFICATION_VERSION,
     ...geometry,
     pairing: canonicalPairing(pairing, rotaryDim),
     axes,
     direction,
-    pairFactors,
-    fractionalPositions:
-      fractionalPositions || declaredCapabilities(provider, parsed.values, geometry).fractionalPositions,
+    // Factors of 1 are none.
+    pairFactors: factors?.some((factor) => factor !== 1) === true ? factors : null,
+    fractionalPositions: fractionalPositions || capabilities.fractionalPositions,
     queryScale,
     precision,
-    parameters: Object.freeze(parameters),
+    parameters: Object.freeze({ ropeType: registration.ropeType, ...values }),
   };
   return { spec: Object.freeze(spec), registration };
 }
-
-type Geometry = RopeGeometry & { readonly rotaryOffset: number };
-
-function parseGeometry(request: UntypedRopeRequest, issues: RopeIssue[]): Geometry {
-  const { headDim, base = 10000, partialRotaryFactor: share, rotaryOffset = 0 } = request;
-  const maxPosition = request.maxPosition ?? null;
-  const check = (path: string, value: unknown, valid: boolean, expected: string, remedy?: string): void => {
-    if (!valid) issues.push({ path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) });
-  };
-  const isShare = typeof share === "number" && share > 0 && share <= 1;
-  check("partialRotaryFactor", share, share === undefined || isShare, "a number > 0 and ≤ 1");
-  const fromShare = isShare && isSize(headDim) ? Math.trunc(headDim * share) : undefined;
-  const { rotaryDim = fromShare ?? headDim } = request;
-  issues.push(...headIssues({ headDim, rotaryDim, rotaryOffset }));
-  if (fromShare !== undefined) {
-    const product = `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`;
-    check("rotaryDim", rotaryDim, rotaryDim === fromShare, product, "Give one of the two.");
-  }
-  check("base", base, Number.isFinite(base) && base > 0, "a finite number > 0");
-  check("maxPosition", maxPosition, maxPosition === null || isSize(maxPosition), "an integer > 0");
-  return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
-}
-
-/** A list as it may come: JSON's, or a typed array's. */
-const listOf = (value: unknown): unknown[] =>
-  Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : [];
 
 /**
  * The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. `null` for one axis,
@@ -222,26 +202,14 @@ const listOf = (value: unknown): unknown[] =>
  */
 function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
   if (given === null) return null;
-  const axes = listOf(given) as number[];
+  const isList = Array.isArray(given) || ArrayBuffer.isView(given);
+  const axes: number[] = isList ? Array.from(given as ArrayLike<number>) : [];
   const bytes = axes.length > 0 && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < 256);
   const count = bytes ? Math.max(...axes) + 1 : 0;
   if (bytes && axes.length === (pairs ?? axes.length) && new Set(axes).size === count) {
     return count === 1 ? null : Object.freeze(axes);
   }
-  const expected = `${pairs === undefined ? "" : `${pairs} `}integers, one for each pair, that name every axis from 0 on`;
-  issues.push({ path: "axes", expected, received: show(given) });
-  return null;
-}
-
-/** `null` where every factor is 1. */
-function parsePairFactors(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
-  if (given === null) return null;
-  const factors = listOf(given) as number[];
-  if (factors.length === (pairs ?? factors.length) && factors.every(Number.isFinite)) {
-    return factors.every((factor) => factor === 1) ? null : Object.freeze(factors);
-  }
-  const expected = `${pairs === undefined ? "" : `${pairs} `}finite numbers, one for each pair`;
-  issues.push({ path: "pairFactors", expected, received: show(given) });
+  issues.push(issue("axes", `${pairs ?? ""} integers, one for each pair, that name every axis from 0 on`, given));
   return null;
 }
 
@@ -249,41 +217,13 @@ function parseQueryScale(given: unknown, rules: Names["queryScales"], issues: Ro
   if (given === null) return null;
   const { rule, ...own } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
   const known = rules.get(rule as string);
-  if (known === undefined) {
-    const expected = `an object with rule: ${[...rules.keys()].map((name) => JSON.stringify(name)).join(", ")}`;
-    issues.push({
-      path: "queryScale",
-      expected,
-      received: show(rule ?? given),
-      remedy: "registerQueryScale adds rules.",
-    });
-    return null;
+  if (known !== undefined) {
+    return Object.freeze({
+      rule,
+      ...parseParameters<object>(known.parameters, own, "queryScale.", issues),
+    }) as QueryScale;
   }
-  const parsed = parseParameters<Record<string, unknown>>(known.parameters, own, "queryScale");
-  if ("values" in parsed) return Object.freeze({ rule, ...parsed.values }) as unknown as QueryScale;
-  issues.push(...parsed.issues);
+  const expected = `an object with rule: ${[...rules.keys()].map(show).join(", ")}`;
+  issues.push(issue("queryScale", expected, rule ?? given, "registerQueryScale adds rules."));
   return null;
-}
-
-/** What a request asks for that its type cannot do. */
-function typeIssues(
-  { axisCount, dependsOnLength }: Required<RopeCapabilities>,
-  axes: UntypedRopeRequest["axes"],
-  fractionalPositions: boolean,
-): RopeIssue[] {
-  const issues: RopeIssue[] = [];
-  if (axisCount > 1 && (axes ?? null) !== null) {
-    const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
-    issues.push({
-      path: "axes",
-      expected: "nothing, since the type has axes of its own",
-      received: show(axes),
-      remedy,
-    });
-  }
-  if (fractionalPositions && dependsOnLength) {
-    const expected = "false, since the type depends on the length, which counts tokens";
-    issues.push({ path: "fractionalPositions", expected, received: "true" });
-  }
-  return issues;
 }

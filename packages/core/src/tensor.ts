@@ -80,20 +80,23 @@ function resolveContiguous(
       "Pass { data, shape } if it lies in memory in another way.",
     );
   }
+  return contiguous(data, dtype, batch, tokens, heads, headDim, 0);
+}
+
+/** Row-major, `[batch, tokens, heads, headDim]`. */
+function contiguous(
+  data: ElementArray,
+  dtype: ElementType,
+  batch: number,
+  tokens: number,
+  heads: number,
+  headDim: number,
+  offset: number,
+): TensorLayout {
   const tokenStride = heads * headDim;
-  return {
-    data,
-    dtype,
-    batch,
-    tokens,
-    heads,
-    headDim,
-    batchStride: tokens * tokenStride,
-    tokenStride,
-    headStride: headDim,
-    elementStride: 1,
-    offset: 0,
-  };
+  const batchStride = tokens * tokenStride;
+  const headStride = headDim;
+  return { data, dtype, batch, tokens, heads, headDim, batchStride, tokenStride, headStride, elementStride: 1, offset };
 }
 
 const viewKeys = ["data", "shape", "strides", "offset", "dtype"];
@@ -123,20 +126,7 @@ function contiguousLayout(
   }
   const isSized = Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0;
   if (!isSized || offset + tokens * heads * headDim > data.length) return undefined;
-  const tokenStride = heads * headDim;
-  return {
-    data,
-    dtype,
-    batch,
-    tokens,
-    heads,
-    headDim,
-    batchStride: tokens * tokenStride,
-    tokenStride,
-    headStride: headDim,
-    elementStride: 1,
-    offset,
-  };
+  return contiguous(data, dtype, batch, tokens, heads, headDim, offset);
 }
 
 /**
@@ -211,36 +201,23 @@ function withHeads(
   const tokens = shape[rank === 4 ? 1 : 0]!;
   const heads = isSplit ? shape[rank - 2]! : shape[1]! / headDim;
   const width = isSplit ? shape[rank - 1]! : headDim;
-  if (strides === undefined) {
-    return {
-      data,
-      dtype,
-      batch,
-      tokens,
-      heads,
-      headDim: width,
-      batchStride: tokens * heads * width,
-      tokenStride: heads * width,
-      headStride: width,
-      elementStride: 1,
-      offset,
-    };
-  }
+  const layout = contiguous(data, dtype, batch, tokens, heads, width, offset);
+  if (strides === undefined) return layout;
   const elementStride = strides[rank - 1]!;
   return {
-    data,
-    dtype,
-    batch,
-    tokens,
-    heads,
-    headDim: width,
+    ...layout,
     batchStride: rank === 4 ? strides[0]! : 0,
     tokenStride: strides[rank === 4 ? 1 : 0]!,
     headStride: isSplit ? strides[rank - 2]! : headDim * elementStride,
     elementStride,
-    offset,
   };
 }
+
+const typeOfArray: Readonly<Record<string, ElementType>> = {
+  Float32Array: "float32",
+  Float64Array: "float64",
+  Float16Array: "float16",
+};
 
 function elements(
   name: string,
@@ -251,19 +228,11 @@ function elements(
   if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16")) {
     return { data: data as Uint16Array, dtype };
   }
-  const actual =
-    kind === "Float32Array"
-      ? "float32"
-      : kind === "Float64Array"
-        ? "float64"
-        : kind === "Float16Array"
-          ? "float16"
-          : undefined;
+  const actual = typeOfArray[kind ?? ""];
   if (actual !== undefined && (dtype === undefined || dtype === actual)) {
-    return {
-      data: actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : (data as ElementArray),
-      dtype: actual,
-    };
+    // The bits of float16.
+    const array = actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
+    return { data: array as ElementArray, dtype: actual };
   }
   throw shapeError(
     name,

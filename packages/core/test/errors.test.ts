@@ -111,12 +111,12 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     expect(error.message).toMatchInlineSnapshot(`
       "13 issues in the request for a rope of type "tuned".
         - rotaryDimension: expected one of headDim, rotaryDim, partialRotaryFactor, rotaryOffset, base, maxPosition, pairing, axes, direction, pairFactors, fractionalPositions, queryScale, precision, parameters, specificationVersion, got the unknown key "rotaryDimension" with 32. Remove it.
+        - base: expected a finite number > 0, got "10000".
+        - maxPosition: expected an integer ≥ 1, got 0.
+        - precision: expected one of "float32", "float64", got "double".
         - rotaryDim: expected an even integer > 0 and ≤ headDim (63), got 63. Elements are rotated in pairs.
         - rotaryOffset: expected an integer ≥ 0 with rotaryOffset + rotaryDim ≤ headDim, got -1.
-        - base: expected a finite number > 0, got "10000".
-        - maxPosition: expected an integer > 0, got 0.
         - pairing: expected "half", "adjacent" or { blocks: n } with n dividing rotaryDim/2, got "interleaved".
-        - precision: expected "float32" or "float64", got "double".
         - parameters.Factor: expected one of factor, steps, smooth, mode, weights, amplitude, got the unknown key "Factor" with 4. Did you mean "factor"?
         - parameters.factor: expected a finite number > 0 and ≤ 1000, got -4.
         - parameters.steps: expected an integer ≥ 1, got 1.5.
