@@ -27,18 +27,18 @@ const tsc = (...args: string[]): Promise<string> =>
   execute(process.execPath, [tool("typescript", "bin/tsc"), ...args], consumer);
 
 /** headDim 4, base 10000: 1 and 0.01 radians per position in float32; a power of two divides them exactly. */
-const ladder = (factor: number): number[] => [1 / factor, Math.fround(0.01) / factor];
+const halved = (factor: number): number[] => [1 / factor, Math.fround(0.01) / factor];
 const byHand = {
   invFreq: {
-    decorated_class: ladder(4),
-    decorated_method: ladder(4),
-    plain_class: ladder(4),
-    plain_function: ladder(4),
-    plain_value: ladder(4),
-    stretched: ladder(4),
-    doubled: ladder(2),
+    decorated_class: halved(4),
+    decorated_method: halved(4),
+    plain_class: halved(4),
+    plain_function: halved(4),
+    plain_value: halved(4),
+    stretched: halved(4),
+    doubled: halved(2),
     // Both pairs turn more than 32 times in 32768 positions: kept.
-    yarn: ladder(1),
+    yarn: halved(1),
   },
   registered: [
     "decorated_class",

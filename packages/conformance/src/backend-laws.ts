@@ -3,7 +3,7 @@
 import { equal, fail, isFar, sameBits, sameData } from "./assert.ts";
 import type { Law } from "./law.ts";
 import { share } from "./numbers.ts";
-import { drawnSpots } from "./spots.ts";
+import { drawnSpots } from "./test-positions.ts";
 import { contiguous, elementTypes, place, randomValues, sizeOf, stridedLayouts } from "./tensors.ts";
 import type { Placed, Shape } from "./tensors.ts";
 
@@ -34,22 +34,22 @@ const equality: Law = {
       const rope = await kit.rope(request);
       const methods = rope.capabilities.isRotation ? (["apply", "invert", "adjoint"] as const) : (["apply"] as const);
       // The first has more tokens than any vector width or thread split divides evenly.
-      for (const [spots, layouts] of [
+      for (const [tested, layouts] of [
         [drawnSpots(rope, undefined, 131, 1), [contiguous]],
         [drawnSpots(rope, 3, 7, 0), [contiguous, ...stridedLayouts]],
       ] as const) {
         for (const dtype of elementTypes) {
           for (const layout of layouts) {
-            const shape: Shape = [spots.batch ?? 1, spots.tokens, 3, rope.spec.headDim];
+            const shape: Shape = [tested.batch ?? 1, tested.tokens, 3, rope.spec.headDim];
             const values = randomValues(kit.random(`${label} ${dtype}`), dtype, sizeOf(shape));
             for (const method of methods) {
               const [expected, got] = [
                 place(dtype, shape, values, { layout }),
                 place(dtype, shape, values, { layout }),
               ];
-              js[method]({ positions: spots.positions, key: expected.tensor });
-              await rope[method]({ positions: spots.positions, key: got.tensor });
-              same(got, expected, `${method} of ${dtype}, ${layout.name}, ${spots.tokens} tokens, ${label}`);
+              js[method]({ positions: tested.positions, key: expected.tensor });
+              await rope[method]({ positions: tested.positions, key: got.tensor });
+              same(got, expected, `${method} of ${dtype}, ${layout.name}, ${tested.tokens} tokens, ${label}`);
             }
           }
         }

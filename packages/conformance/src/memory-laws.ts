@@ -9,8 +9,8 @@ import { equal, fail, sameBits, sameData, throwsCode } from "./assert.ts";
 import type { Kit, RopeUnderTest } from "./kit.ts";
 import type { Law } from "./law.ts";
 import { pairsOf } from "./numbers.ts";
-import { drawnSpots, lengthFor, spotsOf } from "./spots.ts";
-import type { Spots } from "./spots.ts";
+import { drawnSpots, lengthFor, testPositionsOf } from "./test-positions.ts";
+import type { TestPositions } from "./test-positions.ts";
 import {
   contiguous,
   elementTypes,
@@ -40,13 +40,13 @@ function forTensors(name: string, check: (scene: Scene) => Promise<void>): Law {
         const rope = await kit.rope(request);
         for (const batch of [1, 2, 3]) {
           for (const tokens of [1, 2, 7]) {
-            const spots = drawnSpots(rope, batch, tokens, turn++);
+            const tested = drawnSpots(rope, batch, tokens, turn++);
             for (const dtype of elementTypes.filter((_, i) => (i + turn) % 2 === 0)) {
               await check({
                 kit,
                 rope,
                 request,
-                spots,
+                tested,
                 batch,
                 tokens,
                 dtype,
@@ -64,7 +64,7 @@ interface Scene {
   readonly kit: Kit;
   readonly rope: RopeUnderTest;
   readonly request: UntypedRopeRequest;
-  readonly spots: Spots;
+  readonly tested: TestPositions;
   readonly batch: number;
   readonly tokens: number;
   readonly dtype: ElementType;
@@ -103,7 +103,7 @@ const tensorsOf = ({ query, key }: { query: Placed; key: Placed }): RotateArgume
 /** Query and key of a scene after `apply`, contiguous and in place: what the other ways are compared with. */
 async function rotated(scene: Scene): Promise<{ query: Placed; key: Placed }> {
   const made = tensors(scene);
-  await scene.rope.apply({ positions: scene.spots.positions, ...tensorsOf(made) });
+  await scene.rope.apply({ positions: scene.tested.positions, ...tensorsOf(made) });
   return made;
 }
 
@@ -119,12 +119,12 @@ function sameTensors(
 const inPlace = forTensors(
   "writes the same bits in place and to out, and leaves the input of the latter alone",
   async (scene) => {
-    const { rope, spots, label, dtype } = scene;
+    const { rope, tested, label, dtype } = scene;
     const expected = await rotated(scene);
     const input = tensors(scene);
     const out = { query: place(dtype, input.query.shape, undefined), key: place(dtype, input.key.shape, undefined) };
     const result = await rope.apply({
-      positions: spots.positions,
+      positions: tested.positions,
       ...tensorsOf(input),
       out: { query: out.query.tensor, key: out.key.tensor },
     });
@@ -133,7 +133,7 @@ const inPlace = forTensors(
     equal(result.query, out.query.tensor, `query that apply returns, ${label}`);
     const own = tensors(scene);
     const inner = await rope.apply({
-      positions: spots.positions,
+      positions: tested.positions,
       ...tensorsOf(own),
       out: { key: place(dtype, own.key.shape, undefined).tensor },
     });
@@ -145,12 +145,12 @@ const inPlace = forTensors(
 const strided = forTensors(
   "rotates every layout to the same bits, and touches nothing between the elements",
   async (scene) => {
-    const { rope, spots, label, dtype } = scene;
+    const { rope, tested, label, dtype } = scene;
     const expected = await rotated(scene);
     for (const layout of stridedLayouts) {
       const made = tensors(scene, { layout });
       const gaps = [made.query.gaps(), made.key.gaps()] as const;
-      await rope.apply({ positions: spots.positions, ...tensorsOf(made) });
+      await rope.apply({ positions: tested.positions, ...tensorsOf(made) });
       sameTensors(made, expected, `${layout.name}, in place, ${label}`);
       const source = tensors(scene);
       const out = {
@@ -158,7 +158,7 @@ const strided = forTensors(
         key: place(dtype, source.key.shape, undefined, { layout }),
       };
       await rope.apply({
-        positions: spots.positions,
+        positions: tested.positions,
         ...tensorsOf(source),
         out: { query: out.query.tensor, key: out.key.tensor },
       });
@@ -182,7 +182,7 @@ const shapes: Law = {
           kit,
           rope,
           request,
-          spots: drawnSpots(rope, undefined, 5, 2),
+          tested: drawnSpots(rope, undefined, 5, 2),
           batch: 1,
           tokens: 5,
           dtype,
@@ -196,7 +196,7 @@ const shapes: Law = {
         if (dtype === "float32" || dtype === "float64") ways.push({ bare: true });
         for (const way of ways) {
           const made = tensors(scene, way);
-          await rope.apply({ positions: scene.spots.positions, ...tensorsOf(made) });
+          await rope.apply({ positions: scene.tested.positions, ...tensorsOf(made) });
           sameTensors(made, expected, `as ${JSON.stringify(way)}, ${scene.label}`);
         }
       }
@@ -207,7 +207,7 @@ const shapes: Law = {
 const outside = forTensors(
   "leaves elements outside the rotated ones as they are, bit for bit, also to out",
   async (scene) => {
-    const { rope, spots, label, dtype } = scene;
+    const { rope, tested, label, dtype } = scene;
     const { headDim } = rope.spec;
     const isRotated = new Uint8Array(headDim);
     for (const pair of pairsOf(rope.spec)) for (const element of pair) isRotated[element] = 1;
@@ -230,11 +230,11 @@ const outside = forTensors(
     const before = [untouched(made.query), untouched(made.key)] as const;
     const out = { query: place(dtype, made.query.shape, undefined), key: place(dtype, made.key.shape, undefined) };
     await rope.apply({
-      positions: spots.positions,
+      positions: tested.positions,
       ...tensorsOf(made),
       out: { query: out.query.tensor, key: out.key.tensor },
     });
-    await rope.apply({ positions: spots.positions, ...tensorsOf(made) });
+    await rope.apply({ positions: tested.positions, ...tensorsOf(made) });
     for (const [placed, way] of [
       [made, "in place"],
       [out, "to out"],
@@ -246,16 +246,21 @@ const outside = forTensors(
 );
 
 const rows = forTensors("rotates each row of a batch by its own positions, or all by shared ones", async (scene) => {
-  const { rope, spots, label, batch, tokens } = scene;
+  const { rope, tested, label, batch, tokens } = scene;
   const together = await rotated(scene);
   const perRow = (name: keyof typeof HEADS): number => tokens * HEADS[name] * rope.spec.headDim;
-  const { values } = spots;
+  const { values } = tested;
   // A type whose frequencies depend on the length must be asked for the same length.
-  const length = lengthFor(rope, spots);
+  const length = lengthFor(rope, tested);
   for (const shared of [false, true]) {
     const all = shared ? tensors(scene) : together;
-    const of = (b: number): Spots =>
-      spotsOf(rope, undefined, tokens, (t, axis) => values[axis * batch * tokens + (shared ? 0 : b) * tokens + t]!);
+    const of = (b: number): TestPositions =>
+      testPositionsOf(
+        rope,
+        undefined,
+        tokens,
+        (t, axis) => values[axis * batch * tokens + (shared ? 0 : b) * tokens + t]!,
+      );
     if (shared) await rope.apply({ positions: of(0).positions, ...tensorsOf(all), ...length });
     const whole = { query: all.query.bits(), key: all.key.bits() };
     for (let b = 0; b < batch; b++) {
@@ -278,11 +283,11 @@ const rows = forTensors("rotates each row of a batch by its own positions, or al
 });
 
 const independence = forTensors("rotates query and key alone as together, and each head alike", async (scene) => {
-  const { rope, spots, label, dtype } = scene;
+  const { rope, tested, label, dtype } = scene;
   const together = await rotated(scene);
   for (const name of ["query", "key"] as const) {
     const alone = tensors(scene)[name];
-    await rope.apply({ positions: spots.positions, [name]: alone.tensor });
+    await rope.apply({ positions: tested.positions, [name]: alone.tensor });
     sameBits(alone.bits(), together[name].bits(), `${name} alone, ${label}`);
   }
   const { headDim } = rope.spec;
@@ -296,7 +301,7 @@ const independence = forTensors("rotates query and key alone as together, and ea
       (_, i) => values[(Math.floor(i / headDim) * HEADS.query + h) * headDim + (i % headDim)]!,
     );
     const head = place(dtype, [b, t, 1, headDim], one);
-    await rope.apply({ positions: spots.positions, query: head.tensor });
+    await rope.apply({ positions: tested.positions, query: head.tensor });
     const expected = Array.from(
       head.bits(),
       (_, i) => bits[(Math.floor(i / words) * HEADS.query + h) * words + (i % words)]!,
@@ -308,16 +313,16 @@ const independence = forTensors("rotates query and key alone as together, and ea
 const conversions = forTensors(
   "computes 16-bit data in float32 and rounds once, to whatever element type out has",
   async (scene) => {
-    const { rope, spots, label, dtype } = scene;
+    const { rope, tested, label, dtype } = scene;
     if (dtype === "float64") return;
     const shape = shapeOf(scene, "key");
     const single = place("float32", shape, valuesOf(scene, "key"));
-    await rope.apply({ positions: spots.positions, key: single.tensor });
+    await rope.apply({ positions: tested.positions, key: single.tensor });
     const exact = single.values();
     for (const target of elementTypes) {
       const out = place(target, shape, undefined);
       await rope.apply({
-        positions: spots.positions,
+        positions: tested.positions,
         key: place(dtype, shape, valuesOf(scene, "key")).tensor,
         out: { key: out.tensor },
       });
@@ -337,7 +342,7 @@ const fused: Law = {
         kit,
         rope,
         request,
-        spots: drawnSpots(rope, undefined, 5, 4),
+        tested: drawnSpots(rope, undefined, 5, 4),
         batch: 1,
         tokens: 5,
         dtype: "float32",
@@ -357,7 +362,7 @@ const fused: Law = {
       };
       const query = view("query", 0);
       const key = view("key", HEADS.query * headDim);
-      await rope.apply({ positions: scene.spots.positions, query, key });
+      await rope.apply({ positions: scene.tested.positions, query, key });
       const [q, k] = [expected.query.values(), expected.key.values()];
       buffer.forEach((value, i) => {
         const [t, column] = [Math.floor(i / width), i % width];
@@ -388,7 +393,7 @@ const atomic: Law = {
         kit,
         rope,
         request,
-        spots: drawnSpots(rope, undefined, 3, 1),
+        tested: drawnSpots(rope, undefined, 3, 1),
         batch: 1,
         tokens: 3,
         dtype: "float32",
@@ -416,7 +421,7 @@ const atomic: Law = {
       for (const method of methods) {
         for (const bad of [rope.positionLimit, NaN, Infinity, ...(fractionalPositions ? [] : [-1, 1.5])]) {
           // The bad position comes last: nothing of the tokens before it may have been written.
-          const { positions } = spotsOf(rope, undefined, 3, (row) => (row === 2 ? bad : row));
+          const { positions } = testPositionsOf(rope, undefined, 3, (row) => (row === 2 ? bad : row));
           await refused(`${method} at position ${bad}`, "ROPE_POSITION_RANGE", () =>
             rope[method]({ positions, ...args }),
           );
@@ -424,7 +429,7 @@ const atomic: Law = {
             rope[method]({ positions, ...args, out: outs }),
           );
         }
-        const { positions } = scene.spots;
+        const { positions } = scene.tested;
         await refused(`${method} with a key of two tokens`, "ROPE_SHAPE", () =>
           rope[method]({ positions, query: query.tensor, key: short }),
         );
@@ -435,13 +440,13 @@ const atomic: Law = {
           rope[method]({ positions, query: query.tensor, key: query.tensor }),
         );
       }
-      const step = await rope.at(scene.spots.positions);
+      const step = await rope.at(scene.tested.positions);
       await refused("step.apply with a key of two tokens", "ROPE_SHAPE", () =>
         step.apply({ query: query.tensor, key: short }),
       );
       if (!canShift) continue;
-      const far = spotsOf(rope, undefined, 3, (row) => (row === 2 ? rope.positionLimit : row)).positions;
-      const { positions: near } = scene.spots;
+      const far = testPositionsOf(rope, undefined, 3, (row) => (row === 2 ? rope.positionLimit : row)).positions;
+      const { positions: near } = scene.tested;
       await refused("shift to a position out of range", "ROPE_POSITION_RANGE", () =>
         rope.shift({ keys: key.tensor, from: near, to: far }),
       );
@@ -465,7 +470,7 @@ const frozen: Law = {
       kit,
       rope,
       request,
-      spots: drawnSpots(rope, 2, 3, 0),
+      tested: drawnSpots(rope, 2, 3, 0),
       batch: 2,
       tokens: 3,
       dtype: "float32",
@@ -474,7 +479,7 @@ const frozen: Law = {
     const expected = await rotated(scene);
     const made = tensors(scene);
     const out = { key: place("float32", made.key.shape, undefined) };
-    const args = deepFreeze({ positions: scene.spots.positions, ...tensorsOf(made), out: { key: out.key.tensor } });
+    const args = deepFreeze({ positions: scene.tested.positions, ...tensorsOf(made), out: { key: out.key.tensor } });
     const described = JSON.stringify(args, (_, value: unknown) => (ArrayBuffer.isView(value) ? "memory" : value));
     await rope.apply(args);
     sameData(
@@ -484,7 +489,7 @@ const frozen: Law = {
     );
     sameBits(made.query.bits(), expected.query.bits(), `query from frozen arguments, ${label}`);
     sameBits(out.key.bits(), expected.key.bits(), `key to a frozen out, ${label}`);
-    (await rope.at(deepFreeze(structuredClone(scene.spots.positions)))).apply(deepFreeze(tensorsOf(tensors(scene))));
+    (await rope.at(deepFreeze(structuredClone(scene.tested.positions)))).apply(deepFreeze(tensorsOf(tensors(scene))));
   },
 };
 
@@ -501,7 +506,7 @@ const nothing: Law = {
   async run(kit) {
     const { label, request } = kit.variants()[0]!;
     const rope = await kit.rope(request);
-    const { positions } = spotsOf(rope, undefined, 0, () => 0);
+    const { positions } = testPositionsOf(rope, undefined, 0, () => 0);
     const data = new Float32Array(5);
     const query = { data, shape: [0, 2, rope.spec.headDim] };
     await rope.apply({ positions, query });

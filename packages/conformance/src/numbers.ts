@@ -5,7 +5,7 @@
 
 import type { ElementType, Pairing, RopeSpec } from "@ropewalk/core";
 import type { RopeUnderTest } from "./kit.ts";
-import type { Spots } from "./spots.ts";
+import type { TestPositions } from "./test-positions.ts";
 import type { Shape } from "./tensors.ts";
 import { unitRoundoff } from "./tensors.ts";
 
@@ -28,7 +28,7 @@ function blocksOf(pairing: Pairing, pairs: number): number {
   return pairing === "adjacent" ? pairs : pairing.blocks;
 }
 
-/** The angles of a rope at some spots, and how far from exact its cos and sin may be. */
+/** The angles of a rope at some tested, and how far from exact its cos and sin may be. */
 export interface Angles {
   readonly amplitude: number;
   readonly cos: (row: number, pair: number) => number;
@@ -38,7 +38,7 @@ export interface Angles {
 }
 
 /** Angles by the definition: `position × invFreq`, rounded as `precision` says. */
-export function anglesOf(rope: RopeUnderTest, { values, axes }: Spots, length?: number): Angles {
+export function anglesOf(rope: RopeUnderTest, { values, axes }: TestPositions, length?: number): Angles {
   const { invFreq, attentionFactor, axes: axisOfPair } = rope.frequencies(length);
   const rows = values.length / axes;
   const { fround } = Math;
@@ -86,14 +86,14 @@ export function angleSlack(rope: RopeUnderTest, ...sizes: readonly number[]): nu
 /** Calls `visit` for each rotated pair of a block: its row of positions, pair, and where its two elements lie. */
 export function eachPair(
   spec: RopeSpec,
-  spots: Spots,
+  tested: TestPositions,
   [batch, tokens, heads, headDim]: Shape,
   visit: (row: number, pair: number, x: number, y: number) => void,
 ): void {
   const pairs = pairsOf(spec);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t++) {
-      const row = spots.batch === undefined ? t : b * tokens + t;
+      const row = tested.batch === undefined ? t : b * tokens + t;
       for (let h = 0; h < heads; h++) {
         const head = ((b * tokens + t) * heads + h) * headDim;
         pairs.forEach(([x, y], pair) => visit(row, pair, head + x, head + y));

@@ -277,11 +277,11 @@ const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];
 
 /** All numbers of a rope that a parameter may change, as text. */
 function outcome(rope: RotaryEmbedding): string {
-  const ladders = (rope.capabilities.dependsOnLength ? lengths : [1]).map((length) => {
+  const outcomes = (rope.capabilities.dependsOnLength ? lengths : [1]).map((length) => {
     const { invFreq, axes, ...factors } = rope.frequencies(length);
     return { invFreq: Array.from(invFreq), axes: Array.from(axes), ...factors };
   });
-  return JSON.stringify({ ladders, limit: rope.positionLimit, capabilities: rope.capabilities });
+  return JSON.stringify({ outcomes, limit: rope.positionLimit, capabilities: rope.capabilities });
 }
 
 /** With exact numbers, so that a small change of a parameter shows. */

@@ -11,14 +11,21 @@ import { equal, fail, isFar, sameBits, throwsCode } from "./assert.ts";
 import type { Kit, RopeUnderTest } from "./kit.ts";
 import type { Law } from "./law.ts";
 import { angleSlack, anglesOf, eachPair, floorOf, pairsOf, share } from "./numbers.ts";
-import { admitted, drawnSpots, lengthFor, moved, probeSpots, spotsOf } from "./spots.ts";
-import type { Spots } from "./spots.ts";
+import { admitted, drawnSpots, lengthFor, moved, probeSpots, testPositionsOf } from "./test-positions.ts";
+import type { TestPositions } from "./test-positions.ts";
 import { elementTypes, place, randomValues, sizeOf } from "./tensors.ts";
 import type { Placed, Shape } from "./tensors.ts";
 
-/** A tensor for some spots: three heads, so that neither one nor two at a time is all; elements from the kit's stream. */
-function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementType, label: string, heads = 3): Placed {
-  const shape: Shape = [spots.batch ?? 1, spots.tokens, heads, rope.spec.headDim];
+/** A tensor for some tested: three heads, so that neither one nor two at a time is all; elements from the kit's stream. */
+function tensorFor(
+  kit: Kit,
+  rope: RopeUnderTest,
+  tested: TestPositions,
+  dtype: ElementType,
+  label: string,
+  heads = 3,
+): Placed {
+  const shape: Shape = [tested.batch ?? 1, tested.tokens, heads, rope.spec.headDim];
   return place(dtype, shape, randomValues(kit.random(label), dtype, sizeOf(shape)));
 }
 
@@ -26,21 +33,21 @@ function tensorFor(kit: Kit, rope: RopeUnderTest, spots: Spots, dtype: ElementTy
 async function after(
   rope: RopeUnderTest,
   method: "apply" | "invert" | "adjoint",
-  spots: Spots,
+  tested: TestPositions,
   tensor: Placed,
-  length: { readonly length?: number } = lengthFor(rope, spots),
+  length: { readonly length?: number } = lengthFor(rope, tested),
 ): Promise<Placed> {
   const copy = place(tensor.dtype, tensor.shape, tensor.values());
-  await rope[method]({ positions: spots.positions, query: copy.tensor, ...length });
+  await rope[method]({ positions: tested.positions, query: copy.tensor, ...length });
   return copy;
 }
 
 /** `Σ x·y` over the rotated elements of each row and head. */
-function dots(rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed): Float64Array {
+function dots(rope: RopeUnderTest, tested: TestPositions, a: Placed, b: Placed): Float64Array {
   const [x, y] = [a.values(), b.values()];
   const { headDim } = rope.spec;
   const sums = new Float64Array(x.length / headDim);
-  eachPair(rope.spec, spots, a.shape, (_row, _pair, first, second) => {
+  eachPair(rope.spec, tested, a.shape, (_row, _pair, first, second) => {
     sums[Math.floor(first / headDim)]! += x[first]! * y[first]! + x[second]! * y[second]!;
   });
   return sums;
@@ -55,7 +62,7 @@ function dots(rope: RopeUnderTest, spots: Spots, a: Placed, b: Placed): Float64A
 function dotTolerance(
   kit: Kit,
   rope: RopeUnderTest,
-  spots: Spots,
+  tested: TestPositions,
   a: Placed,
   b: Placed,
   slack: (row: number, pair: number) => number,
@@ -65,7 +72,7 @@ function dotTolerance(
   const { precision } = rope.spec;
   const exact = precision === "float64" && kit.bitExact;
   const tolerance = new Float64Array(x.length / headDim);
-  eachPair(rope.spec, spots, a.shape, (row, pair, first, second) => {
+  eachPair(rope.spec, tested, a.shape, (row, pair, first, second) => {
     const lengths = Math.hypot(x[first]!, x[second]!) * Math.hypot(y[first]!, y[second]!);
     tolerance[Math.floor(first / headDim)]! += lengths * ((exact ? 2 ** -44 : 16 * 2 ** -24) + slack(row, pair));
   });
@@ -95,10 +102,10 @@ function forRotations(
         if (rope.capabilities.isRotation) {
           await check(kit, rope, label);
         } else if (refused !== undefined) {
-          const spots = probeSpots(rope);
-          const tensor = tensorFor(kit, rope, spots, "float32", label);
+          const tested = probeSpots(rope);
+          const tensor = tensorFor(kit, rope, tested, "float32", label);
           await throwsCode(
-            () => rope[refused]({ positions: spots.positions, query: tensor.tensor }),
+            () => rope[refused]({ positions: tested.positions, query: tensor.tensor }),
             "ROPE_UNSUPPORTED",
             `${refused} of a type that declares isRotation: false, ${label}`,
           );
@@ -111,14 +118,14 @@ function forRotations(
 const definition = forRotations(
   "turns each pair by position × frequency and scales it by the attention factor",
   async (kit, rope, label) => {
-    const spots = probeSpots(rope);
-    const length = lengthFor(rope, spots);
-    const angles = anglesOf(rope, spots, length.length);
+    const tested = probeSpots(rope);
+    const length = lengthFor(rope, tested);
+    const angles = anglesOf(rope, tested, length.length);
     for (const dtype of elementTypes) {
-      const input = tensorFor(kit, rope, spots, dtype, label);
+      const input = tensorFor(kit, rope, tested, dtype, label);
       const x = input.values();
-      const y = (await after(rope, "apply", spots, input, length)).values();
-      eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
+      const y = (await after(rope, "apply", tested, input, length)).values();
+      eachPair(rope.spec, tested, input.shape, (row, pair, first, second) => {
         const [a, b] = [x[first]!, x[second]!];
         const [c, s] = [angles.amplitude * angles.cos(row, pair), angles.amplitude * angles.sin(row, pair)];
         const tolerance =
@@ -136,13 +143,13 @@ const definition = forRotations(
 );
 
 const norms = forRotations("keeps the length of each pair, times the attention factor", async (kit, rope, label) => {
-  const spots = probeSpots(rope);
-  const m = rope.frequencies(lengthFor(rope, spots).length).attentionFactor;
+  const tested = probeSpots(rope);
+  const m = rope.frequencies(lengthFor(rope, tested).length).attentionFactor;
   for (const dtype of elementTypes) {
-    const input = tensorFor(kit, rope, spots, dtype, label);
+    const input = tensorFor(kit, rope, tested, dtype, label);
     const x = input.values();
-    const y = (await after(rope, "apply", spots, input)).values();
-    eachPair(rope.spec, spots, input.shape, (row, pair, first, second) => {
+    const y = (await after(rope, "apply", tested, input)).values();
+    eachPair(rope.spec, tested, input.shape, (row, pair, first, second) => {
       const before = m * Math.hypot(x[first]!, x[second]!);
       const now = Math.hypot(y[first]!, y[second]!);
       // Two elements, each off by its share; no angle enters, since cos² + sin² = 1 at any.
@@ -155,13 +162,13 @@ const norms = forRotations("keeps the length of each pair, times the attention f
 });
 
 const origin = forRotations("scales by the attention factor alone at position 0", async (kit, rope, label) => {
-  const spots = spotsOf(rope, undefined, 2, () => 0);
-  const m = rope.frequencies(lengthFor(rope, spots).length).attentionFactor;
+  const tested = testPositionsOf(rope, undefined, 2, () => 0);
+  const m = rope.frequencies(lengthFor(rope, tested).length).attentionFactor;
   for (const dtype of elementTypes) {
-    const input = tensorFor(kit, rope, spots, dtype, label);
+    const input = tensorFor(kit, rope, tested, dtype, label);
     const x = input.values();
-    const y = (await after(rope, "apply", spots, input)).values();
-    eachPair(rope.spec, spots, input.shape, (_row, pair, first, second) => {
+    const y = (await after(rope, "apply", tested, input)).values();
+    eachPair(rope.spec, tested, input.shape, (_row, pair, first, second) => {
       const tolerance = m * Math.hypot(x[first]!, x[second]!) * share(rope, dtype, 0) + floorOf(dtype);
       for (const element of [first, second]) {
         // cos 0 = 1 and sin 0 = 0 are exact: without an amplitude nothing is rounded.
@@ -179,9 +186,17 @@ const relative = forRotations(
     const list = admitted(rope, far);
     for (const step of [1, far]) {
       if (list.length < 2) continue;
-      const at = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
-      const back = spotsOf(rope, undefined, list.length, (row, axis) => list[(2 * row + 1 + axis) % list.length]!);
-      const [atMoved, backMoved] = [at, back].map((spots) => moved(rope, spots, () => step)) as [Spots, Spots];
+      const at = testPositionsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+      const back = testPositionsOf(
+        rope,
+        undefined,
+        list.length,
+        (row, axis) => list[(2 * row + 1 + axis) % list.length]!,
+      );
+      const [atMoved, backMoved] = [at, back].map((tested) => moved(rope, tested, () => step)) as [
+        TestPositions,
+        TestPositions,
+      ];
       const length = lengthFor(rope, atMoved, backMoved);
       const query = tensorFor(kit, rope, at, "float64", `${label} query`);
       const key = tensorFor(kit, rope, at, "float64", `${label} key`);
@@ -193,7 +208,7 @@ const relative = forRotations(
         await after(rope, "apply", atMoved, query, length),
         await after(rope, "apply", backMoved, key, length),
       ] as const;
-      const angles = [at, back, atMoved, backMoved].map((spots) => anglesOf(rope, spots, length.length));
+      const angles = [at, back, atMoved, backMoved].map((tested) => anglesOf(rope, tested, length.length));
       const tolerance = dotTolerance(kit, rope, at, here[0], here[1], (row, pair) =>
         angleSlack(rope, ...angles.map(({ size }) => size(row, pair))),
       );
@@ -210,14 +225,14 @@ const relative = forRotations(
 const composition = forRotations("adds positions when it is applied twice", async (kit, rope, label) => {
   const list = admitted(rope, 4097);
   if (list.length === 0) return;
-  const a = spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
-  const b = spotsOf(rope, undefined, list.length, (row) => [1, 127, 4096][row % 3]!);
+  const a = testPositionsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+  const b = testPositionsOf(rope, undefined, list.length, (row) => [1, 127, 4096][row % 3]!);
   const sum = moved(rope, a, (row) => [1, 127, 4096][row % 3]!);
   const length = lengthFor(rope, sum);
   const input = tensorFor(kit, rope, a, "float64", label);
   const twice = (await after(rope, "apply", b, await after(rope, "apply", a, input, length), length)).values();
   const once = (await after(rope, "apply", sum, input, length)).values();
-  const angles = [a, b, sum].map((spots) => anglesOf(rope, spots, length.length));
+  const angles = [a, b, sum].map((tested) => anglesOf(rope, tested, length.length));
   const m = angles[0]!.amplitude;
   const x = input.values();
   const exact = rope.spec.precision === "float64" && kit.bitExact;
@@ -240,16 +255,16 @@ const composition = forRotations("adds positions when it is applied twice", asyn
 const inverse = forRotations(
   "is undone by invert, before or after",
   async (kit, rope, label) => {
-    const spots = probeSpots(rope);
+    const tested = probeSpots(rope);
     for (const dtype of ["float64", "float32"] as const) {
-      const input = tensorFor(kit, rope, spots, dtype, label);
+      const input = tensorFor(kit, rope, tested, dtype, label);
       const x = input.values();
       for (const [first, then] of [
         ["apply", "invert"],
         ["invert", "apply"],
       ] as const) {
-        const back = (await after(rope, then, spots, await after(rope, first, spots, input))).values();
-        eachPair(rope.spec, spots, input.shape, (row, pair, one, other) => {
+        const back = (await after(rope, then, tested, await after(rope, first, tested, input))).values();
+        eachPair(rope.spec, tested, input.shape, (row, pair, one, other) => {
           // Both ways use the same table row, so that angles do not matter; two rotations, each off by its share.
           const tolerance = Math.hypot(x[one]!, x[other]!) * 2 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [one, other]) {
@@ -271,16 +286,16 @@ const inverse = forRotations(
 const transpose = forRotations(
   "has its transpose as adjoint: ⟨R x, y⟩ = ⟨x, Rᵀ y⟩",
   async (kit, rope, label) => {
-    const spots = probeSpots(rope);
-    const x = tensorFor(kit, rope, spots, "float64", `${label} x`);
-    const y = tensorFor(kit, rope, spots, "float64", `${label} y`);
-    const rotated = await after(rope, "apply", spots, x);
-    const pulled = await after(rope, "adjoint", spots, y);
+    const tested = probeSpots(rope);
+    const x = tensorFor(kit, rope, tested, "float64", `${label} x`);
+    const y = tensorFor(kit, rope, tested, "float64", `${label} y`);
+    const rotated = await after(rope, "apply", tested, x);
+    const pulled = await after(rope, "adjoint", tested, y);
     // The same table row on both sides: no slack for angles.
-    const tolerance = dotTolerance(kit, rope, spots, rotated, y, () => 0);
+    const tolerance = dotTolerance(kit, rope, tested, rotated, y, () => 0);
     sameSums(
-      dots(rope, spots, x, pulled),
-      dots(rope, spots, rotated, y),
+      dots(rope, tested, x, pulled),
+      dots(rope, tested, rotated, y),
       tolerance,
       `⟨x, Rᵀ y⟩ against ⟨R x, y⟩, ${label}`,
     );
@@ -296,7 +311,7 @@ const shift: Law = {
       const rope = await kit.rope(request);
       const from = probeSpots(rope);
       const list = admitted(rope);
-      const to = spotsOf(
+      const to = testPositionsOf(
         rope,
         undefined,
         from.tokens,
@@ -323,7 +338,7 @@ const shift: Law = {
         const shifted = moving.values();
         const expected = (await after(rope, "apply", to, input, length)).values();
         const m = rope.frequencies(length.length).attentionFactor;
-        const angles = [from, to].map((spots) => anglesOf(rope, spots, length.length));
+        const angles = [from, to].map((tested) => anglesOf(rope, tested, length.length));
         eachPair(rope.spec, from, input.shape, (row, pair, first, second) => {
           // The shift turns by the difference of the two angles as the table has them: only its own roundings count.
           const tolerance = m * Math.hypot(x[first]!, x[second]!) * 3 * share(rope, dtype, 0) + floorOf(dtype);
@@ -355,20 +370,20 @@ const pairings: Law = {
   async run(kit) {
     for (const { label, request } of kit.variants({ pairings: false })) {
       const reference = await kit.rope(request);
-      const spots = drawnSpots(reference, 2, 3, 1);
+      const tested = drawnSpots(reference, 2, 3, 1);
       const own = pairsOf(reference.spec);
       const others = kit.variants().filter((other) => sameSlice(other.request, request));
       for (const other of others) {
         const rope = await kit.rope(other.request);
         const theirs = pairsOf(rope.spec);
         for (const dtype of elementTypes) {
-          const input = tensorFor(kit, reference, spots, dtype, label);
+          const input = tensorFor(kit, reference, tested, dtype, label);
           const moved = place(dtype, input.shape, permuted(input, own, theirs));
-          await rope.apply({ positions: spots.positions, query: moved.tensor });
+          await rope.apply({ positions: tested.positions, query: moved.tensor });
           const expected = place(
             dtype,
             input.shape,
-            permuted(await after(reference, "apply", spots, input), own, theirs),
+            permuted(await after(reference, "apply", tested, input), own, theirs),
           );
           if (kit.bitExact) {
             sameBits(
@@ -427,7 +442,7 @@ const axes: Law = {
         axes: Array.from({ length: rope.spec.rotaryDim / 2 }, (_, pair) => pair % Math.min(3, rope.spec.rotaryDim / 2)),
       });
       const single = drawnSpots(rope, 2, 3, 2);
-      const equalAxes = spotsOf(many, 2, 3, (row) => single.values[row]!);
+      const equalAxes = testPositionsOf(many, 2, 3, (row) => single.values[row]!);
       const input = tensorFor(kit, rope, single, "float32", label);
       const expected = await after(rope, "apply", single, input);
       sameBits(
@@ -445,13 +460,13 @@ const steps: Law = {
   async run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = await kit.rope(request);
-      const spots = drawnSpots(rope, 2, 3, 0);
-      const step = await rope.at(spots.positions);
+      const tested = drawnSpots(rope, 2, 3, 0);
+      const step = await rope.at(tested.positions);
       for (const layer of [0, 1, 2]) {
         const dtype = elementTypes[(layer + 1) % elementTypes.length]!;
-        const query = tensorFor(kit, rope, spots, dtype, `${label} layer ${layer}`, 5);
-        const key = tensorFor(kit, rope, spots, dtype, `${label} key of layer ${layer}`);
-        const expected = [await after(rope, "apply", spots, query), await after(rope, "apply", spots, key)] as const;
+        const query = tensorFor(kit, rope, tested, dtype, `${label} layer ${layer}`, 5);
+        const key = tensorFor(kit, rope, tested, dtype, `${label} key of layer ${layer}`);
+        const expected = [await after(rope, "apply", tested, query), await after(rope, "apply", tested, key)] as const;
         await step.apply({ query: query.tensor, key: key.tensor });
         sameBits(query.bits(), expected[0].bits(), `${dtype} query of layer ${layer}, ${label}`);
         sameBits(key.bits(), expected[1].bits(), `${dtype} key of layer ${layer}, ${label}`);

@@ -7,8 +7,8 @@ import { fromBfloat16, fromFloat16 } from "@ropewalk/core/math";
 import { equal, fail, isFar, isTrue, sameBits, sameData, throwsCode } from "./assert.ts";
 import type { Law } from "./law.ts";
 import { anglesOf, pairsOf } from "./numbers.ts";
-import { admitted, lengthFor, probeSpots, spotsOf } from "./spots.ts";
-import type { Spots } from "./spots.ts";
+import { admitted, lengthFor, probeSpots, testPositionsOf } from "./test-positions.ts";
+import type { TestPositions } from "./test-positions.ts";
 import { elementTypes, roundTo } from "./tensors.ts";
 
 const wordsOf = (array: ElementArray): Uint16Array | Uint32Array =>
@@ -29,13 +29,13 @@ const values: Law = {
     for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
       const rope = await kit.rope(request);
       if (!rope.capabilities.isRotation) continue;
-      const spots = probeSpots(rope);
-      const length = lengthFor(rope, spots);
-      const angles = anglesOf(rope, spots, length.length);
+      const tested = probeSpots(rope);
+      const length = lengthFor(rope, tested);
+      const angles = anglesOf(rope, tested, length.length);
       const exact = rope.spec.precision === "float64";
-      const { cos, sin } = await rope.cosSin(spots.positions, { dtype: "float64", ...length });
+      const { cos, sin } = await rope.cosSin(tested.positions, { dtype: "float64", ...length });
       const pairs = rope.spec.rotaryDim / 2;
-      for (let row = 0; row < spots.tokens; row++) {
+      for (let row = 0; row < tested.tokens; row++) {
         for (let pair = 0; pair < pairs; pair++) {
           // float64: the reported frequency and its product with the position are each half an ulp off, cos and sin and
           // the amplitude a few more. float32: cos, the amplitude and their product round once each; 3 × 2^-24, and a
@@ -66,9 +66,9 @@ const widths: Law = {
       const { rotaryDim, rotaryOffset } = rope.spec;
       const pairs = pairsOf(rope.spec);
       for (const batch of [undefined, 2]) {
-        const spots = spotsOf(rope, batch, 3, (row) => admitted(rope)[(2 * row) % admitted(rope).length]!);
+        const tested = testPositionsOf(rope, batch, 3, (row) => admitted(rope)[(2 * row) % admitted(rope).length]!);
         const rows = batch === undefined ? [3] : [2, 3];
-        const single = await rope.cosSin(spots.positions);
+        const single = await rope.cosSin(tested.positions);
         isTrue(
           single.cos instanceof Float32Array,
           `cosSin without dtype, ${label}`,
@@ -77,8 +77,8 @@ const widths: Law = {
         );
         sameData(single.shape, [...rows, rotaryDim / 2], `shape of a half table, ${label}`);
         for (const dtype of elementTypes) {
-          const half = await rope.cosSin(spots.positions, { width: "half", dtype });
-          const full = await rope.cosSin(spots.positions, { width: "full", dtype });
+          const half = await rope.cosSin(tested.positions, { width: "half", dtype });
+          const full = await rope.cosSin(tested.positions, { width: "full", dtype });
           sameData(full.shape, [...rows, rotaryDim], `shape of a full ${dtype} table, ${label}`);
           for (const name of ["cos", "sin"] as const) {
             const [narrow, wide] = [wordsOf(half[name]), wordsOf(full[name])];
@@ -129,7 +129,7 @@ const growth: Law = {
       ] as const) {
         const rope = kit.fresh(request);
         for (const row of rows) {
-          const one = spotsOf(rope, undefined, 1, (_, axis) => all.values[axis * all.tokens + row]!);
+          const one = testPositionsOf(rope, undefined, 1, (_, axis) => all.values[axis * all.tokens + row]!);
           const table = rope.cosSin(one.positions, { dtype: "float64", ...length });
           const { length: pairs } = table.cos;
           const expected = {
@@ -154,11 +154,11 @@ const forms: Law = {
   async run(kit) {
     const { label, request } = kit.variants()[0]!;
     const rope = await kit.rope(request);
-    const run = spotsOf(rope, undefined, 4, (row) => row % rope.positionLimit);
+    const run = testPositionsOf(rope, undefined, 4, (row) => row % rope.positionLimit);
     const expected = await rope.cosSin(run.positions);
     const { axes, values: list } = run;
     const shape = axes === 1 ? [4] : [axes, 4];
-    const same = async (name: string, positions: Spots["positions"]): Promise<void> =>
+    const same = async (name: string, positions: TestPositions["positions"]): Promise<void> =>
       sameTables(await rope.cosSin(positions), expected, `positions as ${name}, ${label}`);
     for (const data of [
       [...list],
@@ -218,9 +218,12 @@ const copies: Law = {
 };
 
 async function everything(
-  rope: { cosSin: (positions: Spots["positions"]) => unknown; at: (positions: Spots["positions"]) => unknown },
+  rope: {
+    cosSin: (positions: TestPositions["positions"]) => unknown;
+    at: (positions: TestPositions["positions"]) => unknown;
+  },
   js: RotaryEmbedding,
-  positions: Spots["positions"],
+  positions: TestPositions["positions"],
 ) {
   const facts = JSON.parse(
     JSON.stringify({
@@ -282,7 +285,8 @@ const range: Law = {
     const { label, request } = kit.variants()[0]!;
     const rope = await kit.rope(request);
     const { axisCount, fractionalPositions, dependsOnLength } = rope.capabilities;
-    const at = (position: number): Spots["positions"] => spotsOf(rope, undefined, 1, () => position).positions;
+    const at = (position: number): TestPositions["positions"] =>
+      testPositionsOf(rope, undefined, 1, () => position).positions;
     for (const position of [rope.positionLimit, 2 ** 53, Infinity, NaN, ...(fractionalPositions ? [] : [-1, 0.5])]) {
       await throwsCode(() => rope.cosSin(at(position)), "ROPE_POSITION_RANGE", `cosSin at ${position}, ${label}`);
       await throwsCode(() => rope.at(at(position)), "ROPE_POSITION_RANGE", `at(${position}), ${label}`);

@@ -513,7 +513,7 @@ describe("providers with a planted defect", () => {
       }),
     ],
     ["other numbers at each call", ["purity", "growth"], changed(mapped((value) => value * (1 + calls++ * 2 ** -20)))],
-    ["a ladder that remembers the base before", ["purity"], changed(remembering())],
+    ["frequencies that remember the base before", ["purity"], changed(remembering())],
     [
       "an explanation of other numbers",
       ["reported"],

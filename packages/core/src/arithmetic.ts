@@ -177,7 +177,7 @@ export const doubleDouble: Arithmetic = Object.freeze({
 } satisfies Arithmetic);
 
 /**
- * The ladder of inverse frequencies that every rope starts from: `invFreq[i] = 1 / base^(2i/dim)`, `i < dim/2`.
+ * The inverse frequencies that every rope starts from: `invFreq[i] = 1 / base^(2i/dim)`, `i < dim/2`.
  *
  * @param base `theta` of the model, > 0.
  * @param dim the denominator of the exponent: the rotary dimension, or the dimension of one axis.

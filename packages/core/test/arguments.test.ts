@@ -44,7 +44,7 @@ const junk: readonly unknown[] = [
 ];
 
 const registry = testRegistry();
-const rope = getRopeUntyped({ headDim: 8, parameters: { ropeType: "ladder" } }, { registry });
+const rope = getRopeUntyped({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
 const grid = getRopeUntyped({ headDim: 8, parameters: { ropeType: "grid" } }, { registry });
 const step = rope.at([0]);
 const view = { data: new Float32Array(8), shape: [1, 1, 8] };
@@ -52,20 +52,20 @@ const good = { positions: [0], query: new Float32Array(8) };
 
 /** Each with its right arguments; every one of them is replaced by every piece of junk in turn, and left out. */
 const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, readonly unknown[]]>> = {
-  getRope: [core.getRope, [{ headDim: 8, parameters: { ropeType: "ladder" } }, { registry }]],
-  getRopeUntyped: [getRopeUntyped, [{ headDim: 8, parameters: { ropeType: "ladder" } }, { registry }]],
+  getRope: [core.getRope, [{ headDim: 8, parameters: { ropeType: "plain" } }, { registry }]],
+  getRopeUntyped: [getRopeUntyped, [{ headDim: 8, parameters: { ropeType: "plain" } }, { registry }]],
   "getRopeUntyped, registry": [(given: never) => getRopeUntyped(rope.spec, { registry: given }), [registry]],
   "getRopeUntyped, provider": [
     (given: never) => getRopeUntyped(rope.spec, { provider: given }),
-    [registry.get("ladder")!.provider],
+    [registry.get("plain")!.provider],
   ],
   clearRopeCache: [core.clearRopeCache, [createRegistry()]],
   ropeCacheStatistics: [core.ropeCacheStatistics, [createRegistry()]],
   createRegistry: [core.createRegistry, []],
-  register: [createRegistry().register.bind(registry), ["new", registry.get("ladder")!.provider, {}]],
+  register: [createRegistry().register.bind(registry), ["new", registry.get("plain")!.provider, {}]],
   unregister: [(name: never) => registry.unregister(name), ["nobody"]],
-  get: [(name: never) => registry.get(name), ["ladder"]],
-  require: [(name: never) => registry.require(name), ["ladder"]],
+  get: [(name: never) => registry.get(name), ["plain"]],
+  require: [(name: never) => registry.require(name), ["plain"]],
   requireBackend: [(name: never) => registry.requireBackend(name), ["js"]],
   registerBackend: [core.registerBackend, [null]],
   registerQueryScale: [core.registerQueryScale, ["", null]],

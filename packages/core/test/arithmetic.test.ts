@@ -125,10 +125,10 @@ describe("double-double against digits from outside", () => {
     [1_000_000, 96, 47, "0.000001333521432163324025675931715295331092416"],
     [150_000, 64, 31, "0.000009675236569981485996371301468268472372398"],
     [1_000_000_000, 128, 63, "0.000000001382372227357899619152570401970342519436"],
-  ])("the ladder of base %d over %d elements, pair %d", (base, dim, pair, digits) => {
-    const ladder = inverseFrequencies(base, dim, doubleDouble);
-    expect(ladder).toHaveLength(dim / 2);
-    expect(agree(ofReal(ladder[pair]!), ofDecimal(digits), 98)).toBe(true);
+  ])("the plain of base %d over %d elements, pair %d", (base, dim, pair, digits) => {
+    const plain = inverseFrequencies(base, dim, doubleDouble);
+    expect(plain).toHaveLength(dim / 2);
+    expect(agree(ofReal(plain[pair]!), ofDecimal(digits), 98)).toBe(true);
     // float32 rounds four times on the way: exponent, power, reciprocal; the exponent's error counts ln(base)-fold.
     expect(agree(ofReal(inverseFrequencies(base, dim, float32)[pair]!), ofDecimal(digits), 20)).toBe(true);
   });
@@ -187,6 +187,6 @@ test("float64 is JavaScript's own arithmetic, of the heads", () => {
   expect(float64.pi).toBe(3.141592653589793);
 });
 
-test("a ladder over an odd dimension has a last, half pair", () => {
+test("a plain over an odd dimension has a last, half pair", () => {
   expect(inverseFrequencies(10_000, 5, float64)).toHaveLength(3);
 });

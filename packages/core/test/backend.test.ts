@@ -149,8 +149,8 @@ test("backend and rope share tables and schedules", () => {
 
 test("a provider as a value has the backends of the registry that it came with", () => {
   const { registry } = setUp();
-  const provider = registry.get("ladder")!.provider;
-  const request = { headDim: 8, parameters: { ropeType: "ladder" } } as const;
+  const provider = registry.get("plain")!.provider;
+  const request = { headDim: 8, parameters: { ropeType: "plain" } } as const;
   const without = getRope(request, { provider, registry: testRegistry() });
   const [rope, again] = [getRope(request, { provider, registry }), getRope(request, { provider, registry })];
   expect(again).toBe(rope);
@@ -198,9 +198,9 @@ describe("registerBackend", () => {
 
   test("registers in the default registry, for ropes made without one", () => {
     registerBackend(abacus());
-    const provider = testRegistry().get("ladder")!.provider;
+    const provider = testRegistry().get("plain")!.provider;
     expect(
-      getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { provider }).to("abacus", { beads: 1 }).backend,
+      getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { provider }).to("abacus", { beads: 1 }).backend,
     ).toBe("abacus");
     expect((defaultRegistry as RopeRegistry).requireBackend("abacus").source).toBe("core-tests@1.0.0");
   });

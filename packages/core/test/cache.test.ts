@@ -179,7 +179,7 @@ describe("a request that differs in one field gives another instance", () => {
     ["pairing, blocks", tunedRequest({}, { pairing: { blocks: 2 } })],
     ["axes", tunedRequest({}, { axes: Array.from({ length: 32 }, (_, i) => i % 2) })],
     ["precision", tunedRequest({}, { precision: "float64" })],
-    ["parameters.ropeType", { headDim: 64, parameters: { ropeType: "ladder" } }],
+    ["parameters.ropeType", { headDim: 64, parameters: { ropeType: "plain" } }],
     ["parameters.factor", tunedRequest({ factor: 4 + 2 ** -50 })],
     ["parameters.steps", tunedRequest({ steps: 2 })],
     ["parameters.smooth", tunedRequest({ smooth: true })],
@@ -212,8 +212,8 @@ describe("a request that differs in one field gives another instance", () => {
   });
 
   test("the same request in another registry, or of another provider", () => {
-    const request = { headDim: 64, parameters: { ropeType: "ladder" } };
-    const provider = registry.get("ladder")!.provider;
+    const request = { headDim: 64, parameters: { ropeType: "plain" } };
+    const provider = registry.get("plain")!.provider;
     const ropes = [
       get(request),
       getRopeUntyped(request, { registry: testRegistry() }),
@@ -264,8 +264,8 @@ describe("the cache", () => {
   });
 
   test("of a provider as a value is emptied with that of its registry", () => {
-    const provider = registry.get("ladder")!.provider;
-    const request = { headDim: 64, parameters: { ropeType: "ladder" } };
+    const provider = registry.get("plain")!.provider;
+    const request = { headDim: 64, parameters: { ropeType: "plain" } };
     const rope = getRopeUntyped(request, { registry, provider });
     expect(getRopeUntyped(request, { registry, provider })).toBe(rope);
     clearRopeCache(registry);
@@ -301,14 +301,14 @@ describe("a hostile request gives a RopeError", () => {
     ["undefined", undefined],
     ["null", null],
     ["a number", 64],
-    ["a string", "ladder"],
-    ["a symbol", Symbol("ladder")],
+    ["a string", "plain"],
+    ["a symbol", Symbol("plain")],
     ["a list", [64]],
     ["a function", () => parameters],
-    ["an own key __proto__", JSON.parse('{"headDim":64,"__proto__":{"parameters":{"ropeType":"ladder"}}}')],
+    ["an own key __proto__", JSON.parse('{"headDim":64,"__proto__":{"parameters":{"ropeType":"plain"}}}')],
     [
       "an own key __proto__ in parameters",
-      JSON.parse('{"headDim":64,"parameters":{"ropeType":"ladder","__proto__":{}}}'),
+      JSON.parse('{"headDim":64,"parameters":{"ropeType":"plain","__proto__":{}}}'),
     ],
     ["a parameter constructor", { headDim: 64, parameters: { ...parameters, constructor: 1 } }],
     ["a parameter hasOwnProperty", { headDim: 64, parameters: { ...parameters, hasOwnProperty: 1 } }],
@@ -373,7 +373,7 @@ describe("a hostile request gives a RopeError", () => {
       },
     ],
     ["no parameters", { headDim: 64 }],
-    ["parameters that are a list", { headDim: 64, parameters: ["ladder"] }],
+    ["parameters that are a list", { headDim: 64, parameters: ["plain"] }],
     ["blocks that do not divide", { headDim: 64, pairing: { blocks: 5 }, parameters }],
     ["a half block", { headDim: 64, pairing: { blocks: 0.5 }, parameters }],
     ["blocks and more", { headDim: 64, pairing: { blocks: 2, width: 16 }, parameters }],

@@ -10,7 +10,7 @@ import { pairsOf } from "./reference.ts";
 const registry = testRegistry();
 const ropeOf = (
   request: Omit<RopeRequest, "parameters">,
-  parameters: RopeRequest["parameters"] = { ropeType: "ladder" },
+  parameters: RopeRequest["parameters"] = { ropeType: "plain" },
 ) => getRope({ ...request, parameters }, { registry });
 
 const pairings: Pairing[] = ["half", "adjacent", { blocks: 2 }, { blocks: 4 }];

@@ -3,14 +3,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { createRegistry, getRope, getRopeUntyped, RopeError } from "@ropewalk/core";
 import { caught } from "./failures.ts";
-import { ladder, testRegistry, warp } from "./providers.ts";
+import { plain, testRegistry, warp } from "./providers.ts";
 
 let registry = testRegistry();
 beforeEach(() => {
   registry = testRegistry();
 });
-const rope = (maxPosition = 8) =>
-  getRope({ headDim: 4, maxPosition, parameters: { ropeType: "ladder" } }, { registry });
+const rope = (maxPosition = 8) => getRope({ headDim: 4, maxPosition, parameters: { ropeType: "plain" } }, { registry });
 const untyped = (request: object) => () =>
   getRopeUntyped(request as Parameters<typeof getRopeUntyped>[0], { registry });
 
@@ -18,21 +17,21 @@ describe("ROPE_UNKNOWN_TYPE", () => {
   test("lists what is registered, and invents no package", () => {
     const error = caught(untyped({ headDim: 4, parameters: { ropeType: "quite_new" } }), "ROPE_UNKNOWN_TYPE");
     expect(error.message).toMatchInlineSnapshot(
-      `"the rope type "quite_new" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "quite_new". Import the package that provides it, or register it with registerRopeType."`,
+      `"the rope type "quite_new" is not registered: expected one of fine, grid, plain, stepped, tuned, tuned-twice, warp, got "quite_new". Import the package that provides it, or register it with registerRopeType."`,
     );
     expect(error.facts).toEqual({
       ropeType: "quite_new",
-      registered: ["fine", "grid", "ladder", "stepped", "tuned", "tuned-twice", "warp"],
+      registered: ["fine", "grid", "plain", "stepped", "tuned", "tuned-twice", "warp"],
       nearest: undefined,
     });
   });
 
   test("names the nearest type", () => {
-    const error = caught(untyped({ headDim: 4, parameters: { ropeType: "Lader" } }), "ROPE_UNKNOWN_TYPE");
+    const error = caught(untyped({ headDim: 4, parameters: { ropeType: "Plian" } }), "ROPE_UNKNOWN_TYPE");
     expect(error.message).toMatchInlineSnapshot(
-      `"the rope type "Lader" is not registered: expected one of fine, grid, ladder, stepped, tuned, tuned-twice, warp, got "Lader". Did you mean "ladder"? Else import the package that provides it."`,
+      `"the rope type "Plian" is not registered: expected one of fine, grid, plain, stepped, tuned, tuned-twice, warp, got "Plian". Did you mean "plain"? Else import the package that provides it."`,
     );
-    expect(error.facts["nearest"]).toBe("ladder");
+    expect(error.facts["nearest"]).toBe("plain");
   });
 
   test("of an empty registry", () => {
@@ -47,10 +46,10 @@ describe("ROPE_UNKNOWN_TYPE", () => {
     ["null", null],
     ["a number", 3],
     ["a bigint", 3n],
-    ["a symbol", Symbol("ladder")],
-    ["a list", ["ladder"]],
+    ["a symbol", Symbol("plain")],
+    ["a list", ["plain"]],
     ["an object without a prototype", Object.create(null)],
-    ["an object that turns into text", { toString: () => "ladder" }],
+    ["an object that turns into text", { toString: () => "plain" }],
     ["__proto__", "__proto__"],
     ["constructor", "constructor"],
     ["a million letters", "x".repeat(1e6)],
@@ -62,18 +61,18 @@ describe("ROPE_UNKNOWN_TYPE", () => {
 });
 
 test("ROPE_UNKNOWN_TYPE for a name that is not the request's own", () => {
-  caught(untyped({ headDim: 4, parameters: Object.create({ ropeType: "ladder" }) as object }), "ROPE_UNKNOWN_TYPE");
+  caught(untyped({ headDim: 4, parameters: Object.create({ ropeType: "plain" }) as object }), "ROPE_UNKNOWN_TYPE");
 });
 
 test("ROPE_TYPE_CONFLICT names both sources", () => {
   const error = caught(
-    () => registry.register("ladder", { ...ladder, source: "another-package@2.0.0" }),
+    () => registry.register("plain", { ...plain, source: "another-package@2.0.0" }),
     "ROPE_TYPE_CONFLICT",
   );
   expect(error.message).toMatchInlineSnapshot(
-    `"the rope type "ladder" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
+    `"the rope type "plain" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
   );
-  expect(error.facts).toEqual({ name: "ladder", registered: ladder.source, rejected: "another-package@2.0.0" });
+  expect(error.facts).toEqual({ name: "plain", registered: plain.source, rejected: "another-package@2.0.0" });
 
   const backend = { specificationVersion: 1, name: "abacus", source: "a@1", create: () => undefined };
   registry.registerBackend(backend);
@@ -130,9 +129,9 @@ describe("ROPE_INVALID_PARAMETERS", () => {
   });
 
   test("one mistake is one issue", () => {
-    expect(caught(untyped({ parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS").message)
+    expect(caught(untyped({ parameters: { ropeType: "plain" } }), "ROPE_INVALID_PARAMETERS").message)
       .toMatchInlineSnapshot(`
-        "1 issue in the request for a rope of type "ladder".
+        "1 issue in the request for a rope of type "plain".
           - headDim: expected an integer > 0 and ≤ 65536, got undefined."
       `);
   });
@@ -146,9 +145,9 @@ describe("ROPE_INVALID_PARAMETERS", () => {
   });
 
   test("prints the arithmetic of a contradiction", () => {
-    const request = { headDim: 128, rotaryDim: 32, partialRotaryFactor: 0.5, parameters: { ropeType: "ladder" } };
+    const request = { headDim: 128, rotaryDim: 32, partialRotaryFactor: 0.5, parameters: { ropeType: "plain" } };
     expect(caught(untyped(request), "ROPE_INVALID_PARAMETERS").message).toMatchInlineSnapshot(`
-      "1 issue in the request for a rope of type "ladder".
+      "1 issue in the request for a rope of type "plain".
         - rotaryDim: expected 64 = trunc(headDim 128 · partialRotaryFactor 0.5), got 32. Give one of the two."
     `);
   });
@@ -287,7 +286,7 @@ describe("ROPE_SPEC_VERSION", () => {
   });
 
   test("of a provider", () => {
-    const future = { ...ladder, specificationVersion: 2 };
+    const future = { ...plain, specificationVersion: 2 };
     expect(caught(() => registry.register("future", future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
       `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`,
     );
@@ -323,7 +322,7 @@ describe("RopeError", () => {
   );
 
   test("is an Error with frozen facts", () => {
-    const error = caught(untyped({ headDim: 0, parameters: { ropeType: "ladder" } }), "ROPE_INVALID_PARAMETERS");
+    const error = caught(untyped({ headDim: 0, parameters: { ropeType: "plain" } }), "ROPE_INVALID_PARAMETERS");
     expect(error).toBeInstanceOf(Error);
     expect(error.name).toBe("RopeError");
     expect(Object.isFrozen(error.facts) && Object.isFrozen(error.issues)).toBe(true);

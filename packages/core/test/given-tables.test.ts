@@ -99,7 +99,7 @@ describe.each(
 });
 
 test.each<ElementType>(["float16", "bfloat16", "float64"])("tables in %s", (dtype) => {
-  const rope = getRope({ headDim: 16, parameters: { ropeType: "ladder" } }, { registry });
+  const rope = getRope({ headDim: 16, parameters: { ropeType: "plain" } }, { registry });
   const given = rope.cosSin({ start: 0, count: 4 }, { dtype });
   const widened = rope.cosSin({ start: 0, count: 4 }, { dtype: "float64" });
   const data = Float32Array.from(noise(4 * 16));
@@ -200,7 +200,7 @@ describe("refused, with the tensor as it was", () => {
 });
 
 describe("a table whose width is not said", () => {
-  const rope = getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { registry });
+  const rope = getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
   const positions = [3, 4];
   const full = rope.cosSin(positions, { width: "full" }) as { cos: Float32Array; sin: Float32Array };
   const half = rope.cosSin(positions) as { cos: Float32Array; sin: Float32Array };

@@ -148,7 +148,7 @@ describe("exact angles, float64 data, positions up to 2^23", () => {
 
 describe("bit for bit", () => {
   const single = (geometry: Geometry, more: Partial<RopeRequest> = {}) =>
-    getRope({ ...geometry, ...more, parameters: { ropeType: "ladder" } }, { registry });
+    getRope({ ...geometry, ...more, parameters: { ropeType: "plain" } }, { registry });
   const tokens = fc.array(positions, { minLength: 1, maxLength: 9 });
   const heads = fc.integer({ min: 1, max: 4 });
   const apply = (rope: RotaryEmbedding, at: readonly number[], data: Float32Array) => {
@@ -282,7 +282,7 @@ describe("float32, as engines compute", () => {
     "⟨R(m)q, R(n)k⟩ depends on m − n, within the rounding of the angle",
     [geometries, close, close, close, seeds],
     (geometry, m, n, shift, seed) => {
-      const rope = getRope({ ...geometry, parameters: { ropeType: "ladder" } }, { registry });
+      const rope = getRope({ ...geometry, parameters: { ropeType: "plain" } }, { registry });
       const part = (position: number, key: number) => {
         const data = Float32Array.from(noise(geometry.headDim, key));
         rope.apply({ positions: [position], query: data });

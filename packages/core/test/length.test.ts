@@ -5,7 +5,7 @@ import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { FrequencyRequest, RopeProvider } from "@ropewalk/core";
 import { bits, caught } from "./failures.ts";
 import { heldBytes } from "./memory.ts";
-import { ladder, stepped, testRegistry } from "./providers.ts";
+import { plain, stepped, testRegistry } from "./providers.ts";
 import { frequency, noise, rotateReference } from "./reference.ts";
 
 const registry = testRegistry();
@@ -154,7 +154,7 @@ describe("a length", () => {
   });
 
   test("is without effect where the type does not depend on it", () => {
-    const plain = getRope({ headDim: 8, parameters: { ropeType: "ladder" } }, { registry });
+    const plain = getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
     expect(plain.cosSin([5], { length: 1000 })).toEqual(plain.cosSin([5]));
     expect(plain.at([5], { length: 1000 }).schedule).toBeNull();
     expect(plain.schedule(1000)).toBeNull();
@@ -163,7 +163,7 @@ describe("a length", () => {
   test("is the largest position + 1, whole, where positions are fractional", () => {
     const seen: number[] = [];
     const both: RopeProvider = {
-      ...ladder,
+      ...plain,
       source: "both@1",
       capabilities: { dependsOnLength: true, fractionalPositions: true },
       schedule: (length: number) => (seen.push(length), length),

@@ -19,7 +19,7 @@ describe.each<[string, Pairing, Pairing, number]>([
     expect(blockCount(pairing, 12)).toBe(blocks);
     expect(canonicalPairing(pairing, 12)).toEqual(canonical);
     expect(
-      getRope({ headDim: 12, pairing, parameters: { ropeType: "ladder" } }, { registry: testRegistry() }).pairing,
+      getRope({ headDim: 12, pairing, parameters: { ropeType: "plain" } }, { registry: testRegistry() }).pairing,
     ).toEqual(canonical);
   });
 
@@ -31,18 +31,18 @@ describe.each<[string, Pairing, Pairing, number]>([
 
 test("one pair is half and adjacent at once", () => {
   const ropes = (["half", "adjacent", { blocks: 1 }] as const).map((pairing) =>
-    getRope({ headDim: 2, pairing, parameters: { ropeType: "ladder" } }, { registry }),
+    getRope({ headDim: 2, pairing, parameters: { ropeType: "plain" } }, { registry }),
   );
   expect(new Set(ropes).size).toBe(1);
 });
 
 test("a type may say its models' pairing; a request may say another", () => {
   const provider = {
-    ...registry.get("ladder")!.provider,
+    ...registry.get("plain")!.provider,
     source: "adjacent@1",
     defaults: { pairing: "adjacent" as const },
   };
-  const parameters = { ropeType: "ladder" } as const;
+  const parameters = { ropeType: "plain" } as const;
   expect(getRope({ headDim: 12, parameters }, { provider }).pairing).toBe("adjacent");
   expect(getRope({ headDim: 12, pairing: "half", parameters }, { provider }).pairing).toBe("half");
 });

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { getRopeUntyped } from "@ropewalk/core";
 import type { ParameterRule, RopeProvider } from "@ropewalk/core";
 import { caught } from "./failures.ts";
-import { ladder } from "./providers.ts";
+import { plain } from "./providers.ts";
 
 const withRule = (rule: Omit<ParameterRule, "description">): RopeProvider => ({
-  ...ladder,
+  ...plain,
   parameters: { value: { ...rule, description: "what it is" } },
 });
 const parse = (provider: RopeProvider, parameters: object) =>
@@ -65,7 +65,7 @@ test("a default is used as it is, and null means not set only where the default 
 
 describe("an unknown key", () => {
   const provider: RopeProvider = {
-    ...ladder,
+    ...plain,
     parameters: Object.fromEntries(
       ["betaFast", "betaSlow", "attentionFactor"].map((name) => [
         name,
@@ -88,7 +88,7 @@ describe("an unknown key", () => {
   });
 
   test("of a type without parameters", () => {
-    expect(caught(() => parse(ladder, { factor: 2 }), "ROPE_INVALID_PARAMETERS").issues[0]!.expected).toBe(
+    expect(caught(() => parse(plain, { factor: 2 }), "ROPE_INVALID_PARAMETERS").issues[0]!.expected).toBe(
       "no parameters",
     );
   });

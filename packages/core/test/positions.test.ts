@@ -8,15 +8,15 @@ import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { Positions, RopeProvider } from "@ropewalk/core";
 import { caught } from "./failures.ts";
 import { heldBytes } from "./memory.ts";
-import { fine, grid, ladder, testRegistry } from "./providers.ts";
+import { fine, grid, plain, testRegistry } from "./providers.ts";
 
 const registry = testRegistry();
-const make = (ropeType: "ladder" | "fine" | "grid", maxPosition: number | null = null) =>
+const make = (ropeType: "plain" | "fine" | "grid", maxPosition: number | null = null) =>
   getRope(
     { headDim: ropeType === "grid" ? 4 : 2, base: 1, maxPosition, precision: "float64", parameters: { ropeType } },
     { registry },
   );
-const rope = make("ladder");
+const rope = make("plain");
 
 /** The positions that were understood, from cos and sin of angles below π. */
 function understood(positions: Positions, of = rope): number[] {
@@ -204,17 +204,17 @@ describe("ROPE_POSITION_RANGE", () => {
 
 describe("the limit", () => {
   const extended: RopeProvider = {
-    ...ladder,
+    ...plain,
     source: "extended@1",
-    frequencies: (request) => ({ ...ladder.frequencies(request, {}), extendedMaxPosition: 100.5 }),
+    frequencies: (request) => ({ ...plain.frequencies(request, {}), extendedMaxPosition: 100.5 }),
   };
   test.each<[string, number | null, RopeProvider, number]>([
-    ["maxPosition", 32, ladder, 32],
+    ["maxPosition", 32, plain, 32],
     ["what the type extends it to, rounded down", 32, extended, 100],
     ["maxPosition, where the type extends to less", 200, extended, 200],
-    ["2^24, inclusive, where maxPosition is absent", null, ladder, 2 ** 24 + 1],
+    ["2^24, inclusive, where maxPosition is absent", null, plain, 2 ** 24 + 1],
     ["2^24, inclusive, where the type extends an unknown one", null, extended, 2 ** 24 + 1],
-    ["2^24, inclusive, where maxPosition lies beyond", 2 ** 25, ladder, 2 ** 24 + 1],
+    ["2^24, inclusive, where maxPosition lies beyond", 2 ** 25, plain, 2 ** 24 + 1],
     ["maxPosition, where fractions are admitted", 32, fine, 32],
   ])("is %s", (_, maxPosition, provider, limit) => {
     const limited = getRopeUntyped({ headDim: 4, maxPosition, parameters: { ropeType: "any" } }, { provider });

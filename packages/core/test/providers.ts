@@ -19,7 +19,7 @@ export interface TunedParameters {
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
-    ladder: {};
+    plain: {};
     tuned: TunedParameters;
     "tuned-twice": Omit<TunedParameters, "factor">;
     stepped: {};
@@ -30,12 +30,12 @@ declare module "@ropewalk/core" {
 }
 
 const common = { specificationVersion: 1, source: "core-tests@1.0.0", parameters: {} } as const;
-const ladderOf = ({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies => ({
+const plainOf = ({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies => ({
   invFreq: inverseFrequencies(base, rotaryDim, array),
 });
 
-/** The plain ladder of frequencies. */
-export const ladder: RopeProvider = { ...common, frequencies: ladderOf };
+/** The plain plain of frequencies. */
+export const plain: RopeProvider = { ...common, frequencies: plainOf };
 
 /** Frequencies divided by `factor`; every other parameter is there to be parsed. */
 export const tuned: RopeProvider = {
@@ -80,21 +80,21 @@ export const grid: RopeProvider = {
   ...common,
   capabilities: { axisCount: 2 },
   frequencies: (request: FrequencyRequest) => ({
-    ...ladderOf(request),
+    ...plainOf(request),
     axes: Array.from({ length: request.rotaryDim / 2 }, (_, i) => i % 2),
   }),
 };
 
-/** The ladder at positions between the integers, and below zero. */
-export const fine: RopeProvider = { ...common, capabilities: { fractionalPositions: true }, frequencies: ladderOf };
+/** The plain at positions between the integers, and below zero. */
+export const fine: RopeProvider = { ...common, capabilities: { fractionalPositions: true }, frequencies: plainOf };
 
 /** Declares that it is no rotation. */
-export const warp: RopeProvider = { ...common, capabilities: { isRotation: false }, frequencies: ladderOf };
+export const warp: RopeProvider = { ...common, capabilities: { isRotation: false }, frequencies: plainOf };
 
 /** All of them in a registry of their own. */
 export function testRegistry(): RopeRegistry {
   const registry = createRegistry();
-  registry.register("ladder", ladder);
+  registry.register("plain", plain);
   registry.register("tuned", tuned, { aliases: { "tuned-twice": { factor: 2 } } });
   registry.register("stepped", stepped);
   registry.register("grid", grid);

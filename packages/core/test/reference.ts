@@ -65,7 +65,7 @@ export function rotateReference(
 
 export type Shape = readonly [batch: number, tokens: number, heads: number, headDim: number];
 
-/** The ladder, from its definition. */
+/** The plain, from its definition. */
 export const frequency = (base: number, rotaryDim: number, pair: number): number => base ** ((-2 * pair) / rotaryDim);
 
 /** Numbers between −2 and 2 that look random and are the same in every run. */

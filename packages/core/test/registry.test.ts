@@ -16,12 +16,12 @@ import {
 } from "@ropewalk/core";
 import type { FrequencyRequest, RopeFrequencies, RopeProvider } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
-import { ladder } from "./providers.ts";
+import { plain } from "./providers.ts";
 import { caught } from "./failures.ts";
 
 const request = (ropeType: string) => ({ headDim: 8, parameters: { ropeType } });
 const names = () => listRopeTypes().map(({ name }) => name);
-const other: RopeProvider = { ...ladder, source: "another-package@2.0.0" };
+const other: RopeProvider = { ...plain, source: "another-package@2.0.0" };
 
 beforeEach(() => expect(names(), "tests leave the shared registry empty").toEqual([]));
 afterEach(() => {
@@ -58,7 +58,7 @@ describe("registerRopeType", () => {
       }
       @registerRopeType("decorated-method")
       static make(): RopeProvider {
-        return { ...ladder, source: this.source };
+        return { ...plain, source: this.source };
       }
     }
     expect(listRopeTypes()).toMatchObject([{ name: "decorated-method", provider: { source: Factory.source } }]);
@@ -69,7 +69,7 @@ describe("registerRopeType", () => {
     readonly source = "core-tests@1.0.0";
     readonly parameters = {};
     frequencies(frequencyRequest: FrequencyRequest): RopeFrequencies {
-      return ladder.frequencies(frequencyRequest, {});
+      return plain.frequencies(frequencyRequest, {});
     }
   }
   class WithFieldOnly implements RopeProvider<{}> {
@@ -77,19 +77,19 @@ describe("registerRopeType", () => {
     readonly source = "core-tests@1.0.0";
     readonly parameters = {};
     readonly frequencies = (frequencyRequest: FrequencyRequest): RopeFrequencies =>
-      ladder.frequencies(frequencyRequest, {});
+      plain.frequencies(frequencyRequest, {});
   }
   test.each([
     ["a class", WithPrototypeMethod],
     ["a class whose formula is a field", WithFieldOnly],
-    ["an arrow that makes a provider", () => ladder],
+    ["an arrow that makes a provider", () => plain],
     [
       "a function that makes a provider",
       function make() {
-        return ladder;
+        return plain;
       },
     ],
-    ["a provider", ladder],
+    ["a provider", plain],
   ])("is a plain function for %s, and returns it", (_, value) => {
     expect(registerRopeType("plain")(value as RopeProvider)).toBe(value);
     expect(getRopeUntyped(request("plain")).frequencies().invFreq).toHaveLength(4);
@@ -117,7 +117,7 @@ describe("registerRopeType", () => {
       () =>
         class {
           @(registerRopeType("no") as any) static get made() {
-            return ladder;
+            return plain;
           }
         },
       "getter",
@@ -132,7 +132,7 @@ describe("registerRopeType", () => {
     const decorate = registerRopeType("older") as unknown as (...values: unknown[]) => unknown;
     expect(decorate(WithPrototypeMethod)).toBe(WithPrototypeMethod);
     expect(names()).toEqual(["older"]);
-    const factory = { make: () => ladder };
+    const factory = { make: () => plain };
     expect(
       caught(() => decorate(factory, "make", Object.getOwnPropertyDescriptor(factory, "make")), "ROPE_UNSUPPORTED")
         .message,
@@ -143,22 +143,22 @@ describe("registerRopeType", () => {
     ["null", null],
     ["a number", 3],
     ["an object without a formula", { specificationVersion: 1, source: "x@1", parameters: {} }],
-    ["parameters that are null", { ...ladder, parameters: null }],
+    ["parameters that are null", { ...plain, parameters: null }],
     ["a factory of nothing", () => undefined],
-    ["an empty source", { ...ladder, source: "" }],
+    ["an empty source", { ...plain, source: "" }],
   ])("refuses %s", (_, value) => {
     caught(() => registerRopeType("nothing")(value as any), "ROPE_INVALID_PARAMETERS");
     expect(names()).toEqual([]);
   });
 
   test.each([[""], [3], [3n], [Symbol("name")], [undefined]])("refuses the name %s", (name) => {
-    caught(() => registerRopeType(name as string)(ladder), "ROPE_INVALID_PARAMETERS");
+    caught(() => registerRopeType(name as string)(plain), "ROPE_INVALID_PARAMETERS");
     expect(names()).toEqual([]);
   });
 
   test("takes another registry", () => {
     const registry = createRegistry();
-    registerRopeType("elsewhere", { registry })(ladder);
+    registerRopeType("elsewhere", { registry })(plain);
     expect(names()).toEqual([]);
     expect(registry.list()).toHaveLength(1);
   });
@@ -166,7 +166,7 @@ describe("registerRopeType", () => {
 
 describe("aliases", () => {
   test("as a list", () => {
-    registerRopeType("long", { aliases: ["l", "el"] })(ladder);
+    registerRopeType("long", { aliases: ["l", "el"] })(plain);
     expect(listRopeTypes().map(({ name, ropeType }) => [name, ropeType])).toEqual([
       ["el", "long"],
       ["l", "long"],
@@ -177,7 +177,7 @@ describe("aliases", () => {
   });
 
   const scaled: RopeProvider = {
-    ...ladder,
+    ...plain,
     parameters: { factor: { type: "number", description: "divides" } },
     frequencies: ({ base, rotaryDim, array }: FrequencyRequest, { factor }: { factor: number }) => ({
       invFreq: inverseFrequencies(base, rotaryDim, array).map((f) => array.divide(f, factor)),
@@ -219,37 +219,37 @@ describe("aliases", () => {
     ["the type's own name", ["good"]],
     ["presets that are no object", { a: 1 }],
   ])("refuses %s, and registers nothing", (_, aliases) => {
-    caught(() => registerRopeType("good", { aliases: aliases as any })(ladder), "ROPE_INVALID_PARAMETERS");
+    caught(() => registerRopeType("good", { aliases: aliases as any })(plain), "ROPE_INVALID_PARAMETERS");
     expect(names()).toEqual([]);
   });
 });
 
 describe("a taken name", () => {
   test("the same source again changes nothing", () => {
-    registerRopeType("taken", { aliases: ["also"] })(ladder);
+    registerRopeType("taken", { aliases: ["also"] })(plain);
     const before = listRopeTypes();
-    registerRopeType("taken", { aliases: ["also"] })({ ...ladder });
+    registerRopeType("taken", { aliases: ["also"] })({ ...plain });
     expect(listRopeTypes()).toEqual(before);
-    expect(listRopeTypes()[0]!.provider).toBe(ladder);
+    expect(listRopeTypes()[0]!.provider).toBe(plain);
   });
 
   test.each([
     ["the name", () => registerRopeType("taken", { aliases: ["new"] })(other)],
     ["an alias", () => registerRopeType("new", { aliases: ["newer", "taken"] })(other)],
-    ["an alias of the same source for another type", () => registerRopeType("new", { aliases: ["taken"] })(ladder)],
+    ["an alias of the same source for another type", () => registerRopeType("new", { aliases: ["taken"] })(plain)],
   ])("another source under %s throws and registers none of its names", (_, register) => {
-    registerRopeType("taken")(ladder);
+    registerRopeType("taken")(plain);
     const error = caught(register, "ROPE_TYPE_CONFLICT");
-    expect(error.facts).toMatchObject({ name: "taken", registered: ladder.source });
+    expect(error.facts).toMatchObject({ name: "taken", registered: plain.source });
     expect(names()).toEqual(["taken"]);
-    expect(listRopeTypes()[0]!.provider).toBe(ladder);
+    expect(listRopeTypes()[0]!.provider).toBe(plain);
   });
 });
 
 describe("unregister", () => {
   test("a type takes its aliases along, and its ropes out of the cache", () => {
-    registerRopeType("gone", { aliases: ["going"] })(ladder);
-    registerRopeType("stays")(ladder);
+    registerRopeType("gone", { aliases: ["going"] })(plain);
+    registerRopeType("stays")(plain);
     const [gone, stays] = [getRopeUntyped(request("going")), getRopeUntyped(request("stays"))];
     expect(unregisterRopeType("gone")).toBe(true);
     expect(unregisterRopeType("gone")).toBe(false);
@@ -264,17 +264,17 @@ describe("unregister", () => {
   });
 
   test("an alias alone leaves the type", () => {
-    registerRopeType("kept", { aliases: ["alias"] })(ladder);
+    registerRopeType("kept", { aliases: ["alias"] })(plain);
     expect(unregisterRopeType("alias")).toBe(true);
     expect(names()).toEqual(["kept"]);
   });
 });
 
 test("createRegistry sees nothing global and leaks nothing", () => {
-  registerRopeType("global")(ladder);
+  registerRopeType("global")(plain);
   const registry = createRegistry();
   expect(registry.list()).toEqual([]);
-  registry.register("local", ladder);
+  registry.register("local", plain);
   expect(names()).toEqual(["global"]);
   caught(() => getRopeUntyped(request("global"), { registry }), "ROPE_UNKNOWN_TYPE");
   caught(() => getRopeUntyped(request("local")), "ROPE_UNKNOWN_TYPE");
@@ -282,9 +282,9 @@ test("createRegistry sees nothing global and leaks nothing", () => {
 });
 
 test("a provider as a value needs no registry, and beats one", () => {
-  registerRopeType("named")(ladder);
+  registerRopeType("named")(plain);
   const value: RopeProvider = {
-    ...ladder,
+    ...plain,
     source: "value@1.0.0",
     frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(0.5) }),
   };
@@ -296,18 +296,18 @@ test("a provider as a value needs no registry, and beats one", () => {
 });
 
 test.each([
-  ["of a contract of the future", { ...ladder, specificationVersion: 2 }, "ROPE_SPEC_VERSION"],
+  ["of a contract of the future", { ...plain, specificationVersion: 2 }, "ROPE_SPEC_VERSION"],
   ["that is none", {} as RopeProvider, "ROPE_INVALID_PARAMETERS"],
-  ["that gives too few frequencies", { ...ladder, frequencies: () => ({ invFreq: [1] }) }, "ROPE_INVALID_PARAMETERS"],
-  ["that gives NaN", { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, NaN] }) }, "ROPE_INVALID_PARAMETERS"],
+  ["that gives too few frequencies", { ...plain, frequencies: () => ({ invFreq: [1] }) }, "ROPE_INVALID_PARAMETERS"],
+  ["that gives NaN", { ...plain, frequencies: () => ({ invFreq: [1, 1, 1, NaN] }) }, "ROPE_INVALID_PARAMETERS"],
   [
     "that gives an amplitude of NaN",
-    { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], attentionFactor: NaN }) },
+    { ...plain, frequencies: () => ({ invFreq: [1, 1, 1, 1], attentionFactor: NaN }) },
     "ROPE_INVALID_PARAMETERS",
   ],
   [
     "that names an axis it did not declare",
-    { ...ladder, frequencies: () => ({ invFreq: [1, 1, 1, 1], axes: [0, 0, 0, 1] }) },
+    { ...plain, frequencies: () => ({ invFreq: [1, 1, 1, 1], axes: [0, 0, 0, 1] }) },
     "ROPE_INVALID_PARAMETERS",
   ],
 ] as const)("a provider as a value %s is refused", (_, provider, code) => {
@@ -327,12 +327,12 @@ describe("two loaded copies of core", () => {
 
   test("share one registry", () => {
     expect(copy.getRope).not.toBe(getRope);
-    copy.registerRopeType("from-the-copy", { aliases: ["alias"] })(ladder);
+    copy.registerRopeType("from-the-copy", { aliases: ["alias"] })(plain);
     expect(names()).toEqual(["alias", "from-the-copy"]);
     const rope = getRopeUntyped(request("alias"));
     expect(rope.ropeType).toBe("from-the-copy");
 
-    registerRopeType("from-the-copy", { aliases: ["alias"] })(ladder);
+    registerRopeType("from-the-copy", { aliases: ["alias"] })(plain);
     caught(() => registerRopeType("from-the-copy")(other), "ROPE_TYPE_CONFLICT");
 
     copy.unregisterRopeType("from-the-copy");
@@ -349,7 +349,7 @@ describe("two loaded copies of core", () => {
   });
 
   test("take each other's ropes on to a backend", () => {
-    copy.registerRopeType("shared")(ladder);
+    copy.registerRopeType("shared")(plain);
     const spec = copy.getRopeUntyped(request("shared")).spec;
     expect(getRopeUntyped(spec).spec).toEqual(spec);
   });

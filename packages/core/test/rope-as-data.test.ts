@@ -8,7 +8,7 @@ import { testRegistry } from "./providers.ts";
 import { frequency, noise, rotateReference } from "./reference.ts";
 
 const registry = testRegistry();
-const rope = (more: object, ropeType = "ladder", own: object = {}): RotaryEmbedding =>
+const rope = (more: object, ropeType = "plain", own: object = {}): RotaryEmbedding =>
   getRopeUntyped({ headDim: 8, ...more, parameters: { ropeType, ...own } } as UntypedRopeRequest, { registry });
 
 describe("direction", () => {
@@ -124,7 +124,7 @@ describe("a type that rewrites its requests", () => {
     parameters: { first: { type: "integer", min: 1, description: "pairs of axis 0" } },
     defaults: { pairing: "adjacent" },
     rewrite: ({ first }: { first: number }, { rotaryDim }) => ({
-      parameters: { ropeType: "ladder" },
+      parameters: { ropeType: "plain" },
       axes: Array.from({ length: rotaryDim / 2 }, (_, i) => (i < first ? 0 : 1)),
     }),
     frequencies: () => {
@@ -142,11 +142,11 @@ describe("a type that rewrites its requests", () => {
     getRopeUntyped(request as UntypedRopeRequest, { registry: rewriting });
 
   test("gives the same instance as the request that is meant", () => {
-    const meant = of({ headDim: 8, pairing: "adjacent", axes: [0, 1, 1, 1], parameters: { ropeType: "ladder" } });
+    const meant = of({ headDim: 8, pairing: "adjacent", axes: [0, 1, 1, 1], parameters: { ropeType: "plain" } });
     const request = { headDim: 8, parameters: { ropeType: "runs", first: 1 } };
     expect(of(request)).toBe(meant);
     expect(of(request)).toBe(meant);
-    expect(meant.ropeType).toBe("ladder");
+    expect(meant.ropeType).toBe("plain");
     expect(of({ ...request, pairing: "half" })).not.toBe(meant);
     expect(of({ ...request, partialRotaryFactor: 1, direction: -1 }).spec).toMatchObject({ direction: -1 });
   });
@@ -166,10 +166,10 @@ describe("a type that rewrites its requests", () => {
   test("when the type that is meant is not there, that is what the error names", () => {
     const alone = testRegistry();
     alone.register("runs", runs);
-    alone.unregister("ladder");
+    alone.unregister("plain");
     const get = () =>
       getRopeUntyped({ headDim: 8, parameters: { ropeType: "runs", first: 1 } as never }, { registry: alone });
-    expect(caught(get, "ROPE_UNKNOWN_TYPE").facts["ropeType"]).toBe("ladder");
+    expect(caught(get, "ROPE_UNKNOWN_TYPE").facts["ropeType"]).toBe("plain");
   });
 
   test("a new registration of its name is asked anew", () => {
@@ -178,7 +178,7 @@ describe("a type that rewrites its requests", () => {
     const request = { headDim: 8, parameters: { ropeType: "runs", first: 1 } } as UntypedRopeRequest;
     const before = getRopeUntyped(request, { registry: again });
     again.unregister("runs");
-    again.register("runs", { ...runs, rewrite: () => ({ parameters: { ropeType: "ladder" } }) });
+    again.register("runs", { ...runs, rewrite: () => ({ parameters: { ropeType: "plain" } }) });
     expect(getRopeUntyped(request, { registry: again })).not.toBe(before);
   });
 });

@@ -12,7 +12,7 @@ import type { AnyArray, Shape } from "./reference.ts";
 const registry = testRegistry();
 const ropeOf = (
   request: Omit<RopeRequest, "parameters">,
-  parameters: RopeRequest["parameters"] = { ropeType: "ladder" },
+  parameters: RopeRequest["parameters"] = { ropeType: "plain" },
 ) => getRope({ ...request, parameters }, { registry });
 
 const dtypes = ["float64", "float32", "float16", "bfloat16"] as const;

@@ -11,7 +11,7 @@ import type { AnyArray } from "./reference.ts";
 
 const registry = testRegistry();
 const D = 8;
-const rope = getRope({ headDim: D, rotaryDim: 6, rotaryOffset: 1, parameters: { ropeType: "ladder" } }, { registry });
+const rope = getRope({ headDim: D, rotaryDim: 6, rotaryOffset: 1, parameters: { ropeType: "plain" } }, { registry });
 
 type Layout = Omit<Required<TensorView>, "data" | "dtype"> & { readonly length: number };
 

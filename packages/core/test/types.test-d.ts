@@ -8,7 +8,7 @@ import type {} from "./providers.ts";
 
 // Parameters belong to their type.
 const rope: RotaryEmbedding = getRope({ headDim: 8, parameters: { ropeType: "tuned", factor: 2 } });
-getRope({ headDim: 8, parameters: { ropeType: "ladder" } });
+getRope({ headDim: 8, parameters: { ropeType: "plain" } });
 getRope({ headDim: 8, parameters: { ropeType: "tuned-twice", mode: "fast", weights: Float32Array.of(1) } });
 // @ts-expect-error -- no package that is imported here has this type
 getRope({ headDim: 8, parameters: { ropeType: "absent" } });
@@ -18,16 +18,16 @@ getRope({ headDim: 8, parameters: { ropeType: "tuned" } });
 getRope({ headDim: 8, parameters: { ropeType: "tuned", factor: "2" } });
 // @ts-expect-error -- mode is slow or fast
 getRope({ headDim: 8, parameters: { ropeType: "tuned", factor: 2, mode: "quick" } });
-// @ts-expect-error -- a plain ladder has no factor
-getRope({ headDim: 8, parameters: { ropeType: "ladder", factor: 2 } });
+// @ts-expect-error -- a plain plain has no factor
+getRope({ headDim: 8, parameters: { ropeType: "plain", factor: 2 } });
 // @ts-expect-error -- parameters must be given
 getRope({ headDim: 8 });
 // @ts-expect-error -- headDim must be given
-getRope({ parameters: { ropeType: "ladder" } });
+getRope({ parameters: { ropeType: "plain" } });
 // @ts-expect-error -- JSON's spelling is the business of @ropewalk/config
-getRope({ headDim: 8, rope_theta: 10_000, parameters: { ropeType: "ladder" } });
+getRope({ headDim: 8, rope_theta: 10_000, parameters: { ropeType: "plain" } });
 // @ts-expect-error -- the words of another engine
-getRope({ headDim: 8, pairing: "interleaved", parameters: { ropeType: "ladder" } });
+getRope({ headDim: 8, pairing: "interleaved", parameters: { ropeType: "plain" } });
 // A type that is known only at run time.
 getRopeUntyped({ headDim: 8, parameters: JSON.parse("{}") as { ropeType: string } });
 getRopeUntyped(rope.spec);
@@ -43,7 +43,7 @@ rope.base = 3;
 // @ts-expect-error
 rope.spec.headDim = 3;
 // @ts-expect-error
-rope.spec.parameters.ropeType = "ladder";
+rope.spec.parameters.ropeType = "plain";
 
 // Positions.
 const positions: Positions[] = [

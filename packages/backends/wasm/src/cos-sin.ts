@@ -5,10 +5,10 @@
 import { LARGEST_ANGLE, writeCosSin } from "@ropewalk/core/backend";
 import type { AngleFrequencies, CosSinWriter } from "@ropewalk/core/backend";
 import { areas, FREQUENCY_BYTES, ROW_BYTES } from "./kernel.ts";
-import type { Machine } from "./machine.ts";
+import type { KernelMemory } from "./kernel-memory.ts";
 
 /** Writes rows with the bits of core's JavaScript, two angles at a time; leaves to core those that the areas or the kernels are not made for. */
-export function cosSinWriter(machine: Machine): CosSinWriter {
+export function cosSinWriter(memory: KernelMemory): CosSinWriter {
   return (frequencies, first, rows, cos, sin, start) => {
     const { invFreq, precision, steepest } = frequencies;
     const width = precision === "float32" ? 4 : 8;
@@ -20,16 +20,16 @@ export function cosSinWriter(machine: Machine): CosSinWriter {
       (invFreq.length + 3) * 16 > FREQUENCY_BYTES ||
       Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
     if (isTooLarge) return writeCosSin(frequencies, first, rows, cos, sin, start);
-    loadFrequencies(machine, frequencies);
+    loadFrequencies(memory, frequencies);
     const pairs = invFreq.length;
-    const view = width === 4 ? machine.float32 : machine.float64;
+    const view = width === 4 ? memory.float32 : memory.float64;
     for (let row = 0; row < rows; row += step) {
       const count = Math.min(step, rows - row);
       const sinArea = areas.source + align(count * rowBytes + 16);
       if (width === 4) {
-        machine.kernels.writeRows32(areas.frequencies, pairs, first + row, count, areas.source, sinArea, areas.circle);
+        memory.kernels.writeRows32(areas.frequencies, pairs, first + row, count, areas.source, sinArea, areas.circle);
       } else {
-        machine.kernels.writeRows64(
+        memory.kernels.writeRows64(
           areas.frequencies,
           restArea(pairs),
           pairs,
@@ -50,18 +50,18 @@ export function cosSinWriter(machine: Machine): CosSinWriter {
 const align = (bytes: number): number => (bytes + 15) & ~15;
 const restArea = (pairs: number): number => areas.frequencies + align(pairs * 8);
 
-function loadFrequencies(machine: Machine, frequencies: AngleFrequencies): void {
-  if (machine.frequencies === frequencies) return;
-  machine.frequencies = frequencies;
+function loadFrequencies(memory: KernelMemory, frequencies: AngleFrequencies): void {
+  if (memory.frequencies === frequencies) return;
+  memory.frequencies = frequencies;
   const { invFreq, rest, precision } = frequencies;
   const pairs = invFreq.length;
   // Zeros where a vector reaches beyond the last frequency.
   if (precision === "float32") {
-    machine.float32.fill(0, areas.frequencies / 4, areas.frequencies / 4 + pairs + 3);
-    machine.float32.set(invFreq, areas.frequencies / 4);
+    memory.float32.fill(0, areas.frequencies / 4, areas.frequencies / 4 + pairs + 3);
+    memory.float32.set(invFreq, areas.frequencies / 4);
     return;
   }
-  machine.float64.fill(0, areas.frequencies / 8, restArea(pairs) / 8 + pairs + 1);
-  machine.float64.set(invFreq, areas.frequencies / 8);
-  machine.float64.set(rest, restArea(pairs) / 8);
+  memory.float64.fill(0, areas.frequencies / 8, restArea(pairs) / 8 + pairs + 1);
+  memory.float64.set(invFreq, areas.frequencies / 8);
+  memory.float64.set(rest, restArea(pairs) / 8);
 }

@@ -8,32 +8,32 @@
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
 import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
 import { areas, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
-import { machineAt } from "./machine.ts";
-import type { Machine } from "./machine.ts";
+import { memoryAt } from "./kernel-memory.ts";
+import type { KernelMemory } from "./kernel-memory.ts";
 import type { ThreadPool } from "./pool.ts";
 import { cosSinWriter } from "./cos-sin.ts";
 
 /**
  * An executor.
  *
- * @param home the machine for tensors that lie in no arena, and for cos and sin.
+ * @param home through whose memory tensors pass that lie in no arena, and cos and sin.
  * @param pool takes part where a tensor lies in its arena.
  */
-export function createExecutor(home: Machine, pool?: ThreadPool): RotationExecutor {
+export function createExecutor(home: KernelMemory, pool?: ThreadPool): RotationExecutor {
   return Object.freeze({
     name: "wasm",
     rotate(tasks: readonly RotationTask[]) {
-      for (const task of tasks) rotateOne(machineOf(task, home), task, pool);
+      for (const task of tasks) rotateOne(memoryOf(task, home), task, pool);
     },
     writeCosSin: cosSinWriter(home),
   });
 }
 
-/** The machine of the arena that a tensor lies in; asking an array for its buffer takes 8 ns, so the usual case comes first. */
-function machineOf({ input, output }: RotationTask, home: Machine): Machine {
+/** The memory of the arena that a tensor lies in; asking an array for its buffer takes 8 ns, so the usual case comes first. */
+function memoryOf({ input, output }: RotationTask, home: KernelMemory): KernelMemory {
   const { buffer } = input.data;
   if (buffer === home.buffer) return home;
-  return machineAt(buffer) ?? (input === output ? undefined : machineAt(output.data.buffer)) ?? home;
+  return memoryAt(buffer) ?? (input === output ? undefined : memoryAt(output.data.buffer)) ?? home;
 }
 
 /** Fewer elements are rotated sooner than threads wake up: 256 tokens of 32 heads of 128. */
@@ -41,14 +41,14 @@ const SHARED_ELEMENTS = 1 << 20;
 
 const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
 
-function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | undefined): void {
+function rotateOne(memory: KernelMemory, task: RotationTask, pool: ThreadPool | undefined): void {
   const { input, output, rotaryDim, table } = task;
   const { heads, tokens, batch } = input;
   const width = widthOf(input);
   const tablesPerToken = rotaryDim * width;
   // Once for each: asking an array for its buffer takes 8 ns.
-  const sourceIsHere = input.data.buffer === machine.buffer;
-  const targetIsHere = input === output ? sourceIsHere : output.data.buffer === machine.buffer;
+  const sourceIsHere = input.data.buffer === memory.buffer;
+  const targetIsHere = input === output ? sourceIsHere : output.data.buffer === memory.buffer;
   const isDirect = sourceIsHere && targetIsHere;
   const largestElement = Math.max(input.data.BYTES_PER_ELEMENT, output.data.BYTES_PER_ELEMENT);
   const step = Math.floor(
@@ -68,7 +68,7 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
   const threads =
     isDirect &&
     tokens * heads * rotaryDim >= SHARED_ELEMENTS &&
-    pool?.arena.memory.buffer === machine.buffer &&
+    pool?.arena.memory.buffer === memory.buffer &&
     pool.isComplete
       ? pool
       : undefined;
@@ -76,24 +76,30 @@ function rotateOne(machine: Machine, task: RotationTask, pool: ThreadPool | unde
     for (let t = 0; t < tokens; t += step) {
       const count = Math.min(step, tokens - t);
       loadTables(
-        machine,
+        memory,
         table,
         ((table.batched ? b * tokens : 0) + t) * (rotaryDim / 2),
         (count * rotaryDim) / 2,
         width,
       );
-      rotatePiece(machine, task, b, t, count, sourceIsHere, targetIsHere, threads);
+      rotatePiece(memory, task, b, t, count, sourceIsHere, targetIsHere, threads);
     }
   }
 }
 
 /** Puts `length` values of cos, and behind them those of sin, where the kernels read them. */
-function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number, length: number, width: 4 | 8): void {
+function loadTables(
+  memory: KernelMemory,
+  { cos, sin }: RotationTable,
+  first: number,
+  length: number,
+  width: 4 | 8,
+): void {
   const isWhole = length === cos.length;
   // Tables never change: the same one need not be loaded again.
-  if (isWhole && machine.table === cos) return;
-  machine.table = isWhole ? cos : undefined;
-  const target = width === 8 ? machine.float64 : machine.float32;
+  if (isWhole && memory.table === cos) return;
+  memory.table = isWhole ? cos : undefined;
+  const target = width === 8 ? memory.float64 : memory.float32;
   const at = areas.tables / width;
   target.set(isWhole ? cos : cos.subarray(first, first + length), at);
   target.set(isWhole ? sin : sin.subarray(first, first + length), at + length);
@@ -101,7 +107,7 @@ function loadTables(machine: Machine, { cos, sin }: RotationTable, first: number
 
 /** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
 function rotatePiece(
-  machine: Machine,
+  memory: KernelMemory,
   { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask,
   b: number,
   first: number,
@@ -110,13 +116,13 @@ function rotatePiece(
   targetIsHere: boolean,
   pool: ThreadPool | undefined,
 ): void {
-  const { kernels } = machine;
+  const { kernels } = memory;
   const { heads } = input;
   const source = input.offset + b * input.batchStride + first * input.tokenStride + rotaryOffset;
   const target = output.offset + b * output.batchStride + first * output.tokenStride + rotaryOffset;
   const packedToken = heads * rotaryDim;
   if (!sourceIsHere) {
-    copyIn(input, source, viewFor(machine, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
+    copyIn(input, source, viewFor(memory, input), areas.source / input.data.BYTES_PER_ELEMENT, count, rotaryDim);
   }
 
   const sourceBytes = input.data.BYTES_PER_ELEMENT;
@@ -172,12 +178,12 @@ function rotatePiece(
       pairs * widthOf(input),
     );
   }
-  if (!targetIsHere) copyOut(viewFor(machine, output), staged / targetBytes, output, target, count, rotaryDim);
+  if (!targetIsHere) copyOut(viewFor(memory, output), staged / targetBytes, output, target, count, rotaryDim);
 }
 
 type Copyable = Float32Array | Float64Array | Uint16Array;
 
-function viewFor({ float32, float64, uint16 }: Machine, { dtype }: TensorLayout): Copyable {
+function viewFor({ float32, float64, uint16 }: KernelMemory, { dtype }: TensorLayout): Copyable {
   if (dtype === "float64") return float64;
   return dtype === "float32" ? float32 : uint16;
 }

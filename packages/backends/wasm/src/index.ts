@@ -7,7 +7,7 @@ import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
 import { arenaOf } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { createExecutor } from "./executor.ts";
-import { machineFor } from "./machine.ts";
+import { memoryFor } from "./kernel-memory.ts";
 import { ThreadPool } from "./pool.ts";
 import type { Pool } from "./pool.ts";
 
@@ -45,7 +45,7 @@ export const wasmBackend: RopeBackend = Object.freeze({
       issues.push({ path: "pool", expected, received: show(pool) });
     }
     if (issues.length > 0) throw invalid("the options of wasm", issues);
-    return withExecutor(createExecutor(machineFor(arena), pool as ThreadPool | undefined));
+    return withExecutor(createExecutor(memoryFor(arena), pool as ThreadPool | undefined));
   },
 });
 

@@ -9,7 +9,7 @@ import { createArena, wasmBackend } from "@ropewalk/wasm-backend";
 import { describe, test } from "vitest";
 import { inArena } from "./in-arena.ts";
 
-const ladder: RopeProvider = {
+const plain: RopeProvider = {
   specificationVersion: 1,
   source: "test@1.0.0",
   parameters: { amplitude: { type: "number", default: 1.138, description: "of cos and sin" } },
@@ -19,7 +19,7 @@ const ladder: RopeProvider = {
   }),
 };
 const registry = createRegistry();
-registry.register("ladder", ladder);
+registry.register("plain", plain);
 registry.registerBackend(wasmBackend);
 
 // Head sizes on both sides of a vector's four floats and of the lengths that kernels have loops for.
@@ -35,7 +35,7 @@ const blocks: readonly ConformanceCase[] = [
 
 describe("plain arrays", () => {
   conformance(test, {
-    ropeType: "ladder",
+    ropeType: "plain",
     registry,
     backend: { name: "wasm" },
     only: ["rotation", "memory", "backend"],
@@ -46,7 +46,7 @@ describe("plain arrays", () => {
 describe("an arena", () => {
   const arena = createArena({ bytes: 32 << 20 });
   conformance(test, {
-    ropeType: "ladder",
+    ropeType: "plain",
     registry,
     backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) },
     only: ["rotation", "memory", "backend"],
@@ -57,7 +57,7 @@ describe("an arena", () => {
 describe("a shared arena", () => {
   const arena = createArena({ bytes: 32 << 20, shared: true });
   conformance(test, {
-    ropeType: "ladder",
+    ropeType: "plain",
     registry,
     backend: { name: "wasm", options: { arena }, adapt: (rope) => inArena(rope, arena) },
     only: ["backend"],

@@ -8,9 +8,9 @@ import { expect, test } from "vitest";
 
 const registry = createRegistry();
 registry.registerBackend(wasmBackend);
-const ladder: RopeProvider = {
+const plain: RopeProvider = {
   specificationVersion: 1,
-  source: "ladder@1",
+  source: "plain@1",
   parameters: {},
   capabilities: { fractionalPositions: true },
   frequencies: ({ base, rotaryDim, array }) => ({
@@ -18,15 +18,15 @@ const ladder: RopeProvider = {
     attentionFactor: 1.2345,
   }),
 };
-registry.register("ladder", ladder);
+registry.register("plain", plain);
 // Angles beyond 2^24, for which the kernels are not made.
 registry.register("steep", {
-  ...ladder,
+  ...plain,
   source: "steep@1",
   frequencies: ({ rotaryDim }) => ({ invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) => 3 - i / 7) }),
 });
 registry.register("plane", {
-  ...ladder,
+  ...plain,
   source: "plane@1",
   capabilities: { axisCount: 2 },
   frequencies: ({ base, rotaryDim, array }) => ({
@@ -50,7 +50,7 @@ const long = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575, 2 ** 
 
 test.each(["float32", "float64"] as const)("rows of every width, precision %s", (precision) => {
   for (const headDim of [2, 4, 6, 10, 16, 24, 64, 80, 126, 128, 256, 2048, 4096]) {
-    const rope = ropeOf("ladder", headDim, precision);
+    const rope = ropeOf("plain", headDim, precision);
     const wasm = rope.to("wasm");
     for (const positions of [long, { start: 1_048_000, count: 70 }, [5, 6, 7, 1, 2, 9]]) {
       for (const dtype of ["float32", "float64"] as const) {
@@ -65,7 +65,7 @@ test.each(["float32", "float64"] as const)("rows of every width, precision %s", 
 test.each(["float32", "float64"] as const)(
   "positions between the integers and below zero, precision %s",
   (precision) => {
-    const rope = ropeOf("ladder", 128, precision);
+    const rope = ropeOf("plain", 128, precision);
     const positions = [-0.5, -3, 0.1, 1.1, 2.1, 1e6 + 0.3, 131071.123456789, -(2 ** 24)];
     const [a, b] = [
       rope.cosSin(positions, { dtype: precision }),
@@ -78,7 +78,7 @@ test.each(["float32", "float64"] as const)(
 
 test("more rows than the area for them holds, also into arrays of the caller's", () => {
   for (const precision of ["float32", "float64"] as const) {
-    const rope = ropeOf("ladder", 128, precision);
+    const rope = ropeOf("plain", 128, precision);
     const positions = { start: 130_000, count: 3001 };
     const expected = rope.cosSin(positions, { dtype: precision });
     const length = 3001 * 64;

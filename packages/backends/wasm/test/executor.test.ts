@@ -5,7 +5,7 @@ import { createArena, wasmBackend } from "@ropewalk/wasm-backend";
 import type { Arena } from "@ropewalk/wasm-backend";
 import { expect, test, vi } from "vitest";
 
-const ladder: RopeProvider = {
+const plain: RopeProvider = {
   specificationVersion: 1,
   source: "test@1",
   parameters: {},
@@ -15,7 +15,7 @@ const ladder: RopeProvider = {
   }),
 };
 const registry = createRegistry();
-registry.register("ladder", ladder);
+registry.register("plain", plain);
 registry.registerBackend(wasmBackend);
 
 interface Geometry {
@@ -26,7 +26,7 @@ interface Geometry {
 }
 
 const rope = (geometry: Geometry): RotaryEmbedding =>
-  getRopeUntyped({ ...geometry, parameters: { ropeType: "ladder" } }, { registry });
+  getRopeUntyped({ ...geometry, parameters: { ropeType: "plain" } }, { registry });
 const onWasm = (geometry: Geometry, arena?: Arena): RotaryEmbedding => rope(geometry).to("wasm", { arena });
 
 const geometries: readonly Geometry[] = [
@@ -136,22 +136,22 @@ test("rounding to 16 bits is JavaScript's for every kind of number", () => {
     1e-40,
   ];
   const identity: RopeProvider = {
-    ...ladder,
+    ...plain,
     source: "still@1",
     frequencies: ({ rotaryDim }) => ({ invFreq: new Array(rotaryDim / 2).fill(0) }),
   };
   const still = createRegistry();
   still.register("still", identity);
   still.registerBackend(wasmBackend);
-  const plain = getRopeUntyped({ headDim: 2, parameters: { ropeType: "still" } }, { registry: still });
+  const unturned = getRopeUntyped({ headDim: 2, parameters: { ropeType: "still" } }, { registry: still });
   // Partner 0 and angle 0: each element is itself, rounded.
   const query = Float32Array.from(values.flatMap((value) => [Number.isFinite(value) ? value : 0, 0]));
   for (const dtype of ["float16", "bfloat16"] as const) {
     const shape = [values.length, 1, 2];
     const positions = { start: 0, count: values.length };
     const [a, b] = [new Uint16Array(query.length), new Uint16Array(query.length)];
-    plain.apply({ positions, query, out: { query: { data: a, shape, dtype } } });
-    plain.to("wasm").apply({ positions, query, out: { query: { data: b, shape, dtype } } });
+    unturned.apply({ positions, query, out: { query: { data: a, shape, dtype } } });
+    unturned.to("wasm").apply({ positions, query, out: { query: { data: b, shape, dtype } } });
     expect(b).toEqual(a);
   }
 });

@@ -17,7 +17,7 @@ export interface BodyCase {
   run(device: GPUDevice): Promise<void>;
 }
 
-const ladder: RopeProvider = {
+const plain: RopeProvider = {
   specificationVersion: 1,
   source: "test@1.0.0",
   parameters: { amplitude: { type: "number", default: 1.138, description: "of cos and sin" } },
@@ -27,7 +27,7 @@ const ladder: RopeProvider = {
   }),
 };
 export const registry = createRegistry();
-registry.register("ladder", ladder);
+registry.register("plain", plain);
 registry.registerBackend(webgpuBackend);
 
 type Request = Omit<UntypedRopeRequest, "parameters">;
@@ -39,7 +39,7 @@ export async function gpuRope(
   amplitude = 1.138,
 ): Promise<GpuRope> {
   return getRopeUntyped(
-    { ...request, parameters: { ropeType: "ladder", amplitude } as { ropeType: string } },
+    { ...request, parameters: { ropeType: "plain", amplitude } as { ropeType: string } },
     { registry },
   ).to("webgpu", { device, tables });
 }
@@ -433,7 +433,7 @@ export const bodyCases: readonly BodyCase[] = [
               headDim: 16,
               rotaryDim: 8,
               pairing,
-              parameters: { ropeType: "ladder", amplitude: 1 } as { ropeType: string },
+              parameters: { ropeType: "plain", amplitude: 1 } as { ropeType: string },
             },
             { registry },
           );

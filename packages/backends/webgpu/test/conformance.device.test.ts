@@ -76,7 +76,7 @@ describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? b
   "$name",
   ({ backend }) => {
     conformance(test, {
-      ropeType: "ladder",
+      ropeType: "plain",
       registry,
       backend,
       // What remains is of the provider, and the same on every backend.

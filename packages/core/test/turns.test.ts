@@ -25,7 +25,7 @@ import { testRegistry } from "./providers.ts";
 
 /** A rope that no other test has asked for positions. */
 const fresh = (request: Partial<RopeRequest> = {}) =>
-  getRope({ headDim: 128, ...request, parameters: { ropeType: "ladder" } }, { registry: testRegistry() });
+  getRope({ headDim: 128, ...request, parameters: { ropeType: "plain" } }, { registry: testRegistry() });
 
 /** How many float32 numbers apart two are. */
 function ulps(a: number, b: number): number {
@@ -38,14 +38,14 @@ function ulps(a: number, b: number): number {
   return Math.abs(ordinal(a) - ordinal(b));
 }
 
-// The fixtures of plain ladders are those of types without parameters.
-const ladders = fixtures("truth").filter(({ request }) => Object.keys(request.parameters).length === 1);
-test("there are fixtures of plain ladders", () => {
-  expect(ladders.length).toBeGreaterThan(4);
-  expect(Math.max(...ladders.flatMap(({ positions }) => positions))).toBe(2 ** 24);
+// The fixtures of types without parameters are those of types without parameters.
+const plainFixtures = fixtures("truth").filter(({ request }) => Object.keys(request.parameters).length === 1);
+test("there are fixtures of types without parameters", () => {
+  expect(plainFixtures.length).toBeGreaterThan(4);
+  expect(Math.max(...plainFixtures.flatMap(({ positions }) => positions))).toBe(2 ** 24);
 });
 
-describe.each(ladders)(
+describe.each(plainFixtures)(
   "truth: $name ($source.engine $source.version)",
   ({ request, invFreq, positions, pairs, cos, sin, cosFloat32, sinFloat32, nearZero }) => {
     const { headDim, rotaryDim, base } = request;
@@ -116,12 +116,12 @@ describe("float32 angles", () => {
 
   test("a formula that does not round its last step is rounded for it; exact angles keep every digit", () => {
     const provider = {
-      ...testRegistry().get("ladder")!.provider,
+      ...testRegistry().get("plain")!.provider,
       source: "unrounded@1",
       frequencies: () => ({ invFreq: [0.1, 0.3] }),
     };
     const of = (precision: "float32" | "float64") =>
-      getRope({ headDim: 4, precision, parameters: { ropeType: "ladder" } }, { provider });
+      getRope({ headDim: 4, precision, parameters: { ropeType: "plain" } }, { provider });
     expect([...of("float32").frequencies().invFreq]).toEqual([Math.fround(0.1), Math.fround(0.3)]);
     expect([...of("float64").frequencies().invFreq]).toEqual([0.1, 0.3]);
     const angle = Math.fround(10_000_001 * Math.fround(0.1));

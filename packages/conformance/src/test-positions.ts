@@ -11,7 +11,7 @@ const probes = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575];
 type Limits = Pick<RotaryEmbedding, "capabilities" | "positionLimit">;
 
 /** Positions as numbers, before they take one of the forms that a rope accepts. */
-export interface Spots {
+export interface TestPositions {
   readonly axes: number;
   /** `undefined`: one list for all rows. */
   readonly batch: number | undefined;
@@ -30,13 +30,13 @@ export function admitted({ positionLimit }: Limits, room = 0): number[] {
   return within.length === probes.length || limit <= 1 ? within : [...within, limit - 1];
 }
 
-/** Spots for a rope: `pick(row, axis)` for each token of each row. */
-export function spotsOf(
+/** TestPositions for a rope: `pick(row, axis)` for each token of each row. */
+export function testPositionsOf(
   { capabilities: { axisCount: axes } }: Limits,
   batch: number | undefined,
   tokens: number,
   pick: (row: number, axis: number) => number,
-): Spots {
+): TestPositions {
   const rows = (batch ?? 1) * tokens;
   const values = Array.from({ length: axes * rows }, (_, i) => pick(i % rows, Math.floor(i / rows)));
   const shape = batch === undefined ? [tokens] : [batch, tokens];
@@ -46,15 +46,15 @@ export function spotsOf(
 }
 
 /** One token for each probe that the rope admits; the axes of a rope of several get them in different order. */
-export function probeSpots(rope: Limits, room = 0): Spots {
+export function probeSpots(rope: Limits, room = 0): TestPositions {
   const list = admitted(rope, room);
-  return spotsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
+  return testPositionsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
 }
 
-/** Spots drawn from the probes, starting at the `start`-th; rows of a batch differ. */
-export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): Spots {
+/** TestPositions drawn from the probes, starting at the `start`-th; rows of a batch differ. */
+export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): TestPositions {
   const list = admitted(rope);
-  return spotsOf(
+  return testPositionsOf(
     rope,
     batch,
     tokens,
@@ -62,16 +62,21 @@ export function drawnSpots(rope: Limits, batch: number | undefined, tokens: numb
   );
 }
 
-/** The same spots moved, each by its own amount. */
-export function moved(rope: Limits, spots: Spots, by: (row: number, axis: number) => number): Spots {
-  const rows = spots.values.length / spots.axes;
-  return spotsOf(rope, spots.batch, spots.tokens, (row, axis) => spots.values[axis * rows + row]! + by(row, axis));
+/** The same tested moved, each by its own amount. */
+export function moved(rope: Limits, tested: TestPositions, by: (row: number, axis: number) => number): TestPositions {
+  const rows = tested.values.length / tested.axes;
+  return testPositionsOf(
+    rope,
+    tested.batch,
+    tested.tokens,
+    (row, axis) => tested.values[axis * rows + row]! + by(row, axis),
+  );
 }
 
 /**
- * The current length that all calls of one law are given, so that a type whose frequencies depend on it stays with one
- * ladder; nothing for the others.
+ * The current length that all calls of one law are given, so that a type whose frequencies depend on it stays with the same
+ * ones; nothing for the others.
  */
-export function lengthFor({ capabilities }: Limits, ...spots: readonly Spots[]): { readonly length?: number } {
-  return capabilities.dependsOnLength ? { length: Math.max(...spots.map(({ largest }) => largest)) + 1 } : {};
+export function lengthFor({ capabilities }: Limits, ...tested: readonly TestPositions[]): { readonly length?: number } {
+  return capabilities.dependsOnLength ? { length: Math.max(...tested.map(({ largest }) => largest)) + 1 } : {};
 }
