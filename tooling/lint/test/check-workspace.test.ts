@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { checkWorkspace } from "../check-workspace.mjs";
-import { guestNames } from "../rules/core.mjs";
-import { readWorkspace } from "../workspace.mjs";
+import { checkWorkspace } from "../check-workspace.ts";
+import { guestNames } from "../rules/core.ts";
+import { readWorkspace } from "../workspace.ts";
 import { findingsAfter, plant } from "./planted.ts";
 import type { Change } from "./planted.ts";
 
@@ -532,7 +532,7 @@ test("what git ignores is nobody's business; what it does not, is, tracked or no
 });
 
 test("the command fails on a finding and says where and why", () => {
-  const command = path.join(root, "tooling/lint/check-workspace.mjs");
+  const command = path.join(root, "tooling/lint/check-workspace.ts");
   const clean = spawnSync(process.execPath, [command, plant({})], { encoding: "utf8" });
   expect(clean).toMatchObject({ status: 0, stdout: "The workspace keeps its rules.\n", stderr: "" });
   const broken = spawnSync(process.execPath, [command, plant({ "packages/providers/yarn/README.md": null })], {

@@ -6,8 +6,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
-import { checkWorkspace } from "../check-workspace.mjs";
-import type { Finding } from "../workspace.mjs";
+import { checkWorkspace } from "../check-workspace.ts";
+import type { Finding } from "../workspace.ts";
 
 type Json = Record<string, unknown>;
 

@@ -5,20 +5,40 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { types } from "./types.mjs";
+import { types } from "./types.ts";
+import type { Unbuilt, VectorFile } from "./vectors.ts";
 
 /** One vector a line, so that a change of one is a change of one line. */
-export function vectorsText({ configs, vectors, rotations, engines, unbuilt, format }) {
-  const lines = (list) => list.map((item) => JSON.stringify(item)).join(",\n");
-  const pairs = (object) =>
+export function vectorsText({ configs, vectors, rotations, engines, unbuilt, format }: VectorFile): string {
+  const lines = (list: readonly unknown[]): string => list.map((item) => JSON.stringify(item)).join(",\n");
+  const pairs = (object: Readonly<Record<string, unknown>>): string =>
     Object.entries(object)
       .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
       .join(",\n");
   return `{"format":${format},"engines":{\n${pairs(engines)}\n},"configs":{\n${pairs(configs)}\n},"vectors":[\n${lines(vectors)}\n],"rotations":[${lines(rotations)}],"unbuilt":[\n${lines(unbuilt)}\n]}\n`;
 }
 
-/** What `ropewalk verify --json` says of all answers. */
-export function report(vectors) {
+/** What `ropewalk verify --json` prints. */
+export interface Report {
+  /** The last position of each column of `tables`. */
+  readonly bands: readonly number[];
+  readonly rows: readonly {
+    readonly ropeType: string;
+    readonly engine: string;
+    readonly version: string;
+    readonly vectors: number;
+    readonly models: number;
+    readonly frequencies: number | null;
+    readonly tables: readonly (number | null)[];
+    readonly rotated: number | null;
+  }[];
+  readonly otherwise: readonly { readonly engine: string; readonly name: string; readonly why: string }[];
+  readonly unbuilt: readonly Unbuilt[];
+  readonly mismatches: readonly { readonly engine: string; readonly name: string; readonly what: string }[];
+}
+
+/** What the built command line says of all answers. */
+export function report(vectors: VectorFile): Report {
   const folder = mkdtempSync(join(tmpdir(), "ropewalk-parity-"));
   try {
     const file = join(folder, "vectors.json");
@@ -29,22 +49,22 @@ export function report(vectors) {
       maxBuffer: 2 ** 26,
     });
     if (status !== 0 && status !== 1) throw new Error(stderr);
-    return JSON.parse(stdout);
+    return JSON.parse(stdout) as Report;
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-const scientific = (value) => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
-const row = (cells) => `| ${cells.join(" | ")} |`;
-const table = (head, rows, right = 0) =>
+const scientific = (value: number | null): string => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
+const row = (cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |`;
+const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[], right = 0): string =>
   [row(head), row(head.map((_, i) => (i < head.length - right ? "---" : "---:"))), ...rows.map(row)].join("\n");
-const plain = (text) => text.replaceAll("|", "\\|");
+const plain = (text: string): string => text.replaceAll("|", "\\|");
 
-export function page(vectors) {
+export function page(vectors: VectorFile): string {
   const { bands, rows, otherwise, unbuilt, mismatches } = report(vectors);
   const { engines } = vectors;
-  const title = (engine) => engines[engine].title;
+  const title = (engine: string): string => engines[engine]!.title;
   const versions = [...new Map(rows.map(({ engine, version }) => [engine, version]))];
   const answers = rows.reduce((sum, one) => sum + one.vectors, 0);
   const models = new Set(vectors.vectors.flatMap(({ config }) => (config === undefined ? [] : [config]))).size;
@@ -87,7 +107,7 @@ angles. What is allowed:
 ${table(
   ["engine", "version", "angle", "cos and sin", "why"],
   versions.map(([engine, version]) => {
-    const { angle, places, running, why } = engines[engine];
+    const { angle, places, running, why } = engines[engine]!;
     return [
       title(engine),
       version.replace(/^ggml /, ""),

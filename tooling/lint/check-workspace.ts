@@ -1,20 +1,15 @@
 /** `npm run lint`, second half: prints what breaks the rules of this workspace, and fails if anything does. */
 
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { checkCore } from "./rules/core.mjs";
-import { checkDependencies } from "./rules/dependencies.mjs";
-import { checkPackages } from "./rules/packages.mjs";
-import { checkRepository } from "./rules/repository.mjs";
-import { readWorkspace } from "./workspace.mjs";
+import { checkCore } from "./rules/core.ts";
+import { checkDependencies } from "./rules/dependencies.ts";
+import { checkPackages } from "./rules/packages.ts";
+import { checkRepository } from "./rules/repository.ts";
+import { readWorkspace } from "./workspace.ts";
+import type { Finding } from "./workspace.ts";
 
-/** @import { Finding } from "./workspace.mjs" */
-
-/**
- * All findings under a root.
- * @returns {Finding[]}
- */
-export function checkWorkspace(/** @type {string} */ root) {
+/** All findings under a root. */
+export function checkWorkspace(root: string): Finding[] {
   const workspace = readWorkspace(root);
   return [
     ...checkDependencies(workspace),
@@ -24,7 +19,7 @@ export function checkWorkspace(/** @type {string} */ root) {
   ];
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const root = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../.."));
   const findings = checkWorkspace(root);
   for (const { rule, file, line, message } of findings) {

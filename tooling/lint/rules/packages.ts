@@ -4,15 +4,12 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { calls, loadedWith, published, visit } from "../workspace.mjs";
+import { isPublished } from "@ropewalk/workspace";
+import { calls, keyOf, loadedWith, published, targetOf, textOf, visit } from "../workspace.ts";
+import type { Finding, Package, Workspace } from "../workspace.ts";
 
-/** @import { Finding, Package, Workspace } from "../workspace.mjs" */
-
-/** @returns {Finding[]} */
-export function checkPackages(/** @type {Workspace} */ { root, packages }) {
-  const products = packages.filter(
-    ({ folder, manifest }) => folder.startsWith("packages/") && manifest.private !== true,
-  );
+export function checkPackages({ root, packages }: Workspace): Finding[] {
+  const products = packages.filter(isPublished);
   return [
     ...products.flatMap((item) => [...manifestOf(item), ...sourceLiteral(item)]),
     ...products
@@ -23,14 +20,14 @@ export function checkPackages(/** @type {Workspace} */ { root, packages }) {
 }
 
 /** What a user of the published package relies on. */
-function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
-  const expected = /** @type {[string, unknown, unknown][]} */ ([
+function manifestOf({ name, folder, manifest }: Package): Finding[] {
+  const expected: [field: string, got: unknown, wanted: unknown][] = [
     ["license", manifest.license, "MIT"],
     ["type", manifest.type, "module"],
     ["engines.node", manifest.engines?.node, ">=20"],
     ["repository.directory", manifest.repository?.directory, folder],
     ["publishConfig.access", manifest.publishConfig?.access, "public"],
-  ]);
+  ];
   const findings = expected
     .filter(([, got, wanted]) => got !== wanted)
     .map(([field, got, wanted]) => misfit(folder, field, wanted, got));
@@ -55,12 +52,9 @@ function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
   }
   for (const [entry, target] of Object.entries(manifest.exports ?? {})) {
     if (entry === "./package.json") continue;
-    const { types, default: code } = /** @type {any} */ (target) ?? {};
+    const { types, default: code } = targetOf(target);
     const valid =
-      typeof types === "string" &&
-      typeof code === "string" &&
-      types.replace(/\.d\.ts$/, ".js") === code &&
-      Object.keys(/** @type {object} */ (target))[0] === "types";
+      types !== undefined && types.replace(/\.d\.ts$/, ".js") === code && Object.keys(Object(target))[0] === "types";
     if (!valid) {
       findings.push(misfit(folder, `exports["${entry}"]`, "types first, then default, for the same module", target));
     }
@@ -68,19 +62,13 @@ function manifestOf(/** @type {Package} */ { name, folder, manifest }) {
   if (manifest.exports === undefined && manifest.bin === undefined) {
     findings.push(misfit(folder, "exports", "the entries", undefined));
   }
-  if (!/^(@ropewalk\/[a-z0-9-]+|ropewalk|create-ropewalk)$/.test(name)) {
+  if (!/^(@ropewalk\/[a-z0-9-]+|ropewalk)$/.test(name)) {
     findings.push(misfit(folder, "name", "@ropewalk/…", name));
   }
   return findings;
 }
 
-/** @returns {Finding} */
-function misfit(
-  /** @type {string} */ folder,
-  /** @type {string} */ field,
-  /** @type {unknown} */ expected,
-  /** @type {unknown} */ got,
-) {
+function misfit(folder: string, field: string, expected: unknown, got: unknown): Finding {
   return {
     rule: "manifest",
     file: `${folder}/package.json`,
@@ -89,18 +77,17 @@ function misfit(
 }
 
 /** `source = "@ropewalk/yarn@1.2.0"` names the version that is published, or registering twice goes wrong. */
-function sourceLiteral(/** @type {Package} */ item) {
+function sourceLiteral(item: Package): Finding[] {
   const { name, folder, kind, manifest } = item;
   const expected = `${name}@${manifest.version}`;
   const file = `${folder}/src/index.ts`;
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   let found = 0;
   for (const module of published(item)) {
     visit(module.program, (node) => {
-      const key = node.type === "PropertyDefinition" || node.type === "Property" ? node.key?.name : undefined;
-      const value = node.value?.type === "TSAsExpression" ? node.value.expression?.value : node.value?.value;
-      if (key !== "source" || typeof value !== "string" || !/^(@?[\w-]+\/)?[\w-]+@\d/.test(value)) return;
+      if ((node.type !== "PropertyDefinition" && node.type !== "Property") || keyOf(node.key) !== "source") return;
+      const value = textOf(node.value?.type === "TSAsExpression" ? node.value.expression : node.value);
+      if (value === undefined || !/^(@?[\w-]+\/)?[\w-]+@\d/.test(value)) return;
       // Elsewhere a foreign source may be an example.
       if (module.file !== file && !value.startsWith(`${name}@`)) return;
       found++;
@@ -108,16 +95,16 @@ function sourceLiteral(/** @type {Package} */ item) {
         findings.push({
           rule: "version-literal",
           file: module.file,
-          line: module.lineOf(node.start),
-          message: `the literal ${JSON.stringify(value)} is in ${module.file}: expected in ${file}, where tooling/release/sync-versions.mjs keeps it up to date.`,
+          line: module.lineOf(node),
+          message: `the literal ${JSON.stringify(value)} is in ${module.file}: expected in ${file}, where tooling/release/sync-versions.ts keeps it up to date.`,
         });
       }
       if (value !== expected) {
         findings.push({
           rule: "version-literal",
           file: module.file,
-          line: module.lineOf(node.start),
-          message: `source: expected ${JSON.stringify(expected)} (package.json), got ${JSON.stringify(value)}. Run node tooling/release/sync-versions.mjs.`,
+          line: module.lineOf(node),
+          message: `source: expected ${JSON.stringify(expected)} (package.json), got ${JSON.stringify(value)}. Run node tooling/release/sync-versions.ts.`,
         });
       }
     });
@@ -133,10 +120,9 @@ function sourceLiteral(/** @type {Package} */ item) {
 }
 
 /** The files and entries that every provider has, so that who has read one finds his way in all. */
-function anatomy(/** @type {string} */ root, /** @type {Package} */ { folder, manifest }) {
+function anatomy(root: string, { folder, manifest }: Package): Finding[] {
   const rule = "provider-anatomy";
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   for (const file of ["src/index.ts", "src/formula.ts", "README.md", "tsconfig.json", "tsconfig.test.json"]) {
     if (!existsSync(path.join(root, folder, file))) {
       findings.push({
@@ -177,7 +163,7 @@ function anatomy(/** @type {string} */ root, /** @type {Package} */ { folder, ma
 }
 
 /** What `./formula` loads must register nothing and know no registry. */
-function pureFormula(/** @type {Package} */ item) {
+function pureFormula(item: Package): Finding[] {
   const entry = `${item.folder}/src/formula.ts`;
   const registry = new Set([
     "registerRopeType",
@@ -189,8 +175,7 @@ function pureFormula(/** @type {Package} */ item) {
     "getRope",
     "getRopeUntyped",
   ]);
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   for (const { file, imports, program, lineOf } of loadedWith(item, entry)) {
     if (file === `${item.folder}/src/index.ts`) {
       findings.push({
@@ -215,7 +200,7 @@ function pureFormula(/** @type {Package} */ item) {
         findings.push({
           rule: "pure-formula",
           file,
-          line: lineOf(node.start),
+          line: lineOf(node),
           message: `names ${node.name}: expected a formula that knows no registry. Registering belongs to src/index.ts.`,
         });
       }
@@ -225,11 +210,10 @@ function pureFormula(/** @type {Package} */ item) {
 }
 
 /** The one side effect stands in the one file that `sideEffects` lists. */
-function sideEffect(/** @type {Package} */ item) {
+function sideEffect(item: Package): Finding[] {
   const index = `${item.folder}/src/index.ts`;
   const registering = published(item).filter(({ program }) => calls(program, "registerRopeType").length > 0);
-  /** @type {Finding[]} */
-  const findings = registering
+  const findings: Finding[] = registering
     .filter(({ file }) => file !== index)
     .map(({ file }) => ({
       rule: "one-side-effect",
@@ -247,15 +231,12 @@ function sideEffect(/** @type {Package} */ item) {
 }
 
 /** What is not meant for users cannot be published by accident. */
-function privacy(/** @type {Package[]} */ packages) {
+function privacy(packages: readonly Package[]): Finding[] {
   return packages
     .filter(({ folder, manifest }) => !folder.startsWith("packages/") && manifest.private !== true)
-    .map(
-      ({ folder }) =>
-        /** @type {Finding} */ ({
-          rule: "private",
-          file: `${folder}/package.json`,
-          message: '"private": expected true; only packages/* are published.',
-        }),
-    );
+    .map(({ folder }) => ({
+      rule: "private",
+      file: `${folder}/package.json`,
+      message: '"private": expected true; only packages/* are published.',
+    }));
 }

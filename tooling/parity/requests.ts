@@ -6,21 +6,38 @@
  * gathering are compared.
  */
 
-/** @param {any} answer */
-export function asked({ engine, request, equivalent, axisOfPair, length, name }) {
-  if (engine === "vision") return tower(name, axisOfPair);
+import type { Request } from "./vectors.ts";
+
+type Parameters = Request["parameters"];
+
+/** What is known of a question and of how its engine reads it. */
+export interface Question {
+  readonly engine: "truth" | "vllm" | "sglang" | "mlx" | "ggml";
+  readonly request: { readonly parameters: Parameters };
+  readonly equivalent?: Parameters;
+  readonly axisOfPair?: readonly number[];
+  readonly length?: number | undefined;
+}
+
+export function asked({
+  engine,
+  request,
+  equivalent,
+  axisOfPair = [],
+  length,
+}: Question): Pick<Request, "parameters" | "axes"> {
   const { ropeType, assignment, frequencies, alpha, ...own } = equivalent ?? request.parameters;
   const { sections, ...rest } = own;
   switch (ropeType) {
     case "mrope":
       if (
         frequencies === undefined &&
-        sections.length === Math.max(...axisOfPair) + 1 &&
+        (sections as readonly number[]).length === Math.max(...axisOfPair) + 1 &&
         !(engine === "sglang" && assignment === "round-robin")
       ) {
         return { parameters: { ropeType, sections, order: assignment } };
       }
-      return { parameters: frequencies ?? { ropeType: "default" }, axes: axisOfPair };
+      return { parameters: (frequencies as Parameters | undefined) ?? { ropeType: "default" }, axes: axisOfPair };
     case "ernie45_vl":
     case "openpangu":
       return { parameters: { ropeType: "default" }, axes: axisOfPair };
@@ -36,29 +53,26 @@ export function asked({ engine, request, equivalent, axisOfPair, length, name })
         },
       };
     case "longrope": {
-      const rule =
-        {
-          mlx: { selection: "long" },
-          ggml: { selection: "long" },
-          sglang: { switchLength: rest.originalMaxPosition + 1 },
-        }[/** @type {string} */ (engine)] ?? {};
-      return { parameters: { ropeType, ...rest, ...rule } };
+      const rules: Partial<Record<Question["engine"], object>> = {
+        mlx: { selection: "long" },
+        ggml: { selection: "long" },
+        sglang: { switchLength: Number(rest["originalMaxPosition"]) + 1 },
+      };
+      return { parameters: { ropeType, ...rest, ...rules[engine] } };
     }
     default:
       return { parameters: { ropeType, ...own } };
   }
 }
 
-/** @param {string} model @param {readonly number[]} axisOfPair */
-function tower(model, axisOfPair) {
-  const count = Math.max(...axisOfPair) + 1;
-  return {
-    parameters: { ropeType: "nd", axisCount: count, ...(model.startsWith("mistralai/") ? { ladder: "shared" } : {}) },
-  };
+/** The two axes of a vision tower. */
+export function tower(model: string, axisOfPair: readonly number[]): Pick<Request, "parameters"> {
+  const axisCount = Math.max(...axisOfPair) + 1;
+  return { parameters: { ropeType: "nd", axisCount, ...(model.startsWith("mistralai/") ? { ladder: "shared" } : {}) } };
 }
 
-/** @type {Readonly<Record<string, Readonly<Record<string, string>>>>} By engine: the name or rope type, and why it is not compared. */
-const reasons = {
+/** By engine: the name or rope type, and why it is not compared. */
+const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   vllm: {
     fope: "learned matrices mix the frequencies: no rotation, no inverse, nothing to cache by position alone",
     dual_chunk:
@@ -82,14 +96,13 @@ const reasons = {
   },
 };
 
-/** @param {string} engine @param {string} name @param {any} [answer] @returns {{ reason: string } | undefined} */
-export function unbuilt(engine, name, answer) {
-  const reason = reasons[engine]?.[name] ?? reasons[engine]?.[answer?.request?.parameters.ropeType];
-  return reason === undefined ? undefined : { reason };
+/** Why an answer is not compared; undefined where it is. */
+export function reasonAgainst(engine: string, name: string, ropeType?: string): string | undefined {
+  return reasons[engine]?.[name] ?? (ropeType === undefined ? undefined : reasons[engine]?.[ropeType]);
 }
 
 /** What an engine makes of a published config otherwise than transformers; the dialect of `@ropewalk/config` follows it. */
-export const readings = {
+export const readings: Readonly<Record<"llama.cpp", Readonly<Record<string, string>>>> = {
   "llama.cpp": {
     "openai/gpt-oss-20b":
       "there is no GGUF key for truncate: the range of blended pairs is always rounded to whole pairs, 8 to 18 instead of 8.09 to 17.40",

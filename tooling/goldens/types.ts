@@ -1,3 +1,5 @@
+/** What the files in models/ and fixtures/ hold, folder by folder. README.md says how to read them. */
+
 /** A config.json in its published spelling. `file` is relative to this package. */
 export interface Model {
   readonly id: string;
@@ -524,15 +526,3 @@ export interface FixturesByKind {
   onnxruntime: OnnxRuntimeFixture;
   libraries: LibraryFixture;
 }
-
-/** Every file in models/, sorted by name. */
-export function models(): Model[];
-
-/** Every file in models/v5/: the v5 spelling of some of them, under the same ids. */
-export function modelsV5(): Model[];
-
-/** Every file in fixtures/<kind>/, sorted by name. */
-export function fixtures<Kind extends keyof FixturesByKind>(kind: Kind): FixturesByKind[Kind][];
-
-/** Decodes base64. */
-export function bytes(base64: string): Uint8Array;

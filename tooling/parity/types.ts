@@ -1,7 +1,6 @@
 /** Every rope type that an engine or a config names, and what stands for it here: a package, a parameter, or the reason why not. */
 
-/** @type {readonly { readonly names: string, readonly here: string }[]} */
-export const types = [
+export const types: readonly { readonly names: string; readonly here: string }[] = [
   {
     names: "`default`, `mrope` as a type, no dictionary",
     here: "`@ropewalk/default`, `@ropewalk/nd-qwen2vl` where sections are given",

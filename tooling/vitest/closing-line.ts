@@ -1,13 +1,21 @@
-/** Prints `N passed, N failed, N skipped` as the last line, so that a run which executed no test shows. */
-export default class ClosingLine {
-  #left;
+import type { Reporter } from "vitest/node";
 
-  /** @param left test files that cannot run here, and why; each counts as one skipped test. */
-  constructor(left = { files: [], reason: "" }) {
+/** Test files that cannot run here, and why. */
+interface Left {
+  readonly files: readonly string[];
+  readonly reason: string;
+}
+
+/** Prints `N passed, N failed, N skipped` as the last line, so that a run which executed no test shows. */
+export default class ClosingLine implements Reporter {
+  readonly #left: Left;
+
+  /** @param left each of its files counts as one skipped test. */
+  constructor(left: Left = { files: [], reason: "" }) {
     this.#left = left;
   }
 
-  onTestRunEnd(modules, errors) {
+  onTestRunEnd(...[modules, errors]: Parameters<NonNullable<Reporter["onTestRunEnd"]>>): void {
     let passed = 0;
     let failed = errors.length;
     let skipped = this.#left.files.length;

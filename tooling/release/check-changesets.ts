@@ -9,20 +9,27 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseChangesetFile } from "@changesets/parse";
-import { publicPackages } from "./packages.mjs";
-import { changeset, withCopy } from "./rehearse.mjs";
+import { publishedPackages } from "@ropewalk/workspace";
+import { changeset, withCopy } from "./rehearse.ts";
 
-/**
- * @typedef {{ file: string, summary: string, releases: readonly { name: string, type: string }[] }} Entry
- */
+interface Entry {
+  readonly file: string;
+  readonly summary: string;
+  readonly releases: readonly { readonly name: string; readonly type: string }[];
+}
 
-/** Every problem, as one line each. */
-export function checkChangesets(/** @type {string} */ root) {
-  /** @type {string[]} */
-  const problems = [];
-  const packages = publicPackages(root);
+export interface Result {
+  readonly entries: number;
+  /** How many packages they name. */
+  readonly packages: number;
+  /** Every problem, as one line each. */
+  readonly problems: readonly string[];
+}
+
+export function checkChangesets(root: string): Result {
+  const problems: string[] = [];
+  const packages = publishedPackages(root);
   const names = new Set(packages.map(({ name }) => name));
   const entries = readEntries(root, problems);
   for (const { file, releases, summary } of entries) {
@@ -42,10 +49,10 @@ export function checkChangesets(/** @type {string} */ root) {
 
   const named = new Set(entries.flatMap(({ releases }) => releases.map(({ name }) => name)));
   const since = lastRelease(root);
-  for (const { name, version, folder } of packages) {
+  for (const { name, folder, manifest } of packages) {
     if (named.has(name)) continue;
     const released = existsSync(path.join(root, folder, "CHANGELOG.md"));
-    if (!released && version === "0.0.0") {
+    if (!released && manifest.version === "0.0.0") {
       problems.push(`${folder}: ${name} was never released and no entry names it. Run npm run changeset.`);
     } else if (changedSince(root, since, folder)) {
       problems.push(
@@ -58,24 +65,20 @@ export function checkChangesets(/** @type {string} */ root) {
     withCopy(root, (copy) => {
       try {
         changeset(copy, "status", "--output=plan.json");
-        const planned = new Set(
-          JSON.parse(readFileSync(path.join(copy, "plan.json"), "utf8")).releases.map(
-            (/** @type {{ name: string }} */ { name }) => name,
-          ),
-        );
+        const plan = JSON.parse(readFileSync(path.join(copy, "plan.json"), "utf8")) as Pick<Entry, "releases">;
+        const planned = new Set(plan.releases.map(({ name }) => name));
         for (const name of named) {
           if (!planned.has(name)) problems.push(`changeset status leaves out ${name}, which an entry names.`);
         }
       } catch (error) {
-        problems.push(/** @type {Error} */ (error).message);
+        problems.push((error as Error).message);
       }
     });
   }
   return { entries: entries.length, packages: named.size, problems };
 }
 
-/** @returns {Entry[]} */
-function readEntries(/** @type {string} */ root, /** @type {string[]} */ problems) {
+function readEntries(root: string, problems: string[]): Entry[] {
   const folder = path.join(root, ".changeset");
   return readdirSync(folder)
     .filter((name) => name.endsWith(".md") && name !== "README.md")
@@ -85,15 +88,15 @@ function readEntries(/** @type {string} */ root, /** @type {string[]} */ problem
       try {
         return [{ file, ...parseChangesetFile(readFileSync(path.join(folder, name), "utf8")) }];
       } catch (error) {
-        problems.push(`${file}: ${/** @type {Error} */ (error).message.split("\n")[0]}`);
+        problems.push(`${file}: ${(error as Error).message.split("\n")[0]}`);
         return [];
       }
     });
 }
 
 /** The commit that last wrote a changelog; else the oldest one that this clone has. */
-function lastRelease(/** @type {string} */ root) {
-  const git = (/** @type {string[]} */ ...args) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+function lastRelease(root: string): string | undefined {
+  const git = (...args: readonly string[]): string => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
   return (
     git("log", "-1", "--format=%H", "--", ":(glob)packages/**/CHANGELOG.md") ||
     git("rev-list", "--max-parents=0", "HEAD").split("\n").at(-1)
@@ -101,11 +104,7 @@ function lastRelease(/** @type {string} */ root) {
 }
 
 /** Whether what a package publishes has changed; its tests and its README do not count. */
-function changedSince(
-  /** @type {string} */ root,
-  /** @type {string | undefined} */ commit,
-  /** @type {string} */ folder,
-) {
+function changedSince(root: string, commit: string | undefined, folder: string): boolean {
   if (commit === undefined) return false;
   const files = execFileSync("git", ["diff", "--name-only", commit, "--", `${folder}/src`, `${folder}/package.json`], {
     cwd: root,
@@ -114,7 +113,7 @@ function changedSince(
   return files.trim() !== "";
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const { entries, packages, problems } = checkChangesets(
     path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../..")),
   );

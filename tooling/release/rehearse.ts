@@ -4,40 +4,38 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { publicPackages } from "./packages.mjs";
-import { syncVersions } from "./sync-versions.mjs";
+import { publishedPackages, workspacePackages } from "@ropewalk/workspace";
+import { syncVersions } from "./sync-versions.ts";
 
-/**
- * @typedef {"none" | "patch" | "minor" | "major"} Bump
- * @typedef {{ name: string, from: string, to: string, bump: Bump }} Release
- */
+export type Bump = "none" | "patch" | "minor" | "major";
+
+export interface Release {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly bump: Bump;
+}
 
 const changesetCommand = fileURLToPath(import.meta.resolve("@changesets/cli/bin.js"));
 
-/** A copy of what git tracks or would track, committed on a branch `main`, for `use`; removed afterwards. */
-export function withCopy(/** @type {string} */ root, /** @type {(copy: string) => void} */ use) {
+/** What versions depend on: manifests, entries and literals. */
+const copied = (root: string): string[] => [
+  ...["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml", ".changeset"],
+  ...workspacePackages(root).flatMap(({ folder }) =>
+    ["package.json", "CHANGELOG.md", "src/index.ts"].map((file) => `${folder}/${file}`),
+  ),
+];
+
+/** A copy of what versions depend on, committed on a branch `main`, for `use`; removed afterwards. */
+export function withCopy(root: string, use: (copy: string) => void): void {
   const copy = mkdtempSync(path.join(tmpdir(), "ropewalk-release-"));
   try {
-    const files = execFileSync(
-      "git",
-      ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "-z"],
-      { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 },
-    );
-    for (const file of files.split("\0")) {
-      // Versions depend on manifests, entries and literals; goldens are many and say nothing here.
-      if (
-        !/^(package\.json|pnpm-workspace\.yaml|pnpm-lock\.yaml|\.changeset\/.*|(packages|packages\/providers|packages\/backends|apps|tooling)\/[^/]+\/(package\.json|CHANGELOG\.md|src\/index\.ts))$/.test(
-          file,
-        )
-      ) {
-        continue;
-      }
-      mkdirSync(path.dirname(path.join(copy, file)), { recursive: true });
-      cpSync(path.join(root, file), path.join(copy, file));
+    for (const file of copied(root).filter((name) => existsSync(path.join(root, name)))) {
+      cpSync(path.join(root, file), path.join(copy, file), { recursive: true });
     }
     mkdirSync(path.join(copy, "node_modules/@changesets"), { recursive: true });
     // The changelog generator of .changeset/config.json is looked up from the copy.
@@ -51,7 +49,7 @@ export function withCopy(/** @type {string} */ root, /** @type {(copy: string) =
   }
 }
 
-function git(/** @type {string} */ cwd, /** @type {string[]} */ ...args) {
+function git(cwd: string, ...args: readonly string[]): string {
   return execFileSync(
     "git",
     ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@localhost", "-c", "commit.gpgsign=false", ...args],
@@ -59,13 +57,13 @@ function git(/** @type {string} */ cwd, /** @type {string[]} */ ...args) {
   );
 }
 
-function commit(/** @type {string} */ copy) {
+function commit(copy: string): void {
   git(copy, "add", "--all");
   git(copy, "commit", "--quiet", "--allow-empty", "--no-verify", "--message=rehearsal");
 }
 
 /** Runs changesets in a copy, quietly unless it fails. */
-export function changeset(/** @type {string} */ copy, /** @type {string[]} */ ...args) {
+export function changeset(copy: string, ...args: readonly string[]): void {
   try {
     execFileSync(process.execPath, [changesetCommand, ...args], {
       cwd: copy,
@@ -73,47 +71,39 @@ export function changeset(/** @type {string} */ copy, /** @type {string[]} */ ..
       stdio: ["ignore", "pipe", "pipe"],
     });
   } catch (error) {
-    const { stdout, stderr } = /** @type {any} */ (error);
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`changeset ${args.join(" ")} failed:\n${stdout}${stderr}`, { cause: error });
   }
 }
 
-/**
- * Applies all entries of a copy and says what came of it.
- * @returns {Release[]}
- */
-export function release(/** @type {string} */ copy) {
-  const before = new Map(publicPackages(copy).map(({ name, version }) => [name, version]));
+/** Applies all entries of a copy and says what came of it. */
+export function release(copy: string): Release[] {
+  const before = new Map(publishedPackages(copy).map(({ name, manifest }) => [name, manifest.version]));
   changeset(copy, "version");
   syncVersions(copy);
   commit(copy);
-  return publicPackages(copy).map(({ name, version }) => {
+  return publishedPackages(copy).map(({ name, manifest: { version } }) => {
     const from = before.get(name) ?? "";
     return { name, from, to: version, bump: bumpBetween(from, version) };
   });
 }
 
-/** @returns {Bump} */
-function bumpBetween(/** @type {string} */ from, /** @type {string} */ to) {
+function bumpBetween(from: string, to: string): Bump {
   const [a, b] = [from, to].map((version) => version.split("-")[0]?.split(".").map(Number) ?? []);
   const index = [0, 1, 2].findIndex((i) => a?.[i] !== b?.[i]);
-  return index === -1 ? "none" : (/** @type {const} */ (["major", "minor", "patch"])[index] ?? "none");
+  return index === -1 ? "none" : ((["major", "minor", "patch"] as const)[index] ?? "none");
 }
 
 /** Releases a change of one package alone. */
-export function releaseOf(
-  /** @type {string} */ copy,
-  /** @type {string} */ name,
-  /** @type {Exclude<Bump, "none">} */ bump,
-) {
+export function releaseOf(copy: string, name: string, bump: Exclude<Bump, "none">): Release[] {
   writeFileSync(path.join(copy, ".changeset/rehearsal.md"), `---\n"${name}": ${bump}\n---\n\nRehearsed a change.\n`);
   commit(copy);
   return release(copy);
 }
 
 /** Sets every public package of a copy to a version, as if all had been released so. */
-export function setVersions(/** @type {string} */ copy, /** @type {string} */ version) {
-  for (const { folder } of publicPackages(copy)) {
+export function setVersions(copy: string, version: string): void {
+  for (const { folder } of publishedPackages(copy)) {
     const file = path.join(copy, folder, "package.json");
     writeFileSync(file, readFileSync(file, "utf8").replace(/"version": "[^"]*"/, `"version": "${version}"`));
   }
@@ -122,12 +112,11 @@ export function setVersions(/** @type {string} */ copy, /** @type {string} */ ve
 }
 
 /** Packages that a change of core would bump by more than a patch: their users would have to act for nothing. */
-export function draggedAlong(/** @type {Release[]} */ releases, core = "@ropewalk/core") {
+export function draggedAlong(releases: readonly Release[], core = "@ropewalk/core"): Release[] {
   return releases.filter(({ name, bump }) => name !== core && (bump === "minor" || bump === "major"));
 }
 
-/** @returns {string} */
-function table(/** @type {string} */ title, /** @type {Release[]} */ releases) {
+function table(title: string, releases: readonly Release[]): string {
   const moved = releases.filter(({ bump }) => bump !== "none");
   const width = Math.max(0, ...moved.map(({ name }) => name.length));
   const rows = moved.map(({ name, from, to, bump }) => `  ${name.padEnd(width)}  ${from} → ${to}  ${bump}`);
@@ -135,7 +124,7 @@ function table(/** @type {string} */ title, /** @type {Release[]} */ releases) {
 }
 
 /** Prints the three releases. @returns the packages that core drags along. */
-function rehearse(/** @type {string} */ copy) {
+function rehearse(copy: string): Release[] {
   console.log(table("The pending entries release:", release(copy)));
   const atZero = releaseOf(copy, "@ropewalk/core", "minor");
   console.log(table("After that, a minor change of core alone releases:", atZero));
@@ -145,7 +134,7 @@ function rehearse(/** @type {string} */ copy) {
   return [...draggedAlong(atZero), ...draggedAlong(atOne)];
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   withCopy(path.resolve(import.meta.dirname, "../.."), (copy) => {
     try {
       const dragged = rehearse(copy);
@@ -154,7 +143,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
         `A minor change of core must leave its peers at a patch at most: ${dragged.map(({ name, bump }) => `${name} (${bump})`).join(", ")}.`,
       );
     } catch (error) {
-      console.error(/** @type {Error} */ (error).message);
+      console.error((error as Error).message);
     }
     process.exitCode = 1;
   });

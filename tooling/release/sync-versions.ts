@@ -7,12 +7,11 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { publicPackages } from "./packages.mjs";
+import { publishedPackages } from "@ropewalk/workspace";
 
 /** @returns the files that were changed. */
-export function syncVersions(/** @type {string} */ root) {
-  return publicPackages(root).flatMap(({ name, version, folder }) => {
+export function syncVersions(root: string): string[] {
+  return publishedPackages(root).flatMap(({ name, folder, manifest: { version } }) => {
     const file = `${folder}/src/index.ts`;
     if (!existsSync(path.join(root, file))) return [];
     const before = readFileSync(path.join(root, file), "utf8");
@@ -27,7 +26,7 @@ export function syncVersions(/** @type {string} */ root) {
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const root = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../.."));
   for (const file of syncVersions(root)) console.log(`${file}: version literal rewritten`);
 }

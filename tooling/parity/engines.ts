@@ -6,7 +6,9 @@
  * would be an excuse, so each has one.
  */
 
-export const engines = {
+import type { Engine } from "./vectors.ts";
+
+export const engines: Readonly<Record<string, Engine>> = {
   hf: {
     title: "transformers",
     angle: 0,

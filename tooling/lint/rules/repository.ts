@@ -5,8 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
-
-/** @import { Finding } from "../workspace.mjs" */
+import type { Finding } from "../workspace.ts";
 
 const forbidden = [
   { what: "a path of one machine", pattern: /(?<![\w.$}~-])\/(?:work|home|root|Users|mnt)\/[\w.-]+/ },
@@ -20,10 +19,8 @@ const forbidden = [
   { what: "a registry setting", pattern: /^\s*(?:@[\w-]+:)?registry\s*=\s*https?:/m },
 ];
 
-/** @returns {Finding[]} */
-export function checkRepository(/** @type {string} */ root) {
-  /** @type {Finding[]} */
-  const findings = [];
+export function checkRepository(root: string): Finding[] {
+  const findings: Finding[] = [];
   for (const file of trackedFiles(root)) {
     const bytes = readFileSync(path.join(root, file));
     if (bytes.subarray(0, 8000).includes(0)) continue;
@@ -43,7 +40,7 @@ export function checkRepository(/** @type {string} */ root) {
 }
 
 /** Tracked files and those about to be: everything that git does not ignore; in an unpacked archive, everything. */
-function trackedFiles(/** @type {string} */ root) {
+function trackedFiles(root: string): string[] {
   const list = existsSync(path.join(root, ".git"))
     ? execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {
         cwd: root,

@@ -4,20 +4,19 @@
  */
 
 import { isBuiltin } from "node:module";
-import { loadedWith, packageOf, published, resolveRelative } from "../workspace.mjs";
-
-/** @import { Finding, Package, Workspace } from "../workspace.mjs" */
+import type { Kind } from "@ropewalk/workspace";
+import { loadedWith, packageOf, published, resolveRelative, targetOf } from "../workspace.ts";
+import type { Finding, Package, Workspace } from "../workspace.ts";
 
 /** Formulas that are built on another package's formula. A further one is a decision: say why in docs/decisions. */
-const compositions = /** @type {Record<string, readonly string[]>} */ ({
+const compositions: Readonly<Record<string, readonly string[]>> = {
   "@ropewalk/deepseek-yarn": ["@ropewalk/yarn/formula"],
-});
+};
 
 const coreName = "@ropewalk/core";
-const onlyCore = new Set(["config", "conformance", "provider", "backend", "library"]);
+const onlyCore: ReadonlySet<Kind> = new Set(["config", "conformance", "provider", "backend", "library"]);
 
-/** @returns {Finding[]} */
-export function checkDependencies(/** @type {Workspace} */ workspace) {
+export function checkDependencies(workspace: Workspace): Finding[] {
   const names = new Set(workspace.packages.map(({ name }) => name));
   return [
     ...workspace.packages.flatMap((item) => [
@@ -34,15 +33,15 @@ export function checkDependencies(/** @type {Workspace} */ workspace) {
   ];
 }
 
-/** @returns {(file: string, line: number | undefined, message: string) => Finding} */
-const finding = (/** @type {string} */ rule) => (file, line, message) => ({ rule, file, line, message });
+const finding =
+  (rule: string) =>
+  (file: string, line: number | undefined, message: string): Finding => ({ rule, file, line, message });
 
 /** Published code imports only what the rule of the package's kind admits. */
-function arrows(/** @type {Package} */ item, /** @type {Set<string>} */ names) {
+function arrows(item: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("dependency-rule");
   const composed = compositions[item.name] ?? [];
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   for (const { file, imports } of published(item)) {
     for (const { specifier, line } of imports) {
       const target = packageOf(specifier);
@@ -57,7 +56,7 @@ function arrows(/** @type {Package} */ item, /** @type {Set<string>} */ names) {
             ? "what its package.json lists under dependencies"
             : [`${coreName} and its entries`, ...composed].join(", ");
       const remedy = specifier.endsWith("/formula")
-        ? "If the formula is really built on the other one, add it to the compositions in tooling/lint/rules/dependencies.mjs and say why in docs/decisions."
+        ? "If the formula is really built on the other one, add it to the compositions in tooling/lint/rules/dependencies.ts and say why in docs/decisions."
         : "Move what is shared into core, or leave the choice to the caller.";
       findings.push(
         report(file, line, `a package of kind "${item.kind}" imports ${specifier}: expected ${allowed}. ${remedy}`),
@@ -68,12 +67,11 @@ function arrows(/** @type {Package} */ item, /** @type {Set<string>} */ names) {
 }
 
 /** The manifest says what the code imports, and core is a peer: one copy for all. */
-function declared(/** @type {Package} */ { name, folder, kind, manifest }, /** @type {Set<string>} */ names) {
+function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("declared-dependencies");
   const file = `${folder}/package.json`;
   const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = manifest;
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   if (kind === "core" && Object.keys({ ...dependencies, ...peerDependencies }).length > 0) {
     findings.push(
       report(
@@ -121,10 +119,9 @@ function declared(/** @type {Package} */ { name, folder, kind, manifest }, /** @
 }
 
 /** No file outside a package's own folder, by path or by naming another package's insides. */
-function foreignFiles(/** @type {Package} */ { folder, modules }, /** @type {Set<string>} */ names) {
+function foreignFiles({ folder, modules }: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("foreign-files");
-  /** @type {Finding[]} */
-  const findings = [];
+  const findings: Finding[] = [];
   for (const { file, imports } of modules) {
     for (const { specifier, line } of imports) {
       if (specifier.startsWith(".") && !resolveRelative(file, specifier).startsWith(`${folder}/`)) {
@@ -148,7 +145,7 @@ function foreignFiles(/** @type {Package} */ { folder, modules }, /** @type {Set
 }
 
 /** Modules of one package that load each other; types are erased and may refer to each other. */
-function importCycles(/** @type {Package} */ { modules }) {
+function importCycles({ modules }: Package): Finding[] {
   const report = finding("import-cycle");
   const edges = new Map(
     modules.map(({ file, imports }) => [
@@ -164,7 +161,7 @@ function importCycles(/** @type {Package} */ { modules }) {
 }
 
 /** Packages that need each other, in whatever field. */
-function packageCycles(/** @type {Workspace} */ { packages }) {
+function packageCycles({ packages }: Workspace): Finding[] {
   const report = finding("package-cycle");
   const names = new Set(packages.map(({ name }) => name));
   const edges = new Map(
@@ -185,13 +182,11 @@ function packageCycles(/** @type {Workspace} */ { packages }) {
 }
 
 /** Each cycle of a graph once, as the list of its nodes with the first one repeated at the end. */
-function cycles(/** @type {Map<string, string[]>} */ edges) {
-  /** @type {string[][]} */
-  const found = [];
-  /** @type {Map<string, "open" | "done">} */
-  const state = new Map();
-  const path = /** @type {string[]} */ ([]);
-  const enter = (/** @type {string} */ node) => {
+function cycles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = [];
+  const state = new Map<string, "open" | "done">();
+  const path: string[] = [];
+  const enter = (node: string): void => {
     if (state.get(node) === "done" || !edges.has(node)) return;
     if (state.get(node) === "open") {
       found.push([...path.slice(path.indexOf(node)), node]);
@@ -208,7 +203,7 @@ function cycles(/** @type {Map<string, string[]>} */ edges) {
 }
 
 /** `export *` hides what a package promises. */
-function starExports(/** @type {Package} */ { modules }) {
+function starExports({ modules }: Package): Finding[] {
   const report = finding("export-star");
   return modules.flatMap(({ file, imports }) =>
     imports
@@ -223,7 +218,7 @@ function starExports(/** @type {Package} */ { modules }) {
   );
 }
 
-function parseErrors(/** @type {Package} */ { modules }) {
+function parseErrors({ modules }: Package): Finding[] {
   const report = finding("syntax");
   return modules.flatMap(({ file, errors }) =>
     errors.map((message) => report(file, undefined, `does not parse: ${message}`)),
@@ -231,11 +226,11 @@ function parseErrors(/** @type {Package} */ { modules }) {
 }
 
 /** Node built-ins in command-line packages only, and there outside what the package's entries load. */
-function builtIns(/** @type {Package} */ item) {
+function builtIns(item: Package): Finding[] {
   const report = finding("node-built-in");
   const { folder, kind, manifest } = item;
-  const entries = Object.values(manifest.exports ?? {}).map((entry) =>
-    String(/** @type {any} */ (entry)?.default).replace(/^\.\/dist\/(.*)\.js$/, `${folder}/src/$1.ts`),
+  const entries = Object.values(manifest.exports ?? {}).map(
+    (entry) => targetOf(entry).default?.replace(/^\.\/dist\/(.*)\.js$/, `${folder}/src/$1.ts`) ?? "",
   );
   const forbidden =
     kind === "command" ? new Set(entries.flatMap((entry) => loadedWith(item, entry))) : new Set(published(item));
@@ -254,7 +249,7 @@ function builtIns(/** @type {Package} */ item) {
 }
 
 /** Tooling serves the packages; were it to need them at run time, it could not build them. */
-function tooling(/** @type {Workspace} */ { packages }) {
+function tooling({ packages }: Workspace): Finding[] {
   const report = finding("tooling");
   const products = new Set(packages.filter(({ folder }) => folder.startsWith("packages/")).map(({ name }) => name));
   return packages

@@ -1,12 +1,12 @@
 /** `npm run parity`: writes packages/ropewalk/vectors.json and docs/parity.md; `--check` only says whether both are up to date. */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { collect } from "./collect.mjs";
-import { page, vectorsText } from "./page.mjs";
+import { collect } from "./collect.ts";
+import { page, vectorsText } from "./page.ts";
 
 const check = process.argv.includes("--check");
 const root = new URL("../../", import.meta.url);
-const files = [
+const files: [path: string, text: string][] = [
   ["packages/ropewalk/vectors.json", vectorsText(collect({ whole: false }))],
   ["docs/parity.md", page(collect())],
 ];
