@@ -1,6 +1,7 @@
 /** `npm run lint`, second half: prints what breaks the rules of this workspace, and fails if anything does. */
 
 import path from "node:path";
+import { checkCode } from "./rules/code.ts";
 import { checkCore } from "./rules/core.ts";
 import { checkDependencies } from "./rules/dependencies.ts";
 import { checkPackages } from "./rules/packages.ts";
@@ -13,6 +14,7 @@ export function checkWorkspace(root: string): Finding[] {
   const workspace = readWorkspace(root);
   return [
     ...checkDependencies(workspace),
+    ...checkCode(workspace),
     ...checkCore(workspace),
     ...checkPackages(workspace),
     ...checkRepository(root),
