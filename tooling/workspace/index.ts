@@ -74,6 +74,12 @@ export function publishedPackages(root: string): WorkspacePackage[] {
   return workspacePackages(root).filter(isPublished);
 }
 
+/** The files that an entry of a manifest's exports names. */
+export function targetOf(entry: unknown): { readonly types?: string; readonly default?: string } {
+  const { types, default: code } = Object(entry) as Readonly<Record<string, unknown>>;
+  return { ...(typeof types === "string" ? { types } : {}), ...(typeof code === "string" ? { default: code } : {}) };
+}
+
 /** The folder says the kind, and in `packages` itself the name of the few that are one of a kind. */
 function kindOf(group: (typeof groups)[number], name: string): Kind {
   switch (group) {

@@ -1,8 +1,9 @@
 /** What single statements may not do, where oxlint has no rule for it. */
 
-import { keyOf, published, registeredTypes, textOf, visit } from "../workspace.ts";
-import type { Finding, Module, Package, Workspace } from "../workspace.ts";
 import type { Node } from "oxc-parser";
+import { keyOf, textOf, visit } from "../syntax.ts";
+import { published, registeredTypes } from "../workspace.ts";
+import type { Finding, Module, Package, Workspace } from "../workspace.ts";
 
 export function checkCode(workspace: Workspace): Finding[] {
   const modules = workspace.packages.flatMap((item) => item.modules);

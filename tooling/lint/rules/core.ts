@@ -4,7 +4,8 @@
  */
 
 import path from "node:path";
-import { published, registeredTypes, textOf, visit } from "../workspace.ts";
+import { textOf, visit } from "../syntax.ts";
+import { published, registeredTypes } from "../workspace.ts";
 import type { Finding, Workspace } from "../workspace.ts";
 
 /** Devices that no registered backend may have named yet. */

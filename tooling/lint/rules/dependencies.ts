@@ -4,8 +4,9 @@
  */
 
 import { isBuiltin } from "node:module";
+import { targetOf } from "@ropewalk/workspace";
 import type { Kind } from "@ropewalk/workspace";
-import { loadedWith, packageOf, published, resolveRelative, targetOf } from "../workspace.ts";
+import { loadedWith, packageOf, published, resolveRelative } from "../workspace.ts";
 import type { Finding, Package, Workspace } from "../workspace.ts";
 
 /** Formulas that are built on another package's formula. A further one is a decision: say why in docs/decisions. */

@@ -4,8 +4,9 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { isPublished } from "@ropewalk/workspace";
-import { calls, keyOf, loadedWith, published, targetOf, textOf, visit } from "../workspace.ts";
+import { isPublished, targetOf } from "@ropewalk/workspace";
+import { keyOf, textOf, visit } from "../syntax.ts";
+import { calls, loadedWith, published } from "../workspace.ts";
 import type { Finding, Package, Workspace } from "../workspace.ts";
 
 export function checkPackages({ root, packages }: Workspace): Finding[] {
