@@ -145,19 +145,26 @@ function foreignFiles({ folder, modules }: Package, names: ReadonlySet<string>):
   return findings;
 }
 
-/** Modules of one package that load each other; types are erased and may refer to each other. */
+/**
+ * Modules of one package that need each other. Types are erased and load nothing, but two modules that cannot be read one
+ * before the other are one module, or hold something that belongs into a third.
+ */
 function importCycles({ modules }: Package): Finding[] {
   const report = finding("import-cycle");
   const edges = new Map(
     modules.map(({ file, imports }) => [
       file,
       imports
-        .filter(({ typeOnly, specifier }) => !typeOnly && specifier.startsWith("."))
+        .filter(({ specifier }) => specifier.startsWith("."))
         .map(({ specifier }) => resolveRelative(file, specifier)),
     ]),
   );
   return cycles(edges).map((cycle) =>
-    report(cycle[0] ?? "", undefined, `loads itself: ${cycle.join(" → ")}. Move what both need into a third module.`),
+    report(
+      cycle[0] ?? "",
+      undefined,
+      `needs itself, types included: ${cycle.join(" → ")}. Move what both need into a third module.`,
+    ),
   );
 }
 

@@ -64,8 +64,7 @@ import type { Registry } from "./registry.ts";
 export { fallback } from "./registry.ts";
 export const defaultRegistry: Registry = { default: fallback, text: "the default of a linear ladder" };
 `,
-  "packages/core/src/registry.ts": `import type { defaultRegistry } from "./index.ts";
-export interface Registry { default: number; text: string; other?: typeof defaultRegistry }
+  "packages/core/src/registry.ts": `export interface Registry { default: number; text: string }
 export const fallback = 1;
 `,
   ...provider(
