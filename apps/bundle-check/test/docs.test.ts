@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fixtures } from "@ropewalk/goldens";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { execute, install, nodes, root, tool } from "./packed.ts";
+import { check, examplesIn, examplesOf, exportersFor, moduleOf } from "./examples.ts";
+import { execute, install, nodes, publicPackages, root, tool } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 let installed: Installation;
@@ -15,6 +16,21 @@ beforeAll(async () => {
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const read = (file: string): string => readFileSync(path.join(root, "docs", file), "utf8");
+
+/** Compiles a folder under the settings of this repository. */
+async function compile(folder: string, options: object, include: readonly string[]): Promise<void> {
+  const base = JSON.parse(readFileSync(path.join(root, "tooling/typescript/base.json"), "utf8")) as {
+    compilerOptions: object;
+  };
+  const compilerOptions = {
+    ...base.compilerOptions,
+    types: ["node"],
+    typeRoots: [path.join(root, "apps/bundle-check/node_modules/@types")],
+    ...options,
+  };
+  writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include }));
+  await execute(process.execPath, [tool("typescript", "bin/tsc"), "-p", "tsconfig.json"], folder);
+}
 
 test("add-a-provider.md: its files compile under strict settings, and its tests pass, the conformance suite among them", async () => {
   const blocks = [...read("add-a-provider.md").matchAll(/```(ts|json)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
@@ -52,24 +68,84 @@ test("add-a-provider.md: its files compile under strict settings, and its tests 
   expect(manifest.sideEffects).toEqual(linear.sideEffects);
   expect(manifest.exports).toEqual(linear.exports);
 
-  const base = JSON.parse(readFileSync(path.join(root, "tooling/typescript/base.json"), "utf8")) as {
-    compilerOptions: object;
-  };
-  const compilerOptions = {
-    ...base.compilerOptions,
-    types: ["node"],
-    typeRoots: [path.join(root, "apps/bundle-check/node_modules/@types")],
-    rootDir: ".",
-    outDir: "dist",
-    declaration: true,
-  };
-  writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["src", "test"] }));
-  await execute(process.execPath, [tool("typescript", "bin/tsc"), "-p", "tsconfig.json"], folder);
+  await compile(folder, { rootDir: ".", outDir: "dist" }, ["src", "test"]);
   // The oldest Node that the machine has; decorator.test.ts runs the suite on all.
   const { command } = (await nodes()).at(-1)!;
   const report = await execute(command, ["--test-reporter=tap", "dist/test/index.test.js"], folder);
   expect(report).toMatch(/^# fail 0$/m);
   expect(Number(/^# pass (\d+)$/m.exec(report)?.[1])).toBeGreaterThan(5);
+});
+
+/** What examples import that is no package of ours: somebody's provider, and a test runner. */
+const strangers = {
+  "rope-mine": `import { registerRopeType } from "@ropewalk/core";
+import { linearFrequencies, linearParameters } from "@ropewalk/linear/formula";
+registerRopeType("mine")({ specificationVersion: 1, source: "rope-mine@1.0.0", parameters: linearParameters, frequencies: linearFrequencies });
+`,
+  vitest: 'export { test } from "node:test";\n',
+};
+
+test("doc comments: every @example compiles, runs, and gives what its comments say", async () => {
+  const all = publicPackages.map((item) => ({ item, ...examplesOf(item) }));
+  // None is passed over.
+  expect(all.reduce((sum, { examples }) => sum + examples.length, 0)).toBe(
+    all.reduce((sum, { written }) => sum + written, 0),
+  );
+  const folder = path.join(installed.folder, "examples");
+  for (const [name, code] of Object.entries(strangers)) {
+    const place = path.join(folder, "node_modules", name);
+    mkdirSync(place, { recursive: true });
+    writeFileSync(path.join(place, "package.json"), JSON.stringify({ name, type: "module", exports: "./index.js" }));
+    writeFileSync(path.join(place, "index.js"), code);
+    writeFileSync(path.join(place, "index.d.ts"), code.startsWith("export") ? code : "export {};\n");
+  }
+  writeFileSync(path.join(folder, "check.ts"), check);
+  const modules = all.flatMap(({ item, examples }) => {
+    const exporters = exportersFor(item.name, publicPackages);
+    return examples.map((example) => ({
+      name: `example${example.place.replaceAll(/\W+/g, "-")}`,
+      code: moduleOf(example, exporters),
+    }));
+  });
+  expect(modules.length).toBeGreaterThan(5);
+  expect(modules.filter(({ code }) => code.includes("\ncheck(")).length).toBeGreaterThan(3);
+  for (const { name, code } of modules) writeFileSync(path.join(folder, `${name}.ts`), code);
+  // Imports of types are not marked in examples, and what a reader would go on with is not used.
+  await compile(
+    folder,
+    { verbatimModuleSyntax: false, isolatedModules: false, isolatedDeclarations: false, noUnusedLocals: false },
+    ["*.ts"],
+  );
+  const { command } = (await nodes()).at(-1)!;
+  for (const { name } of modules) await execute(command, [`${name}.js`], folder);
+});
+
+test.each([
+  ["a list without brackets", "[0, 2]", "0, 2"],
+  ["a list", "[0, 2]", "[0, 2]"],
+  ["an array with its class", "Int32Array.of(0, 2)", "Int32Array [0, 2]"],
+  ["a number", "const half = 1 / 2", "0.5"],
+])("a comment that gives %s is checked, and a wrong one is noticed", async (_, code, said) => {
+  const run = (comment: string): Promise<string> => {
+    const place = path.join(installed.folder, "check");
+    mkdirSync(place, { recursive: true });
+    writeFileSync(path.join(place, "check.ts"), check);
+    const [example] = examplesIn(`/**\n * Words.\n *\n * @example ${code}; // ${comment}\n * @throws RopeError\n */\n`);
+    const file = path.join(place, "example.ts");
+    writeFileSync(file, moduleOf({ place: "here:4", package: "x", text: example!.text }, new Map()));
+    return execute(process.execPath, [file], place);
+  };
+  await expect(run(said)).resolves.toBe("");
+  await expect(run(said.replace(/.(?=\W*$)/, "7"))).rejects.toThrow(/here:4: the comment says/);
+});
+
+test("an example is what stands behind its tag, decorators and further examples included", () => {
+  const source = `/** @example one */\nconst a = 1;\n/**\n * Words.\n * @example\n * @decorated()\n * class A {}\n * @example\n * \`\`\`ts\n * two;\n * \`\`\`\n * @returns three\n */\n// @example four\n`;
+  expect(examplesIn(source)).toEqual([
+    { line: 1, text: "one" },
+    { line: 5, text: "@decorated()\nclass A {}" },
+    { line: 8, text: "two;" },
+  ]);
 });
 
 test("numerics.md: the table of what float32 does to angles", () => {

@@ -3,12 +3,13 @@
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import type { Manifest } from "@ropewalk/workspace";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { parseAst } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { install, publicPackages } from "./packed.ts";
-import type { Installation, Manifest } from "./packed.ts";
+import type { Installation } from "./packed.ts";
 
 let installed: Installation;
 beforeAll(async () => {

@@ -9,7 +9,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
@@ -19,47 +18,25 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { publishedPackages } from "@ropewalk/workspace";
+import type { WorkspacePackage } from "@ropewalk/workspace";
 
 const run = promisify(execFile);
 
 export const root: string = path.resolve(import.meta.dirname, "../../..");
 
-export interface Manifest {
-  readonly name: string;
-  readonly version: string;
-  readonly private?: boolean;
-  readonly bin?: unknown;
-  readonly sideEffects?: unknown;
-  readonly exports?: Readonly<Record<string, unknown>>;
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly peerDependencies?: Readonly<Record<string, string>>;
-}
-
-export interface PublicPackage {
-  readonly name: string;
+export interface PublicPackage extends WorkspacePackage {
+  /** Absolute. */
   readonly folder: string;
-  readonly manifest: Manifest;
-  /** Whether it lies in `packages/providers`. */
-  readonly isProvider: boolean;
 }
 
 /** Every package that is published, found by looking: a new one needs no entry here. */
-export const publicPackages: readonly PublicPackage[] = ["packages", "packages/backends", "packages/providers"]
-  .flatMap((parent) => readdirSync(path.join(root, parent)).map((name) => path.join(root, parent, name)))
-  .filter((folder) => existsSync(path.join(folder, "package.json")))
-  .map((folder) => ({
-    folder,
-    manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as Manifest,
-  }))
-  .filter(({ manifest }) => manifest.private !== true)
-  .map(({ folder, manifest }) => ({
-    name: manifest.name,
-    folder,
-    manifest,
-    isProvider: path.basename(path.dirname(folder)) === "providers",
-  }));
+export const publicPackages: readonly PublicPackage[] = publishedPackages(root).map((item) => ({
+  ...item,
+  folder: path.join(root, item.folder),
+}));
 
-export const providers: readonly PublicPackage[] = publicPackages.filter(({ isProvider }) => isProvider);
+export const providers: readonly PublicPackage[] = publicPackages.filter(({ kind }) => kind === "provider");
 
 /** Environment of a user's shell: without the settings that the surrounding pnpm or npm run hands down. */
 const environment = Object.fromEntries(

@@ -3,6 +3,7 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { fromBfloat16, fromFloat16 } from "@ropewalk/core/math";
 import { expect, test } from "vitest";
 import { readJson, withFile, writeFiles, writeIntoFolder } from "../src/cli/files.ts";
@@ -10,7 +11,7 @@ import { readNpy } from "../src/cli/npy.ts";
 import { readSafetensors, safetensorsParts } from "../src/cli/safetensors.ts";
 import type { StoredTensor } from "../src/cli/stored-tensor.ts";
 
-const fixture = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname;
+const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 const folder = (): string => mkdtempSync(join(tmpdir(), "ropewalk-files-"));
 
 /** The numbers that make.py stores in each float type. */

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { documents, folder, ropewalk } from "./support.ts";
 
@@ -47,7 +48,7 @@ test("one wrong number is named, and the exit code is 1", () => {
 
 test.each([
   ["is not there", "/nowhere/vectors.json", "does not exist"],
-  ["holds something else", new URL("../package.json", import.meta.url).pathname, "not a file of vectors"],
+  ["holds something else", fileURLToPath(new URL("../package.json", import.meta.url)), "not a file of vectors"],
 ])("a file that %s: exit code 2, one sentence", (_, path, words) => {
   const { status, stdout, stderr } = ropewalk(["verify", "--vectors", path]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });

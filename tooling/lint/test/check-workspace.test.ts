@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { checkWorkspace } from "../check-workspace.mjs";
-import { guestNames } from "../rules/core.mjs";
-import { readWorkspace } from "../workspace.mjs";
+import { checkWorkspace } from "../check-workspace.ts";
+import { guestNames } from "../rules/core.ts";
+import { readWorkspace } from "../workspace.ts";
 import { findingsAfter, plant } from "./planted.ts";
 import type { Change } from "./planted.ts";
 
@@ -14,7 +14,8 @@ test("a workspace that keeps the rules has no finding", () => {
 });
 
 /** The file and the rule of the one finding that a planted violation must cause, and a part of its message. */
-const planted: [violation: string, changes: Record<string, Change>, rule: string, file: string, message: RegExp][] = [
+type Planted = [violation: string, changes: Record<string, Change>, rule: string, file: string, message: RegExp];
+const planted: Planted[] = [
   // Who may know whom.
   [
     "a provider imports another provider's main entry",
@@ -149,13 +150,20 @@ const planted: [violation: string, changes: Record<string, Change>, rule: string
     "apps/bench/src/main.ts",
     /entry that @ropewalk\/core exports/,
   ],
-  [
-    "two modules load each other",
-    { "packages/core/src/registry.ts": { replace: ["import type { defaultRegistry }", "import { defaultRegistry }"] } },
+  ...(
+    [
+      ["load each other", 'import { defaultRegistry } from "./index.ts";\nexport const last = defaultRegistry;\n'],
+      ["take types of each other", 'import type { Rope } from "./index.ts";\nexport type Last = Rope;\n'],
+      ["hand types on to each other", 'export type { Rope } from "./index.ts";\n'],
+      ["name types of each other", 'export type Last = import("./index.ts").Rope;\n'],
+    ] as const
+  ).map(([what, code]): Planted => [
+    `two modules ${what}`,
+    { "packages/core/src/registry.ts": { replace: ["export interface", `${code}export interface`] } },
     "import-cycle",
     "packages/core/src/index.ts",
     /index\.ts → packages\/core\/src\/registry\.ts → packages\/core\/src\/index\.ts/,
-  ],
+  ]),
   [
     "two packages need each other",
     { "packages/core/package.json": { json: (m) => (m.devDependencies = { "@ropewalk/yarn": "workspace:^" }) } },
@@ -451,6 +459,75 @@ const planted: [violation: string, changes: Record<string, Change>, rule: string
     /private/,
   ],
 
+  // What single statements may not do.
+  [
+    "a file's URL is taken for a path",
+    {
+      "packages/providers/yarn/test/yarn.test.ts": 'export const file = new URL("x.json", import.meta.url).pathname;\n',
+    },
+    "url-pathname",
+    "packages/providers/yarn/test/yarn.test.ts",
+    /fileURLToPath/,
+  ],
+  [
+    "a file's URL is taken for a path, by way of a variable",
+    {
+      "apps/bench/src/main.ts":
+        'const here = new URL(".", import.meta.url);\nexport const folder = here["pathname"];\n',
+    },
+    "url-pathname",
+    "apps/bench/src/main.ts",
+    /fileURLToPath/,
+  ],
+  [
+    "a file's URL is taken apart",
+    { "apps/bench/src/main.ts": "export const { pathname } = new URL(import.meta.url);\n" },
+    "url-pathname",
+    "apps/bench/src/main.ts",
+    /fileURLToPath/,
+  ],
+  [
+    "an error is recognised by its class",
+    {
+      "packages/ropewalk/src/index.ts": {
+        replace: [
+          "export",
+          'import { RopeError } from "@ropewalk/core";\nexport const failed = (error: unknown): boolean => error instanceof RopeError;\nexport',
+        ],
+      },
+    },
+    "rope-error-is",
+    "packages/ropewalk/src/index.ts",
+    /RopeError\.is/,
+  ],
+  [
+    "a test recognises an error by its class, through a namespace",
+    {
+      "packages/providers/yarn/test/yarn.test.ts":
+        'import * as core from "@ropewalk/core";\nexport const failed = (error: unknown): boolean => error instanceof core.RopeError;\n',
+    },
+    "rope-error-is",
+    "packages/providers/yarn/test/yarn.test.ts",
+    /RopeError\.is/,
+  ],
+  ...(
+    [
+      ["is read", "(config: any): number => config.rope_theta"],
+      ["is read by its text", '(config: any): number => config["rope_theta"]'],
+      ["is read by a template", "(config: any): number => config[`rope_theta`]"],
+      ["is taken apart", "({ rope_theta: theta }: any): number => theta"],
+      ["is a type's key", "(config: { rope_theta: number }): unknown => config"],
+      ["is listed", '["rope_theta"]'],
+      ["of GGUF is read", '(metadata: any): number => metadata["llama.rope.freq_base"]'],
+    ] as const
+  ).map(([what, code]): Planted => [
+    `a key of a config ${what} outside of config`,
+    { "packages/ropewalk/src/heads.ts": `export const heads = ${code};\n` },
+    "snake-case-only-in-config",
+    "packages/ropewalk/src/heads.ts",
+    /rope_theta|freq_base/,
+  ]),
+
   // Traces of machines; joined here, so that this file holds none itself.
   [
     "a home folder",
@@ -496,11 +573,28 @@ test.each(planted)("is refused: %s", (_, changes, rule, file, message) => {
   );
 });
 
-test("types may refer to each other's modules, comments may name anything, words of the language stay usable in core", () => {
+test("comments may name anything, words of the language stay usable in core", () => {
   const findings = findingsAfter({
     "packages/core/src/registry.ts": { replace: ["= 1", '= "a dynamic, linear, proportional default".length'] },
   });
   expect(findings).toEqual([]);
+});
+
+test("pathnames of the web, errors recognised across copies, and keys in config or in a sentence are free", () => {
+  const code = `import { RopeError } from "@ropewalk/core";
+export const route = (request: any): string => new URL(request.url, "http://localhost").pathname + location.pathname;
+export const failed = (error: unknown): boolean => RopeError.is(error) || error instanceof Error;
+export const text = "the key rope_theta of deepseek_yarn, or " + \`\${failed}rope_theta\`;
+export const type = "deepseek_yarn";
+`;
+  const keys = "export const theta = (config: any): number => config.rope_theta;\n";
+  expect(
+    findingsAfter({
+      "packages/ropewalk/src/words.ts": code,
+      "packages/config/src/keys.ts": keys,
+      "packages/ropewalk/test/keys.test.ts": keys,
+    }),
+  ).toEqual([]);
 });
 
 test("a package in a package's fixtures follows its own rules", () => {
@@ -532,7 +626,7 @@ test("what git ignores is nobody's business; what it does not, is, tracked or no
 });
 
 test("the command fails on a finding and says where and why", () => {
-  const command = path.join(root, "tooling/lint/check-workspace.mjs");
+  const command = path.join(root, "tooling/lint/check-workspace.ts");
   const clean = spawnSync(process.execPath, [command, plant({})], { encoding: "utf8" });
   expect(clean).toMatchObject({ status: 0, stdout: "The workspace keeps its rules.\n", stderr: "" });
   const broken = spawnSync(process.execPath, [command, plant({ "packages/providers/yarn/README.md": null })], {

@@ -3,8 +3,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fixtures } from "@ropewalk/goldens";
 import { expect, test } from "vitest";
-import { collect } from "../collect.mjs";
-import { page, report, vectorsText } from "../page.mjs";
+import { collect } from "../collect.ts";
+import { page, report, vectorsText } from "../page.ts";
+import type { Vector } from "../vectors.ts";
 
 const root = new URL("../../../", import.meta.url);
 const committed = (path: string): string => readFileSync(new URL(path, root), "utf8");
@@ -56,7 +57,7 @@ test.each(["vllm", "sglang", "mlx", "ggml", "diffusers", "truth", "onnx", "onnxr
 );
 
 test("every model that transformers or llama.cpp was run with is there", () => {
-  const models = (engine: string): Set<string> =>
+  const models = (engine: string): Set<string | undefined> =>
     new Set([
       ...whole.vectors.filter((one) => one.engine === engine && one.config !== undefined).map(({ config }) => config),
       ...whole.unbuilt.filter((one) => one.engine === engine).map(({ name }) => name),
@@ -65,7 +66,7 @@ test("every model that transformers or llama.cpp was run with is there", () => {
   for (const { model } of fixtures("llama.cpp")) expect(models("llama.cpp")).toContain(model);
 });
 
-test.each([
+const wrongs: [what: string, wrong: Partial<Vector>, words: RegExp][] = [
   ["a frequency", { invFreq: Buffer.from(new Float32Array(64).buffer).toString("base64") }, /frequency of pair 0/],
   ["an amplitude", { attentionFactor: 1.2 }, /attentionFactor/],
   ["a cosine", { cos: "" }, /cos of pair 0/],
@@ -81,7 +82,9 @@ test.each([
     },
     /rotated float32/,
   ],
-])("a vector with %s that is wrong is a mismatch", (_, wrong, words) => {
+];
+
+test.each(wrongs)("a vector with %s that is wrong is a mismatch", (_, wrong, words) => {
   const vectors = whole.vectors.filter(({ engine, name }) => engine === "sglang" && name === "yarn-4");
   expect(vectors).toHaveLength(1);
   expect(report({ ...whole, vectors, rotations: [] }).mismatches).toEqual([]);

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { checkChangesets } from "../check-changesets.mjs";
-import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../rehearse.mjs";
-import { syncVersions } from "../sync-versions.mjs";
+import { checkChangesets } from "../check-changesets.ts";
+import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../rehearse.ts";
+import { syncVersions } from "../sync-versions.ts";
 
 const workspace = path.resolve(import.meta.dirname, "../../..");
 

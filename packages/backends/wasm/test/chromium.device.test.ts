@@ -2,6 +2,7 @@ import { webGpuEnvironment } from "@ropewalk/webgpu-environment";
 import { build } from "esbuild";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Page } from "./page.ts";
@@ -12,7 +13,7 @@ let browser: Awaited<ReturnType<typeof chromium.launch>>;
 let script: string;
 beforeAll(async () => {
   const { chromium: executablePath } = webGpuEnvironment();
-  const entry = new URL("page.ts", import.meta.url).pathname;
+  const entry = fileURLToPath(new URL("page.ts", import.meta.url));
   const built = await build({
     entryPoints: [entry],
     bundle: true,

@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import type { Page } from "playwright-core";
 
@@ -23,7 +24,7 @@ export async function openPage(module?: string, files: Readonly<Record<string, s
     module === undefined
       ? undefined
       : await build({
-          entryPoints: [new URL(module, import.meta.url).pathname],
+          entryPoints: [fileURLToPath(new URL(module, import.meta.url))],
           bundle: true,
           format: "esm",
           target: "es2022",

@@ -1,6 +1,7 @@
 /** Ropes given as data, on a device against JavaScript. Runs in Node and in a browser. */
 
 import { getRopeUntyped } from "@ropewalk/core";
+import type { RopeSpec } from "@ropewalk/core";
 import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
 import "@ropewalk/dynamic";
@@ -13,8 +14,14 @@ import "@ropewalk/ntk";
 import "@ropewalk/proportional";
 import "@ropewalk/yarn";
 import "@ropewalk/webgpu-backend";
-import type { GoldenSpec } from "./golden-specs.ts";
 import { agree, noise } from "./on-device.ts";
+
+export interface GoldenSpec {
+  readonly name: string;
+  readonly spec: RopeSpec;
+  /** Where frequencies depend on it. */
+  readonly length: number | null;
+}
 
 /** The typical bug of this field is zero at position 0 and grows. */
 export const POSITIONS: readonly number[] = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1048575];

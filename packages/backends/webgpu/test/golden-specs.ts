@@ -2,17 +2,11 @@
 
 import { ropesFromConfig } from "@ropewalk/config";
 import { getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { RopeSpec, RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
+import type { RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
 import { fixtures, models } from "@ropewalk/goldens";
 import type { HfRope } from "@ropewalk/goldens";
 import "./golden-body.ts";
-
-export interface GoldenSpec {
-  readonly name: string;
-  readonly spec: RopeSpec;
-  /** Where frequencies depend on it. */
-  readonly length: number | null;
-}
+import type { GoldenSpec } from "./golden-body.ts";
 
 interface EngineRecord {
   readonly name: string;

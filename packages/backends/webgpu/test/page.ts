@@ -2,7 +2,7 @@
 
 import { bodyCases } from "./body.ts";
 import { compareGoldens } from "./golden-body.ts";
-import type { GoldenSpec } from "./golden-specs.ts";
+import type { GoldenSpec } from "./golden-body.ts";
 
 let opened: Promise<GPUDevice> | undefined;
 

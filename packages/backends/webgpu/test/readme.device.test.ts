@@ -3,6 +3,7 @@
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { openPage } from "./chromium.ts";
 import { drivers } from "./node-device.ts";
@@ -25,7 +26,7 @@ test("prints what its comments say, in Node", () => {
 
 test("prints the same in headless Chromium", async () => {
   const { outputFiles } = await build({
-    stdin: { contents: code, resolveDir: folder.pathname },
+    stdin: { contents: code, resolveDir: fileURLToPath(folder) },
     bundle: true,
     format: "esm",
     target: "es2022",

@@ -1,0 +1,528 @@
+/** What the files in models/ and fixtures/ hold, folder by folder. README.md says how to read them. */
+
+/** A config.json in its published spelling. `file` is relative to this package. */
+export interface Model {
+  readonly id: string;
+  readonly file: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+export interface Source {
+  readonly engine: string;
+  readonly version: string;
+  readonly command: string;
+  readonly [detail: string]: unknown;
+}
+
+/** Elements lie as [tokens, heads, headDim], little-endian, in base64. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly input: string;
+  readonly output: string;
+}
+
+export interface RotatedRecord {
+  readonly dtype: "float32" | "bfloat16" | "float16";
+  readonly positions: readonly number[];
+  /** Where the engine returns the two elements of a pair; it may differ from where it reads them. */
+  readonly outputPairing: "half" | "adjacent";
+  readonly query: Tensor;
+  readonly key: Tensor;
+}
+
+export interface HfRope {
+  readonly layerType: string | null;
+  readonly ropeType: string;
+  /** Only where the engine's module gives the type another name than the config. */
+  readonly engineRopeType?: string;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  /** Only where the rotated slice does not begin at element 0. */
+  readonly rotaryOffset?: number;
+  readonly pairing: "half" | "adjacent";
+  /** Length of the sequence that the engine was given (largest position + 1); null where it does not matter. */
+  readonly length: number | null;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  /** Position axis of each pair, for multi-axis ropes. */
+  readonly axisOfPair?: readonly number[];
+  /** In its place where the two elements of a pair follow different axes, so that the result is no rotation (HunyuanOCR). */
+  readonly axisOfElement?: readonly number[];
+  readonly invFreq: readonly number[];
+  readonly positions: readonly number[];
+  /** The pairs that cos and sin were sampled at. */
+  readonly pairs: readonly number[];
+  /** [position][sampled pair], attention factor included. */
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** Tokens whose axes differ: positions as [axis][token]. */
+  readonly grid?: {
+    readonly positions: readonly (readonly number[])[];
+    /** Which columns cos and sin hold: pairs, or single elements where axisOfElement is given. */
+    readonly pairs?: readonly number[];
+    readonly elements?: readonly number[];
+    readonly cos: readonly (readonly number[])[];
+    readonly sin: readonly (readonly number[])[];
+    /** The same tokens rotated by the model's own function, float32. */
+    readonly rotated?: { readonly outputPairing: "half" | "adjacent"; readonly query: Tensor; readonly key: Tensor };
+  };
+  readonly rotated?: readonly RotatedRecord[];
+}
+
+export interface HfFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly note?: string;
+  readonly layerTypesWithoutRope?: readonly string[];
+  readonly ropes: readonly HfRope[];
+}
+
+/** The request in ropewalk's own words. */
+export interface TruthRequest {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly base: number;
+  readonly maxPosition?: number;
+  readonly length?: number;
+  readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
+}
+
+export interface TruthValue {
+  readonly position: number;
+  readonly pair: number;
+  readonly why: string;
+  /** 20 significant digits. */
+  readonly cos: string;
+  readonly sin: string;
+  /** Correctly rounded to float32. */
+  readonly cosFloat32: number;
+  readonly sinFloat32: number;
+}
+
+export interface TruthFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly request: TruthRequest;
+  /** 25 significant digits. */
+  readonly attentionFactor: string;
+  readonly softmaxScaleFactor: string;
+  /** Per pair: 25 significant digits, and the two doubles that sum to it. */
+  readonly invFreq: readonly string[];
+  readonly invFreqHigh: readonly number[];
+  readonly invFreqLow: readonly number[];
+  readonly positions: readonly number[];
+  readonly pairs: readonly number[];
+  /** [position][sampled pair], attention factor included, 20 significant digits. */
+  readonly cos: readonly (readonly string[])[];
+  readonly sin: readonly (readonly string[])[];
+  /** The same, correctly rounded to float32: little-endian, row after row, in base64. */
+  readonly cosFloat32: string;
+  readonly sinFloat32: string;
+  /** Single values where cos or sin nearly vanishes. */
+  readonly nearZero: readonly TruthValue[];
+}
+
+export interface SeedFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly [fact: string]: unknown;
+}
+
+export interface OnnxFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, number>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly layout: string;
+  readonly heads: number;
+  /** [batch][token]; null where the caches are given per token already. */
+  readonly positions: readonly (readonly number[])[] | null;
+  readonly cosCache: OnnxTensor;
+  readonly sinCache: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output: OnnxTensor;
+}
+
+/** float32 where nothing else is said, little-endian, in base64. */
+export interface OnnxTensor {
+  readonly shape: readonly number[];
+  readonly data: string;
+}
+
+/** A vision tower. Positions, where it takes any, are [axis][token]; cos and sin are [token][pair]. */
+export interface VisionFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly note?: string;
+  readonly axes?: readonly string[];
+  readonly axisOfPair?: readonly number[];
+  readonly invFreq?: readonly number[];
+  /** What the engine's own position builder was given and what it answered. */
+  readonly builder: Readonly<Record<string, unknown>>;
+  readonly positions?: readonly (readonly number[])[];
+  readonly tokens?: readonly number[];
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** float32, at the tokens of cos and sin. */
+  readonly rotated: { readonly query: Tensor; readonly key: Tensor };
+}
+
+/** What a model's own position-id builder answers. */
+export interface PositionsFixture {
+  readonly source: Source;
+  readonly model: string;
+  readonly config: string;
+  readonly module: string;
+  readonly axes: readonly string[];
+  readonly modalities: { readonly text: number; readonly image: number; readonly video: number };
+  readonly mergeSize: number;
+  readonly tokensPerSecond: number | null;
+  readonly cases: readonly {
+    readonly name: string;
+    /** [batch][token] */
+    readonly modalities: readonly (readonly number[])[];
+    readonly mask?: readonly (readonly number[])[];
+    /** [time, height, width] in patches. */
+    readonly images?: readonly (readonly number[])[];
+    readonly videos?: readonly (readonly number[])[];
+    readonly secondsPerGrid?: readonly number[];
+    /** [axis][batch][token]; zeros where the mask is 0. */
+    readonly positions: readonly (readonly (readonly number[])[])[];
+    /** Largest position + 1 - unpadded length, per row of the batch. */
+    readonly delta: readonly number[];
+  }[];
+}
+
+/** The crate ndrope. Positions are [axis][token]. */
+export type NdropeFixture = NdropeRotation | NdropeTables | NdropePositions;
+
+export interface NdropeRotation {
+  readonly source: Source;
+  readonly kind: "rotation";
+  readonly name: string;
+  readonly note?: string;
+  readonly request: {
+    readonly headDim: number;
+    readonly rotaryDim: number;
+    readonly base: number;
+    readonly parameters: { readonly ropeType: "nd"; readonly sections: readonly number[] };
+  };
+  /** False where the crate split the pairs evenly itself. */
+  readonly sectionsGiven: boolean;
+  /** The exponent of pair k of any axis is k over this: the crate takes its largest section. */
+  readonly exponentDenominator: number;
+  readonly grid: readonly number[];
+  readonly positionBuilder: "pos_nd" | "pos_2d_qwen2vl_vit" | "given";
+  readonly positions: readonly (readonly number[])[];
+  /** [heads, tokens, headDim]; strides and offset count elements. */
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly offset: number;
+  /** The whole buffer, gaps included, in float32; every number of it is a float16. */
+  readonly input: string;
+  readonly rotated: readonly {
+    readonly function: "rope_nd" | "rope_m";
+    readonly pairing: "adjacent" | "half";
+    readonly dtype: "float16" | "float32" | "float64";
+    /** The answer was the same for each of them. */
+    readonly positionTypes: readonly ("u32" | "u64")[];
+    /** The whole buffer again, in dtype. float16 was given float32 tables. */
+    readonly output: string;
+  }[];
+}
+
+export interface NdropeTables {
+  readonly source: Source;
+  readonly kind: "tables";
+  readonly name: string;
+  readonly note: string;
+  readonly tables: readonly ({
+    readonly headDim: number;
+    readonly base: number;
+    readonly sections: readonly number[];
+    readonly grid: readonly number[];
+    /** [positions, columns] */
+    readonly shape: readonly number[];
+  } & Readonly<Record<"float16" | "float32" | "float64", { readonly cos: string; readonly sin: string }>>)[];
+}
+
+export interface NdropePositions {
+  readonly source: Source;
+  readonly kind: "positions";
+  readonly name: string;
+  readonly cases: readonly {
+    readonly function: "pos_nd" | "pos_2d_qwen2vl_vit";
+    readonly grid: readonly number[];
+    readonly pixels?: readonly number[];
+    readonly patchSize?: number;
+    readonly mergeSize?: number;
+    readonly positions: readonly (readonly number[])[];
+  }[];
+}
+
+/** One rope of an engine, by a table or by turning unit vectors. */
+export interface EngineFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  /** What was called. */
+  readonly entry: string;
+  /** What it was given, in the engine's own words. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The same rope in ropewalk's words. */
+  readonly request: EngineRequest;
+  /** Where the engine reads the parameters otherwise than Hugging Face: parameters that say what it does. */
+  readonly equivalent?: EngineRequest["parameters"];
+  /** The model whose parameters these are. */
+  readonly model?: string;
+  /** Where the frequencies depend on it: largest position + 1 of the call. */
+  readonly length?: number;
+  /** The amplitude in cos and sin, as the engine states it; absent where it states none. */
+  readonly attentionFactor?: number;
+  readonly softmaxScaleFactor?: number;
+  /** Only where the engine holds inverse frequencies. */
+  readonly invFreq?: readonly number[];
+  /** Where it holds 1 / invFreq instead (MLX); null is infinity: a pair that never turns. */
+  readonly invFreqReciprocals?: readonly (number | null)[];
+  /** Position axis of each pair, where there are several. */
+  readonly axisOfPair?: readonly number[];
+  /** [token], or [axis][token] where axisOfPair is given. */
+  readonly positions: readonly number[] | readonly (readonly number[])[];
+  /** The pairs that cos and sin were sampled at. */
+  readonly pairs: readonly number[];
+  /** [token][sampled pair], amplitude included. */
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** The same pairs and positions through the engine's backward pass. */
+  readonly back?: {
+    readonly entry: string;
+    readonly note: string;
+    readonly cos: readonly (readonly number[])[];
+    readonly sin: readonly (readonly number[])[];
+  };
+  readonly rotated?: readonly EngineRotation[];
+}
+
+export interface EngineRequest {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly rotaryOffset?: number;
+  readonly base: number;
+  readonly maxPosition?: number;
+  readonly pairing: "half" | "adjacent";
+  /** The engine whose reading of the parameters this is, where readings differ. */
+  readonly dialect?: string;
+  readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
+}
+
+/** [tokens, heads, headDim], little-endian, in base64. */
+export interface EngineRotation {
+  readonly dtype: "float32" | "float16" | "bfloat16";
+  /** Indices into the fixture's positions. */
+  readonly tokens: readonly number[];
+  readonly shape: readonly number[];
+  readonly input: string;
+  readonly output: string;
+}
+
+/** vLLM and SGLang: an EngineFixture, or one of the two that no single cos and sin describe. */
+export type ServingFixture =
+  | (EngineFixture & {
+      /** DeepSeek-V4 turns the attention output back. */
+      readonly inverse?: true;
+      /** Where the graphics kernels are given another map than the path that ran. */
+      readonly kernelAxisOfPair?: readonly number[];
+    })
+  | DualChunkFixture
+  | FopeFixture;
+
+type ServingHead = Pick<EngineFixture, "source" | "name" | "entry" | "settings" | "request"> & {
+  readonly positions: readonly number[];
+};
+
+/** `"turned" in fixture`: one key and five queries, each at a position of its own. */
+export interface DualChunkFixture extends ServingHead {
+  readonly pairs: readonly number[];
+  readonly turned: Readonly<
+    Record<
+      "key" | "intra" | "successor" | "inter" | "successorCritical" | "interCritical",
+      { readonly cos: readonly (readonly number[])[]; readonly sin: readonly (readonly number[])[] }
+    >
+  >;
+}
+
+/** `"mixing" in fixture`: no rotation, because learned matrices mix the frequencies. */
+export interface FopeFixture extends ServingHead {
+  readonly invFreq: readonly number[];
+  /** [keyValueHeads, kept, kept], float32: input index before output index. */
+  readonly mixing: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
+  /** [tokens, keyValueHeads, headDim], float32: doubled, and 1 in both where no frequency was kept. */
+  readonly table: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
+  readonly rotated: readonly EngineRotation[];
+}
+
+/** An image or video transformer of diffusers. Every axis has a ladder of its own. */
+export interface DiffusersFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  readonly entry: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  /** The last: each axis turns a slice of its own, half against half. */
+  readonly pairing: "half" | "adjacent" | "half within each axis";
+  /** One per axis where they differ. */
+  readonly base: number | readonly number[];
+  readonly axes: readonly string[];
+  /** Pairs per axis. */
+  readonly sections: readonly number[];
+  /** -1: a pair that is never turned. */
+  readonly axisOfPair: readonly number[];
+  /** Elements that are never turned, before the others (LTX). */
+  readonly padding?: number;
+  /** Where the pairs are over the whole inner width: the heads that it is cut into (LTX). */
+  readonly heads?: number;
+  readonly grid: readonly number[] | null;
+  /** [axis][token]; fractional and negative ones occur. */
+  readonly positions: readonly (readonly number[])[];
+  /** [tokens, pairs] of cos and sin: float32, little-endian, in base64. */
+  readonly shape: readonly number[];
+  readonly cos: string;
+  readonly sin: string;
+  readonly rotated: readonly EngineRotation[];
+}
+
+/** One operator of onnxruntime. Tensors are in `dtype`, little-endian, in base64. */
+export interface OnnxRuntimeFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly note?: string;
+  readonly operator: string;
+  readonly attributes: Readonly<Record<string, number | readonly number[]>>;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly dtype: "float32" | "float16";
+  readonly layout: string;
+  readonly heads: number;
+  /** Only MRotaryEmbedding: found by moving one axis at a time. */
+  readonly axisOfPair?: readonly number[];
+  /** [batch][token]; [axis][batch][token] where axisOfPair is given; one number where the operator counts on from it. */
+  readonly positions: readonly number[] | readonly (readonly number[])[] | readonly (readonly (readonly number[])[])[];
+  readonly cosCache: OnnxTensor;
+  readonly sinCache: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output: OnnxTensor;
+}
+
+/** A published config.json through llama.cpp's converter, loader and graph. */
+export interface LlamaCppFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly model: string;
+  readonly config: string;
+  /** The context's length: it decides which of two lists of factors a LongRoPE model gets. */
+  readonly n_ctx: number;
+  /** The GGUF file's own keys about rope, and its architecture. */
+  readonly gguf: Readonly<Record<string, unknown>>;
+  /** The GGUF file's tensors about rope; numbers are float32 widened. */
+  readonly ggufTensors: Readonly<Record<string, readonly number[]>>;
+  readonly ropes: readonly (LlamaCppRope | LlamaCppShift)[];
+}
+
+/** The arguments of ggml_rope_ext or ggml_rope_multi as the graph that ran holds them. */
+export interface LlamaCppOperator {
+  readonly n_dims: number;
+  readonly mode: string;
+  readonly n_ctx_orig: number;
+  readonly freq_base: number;
+  readonly freq_scale: number;
+  readonly ext_factor: number;
+  readonly attn_factor: number;
+  readonly beta_fast: number;
+  readonly beta_slow: number;
+  readonly n_offs: number;
+  readonly sections?: readonly number[];
+  /** The name of one of ggufTensors. */
+  readonly freq_factors?: string;
+}
+
+export interface LlamaCppRope {
+  readonly shift?: never;
+  /** Names in the graph; the number at the end is the layer. */
+  readonly tensors: readonly string[];
+  readonly operator: LlamaCppOperator;
+  readonly rotaryDim: number;
+  readonly pairing: "half" | "adjacent";
+  readonly positions: readonly number[] | readonly (readonly number[])[];
+  readonly pairs: readonly number[];
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+}
+
+/** What turns cached keys when their positions move. */
+export interface LlamaCppShift {
+  readonly shift: true;
+  readonly tensors: readonly string[];
+  readonly operator: LlamaCppOperator;
+}
+
+/** timm, rotary-embedding-torch and flash-attn. Tensors are float32; input and outputs are [1, heads, tokens, headDim]. */
+export interface LibraryFixture {
+  readonly source: Source;
+  readonly name: string;
+  readonly entry: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly pairing: "half" | "adjacent";
+  readonly headDim: number;
+  /** Where it is less than headDim. */
+  readonly rotaryDim?: number;
+  /** Rows and columns of a grid whose tokens follow row by row, */
+  readonly grid?: readonly number[];
+  /** or positions on one axis. */
+  readonly positions?: readonly number[];
+  readonly invFreq?: readonly number[];
+  /** [tokens, pairs] */
+  readonly cos?: OnnxTensor;
+  readonly sin?: OnnxTensor;
+  readonly angles?: OnnxTensor;
+  readonly input: OnnxTensor;
+  readonly output?: OnnxTensor;
+  /** In place of output; with XPos the two differ. */
+  readonly query?: OnnxTensor;
+  readonly key?: OnnxTensor;
+}
+
+/** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take; null where it answered after all. */
+export interface RefusedFile {
+  readonly source: Source;
+  readonly refused: Readonly<Record<string, string | null>>;
+}
+
+export interface FixturesByKind {
+  hf: HfFixture;
+  vision: VisionFixture;
+  positions: PositionsFixture;
+  truth: TruthFixture;
+  seeds: SeedFixture;
+  onnx: OnnxFixture;
+  ndrope: NdropeFixture;
+  mlx: EngineFixture;
+  ggml: EngineFixture;
+  "llama.cpp": LlamaCppFixture;
+  vllm: ServingFixture;
+  sglang: ServingFixture;
+  diffusers: DiffusersFixture;
+  onnxruntime: OnnxRuntimeFixture;
+  libraries: LibraryFixture;
+}

@@ -1,0 +1,114 @@
+/** What single statements may not do, where oxlint has no rule for it. */
+
+import type { Node } from "oxc-parser";
+import { keyOf, textOf, visit } from "../syntax.ts";
+import { published, registeredTypes } from "../workspace.ts";
+import type { Finding, Module, Package, Workspace } from "../workspace.ts";
+
+export function checkCode(workspace: Workspace): Finding[] {
+  const modules = workspace.packages.flatMap((item) => item.modules);
+  return [...modules.flatMap(pathnames), ...modules.flatMap(instanceofRopeError), ...snakeCase(workspace)];
+}
+
+/**
+ * `new URL("x", import.meta.url).pathname` is no path: a space is `%20` in it, an umlaut `%C3%BC`, a drive `/C:`. Which
+ * URLs are of files cannot be seen in every place, so `pathname` is refused of everything but `location` and a URL that
+ * is written with http.
+ */
+function pathnames({ file, program, lineOf }: Module): Finding[] {
+  const findings: Finding[] = [];
+  const report = (node: Node): void => {
+    findings.push({
+      rule: "url-pathname",
+      file,
+      line: lineOf(node),
+      message: "takes the pathname of a URL: expected fileURLToPath(url), which also finds a path with a space in it.",
+    });
+  };
+  visit(program, (node, parent) => {
+    if (node.type === "MemberExpression" && keyOf(node.property) === "pathname" && !isOnTheWeb(node.object)) {
+      report(node);
+    }
+    if (node.type === "ObjectPattern" && parent?.type === "VariableDeclarator" && !isOnTheWeb(parent.init)) {
+      for (const property of node.properties) {
+        if (property.type === "Property" && keyOf(property.key) === "pathname") report(property);
+      }
+    }
+  });
+  return findings;
+}
+
+/** `location`, `window.location`, `new URL(…, "http://localhost")`. */
+function isOnTheWeb(node: Node | null): boolean {
+  if (node?.type === "Identifier") return node.name === "location";
+  if (node?.type === "MemberExpression") return keyOf(node.property) === "location";
+  return node?.type === "NewExpression" && node.arguments.some((value) => /^https?:/.test(textOf(value) ?? ""));
+}
+
+/** Two copies of core have two classes of this name; `RopeError.is` knows the errors of both. */
+function instanceofRopeError({ file, program, lineOf }: Module): Finding[] {
+  const findings: Finding[] = [];
+  visit(program, (node) => {
+    if (node.type !== "BinaryExpression" || node.operator !== "instanceof") return;
+    const { right } = node;
+    const name = right.type === "MemberExpression" ? keyOf(right.property) : keyOf(right);
+    if (name !== "RopeError") return;
+    findings.push({
+      rule: "rope-error-is",
+      file,
+      line: lineOf(node),
+      message:
+        "instanceof RopeError: expected RopeError.is(error), which also knows the errors of another copy of core.",
+    });
+  });
+  return findings;
+}
+
+/** Where other formats than config.json are written in snake_case: the start of a path, and what the words are. */
+const otherFormats: Readonly<Record<string, string>> = {
+  "packages/backends/webgpu/src/": "names in WGSL, and the uniforms that are filled by these names",
+  "packages/ropewalk/src/cli/files.ts": "node_modules",
+  "packages/ropewalk/src/cli/gguf.ts": "names of tensors in GGUF files",
+  "packages/ropewalk/src/cli/lint.ts": "the command explains a config key by key, with the facts of @ropewalk/config",
+  "packages/ropewalk/src/cli/safetensors.ts": "data_offsets in the header of safetensors",
+};
+
+/** One word: `rope_theta`, `llama.rope.freq_base`. */
+const snake = /^[a-z][a-z0-9]*(?:\.[a-z0-9]+)*(?:_[a-z0-9]+)+(?:[._][a-z0-9]+)*$/;
+
+/**
+ * Only config reads the keys of config.json and GGUF, so that a spelling is known in one place.
+ *
+ * Those keys are the only snake_case that published code has a reason for, so all of it is refused: names, keys, and
+ * strings that are one such word. Free are names and aliases of rope types, whose registrations hold them, and the files
+ * of other formats above. Sentences, regular expressions and comments may name a key: they tell the reader about it.
+ */
+function snakeCase({ packages }: Workspace): Finding[] {
+  const types = new Set(packages.flatMap(registeredTypes));
+  const products = packages.filter(({ folder, kind }) => folder.startsWith("packages/") && kind !== "config");
+  return products.flatMap((item: Package) =>
+    published(item)
+      .filter(({ file }) => !Object.keys(otherFormats).some((start) => file.startsWith(start)))
+      .flatMap(({ file, program, lineOf }) => {
+        const findings: Finding[] = [];
+        visit(program, (node) => {
+          const text = wordOf(node);
+          if (text === undefined || !snake.test(text) || types.has(text)) return;
+          findings.push({
+            rule: "snake-case-only-in-config",
+            file,
+            line: lineOf(node),
+            message: `names ${text}: expected camelCase, and keys of config.json and GGUF in packages/config alone. Ask @ropewalk/config for what the key says; words of another format are listed in tooling/lint/rules/code.ts.`,
+          });
+        });
+        return findings;
+      }),
+  );
+}
+
+/** A name or a whole string. */
+function wordOf(node: Node): string | undefined {
+  if (node.type === "PrivateIdentifier") return node.name;
+  if (node.type === "TemplateLiteral") return node.expressions.length === 0 ? node.quasis[0]?.value.raw : undefined;
+  return keyOf(node);
+}
