@@ -94,18 +94,17 @@ export function lint(file: string, options: LintOptions): LintReport {
   const config = readJson(file);
   const base = attempt(() => ropesFromConfig(config));
   // Nothing about rope in it, or no object: there is nothing to examine.
-  if (base instanceof RopeError && base.issues.length === 0) throw base;
+  if (RopeError.is(base) && base.issues.length === 0) throw base;
 
   const taken = new Set(
     engines.filter(
-      (engine) =>
-        engine !== "onnx" && !(attempt(() => ropesFromConfig(config, { dialect: engine })) instanceof RopeError),
+      (engine) => engine !== "onnx" && !RopeError.is(attempt(() => ropesFromConfig(config, { dialect: engine }))),
     ),
   );
   const keys = keysOf(config as Json, engines, taken);
-  const findings: Finding[] = base instanceof RopeError ? invalid(base) : unknownKeys(base);
+  const findings: Finding[] = RopeError.is(base) ? invalid(base) : unknownKeys(base);
   for (const engine of engines) {
-    if (base instanceof RopeError || engine === "hf") continue;
+    if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
       ...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)),
     );
@@ -219,7 +218,7 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
 /** How an engine's ropes differ from those of transformers, and the keys to which that is due. */
 function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly Located[]): Finding[] {
   const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
-  if (own instanceof RopeError) {
+  if (RopeError.is(own)) {
     return own.issues.length === 0
       ? [{ engine, kind: "refused", paths: [], message: own.message.replaceAll(/\s+/g, " "), effects: [], instead: [] }]
       : own.issues.map(({ expected, path, received, remedy }) => ({
@@ -275,7 +274,7 @@ function place(
 }
 
 const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
-  !(a instanceof RopeError) && !(b instanceof RopeError) && differences(a, b).length === 0;
+  !RopeError.is(a) && !RopeError.is(b) && differences(a, b).length === 0;
 
 /**
  * The keys to which a difference is due, tried out: without one of them both readings agree, and one of the two has not
@@ -293,11 +292,11 @@ function causes(
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
   const tried = candidates.map((key) => {
     const changed = without(config, key.steps, dialect);
-    const readable = !(changed.hf instanceof RopeError || changed.own instanceof RopeError);
+    const readable = !(RopeError.is(changed.hf) || RopeError.is(changed.own));
     const moves = readable && agree(base, changed.hf) !== agree(own, changed.own);
     const single = (moves && agree(changed.hf, changed.own)) || agree(base, renamed(config, key, dialect));
     const specific = keyFacts.some((facts) => facts.key === key.key && facts.ropeTypes.length > 0);
-    const needed = specific && changed.hf instanceof RopeError && key.use[dialect]?.use !== "read";
+    const needed = specific && RopeError.is(changed.hf) && key.use[dialect]?.use !== "read";
     return { key, single, moves, needed };
   });
   const reason = (["single", "moves", "needed"] as const).find((name) => tried.some((one) => one[name]));
