@@ -50,3 +50,5 @@ export { copyUnrotated, rotateTask } from "./rotate.ts";
 export { writeRows } from "./rows.ts";
 export type { Ladder, RowWriter } from "./rows.ts";
 export { LARGEST_ANGLE, partsOfTurn } from "./sincos.ts";
+export { invalid, shapeError, show } from "./errors.ts";
+export { checkKeys } from "./parameters.ts";

@@ -3,7 +3,7 @@
  * those of `dialects`.
  */
 
-import type { DialectName } from "./dialects.ts";
+import type { DialectName } from "./dialect.ts";
 
 /** What an engine does with a key. */
 export interface KeyUse {
