@@ -4,7 +4,8 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { Pairing } from "@ropewalk/core";
-import { checkKeys, show } from "@ropewalk/core/backend";
+import { checkKeys } from "@ropewalk/core/backend";
+import { isObject, shown } from "./locate/found.ts";
 
 /** `RopeParam` of ATB, with the head that it is applied to. */
 export interface AtbRope {
@@ -41,11 +42,11 @@ export interface AtbRequest {
  * Source: Ascend ATB `infer::RopeParam`; golden tests of MindIE-LLM's RopeOperation.
  */
 export function fromAtb(rope: AtbRope): AtbRequest {
-  if (typeof rope !== "object" || rope === null) {
+  if (!isObject(rope)) {
     throw new RopeError("ROPE_CONFIG", {
       what: "the rope of ATB is not an object",
       expected: "an object with rotaryCoeff and headDim",
-      received: rope === undefined ? "nothing" : show(rope),
+      received: shown(rope),
     });
   }
   checkKeys("the rope of ATB", rope, ["rotaryCoeff", "headDim"]);
@@ -62,7 +63,7 @@ export function fromAtb(rope: AtbRope): AtbRequest {
   throw new RopeError("ROPE_CONFIG", {
     what: "ATB has no such rope",
     expected: `rotaryCoeff 2, 4, headDim/2 or headDim for an even headDim`,
-    received: `rotaryCoeff ${show(rotaryCoeff)}, headDim ${show(headDim)}`,
+    received: `rotaryCoeff ${shown(rotaryCoeff)}, headDim ${shown(headDim)}`,
     facts: { rotaryCoeff, headDim },
   });
 }

@@ -103,7 +103,7 @@ function checkCommon(options: ConfigOptions | GgufOptions, known: readonly strin
  * @throws RopeError `ROPE_CONFIG` for a name that no dialect has, or a profile that lacks a knob.
  */
 export function dialectOf(given: ConfigOptions["dialect"]): Dialect {
-  const name = given ?? "hf";
+  const name = given === undefined ? "hf" : given;
   if (typeof name === "string" && Object.hasOwn(dialects, name)) return dialects[name];
   const missing = isRecord(given) ? missingKnob(given, dialects.hf, "") : undefined;
   if (isRecord(given) && missing === undefined) return given;

@@ -5,9 +5,9 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
-import { show } from "@ropewalk/core/backend";
 import { hasRope, isSameRope } from "./facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
+import { shown } from "./locate/found.ts";
 import type { RequestOverrides } from "./options.ts";
 import type { ConfigNote } from "./report.ts";
 
@@ -134,9 +134,9 @@ function plainValue(value: unknown): RopeRule["value"] {
   if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
   try {
     const text = JSON.stringify(value);
-    return text.length > 200 ? show(value) : text;
+    return text.length > 200 ? shown(value) : text;
   } catch {
-    return show(value);
+    return shown(value);
   }
 }
 
@@ -146,7 +146,7 @@ function layerTypeOf(layer: number, { labelOf, layerCount }: ModelFacts): string
     throw new RopeError("ROPE_CONFIG", {
       what: "the model has no such layer",
       expected: layerCount === null ? "an integer ≥ 0" : `an integer from 0 to ${layerCount - 1}`,
-      received: layer === undefined ? "nothing" : show(layer),
+      received: shown(layer),
     });
   }
   const label = labelOf(layer);

@@ -10,7 +10,7 @@ import type { LayerRope } from "../facts/family.ts";
 import type { Report } from "../report.ts";
 import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
-import { isObject, join, own } from "./found.ts";
+import { isObject, join, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 import { findLayers } from "./layers.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
@@ -122,7 +122,7 @@ function nestedEntries(
     const levels = mine.flatMap(({ value, path }): Level[] => {
       const record = value[label];
       if (isObject(record)) return [{ record, path: join(path, label), level: 0 }];
-      if (record !== null) report.issue(join(path, label), "an object, or null for layers without rope", show(record));
+      if (record !== null) report.issue(join(path, label), "an object, or null for layers without rope", shown(record));
       return [];
     });
     const entry = { label, nested: true, spelled: known ?? unspelled };

@@ -6,12 +6,13 @@
 import { RopeError } from "@ropewalk/core";
 import { show } from "@ropewalk/core/backend";
 import { familyOf } from "../facts/families.ts";
+import { ropeKey } from "../facts/keys.ts";
 import { dialectOf } from "../options.ts";
 import type { ConfigOptions } from "../options.ts";
 import { Report } from "../report.ts";
 import { findRopes } from "./dictionaries.ts";
 import { Fields } from "./fields.ts";
-import { isObject, isText, join, own } from "./found.ts";
+import { isObject, isText, join, own, shown } from "./found.ts";
 import type { JsonObject } from "./found.ts";
 import type { Located, TextModel } from "./located.ts";
 
@@ -50,7 +51,7 @@ export function findTextModel(config: unknown, report: Report): TextModel {
     throw new RopeError("ROPE_CONFIG", {
       what: "a config is not an object",
       expected: "the parsed JSON of a model's config.json",
-      received: config === undefined ? "nothing" : show(config),
+      received: shown(config),
       remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
     });
   }
@@ -89,9 +90,6 @@ export function findTextModel(config: unknown, report: Report): TextModel {
   }
   return { fields, modelType, family: family ?? {}, known: family !== undefined };
 }
-
-/** Keys that only a model with rope has. */
-export const ropeKey: RegExp = /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope)|_rope_|rope_theta/;
 
 /** What `position_embedding_type` says of a model whose attention knows no positions. */
 const noPositions = "nope";

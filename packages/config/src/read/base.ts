@@ -1,15 +1,28 @@
 /** The base, the pairing and the factor of queries: what does not depend on the rope's type. */
 
 import type { Pairing, QueryScale } from "@ropewalk/core";
-import type { Fact } from "../facts/fact.ts";
+import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
 import { agree, asNumber, isObject, join, own, perLayer, shown } from "../locate/found.ts";
 import type { Found, JsonObject } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 
+/** The facts of a rope that do not depend on its type. */
+export type BaseFacts = Pick<RopeFacts, "base" | "pairing" | "queryScale">;
+
+/** @param trained the trained length, where the rope's type has one. */
+export function readBase(entry: RopeEntry, trained: unknown, located: Located): BaseFacts {
+  const queryScale = readQueryScale(entry.dictionary, trained, located.model);
+  return {
+    base: readTheta(entry, located),
+    pairing: readPairing(located),
+    ...(queryScale === undefined ? {} : { queryScale }),
+  };
+}
+
 /** The base: in the dictionary, beside it, among the settings of attention, or the family's own. */
-export function readBase(entry: RopeEntry, located: Located): Fact<number> {
+function readTheta(entry: RopeEntry, located: Located): Fact<number> {
   const { model, layers, report } = located;
   const { dictionary, label, nested, spelled } = entry;
   checkAttentionSettings(model, report);
@@ -111,7 +124,7 @@ function checkAttentionSettings({ fields }: TextModel, report: Report): void {
 }
 
 /** Which two elements form a pair. Few configs say it; the family does. */
-export function readPairing({ model, report }: Located): Fact<Pairing> {
+function readPairing({ model, report }: Located): Fact<Pairing> {
   const { family, fields, modelType, known } = model;
   const latent = !known && fields.has("qk_rope_head_dim");
   const standard = family.pairing ?? (latent ? "adjacent" : "half");
@@ -143,10 +156,8 @@ export function readPairing({ model, report }: Located): Fact<Pairing> {
  * The factor of queries that some models have beside their rope.
  *
  * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of Qwen 1.
- *
- * @param length the trained length, where the rope's type has one.
  */
-export function readQueryScale(
+function readQueryScale(
   dictionary: Fields,
   length: unknown,
   { fields, family }: TextModel,

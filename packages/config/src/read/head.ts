@@ -1,16 +1,13 @@
 /** The elements of a head: how many there are, how many of them are rotated, and which. */
 
-import type { Fact } from "../facts/fact.ts";
+import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
 import { agree, asNumber, perLayer } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 
 /** A head, and what of it is rotated. */
-export interface Head {
-  readonly headDim: Fact<number>;
-  readonly rotaryDim: Fact<number>;
-  readonly rotaryOffset?: Fact<number>;
+export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "rotaryOffset"> {
   /** The share of a head as the file has it, for the type that takes it as a parameter (`proportional`). */
   readonly share?: Found<number>;
 }
@@ -19,7 +16,7 @@ export interface Head {
 export const largestHead = 65_536;
 
 /** `undefined`, and an issue, where the file says nothing usable. */
-export function readHead(entry: RopeEntry, ropeType: string, located: Located): Head | undefined {
+export function readHead(entry: RopeEntry, ropeType: string, located: Located): HeadFacts | undefined {
   const headDim = readHeadDim(entry.spelled.headDimKeys ?? [], located);
   return headDim && { headDim, ...readRotated(entry, ropeType, headDim.value, located) };
 }
@@ -36,7 +33,7 @@ export function latentSlice({ fields, family, known }: TextModel): Found<number>
 
 /** Whether a head dimension is stated, follows from what is stated, or is a constant of the family. */
 export function saysHeadDim({ fields, family }: TextModel): boolean {
-  const isQuotient = fields.has(...widthKeys) && fields.has(...headCountKeys);
+  const isQuotient = fields.size(...widthKeys) !== undefined && fields.size(...headCountKeys) !== undefined;
   return isQuotient || fields.has("qk_rope_head_dim", ...headDimKeys) || family.defaults?.["head_dim"] !== undefined;
 }
 
@@ -108,7 +105,12 @@ function findHeadDim(
 }
 
 /** How many elements of a head are rotated, and which. A share is truncated, as every engine does. */
-function readRotated(entry: RopeEntry, ropeType: string, headDim: number, located: Located): Omit<Head, "headDim"> {
+function readRotated(
+  entry: RopeEntry,
+  ropeType: string,
+  headDim: number,
+  located: Located,
+): Omit<HeadFacts, "headDim"> {
   const { dialect, model, report } = located;
   const { family, known, modelType } = model;
   const whole = { value: headDim, rule: "all of the head" };

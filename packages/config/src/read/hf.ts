@@ -2,17 +2,16 @@
 
 import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts } from "../facts/fact.ts";
+import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry } from "../locate/located.ts";
-import { ropeKey } from "../locate/text-model.ts";
 import { readAxes } from "./axes.ts";
-import { readBase, readNoRopeQueryScale, readPairing, readQueryScale } from "./base.ts";
+import { readBase, readNoRopeQueryScale } from "./base.ts";
 import { lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
 import { changed } from "./rule.ts";
-
 import { readScaling } from "./scaling.ts";
 
 /**
@@ -49,13 +48,11 @@ export function readConfig(located: Located): ModelFacts {
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, located: Located): LayerFacts {
   if (entry.noRope !== undefined) return noRope(entry.noRope);
-  const { dictionary } = entry;
   const { dialect, model } = located;
-  const { maxPosition, namesAxes, parameters: stated, ropeType } = readScaling(entry, located);
+  const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
+  const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
-  const base = readBase(entry, located);
-  const pairing = readPairing(located);
-  const queryScale = readQueryScale(dictionary, stated.get("originalMaxPosition")?.value, model);
+  const base = readBase(entry, stated.get("originalMaxPosition")?.value, located);
   // The report has the reason, and what else is wrong.
   if (head === undefined) return noRope("no head dimension");
   const { share, ...rotated } = head;
@@ -64,20 +61,14 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   // A text model of one axis does not get others by a key that its class ignores. A width that no head has is core's to refuse.
   const mayHaveAxes = namesAxes || model.family.axes !== undefined || !model.known;
   const isWidth = rotaryDim.value > 0 && rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value;
-  const axes = mayHaveAxes && isWidth ? readAxes(dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
+  const axes = mayHaveAxes && isWidth ? readAxes(entry.dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
   return {
-    ropeType,
+    ...scaling,
     ...rotated,
-    base,
-    maxPosition:
-      maxPosition === undefined
-        ? { value: null, rule: "not in the file" }
-        : { value: maxPosition.value, rule: maxPosition.path },
-    pairing,
+    ...base,
     ...(axes === undefined ? {} : { axes }),
-    ...(queryScale === undefined ? {} : { queryScale }),
     parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
   };
 }

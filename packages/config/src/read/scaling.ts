@@ -2,7 +2,7 @@
 
 import type { RopeRegistry } from "@ropewalk/core";
 import type { Dialect } from "../facts/dialect.ts";
-import type { Fact } from "../facts/fact.ts";
+import type { Fact, RopeFacts } from "../facts/fact.ts";
 import { canonicalTypeName, parameterName, ropeTypeFacts } from "../facts/rope-types.ts";
 import type { Fields } from "../locate/fields.ts";
 import { agree, isText, shown } from "../locate/found.ts";
@@ -13,26 +13,22 @@ import { applyEngineRules } from "./engine-rules.ts";
 import type { Parameters } from "./rule.ts";
 
 /** The type of a rope, with its parameters as the dialect's engine reads them. */
-export interface Scaling {
-  /** The type that gives the frequencies. Which axis turns which pair is another question (`axes.ts`). */
-  readonly ropeType: Fact<string>;
+export interface ScalingFacts extends Pick<RopeFacts, "ropeType" | "maxPosition"> {
   readonly parameters: Parameters;
-  /** The length that the file promises, in tokens. */
-  readonly maxPosition: Found<number> | undefined;
   /** The name in the file says that positions have several axes (`mrope`, `xdrope`). */
   readonly namesAxes: boolean;
 }
 
-export function readScaling(entry: RopeEntry, located: Located): Scaling {
+export function readScaling(entry: RopeEntry, located: Located): ScalingFacts {
   const { dictionary } = entry;
   const { dialect, model, options, report } = located;
   const stated = statedTypes(dictionary, report);
   const ropeType = readType(entry, stated, located);
-  const maxPosition = readMaxPosition(dictionary, model, report);
+  const promised = readMaxPosition(dictionary, model, report);
   const parameters = applyEngineRules(ropeType.value, statedParameters(entry, ropeType.value, located), {
     dictionary,
     nested: entry.nested,
-    maxPosition,
+    maxPosition: promised,
     outerOriginal: model.fields.size("original_max_position_embeddings"),
     report,
     dialect,
@@ -40,6 +36,8 @@ export function readScaling(entry: RopeEntry, located: Located): Scaling {
     capacity: options.capacity,
   });
   const namesAxes = stated.some(({ value }) => value === "mrope" || value === "xdrope");
+  const maxPosition =
+    promised === undefined ? { value: null, rule: "not in the file" } : { value: promised.value, rule: promised.path };
   return { ropeType, parameters, maxPosition, namesAxes };
 }
 
@@ -52,6 +50,7 @@ const maxPositionKeys = [
   "n_ctx",
 ];
 
+/** The length that the file promises, in tokens. */
 function readMaxPosition(dictionary: Fields, model: TextModel, report: Report): Found<number> | undefined {
   const { fields, family, modelType } = model;
   const stated = fields.size(...maxPositionKeys) ?? dictionary.size("max_position_embeddings");
@@ -74,6 +73,7 @@ function statedTypes(dictionary: Fields, report: Report): readonly Found<string>
   });
 }
 
+/** The type that gives the frequencies. Which axis turns which pair is another question (`axes.ts`). */
 function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, model, report }: Located): Fact<string> {
   const { dictionary } = entry;
   const stated = preferred(all, dialect, report);
