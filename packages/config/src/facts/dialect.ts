@@ -31,7 +31,7 @@ export interface YarnDialect {
   readonly betas: "stated" | "standard";
   /** Whether a beta of 0 counts as absent, or is an error. */
   readonly zeroBeta: "standard" | "refused";
-  /** Whether `truncate: false` is heard, or the range is always rounded to whole pairs. */
+  /** Whether `truncate: false` is read, or the range is always rounded to whole pairs. */
   readonly truncate: "stated" | "always";
   /** Whether `extrapolation_factor` is read. */
   readonly extrapolation: "stated" | "ignored";

@@ -76,7 +76,8 @@ export interface Family {
   readonly axes?: {
     readonly sections?: readonly number[];
     readonly order: AxisOrder;
-    /** A sentence on engines that differ. */ readonly note?: string;
+    /** A sentence on engines that differ. */
+    readonly note?: string;
   };
   /** The type and its parameters where the file says `default` or nothing: vision towers. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
