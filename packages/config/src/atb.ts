@@ -4,6 +4,8 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { Pairing } from "@ropewalk/core";
+import { checkKeys } from "@ropewalk/core/backend";
+import { isObject, shown } from "./locate/found.ts";
 
 /** `RopeParam` of ATB, with the head that it is applied to. */
 export interface AtbRope {
@@ -35,10 +37,20 @@ export interface AtbRequest {
  * Where two rows meet (a head of 8 with 4, a head of 4 with 2) the one further up holds, as in ATB's documentation.
  *
  * @returns fields to spread into a request, and the table's width: `rope.cosSin(positions, { width, dtype })`.
- * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head.
+ * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head; `ROPE_INVALID_PARAMETERS` for a key that nothing
+ * reads.
  * Source: Ascend ATB `infer::RopeParam`; golden tests of MindIE-LLM's RopeOperation.
  */
-export function fromAtb({ rotaryCoeff, headDim }: AtbRope): AtbRequest {
+export function fromAtb(rope: AtbRope): AtbRequest {
+  if (!isObject(rope)) {
+    throw new RopeError("ROPE_CONFIG", {
+      what: "the rope of ATB is not an object",
+      expected: "an object with rotaryCoeff and headDim",
+      received: shown(rope),
+    });
+  }
+  checkKeys("the rope of ATB", rope, ["rotaryCoeff", "headDim"]);
+  const { rotaryCoeff, headDim } = rope;
   const whole = { headDim, rotaryDim: headDim, rotaryOffset: 0, width: "full" } as const;
   if (Number.isSafeInteger(headDim) && headDim > 0 && headDim % 2 === 0) {
     if (rotaryCoeff === 2) return { ...whole, pairing: "half" };
@@ -51,7 +63,7 @@ export function fromAtb({ rotaryCoeff, headDim }: AtbRope): AtbRequest {
   throw new RopeError("ROPE_CONFIG", {
     what: "ATB has no such rope",
     expected: `rotaryCoeff 2, 4, headDim/2 or headDim for an even headDim`,
-    received: `rotaryCoeff ${String(rotaryCoeff)}, headDim ${String(headDim)}`,
+    received: `rotaryCoeff ${shown(rotaryCoeff)}, headDim ${shown(headDim)}`,
     facts: { rotaryCoeff, headDim },
   });
 }

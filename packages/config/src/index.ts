@@ -5,15 +5,17 @@
  * importing a provider package (`@ropewalk/yarn`, …) adds its rope type.
  */
 
-export { ropesFromConfig } from "./ropes.ts";
+export { ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig, ropesFromGguf } from "./ropes.ts";
 export type { ModelRopes } from "./ropes.ts";
-export { ropeRequestsFromGguf, ropesFromGguf } from "./gguf.ts";
-export type { GgufOptions, GgufRopeTensors } from "./gguf.ts";
-export { ropeRequestsFromConfig } from "./requests.ts";
-export type { LayerRopeRequest, RopeRequests } from "./requests.ts";
-export type { ConfigOptions } from "./reading.ts";
+export type { LayerRopeRequest, RopeRequests } from "./request.ts";
+export type { ConfigOptions, GgufOptions, GgufRopeTensors, RequestOverrides } from "./options.ts";
 export type { ConfigNote } from "./report.ts";
-export { dialects, keyFacts } from "./dialects.ts";
-export type { AmplitudeRule, Dialect, DialectName, KeyFacts, KeyUse, YarnDialect } from "./dialects.ts";
+export { attentionShape } from "./attention-shape.ts";
+export type { AttentionShape, LatentShape } from "./attention-shape.ts";
+export type { Fact } from "./facts/fact.ts";
+export { dialects } from "./facts/dialects.ts";
+export type { AmplitudeRule, Dialect, DialectName, YarnDialect } from "./facts/dialect.ts";
+export { keyFacts } from "./facts/keys.ts";
+export type { KeyFacts, KeyUse } from "./facts/keys.ts";
 export { fromAtb } from "./atb.ts";
 export type { AtbRequest, AtbRope } from "./atb.ts";

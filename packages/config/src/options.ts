@@ -1,10 +1,50 @@
-/** The names of the options of a reading: a misspelt one would be left out without a word. */
+/** The options of the public functions, and their check: a misspelt one would be left out without a word. */
 
-import { checkKeys } from "@ropewalk/core/backend";
-import type { GgufOptions } from "./gguf.ts";
-import type { ConfigOptions } from "./reading.ts";
+import { RopeError } from "@ropewalk/core";
+import type { Pairing, Precision, RopeRegistry } from "@ropewalk/core";
+import { checkKeys, invalid, show } from "@ropewalk/core/backend";
+import type { Dialect, DialectName } from "./facts/dialect.ts";
+import { dialects } from "./facts/dialects.ts";
 
-const ofConfig: Readonly<Record<keyof ConfigOptions, true>> = {
+/** What a caller may say instead of the file, in every file format. */
+export interface RequestOverrides {
+  /** Rounding of the angle, as in a rope request. */
+  readonly precision?: Precision | undefined;
+  /** Positions must be below this, in tokens. `null`: no limit but that of exact positions. */
+  readonly maxPosition?: number | null | undefined;
+  /** Which two elements of a head form a pair. */
+  readonly pairing?: Pairing | undefined;
+}
+
+/** Overrides of what a config.json says, and whose reading of it is followed. */
+export interface ConfigOptions extends RequestOverrides {
+  /** Where a type's parameters are looked up; a type that is not registered there is read by a built-in list. */
+  readonly registry?: RopeRegistry | undefined;
+  /** Whose reading of the file is followed: one of `dialects`, or a profile like them. Default: transformers. */
+  readonly dialect?: DialectName | Dialect | undefined;
+  /**
+   * The length in tokens that the engine was started for, in dialects that choose by it: vLLM's `max_model_len`,
+   * llama.cpp's `n_ctx`. Absent: the length that the file promises.
+   */
+  readonly capacity?: number | undefined;
+}
+
+/** The tensors of a GGUF file that belong to its rope: float32 values, one for each pair. Read only, and not kept. */
+export interface GgufRopeTensors {
+  readonly "rope_freqs.weight"?: ArrayLike<number> | undefined;
+  readonly "rope_factors_long.weight"?: ArrayLike<number> | undefined;
+  readonly "rope_factors_short.weight"?: ArrayLike<number> | undefined;
+}
+
+/** Overrides of what a GGUF file says, and what of it lies outside the key/values. */
+export interface GgufOptions extends RequestOverrides {
+  readonly tensors?: GgufRopeTensors | undefined;
+  readonly registry?: RopeRegistry | undefined;
+  /** The size of the context (`n_ctx`), which chooses between two lists of factors. Absent: the length that the file promises. */
+  readonly capacity?: number | undefined;
+}
+
+const configKeys: Readonly<Record<keyof ConfigOptions, true>> = {
   registry: true,
   precision: true,
   maxPosition: true,
@@ -12,7 +52,7 @@ const ofConfig: Readonly<Record<keyof ConfigOptions, true>> = {
   dialect: true,
   capacity: true,
 };
-const ofGguf: Readonly<Record<keyof GgufOptions, true>> = {
+const ggufKeys: Readonly<Record<keyof GgufOptions, true>> = {
   registry: true,
   precision: true,
   maxPosition: true,
@@ -20,13 +60,78 @@ const ofGguf: Readonly<Record<keyof GgufOptions, true>> = {
   tensors: true,
   capacity: true,
 };
+const tensorNames: Readonly<Record<keyof GgufRopeTensors, true>> = {
+  "rope_freqs.weight": true,
+  "rope_factors_long.weight": true,
+  "rope_factors_short.weight": true,
+};
 
-/** @throws RopeError `ROPE_INVALID_PARAMETERS` for an option that nothing reads, with the nearest one that is read. */
+/**
+ * The options of a config.json, checked.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a key that nothing reads, with the nearest one that is read, or for a
+ * value that cannot be used.
+ */
 export function checkOptions(options: ConfigOptions): void {
-  checkKeys("the options", options, Object.keys(ofConfig));
+  checkCommon(options, Object.keys(configKeys));
 }
 
-/** {@link checkOptions} for GGUF. */
+/** The same for a GGUF header; the names of its tensors are checked too. */
 export function checkGgufOptions(options: GgufOptions): void {
-  checkKeys("the options", options, Object.keys(ofGguf));
+  checkCommon(options, Object.keys(ggufKeys));
+  const { tensors = {} } = options;
+  if (!isRecord(tensors)) throw wrong("tensors", "an object with tensors of the file by their names", tensors);
+  checkKeys("the tensors", tensors, Object.keys(tensorNames));
 }
+
+function checkCommon(options: ConfigOptions | GgufOptions, known: readonly string[]): void {
+  if (!isRecord(options)) throw wrong("options", "an object", options);
+  checkKeys("the options", options, known);
+  const { capacity, registry } = options;
+  if (capacity !== undefined && !(Number.isSafeInteger(capacity) && capacity > 0)) {
+    throw wrong("capacity", "an integer > 0, in tokens", capacity);
+  }
+  const isRegistry =
+    registry === undefined ||
+    (isRecord(registry) && (["get", "require", "list"] as const).every((name) => typeof registry[name] === "function"));
+  if (!isRegistry) throw wrong("registry", "a registry, as createRegistry() gives it", registry);
+}
+
+/**
+ * The dialect that an option names or is.
+ *
+ * @throws RopeError `ROPE_CONFIG` for a name that no dialect has, or a profile that lacks a knob.
+ */
+export function dialectOf(given: ConfigOptions["dialect"]): Dialect {
+  const name = given === undefined ? "hf" : given;
+  if (typeof name === "string" && Object.hasOwn(dialects, name)) return dialects[name];
+  const missing = isRecord(given) ? missingKnob(given, dialects.hf, "") : undefined;
+  if (isRecord(given) && missing === undefined) return given;
+  throw new RopeError("ROPE_CONFIG", {
+    what: missing === undefined ? "there is no such dialect" : `the profile of a dialect lacks the knob ${missing}`,
+    expected: `one of ${Object.keys(dialects).join(", ")}, or a profile like them`,
+    received: show(given),
+    remedy: missing === undefined ? undefined : "Copy one of dialects and change a knob.",
+  });
+}
+
+/** The first knob that a profile has not, or has as another kind of value than transformers' profile. */
+function missingKnob(given: object, like: object, path: string): string | undefined {
+  for (const [key, standard] of Object.entries(like) as [string, unknown][]) {
+    const value = (given as Record<string, unknown>)[key];
+    const where = path === "" ? key : `${path}.${key}`;
+    if (Array.isArray(standard)) {
+      if (!Array.isArray(value)) return where;
+    } else if (isRecord(standard)) {
+      const inner = isRecord(value) ? missingKnob(value, standard, where) : where;
+      if (inner !== undefined) return inner;
+    } else if (value === undefined) return where;
+  }
+  return undefined;
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const wrong = (path: string, expected: string, value: unknown): RopeError =>
+  invalid("the options", [{ path, expected, received: show(value) }]);

@@ -19,15 +19,6 @@ export interface ConfigNote {
   readonly message: string;
 }
 
-/** Short text of a value for a message; never a whole list or object. */
-export function show(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === "object" && value !== null) return "an object";
-  return typeof value === "function" ? "a function" : String(value);
-}
-
 /** The collector that every step of reading writes to. */
 export class Report {
   readonly notes: ConfigNote[] = [];

@@ -1,12 +1,21 @@
-/** From requests to ropes. */
+/**
+ * The public functions: from a file to its ropes.
+ *
+ * A file is located, read into facts, and the facts become requests; core's `getRope` makes a rope of each.
+ */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
 import type { QueryScale, RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
-import type { ConfigOptions } from "./reading.ts";
+import { invalid } from "@ropewalk/core/backend";
+import { ropeTypeFacts } from "./facts/rope-types.ts";
+import { locate } from "./locate/text-model.ts";
+import { checkGgufOptions, checkOptions } from "./options.ts";
+import type { ConfigOptions, GgufOptions } from "./options.ts";
+import { readGguf } from "./read/gguf.ts";
+import { readConfig } from "./read/hf.ts";
 import type { ConfigNote } from "./report.ts";
-import { ropeRequestsFromConfig } from "./requests.ts";
-import type { LayerRopeRequest, RopeRequests } from "./requests.ts";
-import { ropeTypeFacts } from "./rope-types.ts";
+import { toRequests } from "./request.ts";
+import type { LayerRopeRequest, RopeRequests } from "./request.ts";
 
 /** The ropes of a model. */
 export interface ModelRopes {
@@ -36,6 +45,19 @@ export interface ModelRopes {
 }
 
 /**
+ * What a model's config.json asks for, as plain data with the rule behind each number; needs no provider.
+ *
+ * @param config the parsed JSON; never mutated, only own keys are read, and nothing of it is kept but lists of parameters.
+ * @param options overrides of what the file says, and whose reading of it is followed.
+ * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing; `ROPE_INVALID_PARAMETERS` for an
+ * option that nothing reads or that has no usable value.
+ */
+export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions = {}): RopeRequests {
+  checkOptions(options);
+  return toRequests(readConfig(locate(config, options)), options);
+}
+
+/**
  * The ropes that a model's config.json describes, in any spelling of Hugging Face transformers 4 and 5.
  *
  * Equal ropes are the same instance, whatever the spelling and however often a config is read. Numbers are read as
@@ -57,15 +79,37 @@ export interface ModelRopes {
  * ropes.forLayer(0)?.apply({ positions: { start: 0, count: 16 }, query, key });
  */
 export function ropesFromConfig(config: unknown, options: ConfigOptions = {}): ModelRopes {
+  checkOptions(options);
   const { registry = defaultRegistry } = options;
   return buildRopes(ropeRequestsFromConfig(config, { ...options, registry }), registry);
 }
 
+/**
+ * What the header of a GGUF file asks for, as {@link ropeRequestsFromConfig} gives it.
+ *
+ * @param metadata the file's key/values (`general.architecture`, `llama.rope.freq_base`, …); numbers may be bigints. Never
+ * mutated.
+ * @param options overrides, and the file's tensors about rope.
+ * @throws RopeError as {@link ropeRequestsFromConfig}.
+ */
+export function ropeRequestsFromGguf(metadata: unknown, options: GgufOptions = {}): RopeRequests {
+  checkGgufOptions(options);
+  return toRequests(readGguf(metadata, options), options);
+}
+
+/**
+ * The ropes that the header of a GGUF file describes, as llama.cpp turns them.
+ *
+ * @param metadata as for {@link ropeRequestsFromGguf}.
+ * @throws RopeError as {@link ropesFromConfig}.
+ */
+export function ropesFromGguf(metadata: unknown, options: GgufOptions = {}): ModelRopes {
+  const requests = ropeRequestsFromGguf(metadata, options);
+  return buildRopes(requests, options.registry ?? defaultRegistry);
+}
+
 /** Builds what was read; the same for every file format. */
-export function buildRopes(
-  { byLayerType: requests, layerTypeOf, notes }: RopeRequests,
-  registry: RopeRegistry,
-): ModelRopes {
+function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const failures: RopeError[] = [];
   for (const [layerType, request] of requests) {
@@ -105,11 +149,7 @@ function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRe
     if (error.code === "ROPE_UNKNOWN_TYPE") throw unknownType(error, ropeType, layerType, registry);
     if (error.code !== "ROPE_INVALID_PARAMETERS") throw error;
     const issues = error.issues.map((issue) => withOrigin(issue, rules));
-    throw new RopeError(error.code, {
-      what: `${which} has ${issues.length === 1 ? "1 issue" : `${issues.length} issues`}`,
-      issues,
-      facts: { ...error.facts, layerType },
-    });
+    throw invalid(which, issues, { ...error.facts, layerType });
   }
 }
 
@@ -145,7 +185,7 @@ function combined(failures: readonly RopeError[]): RopeError {
   if (unknown !== undefined) return unknown;
   if (failures.length === 1) return failures[0]!;
   return new RopeError("ROPE_INVALID_PARAMETERS", {
-    what: `${failures.length} ropes of this config are not valid`,
+    what: `${failures.length} ropes of this file are not valid`,
     issues: failures.flatMap(({ issues }) => [...issues]),
   });
 }

@@ -143,7 +143,7 @@ describe("names, spellings and defaults", () => {
 
   test("rope_scaling that is no dictionary, and a type that is no name", () => {
     expect(issues(llama({ rope_scaling: "yarn" }))).toEqual(['rope_scaling: an object or null | "yarn"']);
-    expect(issues(llama({ rope_scaling: [4] }))).toEqual(["rope_scaling: an object or null | a list of 1"]);
+    expect(issues(llama({ rope_scaling: [4] }))).toEqual(["rope_scaling: an object or null | [4]"]);
     expect(issues(llama({ rope_scaling: { rope_type: 4, factor: 2 } }))).toContain(
       "rope_scaling.rope_type: the name of a rope type | 4",
     );

@@ -292,25 +292,26 @@ describe("dialects are data", () => {
   });
 });
 
-test("what is said of a key agrees with the knob that reads it", () => {
-  const heard: Readonly<Record<string, (dialect: Dialect) => boolean>> = {
-    attention_factor: ({ yarn }) => yarn.amplitude.includes("attention_factor"),
-    attn_factor: ({ yarn }) => yarn.amplitudeFactors.includes("attn_factor"),
-    extrapolation_factor: ({ yarn }) => yarn.extrapolation === "stated",
-    truncate: ({ yarn }) => yarn.truncate === "stated",
-    beta_fast: ({ yarn }) => yarn.betas === "stated",
-    max_trained_positions: ({ dynamic }) => dynamic.trainedKey === "max_trained_positions",
-    interleaved: () => false,
-    mixed_b: ({ ropeTypes }) => ropeTypes.includes("ntk"),
-  };
-  for (const [key, reads] of Object.entries(heard)) {
-    const { engines } = keyFacts.find((facts) => facts.key === key)!;
-    for (const [name, dialect] of Object.entries(dialects)) {
-      expect(["read", "otherwise"].includes(engines[name as DialectName].use), `${key} in ${name}`).toBe(
-        reads(dialect),
-      );
-    }
-  }
+// What each engine's own code does with the key: whether it looks it up, and whether it knows the type that has it.
+test.each([
+  ["attention_factor", "read otherwise ignored ignored ignored ignored"],
+  ["attn_factor", "ignored ignored read ignored ignored ignored"],
+  ["extrapolation_factor", "ignored ignored read ignored ignored ignored"],
+  ["truncate", "otherwise otherwise otherwise ignored ignored ignored"],
+  ["beta_fast", "otherwise read read ignored read read"],
+  ["mscale", "otherwise otherwise otherwise ignored otherwise otherwise"],
+  ["short_factor", "read otherwise otherwise otherwise ignored refused"],
+  ["long_mscale", "otherwise read read ignored otherwise refused"],
+  ["low_freq_factor", "read read otherwise otherwise otherwise read"],
+  ["max_trained_positions", "ignored read ignored ignored ignored ignored"],
+  ["mrope_section", "otherwise read otherwise read ignored otherwise"],
+  ["mrope_interleaved", "ignored otherwise otherwise ignored ignored ignored"],
+  ["interleaved", "ignored ignored ignored ignored ignored ignored"],
+  ["mixed_b", "ignored read refused refused refused refused"],
+])("%s in transformers, vLLM, SGLang, llama.cpp, MLX, MindIE: %s", (key, expected) => {
+  const { engines } = keyFacts.find((facts) => facts.key === key)!;
+  const names = ["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const;
+  expect(names.map((name) => engines[name].use).join(" ")).toBe(expected);
 });
 
 /** Knobs that no fixture shows, each with a number typed from the engine's rule. */

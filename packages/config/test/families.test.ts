@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { listRopeTypes } from "@ropewalk/core";
 import type { ParameterRule } from "@ropewalk/core";
-import { familyOf } from "../src/families.ts";
-import { ropeTypeFacts, ropeTypeNames } from "../src/rope-types.ts";
+import { familyOf } from "../src/facts/families.ts";
+import { ropeTypeFacts, ropeTypeNames } from "../src/facts/rope-types.ts";
 import "./helpers.ts";
 import { describe, expect, test } from "vitest";
 

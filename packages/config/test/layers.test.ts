@@ -468,20 +468,25 @@ describe("position axes", () => {
   const request = (config: Json) => ropeRequestsFromConfig(config).byLayerType.get(null)!.request!;
 
   test("sections of the file, or of the family", () => {
-    expect(request(vl({ type: "mrope", mrope_section: [8, 12, 12] })).parameters).toEqual({
-      ropeType: "mrope",
-      sections: [8, 12, 12],
-      order: "sectioned",
+    const runs = (...sizes: readonly number[]): number[] =>
+      sizes.flatMap((size, axis) => new Array<number>(size).fill(axis));
+    const plain = { parameters: { ropeType: "default" } };
+    expect(request(vl({ type: "mrope", mrope_section: [8, 12, 12] }))).toMatchObject({
+      ...plain,
+      axes: runs(8, 12, 12),
     });
-    expect(request(vl({ type: "mrope" }, { head_dim: 128 })).parameters).toEqual({
-      ropeType: "mrope",
-      sections: [16, 24, 24],
-      order: "sectioned",
-    });
-    expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 })).parameters).toEqual({
-      ropeType: "mrope",
-      sections: [24, 20, 20],
-      order: "cyclic",
+    expect(request(vl({ type: "mrope" }, { head_dim: 128 }))).toMatchObject({ ...plain, axes: runs(16, 24, 24) });
+    // Twenty times round; height and width are used up then, and time has four pairs left.
+    const turns = [...new Array(20).fill([0, 1, 2]).flat(), 0, 0, 0, 0];
+    expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 }))).toMatchObject({ ...plain, axes: turns });
+  });
+
+  test("the axes say from where they come", () => {
+    const { rules } = ropeRequestsFromConfig(vl({ type: "mrope", mrope_section: [8, 12, 12] })).byLayerType.get(null)!;
+    expect(rules).toContainEqual({
+      name: "axes",
+      value: "a list of 32",
+      rule: "rope_scaling.mrope_section: [8, 12, 12], sectioned",
     });
   });
 
@@ -517,14 +522,14 @@ describe("position axes", () => {
 
   test("the family decides about the order, a key that says otherwise is noted", () => {
     const config = vl({ type: "mrope", mrope_section: [8, 12, 12], mrope_interleaved: true });
-    expect(request(config).parameters).toMatchObject({ order: "sectioned" });
+    expect(request(config).axes?.slice(6, 10)).toEqual([0, 0, 1, 1]);
     expect(notesAt(config, "rope_scaling.mrope_interleaved")).toMatchObject([{ kind: "differs" }]);
     const unknown = {
       model_type: "toast",
       head_dim: 64,
       rope_scaling: { rope_type: "default", mrope_section: [8, 12, 12], mrope_interleaved: true },
     };
-    expect(request(unknown).parameters).toMatchObject({ order: "cyclic" });
+    expect(request(unknown).axes?.slice(6, 10)).toEqual([0, 1, 2, 0]);
     expect(
       notesAt(
         { ...unknown, rope_scaling: { mrope_section: [8, 12, 12], interleaved: true } },

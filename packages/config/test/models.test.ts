@@ -9,14 +9,6 @@ import { deepFreeze, failure, registryOf, ulps } from "./helpers.ts";
 /** Models of more than the three first types, with the type and the package that the error names where only those are registered. */
 const elsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "Qwen/Qwen-7B-Chat": ["qwen_dynamic", "@ropewalk/dynamic"],
-  "Qwen/Qwen2-VL-7B-Instruct": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen2.5-VL-3B-Instruct": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen2.5-VL-7B-Instruct": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen3-Omni-talker": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen3-TTS-talker": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen3-VL-30B-A3B-Instruct": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "Qwen/Qwen3.5": ["mrope", "@ropewalk/nd-qwen2vl"],
-  "THUDM/GLM-4.1V-9B-class-defaults": ["mrope", "@ropewalk/nd-qwen2vl"],
   "deepseek-ai/deepseek-coder-6.7b-instruct": ["linear", "@ropewalk/linear"],
   "facebook/dinov3-vits16-class-defaults": ["nd", "@ropewalk/nd-qwen2vl"],
   "google/gemma-3-12b-it": ["linear", "@ropewalk/linear"],
@@ -108,7 +100,6 @@ describe.each(modelsV5())("$id in the spelling of transformers 5", ({ id, config
 /** What transformers calls the type, where this project has another name for it. */
 const engineNames: Readonly<Record<string, string>> = {
   deepseek_yarn: "yarn",
-  mrope: "default",
   dynamic_alpha: "dynamic",
 };
 

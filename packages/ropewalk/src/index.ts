@@ -101,6 +101,7 @@ export { permuteRows, rotate } from "@ropewalk/core/math";
 export type { PermuteOptions, RotateOptions, TableData } from "@ropewalk/core/math";
 
 export {
+  attentionShape,
   dialects,
   fromAtb,
   keyFacts,
@@ -113,16 +114,20 @@ export type {
   AmplitudeRule,
   AtbRequest,
   AtbRope,
+  AttentionShape,
   ConfigNote,
   ConfigOptions,
   Dialect,
   DialectName,
+  Fact,
   GgufOptions,
   GgufRopeTensors,
   KeyFacts,
   KeyUse,
+  LatentShape,
   LayerRopeRequest,
   ModelRopes,
+  RequestOverrides,
   RopeRequests,
   YarnDialect,
 } from "@ropewalk/config";

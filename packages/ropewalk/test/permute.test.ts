@@ -203,6 +203,28 @@ test.each<["concatenated" | "per-group", number[]]>([
   );
 });
 
+test("Falcon's one key head for all query heads", () => {
+  const path = folder();
+  const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  writeSafetensors(input, {
+    "transformer.h.0.self_attention.query_key_value.weight": { dtype: "F32", shape: [20, 1], data: matrix(20, 1) },
+  });
+  const config = writeConfig({
+    model_type: "falcon",
+    hidden_size: 12,
+    num_attention_heads: 3,
+    num_hidden_layers: 1,
+    multi_query: true,
+    max_position_embeddings: 64,
+    rope_theta: 10_000,
+  });
+  const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
+  expect(ropewalk([...args, "--fused", "per-group"])).toMatchObject({ status: 0, stderr: "" });
+  const [weight] = Object.values(read(output).tensors);
+  // Three query heads, one key head, and a value head that stays.
+  expect(origin(weight!)).toEqual([...heads(4, [0, 2, 1, 3]), 16, 17, 18, 19]);
+});
+
 test("latent attention: the last rows of query heads, and of the one key", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];

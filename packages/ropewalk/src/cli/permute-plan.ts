@@ -1,7 +1,7 @@
 /** What `ropewalk permute` does with each tensor: which rows belong to heads that are rotated, and which do not. */
 
-import { ropesFromConfig } from "../index.ts";
-import type { ModelRopes, RotaryEmbedding } from "../index.ts";
+import { attentionShape, ropesFromConfig } from "../index.ts";
+import type { AttentionShape, LatentShape, ModelRopes, RotaryEmbedding } from "../index.ts";
 import { CliFailure } from "./failure.ts";
 import type { SafetensorsHeader } from "./safetensors.ts";
 
@@ -57,8 +57,7 @@ const towers = /(?:^|\.)(?:vision|visual|image|audio|vit)(?:_|\.|\w*\.)/;
 /** @throws CliFailure when something would be permuted that should not be, or nothing would. */
 export function planPermutation(header: SafetensorsHeader, config: unknown, path: string, options: PlanOptions): Plan {
   const ropes = ropesFromConfig(config);
-  const counts = headCounts(config);
-  const latent = latentAttention(config);
+  const attention = attentionShape(config);
   const patterns = {
     query: pattern("--query-pattern", options.queryPattern) ?? queries,
     key: pattern("--key-pattern", options.keyPattern) ?? keys,
@@ -100,14 +99,14 @@ export function planPermutation(header: SafetensorsHeader, config: unknown, path
       withoutRope++;
       continue;
     }
-    const head = headOf(role, name, rope, latent);
+    const head = headOf(role, name, rope, attention.latent);
     const runs =
       role === "fused"
-        ? fusedRuns(name, rows, head.headDim, counts, options.fused, path)
+        ? fusedRuns(name, rows, head.headDim, attention, options.fused, path)
         : [
             {
               firstRow: 0,
-              heads: wholeHeads(name, rows, head.headDim, expectedHeads(role, name, counts, latent), path),
+              heads: wholeHeads(name, rows, head.headDim, expectedHeads(role, name, attention), path),
             },
           ];
     tensors.push({ name, rows, rowBytes: (end - start) / rows, start, ...head, runs });
@@ -159,59 +158,22 @@ function headOf(
   role: "query" | "key" | "fused",
   name: string,
   { headDim, rotaryDim, rotaryOffset }: RotaryEmbedding,
-  latent: Latent | undefined,
+  latent: LatentShape | null,
 ): Head {
-  if (latent === undefined || /norm/.test(name)) return { headDim, rotaryDim, rotaryOffset };
-  const before = role === "key" ? latent.compressed : latent.unrotated;
+  if (latent === null || /norm/.test(name)) return { headDim, rotaryDim, rotaryOffset };
+  const { value: before } = role === "key" ? latent.keyValueRank : latent.unrotatedDim;
   return { headDim: before + headDim, rotaryDim, rotaryOffset: before + rotaryOffset };
-}
-
-interface Latent {
-  /** Rows of a query head before the rotated ones. */
-  readonly unrotated: number;
-  /** Rows of the compressed keys and values before the rotated key. */
-  readonly compressed: number;
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** The keys of the text model: nested in a config of several models. */
-function textKeys(config: unknown): Json {
-  const top = config as Json;
-  const nested = top["text_config"] ?? top["llm_config"] ?? top["language_config"];
-  return typeof nested === "object" && nested !== null ? { ...top, ...(nested as Json) } : top;
-}
-
-const size = (value: unknown): number | undefined =>
-  Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : undefined;
-
-function latentAttention(config: unknown): Latent | undefined {
-  const keysOf = textKeys(config);
-  const [compressed, unrotated] = [size(keysOf["kv_lora_rank"]), size(keysOf["qk_nope_head_dim"])];
-  return compressed === undefined || unrotated === undefined ? undefined : { compressed, unrotated };
-}
-
-interface HeadCounts {
-  readonly query: number | undefined;
-  readonly key: number | undefined;
-}
-
-function headCounts(config: unknown): HeadCounts {
-  const keysOf = textKeys(config);
-  const query = size(keysOf["num_attention_heads"]) ?? size(keysOf["n_head"]);
-  return { query, key: size(keysOf["num_key_value_heads"]) ?? size(keysOf["num_kv_heads"]) ?? query };
 }
 
 function expectedHeads(
   role: "query" | "key",
   name: string,
-  counts: HeadCounts,
-  latent: Latent | undefined,
+  { heads, keyHeads }: AttentionShape,
 ): readonly number[] | undefined {
-  const count = role === "key" && latent !== undefined ? 1 : counts[role];
-  if (count === undefined) return undefined;
+  const count = role === "key" ? keyHeads : heads;
+  if (count === null) return undefined;
   // A norm is over one head, or over all.
-  return /norm/.test(name) ? [1, count] : [count];
+  return /norm/.test(name) ? [1, count.value] : [count.value];
 }
 
 function wholeHeads(
@@ -236,7 +198,7 @@ function fusedRuns(
   name: string,
   rows: number,
   headDim: number,
-  { key, query }: HeadCounts,
+  { heads, keyHeads }: AttentionShape,
   fused: Fused | undefined,
   path: string,
 ): RowRun[] {
@@ -246,6 +208,7 @@ function fusedRuns(
       `${path} holds ${name}, which makes queries, keys and values at once: say how they lie with --fused concatenated (all queries, all keys, all values: Phi-3) or --fused per-group (queries, key and value of one group after another: GPT-NeoX, Falcon).`,
     );
   }
+  const [query, key] = [heads?.value, keyHeads?.value];
   if (query === undefined || key === undefined || query % key !== 0) {
     throw new CliFailure(
       "FILE_FORMAT",

@@ -12,8 +12,8 @@ export interface RopeTypeFacts {
   readonly parameters: readonly string[];
 }
 
-const yarnLadder = ["factor", "originalMaxPosition", "betaFast", "betaSlow", "truncate"];
-const yarn = [...yarnLadder, "attentionFactor", "mscale", "mscaleAllDim"];
+const yarnFrequencies = ["factor", "originalMaxPosition", "betaFast", "betaSlow", "truncate"];
+const yarn = [...yarnFrequencies, "attentionFactor", "mscale", "mscaleAllDim"];
 
 const facts: Readonly<Record<string, RopeTypeFacts>> = {
   default: { package: "@ropewalk/default", parameters: [] },
@@ -83,7 +83,7 @@ export function parameterName(key: string): string {
 }
 
 /** Keys that are read by other code than a rope of this library, and what to know about each. */
-export const strangers: ReadonlyMap<string, string> = new Map([
+export const whatReadsInstead: ReadonlyMap<string, string> = new Map([
   ["finetuned", "marks a checkpoint that was trained with the scaling; no engine reads it"],
   ["attn_factor", "is read by SGLang for YaRN only; the key of transformers is attention_factor"],
   ["extrapolation_factor", "is read by SGLang only, where 1 changes nothing; transformers and vLLM ignore it"],

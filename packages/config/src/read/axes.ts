@@ -1,47 +1,40 @@
 /** Which position axis turns which pair, for models whose positions have several axes (text, images, video). */
 
-import type { Dialect } from "./dialects.ts";
-import type { AxisOrder } from "./families.ts";
-import type { Fields } from "./fields.ts";
-import type { Explained, Reading } from "./reading.ts";
-import { show } from "./report.ts";
+import type { Dialect } from "../facts/dialect.ts";
+import type { Fact } from "../facts/fact.ts";
+import type { AxisOrder } from "../facts/family.ts";
+import type { Fields } from "../locate/fields.ts";
+import { shown } from "../locate/found.ts";
+import type { Located } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 
-/** Sections of pairs and how they are given to axes. */
-export interface Sections {
-  readonly sections: readonly number[];
-  readonly order: AxisOrder;
-  /** Whose pairs are those that are left over where axes take turns: the first axis's, or an axis's of their own. */
-  readonly spare: Dialect["mrope"]["spare"];
-}
+/** Whose pairs are left over where axes take turns: the first axis's, or an axis's of their own. */
+type Spare = Dialect["mrope"]["spare"];
 
 /**
- * The sections of a model of several axes; `undefined` for one axis.
+ * The position axis of each pair, for a model of several axes; `undefined` for one axis.
  *
  * @param pairs how many pairs there are: the sections have to add up to them.
+ * @param isNamed the type in the file has a name of several axes (`mrope`, `xdrope`).
  */
-export function readSections(
+export function readAxes(
   dictionary: Fields,
   pairs: number,
-  { dialect, model, report }: Reading,
-): Explained<Sections> | undefined {
-  const { family, known, modelType } = model;
+  isNamed: boolean,
+  { dialect, model, report }: Located,
+): Fact<readonly number[]> | undefined {
+  const { family, modelType } = model;
   const { axes, spare, wrongSum } = dialect.mrope;
-  // A text model of one axis does not get others by a key that its class ignores.
-  const named = dictionary.all("rope_type", "type").some(({ value }) => value === "mrope" || value === "xdrope");
-  if (known && family.axes === undefined && !named) return undefined;
   const stated = dictionary.list("mrope_section", "xdrope_section");
   if (stated === undefined && dictionary.has("mrope_section", "xdrope_section")) return undefined;
   const sections = stated?.value ?? family.axes?.sections;
+  const path = stated?.path ?? dictionary.pathOf("mrope_section");
   if (sections === undefined) {
-    if (named) report.issue(dictionary.pathOf("mrope_section"), "the number of pairs of each position axis", "nothing");
+    if (isNamed) report.issue(path, "the number of pairs of each position axis", "nothing");
     return undefined;
   }
   if (axes === "first") {
-    report.note(
-      "differs",
-      stated?.path ?? dictionary.pathOf("mrope_section"),
-      `${dialect.engine} rotates by one position axis only, which is right for text.`,
-    );
+    report.note("differs", path, `${dialect.engine} rotates by one position axis only, which is right for text.`);
     return undefined;
   }
   let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) >= 0);
@@ -49,33 +42,43 @@ export function readSections(
   if (wrongSum === "rescaled" && sum !== pairs && sum > 0 && whole.length === sections.length) {
     report.note(
       "differs",
-      stated?.path ?? dictionary.pathOf("mrope_section"),
+      path,
       `The sections add up to ${sum}, not to rotaryDim / 2 = ${pairs}; ${dialect.engine} multiplies them, and other engines refuse them.`,
     );
     whole = rescaled(whole, pairs);
     sum = pairs;
   }
   if (whole.length < sections.length || sum !== pairs) {
-    const rest = sections.length > 8 ? `, … (${sections.length})` : "";
-    const received =
-      whole.length < sections.length
-        ? `[${sections.slice(0, 8).map(show).join(", ")}${rest}]`
-        : `${whole.slice(0, 8).join(" + ")}${sections.length > 8 ? ` + … (${sections.length} sections)` : ""} = ${sum}`;
+    const isWhole = whole.length === sections.length;
+    const first = sections
+      .slice(0, 8)
+      .map(shown)
+      .join(isWhole ? " + " : ", ");
+    const more = sections.length > 8 ? `${isWhole ? " +" : ","} … (${sections.length} sections)` : "";
     report.issue(
-      stated?.path ?? dictionary.pathOf("mrope_section"),
+      path,
       `integers that add up to rotaryDim / 2 = ${pairs}`,
-      received,
+      isWhole ? `${first}${more} = ${sum}` : `[${first}${more}]`,
       "Sections count pairs, not elements.",
     );
     return undefined;
   }
   if (family.axes?.note !== undefined) {
-    report.note("differs", stated?.path ?? dictionary.pathOf("mrope_section"), family.axes.note);
+    report.note("differs", path, family.axes.note);
   }
-  return {
-    value: { sections: whole, order: readOrder(dictionary, family.axes?.order, modelType, dialect, report), spare },
-    rule: stated?.path ?? `the class of ${modelType}`,
-  };
+  const order = readOrder(dictionary, family.axes?.order, modelType, dialect, report);
+  return axesFact(whole, order, spare, stated?.path ?? `the class of ${modelType}`);
+}
+
+/** The axis of each pair as a fact, whose rule names the sections. */
+export function axesFact(
+  sections: readonly number[],
+  order: AxisOrder,
+  spare: Spare,
+  path: string,
+): Fact<readonly number[]> {
+  const short = sections.length > 8 ? `${sections.length} sections` : `[${sections.join(", ")}]`;
+  return { value: Object.freeze(axisOfEachPair(sections, order, spare)), rule: `${path}: ${short}, ${order}` };
 }
 
 /** Sections times what makes them add up, truncated; the last takes what is left. */
@@ -90,7 +93,7 @@ function readOrder(
   ofClass: AxisOrder | undefined,
   modelType: string | null,
   { engine, mrope }: Dialect,
-  report: Reading["report"],
+  report: Report,
 ): AxisOrder {
   const flag = mrope.interleavedKeys.length === 0 ? undefined : dictionary.flag(...mrope.interleavedKeys);
   // Ernie's is a class of its own in every engine.
@@ -128,15 +131,18 @@ function readOrder(
  * The axis of each pair.
  *
  * `sectioned`: runs (Qwen2-VL). `cyclic`: pair `i` takes axis `i mod n` while `i < n · sections[axis]`, else axis 0
- * (Qwen3-VL) or an axis of its own (ggml). `alternating`: the first two sections by turns as axes 1 and 2, then the third as axis 0 (Ernie 4.5 VL, whose
- * sections are height, width, time).
+ * (Qwen3-VL) or an axis of its own (ggml). `alternating`: the first two sections by turns as axes 1 and 2, then the third as
+ * axis 0 (Ernie 4.5 VL, whose sections are height, width, time).
+ *
+ * `@ropewalk/nd-qwen2vl` has the first two as `sectionedAxes` and `cyclicAxes`. This package may not import a provider, and
+ * a rope of several axes needs none: the axes stand in the request.
  *
  * Source: Hugging Face transformers 5, `apply_multimodal_rotary_pos_emb`, `apply_interleaved_mrope`,
  * `Ernie4_5_VLMoeTextRotaryEmbedding`.
  */
-export function axisOfEachPair({ sections, order, spare }: Sections): number[] {
-  const count = sections.length;
+function axisOfEachPair(sections: readonly number[], order: AxisOrder, spare: Spare): number[] {
   if (order === "sectioned") return sections.flatMap((size, axis) => new Array<number>(size).fill(axis));
+  const count = sections.length;
   const pairs = sections.reduce((total, size) => total + size, 0);
   const spatial = pairs - (sections[2] ?? 0);
   return Array.from({ length: pairs }, (_, i) => {

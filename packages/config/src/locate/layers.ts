@@ -1,23 +1,11 @@
-/** Which rope each layer uses: `layer_types` or the pattern of the family, and layers that have none. */
+/** Which rope each layer has: `layer_types` or the pattern of the family, and layers that have none. */
 
-import type { Found } from "./fields.ts";
-import type { LayerRule } from "./families.ts";
-import { show } from "./report.ts";
-import type { Report } from "./report.ts";
-import type { RopeEntry, TextModel } from "./spelling.ts";
-
-/** The layers of a model. */
-export interface Layers {
-  /** How many there are; `null` where the file does not say. */
-  readonly count: number | null;
-  /** The key of a layer's rope; `undefined` where the file does not tell. */
-  ropeOf(layer: number): string | null | undefined;
-  /** The layers that use a rope; empty where their number is not known. */
-  using(label: string | null): readonly number[];
-}
-
-/** The key of layers that `no_rope_layers` leaves out. */
-export const withoutRope = "no_rope";
+import { noRopeLabel } from "../facts/fact.ts";
+import type { LayerRule } from "../facts/family.ts";
+import type { Report } from "../report.ts";
+import { shown } from "./found.ts";
+import type { Found } from "./found.ts";
+import type { Layers, RopeEntry, TextModel } from "./located.ts";
 
 /** Layer types that mix tokens without attention, in whatever family. */
 const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
@@ -25,20 +13,21 @@ const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba"
 /** More than any model has; a larger number is a mistake in the file, and would only cost time. */
 export const mostLayers = 10_000;
 
+/** The layers of a model, each with the label of its rope. */
 export function findLayers(model: TextModel, entries: readonly RopeEntry[], report: Report): Layers {
   const { fields, family } = model;
   const list = fields.list("layer_types");
   const count = countLayers(model, list, report);
   const typeOf =
     list === undefined ? typesByRule(family.layerRule, model, count, report) : statedTypes(list, model, report);
-  const isSkipped = skippedLayers(model, count, report);
+  const hasNoRope = layersWithoutRope(model, count, report);
 
   const labels = new Set<unknown>(entries.map(({ label }) => label));
   const shared = labels.has(null);
   // EXAONE-4 without a sliding window rotates every layer.
   const onlyOn = fields.isNull("sliding_window") ? undefined : family.ropeOnlyOn;
-  const ropeOf = (layer: number): string | null | undefined => {
-    if (isSkipped(layer)) return withoutRope;
+  const labelOf = (layer: number): string | null | undefined => {
+    if (hasNoRope(layer)) return noRopeLabel;
     const type = typeOf(layer);
     if (typeof type !== "string") return shared ? null : undefined;
     const label = family.ropeOfLayerType?.get(type) ?? type;
@@ -46,15 +35,15 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
     if (withoutAttention.includes(type) || (onlyOn !== undefined && !onlyOn.includes(type))) return type;
     return shared ? null : undefined;
   };
-  const all = Array.from({ length: count ?? 0 }, (_, layer) => ropeOf(layer));
+  const all = Array.from({ length: count ?? 0 }, (_, layer) => labelOf(layer));
   const lost = all.indexOf(undefined);
   if (lost >= 0) {
     const names = [...labels].join(", ");
     if (list === undefined) {
       report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
-    } else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, show(list.value[lost]));
+    } else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, shown(list.value[lost]));
   }
-  return { count, ropeOf, using: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
+  return { count, labelOf, labelled: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
 }
 
 function countLayers(
@@ -140,7 +129,7 @@ function typesByRule(
 }
 
 /** `no_rope_layers` has 1 for a layer that is rotated and 0 for one that is not. */
-function skippedLayers(
+function layersWithoutRope(
   { fields, family, modelType }: TextModel,
   count: number | null,
   report: Report,

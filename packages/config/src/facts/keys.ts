@@ -3,7 +3,11 @@
  * those of `dialects`.
  */
 
-import type { DialectName } from "./dialects.ts";
+import type { AmplitudeRule, Dialect, DialectName } from "./dialect.ts";
+import { dialects } from "./dialects.ts";
+
+/** What only keys of a model with rope look like. */
+export const ropeKey: RegExp = /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope)|_rope_|rope_theta/;
 
 /** What an engine does with a key. */
 export interface KeyUse {
@@ -41,10 +45,48 @@ function uses(
 ): KeyFacts["engines"] {
   return { hf, vllm, sglang, "llama.cpp": llamaCpp, mlx, mindie };
 }
+
+type Notes = Readonly<Partial<Record<DialectName, string>>>;
+
+/**
+ * What each engine does with a key that a knob of its dialect decides about, so that the two cannot drift apart. A note on
+ * a key that is read says how it is read otherwise.
+ *
+ * @param ropeType the only type that has the key: engines that refuse the type refuse the key.
+ */
+function byKnob(isRead: (dialect: Dialect) => boolean, notes: Notes = {}, ropeType?: string): KeyFacts["engines"] {
+  const useIn = (name: DialectName): KeyUse => {
+    const { otherTypes, ropeTypes } = dialects[name];
+    if (ropeType !== undefined && otherTypes === "refused" && !ropeTypes.includes(ropeType)) {
+      return refused("unknown type");
+    }
+    const note = notes[name];
+    if (isRead(dialects[name])) return note === undefined ? read : otherwise(note);
+    return note === undefined ? ignored : silent(note);
+  };
+  return uses(useIn("hf"), useIn("vllm"), useIn("sglang"), useIn("llama.cpp"), useIn("mlx"), useIn("mindie"));
+}
+
+/** Llama 3's numbers of turns: a note where the engine has a default. */
+function turnsOfLlama3(knob: "absentLowFreqFactor" | "absentHighFreqFactor"): KeyFacts["engines"] {
+  const notes: Partial<Record<DialectName, string>> = {};
+  for (const [name, { llama3 }] of Object.entries(dialects) as [DialectName, Dialect][]) {
+    const baked = name === "llama.cpp" ? "; baked into rope_freqs" : "";
+    if (llama3[knob] !== "refused") notes[name] = `absent: ${llama3[knob]}${baked}`;
+  }
+  return byKnob(() => true, notes, "llama3");
+}
+
 const byAll: KeyFacts["engines"] = uses(read, read, read, read, read, read);
 
 const yarns = ["yarn", "deepseek_yarn", "telechat3-yarn", "deepseek_llama_scaling"];
-const classOnly = silent("the family's class fixes it");
+const classFixesIt = "the family's class fixes it";
+
+const readsMscale = (rule: AmplitudeRule): boolean => rule === "mscale-ratio" || rule === "mscale-verbatim";
+const orderFrom =
+  (key: string) =>
+  ({ mrope }: Dialect): boolean =>
+    mrope.order === "by-key" && mrope.interleavedKeys.includes(key);
 
 /** One row for each key. */
 export const keyFacts: readonly KeyFacts[] = [
@@ -143,108 +185,89 @@ export const keyFacts: readonly KeyFacts[] = [
     key: "attention_factor",
     ropeTypes: [...yarns, "longrope"],
     meaning: "amplitude of cos and sin",
-    engines: uses(
-      read,
-      otherwise("read by yarn, not by deepseek_yarn and longrope"),
-      ignored,
-      silent("converted to yarn_attn_factor, which the loader overwrites"),
-      ignored,
-      silent("hidden by mscale, whose default is 1"),
-    ),
+    engines: byKnob(({ yarn }) => yarn.amplitude.includes("attention_factor"), {
+      vllm: "read by yarn, not by deepseek_yarn and longrope",
+      "llama.cpp": "converted to yarn_attn_factor, which the loader overwrites",
+      mindie: "hidden by mscale, whose default is 1",
+    }),
   },
   {
     key: "attn_factor",
     ropeTypes: yarns,
     meaning: "factor of the amplitude",
-    engines: uses(
-      ignored,
-      silent("older versions multiplied by it"),
-      read,
-      silent("converted to yarn_attn_factor, which the loader overwrites"),
-      ignored,
-      ignored,
-    ),
+    engines: byKnob(({ yarn }) => yarn.amplitudeFactors.includes("attn_factor"), {
+      vllm: "older versions multiplied by it",
+      "llama.cpp": "converted to yarn_attn_factor, which the loader overwrites",
+    }),
     instead: "attention_factor, the whole amplitude",
   },
   {
     key: "extrapolation_factor",
     ropeTypes: yarns,
     meaning: "how far fast pairs keep their frequency",
-    engines: uses(
-      ignored,
-      silent("older versions read it"),
-      read,
-      silent("converted; only Grok's loader reads it back"),
-      ignored,
-      ignored,
-    ),
+    engines: byKnob(({ yarn }) => yarn.extrapolation === "stated", {
+      vllm: "older versions read it",
+      "llama.cpp": "converted; only Grok's loader reads it back",
+    }),
     instead: "nothing: 1 is what all engines do without it",
   },
   {
     key: "beta_fast",
     ropeTypes: yarns,
     meaning: "turns above which a pair is kept",
-    engines: uses(
-      otherwise("0 counts as 32"),
-      read,
-      read,
-      silent("converted; only the loaders of Grok and Mistral 3 read it back, others take 32"),
-      read,
-      read,
-    ),
+    engines: byKnob(({ yarn }) => yarn.betas === "stated", {
+      hf: "0 counts as 32",
+      "llama.cpp": "converted; only the loaders of Grok and Mistral 3 read it back, others take 32",
+    }),
   },
   {
     key: "beta_slow",
     ropeTypes: yarns,
     meaning: "turns below which a pair is slowed down",
-    engines: uses(
-      otherwise("0 counts as 1"),
-      read,
-      read,
-      silent("converted; only the loaders of Grok and Mistral 3 read it back, others take 1"),
-      read,
-      read,
-    ),
+    engines: byKnob(({ yarn }) => yarn.betas === "stated", {
+      hf: "0 counts as 1",
+      "llama.cpp": "converted; only the loaders of Grok and Mistral 3 read it back, others take 1",
+    }),
   },
   {
     key: "mscale",
     ropeTypes: yarns,
     meaning: "numerator of the amplitude",
-    engines: uses(
-      otherwise("with mscale_all_dim only, and if neither is 0"),
-      otherwise("yarn: as transformers; deepseek_yarn: by itself, absent 1"),
-      otherwise("yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 1; with mrope_section an error"),
-      silent("taken to be 1, or mscale_all_dim"),
-      otherwise("by itself, absent 1"),
-      otherwise("yarn: the amplitude itself, absent 1"),
-    ),
+    engines: byKnob(({ deepseekYarn, yarn }) => [...yarn.amplitude, ...deepseekYarn.amplitude].some(readsMscale), {
+      hf: "with mscale_all_dim only, and if neither is 0",
+      vllm: "yarn: as transformers; deepseek_yarn: by itself, absent 1",
+      sglang: "yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 1; with mrope_section an error",
+      "llama.cpp": "taken to be 1, or mscale_all_dim",
+      mlx: "by itself, absent 1",
+      mindie: "yarn: the amplitude itself, absent 1",
+    }),
     instead: "attention_factor for yarn; mscale = mscale_all_dim for latent attention",
   },
   {
     key: "mscale_all_dim",
     ropeTypes: yarns,
     meaning: "denominator of the amplitude, and the softmax's magnitude",
-    engines: uses(
-      otherwise("for cos and sin with mscale only; for the softmax by itself"),
-      otherwise("yarn: as transformers; deepseek_yarn: by itself, absent 0"),
-      otherwise("yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 0; with mrope_section an error"),
-      otherwise("latent attention and Mistral 3 only, as yarn_log_multiplier"),
-      otherwise("by itself, absent 0"),
-      otherwise("deepseek_yarn only"),
-    ),
+    engines: byKnob(({ deepseekYarn }) => deepseekYarn.softmax === "mscale_all_dim", {
+      hf: "for cos and sin with mscale only; for the softmax by itself",
+      vllm: "yarn: as transformers; deepseek_yarn: by itself, absent 0",
+      sglang: "yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 0; with mrope_section an error",
+      "llama.cpp": "latent attention and Mistral 3 only, as yarn_log_multiplier",
+      mlx: "by itself, absent 0",
+      mindie: "deepseek_yarn only",
+    }),
   },
   {
     key: "truncate",
     ropeTypes: yarns,
     meaning: "whether the blended range is rounded to whole pairs",
-    engines: uses(
-      otherwise("beside the layer types only, where each has its own rope"),
-      otherwise("yarn only, not deepseek_yarn"),
-      otherwise("yarn only, not deepseek_yarn"),
-      silent("always rounded"),
-      silent("always rounded"),
-      silent("always rounded"),
-    ),
+    engines: byKnob(({ yarn }) => yarn.truncate === "stated", {
+      hf: "beside the layer types only, where each has its own rope",
+      vllm: "yarn only, not deepseek_yarn",
+      sglang: "yarn only, not deepseek_yarn",
+      "llama.cpp": "always rounded",
+      mlx: "always rounded",
+      mindie: "always rounded",
+    }),
   },
   {
     key: "apply_yarn_scaling",
@@ -266,72 +289,66 @@ export const keyFacts: readonly KeyFacts[] = [
     key: "short_factor",
     ropeTypes: ["longrope", "su"],
     meaning: "slowdown of each pair in short texts",
-    engines: uses(
-      read,
-      otherwise("chosen once, by max_model_len"),
-      otherwise("up to one token later than transformers"),
-      otherwise("chosen once, by the size of the context"),
-      silent("the long list always"),
-      refused("unknown type"),
+    engines: byKnob(
+      ({ longrope }) => longrope.selection !== "long",
+      {
+        vllm: "chosen once, by max_model_len",
+        sglang: "up to one token later than transformers",
+        "llama.cpp": "chosen once, by the size of the context",
+        mlx: "the long list always",
+      },
+      "longrope",
     ),
   },
   {
     key: "long_factor",
     ropeTypes: ["longrope", "su"],
     meaning: "slowdown of each pair in long texts",
-    engines: uses(
-      read,
-      otherwise("chosen once, by max_model_len"),
-      read,
-      otherwise("chosen once, by the size of the context"),
-      otherwise("at every length"),
-      refused("unknown type"),
+    engines: byKnob(
+      () => true,
+      {
+        vllm: "chosen once, by max_model_len",
+        "llama.cpp": "chosen once, by the size of the context",
+        mlx: "at every length",
+      },
+      "longrope",
     ),
   },
   {
     key: "short_mscale",
     ropeTypes: ["longrope", "su"],
     meaning: "amplitude in short texts",
-    engines: uses(otherwise("PhiMoE's class only"), read, read, ignored, ignored, refused("unknown type")),
+    engines: byKnob(
+      ({ longrope }) => longrope.amplitudeKeys.includes("short_mscale"),
+      { hf: "PhiMoE's class only" },
+      "longrope",
+    ),
   },
   {
     key: "long_mscale",
     ropeTypes: ["longrope", "su"],
     meaning: "amplitude in long texts",
-    engines: uses(
-      otherwise("PhiMoE's class only"),
-      read,
-      read,
-      ignored,
-      otherwise("PhiMoE's class only"),
-      refused("unknown type"),
-    ),
+    engines: {
+      ...byKnob(
+        ({ longrope }) => longrope.amplitudeKeys.includes("long_mscale"),
+        { hf: "PhiMoE's class only" },
+        "longrope",
+      ),
+      // A class of its own there; the knob is the type's.
+      mlx: otherwise("PhiMoE's class only"),
+    },
   },
   {
     key: "low_freq_factor",
     ropeTypes: ["llama3"],
     meaning: "turns below which a pair is slowed down",
-    engines: uses(
-      read,
-      read,
-      otherwise("absent: 1"),
-      otherwise("absent: 1; baked into rope_freqs"),
-      otherwise("absent: 1"),
-      read,
-    ),
+    engines: turnsOfLlama3("absentLowFreqFactor"),
   },
   {
     key: "high_freq_factor",
     ropeTypes: ["llama3"],
     meaning: "turns above which a pair is kept",
-    engines: uses(
-      read,
-      read,
-      otherwise("absent: 4"),
-      otherwise("absent: 4; baked into rope_freqs"),
-      otherwise("absent: 4"),
-      read,
-    ),
+    engines: turnsOfLlama3("absentHighFreqFactor"),
   },
   {
     key: "alpha",
@@ -350,20 +367,13 @@ export const keyFacts: readonly KeyFacts[] = [
     key: "max_trained_positions",
     ropeTypes: ["dynamic"],
     meaning: "trained length of the dynamic type",
-    engines: uses(ignored, read, ignored, ignored, ignored, ignored),
+    engines: byKnob(({ dynamic }) => dynamic.trainedKey === "max_trained_positions"),
   },
   {
     key: "mixed_b",
     ropeTypes: ["ntk"],
     meaning: "exponent of the mixed form",
-    engines: uses(
-      ignored,
-      read,
-      refused("unknown type"),
-      refused("unknown type"),
-      refused("unknown type"),
-      refused("unknown type"),
-    ),
+    engines: byKnob(({ ropeTypes }) => ropeTypes.includes("ntk"), {}, "ntk"),
   },
 
   // Several position axes.
@@ -371,33 +381,30 @@ export const keyFacts: readonly KeyFacts[] = [
     key: "mrope_section",
     ropeTypes: [],
     meaning: "pairs of each position axis",
-    engines: uses(
-      otherwise("families with several axes only"),
-      read,
-      otherwise("rescaled without a word where they do not add up"),
-      read,
-      silent("text only: one axis"),
-      otherwise("by the family's class"),
-    ),
+    engines: byKnob(({ mrope }) => mrope.axes === "all", {
+      hf: "families with several axes only",
+      sglang: "rescaled without a word where they do not add up",
+      mlx: "text only: one axis",
+      mindie: "by the family's class",
+    }),
   },
   {
     key: "mrope_interleaved",
     ropeTypes: [],
     meaning: "axes take turns instead of runs",
-    engines: uses(
-      classOnly,
-      otherwise("absent: runs"),
-      otherwise("absent: runs"),
-      silent("by architecture"),
-      ignored,
-      classOnly,
-    ),
+    engines: byKnob(orderFrom("mrope_interleaved"), {
+      hf: classFixesIt,
+      vllm: "absent: runs",
+      sglang: "absent: runs",
+      "llama.cpp": "by architecture",
+      mindie: classFixesIt,
+    }),
   },
   {
     key: "interleaved",
     ropeTypes: [],
     meaning: "the same, in some configs of Qwen3's speech models",
-    engines: uses(classOnly, ignored, ignored, silent("by architecture"), ignored, ignored),
+    engines: byKnob(orderFrom("interleaved"), { hf: classFixesIt, "llama.cpp": "by architecture" }),
     instead: "mrope_interleaved",
   },
   {

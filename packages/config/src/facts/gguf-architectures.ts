@@ -28,7 +28,7 @@ export interface GgufArchitecture {
   readonly axes?: "sectioned" | "cyclic";
   readonly sliding?: SlidingRope;
   /** Layers without rope: the full ones, or the last or first of each `n`; all have one if the window is 0, or absent. */
-  readonly without?:
+  readonly noRopeLayers?:
     | "full"
     | { readonly interval: number; readonly at: "first" | "last"; readonly unlessWindow?: "zero" | "absent" };
   /** Latent attention: the rotated slice is a tensor of its own. */
@@ -43,8 +43,8 @@ export interface GgufArchitecture {
   readonly overallIsMscale?: boolean;
   /** `rope_freqs.weight` is for full layers only. */
   readonly factorsOnFullOnly?: boolean;
-  /** Why it has no rope. */
-  readonly ropeless?: boolean;
+  /** It has no rope. */
+  readonly noRope?: boolean;
 }
 
 const rows = (names: string, facts: GgufArchitecture): [string, GgufArchitecture][] =>
@@ -78,9 +78,9 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("mistral3", { pairing: "adjacent", readsBetas: true, logMultiplier: "magnitude" }),
   ...rows("deepseek2", { ...latent, overallIsMscale: true }),
   ...rows("deepseek32", latent),
-  ...rows("smollm3", { pairing: "adjacent", without: { interval: 4, at: "last" } }),
-  ...rows("llama4", { pairing: "adjacent", without: { interval: 4, at: "last", unlessWindow: "zero" } }),
-  ...rows("cohere2 cohere2moe", { pairing: "adjacent", sliding: slidingLikeFull(4), without: "full" }),
+  ...rows("smollm3", { pairing: "adjacent", noRopeLayers: { interval: 4, at: "last" } }),
+  ...rows("llama4", { pairing: "adjacent", noRopeLayers: { interval: 4, at: "last", unlessWindow: "zero" } }),
+  ...rows("cohere2 cohere2moe", { pairing: "adjacent", sliding: slidingLikeFull(4), noRopeLayers: "full" }),
   ...rows("glm4", { pairing: "adjacent", axes: "sectioned" }),
 
   ...rows(
@@ -110,14 +110,14 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("exaone4 exaone-moe", {
     pairing: "half",
     sliding: slidingLikeFull(4, { onlyWithWindow: true }),
-    without: "full",
+    noRopeLayers: "full",
   }),
   ...rows("afmoe", {
     pairing: "half",
     sliding: slidingLikeFull(4, { onlyWithWindow: true }),
-    without: { interval: 4, at: "last" },
+    noRopeLayers: { interval: 4, at: "last" },
   }),
-  ...rows("smallthinker", { pairing: "half", without: { interval: 4, at: "first", unlessWindow: "absent" } }),
+  ...rows("smallthinker", { pairing: "half", noRopeLayers: { interval: 4, at: "first", unlessWindow: "absent" } }),
   ...rows("mimo2", { pairing: "half", sliding: slidingOfItsOwn(null) }),
   ...rows("step35", { pairing: "half", sliding: slidingOfItsOwn(null), factorsOnFullOnly: true }),
 
@@ -125,7 +125,7 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
     "clip gpt2 gptj mpt refact bloom mamba mamba2 jamba jina-bert-v2 t5 t5encoder jais rwkv6 rwkv6qwen2 rwkv7 arwkv7 wavtokenizer-dec nemotron_h nemotron_h_moe kimi-linear",
     {
       pairing: "half",
-      ropeless: true,
+      noRope: true,
     },
   ),
 ]);

@@ -7,101 +7,7 @@
  * Adding a family is adding a row.
  */
 
-import type { JsonObject } from "./fields.ts";
-
-/** How one of a family's several ropes is spelled. */
-export interface LayerRopeFacts {
-  /** The keys that hold its base, best first. */
-  readonly thetaKeys: readonly string[];
-  /** Whether `rope_scaling` of the whole model applies to it. */
-  readonly scaled: boolean;
-  /** What its rope dictionary holds where the file does not say. */
-  readonly defaults: JsonObject;
-  /** The keys of its head dimension, where it has its own. */
-  readonly headDimKeys?: readonly string[];
-}
-
-/** How a family says which layer is of which type, where `layer_types` is absent. */
-export type LayerRule =
-  /** Each n-th layer (the last, or the first of n) is `match`, the others are `other`; `endsWithMatch`: so is the very last. */
-  | {
-      readonly kind: "interval";
-      readonly keys: readonly string[];
-      readonly interval: number;
-      readonly at: "first" | "last";
-      readonly match: string;
-      readonly other: string;
-      readonly endsWithMatch?: boolean;
-    }
-  /** A list with one code for each layer. Without it, `fallback` names what the family's own layers are. */
-  | {
-      readonly kind: "codes";
-      readonly key: string;
-      readonly codes: Readonly<Record<string, string>>;
-      readonly fallback: ((layer: number) => string) | null;
-    };
-
-/**
- * How sections of pairs are given to axes: in runs, round and round, or the first two by turns and then the third as
- * axis 0.
- */
-export type AxisOrder = "sectioned" | "cyclic" | "alternating";
-
-/** The facts of a family. Absent: as Llama. */
-export interface Family {
-  /** Which two elements form a pair; absent: `"half"`. */
-  readonly pairing?: "half" | "adjacent";
-  /** `rope_interleave` (Nomic: `rotary_emb_interleaved`) of the file decides about the pairing. */
-  readonly readsInterleave?: boolean;
-  /**
-   * What the `default` rope of the family's class does with a partial rotary factor: read it, or rotate the whole head
-   * whatever the file says. Absent: ignored.
-   */
-  readonly readsPartial?: boolean;
-  /** Multi-head latent attention: the rope has a slice of `qk_rope_head_dim` elements for itself. */
-  readonly latent?: boolean;
-  /** Latent attention that multiplies the softmax scale by the square of a magnitude: `yarn` means `deepseek_yarn`. */
-  readonly softmaxMagnitude?: boolean;
-  /** The last elements of a head are rotated, not the first. */
-  readonly rotatesLast?: boolean;
-  /** What the configuration class sets where the file is silent, in the config's own spelling. */
-  readonly defaults?: JsonObject;
-  /** The rope dictionary of the configuration class, for files that have none. */
-  readonly defaultRope?: JsonObject;
-  /** The key of a factor of the base: ChatGLM. */
-  readonly ratioKey?: string;
-  /** A family with several ropes, by layer type. */
-  readonly layerRopes?: Readonly<Record<string, LayerRopeFacts>>;
-  readonly layerRule?: LayerRule;
-  /** Layer types that use another rope's name: DeepSeek-V4's attention types. */
-  readonly ropeOfLayerType?: ReadonlyMap<string, string>;
-  /** Layer types that are rotated; all others have no rope. Only while the file sets `sliding_window`. */
-  readonly ropeOnlyOn?: readonly string[];
-  /** Every n-th layer has no rope unless `no_rope_layers` says otherwise. */
-  readonly noRopeInterval?: number;
-  /** Several position axes: their order, and the sections where the file does not state them. */
-  readonly axes?: {
-    readonly sections?: readonly number[];
-    readonly order: AxisOrder;
-    /** A sentence on engines that differ. */ readonly note?: string;
-  };
-  /** The type and its parameters where the file says `default` or nothing: vision towers. */
-  readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
-  /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
-  readonly readsTemperature?: boolean;
-  /** Queries of layers without rope are scaled by their position; what the class sets for it. */
-  readonly bareTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
-  /** Names that mean another type in this family: Phi-3 wrote `yarn` for what became `longrope`. */
-  readonly typeNames?: Readonly<Record<string, string>>;
-  /** Its class applies `longrope` in its own way: the short list at every length, and an amplitude for each list. */
-  readonly shortListOnly?: boolean;
-  /** Why the family has no rope at all. */
-  readonly ropeless?: string;
-  /** Rotates only where this key of the file says so; `otherwise`: why not. The file may have rope keys all the same. */
-  readonly ropeIf?: { readonly key: string; readonly rotates: (value: unknown) => boolean; readonly otherwise: string };
-  /** The head dimension is so many times width / heads. */
-  readonly headWidths?: number;
-}
+import type { AxisOrder, Family, LayerRule } from "./family.ts";
 
 const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
 
@@ -385,13 +291,13 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("llama4 llama4_text", {
     pairing: "adjacent",
     noRopeInterval: 4,
-    bareTemperature: { attn_scale: 0.1, floor_scale: 8192 },
+    noRopeTemperature: { attn_scale: 0.1, floor_scale: 8192 },
     defaults: { head_dim: 128, rope_theta: 500_000 },
   }),
 
   // Rope in some of the family's models, or keys of a rope that its attention never applies.
   ...row("granitemoehybrid", {
-    ropeIf: {
+    rotatesIf: {
       key: "position_embedding_type",
       rotates: (type) => type === "rope",
       otherwise: 'its class rotates only for the position_embedding_type "rope"',
@@ -399,14 +305,14 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("zamba2", {
     headWidths: 2,
-    ropeIf: {
+    rotatesIf: {
       key: "use_mem_rope",
       rotates: (flag) => flag === true,
       otherwise: "its class rotates only if use_mem_rope is true",
     },
   }),
   ...row("nemotron_h", {
-    ropeIf: {
+    rotatesIf: {
       key: "rope_theta",
       rotates: () => false,
       otherwise: "its attention never rotates, whatever the file says",
@@ -414,14 +320,14 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("kimi_linear", {
     ...latent,
-    ropeIf: {
+    rotatesIf: {
       key: "mla_use_nope",
       rotates: (flag) => flag === false,
       otherwise: "its attention never rotates; mla_use_nope says so",
     },
   }),
   ...row("esm", {
-    ropeIf: {
+    rotatesIf: {
       key: "position_embedding_type",
       rotates: (type) => type === "rotary",
       otherwise: 'its class rotates only for the position_embedding_type "rotary"',
@@ -429,7 +335,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   // Remote code; llama.cpp goes by the number of layers, which comes to the same.
   ...row("baichuan", {
-    ropeIf: {
+    rotatesIf: {
       key: "hidden_size",
       rotates: (width) => width !== 5120,
       otherwise: "Baichuan 13B, whose attention is biased by distance (ALiBi)",
@@ -499,14 +405,14 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row(
     "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt",
     {
-      ropeless: "its positions are learned or sinusoidal embeddings",
+      noRope: "its positions are learned or sinusoidal embeddings",
     },
   ),
   ...row("t5 mt5 umt5 mpnet deberta deberta-v2 xlnet", {
-    ropeless: "its positions are biases or embeddings of relative distance",
+    noRope: "its positions are biases or embeddings of relative distance",
   }),
-  ...row("bloom mpt", { ropeless: "attention is biased by distance (ALiBi)" }),
-  ...row("mamba mamba2 falcon_mamba rwkv", { ropeless: "it has no attention" }),
+  ...row("bloom mpt", { noRope: "attention is biased by distance (ALiBi)" }),
+  ...row("mamba mamba2 falcon_mamba rwkv", { noRope: "it has no attention" }),
 ]);
 
 /** The row of a `model_type`; `undefined` for a family that is not in the table. */

@@ -2,22 +2,9 @@
  * Looking things up in parsed JSON: own keys only, several spellings, a memory of what was read, and no mutation.
  */
 
-import { show } from "./report.ts";
-import type { Report } from "./report.ts";
-
-/** A JSON object. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-/** A value with the place where it stood. */
-export interface Found<T = unknown> {
-  readonly value: T;
-  /** `text_config.rope_scaling.factor` */
-  readonly path: string;
-  /** The last part of the path. */
-  readonly key: string;
-  /** Whose rule gave it, where it does not stand in the file. */
-  readonly source?: string;
-}
+import type { Report } from "../report.ts";
+import { isEqual, isFlag, isList, isNumber, isSize, join, narrow, own } from "./found.ts";
+import type { Found, JsonObject } from "./found.ts";
 
 /** One JSON object of several that are read as one. */
 export interface Level {
@@ -25,23 +12,6 @@ export interface Level {
   readonly path: string;
   /** Objects of a lower level win; those of equal level have to agree. */
   readonly level: number;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
-}
-
-export function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
-}
-
-/** The value of an own key. `null` says "not set" in a config, so it counts as absent. */
-export function own(record: JsonObject, key: string): unknown {
-  return Object.hasOwn(record, key) ? (record[key] ?? undefined) : undefined;
-}
-
-export function join(path: string, key: string): string {
-  return path === "" ? key : `${path}.${key}`;
 }
 
 /** One or several JSON objects that are read as one. */
@@ -85,7 +55,7 @@ export class Fields {
         outer.level === innermost ||
         inner === undefined ||
         !/rope|rotary/.test(outer.path) ||
-        same(inner.value, outer.value)
+        isEqual(inner.value, outer.value)
       ) {
         continue;
       }
@@ -147,51 +117,4 @@ export class Fields {
         .map((key) => ({ value: record[key], path: join(path, key), key })),
     );
   }
-}
-
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
-const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
-const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
-
-/** A found value of the wrong type becomes an issue. */
-function narrow<T>(
-  found: Found | undefined,
-  is: (value: unknown) => value is T,
-  expected: string,
-  report: Report,
-): Found<T> | undefined {
-  if (found === undefined) return undefined;
-  if (is(found.value)) return found as Found<T>;
-  report.issue(found.path, expected, show(found.value));
-  return undefined;
-}
-
-/** A found number; something else becomes an issue. */
-export function asNumber(found: Found, report: Report): Found<number> | undefined {
-  return narrow(found, isNumber, "a finite number", report);
-}
-
-/** What several places state. Places that differ are an issue that prints both. */
-export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> | undefined {
-  const [first, ...others] = places;
-  const other = others.find(({ value }) => !same(value, first!.value));
-  if (first !== undefined && other !== undefined) {
-    report.issue(
-      other.path,
-      `${show(first.value)}, as ${first.path} says`,
-      show(other.value),
-      "The file says two things; correct or remove one of them.",
-    );
-  }
-  return first;
-}
-
-/** Equality of plain data, cut off where JSON ends. */
-function same(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => same(item, b[i]));
-  if (!isObject(a) || !isObject(b)) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]));
 }

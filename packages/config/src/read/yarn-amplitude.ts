@@ -3,11 +3,11 @@
  * find by itself is left to it; the rest becomes an explicit `attentionFactor`.
  */
 
-import type { AmplitudeRule, Dialect, YarnDialect } from "./dialects.ts";
-import type { Found } from "./fields.ts";
-import { show } from "./report.ts";
-import { numberOf } from "./rule.ts";
-import type { Parameters, Rule } from "./rule.ts";
+import type { AmplitudeRule, Dialect, YarnDialect } from "../facts/dialect.ts";
+import { shown } from "../locate/found.ts";
+import type { Found } from "../locate/found.ts";
+import { engineOf, numberOf } from "./rule.ts";
+import type { Parameters, Rule, RuleContext } from "./rule.ts";
 
 /** `0.1 k ln s + 1` (YaRN §3.4), and 1 for `s ≤ 1`. */
 export function yarnMagnitude(factor: number, mscale = 1): number {
@@ -87,13 +87,13 @@ const readBy: Readonly<Record<AmplitudeRule, readonly AmplitudeParameter[]>> = {
 };
 
 /** One sentence for a key that had no effect. */
-function whyUnheard(
+function whyNoEffect(
   name: AmplitudeParameter,
   found: Found,
   { amplitude, mscales }: YarnDialect,
   { engine, version }: Dialect,
 ): string {
-  const what = `${found.key} = ${show(found.value)} has no effect in ${engine}`;
+  const what = `${found.key} = ${shown(found.value)} has no effect in ${engine}`;
   if (name === "attentionFactor" || mscales === "always" || !amplitude.includes("mscale-ratio")) {
     return `${what} ${version}.`;
   }
@@ -106,11 +106,13 @@ function whyUnheard(
 
 /** Sets what the provider needs to know of the amplitude; DeepSeek's takes `mscaleAllDim` for the softmax as well. */
 function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boolean): Rule {
-  return (parameters, { dictionary, dialect, report }) => {
+  return (parameters, context) => {
+    const { dictionary, dialect, report } = context;
+    noteAttnFactor(parameters, context);
     const rules = knobs(dialect);
     const found = findAmplitude(parameters, rules);
     // Not computable: the provider says what is missing.
-    if (found === undefined) return;
+    if (found === undefined) return {};
     const bothSet = notZero(parameters.get("mscale")) && notZero(parameters.get("mscaleAllDim"));
     const ofSoftmax =
       isDeepseek && dialect.deepseekYarn.softmax === "mscale_all_dim" && notZero(parameters.get("mscaleAllDim"));
@@ -123,27 +125,28 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
         (found.by === "mscale-ratio" && bothSet) ||
         (found.by === "magnitude" && !ofSoftmax));
     const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
-    // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not unheard.
+    // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not ignored.
     if (byProvider && found.by === "attention_factor" && bothSet) {
       for (const name of readBy["mscale-ratio"]) kept.add(name);
     }
     if (ofSoftmax) kept.add("mscaleAllDim");
 
+    const changes: Record<string, Found | undefined> = {};
     for (const name of amplitudeParameters) {
-      const place = parameters.get(name);
-      if (place === undefined || kept.has(name)) continue;
-      parameters.delete(name);
-      if (!readBy[found.by].includes(name)) report.note("differs", place.path, whyUnheard(name, place, rules, dialect));
+      const stated = parameters.get(name);
+      if (stated === undefined || kept.has(name)) continue;
+      changes[name] = undefined;
+      if (!readBy[found.by].includes(name)) {
+        report.note("differs", stated.path, whyNoEffect(name, stated, rules, dialect));
+      }
     }
-    if (byProvider) return;
+    if (byProvider) return changes;
     const value = factors.reduce((product, { value: factor }) => product * factor, found.value);
     const rule = [found.rule, ...factors.map(({ path, value: factor }) => `${path} ${factor}`)].join(" · ");
-    parameters.set("attentionFactor", {
-      value,
-      path: rule,
-      key: "attention_factor",
-      source: `${dialect.engine} ${dialect.version}`,
-    });
+    return {
+      ...changes,
+      attentionFactor: { value, path: rule, key: "attention_factor", source: engineOf(dialect) },
+    };
   };
 }
 
@@ -154,7 +157,7 @@ export const yarnAmplitude: Rule = amplitudeRule(({ yarn }) => yarn, false);
 export const deepseekAmplitude: Rule = amplitudeRule(({ deepseekYarn }) => deepseekYarn, true);
 
 /** A note where `attn_factor` stands and is not read: it looks like `attention_factor`. */
-export const unheardAttnFactor: Rule = (parameters, { dictionary, dialect, report }) => {
+function noteAttnFactor(parameters: Parameters, { dictionary, dialect, report }: RuleContext): void {
   const found = dictionary.first("attn_factor");
   if (found === undefined || dialect.yarn.amplitudeFactors.includes("attn_factor")) return;
   const factor = numberOf(parameters, "factor");
@@ -170,4 +173,4 @@ export const unheardAttnFactor: Rule = (parameters, { dictionary, dialect, repor
     found.path,
     `attn_factor is not read by ${dialect.engine}${dialect.yarn.amplitude.includes("attention_factor") ? ", whose key is attention_factor" : ""}; SGLang and older versions of vLLM multiply by it${arithmetic}.`,
   );
-};
+}

@@ -1,0 +1,104 @@
+/** The heads of a model's attention, which say which rows of a weight belong to which head. */
+
+import type { Fact } from "./facts/fact.ts";
+import { isObject, isSize, join, own } from "./locate/found.ts";
+import type { Found } from "./locate/found.ts";
+import type { TextModel } from "./locate/located.ts";
+import { findTextModel } from "./locate/text-model.ts";
+import { headCountKeys, latentSlice, readHeadDim, saysHeadDim } from "./read/head.ts";
+import { Report } from "./report.ts";
+
+/** The heads of a model's attention. Frozen. Sizes count elements, which are rows of a projection's weight. */
+export interface AttentionShape {
+  /** Query heads; `null` where the file does not say. */
+  readonly heads: Fact<number> | null;
+  /** Key heads, of which each serves `heads / keyHeads` query heads; `null` where the file does not say. */
+  readonly keyHeads: Fact<number> | null;
+  /**
+   * Elements of one query head, of latent attention the rotated part and the other together; `null` where the file does not
+   * say. Layers of some types may have another one (Gemma 4); their rope has it.
+   */
+  readonly headDim: Fact<number> | null;
+  /** Latent attention (DeepSeek-V2); `null`: the model has none. */
+  readonly latent: LatentShape | null;
+}
+
+/** The parts of latent attention (DeepSeek-V2 §2.1). */
+export interface LatentShape {
+  /** Elements of the compressed query; `null` where queries are not compressed. */
+  readonly queryRank: Fact<number> | null;
+  /** Elements of the compressed keys and values; the one rotated key stands behind them. */
+  readonly keyValueRank: Fact<number>;
+  /** Elements of a head that are not rotated; they come first. */
+  readonly unrotatedDim: Fact<number>;
+  /** Elements of a head that are rotated. */
+  readonly rotaryDim: Fact<number>;
+  /** Elements of a value head; `null` where the file does not say. */
+  readonly valueDim: Fact<number> | null;
+}
+
+/**
+ * The heads that a config.json describes, each number with its place in the file.
+ *
+ * @param config the parsed JSON; never mutated, only own keys are read. Of nested models the text model is read.
+ * @throws RopeError `ROPE_CONFIG` for what is no config, or for a number of heads or elements that is none.
+ */
+export function attentionShape(config: unknown): AttentionShape {
+  const report = new Report();
+  const model = findTextModel(config, report);
+  const heads = factOf(model.fields.size(...headCountKeys) ?? inAttention(model, "n_heads"));
+  const latent = latentShape(model);
+  const whole = saysHeadDim(model) ? (readHeadDim([], { model, report }) ?? null) : null;
+  const headDim = latent === null ? whole : sum(latent.unrotatedDim, latent.rotaryDim);
+  const keyHeads = latent === null ? (statedKeyHeads(model) ?? heads) : one("latent attention has one rotated key");
+  report.throwIfBroken();
+  return Object.freeze({ heads, keyHeads, headDim, latent });
+}
+
+/** Llama's key; Falcon's; older Falcon's; ChatGLM's; Step's. DBRX and MPT have theirs among the settings of attention. */
+const keyHeadKeys = [
+  "num_key_value_heads",
+  "num_kv_heads",
+  "n_head_kv",
+  "multi_query_group_num",
+  "num_attention_groups",
+];
+
+function statedKeyHeads(model: TextModel): Fact<number> | null | undefined {
+  const { fields } = model;
+  // Falcon 7B: one key for all heads, whatever num_kv_heads says; its later models have an architecture of their own.
+  const isOne = fields.flag("multi_query");
+  if (isOne?.value === true && fields.flag("new_decoder_architecture")?.value !== true) return one(isOne.path);
+  const found = fields.size(...keyHeadKeys) ?? inAttention(model, "kv_n_heads");
+  return found === undefined ? undefined : factOf(found);
+}
+
+/** A size among the settings of attention. */
+function inAttention({ fields }: TextModel, key: string): Found<number> | undefined {
+  const settings = fields.first("attn_config");
+  const value = isObject(settings?.value) ? own(settings.value, key) : undefined;
+  return isSize(value) ? { value, key, path: join(settings!.path, key) } : undefined;
+}
+
+function latentShape(model: TextModel): LatentShape | null {
+  const { fields } = model;
+  const rotaryDim = factOf(latentSlice(model));
+  const keyValueRank = factOf(fields.size("kv_lora_rank"));
+  const unrotatedDim = factOf(fields.size("qk_nope_head_dim"));
+  if (rotaryDim === null || keyValueRank === null || unrotatedDim === null) return null;
+  return Object.freeze({
+    queryRank: factOf(fields.size("q_lora_rank")),
+    keyValueRank,
+    unrotatedDim,
+    rotaryDim,
+    valueDim: factOf(fields.size("v_head_dim")),
+  });
+}
+
+const one = (rule: string): Fact<number> => Object.freeze({ value: 1, rule });
+
+const sum = (a: Fact<number>, b: Fact<number>): Fact<number> =>
+  Object.freeze({ value: a.value + b.value, rule: `${a.rule} + ${b.rule} = ${a.value} + ${b.value}` });
+
+const factOf = (found: Found<number> | undefined): Fact<number> | null =>
+  found === undefined ? null : Object.freeze({ value: found.value, rule: found.path });

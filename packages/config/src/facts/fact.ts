@@ -1,0 +1,85 @@
+/**
+ * What a file says of a model's ropes: facts. A reader (`read/`) makes them from one file format, `request.ts` makes rope
+ * requests from them. They keep the reason for every value, and know nothing of what a caller asks for beside the file.
+ */
+
+import type { Pairing, QueryScale } from "@ropewalk/core";
+import { isEqual } from "../locate/found.ts";
+import type { ConfigNote } from "../report.ts";
+
+/** A value with the reason for it. */
+export interface Fact<T> {
+  readonly value: T;
+  /** The place in the file (`text_config.rope_theta`), or the rule that gave it where the file does not. */
+  readonly rule: string;
+  /** Whose rule it is: engine and version, or paper. */
+  readonly source?: string;
+}
+
+/** The facts of a layer that has a rope. The fields are those of a rope request. */
+export interface RopeFacts {
+  readonly ropeType: Fact<string>;
+  readonly headDim: Fact<number>;
+  readonly rotaryDim: Fact<number>;
+  readonly rotaryOffset?: Fact<number>;
+  readonly base: Fact<number>;
+  /** The length that the file promises, in tokens; `null`: it does not say. */
+  readonly maxPosition: Fact<number | null>;
+  readonly pairing: Fact<Pairing>;
+  /** The position axis of each pair. Absent: one axis. */
+  readonly axes?: Fact<readonly number[]>;
+  readonly queryScale?: Fact<QueryScale>;
+  /** The type's own parameters by their name in core. */
+  readonly parameters: Readonly<Record<string, Fact<unknown>>>;
+}
+
+/** The facts of a layer that has no rope. */
+export interface NoRopeFacts {
+  /** The rule says why. */
+  readonly ropeType: Fact<null>;
+  /** Llama 4 scales the queries of these layers too. */
+  readonly queryScale?: Fact<QueryScale>;
+}
+
+export type LayerFacts = RopeFacts | NoRopeFacts;
+
+/** The facts of a model, layer by layer. */
+export interface ModelFacts {
+  readonly modelType: string | null;
+  /** Whose reading of the file this is. */
+  readonly dialect: Fact<string>;
+  /**
+   * The facts of layers by their label. Layers with one label share all facts. A label is a layer type of the file, `null`
+   * where all layers that have a rope share it, or whatever else tells groups of layers apart (`"theta 10000"`).
+   */
+  readonly byLabel: ReadonlyMap<string | null, LayerFacts>;
+  /** The number of layers; `null` where the file does not say. */
+  readonly layerCount: number | null;
+  /** The label of a layer, counted from 0; `undefined` where the file does not tell. */
+  labelOf(layer: number): string | null | undefined;
+  readonly notes: readonly ConfigNote[];
+}
+
+/** The label of layers that a list or an interval of the file leaves without rope. */
+export const noRopeLabel = "no_rope";
+
+/** The facts of layers without rope. */
+export function noRope(why: string, queryScale?: Fact<QueryScale>): NoRopeFacts {
+  return { ropeType: { value: null, rule: why }, ...(queryScale === undefined ? {} : { queryScale }) };
+}
+
+export function hasRope(facts: LayerFacts): facts is RopeFacts {
+  return facts.ropeType.value !== null;
+}
+
+/** Whether two layers have the same rope, or neither has one; where the values stand in the file does not matter. */
+export function isSameRope(a: LayerFacts, b: LayerFacts): boolean {
+  return isEqual(values(a), values(b));
+}
+
+function values({ ropeType, ...facts }: LayerFacts): unknown {
+  const { parameters = {}, ...fields } = facts as Partial<RopeFacts>;
+  const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
+    Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
+  return { ropeType: ropeType.value, fields: plain(fields), parameters: plain(parameters) };
+}

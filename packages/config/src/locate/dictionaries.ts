@@ -1,0 +1,134 @@
+/**
+ * Where the ropes stand in a config.json: which JSON object describes the rope of which layers.
+ *
+ * Spellings: `rope_theta` with `rope_scaling` (transformers 4), `rope_parameters` (transformers 5), either of them for
+ * each layer type, and the families' own keys of earlier years.
+ */
+
+import { show } from "@ropewalk/core/backend";
+import type { LayerRope } from "../facts/family.ts";
+import type { Report } from "../report.ts";
+import { Fields } from "./fields.ts";
+import type { Level } from "./fields.ts";
+import { isObject, join, own, shown } from "./found.ts";
+import type { Found, JsonObject } from "./found.ts";
+import { findLayers } from "./layers.ts";
+import type { Located, RopeEntry, TextModel } from "./located.ts";
+
+/**
+ * The ropes of a model, and the layers that have them.
+ *
+ * @param noRope why no layer has one; `undefined` where they do.
+ */
+export function findRopes(
+  model: TextModel,
+  noRope: string | undefined,
+  report: Report,
+): Pick<Located, "entries" | "layers"> {
+  const entries =
+    noRope === undefined
+      ? findEntries(model, report)
+      : [{ label: null, dictionary: new Fields([], report), noRope, nested: false, spelled: unspelled }];
+  return { entries, layers: findLayers(model, entries, report) };
+}
+
+/** Keys of the base, where all layers share one. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
+const shared: LayerRope = {
+  thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"],
+  scaled: true,
+  defaults: {},
+};
+
+/** A rope of which the family says nothing. */
+const unspelled: LayerRope = { thetaKeys: [], scaled: true, defaults: {} };
+
+/** The rope dictionaries of a model, one for each layer type that has its own. */
+function findEntries(model: TextModel, report: Report): RopeEntry[] {
+  const { fields, family } = model;
+  const dictionaries = fields.all("rope_parameters", "rope_scaling").filter((found): found is Found<JsonObject> => {
+    if (isObject(found.value)) return Object.keys(found.value).length > 0;
+    report.issue(found.path, "an object or null", show(found.value));
+    return false;
+  });
+  const nested = dictionaries.filter(({ value }) => isNested(value, model));
+  const flat = dictionaries.filter((found) => !nested.includes(found));
+  if (nested.length > 0) return nestedEntries(nested, flat, model, report);
+
+  const levels = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  if (levels.length === 0 && family.defaultRope !== undefined) {
+    levels.push({ record: family.defaultRope, path: "rope_parameters", level: 0 });
+    report.note(
+      "implied",
+      fields.pathOf("rope_parameters"),
+      `The file has no rope dictionary; the configuration class of ${model.modelType} sets one of type ${show(family.defaultRope["rope_type"])}.`,
+    );
+  }
+  if (family.layerRopes === undefined) {
+    return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared }];
+  }
+  const scaledTypes = fields.list("yarn_only_types")?.value;
+  return Object.entries(family.layerRopes).map(([label, spelled]) => {
+    const scaled = scaledTypes === undefined ? spelled.scaled : scaledTypes.includes(label);
+    return { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
+  });
+}
+
+/**
+ * A dictionary is nested when a key of it is the name of a layer type, or when it holds objects and nothing that a rope
+ * dictionary has.
+ */
+function isNested(dictionary: JsonObject, { fields, family }: TextModel): boolean {
+  const keys = Object.keys(dictionary);
+  const labels = new Set<unknown>(Object.keys(family.layerRopes ?? {}));
+  const layerTypes = fields.first("layer_types")?.value;
+  if (Array.isArray(layerTypes)) for (const label of layerTypes) labels.add(label);
+  if (keys.some((key) => labels.has(key))) return true;
+  const flat = ["rope_type", "type", "factor", "rope_theta"].some((key) => own(dictionary, key) !== undefined);
+  return !flat && keys.some((key) => isObject(dictionary[key]));
+}
+
+function nestedEntries(
+  nested: readonly Found<JsonObject>[],
+  flat: readonly Found[],
+  { family, fields }: TextModel,
+  report: Report,
+): RopeEntry[] {
+  for (const { path } of flat) {
+    report.issue(
+      path,
+      `nothing beside ${nested[0]!.path}, which has a rope for each layer type`,
+      "a rope for all layers",
+      "Keep one of the two.",
+    );
+  }
+  const layerTypes = fields.first("layer_types")?.value;
+  const isLabel = (key: string, value: unknown): boolean =>
+    isObject(value) ||
+    (Array.isArray(layerTypes) && layerTypes.includes(key)) ||
+    (value === null && key.endsWith("attention"));
+  const labels = new Set(Object.keys(family.layerRopes ?? {}));
+  for (const { value } of nested) for (const key of Object.keys(value)) if (isLabel(key, value[key])) labels.add(key);
+
+  // Numbers beside the layer types hold for all of them.
+  const around: Level[] = nested.map(({ value, path }) => ({
+    path,
+    level: 1,
+    record: Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key))),
+  }));
+  return [...labels].map((label) => {
+    const known =
+      family.layerRopes !== undefined && Object.hasOwn(family.layerRopes, label) ? family.layerRopes[label] : undefined;
+    const mine = nested.filter(({ value }) => Object.hasOwn(value, label));
+    const levels = mine.flatMap(({ value, path }): Level[] => {
+      const record = value[label];
+      if (isObject(record)) return [{ record, path: join(path, label), level: 0 }];
+      if (record !== null) report.issue(join(path, label), "an object, or null for layers without rope", shown(record));
+      return [];
+    });
+    const entry = { label, nested: true, spelled: known ?? unspelled };
+    // A family that always has a rope of this type fills null with its own.
+    return mine.length > 0 && levels.length === 0 && known === undefined
+      ? { ...entry, dictionary: new Fields([], report), noRope: "null in the file: these layers have no rope" }
+      : { ...entry, dictionary: new Fields([...levels, ...around], report) };
+  });
+}

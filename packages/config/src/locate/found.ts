@@ -1,0 +1,113 @@
+/** A value with its place in a parsed file, and what is asked of such values. */
+
+import { show } from "@ropewalk/core/backend";
+import type { Report } from "../report.ts";
+
+/** A JSON object. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** A value with the place where it stood. */
+export interface Found<T = unknown> {
+  readonly value: T;
+  /** `text_config.rope_scaling.factor` */
+  readonly path: string;
+  /** The last part of the path. */
+  readonly key: string;
+  /** Whose rule gave it, where it does not stand in the file. */
+  readonly source?: string;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+/** The value of an own key. `null` says "not set" in a config, so it counts as absent. */
+export function own(record: JsonObject, key: string): unknown {
+  return Object.hasOwn(record, key) ? (record[key] ?? undefined) : undefined;
+}
+
+export function join(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
+}
+
+/** Short text of a value for a message. */
+export function shown(value: unknown): string {
+  return value === undefined ? "nothing" : show(value);
+}
+
+export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+export const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
+export const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+/** A found value of the wrong type becomes an issue. */
+export function narrow<T>(
+  found: Found | undefined,
+  is: (value: unknown) => value is T,
+  expected: string,
+  report: Report,
+): Found<T> | undefined {
+  if (found === undefined) return undefined;
+  if (is(found.value)) return found as Found<T>;
+  report.issue(found.path, expected, shown(found.value));
+  return undefined;
+}
+
+/** A found number; something else becomes an issue. */
+export function asNumber(found: Found, report: Report): Found<number> | undefined {
+  return narrow(found, isNumber, "a finite number", report);
+}
+
+/** What several places state. Places that differ are an issue that prints both. */
+export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> | undefined {
+  const [first, ...others] = places;
+  const other = others.find(({ value }) => !isEqual(value, first!.value));
+  if (first !== undefined && other !== undefined) {
+    report.issue(
+      other.path,
+      `${show(first.value)}, as ${first.path} says`,
+      show(other.value),
+      "The file says two things; correct or remove one of them.",
+    );
+  }
+  return first;
+}
+
+/** Whether two values of plain data are equal, whatever the order of keys. What is no JSON is equal only to itself. */
+export function isEqual(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]));
+}
+
+/**
+ * The one value that a list per layer has at all of `layers`; what is no list is returned as it is.
+ *
+ * @param layers empty where the number of layers is not known: then the whole list has to agree.
+ */
+export function perLayer(found: Found, layers: readonly number[], report: Report): Found | undefined {
+  if (!Array.isArray(found.value)) return found;
+  const list = found.value as readonly unknown[];
+  const [first, ...others] = layers.length === 0 ? list.keys() : layers;
+  const odd = others.find((layer) => list[layer] !== list[first!]);
+  if (first === undefined || odd !== undefined) {
+    const received =
+      first === undefined
+        ? "an empty list"
+        : `${shown(list[first])} in layer ${first} and ${shown(list[odd!])} in layer ${odd}`;
+    report.issue(
+      found.path,
+      "one value for all layers of a type",
+      received,
+      "Give layer_types that tell these layers apart.",
+    );
+    return undefined;
+  }
+  return { value: list[first], path: `${found.path}[${first}]`, key: found.key };
+}

@@ -1,0 +1,195 @@
+/** The base, the pairing and the factor of queries: what does not depend on the rope's type. */
+
+import type { Pairing, QueryScale } from "@ropewalk/core";
+import type { Fact, RopeFacts } from "../facts/fact.ts";
+import type { Fields } from "../locate/fields.ts";
+import { agree, asNumber, isObject, join, own, perLayer, shown } from "../locate/found.ts";
+import type { Found, JsonObject } from "../locate/found.ts";
+import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
+
+/** The facts of a rope that do not depend on its type. */
+export type BaseFacts = Pick<RopeFacts, "base" | "pairing" | "queryScale">;
+
+/** @param trained the trained length, where the rope's type has one. */
+export function readBase(entry: RopeEntry, trained: unknown, located: Located): BaseFacts {
+  const queryScale = readQueryScale(entry.dictionary, trained, located.model);
+  return {
+    base: readTheta(entry, located),
+    pairing: readPairing(located),
+    ...(queryScale === undefined ? {} : { queryScale }),
+  };
+}
+
+/** The base: in the dictionary, beside it, among the settings of attention, or the family's own. */
+function readTheta(entry: RopeEntry, located: Located): Fact<number> {
+  const { model, layers, report } = located;
+  const { dictionary, label, nested, spelled } = entry;
+  checkAttentionSettings(model, report);
+  const labelled = layers.labelled(label);
+  const outer = (keys: readonly string[]): Found<number>[] =>
+    model.fields.all(...keys).flatMap((found) => {
+      const one = perLayer(found, labelled, report);
+      return one === undefined ? [] : (asNumber(one, report) ?? []);
+    });
+  const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
+  // Beside a rope for each layer type, rope_theta is a default for those that have none.
+  const isOwn = (key: string): boolean => !(nested && inside.length > 0 && key === "rope_theta");
+  const outside = agree(outer(spelled.thetaKeys.filter(isOwn)), report);
+  const found =
+    agree([...inside, ...(outside === undefined ? [] : [outside])], report) ??
+    (nested ? agree(outer(["rope_theta"]), report) : undefined);
+  if (found === undefined) return baseInAttention(located) ?? impliedBase(entry, model, report);
+  if (found.key !== "rope_theta") {
+    const ofLabel = label === null ? "" : ` of ${label}`;
+    report.note("alias", found.path, `${found.key} is read as the base of the rope${ofLabel}.`);
+  }
+  if (found.value <= 0) report.issue(found.path, "a number > 0", shown(found.value));
+  return { value: found.value, rule: found.path };
+}
+
+/** The base of the family's code, or of transformers, with a note that says where the file might have stated it. */
+function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel, report: Report): Fact<number> {
+  const { fields, family, modelType } = model;
+  const standard = spelled.defaults["rope_theta"] ?? family.defaults?.["rope_theta"];
+  const value = typeof standard === "number" ? standard : 10_000;
+  const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
+  const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
+  if (ratio !== undefined) {
+    return {
+      value: value * ratio.value,
+      rule: `${value} · ${ratio.key} = ${value} · ${ratio.value}`,
+      source: "the model's own code",
+    };
+  }
+  const ofLabel = label === null ? "" : ` of ${label}`;
+  const places: readonly (readonly [string, Fields])[] = [
+    ["rope_theta", dictionary],
+    ...spelled.thetaKeys.map((key) => [key, fields] as const),
+  ];
+  const isNull = places.find(([key, place]) => place.isNull(key));
+  const [path, why] =
+    isNull === undefined
+      ? [fields.pathOf(spelled.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${ofLabel}`]
+      : [
+          isNull[1].pathOf(isNull[0]),
+          `The file says null for the base${ofLabel}, as JSON does for a number that is none (NaN)`,
+        ];
+  report.note("implied", path, `${why}; ${value} is the default ${whose}.`);
+  return { value, rule: `rope_theta is not in the file; default ${whose}` };
+}
+
+/** The base among the settings of attention: DBRX, MPT. */
+function baseInAttention({ model, report }: Located): Fact<number> | undefined {
+  const { fields, modelType } = model;
+  const found = fields.first("attn_config");
+  const settings = isObject(found?.value) ? found.value : {};
+  const value = own(settings, "rope_theta");
+  if (found === undefined || value === undefined) return undefined;
+  const base = asNumber({ value, path: join(found.path, "rope_theta"), key: "rope_theta" }, report);
+  if (base === undefined) return undefined;
+  if (base.value <= 0) report.issue(base.path, "a number > 0", shown(base.value));
+  if (modelType === "dbrx" && base.value !== 10_000) {
+    report.note(
+      "differs",
+      base.path,
+      `${base.value} is the base that the model was trained with; transformers 5.23 leaves it where it stands and rotates with 10000.`,
+    );
+  }
+  return { value: base.value, rule: base.path };
+}
+
+/** MPT's rope among the settings of attention, as its own code has it; frequencies other than the original ones are not read. */
+function checkAttentionSettings({ fields }: TextModel, report: Report): void {
+  const found = fields.first("attn_config");
+  const settings: JsonObject = isObject(found?.value) ? found.value : {};
+  if (found === undefined || settings["rope"] !== true) return;
+  const { path } = found;
+  report.note(
+    "differs",
+    `${path}.rope`,
+    "Halves are rotated, as in the code that the model is published with; the class in transformers has no rope.",
+  );
+  for (const [key, original] of [
+    ["rope_dail_config", "original"],
+    ["rope_hf_config", "no_scaling"],
+  ] as const) {
+    const value = settings[key];
+    if (!isObject(value) || (key === "rope_hf_config") !== (settings["rope_impl"] === "hf")) continue;
+    if ((value["type"] ?? original) !== original) {
+      const remedy = "Write the rope as rope_theta and rope_scaling beside attn_config.";
+      report.issue(`${path}.${key}.type`, shown(original), shown(value["type"]), remedy);
+    }
+  }
+}
+
+/** Which two elements form a pair. Few configs say it; the family does. */
+function readPairing({ model, report }: Located): Fact<Pairing> {
+  const { family, fields, modelType, known } = model;
+  const latent = !known && fields.has("qk_rope_head_dim");
+  const standard = family.pairing ?? (latent ? "adjacent" : "half");
+  const flag = fields.flag("rope_interleave") ?? fields.flag("rotary_emb_interleaved");
+  if (flag !== undefined) {
+    const value = flag.value ? "adjacent" : "half";
+    if (value === standard || family.readsInterleave === true || !known) {
+      if (known && flag.key === "rotary_emb_interleaved" && flag.value) {
+        report.note(
+          "differs",
+          flag.path,
+          `The pairs are adjacent elements, as the code reads that the model is published with; the class of ${modelType} in transformers has halves.`,
+        );
+      }
+      return { value, rule: flag.path };
+    }
+    report.note(
+      "differs",
+      flag.path,
+      `The class of ${modelType} in transformers does not read ${flag.key}; its pairs are ${standard === "half" ? "halves" : "adjacent elements"}.`,
+    );
+  }
+  if (known) return { value: standard, rule: `the class of ${modelType}`, source: "Hugging Face transformers 5" };
+  const rule = latent ? "latent attention, as in DeepSeek-V3" : "halves, for want of a known model_type";
+  return { value: standard, rule };
+}
+
+/**
+ * The factor of queries that some models have beside their rope.
+ *
+ * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of Qwen 1.
+ */
+function readQueryScale(
+  dictionary: Fields,
+  length: unknown,
+  { fields, family }: TextModel,
+): Fact<QueryScale> | undefined {
+  const beta = family.readsTemperature === true ? dictionary.number("llama_4_scaling_beta") : undefined;
+  if (beta !== undefined && typeof length === "number") {
+    const value = Object.freeze({ rule: "temperature", beta: beta.value, length, offset: 0 } as const);
+    return { value, rule: beta.path };
+  }
+  const logn = fields.flag("use_logn_attn");
+  const trained = logn?.value === true ? fields.size("seq_length") : undefined;
+  if (trained === undefined) return undefined;
+  return { value: Object.freeze({ rule: "logn", length: trained.value } as const), rule: logn!.path };
+}
+
+/**
+ * The factor of queries in layers that have no rope, which no rope can carry.
+ *
+ * Source: Hugging Face transformers 5, `Llama4TextAttention`.
+ */
+export function readNoRopeQueryScale({ fields, family }: TextModel, report: Report): Fact<QueryScale> | undefined {
+  const standard = family.noRopeTemperature;
+  // Published files have a number for true.
+  const tuning = fields.first("attn_temperature_tuning");
+  if (standard === undefined || tuning?.value === false || tuning?.value === 0) return undefined;
+  const beta = fields.number("attn_scale")?.value ?? standard.attn_scale;
+  const length = fields.size("floor_scale")?.value ?? standard.floor_scale;
+  const rule = `1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with ${beta} and ${length}`;
+  report.note(
+    "implied",
+    tuning?.path ?? fields.pathOf("attn_temperature_tuning"),
+    `In layers without rope queries are multiplied by ${rule} at position p: queryScaleOf(layer).`,
+  );
+  return { value: Object.freeze({ rule: "temperature", beta, length, offset: 1 }), rule };
+}

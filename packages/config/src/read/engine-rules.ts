@@ -1,0 +1,181 @@
+/**
+ * How an engine reads the numbers of one rope dictionary: what it implies, what it ignores, and which statements cannot
+ * both be true. Each rule looks at a knob of the dialect, never at its name.
+ *
+ * Source: as in `facts/dialects.ts`.
+ */
+
+import type { Dialect } from "../facts/dialect.ts";
+import { shown } from "../locate/found.ts";
+import { dynamicRule, llama3Rule, longropeOfClass, longropeRule, proportionalRule } from "./other-type-rules.ts";
+import { changed, dropped, engineOf, implied, numberOf, ratioOfLengths } from "./rule.ts";
+import type { Parameters, Rule, RuleContext } from "./rule.ts";
+import { deepseekAmplitude, yarnAmplitude } from "./yarn-amplitude.ts";
+
+/** The trained length, where the type needs one. */
+const originalLength =
+  (type: keyof Dialect["originalLength"]["absent"]): Rule =>
+  (parameters, { nested, maxPosition, outerOriginal, report, dialect, dictionary }) => {
+    const name = "originalMaxPosition";
+    const key = "original_max_position_embeddings";
+    const inside = parameters.get(name);
+    const path = dictionary.pathOf(key);
+    if (inside !== undefined && outerOriginal !== undefined && inside.value !== outerOriginal.value) {
+      const insideFirst = dialect.originalLength.precedence === "inside";
+      const [winner, loser] = nested || insideFirst ? [inside, outerOriginal] : [outerOriginal, inside];
+      report.note(
+        "differs",
+        loser.path,
+        `${loser.path} = ${shown(loser.value)} gives way to ${winner.path} = ${shown(winner.value)}, as in ${dialect.engine}; ${insideFirst ? "transformers looks beside the rope dictionary first" : "other engines read the rope dictionary only"}.`,
+      );
+      return { [name]: winner };
+    }
+    if (inside !== undefined) return {};
+    if (outerOriginal !== undefined) return { [name]: outerOriginal };
+    const absent = dialect.originalLength.absent[type];
+    if (absent === "refused") {
+      report.issue(path, `the trained length, which ${engineOf(dialect)} requires`, "nothing");
+      return {};
+    }
+    const taken =
+      absent === "max-position" ? maxPosition : implied(key, absent, `default of ${engineOf(dialect)}`, dialect);
+    if (taken === undefined) return {};
+    const what = absent === "max-position" ? `${taken.key} = ${shown(taken.value)}` : `${absent}`;
+    report.note("implied", path, `The trained length is not stated; ${dialect.engine} takes ${what}.`);
+    return { [name]: taken };
+  };
+
+/** A factor that is left out. */
+const absentFactor =
+  (knob: (dialect: Dialect) => Dialect["absentFactor"]): Rule =>
+  (parameters, { dictionary, maxPosition, report, dialect }) => {
+    if (parameters.has("factor")) return {};
+    const path = dictionary.pathOf("factor");
+    const absent = knob(dialect);
+    const original = numberOf(parameters, "originalMaxPosition");
+    if (absent === "refused") {
+      report.issue(path, `a number, which ${engineOf(dialect)} requires`, "nothing");
+      return {};
+    }
+    if (typeof absent === "number") {
+      report.note("implied", path, `The factor is not stated; ${dialect.engine} takes ${absent}.`);
+      return { factor: implied("factor", absent, `default of ${engineOf(dialect)}`, dialect) };
+    }
+    if (maxPosition === undefined || original === undefined) return {};
+    const factor = ratioOfLengths(maxPosition, original);
+    report.note("implied", path, `The factor is not stated; it follows as ${factor.path} = ${factor.value}.`);
+    return { factor };
+  };
+
+/** An explicit factor has to reach the length that the file promises, unless the file leaves the length as trained. */
+const reachableLength: Rule = (parameters, { maxPosition, report }) => {
+  const factor = numberOf(parameters, "factor");
+  const original = numberOf(parameters, "originalMaxPosition");
+  if (factor === undefined || original === undefined || maxPosition === undefined) return {};
+  if (maxPosition.value <= original || maxPosition.value <= factor * original) return {};
+  report.issue(
+    maxPosition.path,
+    `at most factor · original_max_position_embeddings = ${factor} · ${original} = ${factor * original}`,
+    `${factor} · ${original} = ${factor * original} < ${maxPosition.value}`,
+    `Correct one of the three: factor ${maxPosition.value / original} would reach ${maxPosition.value}.`,
+  );
+  return {};
+};
+
+type Knobs = (dialect: Dialect) => Dialect["yarn"];
+
+/** Numbers of turns that are not read, or that are 0. */
+const turns =
+  (knobs: Knobs, name: string, standard: number): Rule =>
+  (parameters, context) => {
+    const { betas, zeroBeta } = knobs(context.dialect);
+    const found = parameters.get(name);
+    if (found === undefined) return {};
+    if (betas === "standard") {
+      return found.value === standard
+        ? { [name]: undefined }
+        : dropped(name, parameters, context, `: ${standard} is used.`);
+    }
+    if (found.value !== 0 || zeroBeta === "refused") return {};
+    // transformers writes `beta or default`.
+    context.report.note(
+      "differs",
+      found.path,
+      `0 counts as absent in ${context.dialect.engine}, so ${standard} is used; vLLM and SGLang divide by it.`,
+    );
+    return { [name]: undefined };
+  };
+
+/** Whether the blended range may end between two pairs. transformers looks for `truncate` beside the layer types, not inside. */
+const truncation =
+  (knobs: Knobs): Rule =>
+  (parameters, { dialect, nested, report }) => {
+    const found = parameters.get("truncate");
+    if (found?.value !== false) return {};
+    const isIgnored = knobs(dialect).truncate === "always";
+    if (isIgnored || nested) {
+      report.note(
+        "differs",
+        found.path,
+        isIgnored
+          ? `truncate is not read by ${dialect.engine}: the range is rounded to whole pairs.`
+          : "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.",
+      );
+    }
+    return isIgnored ? { truncate: undefined } : {};
+  };
+
+/** How far fast pairs keep their frequency, where the engine has a key for it. */
+const extrapolation =
+  (knobs: Knobs): Rule =>
+  (_, { dictionary, dialect }) => {
+    if (knobs(dialect).extrapolation === "ignored") return {};
+    const found = dictionary.number("extrapolation_factor");
+    return found === undefined ? {} : { extrapolationFactor: { ...found, source: engineOf(dialect) } };
+  };
+
+/**
+ * The rules of each type, in the order in which they are applied: the trained length first, since a factor may follow from
+ * it; the factor next, which reach and amplitude are computed from; the amplitude last.
+ */
+const yarnRules = (knobs: Knobs, amplitude: Rule): readonly Rule[] => [
+  originalLength("yarn"),
+  absentFactor((dialect) => dialect.absentFactor),
+  reachableLength,
+  turns(knobs, "betaFast", 32),
+  turns(knobs, "betaSlow", 1),
+  truncation(knobs),
+  extrapolation(knobs),
+  amplitude,
+];
+const yarn = yarnRules((dialect) => dialect.yarn, yarnAmplitude);
+const deepseekYarn = yarnRules((dialect) => dialect.deepseekYarn, deepseekAmplitude);
+
+const rules: Readonly<Record<string, readonly Rule[]>> = {
+  yarn,
+  "telechat3-yarn": yarn,
+  deepseek_yarn: deepseekYarn,
+  deepseek_llama_scaling: deepseekYarn,
+  longrope: [originalLength("longrope"), absentFactor(() => "ratio-of-lengths"), longropeOfClass, longropeRule],
+  llama3: [originalLength("llama3"), llama3Rule],
+  dynamic: [dynamicRule],
+  proportional: [proportionalRule],
+};
+
+/** What the dialect's engine computes with, where the file has `parameters`. Each rule sees what those before it left. */
+export function applyEngineRules(ropeType: string, parameters: Parameters, context: RuleContext): Parameters {
+  const own = Object.hasOwn(rules, ropeType) ? rules[ropeType]! : [];
+  return own.reduce((before, rule) => changed(before, rule(before, context)), parameters);
+}
+
+/** vLLM lengthens YaRN's table of several axes before it computes the range of blended pairs. */
+export function lengthWithAxes(ropeType: string, parameters: Parameters, dialect: Dialect): Parameters {
+  const times = dialect.yarn.lengthsWithAxes;
+  const name = "originalMaxPosition";
+  const original = numberOf(parameters, name);
+  if (rules[ropeType] !== yarn || times === 1 || original === undefined) return parameters;
+  const path = `${times} · ${parameters.get(name)!.path}, with several position axes`;
+  return changed(parameters, {
+    [name]: implied("original_max_position_embeddings", times * original, path, dialect),
+  });
+}

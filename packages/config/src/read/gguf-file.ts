@@ -1,0 +1,113 @@
+/** The header of a GGUF file: its key/values by the names within its architecture, and the tensors about rope. */
+
+import { RopeError } from "@ropewalk/core";
+import { show } from "@ropewalk/core/backend";
+import type { Fact } from "../facts/fact.ts";
+import { architectureOf } from "../facts/gguf-architectures.ts";
+import type { GgufArchitecture } from "../facts/gguf-architectures.ts";
+import { Fields } from "../locate/fields.ts";
+import { isObject, isText, shown } from "../locate/found.ts";
+import { mostLayers } from "../locate/layers.ts";
+import type { GgufOptions, GgufRopeTensors } from "../options.ts";
+import { Report } from "../report.ts";
+import { largestHead } from "./head.ts";
+
+export class GgufFile {
+  /** `general.architecture`. */
+  readonly name: string;
+  /** What llama.cpp's code does that the file does not say. */
+  readonly architecture: GgufArchitecture;
+  readonly options: GgufOptions;
+  readonly report: Report = new Report();
+  readonly #fields: Fields;
+
+  /** @throws RopeError `ROPE_CONFIG` for what is no header. */
+  constructor(metadata: unknown, options: GgufOptions) {
+    if (!isObject(metadata)) {
+      throw new RopeError("ROPE_CONFIG", {
+        what: "GGUF metadata are not an object",
+        expected: "the key/values of a GGUF file's header",
+        received: shown(metadata),
+      });
+    }
+    const { report } = this;
+    const key = "general.architecture";
+    const name = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+    if (!isText(name)) {
+      report.issue(key, "the name of an architecture", shown(name), "Is this the header of a language model?");
+      report.throwIfBroken();
+    }
+    this.name = name as string;
+    this.options = options;
+    const mine = Object.keys(metadata).filter((each) => each.startsWith(`${this.name}.`));
+    this.#fields = new Fields(
+      [{ path: "", level: 0, record: Object.fromEntries(mine.map((each) => [each, plain(metadata[each])])) }],
+      report,
+    );
+    const architecture = architectureOf(this.name);
+    if (architecture?.noRope === true) {
+      report.issue(key, "a model with rotary position embedding", show(name));
+    }
+    if (architecture === undefined && options.pairing === undefined) {
+      report.issue(
+        key,
+        "an architecture whose pairing is known",
+        show(name),
+        'Say in the options which elements form a pair: pairing "adjacent" (NORM) or "half" (NEOX).',
+      );
+    }
+    this.architecture = architecture ?? { pairing: "half" };
+  }
+
+  /** The whole key of a name within the architecture: `rope.freq_base` → `llama.rope.freq_base`. */
+  key(name: string): string {
+    return `${this.name}.${name}`;
+  }
+
+  value(name: string): unknown {
+    return this.#fields.first(this.key(name))?.value;
+  }
+
+  list(name: string): readonly unknown[] | undefined {
+    return this.#fields.list(this.key(name))?.value;
+  }
+
+  number(name: string): Fact<number> | undefined {
+    const found = this.#fields.number(this.key(name));
+    return found && { value: found.value, rule: found.path };
+  }
+
+  size(name: string): Fact<number> | undefined {
+    const found = this.#fields.size(this.key(name));
+    return found && { value: found.value, rule: found.path };
+  }
+
+  /** A tensor as a list of numbers, one for each pair. */
+  tensor(name: keyof GgufRopeTensors, pairs: number): number[] | undefined {
+    const values = this.options.tensors?.[name];
+    if (values === undefined) return undefined;
+    const length = Array.isArray(values) || ArrayBuffer.isView(values) ? values.length : 0;
+    const list = length >= pairs && length <= largestHead ? Array.from(values).slice(0, pairs) : [];
+    const isFactor = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value > 0;
+    if (list.length === pairs && pairs > 0 && list.every(isFactor)) return list;
+    this.report.issue(name, `${pairs} numbers > 0, one for each pair`, `${length} values`);
+    return undefined;
+  }
+
+  /** Notes the keys about rope that nothing has read. */
+  noteUnread(): void {
+    for (const { key, path, value } of this.#fields.unread()) {
+      if (!/\.rope\./.test(key)) continue;
+      const message = `llama.cpp's loader of ${this.name} does not read ${key} = ${shown(value)}.`;
+      this.report.note("unused", path, message);
+    }
+  }
+}
+
+/** 64-bit integers are bigints in a header. */
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint") return value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : Number.NaN;
+  return Array.isArray(value) && value.length <= mostLayers
+    ? value.map((item: unknown) => (typeof item === "bigint" ? Number(item) : item))
+    : value;
+}

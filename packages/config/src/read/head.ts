@@ -1,0 +1,213 @@
+/** The elements of a head: how many there are, how many of them are rotated, and which. */
+
+import type { Fact, RopeFacts } from "../facts/fact.ts";
+import type { Fields } from "../locate/fields.ts";
+import { agree, asNumber, perLayer } from "../locate/found.ts";
+import type { Found } from "../locate/found.ts";
+import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+
+/** A head, and what of it is rotated. */
+export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "rotaryOffset"> {
+  /** The share of a head as the file has it, for the type that takes it as a parameter (`proportional`). */
+  readonly share?: Found<number>;
+}
+
+/** More than any model has; a larger number is a mistake in the file, and would only cost memory. */
+export const largestHead = 65_536;
+
+/** `undefined`, and an issue, where the file says nothing usable. */
+export function readHead(entry: RopeEntry, ropeType: string, located: Located): HeadFacts | undefined {
+  const headDim = readHeadDim(entry.spelled.headDimKeys ?? [], located);
+  return headDim && { headDim, ...readRotated(entry, ropeType, headDim.value, located) };
+}
+
+/** The keys of a head's elements, of the hidden vector's, and of the number of heads. */
+const headDimKeys = ["head_dim", "kv_channels", "attention_head_dim", "head_size"];
+const widthKeys = ["hidden_size", "n_embd", "d_model", "dim"];
+export const headCountKeys: readonly string[] = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
+
+/** The part of a head that latent attention rotates, which is a tensor of its own there. */
+export function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
+  return (family.latent ?? !known) && family.rotatesLast !== true ? fields.size("qk_rope_head_dim") : undefined;
+}
+
+/** Whether a head dimension is stated, follows from what is stated, or is a constant of the family. */
+export function saysHeadDim({ fields, family }: TextModel): boolean {
+  const isQuotient = fields.size(...widthKeys) !== undefined && fields.size(...headCountKeys) !== undefined;
+  return isQuotient || fields.has("qk_rope_head_dim", ...headDimKeys) || family.defaults?.["head_dim"] !== undefined;
+}
+
+/**
+ * The rotated tensor's head: stated; else the slice of latent attention; else the family's own; else width / heads.
+ *
+ * @param ownKeys keys of a head dimension that only some layers have.
+ */
+export function readHeadDim(
+  ownKeys: readonly string[],
+  { model, report }: Pick<Located, "model" | "report">,
+): Fact<number> | undefined {
+  const headDim = findHeadDim(ownKeys, { model, report });
+  if (headDim === undefined || headDim.value <= largestHead) return headDim;
+  report.issue("head_dim", `at most ${largestHead}`, `${headDim.value} (${headDim.rule})`);
+  return undefined;
+}
+
+function findHeadDim(
+  ownKeys: readonly string[],
+  { model, report }: Pick<Located, "model" | "report">,
+): Fact<number> | undefined {
+  const { fields, modelType } = model;
+  const ofClass = `default of the configuration class of ${modelType}`;
+  for (const key of ownKeys) {
+    const found = fields.size(key);
+    if (found !== undefined) return { value: found.value, rule: found.path };
+    const standard = classDefault(key, model);
+    if (standard !== undefined) return { value: standard, rule: `${key} is not in the file; ${ofClass}` };
+  }
+  const stated = fields.size(...headDimKeys);
+  const slice = latentSlice(model);
+  if (slice !== undefined) {
+    const rest = fields.size("qk_nope_head_dim");
+    const sizes = rest && [slice.value, rest.value + slice.value];
+    if (stated !== undefined && rest !== undefined && !sizes!.includes(stated.value)) {
+      report.note(
+        "differs",
+        stated.path,
+        `${stated.key} = ${stated.value} is neither qk_rope_head_dim (${slice.value}) nor qk_nope_head_dim + qk_rope_head_dim = ${rest.value} + ${slice.value} = ${rest.value + slice.value}; latent attention does not use it.`,
+      );
+    }
+    return {
+      value: slice.value,
+      rule: `${slice.path}: the slice of a head that latent attention rotates`,
+      source: "DeepSeek-V2 §2.1.3",
+    };
+  }
+  if (stated !== undefined) return { value: stated.value, rule: stated.path };
+  const standard = classDefault("head_dim", model);
+  if (standard !== undefined) {
+    report.note("implied", fields.pathOf("head_dim"), `The file does not state it; ${standard} is the ${ofClass}.`);
+    return { value: standard, rule: `head_dim is not in the file; ${ofClass}` };
+  }
+  const width = fields.size(...widthKeys);
+  const heads = fields.size(...headCountKeys);
+  if (width === undefined || heads === undefined) {
+    const got = width?.path ?? heads?.path ?? "none of them";
+    report.issue("head_dim", "head_dim, or hidden_size and num_attention_heads", got);
+    return undefined;
+  }
+  const { headWidths = 1 } = model.family;
+  const times = headWidths === 1 ? "" : `${headWidths} · `;
+  const value = (headWidths * width.value) / heads.value;
+  const arithmetic = `${times}${width.key} / ${heads.key} = ${times}${width.value} / ${heads.value} = ${value}`;
+  if (Number.isInteger(value)) return { value, rule: arithmetic };
+  report.issue("head_dim", "a head dimension that is an integer", arithmetic, "State head_dim, or correct the two.");
+  return undefined;
+}
+
+/** How many elements of a head are rotated, and which. A share is truncated, as every engine does. */
+function readRotated(
+  entry: RopeEntry,
+  ropeType: string,
+  headDim: number,
+  located: Located,
+): Omit<HeadFacts, "headDim"> {
+  const { dialect, model, report } = located;
+  const { family, known, modelType } = model;
+  const whole = { value: headDim, rule: "all of the head" };
+  const stated = statedShare(entry, located);
+  // A share beside latent attention is the slice's share of the whole head.
+  if (latentSlice(model) !== undefined) return { rotaryDim: whole };
+  if (ropeType === "proportional") {
+    const share = stated ?? classShare(entry, model);
+    const rotaryDim = { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" };
+    return { rotaryDim, ...(share === undefined ? {} : { share }) };
+  }
+  const width = statedWidth(entry.dictionary, stated, headDim, located);
+  if (family.rotatesLast === true) {
+    const rotaryDim = width ?? classWidth(entry, headDim, located) ?? whole;
+    const rule = `headDim − rotaryDim: ${modelType} rotates the last elements of a head`;
+    return { rotaryDim, rotaryOffset: { value: headDim - rotaryDim.value, rule } };
+  }
+  if (width === undefined) return { rotaryDim: classWidth(entry, headDim, located) ?? whole };
+  const { value, key, path, rule } = width;
+  const isIgnored = known && family.readsPartial !== true && dialect.partialRotary === "by-class";
+  if (value === headDim || !isIgnored) return { rotaryDim: { value, rule } };
+  if (ropeType === "default") {
+    report.note(
+      "differs",
+      path,
+      `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`,
+    );
+    return { rotaryDim: whole };
+  }
+  report.note(
+    "differs",
+    path,
+    `The first ${value} elements of a head are rotated, as vLLM does; the class of ${modelType} in transformers cannot rotate a part of the head.`,
+  );
+  return { rotaryDim: { value, rule } };
+}
+
+/** A number of elements that the file states, directly or by a share; both have to agree. */
+function statedWidth(
+  dictionary: Fields,
+  share: Found<number> | undefined,
+  headDim: number,
+  { model, report }: Located,
+): (Found<number> & Fact<number>) | undefined {
+  const { fields, family } = model;
+  const sizes = (of: Fields, key: string): Found<number>[] =>
+    of.size(key) === undefined ? [] : (of.all(key) as Found<number>[]);
+  const slice = family.rotatesLast === true ? sizes(fields, "qk_rope_head_dim") : [];
+  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim"), ...slice], report);
+  if (share === undefined) return width && { ...width, rule: width.path };
+  const value = Math.trunc(headDim * share.value);
+  const arithmetic = `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${value}`;
+  if (width === undefined) return { ...share, value, rule: arithmetic };
+  if (width.value !== value) {
+    report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
+  }
+  return { ...width, rule: width.path };
+}
+
+const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
+
+function statedShare(
+  { dictionary, label, nested }: RopeEntry,
+  { model, layers, report }: Located,
+): Found<number> | undefined {
+  const inside = dictionary.all("partial_rotary_factor");
+  const lists = model.fields
+    .all("partial_rotary_factors")
+    .flatMap((found) => perLayer(found, layers.labelled(label), report) ?? []);
+  const outside = [...model.fields.all(...shareKeys), ...lists];
+  const places = nested && inside.length > 0 ? inside : [...inside, ...outside];
+  return agree(
+    places.flatMap((found) => asNumber(found, report) ?? []),
+    report,
+  );
+}
+
+/** The number of elements that the family's code rotates where the file does not say. */
+function classWidth(entry: RopeEntry, headDim: number, { model, report }: Located): Fact<number> | undefined {
+  const width = classDefault("rotary_dim", model);
+  const share = classShare(entry, model)?.value;
+  if (width === undefined && share === undefined) return undefined;
+  const [key, value] = width === undefined ? ["partial_rotary_factor", share] : ["rotary_dim", width];
+  const ofCode = `${value} is the default of the code of ${model.modelType}`;
+  report.note("implied", model.fields.pathOf(key as string), `The file does not state it; ${ofCode}.`);
+  return { value: width ?? Math.trunc(headDim * share!), rule: `${key} ${ofCode}` };
+}
+
+function classShare({ spelled }: RopeEntry, { family, modelType }: TextModel): Found<number> | undefined {
+  const key = "partial_rotary_factor";
+  const value = spelled.defaults[key] ?? family.defaults?.[key];
+  return typeof value === "number"
+    ? { value, key, path: `default of the configuration class of ${modelType}` }
+    : undefined;
+}
+
+function classDefault(key: string, { family }: TextModel): number | undefined {
+  const value = family.defaults?.[key];
+  return typeof value === "number" ? value : undefined;
+}

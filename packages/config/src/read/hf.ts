@@ -1,0 +1,130 @@
+/** config.json → facts: what stands in the file, and what the family's code and the dialect's engine make of it. */
+
+import { noRope, noRopeLabel } from "../facts/fact.ts";
+import type { Fact, LayerFacts, ModelFacts } from "../facts/fact.ts";
+import { ropeKey } from "../facts/keys.ts";
+import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
+import { shown } from "../locate/found.ts";
+import type { Found } from "../locate/found.ts";
+import type { Located, RopeEntry } from "../locate/located.ts";
+import { readAxes } from "./axes.ts";
+import { readBase, readNoRopeQueryScale } from "./base.ts";
+import { lengthWithAxes } from "./engine-rules.ts";
+import { readHead } from "./head.ts";
+import { changed } from "./rule.ts";
+import { readScaling } from "./scaling.ts";
+
+/**
+ * The facts of each layer of a config.
+ *
+ * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing.
+ */
+export function readConfig(located: Located): ModelFacts {
+  const { dialect, entries, layers, model, report } = located;
+  const byLabel = new Map<string | null, LayerFacts>(entries.map((entry) => [entry.label, readRope(entry, located)]));
+  const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
+  const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
+  checkAround(located);
+  noteUnread(
+    located,
+    entries.map(({ label }) => byLabel.get(label)!.ropeType.value ?? "none"),
+  );
+  report.throwIfBroken();
+
+  for (const label of labels) {
+    if (byLabel.has(label)) continue;
+    byLabel.set(label, noRope("layers of this type have no rope", label === noRopeLabel ? queryScale : undefined));
+  }
+  return {
+    modelType: model.modelType,
+    dialect: { value: dialect.name, rule: `read as ${dialect.engine} ${dialect.version} does` },
+    byLabel,
+    layerCount: layers.count,
+    labelOf: layers.labelOf,
+    notes: report.notes,
+  };
+}
+
+/** The facts of the layers that one entry of the file describes. */
+function readRope(entry: RopeEntry, located: Located): LayerFacts {
+  if (entry.noRope !== undefined) return noRope(entry.noRope);
+  const { dialect, model } = located;
+  const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
+  const { ropeType } = scaling;
+  const head = readHead(entry, ropeType.value, located);
+  const base = readBase(entry, stated.get("originalMaxPosition")?.value, located);
+  // The report has the reason, and what else is wrong.
+  if (head === undefined) return noRope("no head dimension");
+  const { share, ...rotated } = head;
+  const { headDim, rotaryDim } = rotated;
+
+  // A text model of one axis does not get others by a key that its class ignores. A width that no head has is core's to refuse.
+  const mayHaveAxes = namesAxes || model.family.axes !== undefined || !model.known;
+  const isWidth = rotaryDim.value > 0 && rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value;
+  const axes = mayHaveAxes && isWidth ? readAxes(entry.dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
+  let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
+  if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
+  return {
+    ...scaling,
+    ...rotated,
+    ...base,
+    ...(axes === undefined ? {} : { axes }),
+    parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
+  };
+}
+
+/** A found value as a fact; its place is the reason for it. */
+const factOf = ({ value, path, source }: Found): Fact<unknown> => ({
+  value,
+  rule: path,
+  ...(source === undefined ? {} : { source }),
+});
+
+/**
+ * A number beside a rope for each layer type is a default for those that do not state it. When all do, and differently,
+ * the file says two things.
+ */
+function checkAround({ entries, model, report }: Located): void {
+  for (const key of ["rope_theta", "partial_rotary_factor"]) {
+    const outer = model.fields.first(key);
+    const inner = entries.flatMap(({ dictionary, nested }) => (nested ? [dictionary.first(key)?.value] : []));
+    const isDefault = inner.length === 0 || inner.includes(undefined) || inner.includes(outer?.value);
+    if (outer === undefined || Array.isArray(outer.value) || isDefault) continue;
+    report.issue(
+      outer.path,
+      `one of ${inner.map(shown).join(", ")}, which the layer types state`,
+      shown(outer.value),
+      "The file says two things; correct or remove one of them.",
+    );
+  }
+}
+
+/** Notes every key that looks like rope and that nothing has read. */
+function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
+  const chunks = fields.first("dual_chunk_attention_config");
+  if (chunks !== undefined) {
+    report.note(
+      "differs",
+      chunks.path,
+      "transformers ignores it and rotates plainly, and so does this rope; vLLM and SGLang fold positions into chunks (type dual_chunk).",
+    );
+  }
+  entries.forEach(({ dictionary }, index) => {
+    for (const { key, path, value } of dictionary.unread()) {
+      report.note("unused", path, whyUnused(key, value, ropeTypes[index]!));
+    }
+  });
+  for (const { key, path, value } of fields.unread()) {
+    if (ropeKey.test(key)) report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`);
+  }
+}
+
+/** One sentence for a key that a rope of this type does not read. */
+function whyUnused(key: string, value: unknown, ropeType: string): string {
+  const known = whatReadsInstead.get(key);
+  if (known !== undefined) return `${key} ${known}.`;
+  const types = typesThatRead(parameterName(key));
+  if (types.length === 0) return `Nothing reads ${key} = ${shown(value)} for a rope of type ${ropeType}.`;
+  const names = `${types.slice(0, 4).join(", ")}${types.length > 4 ? " and others" : ""}`;
+  return `${key} belongs to ${names}; a rope of type ${ropeType} does not read it.`;
+}

@@ -1,0 +1,190 @@
+/** Which type a rope dictionary asks for, in core's spelling, and what it says to that type. */
+
+import type { RopeRegistry } from "@ropewalk/core";
+import type { Dialect } from "../facts/dialect.ts";
+import type { Fact, RopeFacts } from "../facts/fact.ts";
+import { canonicalTypeName, parameterName, ropeTypeFacts } from "../facts/rope-types.ts";
+import type { Fields } from "../locate/fields.ts";
+import { agree, isText, shown } from "../locate/found.ts";
+import type { Found } from "../locate/found.ts";
+import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
+import { applyEngineRules } from "./engine-rules.ts";
+import type { Parameters } from "./rule.ts";
+
+/** The type of a rope, with its parameters as the dialect's engine reads them. */
+export interface ScalingFacts extends Pick<RopeFacts, "ropeType" | "maxPosition"> {
+  readonly parameters: Parameters;
+  /** The name in the file says that positions have several axes (`mrope`, `xdrope`). */
+  readonly namesAxes: boolean;
+}
+
+export function readScaling(entry: RopeEntry, located: Located): ScalingFacts {
+  const { dictionary } = entry;
+  const { dialect, model, options, report } = located;
+  const stated = statedTypes(dictionary, report);
+  const ropeType = readType(entry, stated, located);
+  const promised = readMaxPosition(dictionary, model, report);
+  const parameters = applyEngineRules(ropeType.value, statedParameters(entry, ropeType.value, located), {
+    dictionary,
+    nested: entry.nested,
+    maxPosition: promised,
+    outerOriginal: model.fields.size("original_max_position_embeddings"),
+    report,
+    dialect,
+    shortListOnly: model.family.shortListOnly === true,
+    capacity: options.capacity,
+  });
+  const namesAxes = stated.some(({ value }) => value === "mrope" || value === "xdrope");
+  const maxPosition =
+    promised === undefined ? { value: null, rule: "not in the file" } : { value: promised.value, rule: promised.path };
+  return { ropeType, parameters, maxPosition, namesAxes };
+}
+
+const maxPositionKeys = [
+  "max_position_embeddings",
+  "n_positions",
+  "max_seq_len",
+  "max_sequence_length",
+  "seq_length",
+  "n_ctx",
+];
+
+/** The length that the file promises, in tokens. */
+function readMaxPosition(dictionary: Fields, model: TextModel, report: Report): Found<number> | undefined {
+  const { fields, family, modelType } = model;
+  const stated = fields.size(...maxPositionKeys) ?? dictionary.size("max_position_embeddings");
+  const key = "max_position_embeddings";
+  const value = family.defaults?.[key];
+  if (stated !== undefined || typeof value !== "number") return stated;
+  const whose = `of the configuration class of ${modelType}`;
+  report.note("implied", fields.pathOf(key), `The file does not state it; ${value} is the default ${whose}.`);
+  return { value, path: `${key} (default ${whose})`, key };
+}
+
+/** Numbers that only a scaled rope has. */
+const scalingKeys = ["factor", "alpha", "short_factor", "long_factor", "low_freq_factor", "beta_fast"];
+
+function statedTypes(dictionary: Fields, report: Report): readonly Found<string>[] {
+  return dictionary.all("rope_type", "type").filter((found): found is Found<string> => {
+    if (isText(found.value)) return true;
+    report.issue(found.path, "the name of a rope type", shown(found.value));
+    return false;
+  });
+}
+
+/** The type that gives the frequencies. Which axis turns which pair is another question (`axes.ts`). */
+function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, model, report }: Located): Fact<string> {
+  const { dictionary } = entry;
+  const stated = preferred(all, dialect, report);
+  const types = stated.map(({ value }) => typeBehind(value, dictionary, model, dialect));
+  if (types.some((type) => type !== types[0])) agree(stated, report);
+
+  const [first] = stated;
+  if (first !== undefined) {
+    const value = types[0]!;
+    const named = ofFamily(first.value, model);
+    const isBuilt = dialect.ropeTypes.includes(named) || (named === "mrope" && model.family.axes !== undefined);
+    if (dialect.otherTypes === "refused" && !isBuilt) {
+      const expected = `a type that ${dialect.engine} ${dialect.version} has: ${dialect.ropeTypes.join(", ")}`;
+      report.issue(first.path, expected, shown(first.value));
+    }
+    if (value !== first.value && first.value !== "mrope") {
+      report.note("alias", first.path, `${shown(first.value)} is read as the type ${value}.`);
+    }
+    return { value, rule: first.path };
+  }
+  const ofClass = entry.spelled.defaults["rope_type"];
+  if (isText(ofClass)) {
+    const rule = `what the configuration class of ${model.modelType} sets`;
+    return { value: typeBehind(ofClass, dictionary, model, dialect), rule };
+  }
+  const scaling = scalingKeys.find((key) => dictionary.has(key));
+  if (scaling !== undefined) {
+    report.issue(
+      dictionary.pathOf("rope_type"),
+      `the name of a rope type, since ${scaling} is given`,
+      "nothing",
+      `Without it transformers ignores ${scaling}; add rope_type, or remove the numbers.`,
+    );
+  }
+  const value = typeBehind("default", dictionary, model, dialect);
+  return { value, rule: "no type in the file: the original rope" };
+}
+
+/** The places that the engine looks at: both keys, or the first of them that is set. */
+function preferred(
+  stated: readonly Found<string>[],
+  { engine, typeKey }: Dialect,
+  report: Report,
+): readonly Found<string>[] {
+  const winner = stated.find(({ key }) => key === typeKey);
+  if (typeKey === "agree" || winner === undefined) return stated;
+  for (const { path, value } of stated) {
+    if (value === winner.value) continue;
+    const first = `${engine} looks at ${winner.path} = ${shown(winner.value)} first`;
+    report.note("differs", path, `${first}; transformers and vLLM refuse two types.`);
+  }
+  return [winner];
+}
+
+/** What the family's configuration class makes of a name. */
+function ofFamily(name: string, { family }: TextModel): string {
+  return family.typeNames !== undefined && Object.hasOwn(family.typeNames, name) ? family.typeNames[name]! : name;
+}
+
+/** The type behind a name, which may depend on the family and on other keys. */
+function typeBehind(stated: string, dictionary: Fields, model: TextModel, { dynamic, typeNames }: Dialect): string {
+  const { family, fields, known } = model;
+  const name = ofFamily(stated, model);
+  const canonical = canonicalTypeName(Object.hasOwn(typeNames, name) ? typeNames[name]! : name);
+  if (canonical === "dynamic" && dictionary.first("alpha")?.value) return "dynamic_alpha";
+  if (canonical === "dynamic" && dynamic.length === "ignored") return "default";
+  if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim")))) {
+    return "deepseek_yarn";
+  }
+  if (canonical !== "default") return canonical;
+  if (dictionary.flag("use_fope")?.value === true) return "fope";
+  if (fields.flag("use_dynamic_ntk")?.value === true) return "qwen_dynamic";
+  return family.defaultType?.ropeType ?? "default";
+}
+
+/** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
+const notParameters: ReadonlySet<string> = new Set([
+  ...["rope_type", "type", "rope_theta", "partial_rotary_factor", "rope_dim", "max_position_embeddings", "use_fope"],
+  ...["attn_factor", "mrope_section", "xdrope_section", "mrope_interleaved", "interleaved", "llama_4_scaling_beta"],
+]);
+
+/** The type's parameters by their name in core, as the file and the family's class state them. */
+function statedParameters(entry: RopeEntry, ropeType: string, { model, options, report }: Located): Parameters {
+  const { defaults } = entry.spelled;
+  const { defaultType } = model.family;
+  const isRead = parametersOf(ropeType, options.registry);
+  const found = new Map<string, Found>();
+  for (const key of entry.dictionary.keys()) {
+    const name = parameterName(key);
+    if (!notParameters.has(key) && name !== "ropeType" && isRead(name)) {
+      found.set(name, agree(entry.dictionary.all(key), report)!);
+    }
+  }
+  const ofClass = (name: string, value: unknown): void => {
+    if (!found.has(name)) found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
+  };
+  if (ropeType === "yarn" && defaults["attention_factor"] !== undefined) {
+    ofClass("attentionFactor", defaults["attention_factor"]);
+  }
+  if (ropeType === defaultType?.ropeType) {
+    for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") ofClass(name, value);
+  }
+  const trained = ropeType === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
+  if (trained !== undefined) found.set("maxTrainedPosition", trained);
+  return found;
+}
+
+/** What a type reads: of a registered one what its schema has, as far as it is a key of configs; else the built-in list. */
+function parametersOf(ropeType: string, registry: RopeRegistry | undefined): (name: string) => boolean {
+  const listed = ropeTypeFacts(ropeType)?.parameters;
+  const schema = registry?.get(ropeType)?.provider.parameters;
+  return (name) =>
+    (listed === undefined || listed.includes(name)) && (schema === undefined || Object.hasOwn(schema, name));
+}

@@ -1,0 +1,160 @@
+/**
+ * From facts to rope requests: plain data, with the rule behind each number. The only place that makes a request, whatever
+ * file the facts were read from. Nothing is built here and no provider is needed.
+ */
+
+import { RopeError } from "@ropewalk/core";
+import type { QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
+import { hasRope, isSameRope } from "./facts/fact.ts";
+import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
+import { shown } from "./locate/found.ts";
+import type { RequestOverrides } from "./options.ts";
+import type { ConfigNote } from "./report.ts";
+
+/** The rope of the layers with one label, as data. Frozen. */
+export interface LayerRopeRequest {
+  /** The label of these layers: their type, or `null` where all layers that have a rope share it. */
+  readonly layerType: string | null;
+  /** `null` for layers without rope. Layers whose facts are equal share one request. */
+  readonly request: UntypedRopeRequest | null;
+  /** The factor of queries in layers without rope: Llama 4. Absent: none, or that of the request. */
+  readonly queryScale?: QueryScale;
+  /** Why each number is what it is, in the words of the file. */
+  readonly rules: readonly RopeRule[];
+}
+
+/** What a file asks for. Frozen. */
+export interface RopeRequests {
+  /** The `model_type` whose facts were used; of a GGUF file the architecture. */
+  readonly modelType: string | null;
+  /**
+   * By the label of layers: a layer type; `null` where all layers that have a rope share it; `"no_rope"` for layers that a
+   * list or an interval of the file leaves without; another name where nothing but numbers tells layers apart.
+   */
+  readonly byLayerType: ReadonlyMap<string | null, LayerRopeRequest>;
+  /** The number of layers; `null` where the file does not say. */
+  readonly layerCount: number | null;
+  /**
+   * The key in `byLayerType` of a layer, counted from 0.
+   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
+   */
+  layerTypeOf(layer: number): string | null;
+  readonly notes: readonly ConfigNote[];
+}
+
+/** The requests for all layers of a model. */
+export function toRequests(model: ModelFacts, overrides: RequestOverrides): RopeRequests {
+  const made: { readonly facts: RopeFacts; readonly request: UntypedRopeRequest }[] = [];
+  const requestOf = (facts: RopeFacts): UntypedRopeRequest => {
+    const known = made.find((other) => isSameRope(other.facts, facts));
+    if (known !== undefined) return known.request;
+    const request = toRequest(facts, overrides);
+    made.push({ facts, request });
+    return request;
+  };
+  const byLayerType = new Map(
+    Array.from(model.byLabel, ([label, facts]): [string | null, LayerRopeRequest] => {
+      const { queryScale } = facts;
+      const rope = hasRope(facts)
+        ? { request: requestOf(facts) }
+        : { request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }) };
+      const rules = rulesOf(hasRope(facts) ? withOverrides(facts, overrides) : facts, model.dialect);
+      return [label, Object.freeze({ layerType: label, ...rope, rules: Object.freeze(rules) })];
+    }),
+  );
+  return Object.freeze({
+    modelType: model.modelType,
+    byLayerType,
+    layerCount: model.layerCount,
+    layerTypeOf: (layer: number) => layerTypeOf(layer, model),
+    notes: Object.freeze([...model.notes]),
+  });
+}
+
+/** The fields of a request that are facts of a layer, in the order in which rules are told. */
+const requestFields = [
+  "headDim",
+  "rotaryDim",
+  "rotaryOffset",
+  "base",
+  "maxPosition",
+  "pairing",
+  "axes",
+  "queryScale",
+] as const satisfies readonly (keyof RopeFacts & keyof UntypedRopeRequest)[];
+
+/**
+ * The rope request that facts describe. Axes stand in it as the list of each pair's axis, and in no other form, so that one
+ * rope has one request whichever way a file says it.
+ */
+export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
+  const { ropeType, parameters, ...fields } = withOverrides(facts, overrides);
+  const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
+    Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
+  const { precision } = overrides;
+  return Object.freeze({
+    ...(plain(fields) as Omit<UntypedRopeRequest, "parameters">),
+    ...(precision === undefined ? {} : { precision }),
+    parameters: Object.freeze({ ropeType: ropeType.value, ...plain(parameters) }),
+  });
+}
+
+/** What a caller says stands before what the file says. */
+function withOverrides(facts: RopeFacts, { maxPosition, pairing }: RequestOverrides): RopeFacts {
+  const rule = "given by the caller";
+  return {
+    ...facts,
+    ...(maxPosition === undefined ? {} : { maxPosition: { value: maxPosition, rule } }),
+    ...(pairing === undefined ? {} : { pairing: { value: pairing, rule } }),
+  };
+}
+
+function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
+  if (!hasRope(facts)) {
+    const { ropeType, queryScale } = facts;
+    return [ruleOf("ropeType", ropeType), ...(queryScale === undefined ? [] : [ruleOf("queryScale", queryScale)])];
+  }
+  return [
+    ruleOf("dialect", dialect),
+    ruleOf("ropeType", facts.ropeType),
+    ...requestFields.flatMap((name) => (facts[name] === undefined ? [] : [ruleOf(name, facts[name])])),
+    ...Object.entries(facts.parameters).map(([name, fact]) => ruleOf(`parameters.${name}`, fact)),
+  ];
+}
+
+/** A rule as data: lists cut short, objects as text. */
+function ruleOf(name: string, { value, rule, source }: Fact<unknown>): RopeRule {
+  return Object.freeze({ name, value: plainValue(value), rule, ...(source === undefined ? {} : { source }) });
+}
+
+function plainValue(value: unknown): RopeRule["value"] {
+  if (value === null || typeof value === "number" || typeof value === "boolean" || typeof value === "string") {
+    return value;
+  }
+  if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
+  try {
+    const text = JSON.stringify(value);
+    return text.length > 200 ? shown(value) : text;
+  } catch {
+    return shown(value);
+  }
+}
+
+/** @throws RopeError `ROPE_CONFIG` for a layer that is not there, or that the file does not speak of. */
+function layerTypeOf(layer: number, { labelOf, layerCount }: ModelFacts): string | null {
+  if (!Number.isSafeInteger(layer) || layer < 0 || (layerCount !== null && layer >= layerCount)) {
+    throw new RopeError("ROPE_CONFIG", {
+      what: "the model has no such layer",
+      expected: layerCount === null ? "an integer ≥ 0" : `an integer from 0 to ${layerCount - 1}`,
+      received: shown(layer),
+    });
+  }
+  const label = labelOf(layer);
+  if (label !== undefined) return label;
+  throw new RopeError("ROPE_CONFIG", {
+    what: `the config does not tell of which type layer ${layer} is`,
+    expected: "layer_types, or the key from which the family derives it",
+    received: "neither",
+    remedy: "Use byLayerType, or add layer_types to the config.",
+  });
+}
