@@ -10,8 +10,10 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
-import { checkDynamic, dynamicFrequencies, dynamicLength, dynamicParameters } from "./formula.ts";
-import type { DynamicParameters } from "./formula.ts";
+import { explainDynamic } from "./explain.ts";
+import { dynamicFrequencies, dynamicLength } from "./formula.ts";
+import { checkDynamic, dynamicParameters } from "./parameters.ts";
+import type { DynamicParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -40,9 +42,12 @@ export class DynamicProvider implements RopeProvider<Required<DynamicParameters>
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {
-    return dynamicFrequencies(request, parameters);
+    const result = dynamicFrequencies(request, parameters);
+    return { ...result, ...explainDynamic(result, parameters, request) };
   }
 }
 
-export { dynamicFrequencies, dynamicParameters } from "./formula.ts";
-export type { DynamicParameters } from "./formula.ts";
+export { dynamicFrequencies } from "./formula.ts";
+export { dynamicParameters } from "./parameters.ts";
+export type { DynamicFrequencies } from "./formula.ts";
+export type { DynamicParameters } from "./parameters.ts";

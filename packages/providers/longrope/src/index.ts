@@ -10,8 +10,10 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
-import { checkLongrope, longropeFrequencies, longropeParameters, longropeSchedule } from "./formula.ts";
-import type { LongropeParameters } from "./formula.ts";
+import { explainLongrope } from "./explain.ts";
+import { longropeFrequencies, longropeSchedule } from "./formula.ts";
+import { checkLongrope, longropeParameters } from "./parameters.ts";
+import type { LongropeParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -40,9 +42,12 @@ export class LongropeProvider implements RopeProvider<Required<LongropeParameter
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<LongropeParameters>): RopeFrequencies {
-    return longropeFrequencies(request, parameters);
+    const result = longropeFrequencies(request, parameters);
+    return { ...result, ...explainLongrope(result, parameters, request) };
   }
 }
 
-export { longropeFrequencies, longropeParameters } from "./formula.ts";
-export type { LongropeParameters, LongropeSelection } from "./formula.ts";
+export { longropeFrequencies } from "./formula.ts";
+export { longropeParameters } from "./parameters.ts";
+export type { LongropeFrequencies } from "./formula.ts";
+export type { LongropeParameters, LongropeSelection } from "./parameters.ts";

@@ -1,0 +1,64 @@
+/** What `rope.explain()` says of YaRN, made from the formula's result. */
+
+import type { RopeRule } from "@ropewalk/core";
+import { toNumber } from "@ropewalk/core/math";
+import type { YarnFrequencies, YarnInverseFrequencies } from "./formula.ts";
+import type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
+
+/** The rules of YaRN's frequencies, and a word for each pair: `"kept"`, `"blended"` or `"interpolated"`. */
+export function explainYarnFrequencies(
+  { high, low, shares }: YarnInverseFrequencies,
+  { betaFast, betaSlow, extrapolationFactor, factor, originalMaxPosition, truncate }: Required<YarnFrequencyParameters>,
+): { rules: RopeRule[]; regimes: string[] } {
+  const turns = `turns in ${originalMaxPosition} positions${truncate ? ", rounded outwards" : ""}`;
+  const source = "YaRN §3.2; Hugging Face";
+  const rules: RopeRule[] = [
+    { name: "factor", value: factor, rule: "given" },
+    { name: "originalMaxPosition", value: originalMaxPosition, rule: "given" },
+    {
+      name: "correctionLow",
+      value: toNumber(low),
+      rule: `pairs up to here are kept: > betaFast ${betaFast} ${turns}`,
+      source,
+    },
+    {
+      name: "correctionHigh",
+      value: toNumber(high),
+      rule: `pairs from here on are slowed down by ${factor}: < betaSlow ${betaSlow} ${turns}`,
+      source,
+    },
+  ];
+  if (extrapolationFactor !== 1) {
+    rules.push({
+      name: "extrapolationFactor",
+      value: extrapolationFactor,
+      rule: "given",
+      source: "SGLang; ggml",
+    });
+  }
+  const regimes = shares.map((share) => ["interpolated", "kept"][toNumber(share)] ?? "blended");
+  return { rules, regimes };
+}
+
+/** The rules of YaRN's frequencies and amplitude, and the regimes. */
+export function explainYarn(
+  result: YarnFrequencies,
+  parameters: Required<YarnParameters>,
+): { rules: RopeRule[]; regimes: string[] } {
+  const { attentionFactor, factor, magnitudeSlope, mscale, mscaleAllDim } = parameters;
+  const { rules, regimes } = explainYarnFrequencies(result, parameters);
+  rules.push({
+    name: "attentionFactor",
+    value: toNumber(result.attentionFactor),
+    rule:
+      attentionFactor !== null
+        ? "given"
+        : mscale !== null
+          ? `M(mscale ${mscale}) / M(mscaleAllDim ${mscaleAllDim}), M(k) = ${magnitudeSlope} k ln ${factor} + 1`
+          : factor <= 1
+            ? "1, since factor ≤ 1"
+            : `${magnitudeSlope} ln ${factor} + 1`,
+    source: "YaRN §3.4; Hugging Face",
+  });
+  return { rules, regimes };
+}
