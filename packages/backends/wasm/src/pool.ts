@@ -275,7 +275,12 @@ export class ThreadPool implements Pool {
 }
 
 function unavailable(expected: string, received: string, remedy = "Rotate without a pool."): RopeError {
-  return new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "a pool of threads cannot be had", expected, received, remedy });
+  return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+    what: "a pool of threads cannot be had",
+    expected,
+    received,
+    remedy,
+  });
 }
 
 interface NodeWorker extends PoolWorker {

@@ -10,6 +10,7 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { explainDynamic } from "./explain.ts";
 import { dynamicFrequencies, dynamicLength } from "./formula.ts";
 import { checkDynamic, dynamicParameters } from "./parameters.ts";

@@ -2,6 +2,7 @@
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeIssue, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { checkLlama3, llama3Frequencies, llama3Parameters } from "./formula.ts";
 import type { Llama3Parameters } from "./formula.ts";
 

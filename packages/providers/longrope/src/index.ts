@@ -10,6 +10,7 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { explainLongrope } from "./explain.ts";
 import { longropeFrequencies, longropeSchedule } from "./formula.ts";
 import { checkLongrope, longropeParameters } from "./parameters.ts";

@@ -10,6 +10,7 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import {
   checkNd,
   checkSections,

@@ -2,6 +2,7 @@
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { explainYarn } from "./explain.ts";
 import { yarnFrequencies } from "./formula.ts";
 import { checkYarn, yarnParameters } from "./parameters.ts";
