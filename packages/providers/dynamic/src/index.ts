@@ -6,8 +6,6 @@ import type {
   ParameterSchema,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
@@ -29,17 +27,11 @@ export class DynamicProvider implements RopeProvider<Required<DynamicParameters>
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/dynamic@0.0.0";
   readonly parameters: ParameterSchema<DynamicParameters> = dynamicParameters;
+  readonly check: typeof checkDynamic = checkDynamic;
+  readonly schedule: typeof dynamicLength = dynamicLength;
 
   capabilities({ selection }: Required<DynamicParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };
-  }
-
-  check(parameters: Required<DynamicParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkDynamic(parameters, geometry);
-  }
-
-  schedule(length: number, parameters: Required<DynamicParameters>, geometry: RopeGeometry): number {
-    return dynamicLength(length, parameters, geometry);
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {

@@ -6,8 +6,6 @@ import type {
   ParameterSchema,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
@@ -29,17 +27,11 @@ export class LongropeProvider implements RopeProvider<Required<LongropeParameter
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/longrope@0.0.0";
   readonly parameters: ParameterSchema<LongropeParameters> = longropeParameters;
+  readonly check: typeof checkLongrope = checkLongrope;
+  readonly schedule: typeof longropeSchedule = longropeSchedule;
 
   capabilities({ selection }: Required<LongropeParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };
-  }
-
-  check(parameters: Required<LongropeParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkLongrope(parameters, geometry);
-  }
-
-  schedule(length: number, parameters: Required<LongropeParameters>, geometry: RopeGeometry): number {
-    return longropeSchedule(length, parameters, geometry);
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<LongropeParameters>): RopeFrequencies {
