@@ -53,7 +53,11 @@ export function asked({ engine, request, equivalent, axisOfPair, length, name })
 function tower(model, axisOfPair) {
   const count = Math.max(...axisOfPair) + 1;
   return {
-    parameters: { ropeType: "nd", axisCount: count, ...(model.startsWith("mistralai/") ? { ladder: "shared" } : {}) },
+    parameters: {
+      ropeType: "nd",
+      axisCount: count,
+      ...(model.startsWith("mistralai/") ? { frequencies: "shared" } : {}),
+    },
   };
 }
 

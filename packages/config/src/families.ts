@@ -489,7 +489,7 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Vision towers, read alone: two axes. Their coordinates are the caller's to make: Llama 4 counts from 1, DINOv3 from −1 to 1.
   ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
-  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, ladder: "shared" } }),
+  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
   ...row("dinov3_vit", {
     defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true },
     defaults: { rope_theta: 100 },

@@ -7,20 +7,12 @@ import type {
   RopeCapabilities,
   RopeFrequencies,
   RopeGeometry,
-  RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
-import {
-  checkNd,
-  checkSections,
-  mropeFrequencies,
-  mropeParameters,
-  ndFrequencies,
-  ndParameters,
-  ndSections,
-} from "./formula.ts";
-import type { MropeParameters, NdParameters } from "./formula.ts";
+import { mropeAxes, mropeFrequencies, ndFrequencies } from "./formula.ts";
+import { checkMrope, checkNd, mropeParameters, ndParameters, ndSections } from "./parameters.ts";
+import type { MropeParameters, NdParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -29,19 +21,21 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** One ladder, several axes: the text side of Qwen2-VL, Qwen3-VL and their relatives. */
+/** The frequencies of `default`, several axes: the text side of Qwen2-VL, Qwen3-VL and their relatives. */
 @registerRopeType("mrope")
 export class MropeProvider implements RopeProvider<Required<MropeParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/nd-qwen2vl@0.0.0";
   readonly parameters: ParameterSchema<MropeParameters> = mropeParameters;
+  readonly check: typeof checkMrope = checkMrope;
 
   capabilities({ sections }: Required<MropeParameters>): RopeCapabilities {
     return { axisCount: sections.length };
   }
 
-  check({ sections }: Required<MropeParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkSections(sections, geometry);
+  /** The same rope as a request of type `default` with `axes`; the parameters have passed `check`. */
+  rewrite(parameters: Required<MropeParameters>): { parameters: { ropeType: "default" }; axes: number[] } {
+    return { parameters: { ropeType: "default" }, axes: mropeAxes(parameters) };
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<MropeParameters>): RopeFrequencies {
@@ -49,19 +43,16 @@ export class MropeProvider implements RopeProvider<Required<MropeParameters>> {
   }
 }
 
-/** A ladder for each axis: vision towers, image and video diffusion, ndrope. */
+/** Frequencies of its own for each axis: vision towers, image and video diffusion, ndrope. */
 @registerRopeType("nd")
 export class NdProvider implements RopeProvider<Required<NdParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/nd-qwen2vl@0.0.0";
   readonly parameters: ParameterSchema<NdParameters> = ndParameters;
+  readonly check: typeof checkNd = checkNd;
 
   capabilities(parameters: Required<NdParameters>, { rotaryDim }: RopeGeometry): RopeCapabilities {
     return { axisCount: ndSections(parameters, rotaryDim).length, fractionalPositions: parameters.fractional };
-  }
-
-  check(parameters: Required<NdParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkNd(parameters, geometry);
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<NdParameters>): RopeFrequencies {
@@ -81,5 +72,7 @@ export {
   visionPositions,
 } from "./positions.ts";
 export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
-export { mropeFrequencies, mropeParameters, ndFrequencies, ndParameters } from "./formula.ts";
-export type { MropeParameters, NdParameters } from "./formula.ts";
+export { mropeFrequencies, ndFrequencies } from "./formula.ts";
+export { mropeParameters, ndParameters } from "./parameters.ts";
+export type { AxisFrequencies } from "./formula.ts";
+export type { MropeParameters, NdParameters } from "./parameters.ts";
