@@ -6,6 +6,8 @@
  * its own.
  */
 
+/* oxlint-disable no-underscore-dangle -- the compiler's names */
+
 interface ClassContext {
   readonly kind: "class";
   readonly name: string;
