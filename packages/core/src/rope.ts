@@ -257,7 +257,7 @@ class ScheduledRotaryEmbedding implements RotaryEmbedding {
         value: spec.parameters.ropeType,
         rule: `registered by ${this.#registration.provider.source}`,
       },
-      { name: "headDim", value: spec.headDim, rule: "given" },
+      { name: "headDim", value: spec.headDim, rule: "given by the request" },
       {
         name: "rotaryDim",
         value: spec.rotaryDim,

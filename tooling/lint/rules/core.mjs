@@ -12,7 +12,7 @@ import { calls, published, visit } from "../workspace.mjs";
 const devices = ["wasm", "webassembly", "webgpu", "webgl", "wgsl", "gpu", "cuda"];
 
 /** Type names that are words of the language too: only a string that is exactly the name counts. */
-const ordinary = new Set(["default", "linear", "dynamic", "proportional"]);
+const ordinary = new Set(["default", "linear", "dynamic", "given", "proportional"]);
 
 /** @returns {Finding[]} */
 export function checkCore(/** @type {Workspace} */ workspace) {

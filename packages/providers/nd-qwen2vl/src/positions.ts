@@ -262,23 +262,29 @@ function visuals(
     const [frames, height, width] = patchGrid(grid, `${name}[${index}]`, merge);
     return { frames, height: height / merge, width: width / merge, index };
   });
-  // Where each frame is handed out by itself, `used` counts frames.
   const total = perFrame ? list.reduce((sum, { frames }) => sum + frames, 0) : list.length;
+  const runs = perFrame ? singleFrames(list) : list.values();
   let used = 0;
-  let current = 0;
-  let before = 0;
   return {
     take(row) {
-      if (used === total) throw misfit(name, "a grid for each run of tokens", `${total} grids, used up in row ${row}`);
-      const number = used++;
-      if (!perFrame) return list[number]!;
-      if (number - before === list[current]!.frames) before += list[current++]!.frames;
-      return { ...list[current]!, frames: 1 };
+      const { value } = runs.next();
+      if (value === undefined) {
+        throw misfit(name, "a grid for each run of tokens", `${total} grids, used up in row ${row}`);
+      }
+      used++;
+      return value;
     },
     finish() {
       if (used !== total) throw misfit(name, `${used} grids, as many as the tokens show`, `${total}`);
     },
   };
+}
+
+function* singleFrames(list: readonly Visual[]): Generator<Visual, undefined> {
+  for (const visual of list) {
+    for (let frame = 0; frame < visual.frames; frame++) yield { ...visual, frames: 1 };
+  }
+  return undefined;
 }
 
 /**
