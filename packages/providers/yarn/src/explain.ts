@@ -10,34 +10,34 @@ export function explainYarnFrequencies(
   { high, low, shares }: YarnInverseFrequencies,
   { betaFast, betaSlow, extrapolationFactor, factor, originalMaxPosition, truncate }: Required<YarnFrequencyParameters>,
 ): { rules: RopeRule[]; regimes: string[] } {
-  const turns = `turns in ${originalMaxPosition} positions${truncate ? ", rounded outwards" : ""}`;
+  const turns = `turns in ${originalMaxPosition} positions, ${truncate ? "" : "not "}rounded outwards`;
   const source = "YaRN §3.2; Hugging Face";
-  const rules: RopeRule[] = [
-    { name: "factor", value: factor, rule: "given" },
-    { name: "originalMaxPosition", value: originalMaxPosition, rule: "given" },
-    {
-      name: "correctionLow",
-      value: toNumber(low),
-      rule: `pairs up to here are kept: > betaFast ${betaFast} ${turns}`,
-      source,
-    },
-    {
-      name: "correctionHigh",
-      value: toNumber(high),
-      rule: `pairs from here on are slowed down by ${factor}: < betaSlow ${betaSlow} ${turns}`,
-      source,
-    },
-  ];
-  if (extrapolationFactor !== 1) {
-    rules.push({
-      name: "extrapolationFactor",
-      value: extrapolationFactor,
-      rule: "given",
-      source: "SGLang; ggml",
-    });
-  }
-  const regimes = shares.map((share) => ["interpolated", "kept"][toNumber(share)] ?? "blended");
-  return { rules, regimes };
+  return {
+    rules: [
+      { name: "factor", value: factor, rule: "given" },
+      { name: "originalMaxPosition", value: originalMaxPosition, rule: "given" },
+      {
+        name: "extrapolationFactor",
+        value: extrapolationFactor,
+        rule: "share of their frequency that fast pairs keep",
+        source: "SGLang; ggml",
+      },
+      {
+        name: "correctionLow",
+        value: toNumber(low),
+        rule: `pairs up to here are kept: more than betaFast ${betaFast} ${turns}`,
+        source,
+      },
+      {
+        name: "correctionHigh",
+        value: toNumber(high),
+        rule: `pairs from here on are slowed down by ${factor}: less than betaSlow ${betaSlow} ${turns}`,
+        source,
+      },
+    ],
+    // A share between 0 and 1 is no index.
+    regimes: shares.map((share) => ["interpolated", "kept"][toNumber(share)] ?? "blended"),
+  };
 }
 
 /** The rules of YaRN's frequencies and amplitude, and the regimes. */

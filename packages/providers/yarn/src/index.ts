@@ -32,4 +32,4 @@ export class YarnProvider implements RopeProvider<Required<YarnParameters>> {
 export { yarnFrequencies } from "./formula.ts";
 export { yarnParameters } from "./parameters.ts";
 export type { YarnFrequencies, YarnInverseFrequencies } from "./formula.ts";
-export type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
+export type { YarnParameters } from "./parameters.ts";

@@ -33,7 +33,7 @@ export interface YarnParameters extends YarnFrequencyParameters {
 /** Schema of {@link YarnFrequencyParameters}, with the source of each default. */
 export const yarnFrequencyParameters: ParameterSchema<YarnFrequencyParameters> = {
   factor: { type: "number", above: 0, description: "context extension s" },
-  originalMaxPosition: { type: "integer", min: 1, description: "trained context in tokens" },
+  originalMaxPosition: { type: "integer", min: 1, description: "trained context L₀ in tokens" },
   betaFast: { type: "number", above: 0, default: 32, description: "turns above which pairs are kept; YaRN §3.2" },
   betaSlow: { type: "number", above: 0, default: 1, description: "turns below which pairs are slowed down; YaRN §3.2" },
   truncate: { type: "boolean", default: true, description: "round the blended range to whole pairs; Hugging Face" },
