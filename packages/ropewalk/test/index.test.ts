@@ -80,7 +80,6 @@ test("parameters of every type are known to the compiler", () => {
     parameters: { ropeType: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 },
   });
   expect(rope.ropeType).toBe("llama3");
-  // @ts-expect-error -- llama3 has no betaFast
   expect(() =>
     getRope({
       headDim: 128,
@@ -90,6 +89,7 @@ test("parameters of every type are known to the compiler", () => {
         lowFreqFactor: 1,
         highFreqFactor: 4,
         originalMaxPosition: 8192,
+        // @ts-expect-error -- llama3 has no betaFast
         betaFast: 32,
       },
     }),

@@ -273,12 +273,12 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic" } })).toThrow(
     /parameters\.factor/,
   );
-  // @ts-expect-error -- no such selection
   expect(() =>
+    // @ts-expect-error -- no such selection
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } }),
   ).toThrow(/selection/);
-  // @ts-expect-error -- alpha is another type's
   expect(() =>
+    // @ts-expect-error -- alpha is another type's
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } }),
   ).toThrow(/alpha/);
 });

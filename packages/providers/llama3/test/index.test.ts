@@ -182,8 +182,8 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, parameters: { ropeType: "llama3", ...incomplete } })).toThrow(
     /originalMaxPosition/,
   );
-  // @ts-expect-error -- no such parameter
   expect(() =>
+    // @ts-expect-error -- no such parameter
     getRope({ headDim: 8, parameters: { ropeType: "llama3", ...published, lowFrequencyFactor: 1 } }),
   ).toThrow(/lowFreqFactor/);
 });

@@ -308,8 +308,8 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "longrope", ...incomplete } })).toThrow(
     /longFactor/,
   );
-  // @ts-expect-error -- no such selection
   expect(() =>
+    // @ts-expect-error -- no such selection
     getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "su", ...small, selection: "always" } }),
   ).toThrow(/selection/);
 });
