@@ -79,9 +79,11 @@ export function visionPositions(grids: readonly PatchGrid[], mergeSize = 2): Axi
   return { data, shape: [2, patches] };
 }
 
-/** What a token of a multimodal prompt stands for; the numbers of Hugging Face's `mm_token_type_ids`. */
+/** A token of text. What a token of a multimodal prompt stands for has the numbers of Hugging Face's `mm_token_type_ids`. */
 export const TEXT: 0 = 0;
+/** A token of an image, in {@link PromptOptions.modalities}. */
 export const IMAGE: 1 = 1;
+/** A token of a video. */
 export const VIDEO: 2 = 2;
 
 /** A prompt of text, images and videos, and the rules of its engine. */
