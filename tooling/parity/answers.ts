@@ -222,11 +222,11 @@ function diffusers(unbuilt: Unbuilt[]): Answer[] {
           headDim,
           rotaryDim,
           ...own,
+          fractionalPositions: true,
           pairing: answer.pairing === "half within each axis" ? { blocks: sections.length } : answer.pairing,
           parameters: {
             ropeType: "nd",
             sections,
-            fractional: true,
             ...(typeof base === "number" ? {} : { bases: base }),
           },
         },

@@ -68,7 +68,9 @@ export function asked({
 /** The two axes of a vision tower. */
 export function tower(model: string, axisOfPair: readonly number[]): Pick<Request, "parameters"> {
   const axisCount = Math.max(...axisOfPair) + 1;
-  return { parameters: { ropeType: "nd", axisCount, ...(model.startsWith("mistralai/") ? { ladder: "shared" } : {}) } };
+  return {
+    parameters: { ropeType: "nd", axisCount, ...(model.startsWith("mistralai/") ? { frequencies: "shared" } : {}) },
+  };
 }
 
 /** By engine: the name or rope type, and why it is not compared. */

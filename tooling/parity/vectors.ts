@@ -14,6 +14,7 @@ export interface Request {
   readonly pairing?: Pairing;
   readonly precision?: "float64";
   readonly axes?: readonly number[];
+  readonly fractionalPositions?: true;
   readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
 }
 

@@ -8,10 +8,10 @@ import { install, providers } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 /** Targets of the design: bytes of core, and of a provider without core. The table says who keeps them. */
-const target = { core: 6000, provider: 1500 };
+const target = { core: 6000, provider: 1800 };
 
 /** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
-const ceiling = { core: 15_700, provider: 2500 };
+const ceiling = { core: 15_700, provider: 1800 };
 
 let installed: Installation;
 beforeAll(async () => {
@@ -19,6 +19,10 @@ beforeAll(async () => {
 }, 60_000);
 // Nothing to remove where installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
+
+/** Peers are weighed by themselves, as core is. */
+const peersOf = (name: string): string[] =>
+  Object.keys(providers.find((provider) => provider.name === name)!.manifest.peerDependencies ?? {});
 
 async function weigh(code: string, external: readonly string[]): Promise<{ minified: number; brotli: number }> {
   const { outputFiles } = await build({
@@ -37,12 +41,18 @@ async function weigh(code: string, external: readonly string[]): Promise<{ minif
 
 test("core and every provider keep their budget", async () => {
   const parts = [
-    { name: "@ropewalk/core", code: 'export * from "@ropewalk/core";', external: [], kind: "core" as const },
+    // With what every provider calls in it.
+    {
+      name: "@ropewalk/core",
+      code: 'export * from "@ropewalk/core"; export * from "@ropewalk/core/decorators";',
+      external: [],
+      kind: "core" as const,
+    },
     // A formula that a provider is built on counts: whoever imports the provider downloads it.
     ...providers.map(({ name }) => ({
       name,
       code: `import ${JSON.stringify(name)};`,
-      external: ["@ropewalk/core", "@ropewalk/core/math"],
+      external: ["@ropewalk/core", "@ropewalk/core/decorators", "@ropewalk/core/math", ...peersOf(name)],
       kind: "provider" as const,
     })),
   ];

@@ -80,6 +80,8 @@ const requestFields = [
   "maxPosition",
   "pairing",
   "axes",
+  "direction",
+  "fractionalPositions",
   "queryScale",
 ] as const satisfies readonly (keyof RopeFacts & keyof UntypedRopeRequest)[];
 

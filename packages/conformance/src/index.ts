@@ -3,7 +3,7 @@
  * public surface of `@ropewalk/core` with the runner of your choice. Depends on core only.
  */
 
-import type { RopeProvider, RopeRegistry, UntypedRopeRequest } from "@ropewalk/core";
+import type { RopeProvider, RopeRegistry, RopeSpelling, UntypedRopeRequest } from "@ropewalk/core";
 import { backendLaws } from "./backend-laws.ts";
 import { Kit, sharedRegistry } from "./kit.ts";
 import type { BackendUnderTest, Target } from "./kit.ts";
@@ -33,7 +33,7 @@ export interface ConformanceOptions {
   /** Where the type and the backend are registered; default: the registry that packages register in when imported. */
   readonly registry?: RopeRegistry;
   /** The provider as a value, or its class, instead of through a registry. */
-  readonly provider?: RopeProvider | (new () => RopeProvider);
+  readonly provider?: RopeProvider | RopeSpelling | (new () => RopeProvider | RopeSpelling);
   /** At least one; together they should use every parameter of the type. */
   readonly cases: readonly ConformanceCase[];
   /** Default `"js"`. Another backend runs the same laws, and is compared with JavaScript. */

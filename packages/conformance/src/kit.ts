@@ -12,6 +12,7 @@ import type {
   Precision,
   RopeProvider,
   RopeRegistry,
+  RopeSpelling,
   RopeSpec,
   RotaryEmbedding,
   RotaryStep,
@@ -64,7 +65,7 @@ export interface Target {
   readonly ropeType: string;
   readonly registry: RopeRegistry;
   /** Given where the provider comes as a value instead of through a registry. */
-  readonly given: RopeProvider | undefined;
+  readonly given: RopeProvider | RopeSpelling | undefined;
   readonly backend: BackendUnderTest | undefined;
   readonly seed: number;
 }
@@ -90,7 +91,7 @@ export class Kit {
     this.request = request;
   }
 
-  get provider(): RopeProvider {
+  get provider(): RopeProvider | RopeSpelling {
     return this.target.given ?? this.target.registry.require(this.target.ropeType).provider;
   }
 
@@ -121,9 +122,13 @@ export class Kit {
 
   /** A rope like `js(request)` that has computed nothing yet and shares nothing with it. */
   fresh(request: UntypedRopeRequest = this.request): RotaryEmbedding {
+    const { spec } = this.js(request);
+    const { registry } = this.target;
+    // A spelling has no formula: that of the type that it leads to.
+    const source = "rewrite" in this.provider ? registry.require(spec.parameters.ropeType).provider : this.provider;
     // A provider object that nobody has seen has an empty instance cache; the formula is inherited.
-    const provider = Object.create(this.provider) as RopeProvider;
-    return getRopeUntyped(this.js(request).spec, { registry: this.target.registry, provider });
+    const provider = Object.create(source) as RopeProvider;
+    return getRopeUntyped(spec, { registry, provider });
   }
 
   /**

@@ -28,7 +28,7 @@ export function explainRope(
   const [x, last] = [first[0]! + rotaryOffset, rotaryOffset + rotaryDim - 1];
   const rules: RopeRule[] = [
     { name: "ropeType", value: spec.parameters.ropeType, rule: `registered by ${source}` },
-    { name: "headDim", value: headDim, rule: "given" },
+    { name: "headDim", value: headDim, rule: "given by the request" },
     {
       name: "rotaryDim",
       value: rotaryDim,

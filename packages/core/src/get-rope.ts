@@ -7,7 +7,7 @@ import { invalid, RopeError, show } from "./errors.ts";
 import type { RotaryEmbedding } from "./interface.ts";
 import { checkKeys } from "./keys.ts";
 import { plainCopy, readsAs } from "./plain-data.ts";
-import type { RopeProvider, RopeRegistration } from "./provider.ts";
+import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import { checkProvider, defaultRegistry } from "./registry.ts";
 import type { RopeRegistry } from "./registry.ts";
 import { parseRequest } from "./request.ts";
@@ -19,7 +19,7 @@ export interface GetRopeOptions {
   /** Default: the registry that provider packages register in when they are imported. */
   readonly registry?: RopeRegistry;
   /** Use this provider for `parameters.ropeType`, whatever any registry says. */
-  readonly provider?: RopeProvider;
+  readonly provider?: RopeProvider | RopeSpelling;
 }
 
 /** Numbers about the instance cache. */
@@ -120,7 +120,7 @@ class InstanceCache {
 /** The caches of one registry: of its own types, and of providers that came as a value with its backends. */
 interface RegistryCaches {
   readonly own: InstanceCache;
-  ofProvider: WeakMap<RopeProvider, InstanceCache>;
+  ofProvider: WeakMap<RopeProvider | RopeSpelling, InstanceCache>;
 }
 
 const caches = new WeakMap<RopeRegistry, RegistryCaches>();
@@ -139,7 +139,7 @@ function cachesOf(registry: RopeRegistry): RegistryCaches {
   return known;
 }
 
-function cacheOf(registry: RopeRegistry, provider: RopeProvider | undefined): InstanceCache {
+function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): InstanceCache {
   const { own, ofProvider } = cachesOf(registry);
   if (provider === undefined) return own;
   let cache = ofProvider.get(provider);
@@ -165,16 +165,16 @@ export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOpti
   const registered = (name: unknown): RopeRegistration => registry.require(name);
   const ropeType = provider === undefined ? registered : (name: unknown) => asRegistration(name, provider);
   const { queryScales } = registry;
-  return cache.get(request, { ropeType, registered, queryScales }, ({ spec, registration }) => {
+  return cache.get(request, { ropeType, registered, queryScales }, ({ spec, provider: formula }) => {
     const backend = (name: string): RopeBackend => registry.requireBackend(name);
     const { queryScale: given } = spec;
     const rule = given === null ? undefined : queryScales.get(given.rule);
     const queryScale = rule === undefined ? null : (position: number) => rule.scale(position, given);
-    return createRope(spec, registration, { backend, queryScale });
+    return createRope(spec, formula, { backend, queryScale });
   });
 }
 
-function asRegistration(name: unknown, provider: RopeProvider): RopeRegistration {
+function asRegistration(name: unknown, provider: RopeProvider | RopeSpelling): RopeRegistration {
   if (typeof name === "string") return { name, ropeType: name, provider, presets: {} };
   throw new RopeError("ROPE_UNKNOWN_TYPE", {
     what: "parameters.ropeType is missing",

@@ -72,6 +72,7 @@ export type {
   RopeProvider,
   RopeRegistration,
   RopeRule,
+  RopeSpelling,
 } from "./provider.ts";
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {

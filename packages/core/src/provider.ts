@@ -104,7 +104,7 @@ export interface RopeCapabilities {
   readonly axisCount?: number;
 }
 
-/** What a type that rewrites its requests gives: the type that is meant, with its parameters, and position axes. */
+/** What a spelling gives: the type that is meant, with its parameters, and position axes. */
 export interface RewrittenRequest {
   readonly parameters: { readonly ropeType: string; readonly [name: string]: unknown };
   /** The position axis of each pair, as a request says it. Absent: those of the request itself. */
@@ -117,7 +117,7 @@ export interface RopeRegistration {
   readonly name: string;
   /** The type that the name stands for; differs from `name` for an alias. */
   readonly ropeType: string;
-  readonly provider: RopeProvider;
+  readonly provider: RopeProvider | RopeSpelling;
   /** Parameters that an alias sets before the caller's own. */
   readonly presets: Readonly<Record<string, unknown>>;
 }
@@ -149,11 +149,6 @@ export interface RopeProvider<P = any> {
   /** What the schema cannot say: contradictions between parameters, or with the geometry. Returns all it finds. */
   check?(parameters: P, geometry: RopeGeometry): readonly RopeIssue[];
   /**
-   * For a type that is only another way of writing a request of other types: what is meant. Ropes of both are the same
-   * instance, and `frequencies` is never called.
-   */
-  rewrite?(parameters: P, geometry: RopeGeometry): RewrittenRequest;
-  /**
    * For a type that depends on the length: the canonical length of the schedule in force at `length` tokens. Lengths
    * with equal results share frequencies and tables.
    */
@@ -161,3 +156,17 @@ export interface RopeProvider<P = any> {
   /** The formula. Pure: equal arguments give equal results. */
   frequencies(request: FrequencyRequest, parameters: P): RopeFrequencies;
 }
+
+/**
+ * A name that is only another way of writing requests of other types, as a value: registered like a rope type, with a schema
+ * and checks, but without a formula. Ropes of either way of writing are the same instance.
+ */
+export interface RopeSpelling<P = any> extends Pick<
+  RopeProvider<P>,
+  "specificationVersion" | "source" | "parameters" | "defaults" | "check"
+> {
+  /** The request that is meant; the type that it names must be registered, and is taken as it is. Pure. */
+  rewrite(parameters: P, geometry: RopeGeometry): RewrittenRequest;
+}
+
+export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling => "rewrite" in provider;

@@ -5,18 +5,20 @@
 import type { RopeBackend } from "./backend.ts";
 import { RopeError } from "./errors.ts";
 import { checkKeys } from "./keys.ts";
-import type { RopeProvider, RopeRegistration } from "./provider.ts";
+import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import type { QueryScaleRule } from "./query-scale.ts";
 import { defaultRegistry } from "./registry.ts";
 import type { RegisterOptions, RopeRegistry } from "./registry.ts";
 
+type Registrable = RopeProvider | RopeSpelling;
+
 /** What `registerRopeType(name)` accepts: a class, a function that makes a provider, or a provider. */
-export type ProviderSource = RopeProvider | (new () => RopeProvider) | (() => RopeProvider);
+export type ProviderSource = Registrable | (new () => Registrable) | (() => Registrable);
 
 /** The decorator that {@link registerRopeType} returns; also callable as a plain function. */
 export interface RegisterDecorator {
-  <C extends new () => RopeProvider>(value: C, context: ClassDecoratorContext<C>): void;
-  <F extends () => RopeProvider>(
+  <C extends new () => Registrable>(value: C, context: ClassDecoratorContext<C>): void;
+  <F extends () => Registrable>(
     value: F,
     context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true },
   ): void;
@@ -56,7 +58,7 @@ export function registerRopeType(
     }
     if (context?.kind === "method" && context.static) {
       context.addInitializer(function (this: unknown) {
-        registry.register(name, (value as () => RopeProvider).call(this), rest);
+        registry.register(name, (value as () => Registrable).call(this), rest);
       });
       return undefined;
     }
@@ -98,8 +100,8 @@ export function registerQueryScale(name: string, rule: QueryScaleRule): void {
   defaultRegistry.registerQueryScale(name, rule);
 }
 
-function makeProvider(value: unknown): RopeProvider {
-  if (typeof value !== "function") return value as RopeProvider;
+function makeProvider(value: unknown): Registrable {
+  if (typeof value !== "function") return value as Registrable;
   // A class must be called with `new`; a function that returns a provider may be.
-  return value.prototype === undefined ? (value as () => RopeProvider)() : new (value as new () => RopeProvider)();
+  return value.prototype === undefined ? (value as () => Registrable)() : new (value as new () => Registrable)();
 }

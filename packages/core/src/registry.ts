@@ -10,7 +10,7 @@ import type { RopeBackend } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
 import { checkKeys, nearest } from "./keys.ts";
 import { checkSpecificationVersion } from "./provider.ts";
-import type { RopeProvider, RopeRegistration } from "./provider.ts";
+import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import { builtInQueryScales } from "./query-scale.ts";
 import type { QueryScaleRule } from "./query-scale.ts";
 
@@ -46,7 +46,7 @@ export class RopeRegistry {
    * against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no provider at all, or the
    * aliases are no names.
    */
-  register(name: string, provider: RopeProvider, options: RegisterOptions = {}): void {
+  register(name: string, provider: RopeProvider | RopeSpelling, options: RegisterOptions = {}): void {
     checkKeys("the options of register", options, ["aliases"]);
     checkProvider(name, provider);
     const entries: RopeRegistration[] = [{ name, ropeType: name, provider, presets: {} }];
@@ -188,14 +188,10 @@ function isFree(kind: string, name: string, holder: string | undefined, source: 
 }
 
 /** @throws RopeError unless `provider` can be used under `name`. */
-export function checkProvider(name: unknown, provider: RopeProvider): void {
-  const shape = provider as Partial<RopeProvider> | null | undefined;
-  if (
-    !isName(name) ||
-    !isName(shape?.source) ||
-    typeof shape.frequencies !== "function" ||
-    !isRecord(shape.parameters)
-  ) {
+export function checkProvider(name: unknown, provider: RopeProvider | RopeSpelling): void {
+  const shape = provider as Partial<RopeProvider & RopeSpelling> | null | undefined;
+  const isWhole = typeof shape?.frequencies === "function" || typeof shape?.rewrite === "function";
+  if (!isName(name) || !isName(shape?.source) || !isWhole || !isRecord(shape.parameters)) {
     const expected = "a non-empty name and a provider with specificationVersion, source, parameters and frequencies";
     throw unusable(`a provider as ${show(name)}`, expected, provider);
   }

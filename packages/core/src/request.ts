@@ -10,8 +10,8 @@ import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import type { ParameterSchema } from "./parameters.ts";
-import { checkSpecificationVersion, SPECIFICATION_VERSION } from "./provider.ts";
-import type { Precision, RopeGeometry, RopeRegistration } from "./provider.ts";
+import { checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
+import type { Precision, RopeGeometry, RopeProvider, RopeRegistration } from "./provider.ts";
 import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
@@ -85,6 +85,7 @@ export interface ParsedRequest {
   readonly spec: RopeSpec;
   /** The type that the spec names. */
   readonly registration: RopeRegistration;
+  readonly provider: RopeProvider;
 }
 
 /** Where the names in a request are looked up. */
@@ -164,22 +165,28 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   refuse();
   // What a type says of its parameters and of the rest needs all of them.
   const geometry = { headDim, rotaryDim, rotaryOffset, base, maxPosition };
-  const capabilities = declaredCapabilities(provider, values, geometry);
   issues.push(...(provider.check?.(values, geometry) ?? []));
-  if (capabilities.axisCount > 1 && given.axes !== null) {
+  const refuseAxes = (has: boolean): void => {
+    if (!has || given.axes === null) return;
     const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
     issues.push(issue("axes", "nothing, since the type has axes of its own", given.axes, remedy));
+  };
+  if (isSpelling(provider)) {
+    refuse();
+    const { partialRotaryFactor: _, ...rest } = request;
+    const meant = provider.rewrite(values, geometry);
+    refuseAxes(meant.axes !== undefined);
+    refuse();
+    if (isRewritten) throw invalid("a spelling", [issue("parameters.ropeType", "a type with a formula", name)]);
+    return parseRequest({ ...rest, ...geometry, pairing, ...meant }, names, true);
   }
+  const capabilities = declaredCapabilities(provider, values, geometry);
+  refuseAxes(capabilities.axisCount > 1);
   if (fractionalPositions && capabilities.dependsOnLength) {
     const expected = "false, since the type depends on the length, which counts tokens";
     issues.push(issue("fractionalPositions", expected, true));
   }
   refuse();
-
-  if (provider.rewrite !== undefined && !isRewritten) {
-    const { partialRotaryFactor: _, ...rest } = request;
-    return parseRequest({ ...rest, ...geometry, pairing, ...provider.rewrite(values, geometry) }, names, true);
-  }
   const spec: RopeSpec = {
     specificationVersion: SPECIFICATION_VERSION,
     ...geometry,
@@ -193,7 +200,7 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
     precision,
     parameters: Object.freeze({ ropeType: registration.ropeType, ...values }),
   };
-  return { spec: Object.freeze(spec), registration };
+  return { spec: Object.freeze(spec), registration, provider };
 }
 
 /**

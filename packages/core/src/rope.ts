@@ -28,7 +28,7 @@ import type { Pairing } from "./pairing.ts";
 import { RopePlan } from "./plan.ts";
 import type { CallTensors } from "./plan.ts";
 import type { Positions } from "./positions.ts";
-import type { Precision, RopeCapabilities, RopeRegistration } from "./provider.ts";
+import type { Precision, RopeCapabilities, RopeProvider } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 import { stepOf } from "./step.ts";
 import type { Tensor } from "./tensor.ts";
@@ -191,6 +191,6 @@ export interface RopeNames {
 }
 
 /** Makes a rope of a checked spec. */
-export function createRope(spec: RopeSpec, { provider }: RopeRegistration, names: RopeNames): RotaryEmbedding {
+export function createRope(spec: RopeSpec, provider: RopeProvider, names: RopeNames): RotaryEmbedding {
   return new PlannedRope(new RopePlan(spec, provider), names, javaScriptExecutor);
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { getRopeUntyped } from "@ropewalk/core";
-import type { RopeProvider, RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
+import type { RopeSpelling, RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
 import { bits, caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
 import { frequency, noise, rotateReference } from "./reference.ts";
@@ -117,8 +117,8 @@ describe("axes", () => {
   });
 });
 
-describe("a type that rewrites its requests", () => {
-  const runs: RopeProvider = {
+describe("a spelling of requests", () => {
+  const runs: RopeSpelling = {
     specificationVersion: 1,
     source: "core-tests@1.0.0",
     parameters: { first: { type: "integer", min: 1, description: "pairs of axis 0" } },
@@ -127,16 +127,12 @@ describe("a type that rewrites its requests", () => {
       parameters: { ropeType: "plain" },
       axes: Array.from({ length: rotaryDim / 2 }, (_, i) => (i < first ? 0 : 1)),
     }),
-    frequencies: () => {
-      throw new Error("never called");
-    },
   };
   const rewriting = testRegistry();
   rewriting.register("runs", runs);
   rewriting.register("loop", {
     ...runs,
     rewrite: () => ({ parameters: { ropeType: "loop", first: 1 } }),
-    frequencies: () => ({ invFreq: [1, 1, 1, 1] }),
   });
   const of = (request: object): RotaryEmbedding =>
     getRopeUntyped(request as UntypedRopeRequest, { registry: rewriting });
@@ -159,8 +155,18 @@ describe("a type that rewrites its requests", () => {
     expect(issues.map(({ path }) => path)).toEqual(["parameters.second", "parameters.first"]);
   });
 
-  test("rewrites once: what it leads to is taken as it is", () => {
-    expect(of({ headDim: 8, parameters: { ropeType: "loop", first: 1 } }).ropeType).toBe("loop");
+  test("that leads to a spelling is refused", () => {
+    caught(() => of({ headDim: 8, parameters: { ropeType: "loop", first: 1 } }), "ROPE_INVALID_PARAMETERS");
+  });
+
+  test("takes no axes beside its own, not even those of one axis", () => {
+    for (const axes of [
+      [0, 1, 0, 1],
+      [0, 0, 0, 0],
+    ]) {
+      const get = () => of({ headDim: 8, axes, parameters: { ropeType: "runs", first: 1 } });
+      expect(caught(get, "ROPE_INVALID_PARAMETERS").issues.map(({ path }) => path)).toEqual(["axes"]);
+    }
   });
 
   test("when the type that is meant is not there, that is what the error names", () => {

@@ -9,6 +9,7 @@ import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
 import "@ropewalk/dynamic";
 import "@ropewalk/dynamic-alpha";
+import "@ropewalk/given";
 import "@ropewalk/linear";
 import "@ropewalk/llama3";
 import "@ropewalk/longrope";
@@ -21,6 +22,7 @@ export type { DeepseekYarnParameters } from "@ropewalk/deepseek-yarn";
 export type { DefaultParameters } from "@ropewalk/default";
 export type { DynamicParameters } from "@ropewalk/dynamic";
 export type { DynamicAlphaParameters } from "@ropewalk/dynamic-alpha";
+export type { GivenParameters } from "@ropewalk/given";
 export type { LinearParameters } from "@ropewalk/linear";
 export type { Llama3Parameters } from "@ropewalk/llama3";
 export type { LongropeParameters } from "@ropewalk/longrope";
@@ -86,6 +88,7 @@ export type {
   RopeRequest,
   RopeRule,
   RopeSpec,
+  RopeSpelling,
   RotaryEmbedding,
   RotaryStep,
   RotateArguments,

@@ -12,7 +12,7 @@ import type { Finding, Workspace } from "../workspace.ts";
 const devices = ["wasm", "webassembly", "webgpu", "webgl", "wgsl", "gpu", "cuda"];
 
 /** Type names that are words of the language too: only a string that is exactly the name counts. */
-const ordinary = new Set(["default", "linear", "dynamic", "proportional"]);
+const ordinary = new Set(["default", "linear", "dynamic", "given", "proportional"]);
 
 export function checkCore(workspace: Workspace): Finding[] {
   const core = workspace.packages.find(({ kind }) => kind === "core");

@@ -12,6 +12,8 @@ import type { Finding, Package, Workspace } from "../workspace.ts";
 /** Formulas that are built on another package's formula. A further one is a decision: say why in docs/decisions. */
 const compositions: Readonly<Record<string, readonly string[]>> = {
   "@ropewalk/deepseek-yarn": ["@ropewalk/yarn/formula"],
+  // Not a formula: the type that the spelling `mrope` stands for (docs/decisions/0021-the-rope-as-data.md).
+  "@ropewalk/nd-qwen2vl": ["@ropewalk/default"],
 };
 
 const coreName = "@ropewalk/core";
@@ -101,7 +103,7 @@ function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<
     );
   }
   for (const peer of Object.keys(peerDependencies)) {
-    if (peer !== coreName) {
+    if (peer !== coreName && !composed.has(peer)) {
       findings.push(report(file, undefined, `"peerDependencies" holds ${peer}: expected ${coreName} only.`));
     }
   }

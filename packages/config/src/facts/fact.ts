@@ -28,6 +28,10 @@ export interface RopeFacts {
   readonly pairing: Fact<Pairing>;
   /** The position axis of each pair. Absent: one axis. */
   readonly axes?: Fact<readonly number[]>;
+  /** −1: turns by −φ. Absent: by φ. */
+  readonly direction?: Fact<-1>;
+  /** Absent: positions are integers. */
+  readonly fractionalPositions?: Fact<true>;
   readonly queryScale?: Fact<QueryScale>;
   /** The type's own parameters by their name in core. */
   readonly parameters: Readonly<Record<string, Fact<unknown>>>;

@@ -79,9 +79,11 @@ const families: ReadonlyMap<string, Family> = new Map([
     {},
   ),
   ...row(
-    "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 nanochat moshi idefics voxtral_realtime_text deepseek_ocr2_text",
+    "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 moshi idefics voxtral_realtime_text deepseek_ocr2_text",
     {},
   ),
+  // Turns backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the frequencies.
+  ...row("nanochat", { direction: -1 }),
   // Remote code.
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
   // Another base, or a head dimension of its own.
@@ -395,9 +397,10 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Vision towers, read alone: two axes. Their coordinates are the caller's to make: Llama 4 counts from 1, DINOv3 from −1 to 1.
   ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
-  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, ladder: "shared" } }),
+  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
   ...row("dinov3_vit", {
-    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true },
+    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI },
+    fractionalPositions: true,
     defaults: { rope_theta: 100 },
   }),
 

@@ -81,6 +81,10 @@ export interface Family {
   };
   /** The type and its parameters where the file says `default` or nothing: vision towers. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
+  /** Turns by −φ instead of φ: other logits. */
+  readonly direction?: -1;
+  /** Its positions are coordinates that need not be integers. */
+  readonly fractionalPositions?: true;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
   readonly readsTemperature?: boolean;
   /** Queries of layers without rope are scaled by their position; what the class sets for it. */

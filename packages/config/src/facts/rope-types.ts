@@ -43,6 +43,7 @@ const facts: Readonly<Record<string, RopeTypeFacts>> = {
     package: "@ropewalk/llama3",
     parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"],
   },
+  given: { package: "@ropewalk/given", parameters: ["invFreq", "attentionFactor"] },
   proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
   // Sections and order come from more than one key of a config, so they are read by themselves.
   mrope: { package: "@ropewalk/nd-qwen2vl", parameters: [] },

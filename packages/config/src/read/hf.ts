@@ -1,12 +1,12 @@
 /** config.json → facts: what stands in the file, and what the family's code and the dialect's engine make of it. */
 
 import { noRope, noRopeLabel } from "../facts/fact.ts";
-import type { Fact, LayerFacts, ModelFacts } from "../facts/fact.ts";
+import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
-import type { Located, RopeEntry } from "../locate/located.ts";
+import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
 import { readBase, readNoRopeQueryScale } from "./base.ts";
 import { lengthWithAxes } from "./engine-rules.ts";
@@ -69,7 +69,18 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
     ...rotated,
     ...base,
     ...(axes === undefined ? {} : { axes }),
+    ...ofClass(model),
     parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
+  };
+}
+
+/** What the class of a model does beside its frequencies, which no key of a file says. */
+function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
+  const { direction, fractionalPositions } = family;
+  const rule = `what the class of ${modelType} does`;
+  return {
+    ...(direction === undefined ? {} : { direction: { value: direction, rule } }),
+    ...(fractionalPositions === undefined ? {} : { fractionalPositions: { value: fractionalPositions, rule } }),
   };
 }
 

@@ -1,17 +1,13 @@
 /** Registers the rope type `deepseek_yarn`, and `deepseek_llama_scaling`, which leaves the softmax alone. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type {
-  FrequencyRequest,
-  ParameterSchema,
-  RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
-  RopeProvider,
-} from "@ropewalk/core";
-import { checkYarnLadder } from "@ropewalk/yarn/formula";
-import { deepseekYarnFrequencies, deepseekYarnParameters } from "./formula.ts";
-import type { DeepseekYarnParameters } from "./formula.ts";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { checkYarnFrequencies } from "@ropewalk/yarn/formula";
+import { explainDeepseekYarn } from "./explain.ts";
+import { deepseekYarnFrequencies } from "./formula.ts";
+import { deepseekYarnParameters } from "./parameters.ts";
+import type { DeepseekYarnParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -27,15 +23,15 @@ export class DeepseekYarnProvider implements RopeProvider<Required<DeepseekYarnP
   readonly source = "@ropewalk/deepseek-yarn@0.0.0";
   readonly parameters: ParameterSchema<DeepseekYarnParameters> = deepseekYarnParameters;
   readonly defaults = { pairing: "adjacent" } as const;
-
-  check(parameters: Required<DeepseekYarnParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkYarnLadder(parameters, geometry);
-  }
+  readonly check: typeof checkYarnFrequencies = checkYarnFrequencies;
 
   frequencies(request: FrequencyRequest, parameters: Required<DeepseekYarnParameters>): RopeFrequencies {
-    return deepseekYarnFrequencies(request, parameters);
+    const result = deepseekYarnFrequencies(request, parameters);
+    return { ...result, ...explainDeepseekYarn(result, parameters) };
   }
 }
 
-export { deepseekYarnFrequencies, deepseekYarnParameters } from "./formula.ts";
-export type { DeepseekYarnParameters } from "./formula.ts";
+export { deepseekYarnFrequencies } from "./formula.ts";
+export { deepseekYarnParameters } from "./parameters.ts";
+export type { DeepseekYarnFrequencies } from "./formula.ts";
+export type { DeepseekYarnParameters } from "./parameters.ts";

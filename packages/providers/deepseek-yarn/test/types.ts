@@ -15,9 +15,9 @@ export function typeChecks(): void {
 
   // @ts-expect-error -- originalMaxPosition is missing
   getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 40 } });
-  // @ts-expect-error -- mscale is a number here, not null
   getRope({
     headDim: 64,
+    // @ts-expect-error -- mscale is a number here, not null
     parameters: { ropeType: "deepseek_yarn", factor: 40, originalMaxPosition: 4096, mscale: null },
   });
   // @ts-expect-error -- its package is not imported here

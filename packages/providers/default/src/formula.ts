@@ -13,9 +13,14 @@ import { inverseFrequencies } from "@ropewalk/core/math";
 /** The original rope has no parameters besides its geometry. */
 export interface DefaultParameters {}
 
+/** Schema of the rope type `default`: empty. */
 export const defaultParameters: ParameterSchema<DefaultParameters> = {};
 
-/** The ladder `1 / base^(2i/rotaryDim)`, `rotaryDim/2` values in radians per position. */
+/**
+ * Frequencies of the rope type `default`: `invFreq[i] = 1 / base^(2i/rotaryDim)`, `rotaryDim/2` values in radians per position.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ */
 export function defaultFrequencies({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies {
   return { invFreq: inverseFrequencies(base, rotaryDim, array) };
 }

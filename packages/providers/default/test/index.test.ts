@@ -114,7 +114,7 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-test("the ladder printed in a walk-through of Hugging Face's LlamaRotaryEmbedding", () => {
+test("the frequencies printed in a walk-through of Hugging Face's LlamaRotaryEmbedding", () => {
   const printed = fixtures("seeds").find(({ name }) => name === "llama-rotary-embedding")!;
   const { invFreq, positions, angles, rotateHalf } = printed as unknown as {
     invFreq: number[];

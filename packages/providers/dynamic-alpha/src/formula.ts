@@ -21,6 +21,7 @@ export interface DynamicAlphaParameters {
   readonly alpha: number;
 }
 
+/** Schema of the rope type `dynamic_alpha`, with the source of each default. */
 export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
   alpha: {
     type: "number",
@@ -29,7 +30,7 @@ export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
   },
 };
 
-/** Contradictions with the geometry. */
+/** Contradictions with the geometry; `[]` where there are none. */
 export function checkDynamicAlpha({ rotaryDim }: RopeGeometry): RopeIssue[] {
   if (rotaryDim > 2) return [];
   return [
@@ -42,7 +43,7 @@ export function checkDynamicAlpha({ rotaryDim }: RopeGeometry): RopeIssue[] {
   ];
 }
 
-/** `base · alpha^(R/(R−2))`, in the float64 that engines compute it in. */
+/** `base' = base · alpha^(R/(R−2))`, a number without a unit, in the float64 that engines compute it in; `R ≥ 4`. */
 export function dynamicAlphaBase(
   { base, rotaryDim, scalar }: Pick<FrequencyRequest, "base" | "rotaryDim" | "scalar">,
   alpha: number,
@@ -51,7 +52,12 @@ export function dynamicAlphaBase(
   return multiply(base, power(alpha, divide(rotaryDim, rotaryDim - 2)));
 }
 
-/** Frequencies of the rope type `dynamic_alpha`. */
+/**
+ * Frequencies of the rope type `dynamic_alpha`: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link dynamicAlphaBase},
+ * `rotaryDim/2` values in radians per position.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ */
 export function dynamicAlphaFrequencies(request: FrequencyRequest, { alpha }: DynamicAlphaParameters): RopeFrequencies {
   const { array, base, rotaryDim } = request;
   const scaledBase = dynamicAlphaBase(request, alpha);

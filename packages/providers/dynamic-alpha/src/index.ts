@@ -9,6 +9,7 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { checkDynamicAlpha, dynamicAlphaFrequencies, dynamicAlphaParameters } from "./formula.ts";
 import type { DynamicAlphaParameters } from "./formula.ts";
 

@@ -57,7 +57,7 @@ test("the base is the one that llama.cpp's converter writes for these models", (
   expect((value as number).toFixed(3)).toBe("11158839.925");
 });
 
-test("alpha 1 is the plain ladder, bit for bit", () => {
+test("alpha 1 gives the plain frequencies, bit for bit", () => {
   const { invFreq } = getRope({ ...hunyuan, parameters: { ropeType: "dynamic_alpha", alpha: 1 } }).frequencies();
   expect([...invFreq]).toEqual(inverseFrequencies(10_000, 128, float32));
 });

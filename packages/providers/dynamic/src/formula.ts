@@ -15,97 +15,19 @@
  * their order as in Hugging Face transformers 5, `_compute_dynamic_ntk_parameters`.
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
-import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
+import type { FrequencyRequest, RopeGeometry } from "@ropewalk/core";
+import { inverseFrequencies } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
+import type { DynamicParameters } from "./parameters.ts";
 
-/** Parameters of the rope type `dynamic`; its alias `qwen_dynamic` presets `factor` and `lengthStep`. */
-export interface DynamicParameters {
-  /** How steeply the base grows: at `n = 2L` the bracket is `factor + 1`. */
-  readonly factor: number;
-  /** `L`: the context length that the model was trained with, in tokens. Absent: `maxPosition` of the request. */
-  readonly maxTrainedPosition?: number | null;
-  /** What `n` is: the length at hand, or a capacity fixed for the run. */
-  readonly selection?: "by-current-length" | "by-capacity";
-  /** Whether `n` is that length itself, or the next `L · 2^k`. */
-  readonly lengthStep?: "token" | "doubling";
-  /** `n` of `by-capacity`, in tokens. Absent: `maxPosition` of the request. */
-  readonly capacity?: number | null;
-}
+export { dynamicParameters } from "./parameters.ts";
+export type { DynamicParameters } from "./parameters.ts";
 
-export const dynamicParameters: ParameterSchema<DynamicParameters> = {
-  factor: { type: "number", above: 0, description: "growth of the base; no default: every engine requires it" },
-  maxTrainedPosition: {
-    type: "integer",
-    min: 1,
-    default: null,
-    description:
-      "trained context length L in tokens; absent: maxPosition (Hugging Face, which reads no other length here; vLLM)",
-  },
-  selection: {
-    type: "string",
-    oneOf: ["by-current-length", "by-capacity"],
-    default: "by-current-length",
-    description:
-      "whether frequencies follow the length at hand (Hugging Face, mlx-lm: the default) or are fixed for the run (vLLM, SGLang)",
-  },
-  lengthStep: {
-    type: "string",
-    oneOf: ["token", "doubling"],
-    default: "token",
-    description:
-      "whether every token more gives another ladder (Hugging Face, mlx-lm: the default), or every doubling of L (Qwen 1)",
-  },
-  capacity: {
-    type: "integer",
-    min: 1,
-    default: null,
-    description: "length n of by-capacity in tokens; absent: maxPosition (vLLM; SGLang: factor · maxPosition)",
-  },
-};
-
-/** Contradictions that single parameters do not show. */
-export function checkDynamic(
-  { capacity, maxTrainedPosition, selection }: Required<DynamicParameters>,
-  { maxPosition, rotaryDim }: RopeGeometry,
-): RopeIssue[] {
-  const issues: RopeIssue[] = [];
-  if (rotaryDim <= 2) {
-    issues.push({
-      path: "rotaryDim",
-      expected: "≥ 4",
-      received: `${rotaryDim}`,
-      remedy: "The exponent R/(R − 2) needs more than one pair.",
-    });
-  }
-  if (maxTrainedPosition === null && maxPosition === null) {
-    issues.push({
-      path: "maxPosition",
-      expected: "the trained context length",
-      received: "nothing",
-      remedy: "Give maxPosition, or maxTrainedPosition in the parameters.",
-    });
-  }
-  if (selection === "by-capacity" && capacity === null && maxPosition === null) {
-    issues.push({
-      path: "parameters.capacity",
-      expected: "the length that frequencies are fixed for",
-      received: "nothing",
-      remedy: "Give capacity, or maxPosition.",
-    });
-  }
-  if (selection === "by-current-length" && capacity !== null) {
-    issues.push({
-      path: "parameters.capacity",
-      expected: 'nothing with the selection "by-current-length"',
-      received: `${capacity}, which has no effect`,
-      remedy: 'Remove it, or select "by-capacity".',
-    });
-  }
-  return issues;
-}
-
-/** `n`, never below `L`: lengths up to `L` share one ladder. `length` counts with the selection `by-current-length` only. */
+/**
+ * `n` in tokens, never below `L`: lengths up to `L` share their frequencies.
+ *
+ * @param length in tokens; counts with the selection `by-current-length` only. `null`: `L`.
+ */
 export function dynamicLength(
   length: number | null,
   { capacity, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>,
@@ -118,9 +40,15 @@ export function dynamicLength(
 }
 
 /**
- * `base · (factor · n/L − (factor − 1))^(R/(R−2))`. Engines that follow each token hold the length in a tensor, so they
- * compute this in float32, except for the power, whose exponent stays a Python float; the others compute in Python
- * floats throughout.
+ * The base at `n` tokens: `base · (factor · n/L − (factor − 1))^(R/(R−2))`, and `base` itself at `n = L`.
+ *
+ * Engines that follow each token hold the length in a tensor, so they compute this in float32, except for the power,
+ * whose exponent stays a Python float; the others compute in Python floats throughout.
+ *
+ * @param n the length in tokens, as {@link dynamicLength} gives it; `n ≥ trained`.
+ * @param trained `L`, in tokens.
+ * @returns a number without a unit, `≥ base`.
+ * Source: YaRN §3.3; Hugging Face transformers 5 `_compute_dynamic_ntk_parameters`, vLLM `DynamicNTKScalingRotaryEmbedding`.
  */
 export function dynamicBase(
   n: number,
@@ -134,51 +62,40 @@ export function dynamicBase(
   return multiply(base, scalar.power(bracket, scalar.divide(rotaryDim, rotaryDim - 2)));
 }
 
-/** Frequencies of the rope type `dynamic` at one length. */
+/** What {@link dynamicFrequencies} gives. */
+export interface DynamicFrequencies {
+  /** `rotaryDim/2` values in radians per position. */
+  readonly invFreq: Real[];
+  /** `n` where it is fixed for the run; infinite where the base follows the length, since it grows without a bound. */
+  readonly extendedMaxPosition: number;
+  /** `L`, in tokens. */
+  readonly trained: number;
+  /** `n`, in tokens. */
+  readonly n: number;
+  /** `base'`. */
+  readonly scaledBase: Real;
+}
+
+/**
+ * Frequencies of the rope type `dynamic` at one length: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link dynamicBase}.
+ *
+ * @param request geometry, arithmetic, and the current length in tokens; `maxPosition` must be a number where the
+ * parameters have no `maxTrainedPosition`.
+ * @returns `rotaryDim/2` frequencies in radians per position, and the length and base that they follow from.
+ * Source: YaRN §3.3; Hugging Face transformers 5 `_compute_dynamic_ntk_parameters`.
+ */
 export function dynamicFrequencies(
   request: FrequencyRequest,
   parameters: Required<DynamicParameters>,
-): RopeFrequencies {
-  const { array, base, length, maxPosition, rotaryDim } = request;
-  const { factor, lengthStep, maxTrainedPosition, selection } = parameters;
-  const trained = (maxTrainedPosition ?? maxPosition)!;
-  const n = dynamicLength(length, parameters, request);
+): DynamicFrequencies {
+  const trained = (parameters.maxTrainedPosition ?? request.maxPosition)!;
+  const n = dynamicLength(request.length, parameters, request);
   const scaledBase = dynamicBase(n, trained, parameters, request);
-  const invFreq = inverseFrequencies(scaledBase, rotaryDim, array);
-  const follows = selection === "by-current-length";
   return {
-    invFreq,
-    // The base grows without a bound where it follows the length: core's own limit of positions is the only one.
-    extendedMaxPosition: follows ? Number.POSITIVE_INFINITY : n,
-    rules: [
-      { name: "factor", value: factor, rule: "given: how steeply the base grows with the length" },
-      {
-        name: "trainedLength",
-        value: trained,
-        rule:
-          maxTrainedPosition === null ? "maxPosition, since maxTrainedPosition is absent" : "maxTrainedPosition, given",
-      },
-      {
-        name: "scheduleLength",
-        value: n,
-        rule: `${follows ? "the current length" : "the capacity, fixed for the run"}, or the trained length if that is larger${lengthStep === "token" ? "" : "; rounded up to the trained length times a power of 2"}`,
-        source:
-          lengthStep === "doubling"
-            ? "Qwen 1, get_ntk_alpha"
-            : follows
-              ? "Hugging Face dynamic_frequency_update"
-              : "vLLM DynamicNTKScalingRotaryEmbedding",
-      },
-      {
-        name: "scaledBase",
-        value: toNumber(scaledBase),
-        rule:
-          n === trained
-            ? `base ${base} as it is: the length is not above the trained one`
-            : `base ${base} · (${factor} · ${n}/${trained} − ${factor - 1})^(R/(R − 2)), R = ${rotaryDim}`,
-        source: "YaRN §3.3; Hugging Face _compute_dynamic_ntk_parameters",
-      },
-    ],
-    regimes: invFreq.map((_, i) => (i === 0 || n === trained ? "kept" : "stretched")),
+    invFreq: inverseFrequencies(scaledBase, request.rotaryDim, request.array),
+    extendedMaxPosition: parameters.selection === "by-current-length" ? Number.POSITIVE_INFINITY : n,
+    trained,
+    n,
+    scaledBase,
   };
 }

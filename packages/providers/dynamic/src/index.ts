@@ -6,12 +6,13 @@ import type {
   ParameterSchema,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
-import { checkDynamic, dynamicFrequencies, dynamicLength, dynamicParameters } from "./formula.ts";
-import type { DynamicParameters } from "./formula.ts";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { explainDynamic } from "./explain.ts";
+import { dynamicFrequencies, dynamicLength } from "./formula.ts";
+import { checkDynamic, dynamicParameters } from "./parameters.ts";
+import type { DynamicParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -26,23 +27,20 @@ export class DynamicProvider implements RopeProvider<Required<DynamicParameters>
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/dynamic@0.0.0";
   readonly parameters: ParameterSchema<DynamicParameters> = dynamicParameters;
+  readonly check: typeof checkDynamic = checkDynamic;
+  readonly schedule: typeof dynamicLength = dynamicLength;
 
   capabilities({ selection }: Required<DynamicParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };
   }
 
-  check(parameters: Required<DynamicParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkDynamic(parameters, geometry);
-  }
-
-  schedule(length: number, parameters: Required<DynamicParameters>, geometry: RopeGeometry): number {
-    return dynamicLength(length, parameters, geometry);
-  }
-
   frequencies(request: FrequencyRequest, parameters: Required<DynamicParameters>): RopeFrequencies {
-    return dynamicFrequencies(request, parameters);
+    const result = dynamicFrequencies(request, parameters);
+    return { ...result, ...explainDynamic(result, parameters, request) };
   }
 }
 
-export { dynamicFrequencies, dynamicParameters } from "./formula.ts";
-export type { DynamicParameters } from "./formula.ts";
+export { dynamicFrequencies } from "./formula.ts";
+export { dynamicParameters } from "./parameters.ts";
+export type { DynamicFrequencies } from "./formula.ts";
+export type { DynamicParameters } from "./parameters.ts";

@@ -107,7 +107,7 @@ describe("by the current length", () => {
     expect([...odd.frequencies(3).invFreq]).toEqual(plain(1_000_000));
   });
 
-  test("every length above has a ladder of its own, slower the longer", () => {
+  test("every length above has frequencies of its own, slower the longer", () => {
     let before = rope.frequencies(32_768).invFreq;
     for (const length of [32_769, 40_000, 65_536, 1_048_576]) {
       const { invFreq } = rope.frequencies(length);
@@ -245,7 +245,7 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
     }
   });
 
-  test("a text of any length needs few ladders", () => {
+  test("a text of any length needs few sets of frequencies", () => {
     const schedules = new Set(Array.from({ length: 1000 }, (_, i) => getRope(request).schedule(i * 131)));
     expect([...schedules]).toEqual([2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072]);
   });
@@ -273,12 +273,12 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic" } })).toThrow(
     /parameters\.factor/,
   );
-  // @ts-expect-error -- no such selection
   expect(() =>
+    // @ts-expect-error -- no such selection
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } }),
   ).toThrow(/selection/);
-  // @ts-expect-error -- alpha is another type's
   expect(() =>
+    // @ts-expect-error -- alpha is another type's
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } }),
   ).toThrow(/alpha/);
 });

@@ -19,11 +19,16 @@ export interface LinearParameters {
   readonly factor: number;
 }
 
+/** Schema of the rope type `linear`, with the source of each default. */
 export const linearParameters: ParameterSchema<LinearParameters> = {
   factor: { type: "number", above: 0, description: "context extension; no default: every engine requires it" },
 };
 
-/** Frequencies of the rope type `linear`. */
+/**
+ * Frequencies of the rope type `linear`: `invFreq[i] = base^(−2i/R) / factor`, `rotaryDim/2` values in radians per position.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ */
 export function linearFrequencies(
   { array, base, maxPosition, rotaryDim }: FrequencyRequest,
   { factor }: LinearParameters,

@@ -2,6 +2,7 @@
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { linearFrequencies, linearParameters } from "./formula.ts";
 import type { LinearParameters } from "./formula.ts";
 

@@ -55,7 +55,7 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-test("factor 1 is the plain ladder, bit for bit", () => {
+test("factor 1 gives the plain frequencies, bit for bit", () => {
   const { invFreq } = getRope(linear(128, 500_000, 1)).frequencies();
   expect([...invFreq]).toEqual(inverseFrequencies(500_000, 128, float32));
 });

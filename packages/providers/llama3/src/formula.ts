@@ -12,62 +12,36 @@
  * transformers 5, `_compute_llama3_parameters`.
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeIssue } from "@ropewalk/core";
+import type { FrequencyRequest } from "@ropewalk/core";
 import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
+import type { Real } from "@ropewalk/core/math";
+import type { Llama3Parameters } from "./parameters.ts";
 
-/** Parameters of the rope type `llama3`. */
-export interface Llama3Parameters {
-  /** By how much slow pairs are slowed down. */
-  readonly factor: number;
-  /** Turns over `originalMaxPosition` below which a pair is slowed down by the whole `factor`. */
-  readonly lowFreqFactor: number;
-  /** Turns above which a pair is kept. */
-  readonly highFreqFactor: number;
-  /** `L₀`: the context length that the model was trained with, in tokens. */
-  readonly originalMaxPosition: number;
+export { llama3Parameters } from "./parameters.ts";
+export type { Llama3Parameters } from "./parameters.ts";
+
+/** What {@link llama3Frequencies} gives. */
+export interface Llama3Frequencies {
+  /** `rotaryDim/2` values in radians per position. */
+  readonly invFreq: Real[];
+  /** The case of each pair. */
+  readonly regimes: ("kept" | "blended" | "interpolated")[];
+  /** `L₀ / lowFreqFactor`, in positions. */
+  readonly slowWavelength: number;
+  /** `L₀ / highFreqFactor`, in positions. */
+  readonly fastWavelength: number;
 }
 
-export const llama3Parameters: ParameterSchema<Llama3Parameters> = {
-  factor: {
-    type: "number",
-    above: 0,
-    description: "slowdown of slow pairs; no default: Hugging Face and vLLM require it",
-  },
-  lowFreqFactor: {
-    type: "number",
-    above: 0,
-    description: "turns below which a pair is slowed down; no default: Hugging Face and vLLM require it (Llama 3.1: 1)",
-  },
-  highFreqFactor: {
-    type: "number",
-    above: 0,
-    description: "turns above which a pair is kept; no default: Hugging Face and vLLM require it (Llama 3.1: 4)",
-  },
-  originalMaxPosition: {
-    type: "integer",
-    min: 1,
-    description: "trained context length L₀ in tokens; no default: Hugging Face and vLLM require it (Llama 3.1: 8192)",
-  },
-};
-
-/** Contradictions that single parameters do not show. */
-export function checkLlama3({ highFreqFactor, lowFreqFactor }: Llama3Parameters): RopeIssue[] {
-  if (highFreqFactor >= lowFreqFactor) return [];
-  return [
-    {
-      path: "parameters.highFreqFactor",
-      expected: `≥ lowFreqFactor (${lowFreqFactor})`,
-      received: `${highFreqFactor}`,
-      remedy: "highFreqFactor counts the turns of fast pairs; are the two swapped?",
-    },
-  ];
-}
-
-/** Frequencies of the rope type `llama3`. */
+/**
+ * Frequencies of the rope type `llama3`.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @returns `rotaryDim/2` frequencies in radians per position, and the wavelengths that divide the cases.
+ */
 export function llama3Frequencies(
   { array, base, rotaryDim, scalar }: FrequencyRequest,
   { factor, highFreqFactor, lowFreqFactor, originalMaxPosition }: Llama3Parameters,
-): RopeFrequencies {
+): Llama3Frequencies {
   const { add, divide, multiply, subtract } = array;
   // Rounded as the wavelengths that they are compared with.
   const slowWavelength = toNumber(multiply(1, scalar.divide(originalMaxPosition, lowFreqFactor)));
@@ -75,7 +49,7 @@ export function llama3Frequencies(
   const fullTurn = scalar.multiply(2, scalar.pi);
   const width = scalar.subtract(highFreqFactor, lowFreqFactor);
 
-  const regimes: string[] = [];
+  const regimes: Llama3Frequencies["regimes"] = [];
   const invFreq = inverseFrequencies(base, rotaryDim, array).map((frequency) => {
     // A number divided by a tensor is a reciprocal and a product in torch, hence the two roundings.
     const wavelength = multiply(divide(1, frequency), fullTurn);
@@ -93,26 +67,5 @@ export function llama3Frequencies(
     const smooth = divide(subtract(turns, lowFreqFactor), width);
     return add(divide(multiply(subtract(1, smooth), frequency), factor), multiply(smooth, frequency));
   });
-
-  const source = "Hugging Face _compute_llama3_parameters";
-  return {
-    invFreq,
-    rules: [
-      { name: "factor", value: factor, rule: "given: slow pairs become this many times slower" },
-      { name: "originalMaxPosition", value: originalMaxPosition, rule: "given: the trained context" },
-      {
-        name: "slowWavelength",
-        value: slowWavelength,
-        rule: `originalMaxPosition / lowFreqFactor ${lowFreqFactor}: pairs with a longer wavelength are slowed down by ${factor}`,
-        source,
-      },
-      {
-        name: "fastWavelength",
-        value: fastWavelength,
-        rule: `originalMaxPosition / highFreqFactor ${highFreqFactor}: pairs with a shorter wavelength are kept`,
-        source,
-      },
-    ],
-    regimes,
-  };
+  return { invFreq, regimes, slowWavelength, fastWavelength };
 }

@@ -1,9 +1,12 @@
 /** Registers the rope type `llama3`. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeIssue, RopeProvider } from "@ropewalk/core";
-import { checkLlama3, llama3Frequencies, llama3Parameters } from "./formula.ts";
-import type { Llama3Parameters } from "./formula.ts";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { explainLlama3 } from "./explain.ts";
+import { llama3Frequencies } from "./formula.ts";
+import { checkLlama3, llama3Parameters } from "./parameters.ts";
+import type { Llama3Parameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -17,15 +20,15 @@ export class Llama3Provider implements RopeProvider<Llama3Parameters> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/llama3@0.0.0";
   readonly parameters: ParameterSchema<Llama3Parameters> = llama3Parameters;
-
-  check(parameters: Llama3Parameters): RopeIssue[] {
-    return checkLlama3(parameters);
-  }
+  readonly check: typeof checkLlama3 = checkLlama3;
 
   frequencies(request: FrequencyRequest, parameters: Llama3Parameters): RopeFrequencies {
-    return llama3Frequencies(request, parameters);
+    const result = llama3Frequencies(request, parameters);
+    return { ...result, rules: explainLlama3(result, parameters) };
   }
 }
 
-export { llama3Frequencies, llama3Parameters } from "./formula.ts";
-export type { Llama3Parameters } from "./formula.ts";
+export { llama3Frequencies } from "./formula.ts";
+export { llama3Parameters } from "./parameters.ts";
+export type { Llama3Frequencies } from "./formula.ts";
+export type { Llama3Parameters } from "./parameters.ts";

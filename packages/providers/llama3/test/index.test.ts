@@ -85,7 +85,7 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-test("factor 1 is the plain ladder; kept and interpolated pairs bit for bit", () => {
+test("factor 1 gives the plain frequencies; kept and interpolated pairs bit for bit", () => {
   const rope = getRope(llama3({ factor: 1 }));
   const plain = inverseFrequencies(500_000, 128, float32) as number[];
   // (1 − t) f + t f rounds three times.
@@ -182,8 +182,8 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, parameters: { ropeType: "llama3", ...incomplete } })).toThrow(
     /originalMaxPosition/,
   );
-  // @ts-expect-error -- no such parameter
   expect(() =>
+    // @ts-expect-error -- no such parameter
     getRope({ headDim: 8, parameters: { ropeType: "llama3", ...published, lowFrequencyFactor: 1 } }),
   ).toThrow(/lowFreqFactor/);
 });

@@ -6,12 +6,13 @@ import type {
   ParameterSchema,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
-import { checkLongrope, longropeFrequencies, longropeParameters, longropeSchedule } from "./formula.ts";
-import type { LongropeParameters } from "./formula.ts";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { explainLongrope } from "./explain.ts";
+import { longropeFrequencies, longropeSchedule } from "./formula.ts";
+import { checkLongrope, longropeParameters } from "./parameters.ts";
+import type { LongropeParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -26,23 +27,20 @@ export class LongropeProvider implements RopeProvider<Required<LongropeParameter
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/longrope@0.0.0";
   readonly parameters: ParameterSchema<LongropeParameters> = longropeParameters;
+  readonly check: typeof checkLongrope = checkLongrope;
+  readonly schedule: typeof longropeSchedule = longropeSchedule;
 
   capabilities({ selection }: Required<LongropeParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };
   }
 
-  check(parameters: Required<LongropeParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkLongrope(parameters, geometry);
-  }
-
-  schedule(length: number, parameters: Required<LongropeParameters>, geometry: RopeGeometry): number {
-    return longropeSchedule(length, parameters, geometry);
-  }
-
   frequencies(request: FrequencyRequest, parameters: Required<LongropeParameters>): RopeFrequencies {
-    return longropeFrequencies(request, parameters);
+    const result = longropeFrequencies(request, parameters);
+    return { ...result, ...explainLongrope(result, parameters, request) };
   }
 }
 
-export { longropeFrequencies, longropeParameters } from "./formula.ts";
-export type { LongropeParameters, LongropeSelection } from "./formula.ts";
+export { longropeFrequencies } from "./formula.ts";
+export { longropeParameters } from "./parameters.ts";
+export type { LongropeFrequencies } from "./formula.ts";
+export type { LongropeParameters, LongropeSelection } from "./parameters.ts";

@@ -153,7 +153,7 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-test("lists of ones are the plain ladder, bit for bit", () => {
+test("lists of ones are the plain frequencies, bit for bit", () => {
   const ones = [1, 1, 1, 1];
   const rope = getRope(longrope({ shortFactor: ones, longFactor: ones }));
   for (const length of [1, 10_000]) {
@@ -168,7 +168,7 @@ describe("by the current length", () => {
   test("the short list is in force up to originalMaxPosition, the long one above", () => {
     const plain = inverseFrequencies(10_000, 8, float32) as number[];
     for (let i = 0; i < 4; i++) {
-      // e · base^x and its reciprocal, against the reciprocal of the ladder's.
+      // e · base^x and its reciprocal, against the reciprocal of the plain frequency.
       for (const [got, expected] of [
         [short[i]!, plain[i]! / small.shortFactor[i]!],
         [long[i]!, plain[i]! / small.longFactor[i]!],
@@ -308,8 +308,8 @@ test("parameters are checked by the compiler", () => {
   expect(() => getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "longrope", ...incomplete } })).toThrow(
     /longFactor/,
   );
-  // @ts-expect-error -- no such selection
   expect(() =>
+    // @ts-expect-error -- no such selection
     getRope({ headDim: 8, maxPosition: 8192, parameters: { ropeType: "su", ...small, selection: "always" } }),
   ).toThrow(/selection/);
 });

@@ -8,6 +8,8 @@
 /**
  * Runs: the first `sections[0]` pairs take axis 0, the next `sections[1]` axis 1, and so on.
  *
+ * @param sections pairs of each axis, integers ≥ 0; a rope needs `rotaryDim/2` of them in all.
+ * @returns the axis of each pair, from 0; memory of the caller's own.
  * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face `apply_multimodal_rotary_pos_emb`, whose table is doubled.
  * @example sectionedAxes([2, 1, 1]) // [0, 0, 1, 2]
  */
@@ -18,6 +20,8 @@ export function sectionedAxes(sections: readonly number[]): number[] {
 /**
  * Round and round: pair `i` takes axis `i mod n` while that axis has pairs left by `i < n · sections[axis]`, else axis 0.
  *
+ * @param sections as of {@link sectionedAxes}. Equal ones simply take turns.
+ * @returns the axis of each pair, from 0; memory of the caller's own.
  * Source: Qwen3-VL, Hugging Face `apply_interleaved_mrope`. llama.cpp gives the spare pairs to a fourth axis instead.
  * @example cyclicAxes([2, 1, 1]) // [0, 1, 2, 0]
  */

@@ -4,22 +4,19 @@ import { registerRopeType } from "@ropewalk/core";
 import type {
   FrequencyRequest,
   ParameterSchema,
+  RewrittenRequest,
   RopeCapabilities,
   RopeFrequencies,
   RopeGeometry,
-  RopeIssue,
   RopeProvider,
+  RopeSpelling,
 } from "@ropewalk/core";
-import {
-  checkNd,
-  checkSections,
-  mropeFrequencies,
-  mropeParameters,
-  ndFrequencies,
-  ndParameters,
-  ndSections,
-} from "./formula.ts";
-import type { MropeParameters, NdParameters } from "./formula.ts";
+// What `mrope` stands for.
+import "@ropewalk/default";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { mropeAxes, ndFrequencies } from "./formula.ts";
+import { checkMrope, checkNd, mropeParameters, ndParameters, ndSections } from "./parameters.ts";
+import type { MropeParameters, NdParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -28,39 +25,30 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** One ladder, several axes: the text side of Qwen2-VL, Qwen3-VL and their relatives. */
+/** The frequencies of `default`, several axes: the text side of Qwen2-VL, Qwen3-VL and their relatives. A spelling of `axes`. */
 @registerRopeType("mrope")
-export class MropeProvider implements RopeProvider<Required<MropeParameters>> {
+export class MropeProvider implements RopeSpelling<Required<MropeParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/nd-qwen2vl@0.0.0";
   readonly parameters: ParameterSchema<MropeParameters> = mropeParameters;
+  readonly check: typeof checkMrope = checkMrope;
 
-  capabilities({ sections }: Required<MropeParameters>): RopeCapabilities {
-    return { axisCount: sections.length };
-  }
-
-  check({ sections }: Required<MropeParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkSections(sections, geometry);
-  }
-
-  frequencies(request: FrequencyRequest, parameters: Required<MropeParameters>): RopeFrequencies {
-    return mropeFrequencies(request, parameters);
+  /** The same rope as a request of type `default` with `axes`; the parameters have passed `check`. */
+  rewrite(parameters: Required<MropeParameters>): RewrittenRequest {
+    return { parameters: { ropeType: "default" }, axes: mropeAxes(parameters) };
   }
 }
 
-/** A ladder for each axis: vision towers, image and video diffusion, ndrope. */
+/** Frequencies of its own for each axis: vision towers, image and video diffusion, ndrope. */
 @registerRopeType("nd")
 export class NdProvider implements RopeProvider<Required<NdParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/nd-qwen2vl@0.0.0";
   readonly parameters: ParameterSchema<NdParameters> = ndParameters;
+  readonly check: typeof checkNd = checkNd;
 
   capabilities(parameters: Required<NdParameters>, { rotaryDim }: RopeGeometry): RopeCapabilities {
-    return { axisCount: ndSections(parameters, rotaryDim).length, fractionalPositions: parameters.fractional };
-  }
-
-  check(parameters: Required<NdParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkNd(parameters, geometry);
+    return { axisCount: ndSections(parameters, rotaryDim).length };
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<NdParameters>): RopeFrequencies {
@@ -80,5 +68,7 @@ export {
   visionPositions,
 } from "./positions.ts";
 export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
-export { mropeFrequencies, mropeParameters, ndFrequencies, ndParameters } from "./formula.ts";
-export type { MropeParameters, NdParameters } from "./formula.ts";
+export { mropeAxes, ndFrequencies } from "./formula.ts";
+export { mropeParameters, ndParameters } from "./parameters.ts";
+export type { AxisFrequencies } from "./formula.ts";
+export type { MropeParameters, NdParameters } from "./parameters.ts";

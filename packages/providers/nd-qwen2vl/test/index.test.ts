@@ -6,7 +6,7 @@ import { fromFloat16, toFloat16 } from "@ropewalk/core/math";
 import { bytes, fixtures } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
 import { cyclicAxes, sectionedAxes } from "../src/axes.ts";
-import "../src/index.ts";
+import { MropeProvider } from "../src/index.ts";
 
 describe("mrope", () => {
   conformance(test, {
@@ -26,9 +26,16 @@ describe("nd", () => {
     cases: [
       { name: "as Qwen2-VL's tower", request: { headDim: 16, parameters: { axisCount: 2 } } },
       { name: "as Flux", request: { headDim: 16, parameters: { sections: [2, 3, 3] } } },
+      { name: "as MoonViT", request: { headDim: 16, parameters: { axisCount: 2, order: "alternating" } } },
+      { name: "with still pairs", request: { headDim: 16, parameters: { sections: [2, 3], padFront: 1, padEnd: 2 } } },
       {
         name: "as DINOv3",
-        request: { headDim: 16, base: 100, parameters: { axisCount: 2, angleScale: 2 * Math.PI, fractional: true } },
+        request: {
+          headDim: 16,
+          base: 100,
+          fractionalPositions: true,
+          parameters: { axisCount: 2, angleScale: 2 * Math.PI },
+        },
       },
     ],
   });
@@ -59,7 +66,7 @@ test("axes are lists", () => {
   expect([0, 1, 2].map((axis) => axes.filter((a) => a === axis).length)).toEqual([24, 20, 20]);
 });
 
-// Models of one shared ladder: sections and order as their config.json or configuration class has them.
+// Models of shared frequencies: sections and order as their config.json or configuration class has them.
 const mropeModels = {
   "Qwen/Qwen2-VL-7B-Instruct": { headDim: 128, base: 1_000_000, sections: [16, 24, 24] },
   "Qwen/Qwen2.5-VL-3B-Instruct": { headDim: 128, base: 1_000_000, sections: [16, 24, 24] },
@@ -118,7 +125,7 @@ test.each(fixtures("vision").filter(({ builder }) => builder.grid !== undefined)
     const rope = getRope({
       headDim: fixture.headDim,
       pairing: fixture.pairing,
-      parameters: { ropeType: "nd", axisCount: 2, ladder: shared ? "shared" : "restart" },
+      parameters: { ropeType: "nd", axisCount: 2, frequencies: shared ? "shared" : "restart" },
     });
     const positions = nested(fixture.positions!);
     const { cos, sin } = rope.cosSin(positions);
@@ -138,7 +145,8 @@ test("DINOv3: normalised coordinates count turns", () => {
     headDim: 64,
     base: 100,
     pairing: "half",
-    parameters: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI, fractional: true },
+    fractionalPositions: true,
+    parameters: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI },
   });
   const grid = Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const);
   const positions = nested(
@@ -150,7 +158,7 @@ test("DINOv3: normalised coordinates count turns", () => {
   expect(farthest(sin, fixture.sin.flat())).toBeLessThan(1e-6);
 });
 
-test("Llama 4's tower: a ladder for x and one for y, counted from 1, the class token not turned", () => {
+test("Llama 4's tower: frequencies for x and for y, counted from 1, the class token not turned", () => {
   const fixture = fixtures("vision").find(({ model }) => model.startsWith("meta-llama"))!;
   const { side } = fixture.builder as { side: number };
   const { tokens } = fixture as unknown as { tokens: number[] };
@@ -166,8 +174,52 @@ test("Llama 4's tower: a ladder for x and one for y, counted from 1, the class t
   expect(farthest(sin, fixture.sin.flat())).toBeLessThan(2e-6);
 });
 
-// LTX spreads its ladder over the whole inner dimension of all heads, which is no rope of one head.
-const diffusion = fixtures("diffusers").filter(({ name }) => !name.startsWith("ltx"));
+const isLtx = ({ name }: { name: string }): boolean => name.startsWith("ltx");
+const diffusion = fixtures("diffusers").filter((fixture) => !isLtx(fixture));
+
+// The heads of LTX share the pairs of one wide head. Of 21 pairs of an axis, pair k turns by 10000^(k/20) · π/2, rising:
+// base^(-k/21) with base 10000^(-21/20).
+test.each(fixtures("diffusers").filter(isLtx))("diffusers, one wide head: $name", (fixture) => {
+  const { axisOfPair, heads, positions, rotated, shape } = fixture as unknown as {
+    axisOfPair: number[];
+    heads?: number;
+    positions: number[][];
+    rotated: { tokens: number[]; input: string; output: string; dtype: string }[];
+    shape: [number, number];
+  };
+  const rope = getRope({
+    headDim: 2 * shape[1],
+    fractionalPositions: true,
+    base: 10_000 ** (-21 / 20),
+    pairing: fixture.pairing === "half" ? { blocks: heads! } : "adjacent",
+    precision: "float64",
+    parameters: {
+      ropeType: "nd",
+      axisCount: 3,
+      order: "alternating",
+      padFront: 1,
+      angleScale: Math.PI / 2,
+    },
+  });
+  expect(rope.explain().pairs.map(({ axis, regime }) => (regime === "still" ? -1 : axis))).toEqual(axisOfPair);
+  const centred = positions.map((axis) => axis.map((share) => 2 * share - 1));
+  const { cos, sin } = rope.cosSin(nested(centred, true));
+  // Angles reach 10000 · π/2; the engine rounds share, coordinate, frequency and angle to float32, half an ulp each.
+  const turn = 10_000 * (Math.PI / 2) * 4 * 2 ** -24;
+  expect(farthest(cos, floats(fixture.cos))).toBeLessThan(turn);
+  expect(farthest(sin, floats(fixture.sin))).toBeLessThan(turn);
+  const { input, output, tokens } = rotated.find(({ dtype }) => dtype === "float32")!;
+  const query = floats(input);
+  rope.apply({
+    positions: nested(
+      centred.map((axis) => tokens.map((t) => axis[t]!)),
+      true,
+    ),
+    query,
+  });
+  // Elements are below 4, of two products each.
+  expect(farthest(query, floats(output))).toBeLessThan(8 * turn);
+});
 
 test.each(diffusion)("diffusers: $name", (fixture) => {
   const { base, headDim, positions, sections } = fixture;
@@ -182,7 +234,8 @@ test.each(diffusion)("diffusers: $name", (fixture) => {
     base: bases === null ? (base as number) : 10_000,
     pairing,
     precision: "float64",
-    parameters: { ropeType: "nd", sections, fractional, bases },
+    fractionalPositions: fractional,
+    parameters: { ropeType: "nd", sections, bases },
   });
   const { cos, sin } = rope.cosSin(nested(positions, fractional));
   // Engines that keep float32 angles are off the exact one by up to 2^-23 of it, below 1e-5 for grids of this size.
@@ -241,6 +294,85 @@ test.each(fixtures("ndrope").filter((fixture) => fixture.kind === "rotation"))(
   },
 );
 
+/** Bits of float64 are those of the formula: `precision: "float64"` rounds once. */
+const ndByHand = (headDim: number, parameters: object): { invFreq: number[]; axes: number[]; regimes: unknown[] } => {
+  const rope = getRopeUntyped({ headDim, precision: "float64", parameters: { ropeType: "nd", ...parameters } });
+  const { invFreq, axes } = rope.frequencies();
+  return { invFreq: [...invFreq], axes: [...axes], regimes: rope.explain().pairs.map(({ regime }) => regime) };
+};
+
+// By hand: of two pairs of an axis, base 10000, the second turns by 10000^(-1/2) = 0.01; of four in one list they are 1,
+// 0.1, 0.01, 0.001.
+test.each([
+  [
+    "MoonViT: pair 2k is x, pair 2k + 1 is y, both with frequency k",
+    8,
+    { axisCount: 2 },
+    [1, 1, 0.01, 0.01],
+    [0, 1, 0, 1],
+  ],
+  ["three axes", 12, { axisCount: 3 }, [1, 1, 1, 0.01, 0.01, 0.01], [0, 1, 2, 0, 1, 2]],
+  ["with bases", 8, { axisCount: 2, bases: [100, 16] }, [1, 1, 0.1, 0.25], [0, 1, 0, 1]],
+  ["a shared list", 8, { axisCount: 2, frequencies: "shared" }, [1, 0.1, 0.01, 0.001], [0, 1, 0, 1]],
+])("by hand, alternating axes: %s", (_, headDim, parameters, invFreq, axes) => {
+  expect(ndByHand(headDim, { order: "alternating", ...parameters })).toMatchObject({ invFreq, axes });
+});
+
+test("by hand: still pairs stand in front of those of the axes and behind", () => {
+  expect(ndByHand(16, { sections: [2, 1], padFront: 2, padEnd: 3 })).toEqual({
+    invFreq: [0, 0, 1, 0.01, 1, 0, 0, 0],
+    axes: [0, 0, 0, 0, 1, 0, 0, 0],
+    regimes: ["still", "still", "axis 0", "axis 0", "axis 1", "still", "still", "still"],
+  });
+  // An even split is of the pairs that turn, and so is a shared list: 1, 0.1, 0.01, 0.001 of four.
+  expect(ndByHand(12, { axisCount: 2, padEnd: 2 }).invFreq).toEqual([1, 0.01, 1, 0.01, 0, 0]);
+  expect(ndByHand(12, { axisCount: 2, padFront: 2, frequencies: "shared" }).invFreq).toEqual([
+    0, 0, 1, 0.01, 0.1, 0.001,
+  ]);
+  expect(ndByHand(12, { axisCount: 2, padFront: 1, padEnd: 1, order: "alternating" })).toMatchObject({
+    invFreq: [0, 1, 1, 0.01, 0.01, 0],
+    axes: [0, 0, 1, 0, 1, 0],
+  });
+});
+
+test("still pairs keep their elements, bit for bit", () => {
+  const rope = getRope({
+    headDim: 16,
+    pairing: "adjacent",
+    parameters: { ropeType: "nd", sections: [2, 1], padFront: 2, padEnd: 3 },
+  });
+  const query = Float32Array.from({ length: 16 }, (_, i) => Math.fround(1 / (i + 3)));
+  const before = query.slice();
+  rope.apply({ positions: nested([[731], [40_021]]), query });
+  const moved = [...query.keys()].filter((i) => query[i] !== before[i]);
+  expect(moved).toEqual([4, 5, 6, 7, 8, 9]);
+});
+
+test("alternating and sectioned axes have the same pairs in another order", () => {
+  for (const axisCount of [1, 2, 3, 4]) {
+    for (const size of [1, 2, 5]) {
+      const headDim = 2 * axisCount * size;
+      const runs = ndByHand(headDim, { axisCount });
+      const turns = ndByHand(headDim, { axisCount, order: "alternating" });
+      for (let axis = 0; axis < axisCount; axis++) {
+        for (let k = 0; k < size; k++) {
+          const [at, from] = [axisCount * k + axis, axis * size + k];
+          expect([turns.axes[at], turns.invFreq[at]]).toEqual([runs.axes[from], runs.invFreq[from]]);
+        }
+      }
+    }
+  }
+});
+
+test("mrope says itself as default with axes", () => {
+  const provider = new MropeProvider();
+  expect(provider.rewrite({ sections: [2, 1, 1], order: "sectioned" })).toEqual({
+    parameters: { ropeType: "default" },
+    axes: [0, 0, 1, 2],
+  });
+  expect(provider.rewrite({ sections: [2, 1, 1], order: "cyclic" }).axes).toEqual([0, 1, 2, 0]);
+});
+
 test("the answer that ndrope's page prints", () => {
   const rope = getRope({ headDim: 4, pairing: "adjacent", parameters: { ropeType: "nd", axisCount: 1 } });
   const x = Float32Array.from({ length: 8 }, (_, i) => i);
@@ -256,7 +388,7 @@ test("equal positions on all axes are one axis", () => {
   expect(mrope.cosSin([text, text, text]).cos).toEqual(one.cosSin(text).cos);
 });
 
-test("a ladder of any one-axis type takes axes in the request", () => {
+test("frequencies of any one-axis type take axes in the request", () => {
   const axes = cyclicAxes([6, 5, 5]);
   const rope = getRope({ headDim: 32, axes, parameters: { ropeType: "nd", axisCount: 1 } });
   const mrope = getRope({ headDim: 32, parameters: { ropeType: "mrope", sections: [6, 5, 5], order: "cyclic" } });
@@ -275,7 +407,17 @@ test.each([
   ["neither count nor sections", { ropeType: "nd" }, "neither"],
   ["both, and they differ", { ropeType: "nd", axisCount: 2, sections: [16, 24, 24] }, "the number of sections"],
   ["a split that leaves a rest", { ropeType: "nd", axisCount: 3 }, "add up"],
-  ["one shared ladder, unequal shares", { ropeType: "nd", sections: [16, 24, 24], ladder: "shared" }, "equal sections"],
+  [
+    "shared frequencies, unequal shares",
+    { ropeType: "nd", sections: [16, 24, 24], frequencies: "shared" },
+    "equal sections",
+  ],
+  ["alternating axes, unequal shares", { ropeType: "nd", sections: [16, 48], order: "alternating" }, "equal sections"],
+  ["a shared list with bases", { ropeType: "nd", axisCount: 1, bases: [9], frequencies: "shared" }, "nothing, since"],
+  ["sections that leave out the still pairs", { ropeType: "nd", sections: [32, 32], padEnd: 4 }, "add up to 60"],
+  ["nothing but still pairs", { ropeType: "nd", axisCount: 1, padFront: 60, padEnd: 4 }, "less than 64"],
+  ["more still pairs than pairs", { ropeType: "nd", axisCount: 2, padFront: 40, padEnd: 30 }, "got 70"],
+  ["half a still pair", { ropeType: "nd", axisCount: 2, padEnd: 0.5 }, "an integer"],
   ["bases that miss an axis", { ropeType: "nd", axisCount: 2, bases: [10_000] }, "one for each axis"],
 ])("refuses %s", (_, parameters, text) => {
   expect(() => getRopeUntyped({ headDim: 128, parameters })).toThrow(

@@ -132,3 +132,106 @@ test.each<[string, () => unknown]>([
     expect(RopeError.is(error) && error.code).toBe("ROPE_SHAPE");
   }
 });
+
+const wrong: readonly unknown[] = [
+  undefined,
+  null,
+  5,
+  "x",
+  {},
+  [],
+  true,
+  Symbol("s"),
+  () => 5,
+  [[]],
+  [{}],
+  [null],
+  new DataView(new ArrayBuffer(8)),
+];
+const builders: Readonly<Record<string, (value: never, ...more: never[]) => unknown>> = {
+  gridPositions,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  visionPositions,
+};
+/** Empty lists that are a batch of nothing. */
+const empty: Readonly<Record<string, readonly string[]>> = {
+  maskedPositions: ["[]", "[[]]"],
+  packedPositions: ["[]"],
+  visionPositions: ["[]"],
+};
+
+describe.each(Object.entries(builders))("%s refuses with an error of its own", (name, build) => {
+  test.each(wrong.map((value) => [value] as const))("%o", (value) => {
+    const given = Array.isArray(value) ? JSON.stringify(value) : "";
+    if (empty[name]?.includes(given)) build(value as never);
+    else expect(RopeError.is(thrownBy(() => build(value as never)))).toBe(true);
+  });
+});
+
+test.each(["images", "videos", "attentionMask", "mergeSize", "time", "advance", "modalities"] as const)(
+  "promptPositions refuses a wrong %s",
+  (key) => {
+    const options = prompt({});
+    for (const value of wrong) {
+      const absent = value === undefined && key !== "advance" && key !== "modalities" && key !== "images";
+      const none = Array.isArray(value) && value.length === 0 && key === "videos";
+      const build = (): unknown => promptPositions({ ...options, [key]: value as never });
+      if (absent || none) build();
+      else expect(RopeError.is(thrownBy(build)), `${key}: ${typeof value}`).toBe(true);
+    }
+  },
+);
+
+test.each<[string, () => unknown, RegExp]>([
+  [
+    "promptPositions",
+    () => promptPositions({ ...prompt({}), mergesize: 2 } as never),
+    /"mergesize".*Did you mean "mergeSize"/,
+  ],
+  ["time", () => promptPositions(prompt({ time: { tokenPerSecond: 2 } as never })), /Did you mean "tokensPerSecond"/],
+  ["maskedPositions", () => maskedPositions([[1]], { filled: 1 } as never), /Did you mean "fill"/],
+])("a misspelt key in the options of %s is named, with the nearest", (_, build, text) => {
+  expect(build).toThrow(expect.objectContaining({ code: "ROPE_INVALID_PARAMETERS" }));
+  expect(build).toThrow(text);
+});
+
+const video = { modalities: [[2, 2]], images: [], videos: [[2, 2, 2]] } satisfies Partial<PromptOptions>;
+test.each<[string, () => unknown]>([
+  ["a wrong merge size of a tower", () => visionPositions([[1, 4, 4]], "2" as never)],
+  ["fill that is no integer", () => maskedPositions([[0]], { fill: 0.5 })],
+  ["a mask of other numbers", () => maskedPositions([[-10_000]])],
+  ["a mask of text", () => promptPositions(prompt({ attentionMask: [["1", "1", "1", "1", "1", "1"]] as never }))],
+  ["a past beyond 32 bits", () => maskedPositions([[1]], { past: 2 ** 31 })],
+  ["more than memory holds", () => gridPositions([2 ** 40, 2 ** 40])],
+  ["more sequences than memory holds", () => packedPositions([Number.MAX_SAFE_INTEGER, 1])],
+  [
+    "more frames than tokens",
+    () => promptPositions(prompt({ ...video, videos: [[2 ** 40, 2, 2]], time: "timestamps" })),
+  ],
+  ["times beyond 32 bits", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 2 ** 40 } }))],
+  ["no tokens per second", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: Number.NaN } }))],
+  [
+    "seconds of another number of videos",
+    () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 1, secondsPerGrid: [1, 1] } })),
+  ],
+])("refuses %s", (_, build) => {
+  expect(build).toThrow(expect.objectContaining({ code: "ROPE_SHAPE" }));
+});
+
+test("masks may hold bigints and booleans", () => {
+  expect([...maskedPositions([[0n, 1n, 1n]]).data]).toEqual([0, 0, 1]);
+  expect([...maskedPositions([[false, true]] as never).data]).toEqual([0, 0]);
+  const mask = [BigInt64Array.of(0n, 1n, 1n, 1n, 1n, 1n)] as never;
+  expect(promptPositions(prompt({ attentionMask: mask })).deltas).toEqual([-2]);
+});
+
+function thrownBy(build: () => unknown): unknown {
+  try {
+    build();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

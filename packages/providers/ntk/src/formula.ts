@@ -24,6 +24,7 @@ export interface NtkParameters {
   readonly mixedB?: number | null;
 }
 
+/** Schema of the rope type `ntk`, with the source of each default. */
 export const ntkParameters: ParameterSchema<NtkParameters> = {
   factor: { type: "number", above: 0, description: "slowdown s of the slowest pair; no default: vLLM requires it" },
   mixedB: {
@@ -34,7 +35,12 @@ export const ntkParameters: ParameterSchema<NtkParameters> = {
   },
 };
 
-/** Frequencies of the rope type `ntk`. */
+/**
+ * Frequencies of the rope type `ntk`, `rotaryDim/2` values in radians per position: the fixed form without `mixedB`, else
+ * the mixed one.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ */
 export function ntkFrequencies(
   request: FrequencyRequest,
   { factor, mixedB }: Required<NtkParameters>,

@@ -2,6 +2,7 @@
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { ntkFrequencies, ntkParameters } from "./formula.ts";
 import type { NtkParameters } from "./formula.ts";
 

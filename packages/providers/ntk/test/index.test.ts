@@ -76,7 +76,7 @@ describe("agrees with the steps of vLLM's NTKScalingRotaryEmbedding, run in torc
   });
 });
 
-test.each([null, 0.6])("factor 1 is the plain ladder, bit for bit (mixedB %o)", (mixedB) => {
+test.each([null, 0.6])("factor 1 gives the plain frequencies, bit for bit (mixedB %o)", (mixedB) => {
   expect([...getRope(ntk({ factor: 1, mixedB })).frequencies().invFreq]).toEqual(
     inverseFrequencies(10_000, 128, float32),
   );

@@ -1,5 +1,5 @@
 /**
- * Proportional rope: the ladder of the whole head, of which only the fastest pairs are turned.
+ * Proportional rope: the frequencies of the whole head, of which only the fastest pairs are turned.
  *
  * With `D = headDim` and `n = ⌊D · partialRotaryFactor / 2⌋`: `invFreq[i] = base^(−2i/D) / factor` for `i < n`, and 0 for the other
  * pairs, which stay as they are at every position. cos and sin are not scaled.
@@ -23,6 +23,7 @@ export interface ProportionalParameters {
   readonly factor?: number;
 }
 
+/** Schema of the rope type `proportional`, with the source of each default. */
 export const proportionalParameters: ParameterSchema<ProportionalParameters> = {
   partialRotaryFactor: {
     type: "number",
@@ -34,7 +35,7 @@ export const proportionalParameters: ParameterSchema<ProportionalParameters> = {
   factor: { type: "number", above: 0, default: 1, description: "every frequency is divided by it; 1: Hugging Face" },
 };
 
-/** Contradictions with the geometry. */
+/** Contradictions with the geometry; `[]` where there are none. */
 export function checkProportional({ headDim, rotaryDim }: RopeGeometry): RopeIssue[] {
   if (rotaryDim === headDim) return [];
   return [
@@ -47,7 +48,12 @@ export function checkProportional({ headDim, rotaryDim }: RopeGeometry): RopeIss
   ];
 }
 
-/** Frequencies of the rope type `proportional`. */
+/**
+ * Frequencies of the rope type `proportional`: `invFreq[i] = base^(−2i/D) / factor` for the first `⌊D · share / 2⌋` of
+ * `D/2` pairs, in radians per position, and 0 for the others. `D` is `headDim`, which `rotaryDim` has to equal.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ */
 export function proportionalFrequencies(
   { array, base, headDim }: FrequencyRequest,
   { factor, partialRotaryFactor }: Required<ProportionalParameters>,

@@ -9,6 +9,7 @@ import type {
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { checkProportional, proportionalFrequencies, proportionalParameters } from "./formula.ts";
 import type { ProportionalParameters } from "./formula.ts";
 

@@ -49,7 +49,7 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-test("a share of 1 and a factor of 1, the defaults, are the plain ladder, bit for bit", () => {
+test("a share of 1 and a factor of 1, the defaults, are the plain frequencies, bit for bit", () => {
   expect([...getRope(proportional({})).frequencies().invFreq]).toEqual(inverseFrequencies(1_000_000, 512, float32));
 });
 

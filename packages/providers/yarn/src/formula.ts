@@ -9,144 +9,18 @@
  * in Hugging Face transformers 5, `_compute_yarn_parameters`.
  */
 
-import type {
-  FrequencyRequest,
-  ParameterSchema,
-  RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
-  RopeRule,
-} from "@ropewalk/core";
+import type { FrequencyRequest } from "@ropewalk/core";
 import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
 import type { Arithmetic, Real } from "@ropewalk/core/math";
+import type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
 
-/** What of YaRN says which pairs are kept and which slowed down. */
-export interface YarnLadderParameters {
-  /** `s`: how many times longer the context becomes. */
-  readonly factor: number;
-  /** `L₀`: the context length that the model was trained with, in tokens. */
-  readonly originalMaxPosition: number;
-  /** Turns over `originalMaxPosition` above which a pair is kept. */
-  readonly betaFast?: number;
-  /** Turns below which a pair is slowed down by the whole `factor`. */
-  readonly betaSlow?: number;
-  /** Round the ends of the blended range outwards to whole pairs. */
-  readonly truncate?: boolean;
-  /** `e`: how far a fast pair keeps its frequency, from 0 (slowed down like the others) to 1. */
-  readonly extrapolationFactor?: number;
-}
-
-/** Parameters of the rope type `yarn`. */
-export interface YarnParameters extends YarnLadderParameters {
-  /** Multiplies cos and sin, instead of the rule. */
-  readonly attentionFactor?: number | null;
-  /** With `mscaleAllDim`: the amplitude is the ratio of the two magnitudes. */
-  readonly mscale?: number | null;
-  readonly mscaleAllDim?: number | null;
-  /** `a` of the amplitude `a ln(factor) + 1`. */
-  readonly magnitudeSlope?: number;
-}
-
-export const yarnLadderParameters: ParameterSchema<YarnLadderParameters> = {
-  factor: { type: "number", above: 0, description: "context extension s; no default: every engine requires it" },
-  originalMaxPosition: {
-    type: "integer",
-    min: 1,
-    description: "trained context length L₀ in tokens; no default: every engine requires it",
-  },
-  betaFast: {
-    type: "number",
-    above: 0,
-    default: 32,
-    description: "turns above which a pair is kept; 32: YaRN §3.2, Hugging Face, vLLM",
-  },
-  betaSlow: {
-    type: "number",
-    above: 0,
-    default: 1,
-    description: "turns below which a pair is slowed down; 1: YaRN §3.2, Hugging Face, vLLM",
-  },
-  truncate: {
-    type: "boolean",
-    default: true,
-    description: "round the blended range to whole pairs; true: Hugging Face, vLLM",
-  },
-  extrapolationFactor: {
-    type: "number",
-    min: 0,
-    max: 1,
-    default: 1,
-    description:
-      "how far fast pairs keep their frequency; 1: YaRN §3.2, Hugging Face, vLLM (SGLang and ggml have a setting)",
-  },
-};
-
-export const yarnParameters: ParameterSchema<YarnParameters> = {
-  ...yarnLadderParameters,
-  attentionFactor: {
-    type: "number",
-    above: 0,
-    default: null,
-    description: "amplitude of cos and sin; absent: by rule (YaRN §3.4)",
-  },
-  mscale: {
-    type: "number",
-    above: 0,
-    default: null,
-    description: "numerator magnitude; read together with mscaleAllDim only (Hugging Face)",
-  },
-  mscaleAllDim: {
-    type: "number",
-    above: 0,
-    default: null,
-    description: "denominator magnitude; read together with mscale only (Hugging Face)",
-  },
-  magnitudeSlope: {
-    type: "number",
-    min: 0,
-    default: 0.1,
-    description: "a of the amplitude a ln s + 1; 0.1: YaRN §3.4, Hugging Face, vLLM (telechat3-yarn: 0.07)",
-  },
-};
-
-/** Contradictions in a YaRN ladder that single parameters do not show. */
-export function checkYarnLadder(
-  { betaFast, betaSlow }: Required<YarnLadderParameters>,
-  { base }: RopeGeometry,
-): RopeIssue[] {
-  const issues: RopeIssue[] = [];
-  if (betaFast < betaSlow) {
-    issues.push({
-      path: "parameters.betaFast",
-      expected: `≥ betaSlow (${betaSlow})`,
-      received: `${betaFast}`,
-      remedy: "betaFast counts the turns of fast pairs; are the two swapped?",
-    });
-  }
-  if (base <= 1) {
-    issues.push({ path: "base", expected: "> 1, so that frequencies fall from pair to pair", received: `${base}` });
-  }
-  return issues;
-}
-
-/** Contradictions in the parameters of `yarn`. */
-export function checkYarn(parameters: Required<YarnParameters>, geometry: RopeGeometry): RopeIssue[] {
-  const issues = checkYarnLadder(parameters, geometry);
-  const { mscale, mscaleAllDim } = parameters;
-  if ((mscale === null) !== (mscaleAllDim === null)) {
-    const [given, missing] = mscale === null ? ["mscaleAllDim", "mscale"] : ["mscale", "mscaleAllDim"];
-    issues.push({
-      path: `parameters.${given}`,
-      expected: `${missing} as well`,
-      received: `${given} alone, which has no effect`,
-      remedy: "Give both, or attentionFactor, or neither.",
-    });
-  }
-  return issues;
-}
+// What a formula that is built on this one needs besides.
+export { explainYarnFrequencies } from "./explain.ts";
+export { checkYarnFrequencies, yarnFrequencyParameters, yarnParameters } from "./parameters.ts";
+export type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
 
 /**
- * The pair index, as a real number, whose wavelength fits `turns` times into the original context:
+ * §3.2: the pair index, as a real number, whose wavelength fits `turns` times into the original context:
  * `R ln(L₀ / (2π turns)) / (2 ln base)`.
  */
 export function yarnCorrectionIndex(
@@ -161,7 +35,7 @@ export function yarnCorrectionIndex(
 
 /** First and last index of the blended range, clamped to `[0, rotaryDim − 1]` as Hugging Face does. */
 export function yarnCorrectionRange(
-  { betaFast, betaSlow, originalMaxPosition, truncate }: Required<YarnLadderParameters>,
+  { betaFast, betaSlow, originalMaxPosition, truncate }: Required<YarnFrequencyParameters>,
   request: FrequencyRequest,
 ): { low: Real; high: Real } {
   let low = yarnCorrectionIndex(betaFast, originalMaxPosition, request);
@@ -181,12 +55,46 @@ export function yarnRamp(i: number, low: Real, high: Real, { subtract, divide }:
   return toNumber(ramp) >= 1 ? 1 : ramp;
 }
 
-/** `M(s, k) = a k ln s + 1` with `a = 0.1`, and 1 for `s ≤ 1`: the magnitude that keeps the entropy of attention (YaRN §3.4). */
+/** What {@link yarnInverseFrequencies} gives. */
+export interface YarnInverseFrequencies {
+  /** `rotaryDim/2` values in radians per position. */
+  readonly invFreq: Real[];
+  /** The share of its own frequency that each pair keeps, from 1 (kept) to 0 (slowed down by the whole factor). */
+  readonly shares: Real[];
+  /** First index of the blended range. */
+  readonly low: Real;
+  /** Last index of the blended range. */
+  readonly high: Real;
+  /** `factor · originalMaxPosition`: the context that the model is extended to, in tokens. */
+  readonly extendedMaxPosition: number;
+}
+
+/** §3.2: `invFreq[i] = (1 − share) f/s + share f` with `f = base^(−2i/R)` and `share = (1 − ramp) e`. */
+export function yarnInverseFrequencies(
+  request: FrequencyRequest,
+  parameters: Required<YarnFrequencyParameters>,
+): YarnInverseFrequencies {
+  const { array, base, rotaryDim, scalar } = request;
+  const { add, divide, multiply, power, subtract } = array;
+  const { extrapolationFactor, factor, originalMaxPosition } = parameters;
+  const { low, high } = yarnCorrectionRange(parameters, request);
+
+  const shares: Real[] = [];
+  const invFreq = inverseFrequencies(base, rotaryDim, array).map((kept, i) => {
+    const slowed = divide(1, multiply(factor, power(base, divide(2 * i, rotaryDim))));
+    const share = multiply(subtract(1, yarnRamp(i, low, high, array, scalar)), extrapolationFactor);
+    shares.push(share);
+    return add(multiply(slowed, subtract(1, share)), multiply(kept, share));
+  });
+  return { invFreq, shares, low, high, extendedMaxPosition: factor * originalMaxPosition };
+}
+
+/** §3.4: `M(s, k) = a k ln s + 1` with `a` the slope, 0.1 there, and 1 for `s ≤ 1`: it keeps the entropy of attention. */
 export function yarnMagnitude(
   factor: number,
   mscale: number,
+  slope: number,
   { add, divide, log, multiply }: Arithmetic,
-  slope = 0.1,
 ): Real {
   if (factor <= 1) return 1;
   const growth = multiply(mscale, log(factor));
@@ -194,90 +102,32 @@ export function yarnMagnitude(
   return add(slope === 0.1 ? divide(growth, 10) : multiply(slope, growth), 1);
 }
 
-/** The ladder of YaRN with the rules that gave it; amplitudes are the caller's to add. */
-export function yarnLadder(
-  request: FrequencyRequest,
-  parameters: Required<YarnLadderParameters>,
-): Pick<RopeFrequencies, "invFreq" | "extendedMaxPosition"> & { rules: RopeRule[]; regimes: string[] } {
-  const { array, base, rotaryDim, scalar } = request;
-  const { add, divide, multiply, subtract } = array;
-  const { extrapolationFactor, factor, originalMaxPosition } = parameters;
-  const { low, high } = yarnCorrectionRange(parameters, request);
-
-  const regimes: string[] = [];
-  const invFreq = inverseFrequencies(base, rotaryDim, array).map((kept, i) => {
-    const ramp = yarnRamp(i, low, high, array, scalar);
-    regimes.push(
-      ramp === 1 || extrapolationFactor === 0
-        ? "interpolated"
-        : ramp === 0 && extrapolationFactor === 1
-          ? "kept"
-          : "blended",
-    );
-    const power = array.power(base, divide(2 * i, rotaryDim));
-    const slowed = divide(1, multiply(factor, power));
-    const keep = multiply(subtract(1, ramp), extrapolationFactor);
-    return add(multiply(slowed, subtract(1, keep)), multiply(kept, keep));
-  });
-  const rules: RopeRule[] = [
-    { name: "factor", value: factor, rule: "given: the context becomes this many times longer" },
-    { name: "originalMaxPosition", value: originalMaxPosition, rule: "given: the trained context" },
-    {
-      name: "correctionLow",
-      value: toNumber(low),
-      rule: `pairs up to here are kept: they turn more than betaFast = ${parameters.betaFast} times in ${originalMaxPosition} positions${parameters.truncate ? ", rounded down" : ", not rounded (truncate: false)"}`,
-      source: "YaRN §3.2; Hugging Face find_correction_range",
-    },
-    {
-      name: "correctionHigh",
-      value: toNumber(high),
-      rule: `pairs from here on are slowed down by ${factor}: they turn less than betaSlow = ${parameters.betaSlow} times${parameters.truncate ? ", rounded up" : ", not rounded (truncate: false)"}`,
-      source: "YaRN §3.2; Hugging Face find_correction_range",
-    },
-    ...(extrapolationFactor === 1
-      ? []
-      : [
-          {
-            name: "extrapolationFactor",
-            value: extrapolationFactor,
-            rule: `given: of a fast pair's own frequency only ${extrapolationFactor} is kept, the rest is slowed down`,
-            source: "SGLang YaRNScalingRotaryEmbedding; ggml ext_factor",
-          },
-        ]),
-  ];
-  return { invFreq, extendedMaxPosition: factor * originalMaxPosition, rules, regimes };
-}
-
-/** Frequencies and amplitude of the rope type `yarn`. */
-export function yarnFrequencies(request: FrequencyRequest, parameters: Required<YarnParameters>): RopeFrequencies {
-  const { rules, ...ladder } = yarnLadder(request, parameters);
-  const { value, rule } = yarnAmplitude(request, parameters);
-  rules.push({
-    name: "attentionFactor",
-    value: toNumber(value),
-    rule,
-    source: "YaRN §3.4; Hugging Face _compute_yarn_parameters",
-  });
-  return { ...ladder, attentionFactor: value, rules };
-}
-
-function yarnAmplitude(
+/** §3.4: what cos and sin are multiplied by: the given amplitude, else `M(s, mscale) / M(s, mscaleAllDim)`, else `M(s, 1)`. */
+export function yarnAttentionFactor(
   { scalar }: FrequencyRequest,
-  { factor, attentionFactor, magnitudeSlope, mscale, mscaleAllDim }: Required<YarnParameters>,
-): { value: Real; rule: string } {
-  if (attentionFactor !== null) return { value: attentionFactor, rule: "given" };
-  if (mscale !== null && mscaleAllDim !== null) {
-    const value = scalar.divide(
-      yarnMagnitude(factor, mscale, scalar, magnitudeSlope),
-      yarnMagnitude(factor, mscaleAllDim, scalar, magnitudeSlope),
-    );
-    return {
-      value,
-      rule: `M(${factor}, mscale ${mscale}) / M(${factor}, mscaleAllDim ${mscaleAllDim}) with M(s, k) = ${magnitudeSlope} k ln s + 1`,
-    };
-  }
+  { attentionFactor, factor, magnitudeSlope, mscale, mscaleAllDim }: Required<YarnParameters>,
+): Real {
+  if (attentionFactor !== null) return attentionFactor;
+  const magnitude = (k: number): Real => yarnMagnitude(factor, k, magnitudeSlope, scalar);
+  if (mscale === null || mscaleAllDim === null) return magnitude(1);
+  return scalar.divide(magnitude(mscale), magnitude(mscaleAllDim));
+}
+
+/** What {@link yarnFrequencies} gives. */
+export interface YarnFrequencies extends YarnInverseFrequencies {
+  /** Multiplies cos and sin. */
+  readonly attentionFactor: Real;
+}
+
+/**
+ * Frequencies and amplitude of the rope type `yarn`.
+ *
+ * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @returns `rotaryDim/2` frequencies in radians per position, the amplitude, and what explains them.
+ */
+export function yarnFrequencies(request: FrequencyRequest, parameters: Required<YarnParameters>): YarnFrequencies {
   return {
-    value: yarnMagnitude(factor, 1, scalar, magnitudeSlope),
-    rule: factor <= 1 ? "1, since factor ≤ 1" : `${magnitudeSlope} ln ${factor} + 1`,
+    ...yarnInverseFrequencies(request, parameters),
+    attentionFactor: yarnAttentionFactor(request, parameters),
   };
 }

@@ -1,16 +1,12 @@
 /** Registers the rope type `yarn`, and `telechat3-yarn`, which is the same with a smaller amplitude. */
 
 import { registerRopeType } from "@ropewalk/core";
-import type {
-  FrequencyRequest,
-  ParameterSchema,
-  RopeFrequencies,
-  RopeGeometry,
-  RopeIssue,
-  RopeProvider,
-} from "@ropewalk/core";
-import { checkYarn, yarnFrequencies, yarnParameters } from "./formula.ts";
-import type { YarnParameters } from "./formula.ts";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
+import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
+import { explainYarn } from "./explain.ts";
+import { yarnFrequencies } from "./formula.ts";
+import { checkYarn, yarnParameters } from "./parameters.ts";
+import type { YarnParameters } from "./parameters.ts";
 
 declare module "@ropewalk/core" {
   interface RopeParametersByType {
@@ -25,15 +21,15 @@ export class YarnProvider implements RopeProvider<Required<YarnParameters>> {
   readonly specificationVersion = 1;
   readonly source = "@ropewalk/yarn@0.0.0";
   readonly parameters: ParameterSchema<YarnParameters> = yarnParameters;
-
-  check(parameters: Required<YarnParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkYarn(parameters, geometry);
-  }
+  readonly check: typeof checkYarn = checkYarn;
 
   frequencies(request: FrequencyRequest, parameters: Required<YarnParameters>): RopeFrequencies {
-    return yarnFrequencies(request, parameters);
+    const result = yarnFrequencies(request, parameters);
+    return { ...result, ...explainYarn(result, parameters) };
   }
 }
 
-export { yarnFrequencies, yarnParameters } from "./formula.ts";
-export type { YarnParameters } from "./formula.ts";
+export { yarnFrequencies } from "./formula.ts";
+export { yarnParameters } from "./parameters.ts";
+export type { YarnFrequencies, YarnInverseFrequencies } from "./formula.ts";
+export type { YarnParameters } from "./parameters.ts";

@@ -260,7 +260,7 @@ test("frequencies lie between f / factor and f, and never rise from pair to pair
       } as const;
       const { invFreq } = getRope({ headDim: 2 * pairs, base, precision: "float64", parameters }).frequencies();
       invFreq.forEach((frequency, i) => {
-        // The unscaled ladder, here in float64: a power, good to some 1e-14 of itself.
+        // The unscaled frequency, here in float64: a power, good to some 1e-14 of itself.
         const plain = base ** (-i / pairs);
         expect(frequency).toBeLessThanOrEqual(plain * (1 + 1e-13));
         expect(frequency).toBeGreaterThanOrEqual((plain / factor) * (1 - 1e-13));

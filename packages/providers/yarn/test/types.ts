@@ -20,9 +20,9 @@ export function typeChecks(): void {
   getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768, beta_fast: 32 } });
   // @ts-expect-error -- its package is not imported here
   getRope({ headDim: 64, parameters: { ropeType: "deepseek_yarn", factor: 4, originalMaxPosition: 32768 } });
-  // @ts-expect-error -- no such pairing
   getRope({
     headDim: 64,
+    // @ts-expect-error -- no such pairing
     pairing: "interleaved",
     parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 },
   });

@@ -1,0 +1,58 @@
+/**
+ * Given frequencies: a list for what no formula gives, since it was learned with the model or fitted afterwards.
+ *
+ * `invFreq` is the list itself, a value for each pair in radians per position; 0 leaves a pair as it is, a negative value
+ * turns it backwards. cos and sin are multiplied by `attentionFactor`. `base` has no effect.
+ *
+ * Source: checkpoints that store `inv_freq` (the rotary buffer of Hugging Face transformers, saved with the weights).
+ */
+
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
+
+/** Parameters of the rope type `given`. */
+export interface GivenParameters {
+  /** Angle per position of each pair, in radians; `rotaryDim/2` values. */
+  readonly invFreq: readonly number[];
+  /** Multiplies cos and sin. */
+  readonly attentionFactor?: number;
+}
+
+/** Schema of the rope type `given`. */
+export const givenParameters: ParameterSchema<GivenParameters> = {
+  invFreq: { type: "numbers", description: "angle per position of each pair, in radians; from the checkpoint" },
+  attentionFactor: { type: "number", above: 0, default: 1, description: "multiplies cos and sin; 1: no scaling" },
+};
+
+/** Contradictions with the geometry; `[]` where there are none. */
+export function checkGiven({ invFreq }: Required<GivenParameters>, { rotaryDim }: RopeGeometry): RopeIssue[] {
+  if (invFreq.length === rotaryDim / 2) return [];
+  return [
+    {
+      path: "parameters.invFreq",
+      expected: `${rotaryDim / 2} values, one for each pair of rotaryDim ${rotaryDim}`,
+      received: `${invFreq.length} values`,
+      ...(invFreq.length === rotaryDim
+        ? { remedy: "A list with each value twice is that of elements: give one half." }
+        : {}),
+    },
+  ];
+}
+
+/**
+ * Frequencies and amplitude of the rope type `given`: the parameters themselves. With `precision: "float32"` core rounds
+ * each frequency to float32, as a tensor holds it.
+ */
+export function givenFrequencies(
+  { base }: FrequencyRequest,
+  { attentionFactor, invFreq }: Required<GivenParameters>,
+): RopeFrequencies {
+  return {
+    invFreq,
+    attentionFactor,
+    rules: [
+      { name: "invFreq", value: `${invFreq.length} values`, rule: `given, so that base ${base} has no effect` },
+      { name: "attentionFactor", value: attentionFactor, rule: "given; 1 otherwise" },
+    ],
+    regimes: invFreq.map((frequency) => (frequency === 0 ? "still" : "given")),
+  };
+}
