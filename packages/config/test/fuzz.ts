@@ -14,6 +14,7 @@ import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
 import "@ropewalk/dynamic";
 import "@ropewalk/dynamic-alpha";
+import "@ropewalk/given";
 import "@ropewalk/linear";
 import "@ropewalk/llama3";
 import "@ropewalk/longrope";

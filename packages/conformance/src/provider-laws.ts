@@ -152,7 +152,9 @@ const effects: ProviderLaw = {
       let accepted = 0;
       for (const kit of kits) {
         const before = outcome(kit.js(exactly(kit.request)));
-        for (const value of validValues(rule, kit.js().spec.parameters[name])) {
+        // A spelling's parameters stand in the request only.
+        const current = kit.js().spec.parameters[name] ?? kit.request.parameters[name as "ropeType"] ?? rule.default;
+        for (const value of validValues(rule, current)) {
           const request = withParameters(exactly(kit.request), { [name]: value });
           let rope: RotaryEmbedding;
           try {

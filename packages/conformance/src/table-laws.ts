@@ -267,7 +267,7 @@ const reported: Law = {
         sameData(pair.elements, pairs[i], `elements of pair ${i}, ${label}`);
         equal(pair.invFreq, invFreq[i], `invFreq of pair ${i}, ${label}`);
         equal(pair.axis, axes[i], `axis of pair ${i}, ${label}`);
-        equal(pair.wavelength, (2 * Math.PI) / invFreq[i]!, `wavelength of pair ${i}, ${label}`);
+        equal(pair.wavelength, (2 * Math.PI) / Math.abs(invFreq[i]!), `wavelength of pair ${i}, ${label}`);
       });
       for (const [name, value] of Object.entries({ attentionFactor, softmaxScaleFactor })) {
         const rule = explanation.rules.find((candidate) => candidate.name === name);
