@@ -257,19 +257,19 @@ const purity: Law = {
         );
       }
       for (const length of lengths) {
-        const name = rope.schedule(length);
+        const name = rope.effectiveLength(length);
         isTrue(
           rope.capabilities.dependsOnLength ? typeof name === "number" : name === null,
-          `schedule(${length}), ${label}`,
+          `effectiveLength(${length}), ${label}`,
           rope.capabilities.dependsOnLength ? "a length" : "null: dependsOnLength is not declared",
           name,
         );
         if (name === null) continue;
-        equal(rope.schedule(name), name, `schedule of the schedule of ${length}, ${label}`);
+        equal(rope.effectiveLength(name), name, `effectiveLength of the effective length of ${length}, ${label}`);
         sameData(
           Array.from(rope.frequencies(length).invFreq),
           Array.from(rope.frequencies(name).invFreq),
-          `frequencies at length ${length} and at its schedule ${name}, ${label}`,
+          `frequencies at length ${length} and at its effective length ${name}, ${label}`,
         );
       }
     }

@@ -301,10 +301,10 @@ const range: Law = {
     );
     const step = await rope.at(at(0));
     isTrue(
-      dependsOnLength ? typeof step.schedule === "number" : step.schedule === null,
-      `schedule of a step, ${label}`,
+      dependsOnLength ? typeof step.effectiveLength === "number" : step.effectiveLength === null,
+      `effectiveLength of a step, ${label}`,
       dependsOnLength ? "a length" : "null: dependsOnLength is not declared",
-      step.schedule,
+      step.effectiveLength,
     );
     isTrue(
       rope.frequencies().axes.every((axis) => axis < axisCount),

@@ -34,7 +34,7 @@ test.each<[string, Partial<RopeProvider<any>>]>([
     "frequencies that depend on the length, in steps of 4096",
     {
       capabilities: { dependsOnLength: true },
-      schedule: (length) => Math.max(4096, Math.ceil(length / 4096) * 4096),
+      effectiveLength: (length) => Math.max(4096, Math.ceil(length / 4096) * 4096),
       frequencies: ({ base, rotaryDim, array, length }, { factor, gain }) => ({
         invFreq: inverseFrequencies(base, rotaryDim, array).map((frequency) =>
           array.divide(frequency, array.multiply(factor, length! / 4096)),

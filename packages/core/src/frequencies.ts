@@ -53,7 +53,7 @@ export class RopeNumbers {
       throw invalid("the call", [{ path: "length", expected: "an integer ≥ 0", received: show(length) }]);
     }
     const key = this.capabilities.dependsOnLength
-      ? (provider.schedule?.(length, this.#parameters, spec) ?? length)
+      ? (provider.effectiveLength?.(length, this.#parameters, spec) ?? length)
       : null;
     const known = this.#known.get(key);
     if (known !== undefined) return known;

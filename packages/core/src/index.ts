@@ -68,7 +68,7 @@ export type {
   RewrittenRequest,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
+  RopeSettings,
   RopeProvider,
   RopeRegistration,
   RopeRule,

@@ -105,8 +105,8 @@ export interface RotaryStep {
   readonly sin: Float32Array;
   /** `[tokens]` (or `[batch, tokens]`): what the attention layer multiplies queries by, where the rope has such a rule. */
   readonly queryScale: Float32Array | null;
-  /** The schedule that the step's frequencies belong to; `null` for types that do not depend on the length. */
-  readonly schedule: number | null;
+  /** The effective length that the step's frequencies belong to; `null` for types that do not depend on the length. */
+  readonly effectiveLength: number | null;
   /** Rotates like `rope.apply` with the step's positions. */
   apply(tensors: RotateArguments): RotateResult;
 }
@@ -181,7 +181,7 @@ export interface RotaryEmbedding {
    * Names the frequencies in force at a length: keys that were rotated while it was another number are stale, and have
    * to be rotated anew from what they were before. `null` for types that do not depend on the length.
    */
-  schedule(length: number): number | null;
+  effectiveLength(length: number): number | null;
   /** Every number with the rule that gave it. */
   explain(length?: number): RopeExplanation;
   /**

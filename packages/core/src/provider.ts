@@ -34,7 +34,7 @@ export function checkSpecificationVersion(version: unknown, whose: string): void
 export type Precision = "float32" | "float64";
 
 /** The facts of a rope that do not depend on its type. */
-export interface RopeGeometry {
+export interface RopeSettings {
   /** Elements of one attention head. */
   readonly headDim: number;
   /** How many of them are rotated; even, `≤ headDim`. */
@@ -46,10 +46,10 @@ export interface RopeGeometry {
 }
 
 /** What a formula gets to compute with. */
-export interface FrequencyRequest extends RopeGeometry {
+export interface FrequencyRequest extends RopeSettings {
   readonly precision: Precision;
   /**
-   * The length for which frequencies are wanted, as `schedule` of the provider returned it; `null` for a type that does
+   * The length for which frequencies are wanted, as `effectiveLength` of the provider returned it; `null` for a type that does
    * not depend on the length.
    */
   readonly length: number | null;
@@ -96,7 +96,7 @@ export interface RopeCapabilities {
   readonly isRotation?: boolean;
   /** A rotated key can be moved to another position by rotating it again. Default: a rotation that does not depend on the length. */
   readonly canShift?: boolean;
-  /** Frequencies depend on the current length: keys cached under another schedule are stale. Default false. */
+  /** Frequencies depend on the current length: keys cached under other frequencies are stale. Default false. */
   readonly dependsOnLength?: boolean;
   /** Positions need not be integers and may be negative. Default false. */
   readonly fractionalPositions?: boolean;
@@ -143,16 +143,16 @@ export interface RopeProvider<P = any> {
   /** Every parameter of the type. Keys that are not here are errors. */
   readonly parameters: ParameterSchema<P>;
   /** What ropes of the type can do; a function where that follows from the parameters. */
-  readonly capabilities?: RopeCapabilities | ((parameters: P, geometry: RopeGeometry) => RopeCapabilities);
+  readonly capabilities?: RopeCapabilities | ((parameters: P, settings: RopeSettings) => RopeCapabilities);
   /** What a request that leaves these out gets, where the type's models differ from core's defaults. */
   readonly defaults?: { readonly pairing?: Pairing };
-  /** What the schema cannot say: contradictions between parameters, or with the geometry. Returns all it finds. */
-  check?(parameters: P, geometry: RopeGeometry): readonly RopeIssue[];
+  /** What the schema cannot say: contradictions between parameters, or with the settings. Returns all it finds. */
+  check?(parameters: P, settings: RopeSettings): readonly RopeIssue[];
   /**
-   * For a type that depends on the length: the canonical length of the schedule in force at `length` tokens. Lengths
-   * with equal results share frequencies and tables.
+   * For a type that depends on the length: the effective length at `length` tokens, one that stands for all lengths with the
+   * same frequencies. Lengths with equal results share frequencies and tables. Absent: each length has its own.
    */
-  schedule?(length: number, parameters: P, geometry: RopeGeometry): number;
+  effectiveLength?(length: number, parameters: P, settings: RopeSettings): number;
   /** The formula. Pure: equal arguments give equal results. */
   frequencies(request: FrequencyRequest, parameters: P): RopeFrequencies;
 }
@@ -166,7 +166,7 @@ export interface RopeSpelling<P = any> extends Pick<
   "specificationVersion" | "source" | "parameters" | "defaults" | "check"
 > {
   /** The request that is meant; the type that it names must be registered, and is taken as it is. Pure. */
-  rewrite(parameters: P, geometry: RopeGeometry): RewrittenRequest;
+  rewrite(parameters: P, settings: RopeSettings): RewrittenRequest;
 }
 
 export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling => "rewrite" in provider;

@@ -11,7 +11,7 @@ import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import type { ParameterSchema } from "./parameters.ts";
 import { checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
-import type { Precision, RopeGeometry, RopeProvider, RopeRegistration } from "./provider.ts";
+import type { Precision, RopeSettings, RopeProvider, RopeRegistration } from "./provider.ts";
 import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
@@ -65,7 +65,7 @@ export interface UntypedRopeRequest {
  * A rope as plain data: JSON-safe, complete, canonical. `getRope(spec)` gives the same rope, also in a worker or from a
  * file, wherever the type is registered.
  */
-export interface RopeSpec extends RopeGeometry {
+export interface RopeSpec extends RopeSettings {
   readonly specificationVersion: 1;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
@@ -164,8 +164,8 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   };
   refuse();
   // What a type says of its parameters and of the rest needs all of them.
-  const geometry = { headDim, rotaryDim, rotaryOffset, base, maxPosition };
-  issues.push(...(provider.check?.(values, geometry) ?? []));
+  const settings = { headDim, rotaryDim, rotaryOffset, base, maxPosition };
+  issues.push(...(provider.check?.(values, settings) ?? []));
   const refuseAxes = (has: boolean): void => {
     if (!has || given.axes === null) return;
     const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
@@ -174,13 +174,13 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   if (isSpelling(provider)) {
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
-    const meant = provider.rewrite(values, geometry);
+    const meant = provider.rewrite(values, settings);
     refuseAxes(meant.axes !== undefined);
     refuse();
     if (isRewritten) throw invalid("a spelling", [issue("parameters.ropeType", "a type with a formula", name)]);
-    return parseRequest({ ...rest, ...geometry, pairing, ...meant }, names, true);
+    return parseRequest({ ...rest, ...settings, pairing, ...meant }, names, true);
   }
-  const capabilities = declaredCapabilities(provider, values, geometry);
+  const capabilities = declaredCapabilities(provider, values, settings);
   refuseAxes(capabilities.axisCount > 1);
   if (fractionalPositions && capabilities.dependsOnLength) {
     const expected = "false, since the type depends on the length, which counts tokens";
@@ -189,7 +189,7 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   refuse();
   const spec: RopeSpec = {
     specificationVersion: SPECIFICATION_VERSION,
-    ...geometry,
+    ...settings,
     pairing: canonicalPairing(pairing, rotaryDim),
     axes,
     direction,

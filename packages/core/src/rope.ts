@@ -140,7 +140,7 @@ class PlannedRope implements RotaryEmbedding {
     return this.#execute(turns, out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key!;
   }
 
-  schedule(length: number): number | null {
+  effectiveLength(length: number): number | null {
     return this.#plan.numbers.at(length).length;
   }
 

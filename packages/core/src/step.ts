@@ -30,7 +30,7 @@ export function stepOf(
     },
     // Where positions have several axes, the first counts tokens.
     queryScale: queryScale === null ? null : Float32Array.from(values.subarray(0, values.length / axes), queryScale),
-    schedule: length,
+    effectiveLength: length,
     apply,
   });
 }

@@ -109,7 +109,7 @@ const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, r
   "rope.frequencies": [rope.frequencies.bind(rope), [1]],
   "rope.shift": [rope.shift.bind(rope), [{ keys: new Float32Array(8), from: [0], to: [1] }]],
   "rope.shift, keys": [(keys: never) => rope.shift({ keys, from: [0], to: [1] }), [view]],
-  "rope.schedule": [rope.schedule.bind(rope), [1]],
+  "rope.effectiveLength": [rope.effectiveLength.bind(rope), [1]],
   "rope.explain": [rope.explain.bind(rope), [1]],
   "rope.to": [rope.to.bind(rope) as () => unknown, ["nowhere", {}]],
   rotate: [math.rotate, [view, { cos: new Float32Array(4), sin: new Float32Array(4), pairing: "half" }]],

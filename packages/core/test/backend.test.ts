@@ -139,11 +139,11 @@ test("nothing reaches the executor that core refuses", () => {
   expect(log).toEqual([]);
 });
 
-test("backend and rope share tables and schedules", () => {
+test("backend and rope share tables and effective lengths", () => {
   const { registry } = setUp();
   const rope = getRope({ headDim: 8, parameters: { ropeType: "stepped" } }, { registry });
   const moved = rope.to("abacus", { beads: 1 });
-  expect(moved.schedule(100)).toBe(rope.schedule(100));
+  expect(moved.effectiveLength(100)).toBe(rope.effectiveLength(100));
   expect(moved.cosSin([99])).toEqual(rope.cosSin([99]));
 });
 

@@ -1,4 +1,4 @@
-/** Types whose frequencies depend on the current length: which schedule is in force, and that two never mix. */
+/** Types whose frequencies depend on the current length: which effective length is in force, and that two never mix. */
 
 import { describe, expect, test } from "vitest";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
@@ -40,10 +40,10 @@ test.each([
   [[0, 1], 100, 128],
   [[100], 16, 16],
   [[], undefined, 16],
-])("positions %j at length %s: schedule %i", (positions, length, scheduled) => {
+])("positions %j at length %s: effective length %i", (positions, length, scheduled) => {
   close(applied(positions, length), expected(positions, scheduled));
-  expect(rope.at(positions, { length }).schedule).toBe(scheduled);
-  expect(rope.schedule(length ?? Math.max(-1, ...positions) + 1)).toBe(scheduled);
+  expect(rope.at(positions, { length }).effectiveLength).toBe(scheduled);
+  expect(rope.effectiveLength(length ?? Math.max(-1, ...positions) + 1)).toBe(scheduled);
 });
 
 test("every method takes the length", () => {
@@ -95,16 +95,16 @@ test("shift takes it too, where a type that depends on it declares that its keys
   );
 });
 
-test("a step keeps the schedule it was made under", () => {
+test("a step keeps the effective length it was made under", () => {
   const step = rope.at([1, 2], { length: 20 });
   for (let length = 1; length < 5000; length *= 2) rope.at([0], { length });
   const data = noise(16);
   step.apply({ query: data });
   close(data, expected([1, 2], 32));
-  expect(step.schedule).toBe(32);
+  expect(step.effectiveLength).toBe(32);
 });
 
-test("schedules never mix, in whatever order they are asked for", () => {
+test("effective lengths never mix, in whatever order they are asked for", () => {
   const fresh = () =>
     getRope(
       { headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } },
@@ -120,7 +120,7 @@ test("schedules never mix, in whatever order they are asked for", () => {
   }
 });
 
-test("lengths of one schedule share its frequencies, and few schedules are kept", async () => {
+test("lengths of one effective length share its frequencies, and few effective lengths are kept", async () => {
   let computed = 0;
   const counting: RopeProvider = {
     ...stepped,
@@ -135,12 +135,12 @@ test("lengths of one schedule share its frequencies, and few schedules are kept"
   const before = await heldBytes();
   const wide = getRopeUntyped(
     { headDim: 256, parameters: { ropeType: "any" } },
-    { provider: { ...stepped, source: "each@1", schedule: (length: number) => length } },
+    { provider: { ...stepped, source: "each@1", effectiveLength: (length: number) => length } },
   );
   for (let length = 1; length <= 500; length++) wide.at([0], { length });
   // A block of 128 rows of 128 pairs, cos and sin in float32, is 128 KiB; five hundred of them would be 64 MiB.
   expect((await heldBytes()) - before).toBeLessThan(4 * 2 ** 20);
-  expect(wide.at([0], { length: 1 }).schedule).toBe(1);
+  expect(wide.at([0], { length: 1 }).effectiveLength).toBe(1);
 });
 
 describe("a length", () => {
@@ -156,8 +156,8 @@ describe("a length", () => {
   test("is without effect where the type does not depend on it", () => {
     const plain = getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
     expect(plain.cosSin([5], { length: 1000 })).toEqual(plain.cosSin([5]));
-    expect(plain.at([5], { length: 1000 }).schedule).toBeNull();
-    expect(plain.schedule(1000)).toBeNull();
+    expect(plain.at([5], { length: 1000 }).effectiveLength).toBeNull();
+    expect(plain.effectiveLength(1000)).toBeNull();
   });
 
   test("is the largest position + 1, whole, where positions are fractional", () => {
@@ -166,7 +166,7 @@ describe("a length", () => {
       ...plain,
       source: "both@1",
       capabilities: { dependsOnLength: true, fractionalPositions: true },
-      schedule: (length: number) => (seen.push(length), length),
+      effectiveLength: (length: number) => (seen.push(length), length),
     };
     const fractional = getRopeUntyped({ headDim: 8, parameters: { ropeType: "any" } }, { provider: both });
     fractional.cosSin([0.5, 2.75]);
@@ -174,13 +174,13 @@ describe("a length", () => {
     expect(seen.slice(-2)).toEqual([3, 0]);
   });
 
-  test("without a schedule, every length is one", () => {
-    const { schedule: _, ...every } = stepped;
+  test("without an effective length, every length is one", () => {
+    const { effectiveLength: _, ...every } = stepped;
     const each = getRopeUntyped(
       { headDim: 8, parameters: { ropeType: "any" } },
       { provider: { ...every, source: "every@1" } },
     );
-    expect(each.schedule(17)).toBe(17);
+    expect(each.effectiveLength(17)).toBe(17);
   });
 });
 
@@ -188,14 +188,14 @@ test("capabilities may follow from the parameters", () => {
   const provider: RopeProvider = {
     ...stepped,
     source: "either@1",
-    parameters: { fixed: { type: "boolean", default: false, description: "keep the shortest schedule" } },
+    parameters: { fixed: { type: "boolean", default: false, description: "keep the shortest effective length" } },
     capabilities: ({ fixed }: { fixed: boolean }) => ({ dependsOnLength: !fixed }),
     frequencies: (request: FrequencyRequest) => stepped.frequencies({ ...request, length: request.length ?? 16 }, {}),
   };
   const of = (fixed: boolean) =>
     getRopeUntyped({ headDim: 8, parameters: { ropeType: "any", fixed } as { ropeType: string } }, { provider });
-  expect(of(false).schedule(100)).toBe(128);
-  expect(of(true).schedule(100)).toBeNull();
+  expect(of(false).effectiveLength(100)).toBe(128);
+  expect(of(true).effectiveLength(100)).toBeNull();
   expect(of(true).capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
   expect(of(false).capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
 });

@@ -69,7 +69,7 @@ export const tuned: RopeProvider = {
 export const stepped: RopeProvider = {
   ...common,
   capabilities: { dependsOnLength: true },
-  schedule: (length: number) => 2 ** Math.ceil(Math.log2(Math.max(16, length))),
+  effectiveLength: (length: number) => 2 ** Math.ceil(Math.log2(Math.max(16, length))),
   frequencies({ base, rotaryDim, array, length }: FrequencyRequest): RopeFrequencies {
     return { invFreq: inverseFrequencies(base * (length! / 16), rotaryDim, array), attentionFactor: length! / 16 };
   },

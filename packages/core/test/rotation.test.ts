@@ -486,7 +486,7 @@ describe("a step", () => {
   test("has the tables of its positions, and serves every layer", () => {
     const step = rope.at(positions);
     const { cos, sin, shape } = rope.cosSin(positions);
-    expect(step).toMatchObject({ cos, sin, shape, schedule: null });
+    expect(step).toMatchObject({ cos, sin, shape, effectiveLength: null });
     expect(
       rope.at([
         [1, 2],

@@ -78,7 +78,7 @@ export type {
   RopeErrorParts,
   RopeExplanation,
   RopeFrequencies,
-  RopeGeometry,
+  RopeSettings,
   RopeIssue,
   RopeParameters,
   RopeParametersByType,

@@ -116,7 +116,7 @@ export function sharedTable(
   kind: TableKind,
   length: number,
 ): { readonly key: string; readonly table: DeviceTable } {
-  const key = `${kind} ${rope.schedule(length)} ${JSON.stringify(rope.spec)}`;
+  const key = `${kind} ${rope.effectiveLength(length)} ${JSON.stringify(rope.spec)}`;
   let table = state.tables.get(key);
   if (table === undefined) {
     state.tables.set(

@@ -31,7 +31,7 @@ export interface DeepseekYarnFrequencies extends YarnInverseFrequencies {
 /**
  * Frequencies and both amplitudes of the rope type `deepseek_yarn`.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  * @returns `rotaryDim/2` frequencies in radians per position, the two amplitudes, and what explains them.
  */
 export function deepseekYarnFrequencies(

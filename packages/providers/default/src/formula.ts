@@ -10,7 +10,7 @@
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
 
-/** The original rope has no parameters besides its geometry. */
+/** The original rope has no parameters besides its settings. */
 export interface DefaultParameters {}
 
 /** Schema of the rope type `default`: empty. */
@@ -19,7 +19,7 @@ export const defaultParameters: ParameterSchema<DefaultParameters> = {};
 /**
  * Frequencies of the rope type `default`: `invFreq[i] = 1 / base^(2i/rotaryDim)`, `rotaryDim/2` values in radians per position.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  */
 export function defaultFrequencies({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies {
   return { invFreq: inverseFrequencies(base, rotaryDim, array) };

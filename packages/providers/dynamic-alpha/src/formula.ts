@@ -11,7 +11,7 @@
  * they are equal in every published model, and here it is the rotary dimension.
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeSettings, RopeIssue } from "@ropewalk/core";
 import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 
@@ -30,8 +30,8 @@ export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
   },
 };
 
-/** Contradictions with the geometry; `[]` where there are none. */
-export function checkDynamicAlpha({ rotaryDim }: RopeGeometry): RopeIssue[] {
+/** Contradictions with the settings; `[]` where there are none. */
+export function checkDynamicAlpha({ rotaryDim }: RopeSettings): RopeIssue[] {
   if (rotaryDim > 2) return [];
   return [
     {
@@ -56,7 +56,7 @@ export function dynamicAlphaBase(
  * Frequencies of the rope type `dynamic_alpha`: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link dynamicAlphaBase},
  * `rotaryDim/2` values in radians per position.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  */
 export function dynamicAlphaFrequencies(request: FrequencyRequest, { alpha }: DynamicAlphaParameters): RopeFrequencies {
   const { array, base, rotaryDim } = request;

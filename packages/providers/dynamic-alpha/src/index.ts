@@ -5,7 +5,7 @@ import type {
   FrequencyRequest,
   ParameterSchema,
   RopeFrequencies,
-  RopeGeometry,
+  RopeSettings,
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
@@ -26,8 +26,8 @@ export class DynamicAlphaProvider implements RopeProvider<DynamicAlphaParameters
   readonly source = "@ropewalk/dynamic-alpha@0.0.0";
   readonly parameters: ParameterSchema<DynamicAlphaParameters> = dynamicAlphaParameters;
 
-  check(_parameters: DynamicAlphaParameters, geometry: RopeGeometry): RopeIssue[] {
-    return checkDynamicAlpha(geometry);
+  check(_parameters: DynamicAlphaParameters, settings: RopeSettings): RopeIssue[] {
+    return checkDynamicAlpha(settings);
   }
 
   frequencies(request: FrequencyRequest, parameters: DynamicAlphaParameters): RopeFrequencies {

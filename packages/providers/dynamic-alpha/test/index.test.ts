@@ -75,7 +75,7 @@ test("nothing depends on the length", () => {
   const rope = getRope(hunyuan);
   expect(rope.capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
   expect(rope.frequencies(1).invFreq).toEqual(rope.frequencies(1_000_000).invFreq);
-  expect(rope.at([0]).schedule).toBeNull();
+  expect(rope.at([0]).effectiveLength).toBeNull();
 });
 
 test.each([

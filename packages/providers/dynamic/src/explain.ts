@@ -1,6 +1,6 @@
 /** What `rope.explain()` says of dynamic NTK-aware scaling, made from the formula's result. */
 
-import type { RopeGeometry, RopeRule } from "@ropewalk/core";
+import type { RopeSettings, RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { DynamicFrequencies } from "./formula.ts";
 import type { DynamicParameters } from "./parameters.ts";
@@ -9,7 +9,7 @@ import type { DynamicParameters } from "./parameters.ts";
 export function explainDynamic(
   { invFreq, n, scaledBase, trained }: DynamicFrequencies,
   { factor, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>,
-  { base, rotaryDim }: RopeGeometry,
+  { base, rotaryDim }: RopeSettings,
 ): { rules: RopeRule[]; regimes: string[] } {
   const follows = selection === "by-current-length";
   const steps = lengthStep === "doubling";

@@ -15,7 +15,7 @@
  * their order as in Hugging Face transformers 5, `_compute_dynamic_ntk_parameters`.
  */
 
-import type { FrequencyRequest, RopeGeometry } from "@ropewalk/core";
+import type { FrequencyRequest, RopeSettings } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 import type { DynamicParameters } from "./parameters.ts";
@@ -28,10 +28,10 @@ export type { DynamicParameters } from "./parameters.ts";
  *
  * @param length in tokens; counts with the selection `by-current-length` only. `null`: `L`.
  */
-export function dynamicLength(
+export function dynamicEffectiveLength(
   length: number | null,
   { capacity, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>,
-  { maxPosition }: RopeGeometry,
+  { maxPosition }: RopeSettings,
 ): number {
   const trained = (maxTrainedPosition ?? maxPosition)!;
   const wanted = selection === "by-capacity" ? (capacity ?? maxPosition) : length;
@@ -45,7 +45,7 @@ export function dynamicLength(
  * Engines that follow each token hold the length in a tensor, so they compute this in float32, except for the power,
  * whose exponent stays a Python float; the others compute in Python floats throughout.
  *
- * @param n the length in tokens, as {@link dynamicLength} gives it; `n ≥ trained`.
+ * @param n the length in tokens, as {@link dynamicEffectiveLength} gives it; `n ≥ trained`.
  * @param trained `L`, in tokens.
  * @returns a number without a unit, `≥ base`.
  * Source: YaRN §3.3; Hugging Face transformers 5 `_compute_dynamic_ntk_parameters`, vLLM `DynamicNTKScalingRotaryEmbedding`.
@@ -79,7 +79,7 @@ export interface DynamicFrequencies {
 /**
  * Frequencies of the rope type `dynamic` at one length: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link dynamicBase}.
  *
- * @param request geometry, arithmetic, and the current length in tokens; `maxPosition` must be a number where the
+ * @param request settings, arithmetic, and the current length in tokens; `maxPosition` must be a number where the
  * parameters have no `maxTrainedPosition`.
  * @returns `rotaryDim/2` frequencies in radians per position, and the length and base that they follow from.
  * Source: YaRN §3.3; Hugging Face transformers 5 `_compute_dynamic_ntk_parameters`.
@@ -89,7 +89,7 @@ export function dynamicFrequencies(
   parameters: Required<DynamicParameters>,
 ): DynamicFrequencies {
   const trained = (parameters.maxTrainedPosition ?? request.maxPosition)!;
-  const n = dynamicLength(request.length, parameters, request);
+  const n = dynamicEffectiveLength(request.length, parameters, request);
   const scaledBase = dynamicBase(n, trained, parameters, request);
   return {
     invFreq: inverseFrequencies(scaledBase, request.rotaryDim, request.array),

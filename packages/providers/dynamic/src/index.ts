@@ -10,7 +10,7 @@ import type {
 } from "@ropewalk/core";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { explainDynamic } from "./explain.ts";
-import { dynamicFrequencies, dynamicLength } from "./formula.ts";
+import { dynamicFrequencies, dynamicEffectiveLength } from "./formula.ts";
 import { checkDynamic, dynamicParameters } from "./parameters.ts";
 import type { DynamicParameters } from "./parameters.ts";
 
@@ -28,7 +28,7 @@ export class DynamicProvider implements RopeProvider<Required<DynamicParameters>
   readonly source = "@ropewalk/dynamic@0.0.0";
   readonly parameters: ParameterSchema<DynamicParameters> = dynamicParameters;
   readonly check: typeof checkDynamic = checkDynamic;
-  readonly schedule: typeof dynamicLength = dynamicLength;
+  readonly effectiveLength: typeof dynamicEffectiveLength = dynamicEffectiveLength;
 
   capabilities({ selection }: Required<DynamicParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };

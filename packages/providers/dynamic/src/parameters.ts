@@ -1,6 +1,6 @@
 /** Parameters of dynamic NTK-aware scaling: what they are, the source of each default, and which contradict each other. */
 
-import type { ParameterSchema, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
 /** Parameters of the rope type `dynamic`; its alias `qwen_dynamic` presets `factor` and `lengthStep`. */
 export interface DynamicParameters {
@@ -48,7 +48,7 @@ export const dynamicParameters: ParameterSchema<DynamicParameters> = {
 /** Contradictions that single parameters do not show; `[]` where there are none. */
 export function checkDynamic(
   { capacity, maxTrainedPosition, selection }: Required<DynamicParameters>,
-  { maxPosition, rotaryDim }: RopeGeometry,
+  { maxPosition, rotaryDim }: RopeSettings,
 ): RopeIssue[] {
   const issues: RopeIssue[] = [];
   if (rotaryDim <= 2) {

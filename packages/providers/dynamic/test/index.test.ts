@@ -125,14 +125,14 @@ describe("by the current length", () => {
     expect(slowdown).toBeCloseTo(7, 12);
   });
 
-  test("a step names its schedule, and steps of different schedules do not mix", () => {
+  test("a step names its effective length, and steps of different effective lengths do not mix", () => {
     const short = rope.at([0, 32_767]);
     const long = rope.at([0, 32_767, 40_000]);
-    expect([short.schedule, long.schedule]).toEqual([32_768, 40_001]);
-    expect(rope.at([5], { length: 40_001 }).schedule).toBe(40_001);
+    expect([short.effectiveLength, long.effectiveLength]).toEqual([32_768, 40_001]);
+    expect(rope.at([5], { length: 40_001 }).effectiveLength).toBe(40_001);
     expect(short.cos.slice(64)).not.toEqual(long.cos.slice(64, 128));
     // A rope is no sequence: having seen a long text changes nothing for the next short one.
-    expect(rope.at([0, 32_767])).toMatchObject({ schedule: 32_768, cos: short.cos, sin: short.sin });
+    expect(rope.at([0, 32_767])).toMatchObject({ effectiveLength: 32_768, cos: short.cos, sin: short.sin });
   });
 
   test("a thousand decoding steps leave a rope that answers as a fresh one", () => {
@@ -176,7 +176,7 @@ describe("by capacity", () => {
     const rope = getRope(dynamic({ selection: "by-capacity", capacity: 65_536 }));
     const scaled = rope.explain().rules.find(({ name }) => name === "scaledBase")!.value as number;
     expect(scaled).toBeCloseTo(3_052_773.67, 2);
-    expect(rope.at([0]).schedule).toBeNull();
+    expect(rope.at([0]).effectiveLength).toBeNull();
     expect(rope.frequencies(1).invFreq).toEqual(rope.frequencies(200_000).invFreq);
     expect(rope.positionLimit).toBe(65_536);
   });
@@ -213,9 +213,9 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
     [4096, 4096, 30_527.7367488067],
     [4097, 8192, 72_195.86008650938],
     [8192, 8192, 72_195.86008650938],
-  ])("length %i: schedule %i, base %d", (length, schedule, base) => {
+  ])("length %i: effective length %i, base %d", (length, effectiveLength, base) => {
     const rope = getRope(request);
-    expect(rope.schedule(length)).toBe(schedule);
+    expect(rope.effectiveLength(length)).toBe(effectiveLength);
     // Two float64 roundings, printed with 16 digits.
     expect(rope.explain(length).rules.find(({ name }) => name === "scaledBase")!.value as number).toBeCloseTo(base, 9);
   });
@@ -246,8 +246,8 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
   });
 
   test("a text of any length needs few sets of frequencies", () => {
-    const schedules = new Set(Array.from({ length: 1000 }, (_, i) => getRope(request).schedule(i * 131)));
-    expect([...schedules]).toEqual([2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072]);
+    const effectiveLengths = new Set(Array.from({ length: 1000 }, (_, i) => getRope(request).effectiveLength(i * 131)));
+    expect([...effectiveLengths]).toEqual([2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072]);
   });
 });
 

@@ -7,7 +7,7 @@
  * Source: checkpoints that store `inv_freq` (the rotary buffer of Hugging Face transformers, saved with the weights).
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeSettings, RopeIssue } from "@ropewalk/core";
 
 /** Parameters of the rope type `given`. */
 export interface GivenParameters {
@@ -23,8 +23,8 @@ export const givenParameters: ParameterSchema<GivenParameters> = {
   attentionFactor: { type: "number", above: 0, default: 1, description: "multiplies cos and sin; 1: no scaling" },
 };
 
-/** Contradictions with the geometry; `[]` where there are none. */
-export function checkGiven({ invFreq }: Required<GivenParameters>, { rotaryDim }: RopeGeometry): RopeIssue[] {
+/** Contradictions with the settings; `[]` where there are none. */
+export function checkGiven({ invFreq }: Required<GivenParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   if (invFreq.length === rotaryDim / 2) return [];
   return [
     {

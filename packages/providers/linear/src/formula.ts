@@ -27,7 +27,7 @@ export const linearParameters: ParameterSchema<LinearParameters> = {
 /**
  * Frequencies of the rope type `linear`: `invFreq[i] = base^(−2i/R) / factor`, `rotaryDim/2` values in radians per position.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  */
 export function linearFrequencies(
   { array, base, maxPosition, rotaryDim }: FrequencyRequest,

@@ -35,7 +35,7 @@ export interface Llama3Frequencies {
 /**
  * Frequencies of the rope type `llama3`.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  * @returns `rotaryDim/2` frequencies in radians per position, and the wavelengths that divide the cases.
  */
 export function llama3Frequencies(

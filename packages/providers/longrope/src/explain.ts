@@ -1,6 +1,6 @@
 /** What `rope.explain()` says of LongRoPE, made from the formula's result. */
 
-import type { RopeGeometry, RopeRule } from "@ropewalk/core";
+import type { RopeSettings, RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { LongropeFrequencies } from "./formula.ts";
 import type { LongropeParameters } from "./parameters.ts";
@@ -9,7 +9,7 @@ import type { LongropeParameters } from "./parameters.ts";
 export function explainLongrope(
   { attentionFactor, isLong }: LongropeFrequencies,
   parameters: Required<LongropeParameters>,
-  { maxPosition }: RopeGeometry,
+  { maxPosition }: RopeSettings,
 ): { rules: RopeRule[]; regimes: string[] } {
   const { capacity, originalMaxPosition, selection } = parameters;
   const name = isLong ? "long" : "short";

@@ -15,7 +15,7 @@
  * `Phi3LongRoPEScaledRotaryEmbedding`.
  */
 
-import type { FrequencyRequest, RopeGeometry } from "@ropewalk/core";
+import type { FrequencyRequest, RopeSettings } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 import type { LongropeParameters } from "./parameters.ts";
@@ -27,7 +27,7 @@ export type { LongropeParameters, LongropeSelection } from "./parameters.ts";
 export function longropeIsLong(
   length: number | null,
   { capacity, originalMaxPosition, selection, switchLength }: Required<LongropeParameters>,
-  { maxPosition }: RopeGeometry,
+  { maxPosition }: RopeSettings,
 ): boolean {
   if (selection === "long" || selection === "short") return selection === "long";
   const deciding = selection === "by-capacity" ? (capacity ?? maxPosition) : length;
@@ -35,13 +35,13 @@ export function longropeIsLong(
 }
 
 /** One length for each list: the longest text of the short one, or one token more. */
-export function longropeSchedule(
+export function longropeEffectiveLength(
   length: number,
   parameters: Required<LongropeParameters>,
-  geometry: RopeGeometry,
+  settings: RopeSettings,
 ): number {
   const switchLength = parameters.switchLength ?? parameters.originalMaxPosition;
-  return longropeIsLong(length, parameters, geometry) ? switchLength + 1 : switchLength;
+  return longropeIsLong(length, parameters, settings) ? switchLength + 1 : switchLength;
 }
 
 /** What cos and sin are multiplied by: the amplitude given for the list, else for both, else `√(1 + ln s / ln L₀)`. */
@@ -72,7 +72,7 @@ export interface LongropeFrequencies {
 /**
  * Frequencies and amplitude of the rope type `longrope` at one length.
  *
- * @param request geometry, arithmetic, and the length in tokens that chooses the list.
+ * @param request settings, arithmetic, and the length in tokens that chooses the list.
  * @returns `rotaryDim/2` frequencies in radians per position, and the amplitude.
  */
 export function longropeFrequencies(

@@ -10,7 +10,7 @@ import type {
 } from "@ropewalk/core";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { explainLongrope } from "./explain.ts";
-import { longropeFrequencies, longropeSchedule } from "./formula.ts";
+import { longropeFrequencies, longropeEffectiveLength } from "./formula.ts";
 import { checkLongrope, longropeParameters } from "./parameters.ts";
 import type { LongropeParameters } from "./parameters.ts";
 
@@ -28,7 +28,7 @@ export class LongropeProvider implements RopeProvider<Required<LongropeParameter
   readonly source = "@ropewalk/longrope@0.0.0";
   readonly parameters: ParameterSchema<LongropeParameters> = longropeParameters;
   readonly check: typeof checkLongrope = checkLongrope;
-  readonly schedule: typeof longropeSchedule = longropeSchedule;
+  readonly effectiveLength: typeof longropeEffectiveLength = longropeEffectiveLength;
 
   capabilities({ selection }: Required<LongropeParameters>): RopeCapabilities {
     return { dependsOnLength: selection === "by-current-length" };

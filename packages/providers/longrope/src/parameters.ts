@@ -1,6 +1,6 @@
 /** Parameters of LongRoPE: what they are, where their defaults come from, and which contradict each other. */
 
-import type { ParameterSchema, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
 /** What chooses between the two lists. */
 export type LongropeSelection = "by-current-length" | "by-capacity" | "long" | "short";
@@ -72,7 +72,7 @@ export const longropeParameters: ParameterSchema<LongropeParameters> = {
 /** Contradictions that single parameters do not show; `[]` where there are none. */
 export function checkLongrope(
   parameters: Required<LongropeParameters>,
-  { maxPosition, rotaryDim }: RopeGeometry,
+  { maxPosition, rotaryDim }: RopeSettings,
 ): RopeIssue[] {
   const issues: RopeIssue[] = [];
   const { attentionFactor, capacity, factor, longMscale, selection, shortMscale, switchLength } = parameters;

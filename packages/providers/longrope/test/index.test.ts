@@ -180,9 +180,9 @@ describe("by the current length", () => {
     for (const length of [5000, 16_384]) expect(rope.frequencies(length).invFreq).toEqual(long);
   });
 
-  test("there are two schedules, and their tables never mix", () => {
+  test("there are two effective lengths, and their tables never mix", () => {
     const steps = [rope.at([0, 4095]), rope.at([0, 4096]), rope.at([0, 4095]), rope.at([4095], { length: 9000 })];
-    expect(steps.map(({ schedule }) => schedule)).toEqual([4096, 4097, 4096, 4097]);
+    expect(steps.map(({ effectiveLength }) => effectiveLength)).toEqual([4096, 4097, 4096, 4097]);
     const [first, second, third, fourth] = steps;
     expect(third!.cos).toEqual(first!.cos);
     expect(second!.cos.slice(4)).not.toEqual(first!.cos.slice(4));
@@ -226,7 +226,7 @@ describe("chosen once for the run", () => {
   ] as [string, RopeRequest, Float64Array][])("%s", (_, request, expected) => {
     const rope = getRope(request);
     for (const length of [1, 4096, 4097, 16_384]) expect(rope.frequencies(length).invFreq).toEqual(expected);
-    expect(rope.at([0]).schedule).toBeNull();
+    expect(rope.at([0]).effectiveLength).toBeNull();
     expect(rope.capabilities).toMatchObject({ dependsOnLength: false, canShift: true });
     // The capacity chooses the list; the amplitude stays that of the model's own maximum.
     expect(rope.attentionFactor).toBeCloseTo(amplitude, 15);

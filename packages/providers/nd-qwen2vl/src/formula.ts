@@ -52,7 +52,7 @@ export function mropeAxes({ order, sections }: Required<MropeParameters>): numbe
  * `n_a`, or the largest `n`. Of a shared list it takes entry `k n + a` of `base^(−i/P)`, with `n` axes and `P` pairs that
  * turn. Pairs of axes stand one axis after the other, or by turns; `padFront` and `padEnd` pairs around them have 0.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  * @param parameters sections and pads add up to `rotaryDim/2`; the provider's `check` refuses others.
  * @returns `rotaryDim/2` frequencies in radians per position, and as many axes.
  * Source: see the head of the file.

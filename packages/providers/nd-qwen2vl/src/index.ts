@@ -7,7 +7,7 @@ import type {
   RewrittenRequest,
   RopeCapabilities,
   RopeFrequencies,
-  RopeGeometry,
+  RopeSettings,
   RopeProvider,
   RopeSpelling,
 } from "@ropewalk/core";
@@ -47,7 +47,7 @@ export class NdProvider implements RopeProvider<Required<NdParameters>> {
   readonly parameters: ParameterSchema<NdParameters> = ndParameters;
   readonly check: typeof checkNd = checkNd;
 
-  capabilities(parameters: Required<NdParameters>, { rotaryDim }: RopeGeometry): RopeCapabilities {
+  capabilities(parameters: Required<NdParameters>, { rotaryDim }: RopeSettings): RopeCapabilities {
     return { axisCount: ndSections(parameters, rotaryDim).length };
   }
 

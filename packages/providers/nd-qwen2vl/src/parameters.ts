@@ -1,6 +1,6 @@
 /** Parameters of the rope types `mrope` and `nd`: what they are, the source of each default, and which contradict each other. */
 
-import type { ParameterSchema, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
 /** Parameters of the rope type `mrope`. */
 export interface MropeParameters {
@@ -107,12 +107,12 @@ function checkSections(sections: readonly number[], pairs: number): RopeIssue[] 
 }
 
 /** Contradictions in the parameters of `mrope`; `[]` where there are none. */
-export function checkMrope({ sections }: Required<MropeParameters>, { rotaryDim }: RopeGeometry): RopeIssue[] {
+export function checkMrope({ sections }: Required<MropeParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   return checkSections(sections, rotaryDim / 2);
 }
 
 /** Contradictions in the parameters of `nd`; `[]` where there are none. */
-export function checkNd(parameters: Required<NdParameters>, { rotaryDim }: RopeGeometry): RopeIssue[] {
+export function checkNd(parameters: Required<NdParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   const { axisCount, bases, frequencies, order, padEnd, padFront } = parameters;
   const sections = ndSections(parameters, rotaryDim);
   const issues: RopeIssue[] = [];

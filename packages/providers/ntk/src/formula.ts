@@ -39,7 +39,7 @@ export const ntkParameters: ParameterSchema<NtkParameters> = {
  * Frequencies of the rope type `ntk`, `rotaryDim/2` values in radians per position: the fixed form without `mixedB`, else
  * the mixed one.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  */
 export function ntkFrequencies(
   request: FrequencyRequest,

@@ -12,7 +12,7 @@
  * `_compute_proportional_rope_parameters`. vLLM and SGLang ignore `factor`.
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeSettings, RopeIssue } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
 
 /** Parameters of the rope type `proportional`. */
@@ -35,8 +35,8 @@ export const proportionalParameters: ParameterSchema<ProportionalParameters> = {
   factor: { type: "number", above: 0, default: 1, description: "every frequency is divided by it; 1: Hugging Face" },
 };
 
-/** Contradictions with the geometry; `[]` where there are none. */
-export function checkProportional({ headDim, rotaryDim }: RopeGeometry): RopeIssue[] {
+/** Contradictions with the settings; `[]` where there are none. */
+export function checkProportional({ headDim, rotaryDim }: RopeSettings): RopeIssue[] {
   if (rotaryDim === headDim) return [];
   return [
     {
@@ -52,7 +52,7 @@ export function checkProportional({ headDim, rotaryDim }: RopeGeometry): RopeIss
  * Frequencies of the rope type `proportional`: `invFreq[i] = base^(−2i/D) / factor` for the first `⌊D · share / 2⌋` of
  * `D/2` pairs, in radians per position, and 0 for the others. `D` is `headDim`, which `rotaryDim` has to equal.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  */
 export function proportionalFrequencies(
   { array, base, headDim }: FrequencyRequest,

@@ -5,7 +5,7 @@ import type {
   FrequencyRequest,
   ParameterSchema,
   RopeFrequencies,
-  RopeGeometry,
+  RopeSettings,
   RopeIssue,
   RopeProvider,
 } from "@ropewalk/core";
@@ -26,8 +26,8 @@ export class ProportionalProvider implements RopeProvider<Required<ProportionalP
   readonly source = "@ropewalk/proportional@0.0.0";
   readonly parameters: ParameterSchema<ProportionalParameters> = proportionalParameters;
 
-  check(_parameters: Required<ProportionalParameters>, geometry: RopeGeometry): RopeIssue[] {
-    return checkProportional(geometry);
+  check(_parameters: Required<ProportionalParameters>, settings: RopeSettings): RopeIssue[] {
+    return checkProportional(settings);
   }
 
   frequencies(request: FrequencyRequest, parameters: Required<ProportionalParameters>): RopeFrequencies {

@@ -122,7 +122,7 @@ export interface YarnFrequencies extends YarnInverseFrequencies {
 /**
  * Frequencies and amplitude of the rope type `yarn`.
  *
- * @param request geometry and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
  * @returns `rotaryDim/2` frequencies in radians per position, the amplitude, and what explains them.
  */
 export function yarnFrequencies(request: FrequencyRequest, parameters: Required<YarnParameters>): YarnFrequencies {

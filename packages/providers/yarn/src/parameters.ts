@@ -1,6 +1,6 @@
 /** Parameters of YaRN: what they are, where their defaults come from, and which contradict each other. */
 
-import type { ParameterSchema, RopeGeometry, RopeIssue } from "@ropewalk/core";
+import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
 /** The parameters of YaRN that the frequencies follow from. */
 export interface YarnFrequencyParameters {
@@ -71,7 +71,7 @@ export const yarnParameters: ParameterSchema<YarnParameters> = /* @__PURE__ */ O
 /** Contradictions in the parameters of YaRN's frequencies that single ones do not show; `[]` where there are none. */
 export function checkYarnFrequencies(
   { betaFast, betaSlow }: Required<YarnFrequencyParameters>,
-  { base }: RopeGeometry,
+  { base }: RopeSettings,
 ): RopeIssue[] {
   const issues: RopeIssue[] = [];
   if (betaFast < betaSlow) {
@@ -89,8 +89,8 @@ export function checkYarnFrequencies(
 }
 
 /** Contradictions in the parameters of the rope type `yarn`; `[]` where there are none. */
-export function checkYarn(parameters: Required<YarnParameters>, geometry: RopeGeometry): RopeIssue[] {
-  const issues = checkYarnFrequencies(parameters, geometry);
+export function checkYarn(parameters: Required<YarnParameters>, settings: RopeSettings): RopeIssue[] {
+  const issues = checkYarnFrequencies(parameters, settings);
   const { mscale, mscaleAllDim } = parameters;
   if ((mscale === null) !== (mscaleAllDim === null)) {
     const given = mscale === null ? "mscaleAllDim" : "mscale";

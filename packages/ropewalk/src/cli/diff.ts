@@ -137,12 +137,12 @@ function changedFacts(a: RotaryEmbedding, b: RotaryEmbedding): RopeDifference["f
       parameters,
       specificationVersion: _,
       precision: __,
-      ...geometry
+      ...settings
     } = spec as RopeSpec & Record<string, unknown>;
     const { ropeType, ...own } = parameters;
     return new Map<string, unknown>([
       ["ropeType", ropeType],
-      ...Object.entries(geometry),
+      ...Object.entries(settings),
       ["positionLimit", positionLimit],
       ...Object.entries(own).map(([name, value]): [string, unknown] => [`parameters.${name}`, value]),
     ]);
