@@ -8,10 +8,10 @@ import { install, providers } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 /** Targets of the design: bytes of core, and of a provider without core. The table says who keeps them. */
-const target = { core: 6000, provider: 1800 };
+const target = { core: 13_000, provider: 1800 };
 
 /** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
-const ceiling = { core: 15_700, provider: 1800 };
+const ceiling = { core: 16_700, provider: 1800 };
 
 let installed: Installation;
 beforeAll(async () => {

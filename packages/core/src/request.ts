@@ -99,22 +99,23 @@ export interface Names {
 }
 
 /** What core itself knows of a request's fields; heads, pairings and axes have checks of their own. */
+const given = { type: "any", default: null, description: "" } as const;
 const fields: ParameterSchema<Record<keyof UntypedRopeRequest, any>> = {
-  headDim: { type: "any", default: null, description: "" },
-  rotaryDim: { type: "any", default: null, description: "" },
+  headDim: given,
+  rotaryDim: given,
   partialRotaryFactor: { type: "number", above: 0, max: 1, default: null, description: "" },
-  rotaryOffset: { type: "any", default: 0, description: "" },
+  rotaryOffset: { ...given, default: 0 },
   base: { type: "number", above: 0, default: 10000, description: "" },
   maxPosition: { type: "integer", min: 1, default: null, description: "" },
-  pairing: { type: "any", default: null, description: "" },
-  axes: { type: "any", default: null, description: "" },
+  pairing: given,
+  axes: given,
   direction: { type: "number", oneOf: [1, -1], default: 1, description: "" },
   pairFactors: { type: "numbers", default: null, description: "" },
   fractionalPositions: { type: "boolean", default: false, description: "" },
-  queryScale: { type: "any", default: null, description: "" },
+  queryScale: given,
   precision: { type: "string", oneOf: ["float32", "float64"], default: "float32", description: "" },
-  parameters: { type: "any", default: null, description: "" },
-  specificationVersion: { type: "any", default: null, description: "" },
+  parameters: given,
+  specificationVersion: given,
 };
 
 /** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
