@@ -114,10 +114,12 @@ export class RopePlan {
     const { batch, tokens } = turns;
     const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
     const { rotaryDim, rotaryOffset, blocks } = this.#shape;
-    return checked.map(({ input, output }) => {
+    const tasks: RotationTask[] = [];
+    for (const { input, output } of checked) {
       const table = turns.table(input.dtype === "float64" ? "float64" : "float32");
-      return { rotaryDim, rotaryOffset, blocks, input, output, table };
-    });
+      tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table });
+    }
+    return tasks;
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */

@@ -23,17 +23,20 @@ export function createExecutor(home: KernelMemory, pool?: ThreadPool): RotationE
   return Object.freeze({
     name: "wasm",
     rotate(tasks: readonly RotationTask[]) {
-      for (const task of tasks) rotateOne(memoryOf(task, home), task, pool);
+      for (const task of tasks) {
+        // Once for each tensor: asking an array for its buffer takes 8 ns.
+        const { buffer } = task.input.data;
+        const memory = buffer === home.buffer ? home : (memoryAt(buffer) ?? memoryOfOutput(task, home));
+        rotateOne(memory, task, buffer === memory.buffer, pool);
+      }
     },
     writeCosSin: cosSinWriter(home),
   });
 }
 
-/** The memory of the arena that a tensor lies in; asking an array for its buffer takes 8 ns, so the usual case comes first. */
-function memoryOf({ input, output }: RotationTask, home: KernelMemory): KernelMemory {
-  const { buffer } = input.data;
-  if (buffer === home.buffer) return home;
-  return memoryAt(buffer) ?? (input === output ? undefined : memoryAt(output.data.buffer)) ?? home;
+/** Where a tensor that lies in no arena is rotated: at its output, if that lies in one. */
+function memoryOfOutput({ input, output }: RotationTask, home: KernelMemory): KernelMemory {
+  return (input === output ? undefined : memoryAt(output.data.buffer)) ?? home;
 }
 
 /** Fewer elements are rotated sooner than threads wake up: 256 tokens of 32 heads of 128. */
@@ -41,13 +44,16 @@ const SHARED_ELEMENTS = 1 << 20;
 
 const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
 
-function rotateOne(memory: KernelMemory, task: RotationTask, pool: ThreadPool | undefined): void {
+function rotateOne(
+  memory: KernelMemory,
+  task: RotationTask,
+  sourceIsHere: boolean,
+  pool: ThreadPool | undefined,
+): void {
   const { input, output, rotaryDim, table } = task;
   const { heads, tokens, batch } = input;
   const width = widthOf(input);
   const tablesPerToken = rotaryDim * width;
-  // Once for each: asking an array for its buffer takes 8 ns.
-  const sourceIsHere = input.data.buffer === memory.buffer;
   const targetIsHere = input === output ? sourceIsHere : output.data.buffer === memory.buffer;
   const isDirect = sourceIsHere && targetIsHere;
   const largestElement = Math.max(input.data.BYTES_PER_ELEMENT, output.data.BYTES_PER_ELEMENT);
