@@ -2,7 +2,7 @@
  * Rotation with tables of the caller's own: what is left of a rope when cos and sin come from elsewhere.
  */
 
-import { loadElements } from "./element-types.ts";
+import { allocate, loadElements } from "./element-types.ts";
 import type { ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead, rotationShape } from "./head.ts";
@@ -12,9 +12,10 @@ import type { Pairing } from "./pairing.ts";
 import { resolvePositions } from "./positions.ts";
 import type { Positions } from "./positions.ts";
 import { rotateTask } from "./kernel.ts";
+import type { RotationTable, RotationTask } from "./kernel.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { resolveTensor } from "./tensor.ts";
-import type { Tensor } from "./tensor.ts";
+import { contiguous, resolveTensor } from "./tensor.ts";
+import type { Tensor, TensorLayout } from "./tensor.ts";
 
 /** cos or sin: a typed array, or with an element type for 16-bit data. Never written to. */
 export type TableData = TensorData | { readonly data: TensorData; readonly dtype?: ElementType | undefined };
@@ -32,10 +33,12 @@ export interface RotateOptions {
   /** Default 0. */
   readonly rotaryOffset?: number | undefined;
   /**
-   * Columns of cos and sin: `rotaryDim/2` (`"half"`) or `rotaryDim` (`"full"`). Absent: for a view without `positions`, what
-   * gives a row to each token; else `"half"`, and an error where all rows could as well be doubled ones.
+   * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair (`"full"`), or
+   * `rotaryDim` with a value for each element (`"element"`: V-JEPA 2, whose two elements of a pair turn by different angles,
+   * which is no rotation). Absent: for a view without `positions`, what gives a row to each token; else `"half"`, and an error
+   * where all rows could as well be doubled ones.
    */
-  readonly width?: "half" | "full" | undefined;
+  readonly width?: "half" | "full" | "element" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
   readonly positions?: Positions | undefined;
   /** Where the result goes; in place if absent. */
@@ -66,10 +69,14 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const width =
     options.width ??
     impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
-  if (width !== "half" && width !== "full") throw shapeError("width", '"half" or "full"', show(width));
-
-  const columns = width === "full" ? pairElements(pairing, rotaryDim).first : undefined;
-  const perRow = width === "full" ? rotaryDim : rotaryDim / 2;
+  if (width !== "half" && width !== "full" && width !== "element") {
+    throw shapeError("width", '"half", "full" or "element"', show(width));
+  }
+  if (width === "full" && !doubled()) {
+    const remedy = 'Is the table in the order of the other pairing? Say width: "element" if the values really differ.';
+    throw shapeError("cos and sin", "equal values at both elements of every pair", "values that differ", remedy);
+  }
+  const perRow = width === "half" ? rotaryDim / 2 : rotaryDim;
   const cos = rowsOf("cos", cosValues, perRow);
   const sin = rowsOf("sin", sinValues, perRow);
   if (cos.rows !== sin.rows) throw shapeError("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
@@ -92,19 +99,54 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   }
   checkAliasing([{ name: "tensor", input, output }]);
 
-  const pick = ({ values: table }: { values: Float64Array }): Float32Array | Float64Array => {
+  const { first, distance } = pairElements(pairing, rotaryDim);
+  const pick = ({ values: table }: { values: Float64Array }, distant: number): Float32Array | Float64Array => {
     const pairs = rotaryDim / 2;
     const rows =
       input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
     for (let t = 0; t < values.length; t++) {
       const row = values[t]! * perRow;
-      for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (columns === undefined ? i : columns[i]!)]!;
+      for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (width === "half" ? i : first[i]! + distant)]!;
     }
     return rows;
   };
-  const table = { cos: pick(cos), sin: pick(sin), batched: batch !== undefined };
-  rotateTask({ input, output, ...rotationShape({ rotaryDim, rotaryOffset, pairing }), table });
+  const tableAt = (distant: number): RotationTable => ({
+    cos: pick(cos, distant),
+    sin: pick(sin, distant),
+    batched: batch !== undefined,
+  });
+  const task = { input, output, ...rotationShape({ rotaryDim, rotaryOffset, pairing }), table: tableAt(0) };
+  // The second elements of the pairs by their own cos and sin, kept until the first ones are written.
+  const second = width === "element" ? rotatedCopy({ ...task, table: tableAt(distance) }) : undefined;
+  rotateTask(task);
+  if (second !== undefined)
+    copyElements(
+      second,
+      output,
+      Array.from(first, (element) => rotaryOffset + element + distance),
+    );
   return out ?? tensor;
+}
+
+/** The result of a task in memory of its own, row-major. */
+function rotatedCopy(task: RotationTask): TensorLayout {
+  const { batch, tokens, heads, headDim, dtype } = task.output;
+  const copy = contiguous(allocate(dtype, batch * tokens * heads * headDim), dtype, batch, tokens, heads, headDim, 0);
+  rotateTask({ ...task, output: copy });
+  return copy;
+}
+
+/** Copies some elements of every head between tensors of one shape and type. */
+function copyElements(source: TensorLayout, target: TensorLayout, elements: readonly number[]): void {
+  for (let b = 0; b < source.batch; b++) {
+    for (let t = 0; t < source.tokens; t++) {
+      for (let h = 0; h < source.heads; h++) {
+        const from = source.offset + b * source.batchStride + t * source.tokenStride + h * source.headStride;
+        const to = target.offset + b * target.batchStride + t * target.tokenStride + h * target.headStride;
+        for (const element of elements) target.data[to + element * target.elementStride] = source.data[from + element]!;
+      }
+    }
+  }
 }
 
 /** The shape of a view; a bare array has none. */

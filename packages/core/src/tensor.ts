@@ -84,7 +84,7 @@ function resolveContiguous(
 }
 
 /** Row-major, `[batch, tokens, heads, headDim]`. */
-function contiguous(
+export function contiguous(
   data: ElementArray,
   dtype: ElementType,
   batch: number,

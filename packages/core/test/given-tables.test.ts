@@ -7,7 +7,7 @@ import { rotate } from "@ropewalk/core/math";
 import type { RotateOptions } from "@ropewalk/core/math";
 import { bits, caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
-import { asTensor, encode, noise, rotateReference } from "./reference.ts";
+import { asTensor, encode, noise, pairsOf, rotateReference } from "./reference.ts";
 
 const registry = testRegistry();
 const pairings: Pairing[] = ["half", "adjacent", { blocks: 2 }, { blocks: 4 }];
@@ -224,5 +224,49 @@ describe("a table whose width is not said", () => {
       rotate(data, { cos: full.cos, sin: full.sin, pairing: "half", width: "full", ...options });
       expect(data).toEqual(expected);
     }
+  });
+});
+
+describe('width: "element"', () => {
+  /** V-JEPA 2's table of one axis of d elements: cos and sin of p · ω at element e, ω_k = 10000^(−k/(d/2)), k = e mod d/2. */
+  const d = 8;
+  const angles = (position: number): number[] =>
+    Array.from({ length: d }, (_, e) => position * 10_000 ** (-(e % (d / 2)) / (d / 2)));
+  const cos = Float64Array.from([...angles(1), ...angles(131_071)], Math.cos);
+  const sin = Float64Array.from([...angles(1), ...angles(131_071)], Math.sin);
+
+  test.each(["half", "adjacent", { blocks: 2 }] as const)(
+    "each element by its own angle, %j, by the definition",
+    (pairing) => {
+      const data = noise(2 * 3 * (d + 2));
+      const expected = data.slice();
+      for (let t = 0; t < 2; t++) {
+        for (let h = 0; h < 3; h++) {
+          const at = (t * 3 + h) * (d + 2) + 1;
+          for (const [x, y] of pairsOf(pairing, d)) {
+            const [a, b] = [data[at + x]!, data[at + y]!];
+            expected[at + x] = a * cos[t * d + x]! - b * sin[t * d + x]!;
+            expected[at + y] = b * cos[t * d + y]! + a * sin[t * d + y]!;
+          }
+        }
+      }
+      const tensor = { data: data.slice(), shape: [2, 3, d + 2] };
+      rotate(tensor, { cos, sin, pairing, rotaryDim: d, rotaryOffset: 1, width: "element" });
+      expect(tensor.data).toEqual(expected);
+      const out = { data: new Float64Array(2 * 3 * (d + 2)), shape: [2, 3, d + 2], strides: [d + 2, 2 * (d + 2), 1] };
+      rotate(
+        { data, shape: [2, 3, d + 2] },
+        { cos, sin, pairing, rotaryDim: d, rotaryOffset: 1, width: "element", out },
+      );
+      expect(out.data[(2 + 1) * (d + 2) + 1]).toBe(expected[(3 + 1) * (d + 2) + 1]);
+      expect(out.data[(2 + 1) * (d + 2) + 7]).toBe(expected[(3 + 1) * (d + 2) + 7]);
+    },
+  );
+
+  test("a table of the other pairing is no table of doubled values", () => {
+    const tensor = { data: new Float32Array(2 * d).fill(1), shape: [2, 1, d] };
+    const error = caught(() => rotate(tensor, { cos, sin, pairing: "adjacent", width: "full" }), "ROPE_SHAPE");
+    expect(error.remedy).toMatch(/other pairing/);
+    expect(tensor.data.every((value) => value === 1)).toBe(true);
   });
 });
