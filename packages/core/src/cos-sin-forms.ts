@@ -9,6 +9,7 @@ import type { CosSinWriter } from "./cos-sin.ts";
 import { invalid, shapeError, show } from "./errors.ts";
 import type { FrequenciesAtLength } from "./frequencies.ts";
 import type { CosSin, CosSinOptions } from "./interface.ts";
+import { checkKeys } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import type { ResolvedPositions } from "./positions.ts";
@@ -106,6 +107,7 @@ function cosSinTargets(
   dtype: ElementType,
   length: number,
 ): { readonly cos: ElementArray; readonly sin: ElementArray } {
+  checkKeys("the arrays of out", out, ["cos", "sin"]);
   const [cos, sin] = (["cos", "sin"] as const).map((part) => {
     const name = `out.${part}`;
     const layout = resolveTensor(

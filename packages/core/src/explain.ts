@@ -55,6 +55,16 @@ export function explainRope(
   if (spec.pairFactors !== null) {
     rules.push({ name: "pairFactors", value: spec.pairFactors.length, rule: "given: invFreq[i] · pairFactors[i]" });
   }
+  if (spec.axes !== null)
+    rules.push({ name: "axes", value: Math.max(...spec.axes) + 1, rule: "given: an axis for each pair" });
+  if (spec.fractionalPositions) rules.push({ name: "fractionalPositions", value: true, rule: "given, or of the type" });
+  if (spec.queryScale !== null) {
+    rules.push({
+      name: "queryScale",
+      value: spec.queryScale.rule,
+      rule: "given: steps report it, attention multiplies",
+    });
+  }
   const named = new Set(given.rules?.map(({ name }) => name));
   if (!named.has("attentionFactor")) {
     rules.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });

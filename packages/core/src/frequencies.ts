@@ -69,10 +69,10 @@ export class RopeNumbers {
     const array = precision === "float64" ? doubleDouble : float32;
     const scalar = precision === "float64" ? doubleDouble : float64;
     const request: FrequencyRequest = { headDim, rotaryDim, base, maxPosition, precision, length, scalar, array };
-    const formula = provider.frequencies(request, this.#parameters);
+    const formula = provider.frequencies(request, this.#parameters) ?? {};
     const given = spec.axes === null ? formula : { ...formula, axes: spec.axes };
     checkFrequencies(given, rotaryDim / 2, capabilities.axisCount, provider.source);
-    const invFreq = given.invFreq.map((frequency, pair): Real => {
+    const invFreq = Array.from(given.invFreq, (frequency, pair): Real => {
       // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
       const held = precision === "float64" ? frequency : Math.fround(toNumber(frequency));
       const factor = (spec.pairFactors?.[pair] ?? 1) * spec.direction;
@@ -109,14 +109,13 @@ function checkFrequencies(
         "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
     });
   };
-  if (invFreq.length !== pairs || !invFreq.every((value) => Number.isFinite(toNumber(value)))) {
-    refuse(`${pairs} finite frequencies`, `${invFreq.length} numbers: ${show(invFreq.map(toNumber))}`);
+  const numbers = Array.from(invFreq ?? [], toNumber);
+  if (numbers.length !== pairs || !numbers.every(Number.isFinite)) {
+    refuse(`${pairs} finite frequencies`, `${numbers.length} numbers: ${show(numbers)}`);
   }
-  // An axis without positions would leave the pair's cos and sin at zero.
-  if (
-    axes !== undefined &&
-    !(axes.length === pairs && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount))
-  ) {
+  // A pair whose axis has no positions, or positions that no pair takes, would be read as something else.
+  const axesFit = axes === undefined ? axisCount === 1 : axes.length === pairs;
+  if (!axesFit || axes?.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount) === false) {
     refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));
   }
   const factors = [toNumber(attentionFactor), toNumber(softmaxScaleFactor)];

@@ -62,9 +62,7 @@ class InstanceCache {
     );
     const found = this.#entries[index];
     // A name may have been registered anew since; its old ropes must not come back.
-    if (found !== undefined && names.ropeType(found.named!.name).provider === found.named!.provider) {
-      return this.#hit(index, found);
-    }
+    if (found !== undefined && isCurrent(found, names)) return this.#hit(index, found);
 
     const written = plainCopy(request) as UntypedRopeRequest;
     const parsed = parseRequest(written, names);
@@ -169,8 +167,28 @@ export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOpti
     const backend = (name: string): RopeBackend => registry.requireBackend(name);
     const { queryScale: given } = spec;
     const rule = given === null ? undefined : queryScales.get(given.rule);
-    const queryScale = rule === undefined ? null : (position: number) => rule.scale(position, given);
+    const queryScale =
+      rule === undefined ? null : (position: number) => checkedScale(rule.scale(position, given), position);
     return createRope(spec, formula, { backend, queryScale });
+  });
+}
+
+/** Whether the names that led to a rope still stand for the same providers. */
+function isCurrent({ named, registration }: CachedRope, names: Names): boolean {
+  if (named === undefined || names.ropeType(named.name).provider !== named.provider) return false;
+  // A spelling leads to a type of another name.
+  if (named.provider === registration.provider) return true;
+  return names.registered(registration.name).provider === registration.provider;
+}
+
+/** @throws RopeError `ROPE_POSITION_RANGE` for a position at which the rule has no number. */
+function checkedScale(scale: number, position: number): number {
+  if (Number.isFinite(Math.fround(scale))) return scale;
+  throw new RopeError("ROPE_POSITION_RANGE", {
+    what: `the query scale has no value at position ${position}`,
+    expected: "a position at which its rule gives a finite number",
+    received: show(scale),
+    facts: { position },
   });
 }
 

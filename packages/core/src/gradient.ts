@@ -44,7 +44,7 @@ export function angleGradient(rotated: TensorView, gradient: TensorView, options
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
   const incoming = resolveTensor("gradient", gradient, { batch: undefined, tokens, headDim });
   if (output.batch !== incoming.batch || output.heads !== incoming.heads) {
-    throw shapeError("gradient", `[${shape.join(", ")}] like rotated`, `[${gradient.shape.join(", ")}]`);
+    throw shapeError("gradient", `[${shape.join(", ")}] like rotated`, `${incoming.heads} heads`);
   }
   const { first, distance } = pairElements(pairing, dim);
   const result = new Float64Array(output.batch * tokens * first.length);

@@ -14,16 +14,18 @@ import type { RopeIssue } from "./errors.ts";
  */
 export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
   if (typeof given !== "object" || given === null) {
-    throw invalid(what, [issue(what, `an object with ${known.join(", ")}`, given)]);
+    throw invalid(what, [issue("it", `an object with ${known.join(", ")}`, given)]);
   }
   // The usual case makes no list.
-  for (const key in given) if (!known.includes(key)) throw invalid(what, unknownKeys(given, known, ""));
+  for (const key in given) {
+    if (!known.includes(key) && Object.hasOwn(given, key)) throw invalid(what, unknownKeys(given, known, ""));
+  }
 }
 
 /** One issue for each key of `given` that is not known. */
 export function unknownKeys(given: object, known: readonly string[], prefix: string): RopeIssue[] {
   const issues: RopeIssue[] = [];
-  for (const key in given) if (!known.includes(key)) issues.push(unknownKey(key, known, prefix, given));
+  for (const key of Object.keys(given)) if (!known.includes(key)) issues.push(unknownKey(key, known, prefix, given));
   return issues;
 }
 

@@ -10,7 +10,7 @@ import { unknownKeys } from "./keys.ts";
 
 /** What one parameter may be. Ranges are inclusive unless named `above` or `below`. */
 export interface ParameterRule {
-  readonly type: "number" | "integer" | "boolean" | "string" | "numbers" | "any";
+  readonly type: "number" | "integer" | "boolean" | "string" | "numbers";
   /** Without it the parameter must be given. `null` means "not set": the formula then follows its rule for absence. */
   readonly default?: number | boolean | string | readonly number[] | null;
   readonly min?: number;
@@ -22,6 +22,9 @@ export interface ParameterRule {
   /** One line: what it is, its unit, and where the default comes from. */
   readonly description: string;
 }
+
+/** A rule that may also leave a value to another check. */
+export type FieldRule = Omit<ParameterRule, "type"> & { readonly type: ParameterRule["type"] | "any" };
 
 /** The rules of all parameters of a rope type, by their camelCase name. */
 export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyof P]-?: ParameterRule };
@@ -36,12 +39,12 @@ export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyo
  * @returns the frozen values in the schema's order; those with issues are missing.
  */
 export function parseParameters<P>(
-  schema: ParameterSchema<P>,
+  schema: { readonly [K in keyof P]-?: FieldRule },
   raw: Readonly<Record<string, unknown>>,
   prefix: string,
   issues: RopeIssue[],
 ): P {
-  const rules = Object.entries(schema as Readonly<Record<string, ParameterRule>>);
+  const rules = Object.entries(schema as Readonly<Record<string, FieldRule>>);
   issues.push(...unknownKeys(raw, Object.keys(schema), prefix));
   const values: Record<string, unknown> = {};
   for (const [key, rule] of rules) {
@@ -58,7 +61,7 @@ export function parseParameters<P>(
   return Object.freeze(values) as P;
 }
 
-function checkValue(rule: ParameterRule, given: unknown): unknown {
+function checkValue(rule: FieldRule, given: unknown): unknown {
   const { type, oneOf } = rule;
   if (type === "any") return given;
   if (oneOf !== undefined && !oneOf.includes(given as string)) return undefined;
@@ -71,7 +74,7 @@ function checkValue(rule: ParameterRule, given: unknown): unknown {
   return inRange(rule, given) && (type === "number" || Number.isSafeInteger(given)) ? given : undefined;
 }
 
-function inRange({ min, max, above, below }: ParameterRule, value: unknown): value is number {
+function inRange({ min, max, above, below }: FieldRule, value: unknown): value is number {
   return (
     typeof value === "number" &&
     Number.isFinite(value) &&
@@ -82,7 +85,7 @@ function inRange({ min, max, above, below }: ParameterRule, value: unknown): val
   );
 }
 
-const nouns: Readonly<Record<ParameterRule["type"], string>> = {
+const nouns: Readonly<Record<FieldRule["type"], string>> = {
   number: "a finite number",
   integer: "an integer",
   boolean: "true or false",
@@ -91,7 +94,7 @@ const nouns: Readonly<Record<ParameterRule["type"], string>> = {
   any: "a value",
 };
 
-function describeRule({ type, min, max, above, below, oneOf }: ParameterRule): string {
+function describeRule({ type, min, max, above, below, oneOf }: FieldRule): string {
   if (oneOf !== undefined) return `one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`;
   const limits = Object.entries({ "≥": min, ">": above, "≤": max, "<": below })
     .filter(([, limit]) => limit !== undefined)

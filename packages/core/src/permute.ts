@@ -80,8 +80,8 @@ export function permuteRows<T extends Rows>(
   checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
   const { columns = 1, headDim } = options;
   const order = orderOf(options);
-  const size = headDim * columns;
-  if (!isSize(columns) || !ArrayBuffer.isView(rows) || rows.length % size !== 0) {
+  const size = isSize(columns) ? headDim * columns : NaN;
+  if (!ArrayBuffer.isView(rows) || rows.length % size !== 0) {
     const expected = `a typed array [heads · ${headDim}, ${show(columns)}] of a whole number of heads`;
     throw shapeError("rows", expected, ArrayBuffer.isView(rows) ? `${rows.length} elements` : show(rows));
   }

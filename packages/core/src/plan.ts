@@ -38,10 +38,12 @@ export interface CheckedTensor {
 }
 
 /**
- * Values of cos that the last turns may have to be kept for the next call: 8192 tokens of 64 pairs, 4 MiB with sin. The
- * layers of a model ask for the same positions one after another.
+ * Values of cos that tables may have to be kept for the next call: 8192 tokens of 64 pairs, 4 MiB with sin. The layers of a
+ * model ask for the same positions one after another.
  */
 const KEPT_VALUES = 2 ** 19;
+/** Positions that are kept to be compared with those of the next call: 1 MiB. */
+const KEPT_POSITIONS = 2 ** 17;
 
 export class RopePlan {
   readonly numbers: RopeNumbers;
@@ -87,17 +89,27 @@ export class RopePlan {
   /**
    * Turns of one call. Asked for the same as in the call before, the same turns.
    *
+   * @param isStep whether the caller holds them for several calls; their tables are then kept, however large.
    * @throws RopeError as {@link positions}, and `ROPE_UNSUPPORTED` for an operation that the type does not have.
    */
-  turns(positions: Positions, operation: Operation, length: number | undefined, write: CosSinWriter): PositionTurns {
+  turns(
+    positions: Positions,
+    operation: Operation,
+    length: number | undefined,
+    write: CosSinWriter,
+    isStep: boolean,
+  ): PositionTurns {
     if (operation !== "apply") this.require("isRotation", operation);
     const last = this.#last;
     const resolved = resolvePositions(positions, this.#rules, last?.positions);
     const frequencies = this.numbersFor(resolved, length);
-    if (last?.positions === resolved && last.operation === operation && last.frequencies === frequencies) return last;
-    const turns = new PositionTurns(resolved, operation, frequencies, write);
-    const values = (resolved.values.length / resolved.axes) * (this.spec.rotaryDim / 2);
-    this.#last = values > 0 && values <= KEPT_VALUES ? turns : undefined;
+    const isLast = last?.positions === resolved && last.operation === operation && last.frequencies === frequencies;
+    if (isLast && (last.keepsTables || !isStep)) return last;
+    const count = resolved.values.length;
+    const isSmall = (count / resolved.axes) * (this.spec.rotaryDim / 2) <= KEPT_VALUES;
+    const turns = new PositionTurns(resolved, operation, frequencies, write, isSmall || isStep);
+    // A large step's table is the caller's to hold, not the plan's.
+    if (isSmall || !isStep) this.#last = count > 0 && count <= KEPT_POSITIONS ? turns : undefined;
     return turns;
   }
 
@@ -157,7 +169,12 @@ export function checkTensors<T>(
     if (isPair) checkKeys("the tensors of out", out, outKeys);
     // An array, say, would leave both outputs unsaid, and the inputs overwritten.
     if (!isPair || (out.query === undefined && out.key === undefined)) {
-      throw shapeError("out", "{ query, key } or one of the two", show(out), "Leave out away to rotate in place.");
+      throw shapeError(
+        "out",
+        "{ query, key } or one of the two",
+        show(out),
+        "Without it, tensors are rotated in place.",
+      );
     }
   }
   const checkedQuery = checkTensor("query", query, out?.query, expected, resolve);

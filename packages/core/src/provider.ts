@@ -169,4 +169,5 @@ export interface RopeSpelling<P = any> extends Pick<
   rewrite(parameters: P, settings: RopeSettings): RewrittenRequest;
 }
 
-export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling => "rewrite" in provider;
+export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling =>
+  typeof (provider as Partial<RopeSpelling>).rewrite === "function";

@@ -3,7 +3,7 @@
  */
 
 import type { RopeBackend } from "./backend.ts";
-import { RopeError } from "./errors.ts";
+import { invalid, issue, RopeError } from "./errors.ts";
 import { checkKeys } from "./keys.ts";
 import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import type { QueryScaleRule } from "./query-scale.ts";
@@ -46,6 +46,10 @@ export function registerRopeType(
 ): RegisterDecorator {
   checkKeys("the options of registerRopeType", options, ["aliases", "registry"]);
   const { registry = defaultRegistry, ...rest } = options;
+  if (typeof (registry as Partial<RopeRegistry> | null)?.register !== "function") {
+    const expected = "what createRegistry() makes, or nothing for the shared one";
+    throw invalid("the options of registerRopeType", [issue("registry", expected, registry)]);
+  }
   function decorate(value: unknown, context?: DecoratorContext): unknown {
     if (context === undefined) {
       registry.register(name, makeProvider(value), rest);

@@ -227,7 +227,11 @@ export const defaultRegistry: RopeRegistry = /* @__PURE__ */ new RopeRegistry(/*
 
 function sharedState(): RegistryState {
   const holder = globalThis as unknown as Record<symbol, RegistryState | undefined>;
-  return (holder[globalKey] ??= emptyState());
+  const state = (holder[globalKey] ??= emptyState());
+  // A copy of core from before there were rules of query scales may have made it.
+  return state.queryScales === undefined
+    ? (holder[globalKey] = { ...state, queryScales: emptyState().queryScales })
+    : state;
 }
 
 function emptyState(): RegistryState {

@@ -9,9 +9,16 @@ import { headIssues } from "./head.ts";
 import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
-import type { ParameterSchema } from "./parameters.ts";
+import type { FieldRule } from "./parameters.ts";
 import { checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
-import type { Precision, RopeSettings, RopeProvider, RopeRegistration } from "./provider.ts";
+import type {
+  Precision,
+  RewrittenRequest,
+  RopeCapabilities,
+  RopeProvider,
+  RopeRegistration,
+  RopeSettings,
+} from "./provider.ts";
 import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
@@ -98,27 +105,47 @@ export interface Names {
   readonly queryScales: ReadonlyMap<string, QueryScaleRule>;
 }
 
-/** What core itself knows of a request's fields; heads, pairings and axes have checks of their own. */
-const given = { type: "any", default: null, description: "" } as const;
-const fields: ParameterSchema<Record<keyof UntypedRopeRequest, any>> = {
-  headDim: given,
-  rotaryDim: given,
+/** What core itself knows of a request's fields; heads, pairings, axes and rules have checks of their own. */
+const own: FieldRule = { type: "any", default: null, description: "" };
+const fields: Readonly<Record<keyof UntypedRopeRequest, FieldRule>> = {
+  headDim: own,
+  rotaryDim: own,
   partialRotaryFactor: { type: "number", above: 0, max: 1, default: null, description: "" },
-  rotaryOffset: { ...given, default: 0 },
+  rotaryOffset: { ...own, default: 0 },
   base: { type: "number", above: 0, default: 10000, description: "" },
   maxPosition: { type: "integer", min: 1, default: null, description: "" },
-  pairing: given,
-  axes: given,
+  pairing: own,
+  axes: own,
   direction: { type: "number", oneOf: [1, -1], default: 1, description: "" },
   pairFactors: { type: "numbers", default: null, description: "" },
-  fractionalPositions: { type: "boolean", default: false, description: "" },
-  queryScale: given,
+  fractionalPositions: { type: "boolean", default: null, description: "" },
+  queryScale: own,
   precision: { type: "string", oneOf: ["float32", "float64"], default: "float32", description: "" },
-  parameters: given,
-  specificationVersion: given,
+  parameters: own,
+  specificationVersion: own,
 };
 
-/** @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is. */
+/** A request's fields after the schema, with the gaps that issues leave. */
+interface Fields {
+  readonly partialRotaryFactor: number | null;
+  readonly rotaryOffset: number;
+  readonly base: number;
+  readonly maxPosition: number | null;
+  readonly axes: unknown;
+  readonly direction: 1 | -1;
+  readonly pairFactors: readonly number[] | null | undefined;
+  readonly fractionalPositions: boolean | null;
+  readonly queryScale: unknown;
+  readonly precision: Precision;
+  readonly parameters: { readonly ropeType?: unknown } | null;
+}
+
+/**
+ * Checks a request and makes its spec.
+ *
+ * @param isRewritten whether a spelling gave the request, so that its type is looked up among the registered ones.
+ * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is.
+ */
 export function parseRequest(request: UntypedRopeRequest, names: Names, isRewritten = false): ParsedRequest {
   if (typeof request !== "object" || request === null) {
     throw invalid("the rope request", [issue("request", "an object with headDim and parameters", request)]);
@@ -127,81 +154,115 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
     checkSpecificationVersion(request.specificationVersion, "the request");
   }
   const issues: RopeIssue[] = [];
-  const { rotaryOffset, base, maxPosition, ...given } = parseParameters(fields, request as never, "", issues);
-  const { headDim } = request;
-  const { direction, fractionalPositions, precision } = given;
+  const given: Fields = parseParameters<any>(fields, request as never, "", issues);
   if (typeof given.parameters !== "object" || given.parameters === null || Array.isArray(given.parameters)) {
     throw invalid("the rope request", [issue("parameters", "an object with ropeType", request.parameters), ...issues]);
   }
-  const { ropeType, ...own } = given.parameters;
+  const { ropeType, ...parameters } = given.parameters;
   const registration = isRewritten ? names.registered(ropeType) : names.ropeType(ropeType);
-  const { name, provider } = registration;
-
-  const share = given.partialRotaryFactor;
-  const fromShare = isSize(headDim) && typeof share === "number" ? Math.trunc(headDim * share) : null;
-  const { rotaryDim = fromShare ?? headDim, pairing = provider.defaults?.pairing ?? "half" } = request;
-  issues.push(...headIssues({ headDim, rotaryDim, rotaryOffset }));
-  if (rotaryDim !== (fromShare ?? rotaryDim)) {
-    const product = `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`;
-    issues.push(issue("rotaryDim", product, rotaryDim, "Give one of the two."));
-  }
-  issues.push(...pairingIssues(pairing, rotaryDim));
-  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
-  const axes = parseAxes(given.axes, pairs, issues);
-  const factors: readonly number[] | null = given.pairFactors ?? null;
-  if (factors !== null && factors.length !== (pairs ?? factors.length)) {
-    issues.push(issue("pairFactors", `${pairs} finite numbers, one for each pair`, factors));
-  }
-  const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
-  const values = parseParameters<Record<string, unknown>>(
-    provider.parameters,
-    { ...registration.presets, ...own },
-    "parameters.",
-    issues,
-  );
+  const { name, presets, provider } = registration;
   const refuse = (): void => {
     if (issues.length === 0) return;
     throw invalid(`the request for a rope of type ${JSON.stringify(name)}`, issues, { ropeType: name });
   };
+
+  const { pairing = provider.defaults?.pairing ?? "half" } = request;
+  const settings = parseSettings(request, given, issues);
+  const { rotaryDim } = settings;
+  issues.push(...pairingIssues(pairing, rotaryDim));
+  const pairs = isSize(rotaryDim) && rotaryDim % 2 === 0 ? rotaryDim / 2 : undefined;
+  const axes = parseAxes(given.axes, pairs, issues);
+  const pairFactors = parsePairFactors(given.pairFactors ?? null, pairs, issues);
+  const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
+  const values = parseParameters(provider.parameters, { ...presets, ...parameters }, "parameters.", issues);
   refuse();
   // What a type says of its parameters and of the rest needs all of them.
-  const settings = { headDim, rotaryDim, rotaryOffset, base, maxPosition };
   issues.push(...(provider.check?.(values, settings) ?? []));
-  const refuseAxes = (has: boolean): void => {
-    if (!has || given.axes === null) return;
-    const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
-    issues.push(issue("axes", "nothing, since the type has axes of its own", given.axes, remedy));
-  };
+  refuse();
+
   if (isSpelling(provider)) {
+    const meant = provider.rewrite(values, settings);
+    issues.push(...spellingIssues(meant, given, isRewritten));
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
-    const meant = provider.rewrite(values, settings);
-    refuseAxes(meant.axes !== undefined);
-    refuse();
-    if (isRewritten) throw invalid("a spelling", [issue("parameters.ropeType", "a type with a formula", name)]);
-    return parseRequest({ ...rest, ...settings, pairing, ...meant }, names, true);
+    const rewritten = { axes: meant.axes ?? request.axes, parameters: meant.parameters };
+    return parseRequest({ ...rest, ...settings, pairing, ...rewritten }, names, true);
   }
-  const capabilities = declaredCapabilities(provider, values, settings);
-  refuseAxes(capabilities.axisCount > 1);
-  if (fractionalPositions && capabilities.dependsOnLength) {
-    const expected = "false, since the type depends on the length, which counts tokens";
-    issues.push(issue("fractionalPositions", expected, true));
-  }
+  const declared = declaredCapabilities(provider, values, settings);
+  issues.push(...capabilityIssues(declared, given));
   refuse();
   const spec: RopeSpec = {
     specificationVersion: SPECIFICATION_VERSION,
     ...settings,
     pairing: canonicalPairing(pairing, rotaryDim),
     axes,
-    direction,
-    // Factors of 1 are none.
-    pairFactors: factors?.some((factor) => factor !== 1) === true ? factors : null,
-    fractionalPositions: fractionalPositions || capabilities.fractionalPositions,
+    direction: given.direction,
+    pairFactors,
+    fractionalPositions: given.fractionalPositions ?? declared.fractionalPositions,
     queryScale,
-    precision,
-    parameters: Object.freeze({ ropeType: registration.ropeType, ...values }),
+    precision: given.precision,
+    parameters: Object.freeze({ ropeType: registration.ropeType, ...(values as object) }),
   };
   return { spec: Object.freeze(spec), registration, provider };
+}
+
+/** Head, base and limit. */
+function parseSettings(
+  request: UntypedRopeRequest,
+  { partialRotaryFactor: share, rotaryOffset, base, maxPosition }: Fields,
+  issues: RopeIssue[],
+): RopeSettings & { readonly rotaryOffset: number } {
+  const { headDim } = request;
+  const fromShare = isSize(headDim) && typeof share === "number" ? Math.trunc(headDim * share) : undefined;
+  const { rotaryDim = fromShare ?? headDim } = request;
+  issues.push(...headIssues({ headDim, rotaryDim, rotaryOffset }));
+  if (rotaryDim !== (fromShare ?? rotaryDim)) {
+    const product = `${fromShare} = trunc(headDim ${headDim} · partialRotaryFactor ${share})`;
+    issues.push(issue("rotaryDim", product, rotaryDim, "Give one of the two."));
+  }
+  return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
+}
+
+const ownAxes = (axes: unknown): RopeIssue => {
+  const remedy = "Use the type's own parameters for its axes, or a type of one axis.";
+  return issue("axes", "nothing, since the type has axes of its own", axes, remedy);
+};
+
+/** What a request asks for that its type cannot do. */
+function capabilityIssues(
+  { axisCount, dependsOnLength, fractionalPositions }: Required<RopeCapabilities>,
+  given: Fields,
+): RopeIssue[] {
+  const issues: RopeIssue[] = [];
+  if (axisCount > 1 && given.axes !== null) issues.push(ownAxes(given.axes));
+  if (fractionalPositions && given.fractionalPositions === false) {
+    issues.push(issue("fractionalPositions", "true, or nothing, since the type takes fractions", false));
+  }
+  if (given.fractionalPositions === true && dependsOnLength && !fractionalPositions) {
+    const expected = "false, since the type depends on the length, which counts tokens";
+    issues.push(issue("fractionalPositions", expected, true));
+  }
+  return issues;
+}
+
+/** What is wrong with the request that a spelling gave. */
+function spellingIssues(meant: RewrittenRequest | undefined, given: Fields, isRewritten: boolean): RopeIssue[] {
+  if (isRewritten || typeof meant?.parameters !== "object") {
+    return [issue("parameters.ropeType", "a spelling that gives a request of a type with a formula", meant)];
+  }
+  return meant.axes !== undefined && given.axes !== null ? [ownAxes(given.axes)] : [];
+}
+
+/** `null` where every factor is 1. */
+function parsePairFactors(
+  factors: readonly number[] | null,
+  pairs: number | undefined,
+  issues: RopeIssue[],
+): readonly number[] | null {
+  if (factors !== null && factors.length !== (pairs ?? factors.length)) {
+    issues.push(issue("pairFactors", `${pairs} finite numbers, one for each pair`, factors));
+  }
+  return factors?.some((factor) => factor !== 1) === true ? factors : null;
 }
 
 /**

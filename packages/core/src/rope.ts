@@ -8,6 +8,7 @@ import type { BackendContext, RopeBackend, RotationExecutor } from "./backend.ts
 import { writeCosSin } from "./cos-sin.ts";
 import type { CosSinWriter } from "./cos-sin.ts";
 import { cosSinKeys, cosSinInForm } from "./cos-sin-forms.ts";
+import { invalid, issue, shapeError } from "./errors.ts";
 import { explainRope } from "./explain.ts";
 import { checkKeys } from "./keys.ts";
 import { rotateTask } from "./kernel.ts";
@@ -113,7 +114,7 @@ class PlannedRope implements RotaryEmbedding {
 
   at(positions: Positions, options: AtOptions = {}): RotaryStep {
     checkKeys("the options of at", options, ["length"]);
-    const turns = this.#plan.turns(positions, "apply", options.length, this.#write);
+    const turns = this.#plan.turns(positions, "apply", options.length, this.#write, true);
     return stepOf(turns, this.#names.queryScale, (tensors) => {
       checkKeys("the arguments", tensors, tensorKeys);
       return this.#execute(turns, tensors);
@@ -136,6 +137,7 @@ class PlannedRope implements RotaryEmbedding {
   shift(tensors: ShiftArguments): Tensor {
     checkKeys("the arguments of shift", tensors, shiftKeys);
     const { keys, from, to, out, length } = tensors;
+    if (keys === undefined) throw shapeError("keys", "a tensor of keys", "nothing");
     const turns = this.#plan.turnsBetween(from, to, length);
     return this.#execute(turns, out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key!;
   }
@@ -155,7 +157,8 @@ class PlannedRope implements RotaryEmbedding {
       rope: this,
       turns: (positions, operation, given = {}) => {
         checkKeys("the options of turns", given, ["length"]);
-        return plan.turns(positions, operation, given.length, this.#write);
+        requireOperation(operation);
+        return plan.turns(positions, operation, given.length, this.#write, false);
       },
       turnsBetween: (from, to, given = {}) => {
         checkKeys("the options of turnsBetween", given, ["length"]);
@@ -165,14 +168,20 @@ class PlannedRope implements RotaryEmbedding {
         checkKeys("the tensors", tensors, tensorKeys);
         return plan.tasks(turns, tensors);
       },
-      withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
+      withExecutor: (executor) => {
+        if (typeof (executor as Partial<RotationExecutor> | undefined)?.rotate === "function") {
+          return new PlannedRope(plan, this.#names, executor);
+        }
+        throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
+      },
     };
     return this.#names.backend(backend).create(context, options) as never;
   }
 
   #rotate(operation: Operation, tensors: PositionedArguments): RotateResult {
     checkKeys("the arguments", tensors, positionedKeys);
-    return this.#execute(this.#plan.turns(tensors.positions, operation, tensors.length, this.#write), tensors);
+    const turns = this.#plan.turns(tensors.positions, operation, tensors.length, this.#write, false);
+    return this.#execute(turns, tensors);
   }
 
   #execute(turns: Turns, tensors: CallTensors): RotateResult {
@@ -180,6 +189,11 @@ class PlannedRope implements RotaryEmbedding {
     const { query, key, out } = tensors;
     return { query: out?.query ?? query, key: out?.key ?? key };
   }
+}
+
+function requireOperation(operation: unknown): void {
+  if (operation === "apply" || operation === "invert" || operation === "adjoint") return;
+  throw invalid("the call of turns", [issue("operation", '"apply", "invert" or "adjoint"', operation)]);
 }
 
 /** What a rope finds by name in the registry that it was made with. */

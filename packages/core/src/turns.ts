@@ -34,6 +34,8 @@ export class PositionTurns implements Turns {
   readonly operation: Operation;
   readonly frequencies: FrequenciesAtLength;
   readonly #write: CosSinWriter;
+  /** Whether tables are kept for the next who asks; a large one that nobody holds would fill memory for nothing. */
+  readonly keepsTables: boolean;
   #single: RotationTable | undefined;
   #double: RotationTable | undefined;
 
@@ -41,12 +43,14 @@ export class PositionTurns implements Turns {
     positions: ResolvedPositions,
     operation: Operation,
     frequencies: FrequenciesAtLength,
-    write: CosSinWriter = writeCosSin,
+    write: CosSinWriter,
+    keepsTables: boolean,
   ) {
     this.positions = positions;
     this.operation = operation;
     this.frequencies = frequencies;
     this.#write = write;
+    this.keepsTables = keepsTables;
   }
 
   get batch(): number | undefined {
@@ -60,7 +64,11 @@ export class PositionTurns implements Turns {
   }
 
   table(dtype: "float32" | "float64"): RotationTable {
-    return dtype === "float64" ? (this.#double ??= this.#make(dtype)) : (this.#single ??= this.#make(dtype));
+    const known = dtype === "float64" ? this.#double : this.#single;
+    if (known !== undefined) return known;
+    const made = this.#make(dtype);
+    if (!this.keepsTables) return made;
+    return dtype === "float64" ? (this.#double = made) : (this.#single = made);
   }
 
   #make(dtype: "float32" | "float64"): RotationTable {

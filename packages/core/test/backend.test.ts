@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { getRope, registerBackend, defaultRegistry } from "@ropewalk/core";
 import type { BackendOptions, BackendRope, RopeRegistry, RotaryEmbedding } from "@ropewalk/core";
 import { resolvePositions, resolveTensor, checkAliasing, rotateTask } from "@ropewalk/core/backend";
-import type { RopeBackend, RotationTask } from "@ropewalk/core/backend";
+import type { BackendContext, RopeBackend, RotationTask } from "@ropewalk/core/backend";
 import { bits, caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
 import { noise } from "./reference.ts";
@@ -128,6 +128,44 @@ test("steps, invert, adjoint and shift go the same way", () => {
   expect(log[2]![0]!.table.batched).toBe(true);
   expect(log.flat().every(({ table }) => table.cos.length === 4 && table.sin.length === 4)).toBe(true);
   expect(bits(data)).toEqual(bits(same));
+});
+
+test("turns of equal positions are the same, of any form; others, another operation or length are others", () => {
+  const { registry } = setUp();
+  let context: BackendContext | undefined;
+  registry.registerBackend({
+    specificationVersion: 1,
+    name: "taker",
+    source: "core-tests@1.0.0",
+    create: (given) => (context = given),
+  });
+  getRope({ headDim: 8, parameters: { ropeType: "stepped" } }, { registry }).to("taker");
+  const turns = (...given: Parameters<BackendContext["turns"]>) => context!.turns(...given);
+  const first = turns([3, 4], "apply");
+  expect(turns({ start: 3, count: 2 }, "apply")).toBe(first);
+  expect(turns(Int32Array.of(3, 4), "apply", {})).toBe(first);
+  expect(turns([[3, 4]], "apply")).not.toBe(first);
+  expect(turns([3, 4], "invert")).not.toBe(first);
+  expect(turns([3, 4], "apply", { length: 100 }).table("float32").cos).not.toEqual(first.table("float32").cos);
+  // A list that the caller changes is another one.
+  const list = [5, 6];
+  const before = turns(list, "apply");
+  list[1] = 7;
+  expect(turns(list, "apply")).not.toBe(before);
+  // However many there are, they are the same; only their tables are not kept.
+  const many = { start: 0, count: 2 ** 17 };
+  const large = getRope({ headDim: 16, parameters: { ropeType: "plain" } }, { registry });
+  large.to("taker");
+  expect(turns(many, "apply")).toBe(turns(many, "apply"));
+  expect(turns(many, "apply").table("float32")).not.toBe(turns(many, "apply").table("float32"));
+  for (const operation of ["rotate", undefined]) {
+    caught(() => turns([1], operation as "apply"), "ROPE_INVALID_PARAMETERS");
+  }
+  for (const executor of [undefined, null, {}]) {
+    caught(() => context!.withExecutor(executor as never), "ROPE_INVALID_PARAMETERS");
+  }
+  caught(() => context!.check(first, { query: new Float32Array(16), kay: 1 } as never), "ROPE_INVALID_PARAMETERS");
+  expect(context!.check(turns([1, 2], "apply"), { query: new Float32Array(32) })).toHaveLength(1);
 });
 
 test("nothing reaches the executor that core refuses", () => {

@@ -89,3 +89,18 @@ test("a rule of somebody else's is registered by its name", () => {
     expect.objectContaining({ code: "ROPE_SPEC_VERSION" }),
   );
 });
+
+test("a position without a value is refused, also beyond float32", () => {
+  const scale = { rule: "temperature", beta: 0.1, length: 8192, offset: 0 } as const;
+  const fractional = getRopeUntyped(
+    { headDim: 4, fractionalPositions: true, queryScale: scale, parameters: { ropeType: "still" } },
+    { registry },
+  );
+  expect(fractional.at([0.5]).queryScale![0]).toBe(1);
+  for (const position of [-0.5, -10_000]) {
+    expect(() => fractional.at([position])).toThrow(expect.objectContaining({ code: "ROPE_POSITION_RANGE" }));
+  }
+  expect(() => rope({ ...scale, beta: 1e39 }).at([8192])).toThrow(
+    expect.objectContaining({ code: "ROPE_POSITION_RANGE" }),
+  );
+});

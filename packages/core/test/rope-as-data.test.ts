@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { getRopeUntyped } from "@ropewalk/core";
 import type { RopeSpelling, RotaryEmbedding, UntypedRopeRequest } from "@ropewalk/core";
 import { bits, caught } from "./failures.ts";
-import { testRegistry } from "./providers.ts";
+import { plain, testRegistry } from "./providers.ts";
 import { frequency, noise, rotateReference } from "./reference.ts";
 
 const registry = testRegistry();
@@ -92,7 +92,10 @@ describe("fractionalPositions", () => {
 
   test("what the type declares anyway may be said or left out", () => {
     expect(rope({ fractionalPositions: true }, "fine")).toBe(rope({}, "fine"));
-    expect(rope({ fractionalPositions: false }, "fine").spec.fractionalPositions).toBe(true);
+    expect(rope({}, "fine").spec.fractionalPositions).toBe(true);
+    // It cannot be taken away, and must not be ignored.
+    const { issues } = caught(() => rope({ fractionalPositions: false }, "fine"), "ROPE_INVALID_PARAMETERS");
+    expect(issues.map(({ path }) => path)).toEqual(["fractionalPositions"]);
   });
 
   test("a type that depends on the length refuses them", () => {
@@ -176,6 +179,27 @@ describe("a spelling of requests", () => {
     const get = () =>
       getRopeUntyped({ headDim: 8, parameters: { ropeType: "runs", first: 1 } as never }, { registry: alone });
     expect(caught(get, "ROPE_UNKNOWN_TYPE").facts["ropeType"]).toBe("plain");
+  });
+
+  test("given as a value, it is asked anew when the type that it leads to is another", () => {
+    const again = testRegistry();
+    const request = { headDim: 8, parameters: { ropeType: "any", first: 1 } } as UntypedRopeRequest;
+    const get = () => getRopeUntyped(request, { registry: again, provider: runs });
+    const before = get();
+    expect(get()).toBe(before);
+    again.unregister("plain");
+    caught(get, "ROPE_UNKNOWN_TYPE");
+    again.register("plain", { ...plain, source: "other@1" });
+    expect(get()).not.toBe(before);
+  });
+
+  test("a request's own axes stay where the spelling has none", () => {
+    const registry = testRegistry();
+    registry.register("alias", { ...runs, parameters: {}, rewrite: () => ({ parameters: { ropeType: "plain" } }) });
+    const axes = [0, 1, 0, 1];
+    const get = (ropeType: string) =>
+      getRopeUntyped({ headDim: 8, pairing: "half", axes, parameters: { ropeType } }, { registry });
+    expect(get("alias")).toBe(get("plain"));
   });
 
   test("a new registration of its name is asked anew", () => {
