@@ -38,7 +38,7 @@ import { planDispatch } from "./plan.ts";
 import type { BoundRange, Plan } from "./plan.ts";
 import { roundTrip } from "./round-trip.ts";
 import { factoredRows, interleaveRows, sharedTable } from "./table.ts";
-import type { DeviceTable } from "./table.ts";
+import type { DeviceTable, SharedTable } from "./table.ts";
 import { Uploads } from "./uploads.ts";
 
 /** Where a dispatch has cos and sin from, and what tensors must agree with. */
@@ -72,7 +72,8 @@ export class DeviceRope implements GpuRope {
   readonly #uploads: Uploads;
   readonly #faults: Faults;
   readonly #tableKind: TableKind;
-  readonly #tables = new Map<string, DeviceTable>();
+  /** By the effective length of the frequencies. */
+  readonly #tables = new Map<number | null, SharedTable>();
   /** The turns of the last call, with what was uploaded for them: layers ask for the same one after another. */
   #last: { readonly turns: Turns; readonly source: CosSinSource } | undefined;
   #failure: RopeError | undefined;
@@ -121,6 +122,7 @@ export class DeviceRope implements GpuRope {
   }
 
   at(positions: Positions, options: AtOptions = {}): GpuStep {
+    checkKeys("the options of at", options, ["length"]);
     this.#requireUsable();
     const turns = this.#context.turns(positions, "apply", options);
     const { batch, tokens } = turns;
@@ -180,7 +182,7 @@ export class DeviceRope implements GpuRope {
     this.#last = undefined;
     this.#uploads.dispose();
     this.#faults.dispose();
-    for (const [key, table] of this.#tables) if (this.#release(key, table)) table.destroy();
+    for (const [length, shared] of this.#tables) if (this.#release(length, shared)) shared.table.destroy();
     if (this.#ownsDevice) this.#state.device.destroy();
   }
 
@@ -264,20 +266,22 @@ export class DeviceRope implements GpuRope {
   }
 
   #table(length: number): DeviceTable {
-    const { key, table } = sharedTable(this.#state, this.rope, this.#tableKind, length);
-    if (!this.#tables.has(key)) {
-      table.retain();
-      this.#tables.set(key, table);
+    const effective = this.rope.effectiveLength(length);
+    let shared = this.#tables.get(effective);
+    if (shared === undefined) {
+      shared = sharedTable(this.#state, this.rope, this.#tableKind, length);
+      shared.table.retain();
+      this.#tables.set(effective, shared);
       // Commands that wait for their submission may use the oldest, so it is only let go.
       const [oldest] = this.#tables;
       if (this.#tables.size > TABLES_KEPT) this.#release(...oldest!);
     }
-    return table;
+    return shared.table;
   }
 
   /** Whether this rope was the last to use the table. */
-  #release(key: string, table: DeviceTable): boolean {
-    this.#tables.delete(key);
+  #release(length: number | null, { key, table }: SharedTable): boolean {
+    this.#tables.delete(length);
     if (!table.release()) return false;
     this.#state.tables.delete(key);
     return true;

@@ -109,21 +109,24 @@ export interface TableHome {
   readonly tables: Map<string, DeviceTable>;
 }
 
-/** The table of a rope at a length, one for all who ask on this device. */
-export function sharedTable(
-  state: TableHome,
-  rope: RotaryEmbedding,
-  kind: TableKind,
-  length: number,
-): { readonly key: string; readonly table: DeviceTable } {
-  const key = `${kind} ${rope.effectiveLength(length)} ${JSON.stringify(rope.spec)}`;
-  let table = state.tables.get(key);
-  if (table === undefined) {
-    state.tables.set(
-      key,
-      (table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length)),
-    );
-  }
+/** A table with the text that no other table of its device has. */
+export interface SharedTable {
+  readonly key: string;
+  readonly table: DeviceTable;
+}
+
+/**
+ * The table of a rope at a length: one for all ropes on the device that turn by the same numbers, whatever gave them. A spec
+ * would not do: another provider may stand behind the same name.
+ */
+export function sharedTable(state: TableHome, rope: RotaryEmbedding, kind: TableKind, length: number): SharedTable {
+  const { invFreq, attentionFactor } = rope.frequencies(length);
+  const { precision, positionLimit, capabilities } = rope;
+  const key = [kind, precision, attentionFactor, positionLimit, capabilities.axisCount, ...invFreq].join(" ");
+  const known = state.tables.get(key);
+  if (known !== undefined) return { key, table: known };
+  const table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length);
+  state.tables.set(key, table);
   return { key, table };
 }
 
@@ -146,7 +149,7 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
 }
 
 /**
- * Row 0: each frequency as mantissa and scale. Then the positions below `FACTOR`, then its multiples: cos and sin of
+ * Row 0: each frequency as a mantissa ≥ 0, from which the shader takes whole bits, and a scale with the sign. Then the positions below `FACTOR`, then its multiples: cos and sin of
  * exact angles as sums of two floats, amplitude 1.
  */
 function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
@@ -164,7 +167,7 @@ function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number)
         const sin = Math.sin(position * frequency);
         const entry =
           row === 0
-            ? [frequency / scale, scale, 0, 0]
+            ? [Math.abs(frequency) / scale, Math.sign(frequency) * scale, 0, 0]
             : [fround(cos), fround(sin), cos - fround(cos), sin - fround(sin)];
         rows.set(entry, ((row - first) * pairs + i) * 4);
       }

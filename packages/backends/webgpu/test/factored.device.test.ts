@@ -1,5 +1,6 @@
 /** How far the factored table is from the exact one; the README states these numbers. */
 
+import type { UntypedRopeRequest } from "@ropewalk/core";
 import { afterAll, expect, test } from "vitest";
 import { gpuRope } from "./body.ts";
 import { newDevice } from "./node-device.ts";
@@ -10,12 +11,22 @@ const devices: GPUDevice[] = [];
 afterAll(() => devices.forEach((device) => device.destroy()));
 
 /** Largest difference of cos and sin from the correctly rounded ones. */
-async function largestError(driver: Driver, precision: "float32" | "float64", limit: number): Promise<number> {
+async function largestError(
+  driver: Driver,
+  precision: "float32" | "float64",
+  limit: number,
+  more: Partial<UntypedRopeRequest> = {},
+): Promise<number> {
   const device = await newDevice(driver);
   devices.push(device);
   const pairs = 64;
   const tokens = 4000;
-  using gpu = await gpuRope(device, { headDim: 2 * pairs, pairing: "half", precision, base: 500_000 }, "factored", 1);
+  using gpu = await gpuRope(
+    device,
+    { headDim: 2 * pairs, pairing: "half", precision, base: 500_000, ...more },
+    "factored",
+    1,
+  );
   // Golden ratio: spread over the whole range, in no step of the table's.
   const positions = Uint32Array.from({ length: tokens }, (_, i) => Math.floor(((i * 0.6180339887498949) % 1) * limit));
   // The pair (1, 0) becomes (cos, sin).
@@ -54,4 +65,13 @@ test.each([
   const error = await largestError(driver, precision, limit);
   expect(error).toBeGreaterThan(0);
   expect(error).toBeLessThan(1.3e-7);
+});
+
+test.each([
+  ["backwards", { direction: -1 }],
+  ["with factors of either sign", { pairFactors: Array.from({ length: 64 }, (_, i) => (i % 3) - 0.75) }],
+] as const)("%s: the same", async (_, more) => {
+  for (const precision of ["float32", "float64"] as const) {
+    expect(await largestError("swiftShader", precision, 2 ** 20, more)).toBeLessThan(1.3e-7);
+  }
 });

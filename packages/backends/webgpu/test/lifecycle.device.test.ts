@@ -7,7 +7,7 @@ import type { GpuRope, GpuTensor } from "@ropewalk/webgpu-backend";
 import { afterAll, expect, test } from "vitest";
 import { gpuRope } from "./body.ts";
 import { gpuOn, newDevice } from "./node-device.ts";
-import { bufferOf, bytesOf, compare, noise } from "./on-device.ts";
+import { bufferOf, bytesOf, compare, noise, rotatedOnDevice } from "./on-device.ts";
 
 const device = await newDevice();
 afterAll(() => device.destroy());
@@ -406,4 +406,37 @@ test("typed arrays go to the device and back with their gaps untouched", async (
   const untouched = (_: number, i: number): boolean => expected[i] === before[i];
   expect(data.filter(untouched)).toEqual(before.filter(untouched));
   expect(await bytesOf(device, bufferOf(device, data))).toEqual(data.buffer);
+});
+
+test("ropes of one spec and different providers do not share a table", async () => {
+  const registry = createRegistry();
+  registry.registerBackend(webgpuBackend);
+  const provider = (frequency: number): RopeProvider => ({
+    specificationVersion: 1,
+    source: `frequency-${frequency}@1.0.0`,
+    parameters: {},
+    frequencies: ({ rotaryDim }) => ({ invFreq: new Array<number>(rotaryDim / 2).fill(frequency) }),
+  });
+  const positions = bufferOf(device, Uint32Array.of(1));
+  for (const tables of ["rows", "factored"] as const) {
+    const turned: number[] = [];
+    const ropes: GpuRope[] = [];
+    for (const frequency of [1, 0.5]) {
+      const same = { headDim: 2, parameters: { ropeType: "same" } } as const;
+      const rope = getRopeUntyped(same, { registry, provider: provider(frequency) });
+      const gpu = await rope.to("webgpu", { device, tables });
+      ropes.push(gpu);
+      const query = { data: Float32Array.of(1, 0), shape: [1, 1, 2] };
+      const result = await rotatedOnDevice(
+        device,
+        gpu,
+        { positions: { buffer: positions, shape: [1] }, length: 2 },
+        { query },
+      );
+      turned.push(result.query!.data[0]!);
+    }
+    for (const gpu of ropes) gpu.dispose();
+    expect(turned[0]).toBeCloseTo(Math.cos(1), 6);
+    expect(turned[1]).toBeCloseTo(Math.cos(0.5), 6);
+  }
 });
