@@ -11,7 +11,7 @@ import type { Installation } from "./packed.ts";
 const target = { core: 13_000, provider: 1800 };
 
 /** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
-const ceiling = { core: 16_700, provider: 1800 };
+const ceiling = { core: 17_200, provider: 1800 };
 
 let installed: Installation;
 beforeAll(async () => {
@@ -52,7 +52,13 @@ test("core and every provider keep their budget", async () => {
     ...providers.map(({ name }) => ({
       name,
       code: `import ${JSON.stringify(name)};`,
-      external: ["@ropewalk/core", "@ropewalk/core/decorators", "@ropewalk/core/math", ...peersOf(name)],
+      external: [
+        "@ropewalk/core",
+        "@ropewalk/core/backend",
+        "@ropewalk/core/decorators",
+        "@ropewalk/core/math",
+        ...peersOf(name),
+      ],
       kind: "provider" as const,
     })),
   ];

@@ -509,10 +509,10 @@ describe("position axes", () => {
 
   test("sections that do not fill the rotated part print the sum", () => {
     expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 13] }))).toEqual([
-      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | 8 + 12 + 13 = 33",
+      "rope_scaling.mrope_section: integers > 0 that add up to rotaryDim / 2 = 32 | 8 + 12 + 13 = 33",
     ]);
     expect(issues(vl({ type: "mrope", mrope_section: [8, 12, 11.5] }))).toEqual([
-      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]",
+      "rope_scaling.mrope_section: integers > 0 that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]",
     ]);
     expect(issues(vl({ type: "mrope", mrope_section: 32 }))).toEqual(["rope_scaling.mrope_section: a list | 32"]);
     expect(issues({ model_type: "toast", head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual([

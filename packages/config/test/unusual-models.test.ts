@@ -140,7 +140,7 @@ describe("bad input stays short and named", () => {
     expect(failure(() => ropesFromConfig(vision(sections))).message.length).toBeLessThan(1000);
     expect(failure(() => ropesFromConfig(vision(sections.map(String)))).message.length).toBeLessThan(1000);
     expect(issues(vision([16, 24]))).toEqual([
-      "rope_scaling.mrope_section: integers that add up to rotaryDim / 2 = 64 | 16 + 24 = 40",
+      "rope_scaling.mrope_section: integers > 0 that add up to rotaryDim / 2 = 64 | 16 + 24 = 40",
     ]);
   });
 

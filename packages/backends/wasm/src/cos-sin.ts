@@ -15,8 +15,11 @@ export function cosSinWriter(memory: KernelMemory): CosSinWriter {
     const rowBytes = invFreq.length * width;
     // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
     const step = Math.floor((ROW_BYTES / 2 - 16) / rowBytes);
+    // From the second piece on a fraction would be rounded twice: the piece's first position, and the row's.
+    const isSplitFraction = rows > step && !Number.isInteger(first);
     const isTooLarge =
       step === 0 ||
+      isSplitFraction ||
       (invFreq.length + 3) * 16 > FREQUENCY_BYTES ||
       Math.max(Math.abs(first), Math.abs(first + rows)) * steepest > LARGEST_ANGLE;
     if (isTooLarge) return writeCosSin(frequencies, first, rows, cos, sin, start);

@@ -153,6 +153,9 @@ export class ThreadPool implements Pool {
     try {
       for (let index = 0; index < others; index++) {
         const worker = createWorker(workerSource);
+        if (typeof (worker as Partial<PoolWorker> | null | undefined)?.postMessage !== "function") {
+          throw unavailable("createWorker to return a worker", show(worker));
+        }
         this.#workers.push(worker);
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
         worker.postMessage({ module: kernelModule(true), memory: arena.memory, shared: this.#block.buffer, index });

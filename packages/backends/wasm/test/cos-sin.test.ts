@@ -76,6 +76,21 @@ test.each(["float32", "float64"] as const)(
   },
 );
 
+test("a long run of fractions is rounded once, wherever its pieces begin", () => {
+  for (const precision of ["float32", "float64"] as const) {
+    const rope = ropeOf("plain", 128, precision);
+    for (const start of [0.123456789012345, -0.7310585786300049, 0.3]) {
+      const positions = { start, count: 1200 };
+      const [a, b] = [
+        rope.cosSin(positions, { dtype: precision }),
+        rope.to("wasm").cosSin(positions, { dtype: precision }),
+      ];
+      expectSameBits(b.cos, a.cos, `${precision} from ${start}`);
+      expectSameBits(b.sin, a.sin, `${precision} from ${start}`);
+    }
+  }
+});
+
 test("more rows than the area for them holds, also into arrays of the caller's", () => {
   for (const precision of ["float32", "float64"] as const) {
     const rope = ropeOf("plain", 128, precision);

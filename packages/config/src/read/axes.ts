@@ -37,7 +37,7 @@ export function readAxes(
     report.note("differs", path, `${dialect.engine} rotates by one position axis only, which is right for text.`);
     return undefined;
   }
-  let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) >= 0);
+  let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) > 0);
   let sum = whole.reduce((total, size) => total + size, 0);
   if (wrongSum === "rescaled" && sum !== pairs && sum > 0 && whole.length === sections.length) {
     report.note(
@@ -57,7 +57,7 @@ export function readAxes(
     const more = sections.length > 8 ? `${isWhole ? " +" : ","} … (${sections.length} sections)` : "";
     report.issue(
       path,
-      `integers that add up to rotaryDim / 2 = ${pairs}`,
+      `integers > 0 that add up to rotaryDim / 2 = ${pairs}`,
       isWhole ? `${first}${more} = ${sum}` : `[${first}${more}]`,
       "Sections count pairs, not elements.",
     );

@@ -5,6 +5,8 @@
  * are made of. `sections` always counts pairs, not elements.
  */
 
+import { shapeError, show } from "@ropewalk/core/backend";
+
 /**
  * Runs: the first `sections[0]` pairs take axis 0, the next `sections[1]` axis 1, and so on.
  *
@@ -14,6 +16,7 @@
  * @example sectionedAxes([2, 1, 1]) // [0, 0, 1, 2]
  */
 export function sectionedAxes(sections: readonly number[]): number[] {
+  requireSections(sections);
   return sections.flatMap((size, axis) => new Array<number>(size).fill(axis));
 }
 
@@ -26,7 +29,17 @@ export function sectionedAxes(sections: readonly number[]): number[] {
  * @example cyclicAxes([2, 1, 1]) // [0, 1, 2, 0]
  */
 export function cyclicAxes(sections: readonly number[]): number[] {
+  requireSections(sections);
   const count = sections.length;
   const pairs = sections.reduce((sum, size) => sum + size, 0);
   return Array.from({ length: pairs }, (_, i) => (i < count * sections[i % count]! ? i % count : 0));
+}
+
+/** More pairs than the widest head has are a mistake, and would take all memory. */
+const MOST_PAIRS = 32768;
+
+function requireSections(sections: readonly number[]): void {
+  const isList = Array.isArray(sections) && sections.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (isList && sections.reduce((sum, size) => sum + size, 0) <= MOST_PAIRS) return;
+  throw shapeError("sections", `a list of integers ≥ 0 that add up to at most ${MOST_PAIRS} pairs`, show(sections));
 }

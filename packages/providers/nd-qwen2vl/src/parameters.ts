@@ -12,7 +12,7 @@ export interface MropeParameters {
 
 /** Schema of the rope type `mrope`. */
 export const mropeParameters: ParameterSchema<MropeParameters> = {
-  sections: { type: "numbers", min: 0, description: "pairs of each axis; models differ" },
+  sections: { type: "numbers", min: 1, description: "pairs of each axis; models differ" },
   order: {
     type: "string",
     oneOf: ["sectioned", "cyclic"],

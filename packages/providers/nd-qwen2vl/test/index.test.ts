@@ -1,6 +1,6 @@
 import { conformance } from "@ropewalk/conformance";
 import { compareFrequencies } from "@ropewalk/conformance/golden";
-import { getRope, getRopeUntyped } from "@ropewalk/core";
+import { getRope, getRopeUntyped, RopeError } from "@ropewalk/core";
 import type { Positions, RotaryEmbedding } from "@ropewalk/core";
 import { fromFloat16, toFloat16 } from "@ropewalk/core/math";
 import { bytes, fixtures } from "@ropewalk/goldens";
@@ -429,5 +429,33 @@ test("positions must have a row for each axis", () => {
   const rope = getRope({ headDim: 16, parameters: { ropeType: "mrope", sections: [2, 3, 3] } });
   for (const positions of [[0, 1, 2], { data: [0, 1], shape: [2, 1] }, { start: 0, count: 4 }]) {
     expect(() => rope.cosSin(positions)).toThrow(expect.objectContaining({ code: "ROPE_SHAPE" }));
+  }
+});
+
+test("sections are whole numbers of pairs; an axis of an M-RoPE has one at least, since positions have a row for it", () => {
+  const code = (call: () => unknown): unknown => {
+    try {
+      return call();
+    } catch (error) {
+      return RopeError.is(error) ? error.code : error;
+    }
+  };
+  for (const sections of [undefined, null, "abc", 7, [-1], [1.5], [1e10], ["2"]]) {
+    expect(
+      code(() => sectionedAxes(sections as never)),
+      String(sections),
+    ).toBe("ROPE_SHAPE");
+    expect(
+      code(() => cyclicAxes(sections as never)),
+      String(sections),
+    ).toBe("ROPE_SHAPE");
+  }
+  for (const sections of [
+    [4, 4, 0],
+    [8, 0, 0],
+    [4, 0, 4],
+  ]) {
+    const parameters = { ropeType: "mrope", sections } as const;
+    expect(code(() => getRope({ headDim: 16, parameters }))).toBe("ROPE_INVALID_PARAMETERS");
   }
 });
