@@ -1,20 +1,18 @@
-/**
- * Ascend ATB's `RopeOperation` in this library's words.
- */
+/** Reads the settings of Ascend ATB's `RopeOperation`. */
 
 import { RopeError } from "@ropewalk/core";
 import type { Pairing } from "@ropewalk/core";
 import { checkKeys } from "@ropewalk/core/backend";
 import { isObject, shown } from "./locate/found.ts";
 
-/** `RopeParam` of ATB, with the head that it is applied to. */
+/** `RopeParam` of ATB, and the size of the head that it rotates. */
 export interface AtbRope {
   /** 2, 4, `headDim/2` or `headDim`. ATB's own default is 4. */
   readonly rotaryCoeff: number;
   readonly headDim: number;
 }
 
-/** The part of a rope request that says the same, and the form in which ATB wants cos and sin. */
+/** The fields of a rope request that an ATB rope determines, and the form in which ATB expects cos and sin. */
 export interface AtbRequest {
   readonly headDim: number;
   readonly rotaryDim: number;
@@ -25,7 +23,7 @@ export interface AtbRequest {
 }
 
 /**
- * The pairing of an ATB `rotaryCoeff`:
+ * Translates an ATB `rotaryCoeff` to a pairing:
  *
  * | `rotaryCoeff` | rotates | here | table |
  * | --- | --- | --- | --- |
@@ -34,12 +32,18 @@ export interface AtbRequest {
  * | `headDim/2` | neighbours in the first half of the head; the rest passes | `adjacent`, `rotaryDim = headDim/2` | `headDim/2` columns, doubled |
  * | `headDim` | neighbours | `adjacent` | `headDim` columns, doubled |
  *
- * Where two rows meet (a head of 8 with 4, a head of 4 with 2) the one further up holds, as in ATB's documentation.
+ * If two rows apply (a head of 8 with 4, a head of 4 with 2), the upper one wins, as in ATB's documentation.
  *
- * @returns fields to spread into a request, and the table's width: `rope.cosSin(positions, { width, dtype })`.
- * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head; `ROPE_INVALID_PARAMETERS` for a key that nothing
- * reads.
+ * @returns fields to spread into a request, and the `width` of ATB's table for `rope.cosSin(positions, { width, dtype
+ * })`.
+ * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head; `ROPE_INVALID_PARAMETERS` for an unknown key.
  * Source: Ascend ATB `infer::RopeParam`; golden tests of MindIE-LLM's RopeOperation.
+ * @example
+ * import "@ropewalk/default";
+ *
+ * const { width, ...fields } = fromAtb({ rotaryCoeff: 4, headDim: 128 });
+ * const rope = getRope({ ...fields, base: 10000, parameters: { ropeType: "default" } });
+ * rope.cosSin({ start: 0, count: 16 }, { width }).cos.length; // 2048
  */
 export function fromAtb(rope: AtbRope): AtbRequest {
   if (!isObject(rope)) {

@@ -1,4 +1,4 @@
-/** The heads of a model's attention, which say which rows of a weight belong to which head. */
+/** The heads of a model's attention. They tell which rows of a weight belong to which head. */
 
 import type { Fact } from "./facts/fact.ts";
 import { isObject, isSize, join, own } from "./locate/found.ts";
@@ -8,40 +8,47 @@ import { findTextModel } from "./locate/text-model.ts";
 import { headCountKeys, latentSlice, readHeadDim, saysHeadDim } from "./read/head.ts";
 import { Report } from "./report.ts";
 
-/** The heads of a model's attention. Frozen. Sizes count elements, which are rows of a projection's weight. */
+/**
+ * The heads of a model's attention. Frozen. Sizes count elements of a head, which are rows of a projection's weight.
+ */
 export interface AttentionShape {
-  /** Query heads; `null` where the file does not say. */
+  /** The number of query heads; `null` if the file does not state it. */
   readonly heads: Fact<number> | null;
-  /** Key heads, of which each serves `heads / keyHeads` query heads; `null` where the file does not say. */
+  /** The number of key heads. Each serves `heads / keyHeads` query heads. `null` if the file does not state it. */
   readonly keyHeads: Fact<number> | null;
   /**
-   * Elements of one query head, of latent attention the rotated part and the other together; `null` where the file does not
-   * say. Layers of some types may have another one (Gemma 4); their rope has it.
+   * Elements of one query head; in latent attention, the rotated and the unrotated part together. `null` if the file
+   * does not state it. Some layer types have another head dimension (Gemma 4); `rope.headDim` of those layers has it.
    */
   readonly headDim: Fact<number> | null;
-  /** Latent attention (DeepSeek-V2); `null`: the model has none. */
+  /** The parts of latent attention (DeepSeek-V2); `null` if the model has none. */
   readonly latent: LatentShape | null;
 }
 
 /** The parts of latent attention (DeepSeek-V2 §2.1). */
 export interface LatentShape {
-  /** Elements of the compressed query; `null` where queries are not compressed. */
+  /** Elements of the compressed query; `null` if the model does not compress queries. */
   readonly queryRank: Fact<number> | null;
-  /** Elements of the compressed keys and values; the one rotated key stands behind them. */
+  /** Elements of the compressed keys and values. In the projection's weight, the one rotated key follows them. */
   readonly keyValueRank: Fact<number>;
-  /** Elements of a head that are not rotated; they come first. */
+  /** Elements of a head that are not rotated. They come first. */
   readonly unrotatedDim: Fact<number>;
   /** Elements of a head that are rotated. */
   readonly rotaryDim: Fact<number>;
-  /** Elements of a value head; `null` where the file does not say. */
+  /** Elements of a value head; `null` if the file does not state it. */
   readonly valueDim: Fact<number> | null;
 }
 
 /**
- * The heads that a config.json describes, each number with its place in the file.
+ * Reads the heads that a config.json describes. Each number comes with its place in the file.
  *
- * @param config the parsed JSON; never mutated, only own keys are read. Of nested models the text model is read.
- * @throws RopeError `ROPE_CONFIG` for what is no config, or for a number of heads or elements that is none.
+ * @param config the parsed JSON; only own keys are read, and it is never changed. In nested models, the text model is
+ * read.
+ * @returns sizes in elements and counts of heads; a frozen object that shares no memory with `config`.
+ * @throws RopeError `ROPE_CONFIG` if `config` is not an object, or if a count or size is not an integer > 0.
+ * Source: configuration classes of Hugging Face transformers 5.23; DeepSeek-V2 §2.1.
+ * @example
+ * attentionShape(JSON.parse(text)).headDim?.value; // 128
  */
 export function attentionShape(config: unknown): AttentionShape {
   const report = new Report();
@@ -55,7 +62,7 @@ export function attentionShape(config: unknown): AttentionShape {
   return Object.freeze({ heads, keyHeads, headDim, latent });
 }
 
-/** Llama's key; Falcon's; older Falcon's; ChatGLM's; Step's. DBRX and MPT have theirs among the settings of attention. */
+/** The keys of Llama, Falcon, older Falcon, ChatGLM and Step. DBRX and MPT state it in `attn_config`. */
 const keyHeadKeys = [
   "num_key_value_heads",
   "num_kv_heads",
@@ -66,14 +73,14 @@ const keyHeadKeys = [
 
 function statedKeyHeads(model: TextModel): Fact<number> | null | undefined {
   const { fields } = model;
-  // Falcon 7B: one key for all heads, whatever num_kv_heads says; its later models have an architecture of their own.
+  // Falcon 7B has one key for all heads, whatever num_kv_heads says. Falcon's later models have another architecture.
   const isOne = fields.flag("multi_query");
   if (isOne?.value === true && fields.flag("new_decoder_architecture")?.value !== true) return one(isOne.path);
   const found = fields.size(...keyHeadKeys) ?? inAttention(model, "kv_n_heads");
   return found === undefined ? undefined : factOf(found);
 }
 
-/** A size among the settings of attention. */
+/** A size in `attn_config`. */
 function inAttention({ fields }: TextModel, key: string): Found<number> | undefined {
   const settings = fields.first("attn_config");
   const value = isObject(settings?.value) ? own(settings.value, key) : undefined;

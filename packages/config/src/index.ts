@@ -1,8 +1,8 @@
 /**
- * A model's config.json in, ropes out; or the header of a GGUF file.
+ * Reads ropes from a model's config.json, or from the header of a GGUF file.
  *
- * This package is the only place that knows snake_case, model families and old spellings. It builds nothing itself:
- * importing a provider package (`@ropewalk/yarn`, …) adds its rope type.
+ * Only this package knows snake_case keys, model families and old spellings. It builds no type itself: import a
+ * provider package (`@ropewalk/yarn`, …) to add its rope type.
  */
 
 export { ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig, ropesFromGguf } from "./ropes.ts";

@@ -1,4 +1,4 @@
-/** The options of the public functions, and their check: a misspelt one would be left out without a word. */
+/** The options of the public functions, and their check. Without it, a misspelled option would be ignored silently. */
 
 import { RopeError } from "@ropewalk/core";
 import type { Pairing, Precision, RopeRegistry } from "@ropewalk/core";
@@ -6,7 +6,7 @@ import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import type { Dialect, DialectName } from "./facts/dialect.ts";
 import { dialects } from "./facts/dialects.ts";
 
-/** What a caller may say instead of the file, in every file format. */
+/** Options for every file format. Each overrides the file. */
 export interface RequestOverrides {
   /** Rounding of the angle, as in a rope request. */
   readonly precision?: Precision | undefined;
@@ -16,31 +16,42 @@ export interface RequestOverrides {
   readonly pairing?: Pairing | undefined;
 }
 
-/** Overrides of what a config.json says, and whose reading of it is followed. */
+/** Options for a config.json. */
 export interface ConfigOptions extends RequestOverrides {
-  /** Where a type's parameters are looked up; a type that is not registered there is read by a built-in list. */
+  /**
+   * The registry with the parameters of each type. A type that is not registered there is read with a built-in list.
+   */
   readonly registry?: RopeRegistry | undefined;
-  /** Whose reading of the file is followed: one of `dialects`, or a profile like them. Default: transformers. */
+  /**
+   * The engine whose reading of the file is followed: one of `dialects`, or a profile of your own. Default:
+   * transformers.
+   */
   readonly dialect?: DialectName | Dialect | undefined;
   /**
-   * The length in tokens that the engine was started for, in dialects that choose by it: vLLM's `max_model_len`,
-   * llama.cpp's `n_ctx`. Absent: the length that the file promises.
+   * The length in tokens that the engine was started for: vLLM's `max_model_len`, llama.cpp's `n_ctx`. Used by dialects
+   * that choose by it. Default: the length that the file promises.
    */
   readonly capacity?: number | undefined;
 }
 
-/** The tensors of a GGUF file that belong to its rope: float32 values, one for each pair. Read only, and not kept. */
+/**
+ * The tensors of a GGUF file that belong to its rope: float32 values, one for each pair. They are read, not kept or
+ * changed.
+ */
 export interface GgufRopeTensors {
   readonly "rope_freqs.weight"?: ArrayLike<number> | undefined;
   readonly "rope_factors_long.weight"?: ArrayLike<number> | undefined;
   readonly "rope_factors_short.weight"?: ArrayLike<number> | undefined;
 }
 
-/** Overrides of what a GGUF file says, and what of it lies outside the key/values. */
+/** Options for a GGUF file, and data of the file that is not in its key/values. */
 export interface GgufOptions extends RequestOverrides {
   readonly tensors?: GgufRopeTensors | undefined;
   readonly registry?: RopeRegistry | undefined;
-  /** The size of the context (`n_ctx`), which chooses between two lists of factors. Absent: the length that the file promises. */
+  /**
+   * The size of the context (`n_ctx`) in tokens. It chooses between two lists of factors. Default: the length that the
+   * file promises.
+   */
   readonly capacity?: number | undefined;
 }
 
@@ -67,16 +78,16 @@ const tensorNames: Readonly<Record<keyof GgufRopeTensors, true>> = {
 };
 
 /**
- * The options of a config.json, checked.
+ * Checks the options of a config.json.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a key that nothing reads, with the nearest one that is read, or for a
- * value that cannot be used.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option (it names the nearest known one), or for a value
+ * that cannot be used.
  */
 export function checkOptions(options: ConfigOptions): void {
   checkCommon(options, Object.keys(configKeys));
 }
 
-/** The same for a GGUF header; the names of its tensors are checked too. */
+/** Checks the options of a GGUF header, including the names of its tensors. */
 export function checkGgufOptions(options: GgufOptions): void {
   checkCommon(options, Object.keys(ggufKeys));
   const { tensors = {} } = options;
@@ -98,9 +109,9 @@ function checkCommon(options: ConfigOptions | GgufOptions, known: readonly strin
 }
 
 /**
- * The dialect that an option names or is.
+ * The dialect that an option names, or the profile itself.
  *
- * @throws RopeError `ROPE_CONFIG` for a name that no dialect has, or a profile that lacks a knob.
+ * @throws RopeError `ROPE_CONFIG` for an unknown name, or a profile that lacks a knob.
  */
 export function dialectOf(given: ConfigOptions["dialect"]): Dialect {
   const name = given === undefined ? "hf" : given;
@@ -115,7 +126,7 @@ export function dialectOf(given: ConfigOptions["dialect"]): Dialect {
   });
 }
 
-/** The first knob that a profile has not, or has as another kind of value than transformers' profile. */
+/** The path of the first knob that is missing in a profile, or has another type than in transformers' profile. */
 function missingKnob(given: object, like: object, path: string): string | undefined {
   for (const [key, standard] of Object.entries(like) as [string, unknown][]) {
     const value = (given as Record<string, unknown>)[key];

@@ -1,16 +1,17 @@
 /**
- * What reading a config has to tell: notes (the config works, but) and issues (it does not). Both are data, collected
- * over the whole file, so that a caller sees everything at once.
+ * The messages of reading a config: notes (the config can be used) and issues (it cannot). Both are data, collected
+ * over the whole file, so that a caller sees all of them at once.
  */
 
 import { RopeError } from "@ropewalk/core";
 import type { RopeIssue } from "@ropewalk/core";
 
-/** Something worth knowing about a config that could be read. */
+/** A remark about a config that could be read. */
 export interface ConfigNote {
   /**
-   * `"unused"`: a key that looks like rope and that nothing read. `"implied"`: a number that the file does not state and a
-   * rule gave. `"alias"`: an old spelling that was understood. `"differs"`: engines read this place differently.
+   * `"unused"`: a key that looks like a rope key and that was not read. `"implied"`: a number that the file does not
+   * state; a rule gave it. `"alias"`: an old spelling that was understood. `"differs"`: engines read this place
+   * differently.
    */
   readonly kind: "unused" | "implied" | "alias" | "differs";
   /** Where in the file: `text_config.rope_scaling.attn_factor`. */
@@ -19,7 +20,7 @@ export interface ConfigNote {
   readonly message: string;
 }
 
-/** The collector that every step of reading writes to. */
+/** Collects notes and issues. Every step of reading writes to it. */
 export class Report {
   readonly notes: ConfigNote[] = [];
   readonly issues: RopeIssue[] = [];

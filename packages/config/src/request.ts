@@ -1,6 +1,6 @@
 /**
- * From facts to rope requests: plain data, with the rule behind each number. The only place that makes a request, whatever
- * file the facts were read from. Nothing is built here and no provider is needed.
+ * From facts to rope requests: plain data, with the rule behind each number. Only this file makes requests, for every
+ * file format. It builds no rope and needs no provider.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -13,30 +13,32 @@ import type { ConfigNote } from "./report.ts";
 
 /** The rope of the layers with one label, as data. Frozen. */
 export interface LayerRopeRequest {
-  /** The label of these layers: their type, or `null` where all layers that have a rope share it. */
+  /** The label of these layers: their type, or `null` if all layers that have a rope share it. */
   readonly layerType: string | null;
-  /** `null` for layers without rope. Layers whose facts are equal share one request. */
+  /** The request; `null` for layers without rope. Layers with equal facts share one request. */
   readonly request: UntypedRopeRequest | null;
-  /** The factor of queries in layers without rope: Llama 4. Absent: none, or that of the request. */
+  /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
-  /** Why each number is what it is, in the words of the file. */
+  /** The reason for each number, with its place in the file. */
   readonly rules: readonly RopeRule[];
 }
 
-/** What a file asks for. Frozen. */
+/** The rope requests of a file. Frozen. */
 export interface RopeRequests {
-  /** The `model_type` whose facts were used; of a GGUF file the architecture. */
+  /** The `model_type` whose facts were used; for a GGUF file, the architecture. */
   readonly modelType: string | null;
   /**
-   * By the label of layers: a layer type; `null` where all layers that have a rope share it; `"no_rope"` for layers that a
-   * list or an interval of the file leaves without; another name where nothing but numbers tells layers apart.
+   * Requests by the label of layers: a layer type; `null` if all layers that have a rope share it; `"no_rope"` for
+   * layers that have no rope because of a list or an interval in the file; or a name for a group of layers that differ
+   * only in numbers (`"theta 10000"`).
    */
   readonly byLayerType: ReadonlyMap<string | null, LayerRopeRequest>;
-  /** The number of layers; `null` where the file does not say. */
+  /** The number of layers; `null` if the file does not state it. */
   readonly layerCount: number | null;
   /**
    * The key in `byLayerType` of a layer, counted from 0.
-   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
+   *
+   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not state.
    */
   layerTypeOf(layer: number): string | null;
   readonly notes: readonly ConfigNote[];
@@ -71,7 +73,7 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
   });
 }
 
-/** The fields of a request that are facts of a layer, in the order in which rules are told. */
+/** The fields of a request that are facts of a layer, in the order of `rules`. */
 const requestFields = [
   "headDim",
   "rotaryDim",
@@ -86,8 +88,8 @@ const requestFields = [
 ] as const satisfies readonly (keyof RopeFacts & keyof UntypedRopeRequest)[];
 
 /**
- * The rope request that facts describe. Axes stand in it as the list of each pair's axis, and in no other form, so that one
- * rope has one request whichever way a file says it.
+ * The rope request that facts describe. Axes are always given as the axis of each pair, so equal ropes have equal
+ * requests.
  */
 export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
   const { ropeType, parameters, ...fields } = withOverrides(facts, overrides);
@@ -101,7 +103,7 @@ export function toRequest(facts: RopeFacts, overrides: RequestOverrides): Untype
   });
 }
 
-/** What a caller says stands before what the file says. */
+/** The caller's options override the file. */
 function withOverrides(facts: RopeFacts, { maxPosition, pairing }: RequestOverrides): RopeFacts {
   const rule = "given by the caller";
   return {
@@ -124,7 +126,7 @@ function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
   ];
 }
 
-/** A rule as data: lists cut short, objects as text. */
+/** A rule as data. Long lists are shortened and objects become text. */
 function ruleOf(name: string, { value, rule, source }: Fact<unknown>): RopeRule {
   return Object.freeze({ name, value: plainValue(value), rule, ...(source === undefined ? {} : { source }) });
 }
@@ -142,7 +144,7 @@ function plainValue(value: unknown): RopeRule["value"] {
   }
 }
 
-/** @throws RopeError `ROPE_CONFIG` for a layer that is not there, or that the file does not speak of. */
+/** @throws RopeError `ROPE_CONFIG` for a layer that does not exist, or whose type the file does not state. */
 function layerTypeOf(layer: number, { labelOf, layerCount }: ModelFacts): string | null {
   if (!Number.isSafeInteger(layer) || layer < 0 || (layerCount !== null && layer >= layerCount)) {
     throw new RopeError("ROPE_CONFIG", {

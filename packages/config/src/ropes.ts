@@ -1,7 +1,7 @@
 /**
  * The public functions: from a file to its ropes.
  *
- * A file is located, read into facts, and the facts become requests; core's `getRope` makes a rope of each.
+ * A reader turns a file into facts, and facts become requests. Core's `getRope` makes a rope from each request.
  */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
@@ -17,40 +17,49 @@ import type { ConfigNote } from "./report.ts";
 import { toRequests } from "./request.ts";
 import type { LayerRopeRequest, RopeRequests } from "./request.ts";
 
-/** The ropes of a model. */
+/** The ropes of a model. Frozen; ropes are immutable and shared. */
 export interface ModelRopes {
   /**
-   * Each layer type's rope, `null` for layers without rope. The key is `null` where all layers that have a rope share
-   * it; layers that `no_rope_layers` leaves out have the key `"no_rope"`.
+   * The rope of each layer type; `null` for layers without rope. The key is `null` if all layers that have a rope share
+   * it, and `"no_rope"` for layers that `no_rope_layers` excludes.
    */
   readonly byLayerType: ReadonlyMap<string | null, RotaryEmbedding | null>;
   /**
    * The rope of a layer, counted from 0; `null` if it has none.
-   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not tell.
+   *
+   * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not state.
    */
   forLayer(layer: number): RotaryEmbedding | null;
   /**
-   * The factor of a layer's queries, which the attention layer multiplies by; `null` if it has none. For layers with a rope it
-   * is the rope's own, which its steps report as numbers; Llama 4 has one in its layers without rope.
+   * The query scale of a layer, by which the attention layer multiplies queries; `null` if it has none. For a layer
+   * with a rope it is the scale of the rope, whose steps give it as numbers. Llama 4 has one in its layers without
+   * rope.
+   *
    * @throws RopeError `ROPE_CONFIG` as `forLayer`.
    */
   queryScaleOf(layer: number): QueryScale | null;
   /**
-   * Why each number of a layer type's rope was read as it was: the place in the file, or the rule that filled in and whose it
-   * is. What the type then computes from them is in `rope.explain()`.
+   * Why each number of a layer type's rope was read: its place in the file, or the rule and its source.
+   * `rope.explain()` has what the type computes from them.
    */
   readonly rules: ReadonlyMap<string | null, readonly RopeRule[]>;
-  /** What is worth knowing about the file: unused keys, implied numbers, old spellings, engines that differ. */
+  /** Remarks about the file: unused keys, implied numbers, old spellings, engines that differ. */
   readonly notes: readonly ConfigNote[];
 }
 
 /**
- * What a model's config.json asks for, as plain data with the rule behind each number; needs no provider.
+ * Reads the rope requests of a model's config.json: plain data, with the rule behind each number. Needs no provider.
  *
- * @param config the parsed JSON; never mutated, only own keys are read, and nothing of it is kept but lists of parameters.
- * @param options overrides of what the file says, and whose reading of it is followed.
- * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing; `ROPE_INVALID_PARAMETERS` for an
- * option that nothing reads or that has no usable value.
+ * @param config the parsed JSON; only own keys are read, and it is never changed. Nothing of it is kept except lists of
+ * parameters.
+ * @param options overrides, and the dialect that is followed.
+ * @returns frozen data; lengths in tokens, dimensions in elements of a head.
+ * @throws RopeError `ROPE_CONFIG` with every contradiction and every missing value; `ROPE_INVALID_PARAMETERS` for an
+ * unknown option, or an option without a usable value.
+ * Source: configuration and modelling classes of Hugging Face transformers 5.23; the engines of `dialects`.
+ * @example
+ * const { byLayerType } = ropeRequestsFromConfig(JSON.parse(text));
+ * byLayerType.get(null)?.request?.headDim; // 128
  */
 export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions = {}): RopeRequests {
   checkOptions(options);
@@ -58,18 +67,19 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
 }
 
 /**
- * The ropes that a model's config.json describes, in any spelling of Hugging Face transformers 4 and 5.
+ * Builds the ropes that a model's config.json describes, in any spelling of Hugging Face transformers 4 and 5.
  *
- * Equal ropes are the same instance, whatever the spelling and however often a config is read. Numbers are read as
- * transformers 5 reads them, or as the engine of `options.dialect` does; where engines differ, or a rule had to fill in,
- * `notes` says so.
+ * Equal ropes are the same instance, for every spelling and however often a config is read. Numbers are read as in
+ * transformers 5, or as in the engine of `options.dialect`. `notes` lists where engines differ and where a rule filled
+ * in a number.
  *
- * @param config the parsed JSON; never mutated.
- * @param options overrides, and the registry whose providers are used (default: the shared one).
- * @throws RopeError `ROPE_CONFIG` when the file says nothing usable, or two things (with every issue);
- * `ROPE_UNKNOWN_TYPE` when the type's package is not imported (`facts.package` names it); `ROPE_INVALID_PARAMETERS` when
- * the type refuses a number, or nothing reads an option.
- *
+ * @param config the parsed JSON; never changed.
+ * @param options overrides, and the registry whose providers are used (default: the shared registry).
+ * @returns ropes by layer type. They are immutable and shared with all callers.
+ * @throws RopeError `ROPE_CONFIG` if the file states nothing usable or contradicts itself (with every issue);
+ * `ROPE_UNKNOWN_TYPE` if the package of a type is not imported (`facts.package` names it); `ROPE_INVALID_PARAMETERS` if
+ * the type refuses a number, or for an unknown option.
+ * Source: configuration and modelling classes of Hugging Face transformers 5.23; the engines of `dialects`.
  * @example
  * import { ropesFromConfig } from "@ropewalk/config";
  * import "@ropewalk/default";
@@ -85,12 +95,14 @@ export function ropesFromConfig(config: unknown, options: ConfigOptions = {}): M
 }
 
 /**
- * What the header of a GGUF file asks for, as {@link ropeRequestsFromConfig} gives it.
+ * Reads the rope requests of a GGUF file's header. The result is that of {@link ropeRequestsFromConfig}.
  *
- * @param metadata the file's key/values (`general.architecture`, `llama.rope.freq_base`, …); numbers may be bigints. Never
- * mutated.
- * @param options overrides, and the file's tensors about rope.
+ * @param metadata the key/values of the file (`general.architecture`, `llama.rope.freq_base`, …); numbers may be
+ * bigints. Never changed.
+ * @param options overrides, and the rope tensors of the file.
  * @throws RopeError as {@link ropeRequestsFromConfig}.
+ *
+ * Source: llama.cpp as of llama-cpp-python 0.3.36, `load_hparams`, `llama_context` and `ggml_rope_ext`.
  */
 export function ropeRequestsFromGguf(metadata: unknown, options: GgufOptions = {}): RopeRequests {
   checkGgufOptions(options);
@@ -98,17 +110,32 @@ export function ropeRequestsFromGguf(metadata: unknown, options: GgufOptions = {
 }
 
 /**
- * The ropes that the header of a GGUF file describes, as llama.cpp turns them.
+ * Builds the ropes that the header of a GGUF file describes, as llama.cpp rotates.
  *
  * @param metadata as for {@link ropeRequestsFromGguf}.
+ * @param options overrides, the registry, and the rope tensors of the file.
+ * @returns as {@link ropesFromConfig}.
  * @throws RopeError as {@link ropesFromConfig}.
+ * Source: as {@link ropeRequestsFromGguf}.
+ * @example
+ * import { ropesFromGguf } from "@ropewalk/config";
+ * import "@ropewalk/default";
+ *
+ * const ropes = ropesFromGguf({
+ *   "general.architecture": "llama",
+ *   "llama.context_length": 8192,
+ *   "llama.embedding_length": 4096,
+ *   "llama.attention.head_count": 32,
+ *   "llama.rope.freq_base": 500000,
+ * });
+ * ropes.forLayer(0)?.pairing; // "adjacent"
  */
 export function ropesFromGguf(metadata: unknown, options: GgufOptions = {}): ModelRopes {
   const requests = ropeRequestsFromGguf(metadata, options);
   return buildRopes(requests, options.registry ?? defaultRegistry);
 }
 
-/** Builds what was read; the same for every file format. */
+/** Builds the ropes of a file; the same for every file format. */
 function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const failures: RopeError[] = [];
@@ -153,7 +180,7 @@ function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRe
   }
 }
 
-/** Core's error with the package to import, which core cannot know. */
+/** Core's error, completed with the package to import. Core does not know package names. */
 function unknownType(error: RopeError, ropeType: string, layerType: string | null, registry: RopeRegistry): RopeError {
   const known = ropeTypeFacts(ropeType)?.package ?? null;
   const { nearest } = error.facts;
@@ -171,7 +198,7 @@ function unknownType(error: RopeError, ropeType: string, layerType: string | nul
   });
 }
 
-/** Says where in the file a refused number stood. */
+/** Adds the place in the file to an issue about a refused number. */
 function withOrigin(issue: RopeIssue, rules: LayerRopeRequest["rules"]): RopeIssue {
   const origin = rules.find(({ name }) => name === issue.path)?.rule;
   if (origin === undefined) return issue;
@@ -179,7 +206,7 @@ function withOrigin(issue: RopeIssue, rules: LayerRopeRequest["rules"]): RopeIss
   return { ...issue, remedy: `${remedy}In the config: ${origin}.` };
 }
 
-/** An unknown type first, since nothing else helps without its package; else all issues together. */
+/** An unknown type first, because nothing else helps without its package; else all issues together. */
 function combined(failures: readonly RopeError[]): RopeError {
   const unknown = failures.find(({ code }) => code === "ROPE_UNKNOWN_TYPE");
   if (unknown !== undefined) return unknown;

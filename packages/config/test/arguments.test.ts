@@ -1,4 +1,4 @@
-/** Wrong and missing arguments of every public function: a RopeError that says what was expected, whatever came. */
+/** Wrong and missing arguments of every public function: each gives a RopeError that says what was expected. */
 
 import {
   attentionShape,
@@ -18,7 +18,7 @@ const header = {
   "llama.attention.key_length": 64,
   "llama.block_count": 2,
 };
-/** A function with its first argument as it should be. */
+/** Each public function with a valid first argument. */
 const functions: Readonly<Record<string, readonly [(...given: readonly any[]) => unknown, unknown]>> = {
   ropesFromConfig: [ropesFromConfig, llama()],
   ropeRequestsFromConfig: [ropeRequestsFromConfig, llama()],
@@ -41,7 +41,7 @@ const nothingUsable: readonly unknown[] = [
 ];
 
 describe.each(Object.entries(functions))("%s", (_, [call, right]) => {
-  test("the first argument as it should be", () => {
+  test("a valid first argument", () => {
     expect(call(right)).toBeTypeOf("object");
     expect(call(right, undefined)).toBeTypeOf("object");
     expect(call(right, {})).toBeTypeOf("object");
@@ -82,7 +82,7 @@ describe.each(Object.entries(functions))("%s", (_, [call, right]) => {
   });
 });
 
-// Requests are data: core refuses what cannot be a rope when it is built.
+// Requests are data: core refuses an invalid rope when it builds it.
 describe.each([
   ["ropesFromConfig", ropesFromConfig, llama()],
   ["ropesFromGguf", ropesFromGguf, header],
@@ -121,16 +121,16 @@ describe.each([
 describe("dialects", () => {
   const { yarn, ...withoutYarn } = dialects.vllm;
   test.each<[string, unknown]>([
-    ["a name that none has", "vlm"],
-    ["a name of objects", "constructor"],
+    ["an unknown name", "vlm"],
+    ["a name of Object.prototype", "constructor"],
     ["a number", 5],
     ["null", null],
     ["nothing in it", {}],
     ["a list", [dialects.hf]],
     ["a profile without yarn", withoutYarn],
     ["a knob of yarn that is missing", { ...dialects.vllm, yarn: { ...yarn, betas: undefined } }],
-    ["a list that is none", { ...dialects.vllm, ropeTypes: "default" }],
-    ["knobs that are no object", { ...dialects.vllm, longrope: 1 }],
+    ["text instead of a list", { ...dialects.vllm, ropeTypes: "default" }],
+    ["a number instead of an object", { ...dialects.vllm, longrope: 1 }],
   ])("%s", (_, dialect) => {
     const error = failure(() => ropesFromConfig(llama(), { dialect: dialect as "hf" }));
     expect(error).toMatchObject({ code: "ROPE_CONFIG", expected: expect.stringContaining("hf, vllm, sglang") });
@@ -173,7 +173,7 @@ describe("fromAtb", () => {
     expect(error.message).not.toContain("undefined");
   });
 
-  test("a key that nothing reads", () => {
+  test("an unknown key", () => {
     const rope = { rotaryCoeff: 2, headDim: 64, headdim: 64 };
     expect(failure(() => fromAtb(rope)).issues).toMatchObject([{ path: "headdim" }]);
   });
@@ -184,7 +184,7 @@ describe("attentionShape", () => {
     expect(failure(() => attentionShape(config)).code).toBe("ROPE_CONFIG");
   });
 
-  test("numbers of heads that are none", () => {
+  test("invalid numbers of heads", () => {
     const error = failure(() => attentionShape(llama({ num_attention_heads: 0, num_key_value_heads: "8" })));
     expect(error.issues.map(({ path }) => path)).toEqual(["num_attention_heads", "num_key_value_heads"]);
   });

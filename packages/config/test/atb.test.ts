@@ -4,7 +4,7 @@ import "@ropewalk/default";
 import { fromFloat16, rotate, toFloat16 } from "@ropewalk/core/math";
 import { expect, test } from "vitest";
 
-/** What ATB's documentation says each coefficient does, in numbers: cut into coeff/2 parts, turn each by halves. */
+/** The rotation of ATB's documentation: cut the head into coeff/2 parts, rotate each by halves. */
 function naive(
   x: readonly number[],
   cos: readonly number[],
@@ -47,7 +47,7 @@ test.each([
       rotated,
     );
   }).flat();
-  // [ntokens, hiddenSize], and the same as four axes.
+  // [ntokens, hiddenSize], and the same tensor with four axes.
   const flat = x.slice();
   rope.apply({ positions, query: { data: flat, shape: [3, 2 * headDim] } });
   const four = x.slice();

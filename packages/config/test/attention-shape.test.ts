@@ -1,4 +1,4 @@
-/** The heads of models, against what their cards and papers say. */
+/** The heads of models, compared with their cards and papers. */
 
 import { attentionShape } from "@ropewalk/config";
 import { models } from "@ropewalk/goldens";
@@ -54,15 +54,15 @@ test.each<[string, Json, number | undefined, number | undefined]>([
   ["ChatGLM", { model_type: "chatglm", hidden_size: 4096, num_attention_heads: 32, multi_query_group_num: 2 }, 32, 2],
   ["DBRX", { model_type: "dbrx", d_model: 6144, n_heads: 48, attn_config: { kv_n_heads: 8 } }, 48, 8],
   ["a text model inside", { model_type: "outer", text_config: llama({ num_key_value_heads: 4 }) }, 32, 4],
-  ["a file that says little", { model_type: "toast" }, undefined, undefined],
-  ["a file that says the head only", { model_type: "toast", head_dim: 64 }, undefined, undefined],
+  ["a file without heads", { model_type: "toast" }, undefined, undefined],
+  ["a file with head_dim only", { model_type: "toast", head_dim: 64 }, undefined, undefined],
 ])("%s", (_, config, heads, keyHeads) => {
   const shape = attentionShape(config);
   expect([shape.heads?.value, shape.keyHeads?.value]).toEqual([heads, keyHeads]);
   expect(shape.latent).toBeNull();
 });
 
-test("the place is where the number stands", () => {
+test("the rule is the place of the number in the file", () => {
   const { heads } = attentionShape({ model_type: "outer", text_config: llama() });
   expect(heads?.rule).toBe("text_config.num_attention_heads");
   expect(
@@ -70,7 +70,7 @@ test("the place is where the number stands", () => {
   ).toBe("attn_config.kv_n_heads");
 });
 
-test("attention of Llama's kind where the file says so", () => {
+test("attention of Llama's kind if the file says so", () => {
   const config = published("deepseek-ai/DeepSeek-V3");
   expect(attentionShape({ ...config, use_mla: false, head_dim: 128 }).latent).toBeNull();
 });

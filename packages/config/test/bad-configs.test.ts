@@ -1,6 +1,6 @@
 /**
- * Configs that other loaders read wrongly or refuse, each with the answer that its user needed. The groups are those in
- * which such reports come: names and defaults, dimensions, YaRN.
+ * Configs that other loaders read wrongly or refuse, each with the correct reading. Groups: names and defaults,
+ * dimensions, YaRN.
  */
 
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
@@ -80,7 +80,7 @@ describe("names, spellings and defaults", () => {
     ]);
   });
 
-  test("a key that nobody reads is noted", () => {
+  test("a key that no engine reads is noted", () => {
     expect(notesAt(yarn({ finetuned: true }), "rope_scaling.finetuned")).toMatchObject([
       {
         kind: "unused",
@@ -219,7 +219,7 @@ describe("names, spellings and defaults", () => {
     expect(error.issues[0]!.received).toMatch(/positions|ALiBi|nope|absolute|false/);
   });
 
-  test("a file that speaks of nothing says what is missing", () => {
+  test("a file without any rope key: the error says what is missing", () => {
     expect(issues({})).toEqual([
       "rope_theta: rope_theta, rope_scaling, rope_parameters or another key of a rope, or a known model_type | none of these keys and no model_type",
     ]);
@@ -294,7 +294,7 @@ describe("dimensions", () => {
     expect(ropes.byLayerType.get("full_attention")?.rotaryDim).toBe(64);
   });
 
-  test("a share that the family's class ignores is ignored, with a note", () => {
+  test("a partial rotary factor that the family's class ignores is ignored, with a note", () => {
     const config = llama({ partial_rotary_factor: 0.5 });
     expect(only(config)).toBe(only(llama()));
     expect(notesAt(config, "partial_rotary_factor")).toMatchObject([
@@ -315,7 +315,7 @@ describe("dimensions", () => {
     ]);
   });
 
-  test("the slice of latent attention, and what may stand beside it", () => {
+  test("the slice of latent attention, and keys that may stand beside it", () => {
     const config = published("deepseek-ai/DeepSeek-V3");
     const rope = only(config);
     expect(rope).toMatchObject({ headDim: 64, rotaryDim: 64, pairing: "adjacent", ropeType: "deepseek_yarn" });
@@ -448,7 +448,7 @@ describe("YaRN", () => {
     expect(only(yarn())).toMatchObject({ maxPosition: 32768, positionLimit: 131072 });
   });
 
-  test("a factor that is absent is the ratio of the lengths", () => {
+  test("an absent factor is the ratio of the lengths", () => {
     const config = llama({
       max_position_embeddings: 131072,
       rope_scaling: { rope_type: "yarn", factor: null, original_max_position_embeddings: 32768 },
@@ -461,7 +461,7 @@ describe("YaRN", () => {
     ]);
   });
 
-  test("a trained length that is absent is the promised one", () => {
+  test("an absent trained length is the promised length", () => {
     const config = llama({ max_position_embeddings: 32768, rope_scaling: { rope_type: "yarn", factor: 4 } });
     expect(only(config)).toBe(only(yarn()));
     expect(notesAt(config, "rope_scaling.original_max_position_embeddings")).toMatchObject([{ kind: "implied" }]);
@@ -470,7 +470,7 @@ describe("YaRN", () => {
     ]);
   });
 
-  test("a trained length beside the dictionary has precedence over the one inside", () => {
+  test("a trained length beside the dictionary wins over a trained length inside", () => {
     const config = { ...yarn(), original_max_position_embeddings: 16384 };
     expect(only(config).spec.parameters["originalMaxPosition"]).toBe(16384);
     expect(notesAt(config, "rope_scaling.original_max_position_embeddings")).toMatchObject([{ kind: "differs" }]);

@@ -1,4 +1,4 @@
-/** A config under a dialect, against the numbers of that engine, which ran for the fixtures. */
+/** A config under a dialect, compared with the numbers of that engine in the fixtures. */
 
 import { dialects, keyFacts, ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import type { ConfigOptions, Dialect, DialectName } from "@ropewalk/config";
@@ -18,7 +18,7 @@ interface Case {
   readonly options: ConfigOptions;
 }
 
-/** The engine's settings as the config.json that leads to them. */
+/** Turns the engine's settings back into a config.json that leads to them. */
 const cases: Readonly<Record<"vllm" | "sglang" | "mlx", (fixture: EngineFixture) => Case>> = {
   vllm: ({ name, settings, request }) => ({
     name,
@@ -57,7 +57,7 @@ const cases: Readonly<Record<"vllm" | "sglang" | "mlx", (fixture: EngineFixture)
   },
 };
 
-/** What no config leads to: another class than a rope's, or a type that has no package yet. */
+/** Fixtures that no config leads to, each with the reason. */
 const notHere: Readonly<Record<string, string>> = {
   "vllm/deepseek-v4": "is reached by the model's own config, below",
   "vllm/deepseek-v4-inverse": "the same, turned back",
@@ -71,17 +71,17 @@ const notHere: Readonly<Record<string, string>> = {
 };
 
 /**
- * cos and sin of every sampled pair.
+ * Compares cos and sin of every sampled pair.
  *
- * @param roundings float32 roundings that the engine's angle has had, each worth 2^-24 of it; cos and sin themselves and the
- * amplitude are some more.
+ * @param roundings the number of float32 roundings in the engine's angle, each worth 2^-24 of it. cos, sin and the
+ * amplitude add a few.
  */
 function compare(
   rope: RotaryEmbedding,
   { positions, pairs, cos, sin, length }: Pick<EngineFixture, "positions" | "pairs" | "cos" | "sin" | "length">,
   roundings: (pair: number) => number,
 ): void {
-  // An engine's operator turns by any position; a rope by those that the model admits.
+  // An engine's operator takes any position; a rope takes those below the model's maximum.
   const flat = positions as number[];
   const admitted = Array.isArray(positions[0])
     ? flat.length
@@ -145,7 +145,7 @@ test("each fixture that is left out exists", () => {
   expect(Object.keys(notHere).filter((name) => !names.includes(name))).toEqual([]);
 });
 
-test("SGLang's short list serves one token more, which it then forgets to turn", () => {
+test("SGLang uses the short list for one token more, and does not rotate that token", () => {
   const fixture = (fixtures("sglang") as readonly EngineFixture[]).find(
     ({ name }) => name === "longrope-phi-3-mini-boundary",
   )!;
@@ -165,7 +165,7 @@ test("SGLang's short list serves one token more, which it then forgets to turn",
   );
 });
 
-test("mlx-lm's long list serves short texts", () => {
+test("mlx-lm uses the long list for short texts too", () => {
   const fixture = (fixtures("mlx") as readonly EngineFixture[]).find(({ name }) => name === "longrope-phi-3-mini")!;
   const { config, options } = cases.mlx(fixture);
   const rope = ropesFromConfig(config, options).byLayerType.get(null)!;
@@ -216,14 +216,14 @@ describe("llama.cpp", () => {
     const { forLayer } = ropesFromConfig(config, { dialect: "llama.cpp", capacity });
     for (const layer of layers.length === 0 ? [0] : layers) {
       const rope = forLayer(layer)!;
-      // The converter may put the elements of a pair elsewhere; which pair turns how far stays.
+      // The converter may move the elements of a pair. The frequency of each pair stays the same.
       expect(rope.rotaryDim).toBe(record.rotaryDim);
       // The angle is multiplied up from pair to pair, two roundings each.
       compare(rope, record as unknown as EngineFixture, (pair) => 12 + 2 * pair);
     }
   });
 
-  test("pairs that are left over where axes take turns follow an axis of their own", () => {
+  test("pairs that remain in the cyclic order follow an extra axis", () => {
     const axes = (dialect: DialectName): number[] =>
       Array.from(
         ropesFromConfig(published("Qwen/Qwen3-VL-30B-A3B-Instruct"), { dialect }).byLayerType.get(null)!.frequencies()
@@ -269,7 +269,7 @@ describe("dialects are data", () => {
     );
   });
 
-  test("a knob of one's own", () => {
+  test("a dialect with a changed knob", () => {
     const config = llama({
       rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 2048, truncate: false },
     });
@@ -277,7 +277,7 @@ describe("dialects are data", () => {
     expect(ropesFromConfig(config, { dialect: mine }).byLayerType.get(null)!.spec.parameters["truncate"]).toBe(true);
   });
 
-  test("a name that nothing has", () => {
+  test("an unknown name", () => {
     expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "candle" as DialectName })).message).toContain(
       "one of hf, vllm, sglang, llama.cpp, mlx, mindie",
     );
@@ -286,13 +286,20 @@ describe("dialects are data", () => {
     );
   });
 
-  test("keys and who reads them: one row a key, every engine in it", () => {
+  test("keyFacts: keys that config.json has beside the rope dictionary say so", () => {
+    const beside = keyFacts.filter(({ besideDictionary }) => besideDictionary).map(({ key }) => key);
+    expect(beside).toEqual(expect.arrayContaining(["rope_theta", "max_position_embeddings"]));
+    // Common words, which mean something else outside a rope dictionary.
+    for (const key of ["type", "factor", "interleaved"]) expect(beside).not.toContain(key);
+  });
+
+  test("keyFacts: one row for each key, with every engine", () => {
     expect(new Set(keyFacts.map(({ key }) => key)).size).toBe(keyFacts.length);
     for (const { engines } of keyFacts) expect(Object.keys(engines)).toEqual(Object.keys(dialects));
   });
 });
 
-// What each engine's own code does with the key: whether it looks it up, and whether it knows the type that has it.
+// From each engine's own code: whether it looks the key up, and whether it has the type of the key.
 test.each([
   ["attention_factor", "read otherwise ignored ignored ignored ignored"],
   ["attn_factor", "ignored ignored read ignored ignored ignored"],
@@ -314,8 +321,8 @@ test.each([
   expect(names.map((name) => engines[name].use).join(" ")).toBe(expected);
 });
 
-/** Knobs that no fixture shows, each with a number typed from the engine's rule. */
-describe("what no fixture shows", () => {
+/** Knobs that no fixture covers, each with a number calculated from the engine's rule. */
+describe("knobs that no fixture covers", () => {
   const yarn = (more: Json): Json =>
     llama({
       max_position_embeddings: 8192,
@@ -335,7 +342,7 @@ describe("what no fixture shows", () => {
     }
   });
 
-  test("nothing about the amplitude", () => {
+  test("no key of the amplitude", () => {
     for (const dialect of ["hf", "vllm", "sglang", "llama.cpp", "mlx"] as const) {
       expect(amplitude(yarn({}), dialect)).toBeCloseTo(magnitude, 14);
     }
@@ -363,7 +370,7 @@ describe("what no fixture shows", () => {
     expect(amplitude(config, "hf")).toBeCloseTo(magnitude, 12);
   });
 
-  test("a share beside a plain rope of a family whose class ignores it", () => {
+  test("a partial rotary factor of a family whose class ignores it", () => {
     const config = llama({ partial_rotary_factor: 0.5 });
     const rotated = (dialect: DialectName): number =>
       ropesFromConfig(config, { dialect }).byLayerType.get(null)!.rotaryDim;
@@ -379,7 +386,7 @@ describe("what no fixture shows", () => {
     }
   });
 
-  test("a factor that is left out", () => {
+  test("an absent factor", () => {
     const config = yarn({ factor: undefined });
     const factor = (dialect: DialectName): unknown =>
       ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
@@ -389,7 +396,7 @@ describe("what no fixture shows", () => {
         { path: "rope_scaling.factor", received: "nothing" },
       ]);
     }
-    // One, which does not reach the promised length.
+    // An absent factor is 1 here and does not reach the promised length.
     expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
   });
 
@@ -414,12 +421,12 @@ describe("what no fixture shows", () => {
     }
   });
 
-  test("two magnitudes beside an amplitude are outranked without a word", () => {
+  test("an amplitude wins over two magnitudes, without a note", () => {
     const { byLayerType, notes } = ropesFromConfig(yarn({ attention_factor: 1.5, mscale: 0.5, mscale_all_dim: 0.25 }));
     expect([byLayerType.get(null)!.attentionFactor, notes]).toEqual([1.5, []]);
   });
 
-  test("a trained length that is left out", () => {
+  test("an absent trained length", () => {
     const config = llama({
       rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
       max_position_embeddings: 131072,
@@ -432,7 +439,7 @@ describe("what no fixture shows", () => {
     ]);
   });
 
-  test("a type that the engine has not", () => {
+  test("a type that the engine does not have", () => {
     const config = llama({ rope_scaling: { rope_type: "ntk", factor: 2 } });
     expect(ropesFromConfig(config).byLayerType.get(null)!.ropeType).toBe("ntk");
     expect(failure(() => ropesFromConfig(config, { dialect: "sglang" })).issues).toMatchObject([
@@ -471,7 +478,7 @@ describe("what no fixture shows", () => {
   });
 });
 
-test("each number says whose rule gave it", () => {
+test("each number names the source of its rule", () => {
   const config = published("microsoft/Phi-3-mini-128k-instruct");
   const { rules } = ropeRequestsFromConfig(config, { dialect: "vllm", capacity: 4096 }).byLayerType.get(null)!;
   expect(rules[0]).toEqual({ name: "dialect", value: "vllm", rule: "read as vLLM 0.33.0 does" });

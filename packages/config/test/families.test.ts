@@ -1,4 +1,4 @@
-/** The table of families against what the classes of transformers say; `fixtures/families.py` made the list. */
+/** The table of families, compared with the classes of transformers; `fixtures/families.py` wrote the list. */
 
 import { readFileSync } from "node:fs";
 import { listRopeTypes } from "@ropewalk/core";
@@ -9,7 +9,7 @@ import "./helpers.ts";
 import { describe, expect, test } from "vitest";
 
 interface ClassFacts {
-  /** `null` where the script cannot tell. */
+  /** `null` if the script cannot determine it. */
   readonly pairing: "half" | "adjacent" | null;
   readonly readsPartial: boolean;
   readonly headDim: number | null;
@@ -86,7 +86,7 @@ describe.each(inTable)("%s", (modelType, facts) => {
   });
 });
 
-// A type without its provider is read by the built-in list; with it, by what both have. The two must not drift apart.
+// Without its provider, a type is read with the built-in list; with it, with the keys that both have. Both must agree.
 test.each(listRopeTypes().filter(({ name }) => ropeTypeFacts(name) !== undefined))(
   "the built-in facts of $name fit its provider",
   ({ name, provider }) => {
@@ -98,7 +98,7 @@ test.each(listRopeTypes().filter(({ name }) => ropeTypeFacts(name) !== undefined
       (rule as ParameterRule).default === undefined ? [parameter] : [],
     );
     const presets = Object.keys(listRopeTypes().find((entry) => entry.name === name)!.presets);
-    // Sections are read by themselves.
+    // `axes.ts` reads sections.
     expect(
       required.filter(
         (parameter) =>

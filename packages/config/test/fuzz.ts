@@ -1,5 +1,5 @@
 /**
- * Random configs and headers, most of them wrong: each has to give ropes or a RopeError, soon, and to stay as it was.
+ * Random configs and headers, most of them wrong. Each has to give ropes or a RopeError quickly, and must not be changed.
  *
  * `node packages/config/test/fuzz.ts [count] [seed]` prints what came back, how long it took and the most memory that the process
  * held; a failure prints its number, from which the same input comes again.

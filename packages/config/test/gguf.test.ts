@@ -1,4 +1,4 @@
-/** GGUF headers, against what llama.cpp's graph of the same file does and against the ropes of the same model in transformers. */
+/** GGUF headers, compared with llama.cpp's graph of the same file and with the same model in transformers. */
 
 import { ropeRequestsFromGguf, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
 import type { GgufOptions } from "@ropewalk/config";
@@ -11,7 +11,7 @@ import type { Json } from "./helpers.ts";
 
 const published = (id: string): Json => models().find((model) => model.id === id)!.config;
 
-/** The header that the converter wrote, with the keys that the fixture leaves out since they are not about rope. */
+/** The header that the converter wrote, completed with keys that do not concern the rope. The fixture omits those. */
 function header({ gguf, config: file }: LlamaCppFixture): Json {
   const { architecture, ...keys } = gguf as Json & { readonly architecture: string };
   const config = models().find((model) => model.file === file)!.config;
@@ -87,7 +87,7 @@ describe("the graph of the same file", () => {
 });
 
 describe("the same model in transformers", () => {
-  /** Where llama.cpp's numbers are others, with the pairs that are. */
+  /** Models for which llama.cpp has other numbers, with the pairs that differ. */
   const different: Readonly<Record<string, { readonly why: string; readonly pairs: (pair: number) => boolean }>> = {
     "openai/gpt-oss-20b": { why: "truncate: false does not reach the file", pairs: (pair) => pair >= 9 && pair <= 17 },
     "moonshotai/Kimi-K2-Instruct": {
@@ -110,7 +110,7 @@ describe("the same model in transformers", () => {
     const ropes = ropesFromGguf(header(fixture), { tensors: fixture.ggufTensors, capacity: fixture.n_ctx });
     let compared = 0;
     for (const record of twin.ropes) {
-      // A list for short texts and one for long ones: the context that the fixture was made with has chosen.
+      // There is a list for short texts and a list for long texts. The fixture's size of the context chose one.
       const isLong = fixture.ropes.some(({ operator }) => operator.freq_factors === "rope_factors_long.weight");
       if (fixture.ggufTensors["rope_factors_long.weight"] !== undefined && record.length! > 4096 !== isLong) continue;
       compared++;
@@ -164,7 +164,7 @@ describe("headers alone", () => {
     expect(Array.from(rope.frequencies().axes).flatMap((axis, pair) => (axis === 3 ? [pair] : []))).toEqual([61, 62]);
   });
 
-  test("Gemma 4: full layers by factors, of which those of the pairs that stay are 1e30", () => {
+  test("Gemma 4: full layers have factors; a factor of 1e30 stops a pair", () => {
     const twin = fixtures("hf").find(({ model }) => model === "google/gemma-4-31B")!;
     const { ropes } = twin;
     const full = ropes.find(({ layerType }) => layerType === "full_attention")!;
@@ -255,7 +255,7 @@ describe("headers alone", () => {
     expect([0, 1, 2, 3].map((layer) => forLayer(layer)!.base)).toEqual([160000, 10000, 10000, 160000]);
   });
 
-  test("Llama 4: every fourth layer has none, unless the window is 0", () => {
+  test("Llama 4: every fourth layer has no rope, unless the window is 0", () => {
     const llama4 = {
       "general.architecture": "llama4",
       "llama4.block_count": 8,
@@ -333,7 +333,7 @@ describe("what a header may hold", () => {
     ["nothing", {}, "general.architecture"],
     ["a model without rope", { "general.architecture": "mamba" }, "general.architecture"],
     [
-      "an architecture that nobody knows",
+      "an unknown architecture",
       { "general.architecture": "toast", "toast.attention.key_length": 64 },
       "general.architecture",
     ],
@@ -380,7 +380,7 @@ describe("what a header may hold", () => {
     expect(failure(() => ropesFromGguf(null)).code).toBe("ROPE_CONFIG");
   });
 
-  test("each number says which key gave it", () => {
+  test("each number names the key that gave it", () => {
     const { rules } = ropeRequestsFromGguf(llama).byLayerType.get(null)!;
     expect(rules).toContainEqual({ name: "base", value: 10000, rule: "llama.rope.freq_base" });
     expect(rules).toContainEqual({

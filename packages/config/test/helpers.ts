@@ -1,4 +1,4 @@
-/** What several tests of this package share. */
+/** Helpers of this package's tests. */
 
 import { createRegistry, defaultRegistry, RopeError } from "@ropewalk/core";
 import type { RopeRegistry } from "@ropewalk/core";
@@ -19,7 +19,7 @@ import "@ropewalk/yarn";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Freezes a value with all that it holds, so that a write throws. */
+/** Freezes a value and everything in it, so that a write throws. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) {
     for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);

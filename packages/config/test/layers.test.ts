@@ -1,4 +1,4 @@
-/** Which rope a layer uses, and which model of a file is read. */
+/** The rope of each layer, and the model of a file that is read. */
 
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import { createRegistry } from "@ropewalk/core";
@@ -11,7 +11,7 @@ import type { Json } from "./helpers.ts";
 
 const published = (id: string): Json => models().find((model) => model.id === id)!.config;
 
-/** The keys of the layers, one letter each: the first of the name, `-` where all layers share the rope. */
+/** The labels of the layers, one letter each: the first letter of the label, or `-` for the rope that all share. */
 function layout(config: Json): string {
   const { layerCount, layerTypeOf } = ropeRequestsFromConfig(config);
   return Array.from({ length: layerCount! }, (_, layer) => layerTypeOf(layer)?.[0] ?? "-").join("");
@@ -23,14 +23,14 @@ interface Answer {
   readonly rotated: readonly number[] | null;
 }
 
-/** In the modelling files of these only layers of sliding attention are rotated, and linear attention is in none. */
+/** In the modelling files of these families, only layers of sliding attention are rotated. None has linear attention. */
 const ropeOnSlidingOnly = ["cohere2", "exaone4", "afmoe"];
 const ropeOfType: Readonly<Record<string, string>> = {
   compressed_sparse_attention: "compress",
   heavily_compressed_attention: "compress",
 };
 
-/** What transformers' configuration class says of each layer. */
+/** Compares each layer with transformers' configuration class. */
 function compareLayers(config: Json, { layers, layerTypes, rotated }: Answer): void {
   const { byLayerType, forLayer } = ropesFromConfig(config);
   const several = [...byLayerType].filter(([key, rope]) => key !== null && rope !== null).length > 1;
@@ -222,7 +222,7 @@ describe("layers", () => {
     expect(failure(() => forLayer(-1)).code).toBe("ROPE_CONFIG");
   });
 
-  test("ropes by layer type without a word on the layers: byLayerType works, forLayer does not guess", () => {
+  test("ropes by layer type without layer_types: byLayerType works, forLayer does not guess", () => {
     const rope_parameters = { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } };
     const { byLayerType, forLayer } = ropesFromConfig({ model_type: "toast", head_dim: 64, rope_parameters });
     expect([...byLayerType.values()].map((rope) => rope?.base)).toEqual([7, 8]);
@@ -270,7 +270,7 @@ describe("layers", () => {
     expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual([
       "rope_theta: one value for all layers of a type | 5 in layer 0 and 7 in layer 2",
     ]);
-    // A list where all layers share a rope.
+    // A list, though all layers share a rope.
     expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
     expect(issues(llama({ rope_theta: [5, 6, 5, 5] }))).toHaveLength(1);
   });
@@ -313,7 +313,7 @@ describe("layers", () => {
     });
   });
 
-  test("a base around the layer types is a default, and contradicts if none has it", () => {
+  test("a base beside the layer types is a default, and an error if no type has it", () => {
     const nested = (more: Json) => ({
       model_type: "toast",
       head_dim: 64,
@@ -397,17 +397,17 @@ describe("nested models", () => {
     expect(notesAt(config, "talker_config")).toMatchObject([{ kind: "differs" }]);
   });
 
-  test("an empty text_config is none", () => {
+  test("an empty text_config is ignored", () => {
     expect(base({ ...text, text_config: {} })).toBe(77);
     expect(base({ ...text, text_config: null })).toBe(77);
   });
 
-  test("what the inner model lacks is taken from around it; what both state is the inner's, with a note", () => {
+  test("a key of the outer model fills a gap; if both state it, the inner model wins, with a note", () => {
     expect(base({ model_type: "outer", rope_theta: 66, text_config: { ...text, rope_theta: undefined } })).toBe(66);
     const both = { model_type: "outer", rope_theta: 66, text_config: text };
     expect(base(both)).toBe(77);
     expect(notesAt(both, "rope_theta")).toMatchObject([
-      { kind: "differs", message: "text_config.rope_theta is used, which says something else." },
+      { kind: "differs", message: "text_config.rope_theta is used instead; its value differs." },
     ]);
   });
 
@@ -418,7 +418,7 @@ describe("nested models", () => {
 });
 
 describe("overrides", () => {
-  test("replace what the file says", () => {
+  test("override the file", () => {
     const rope = ropesFromConfig(llama(), {
       precision: "float64",
       maxPosition: 100,
@@ -428,7 +428,7 @@ describe("overrides", () => {
     expect(ropesFromConfig(llama(), { maxPosition: null }).byLayerType.get(null)!.maxPosition).toBeNull();
   });
 
-  test("a registry of one's own is the one that is asked", () => {
+  test("the caller's registry is used", () => {
     const registry = createRegistry();
     expect(failure(() => ropesFromConfig(llama(), { registry }))).toMatchObject({
       code: "ROPE_UNKNOWN_TYPE",
@@ -476,12 +476,12 @@ describe("position axes", () => {
       axes: runs(8, 12, 12),
     });
     expect(request(vl({ type: "mrope" }, { head_dim: 128 }))).toMatchObject({ ...plain, axes: runs(16, 24, 24) });
-    // Twenty times round; height and width are used up then, and time has four pairs left.
+    // After twenty cycles height and width are used up, and time has four pairs left.
     const turns = [...new Array(20).fill([0, 1, 2]).flat(), 0, 0, 0, 0];
     expect(request(vl({}, { model_type: "qwen3_vl", head_dim: 128 }))).toMatchObject({ ...plain, axes: turns });
   });
 
-  test("the axes say from where they come", () => {
+  test("the rule of the axes names their place in the file", () => {
     const { rules } = ropeRequestsFromConfig(vl({ type: "mrope", mrope_section: [8, 12, 12] })).byLayerType.get(null)!;
     expect(rules).toContainEqual({
       name: "axes",
@@ -495,7 +495,7 @@ describe("position axes", () => {
     const { axes, parameters } = request(vl(scaling, { head_dim: 8 }));
     expect(parameters).toEqual({ ropeType: "yarn", factor: 2, originalMaxPosition: 512 });
     expect(axes).toEqual([0, 1, 2, 2]);
-    // The fourth pair would be time's again: round and round, an axis has pairs only while its section lasts.
+    // The fourth pair would follow time again: in the cyclic order, an axis has pairs only until its section is used up.
     expect(request(vl({ ...scaling, mrope_section: [1, 2, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual(
       [0, 1, 2, 0],
     );
@@ -581,7 +581,7 @@ describe("pairing", () => {
     ).toBe(pairing);
   });
 
-  test("rope_interleave counts where the class reads it", () => {
+  test("rope_interleave is read if the class reads it", () => {
     const pairing = (config: Json) => ropesFromConfig(config).byLayerType.get(null)!.pairing;
     expect(pairing({ model_type: "deepseek_v3", qk_rope_head_dim: 64, rope_interleave: false })).toBe("half");
     const glm = { model_type: "glm_moe_dsa", qk_rope_head_dim: 64, rope_interleave: false };

@@ -1,4 +1,4 @@
-/** Every model config in tooling/goldens, against what transformers answers for it. */
+/** Every model config in tooling/goldens, compared with the answers of transformers. */
 
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import { fixtures, models, modelsV5 } from "@ropewalk/goldens";
@@ -6,7 +6,7 @@ import type { VisionFixture } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
 import { deepFreeze, failure, registryOf, ulps } from "./helpers.ts";
 
-/** Models of more than the three first types, with the type and the package that the error names where only those are registered. */
+/** Models that need other types than the first three, with the type and the package that the error names. */
 const elsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "Qwen/Qwen-7B-Chat": ["qwen_dynamic", "@ropewalk/dynamic"],
   "deepseek-ai/deepseek-coder-6.7b-instruct": ["linear", "@ropewalk/linear"],
@@ -39,12 +39,12 @@ const elsewhere: Readonly<Record<string, readonly [string, string]>> = {
 const firstThree = registryOf("default", "yarn", "deepseek_yarn");
 const configs = new Map(models().map(({ id, config }) => [id, config]));
 
-test("the table of types that live elsewhere names models that exist", () => {
+test("the table of other types names models that exist", () => {
   expect(Object.keys(elsewhere).filter((id) => !configs.has(id))).toEqual([]);
 });
 
 describe.each(models())("$id", ({ id, config }) => {
-  test("gives ropes with the three first types, or names the package that would", () => {
+  test("gives ropes with the first three types, or names the package to import", () => {
     const expected = elsewhere[id];
     if (expected === undefined) {
       expect(ropesFromConfig(config, { registry: firstThree }).byLayerType.size).toBeGreaterThan(0);
@@ -56,7 +56,7 @@ describe.each(models())("$id", ({ id, config }) => {
     expect(error.message).toContain(`import "${packageName}";`);
   });
 
-  test("is not changed by being read, and reads the same again", () => {
+  test("reading does not change it, and a second reading gives the same", () => {
     const frozen = deepFreeze(structuredClone(config));
     const first = ropesFromConfig(frozen);
     expect(frozen).toEqual(config);
@@ -65,7 +65,7 @@ describe.each(models())("$id", ({ id, config }) => {
     for (const [layerType, rope] of first.byLayerType) expect(second.byLayerType.get(layerType)).toBe(rope);
   });
 
-  test("uses each rope that it has in some layer", () => {
+  test("has a layer for each of its ropes", () => {
     const { byLayerType, forLayer } = ropesFromConfig(config);
     const { layerCount } = ropeRequestsFromConfig(config);
     if (layerCount === null) return;
@@ -97,7 +97,7 @@ describe.each(modelsV5())("$id in the spelling of transformers 5", ({ id, config
   });
 });
 
-/** What transformers calls the type, where this project has another name for it. */
+/** The names of types that differ in transformers. */
 const engineNames: Readonly<Record<string, string>> = {
   deepseek_yarn: "yarn",
   dynamic_alpha: "dynamic",
@@ -124,14 +124,14 @@ describe.each(fixtures("hf"))("$model in transformers", ({ model, ropes: answers
     expect(rope.attentionFactor / answer.attentionFactor).toBeCloseTo(1, 15);
     expect(rope.softmaxScaleFactor / answer.softmaxScaleFactor).toBeCloseTo(1, 15);
     const { axes, invFreq } = rope.frequencies(answer.length ?? 1);
-    // HunyuanOCR's class turns the two elements of a pair by different axes, which no rotation does: a note says so.
+    // HunyuanOCR's class turns the two elements of a pair by different axes. That is not a rotation; a note says so.
     if (answer.axisOfElement !== undefined) {
       expect(ropes.notes).toContainEqual(
         expect.objectContaining({ kind: "differs", path: "rope_scaling.xdrope_section" }),
       );
     } else expect([...axes]).toEqual(answer.axisOfPair ?? answer.invFreq.map(() => 0));
     expect(invFreq.length).toBe(answer.invFreq.length);
-    // design.md §7: two float32 ulp, one for the power and one for what follows.
+    // Two float32 ulp: one for the power, one for the operations after it.
     answer.invFreq.forEach((value, pair) => expect(ulps(invFreq[pair]!, value), `pair ${pair}`).toBeLessThanOrEqual(2));
   });
 });
@@ -141,7 +141,7 @@ const coordinates: Readonly<Record<string, (answer: VisionFixture) => readonly (
   "mistralai/Mistral-Small-3.2-24B-Instruct-2506-vision": ({ positions }) => positions!,
   "meta-llama/Llama-4-Scout-17B-16E-vision": ({ builder, tokens }) => {
     const side = builder["side"] as number;
-    // The class token comes last and is not turned.
+    // The class token comes last and is not rotated.
     const at = (coordinate: (token: number) => number) =>
       tokens!.map((token) => (token === side * side ? 0 : coordinate(token) + 1));
     return [at((token) => token % side), at((token) => Math.floor(token / side))];

@@ -1,4 +1,4 @@
-/** Whatever a file holds: ropes or a RopeError, in finite time, and the file as it was. */
+/** Any file gives ropes or a RopeError in finite time, and is not changed. */
 
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import { RopeError } from "@ropewalk/core";
@@ -136,7 +136,7 @@ const nearValid = fc
     return { ...config, ...changed, ...Object.fromEntries(outer) };
   });
 
-// Fixed, so that a failure here is a failure everywhere; fast-check prints it with the case.
+// A fixed seed: a failure repeats everywhere. fast-check prints it with the case.
 const options = { seed: 20_261_122, numRuns: 4000 };
 
 function ropesOrRopeError(config: unknown): void {
@@ -161,7 +161,7 @@ test("real configs with a few keys replaced", () => {
   fc.assert(fc.property(nearValid, ropesOrRopeError), options);
 });
 
-test("keys of the prototype are keys like others", () => {
+test("names of Object.prototype are ordinary keys", () => {
   const hostile = JSON.parse(
     '{"__proto__": {"rope_theta": 5, "head_dim": 2}, "constructor": {"rope_theta": 5}, "rope_scaling": {"__proto__": {"factor": 9}, "rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 8192}}',
   ) as Json;
@@ -191,7 +191,7 @@ test("inherited keys are not read", () => {
   expect(ropesFromConfig(config).byLayerType.get(null)).toMatchObject({ base: 10000, headDim: 128 });
 });
 
-test("an object that contains itself ends", () => {
+test("reading an object that contains itself ends", () => {
   const config: Record<string, unknown> = { ...llama() };
   config["text_config"] = config;
   expect(ropesFromConfig(config).byLayerType.get(null)?.headDim).toBe(128);

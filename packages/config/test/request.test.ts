@@ -1,4 +1,4 @@
-/** Requests from facts: whatever file they came from, and however its layers are told apart. */
+/** Requests from facts, for any file format and any labels of layers. */
 
 import { getRope } from "@ropewalk/core";
 import { expect, test } from "vitest";
@@ -32,7 +32,7 @@ const byBase: ModelFacts = {
   notes: [],
 };
 
-test("layers are told apart by whatever label the facts have", () => {
+test("the labels of the facts tell layers apart", () => {
   const { byLayerType, layerTypeOf } = toRequests(byBase, {});
   expect([0, 1, 2, 3].map((layer) => byLayerType.get(layerTypeOf(layer))?.request?.base)).toEqual([
     10_000,
@@ -43,7 +43,7 @@ test("layers are told apart by whatever label the facts have", () => {
   expect(failure(() => layerTypeOf(4)).code).toBe("ROPE_CONFIG");
 });
 
-test("layers with equal facts share one request, and each keeps the place of its own", () => {
+test("layers with equal facts share one request; each label keeps its own rules", () => {
   const { byLayerType } = toRequests(byBase, {});
   const [first, second, third] = ["theta 10000", "theta 500000", "once more"].map((label) => byLayerType.get(label)!);
   expect(third!.request).toBe(first!.request);
@@ -61,7 +61,7 @@ test("a request is frozen data that core takes", () => {
   expect([...ofPairs].slice(0, 4)).toEqual([0, 1, 0, 1]);
 });
 
-test("what the caller says stands before what the file says, and the rule says so", () => {
+test("the caller's options override the file, and the rule says so", () => {
   const overrides = { maxPosition: null, pairing: "adjacent", precision: "float64" } as const;
   const { request, rules } = toRequests(byBase, overrides).byLayerType.get("theta 10000")!;
   expect(request).toMatchObject(overrides);

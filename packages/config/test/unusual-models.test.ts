@@ -1,6 +1,6 @@
 /**
- * Models whose rope stands at an unusual place of the file, or whose attention never applies the rope that the file has.
- * What transformers 5.23 does was seen by running its classes.
+ * Models whose rope stands at an unusual place in the file, or whose attention never applies the rope of the file. The
+ * behaviour of transformers 5.23 was seen by running its classes.
  */
 
 import { ropeRequestsFromConfig, ropeRequestsFromGguf, ropesFromConfig } from "@ropewalk/config";
@@ -19,7 +19,7 @@ describe("the base at other places", () => {
     attn_config: { rope_theta: 500000 },
   };
 
-  test("DBRX has it among the settings of attention", () => {
+  test("DBRX has it in attn_config", () => {
     expect(requestOf(dbrx)).toMatchObject({ headDim: 128, base: 500000, maxPosition: 32768 });
     expect(notesAt(dbrx, "attn_config.rope_theta")).toMatchObject([
       { kind: "differs", message: expect.stringContaining("rotates with 10000") },
@@ -29,7 +29,7 @@ describe("the base at other places", () => {
     );
   });
 
-  test.each([["500000"], [Number.NaN], [0], [-1]])("%j there is no base", (rope_theta) => {
+  test.each([["500000"], [Number.NaN], [0], [-1]])("%j there is not a base", (rope_theta) => {
     expect(issues({ ...dbrx, attn_config: { rope_theta } })).toHaveLength(1);
   });
 
@@ -39,7 +39,7 @@ describe("the base at other places", () => {
     ).toBe(1000000);
   });
 
-  test("null for a base is said", () => {
+  test("null for a base gives a note", () => {
     expect(notesAt(llama({ rope_theta: null }), "rope_theta")).toMatchObject([
       { kind: "implied", message: expect.stringContaining("The file says null for the base") },
     ]);
@@ -49,7 +49,7 @@ describe("the base at other places", () => {
     ]);
   });
 
-  test.each([[Number.NaN], ["10000"], [Infinity], [true], [{}]])("%j is no base", (rope_theta) => {
+  test.each([[Number.NaN], ["10000"], [Infinity], [true], [{}]])("%j is not a base", (rope_theta) => {
     expect(issues(llama({ rope_theta }))).toHaveLength(1);
     expect(
       issues(llama({ rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta } })),
@@ -118,7 +118,7 @@ test("a head_dim that latent attention does not use is a note", () => {
 });
 
 describe("bad input stays short and named", () => {
-  test("an option that nothing reads names the nearest that is read", () => {
+  test("the error for an unknown option names the nearest known option", () => {
     const error = failure(() => ropesFromConfig(llama(), { precison: "float64" } as object));
     expect(error).toMatchObject({
       code: "ROPE_INVALID_PARAMETERS",
@@ -238,7 +238,7 @@ describe("Llama 4 scales queries in layers without rope", () => {
     expect(failure(() => ropes.queryScaleOf(8))).toMatchObject({ code: "ROPE_CONFIG" });
   });
 
-  test("the class's numbers where the file is silent; none where it says no", () => {
+  test("the class's numbers if the file states none; no scale if the file says false", () => {
     expect(ropesFromConfig(llama4).queryScaleOf(7)).toEqual({
       rule: "temperature",
       beta: 0.1,
@@ -250,7 +250,7 @@ describe("Llama 4 scales queries in layers without rope", () => {
     expect(ropesFromConfig({ ...llama4, model_type: "smollm3" }).queryScaleOf(7)).toBeNull();
   });
 
-  test("a rope's own factor is the layer's", () => {
+  test("the query scale of a rope is the scale of its layers", () => {
     expect(ropesFromConfig(llama({ use_logn_attn: true, seq_length: 2048 })).queryScaleOf(0)).toEqual({
       rule: "logn",
       length: 2048,
@@ -258,7 +258,7 @@ describe("Llama 4 scales queries in layers without rope", () => {
   });
 });
 
-describe("what the code of the published model reads", () => {
+describe("keys that the published code of a model reads", () => {
   test("rotary_emb_interleaved is Nomic's pairing", () => {
     const nomic = { model_type: "nomic_bert", n_embd: 768, n_head: 12, rotary_emb_base: 1000 };
     expect(requestOf({ ...nomic, rotary_emb_interleaved: false }).pairing).toBe("half");
@@ -272,7 +272,7 @@ describe("what the code of the published model reads", () => {
     ]);
   });
 
-  test("MPT with a rope among the settings of attention", () => {
+  test("MPT with a rope in attn_config", () => {
     const mpt = (more: Json): Json => ({
       model_type: "mpt",
       d_model: 4096,
@@ -320,5 +320,34 @@ describe("what the code of the published model reads", () => {
     expect(requestOf(tiny)).toMatchObject({ headDim: 128, rotaryDim: 128, pairing: "half", base: 10000 });
     expect(notesAt(tiny, "language_config.use_mla")).toMatchObject([{ kind: "differs" }]);
     expect(issues({ ...tiny, language_config: { ...tiny.language_config, use_mla: true } })).toHaveLength(1);
+  });
+});
+
+describe("facts of a class that concern more than frequencies", () => {
+  // By hand: pair 0 of a plain rope turns by 1 rad at position 1, and nanochat's by −1 rad.
+  test.each([
+    ["llama", 1],
+    ["nanochat", -1],
+  ] as const)("%s turns by %i rad", (model_type, direction) => {
+    const rope = ropesFromConfig({ model_type, hidden_size: 8, num_attention_heads: 2 }).forLayer(0)!;
+    expect(rope.spec.direction).toBe(direction);
+    const query = Float64Array.of(1, 0, 0, 0);
+    rope.apply({ positions: [1], query });
+    expect([...query]).toEqual([expect.closeTo(Math.cos(1), 6), 0, expect.closeTo(direction * Math.sin(1), 6), 0]);
+  });
+
+  // By hand: pair 0 of axis 0 has the frequency 2π, so the coordinate 0.25 turns it by π/2.
+  test("DINOv3 takes fractions as positions, Pixtral does not", () => {
+    const tower = { hidden_size: 16, num_attention_heads: 2, rope_theta: 100 };
+    const dinov3 = ropesFromConfig({ ...tower, model_type: "dinov3_vit" }).forLayer(0)!;
+    expect(dinov3.spec.fractionalPositions).toBe(true);
+    const query = Float64Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+    dinov3.apply({ positions: [[0.25], [0]], query });
+    expect(query[0]).toBeCloseTo(0, 6);
+    expect(query[4]).toBeCloseTo(1, 6);
+
+    const pixtral = ropesFromConfig({ ...tower, model_type: "pixtral" }).forLayer(0)!;
+    expect(pixtral.spec.fractionalPositions).toBe(false);
+    expect(failure(() => pixtral.apply({ positions: [[0.25], [0]], query })).code).toBe("ROPE_POSITION_RANGE");
   });
 });

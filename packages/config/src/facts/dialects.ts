@@ -1,7 +1,7 @@
 /**
- * How engines read one and the same config.json, as data. A dialect is a value for each knob in which they differ; the
- * code that turns a config into parameters looks at knobs only, never at a dialect's name, so that a profile of
- * your own (a copy with a knob changed) is as good as these.
+ * How engines read the same config.json, as data. A dialect has one value for each knob in which engines differ. Code
+ * looks at knobs only, never at a dialect's name. A profile of your own (a copy with a knob changed) therefore works as
+ * these do.
  *
  * Sources: transformers 5.23, vLLM 0.33.0, SGLang 0.5.23, mlx-lm 0.32.2 and llama.cpp's converter and loader as of
  * llama-cpp-python 0.3.36, each run for the fixtures of `@ropewalk/goldens`; MindIE-LLM of April 2026, read, not run.
@@ -57,7 +57,7 @@ const hf: Dialect = {
   },
 };
 
-// vLLM lets transformers' configuration class put the dictionary in order before it reads it.
+// transformers' configuration class normalizes the dictionary before vLLM reads it.
 const vllm: Dialect = {
   ...hf,
   name: "vllm",
@@ -150,8 +150,8 @@ const sglang: Dialect = {
   mrope: { axes: "all", interleavedKeys: ["mrope_interleaved"], order: "by-key", wrongSum: "rescaled", spare: "first" },
 };
 
-// What its converter writes into a GGUF file and its loaders read back. Elements pair as in the published weights:
-// the converter may reorder them, which `ropesFromGguf` follows.
+// What its converter writes into a GGUF file and its loaders read. The pairing is that of the published weights. The
+// converter may reorder the weights; `ropesFromGguf` follows that.
 const llamaCpp: Dialect = {
   ...hf,
   name: "llama.cpp",

@@ -1,6 +1,6 @@
 /**
- * What a file says of a model's ropes: facts. A reader (`read/`) makes them from one file format, `request.ts` makes rope
- * requests from them. They keep the reason for every value, and know nothing of what a caller asks for beside the file.
+ * Facts: what a file says about the ropes of a model, each value with its reason. A reader (`read/`) makes them from
+ * one file format. `request.ts` makes rope requests from them. The caller's options are not part of them.
  */
 
 import type { Pairing, QueryScale } from "@ropewalk/core";
@@ -10,9 +10,9 @@ import type { ConfigNote } from "../report.ts";
 /** A value with the reason for it. */
 export interface Fact<T> {
   readonly value: T;
-  /** The place in the file (`text_config.rope_theta`), or the rule that gave it where the file does not. */
+  /** The place in the file (`text_config.rope_theta`), or the rule that gave the value. */
   readonly rule: string;
-  /** Whose rule it is: engine and version, or paper. */
+  /** The source of the rule: engine and version, or paper. */
   readonly source?: string;
 }
 
@@ -23,12 +23,12 @@ export interface RopeFacts {
   readonly rotaryDim: Fact<number>;
   readonly rotaryOffset?: Fact<number>;
   readonly base: Fact<number>;
-  /** The length that the file promises, in tokens; `null`: it does not say. */
+  /** The length that the file promises, in tokens; `null` if the file does not state it. */
   readonly maxPosition: Fact<number | null>;
   readonly pairing: Fact<Pairing>;
   /** The position axis of each pair. Absent: one axis. */
   readonly axes?: Fact<readonly number[]>;
-  /** −1: turns by −φ. Absent: by φ. */
+  /** −1: positions turn by −φ. Absent: by φ. */
   readonly direction?: Fact<-1>;
   /** Absent: positions are integers. */
   readonly fractionalPositions?: Fact<true>;
@@ -50,21 +50,21 @@ export type LayerFacts = RopeFacts | NoRopeFacts;
 /** The facts of a model, layer by layer. */
 export interface ModelFacts {
   readonly modelType: string | null;
-  /** Whose reading of the file this is. */
+  /** The dialect that was followed. */
   readonly dialect: Fact<string>;
   /**
-   * The facts of layers by their label. Layers with one label share all facts. A label is a layer type of the file, `null`
-   * where all layers that have a rope share it, or whatever else tells groups of layers apart (`"theta 10000"`).
+   * The facts of layers by their label. Layers with the same label share all facts. A label is a layer type of the
+   * file, `null` if all layers that have a rope share it, or a name for a group of layers (`"theta 10000"`).
    */
   readonly byLabel: ReadonlyMap<string | null, LayerFacts>;
-  /** The number of layers; `null` where the file does not say. */
+  /** The number of layers; `null` if the file does not state it. */
   readonly layerCount: number | null;
-  /** The label of a layer, counted from 0; `undefined` where the file does not tell. */
+  /** The label of a layer, counted from 0; `undefined` if the file does not state it. */
   labelOf(layer: number): string | null | undefined;
   readonly notes: readonly ConfigNote[];
 }
 
-/** The label of layers that a list or an interval of the file leaves without rope. */
+/** The label of layers that have no rope because of a list or an interval in the file. */
 export const noRopeLabel = "no_rope";
 
 /** The facts of layers without rope. */
@@ -76,7 +76,7 @@ export function hasRope(facts: LayerFacts): facts is RopeFacts {
   return facts.ropeType.value !== null;
 }
 
-/** Whether two layers have the same rope, or neither has one; where the values stand in the file does not matter. */
+/** Whether two layers have the same rope, or both have none. The places of the values in the file do not matter. */
 export function isSameRope(a: LayerFacts, b: LayerFacts): boolean {
   return isEqual(values(a), values(b));
 }

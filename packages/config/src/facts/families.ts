@@ -1,10 +1,10 @@
 /**
- * What a model's code knows about its rope and its config.json does not say, as data: one row for each family, found by
+ * Facts about a model's rope that stand in its code and not in its config.json: one row for each family, found by
  * `model_type`.
  *
- * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23 (a test compares
- * the table with what those classes answer); rows marked "remote code" follow the code that the model is published with.
- * Adding a family is adding a row.
+ * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23. A test
+ * compares the table with the answers of those classes. Rows marked "remote code" follow the code that is published
+ * with the model. To add a family, add a row.
  */
 
 import type { AxisOrder, Family, LayerRule } from "./family.ts";
@@ -69,7 +69,7 @@ const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, o
 const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
 const families: ReadonlyMap<string, Family> = new Map([
-  // As Llama.
+  // The same as Llama.
   ...row(
     "llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granite_swa granitemoe_swa",
     {},
@@ -82,7 +82,8 @@ const families: ReadonlyMap<string, Family> = new Map([
     "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 moshi idefics voxtral_realtime_text deepseek_ocr2_text",
     {},
   ),
-  // Turns backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the frequencies.
+  // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
+  // frequencies.
   ...row("nanochat", { direction: -1 }),
   // Remote code.
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
@@ -115,7 +116,7 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
 
-  // A part of the head.
+  // Only a part of the head is rotated.
   ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
@@ -340,7 +341,7 @@ const families: ReadonlyMap<string, Family> = new Map([
     rotatesIf: {
       key: "hidden_size",
       rotates: (width) => width !== 5120,
-      otherwise: "Baichuan 13B, whose attention is biased by distance (ALiBi)",
+      otherwise: "Baichuan 13B, whose attention has a bias by distance (ALiBi)",
     },
   }),
 
@@ -391,11 +392,11 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("hunyuan_vl hunyuan_vl_text", {
     axes: {
       order: "sectioned",
-      note: "Sections count pairs, as in vLLM; transformers counts elements, so that the two elements of a pair follow different axes, which is no rotation.",
+      note: "Sections count pairs, as in vLLM; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
     },
   }),
 
-  // Vision towers, read alone: two axes. Their coordinates are the caller's to make: Llama 4 counts from 1, DINOv3 from −1 to 1.
+  // Vision towers with two axes. The caller makes their coordinates: Llama 4 counts from 1, DINOv3 uses −1 to 1.
   ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
   ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
   ...row("dinov3_vit", {

@@ -1,20 +1,20 @@
 /**
- * What llama.cpp's code knows about the rope of an architecture and a GGUF file does not say, as data: one row for each
- * value of `general.architecture`. The converter reorders the weights of some families (Llama's pairs become
- * adjacent), so that pairings differ from those of the same model's config.json.
+ * Facts about an architecture's rope that stand in llama.cpp's code and not in the GGUF file: one row for each value of
+ * `general.architecture`. The converter reorders the weights of some families (Llama's pairs become adjacent), so a
+ * pairing may differ from that of the same model's config.json.
  *
- * Source: llama.cpp as of llama-cpp-python 0.3.36, `llama_model_rope_type` and the loader and graph of each model. Adding
- * an architecture is adding a row.
+ * Source: llama.cpp as of llama-cpp-python 0.3.36, `llama_model_rope_type` and the loader and graph of each model. To
+ * add an architecture, add a row.
  */
 
 /** Layers of sliding attention with a rope of their own. */
 export interface SlidingRope {
-  /** One of so many layers is full, the last or the first of them; `null`: the file has to list them. */
+  /** One of this number of layers is full, the last or the first of them. `null`: the file has to list the layers. */
   readonly interval: number | null;
   readonly fullAt?: "first" | "last";
-  /** Its base where the file has no `rope.freq_base_swa`: that of the full layers, or 10000. */
+  /** Its base if the file has no `rope.freq_base_swa`: the base of the full layers, or 10000. */
   readonly base: "same" | "standard";
-  /** Whether the scaling of the file applies to it too. */
+  /** Whether the scaling of the file also applies to these layers. */
   readonly scaled: boolean;
   /** Without `attention.sliding_window` all layers are full. */
   readonly onlyWithWindow?: boolean;
@@ -24,24 +24,29 @@ export interface SlidingRope {
 export interface GgufArchitecture {
   /** `LLAMA_ROPE_TYPE_NORM` is `"adjacent"`, `_NEOX` is `"half"`. */
   readonly pairing: "adjacent" | "half";
-  /** Several position axes where the file has `rope.dimension_sections`: in runs, or by turns. Pairs are halves then. */
+  /**
+   * Several position axes if the file has `rope.dimension_sections`, in runs or cyclically. The pairing is then `half`.
+   */
   readonly axes?: "sectioned" | "cyclic";
   readonly sliding?: SlidingRope;
-  /** Layers without rope: the full ones, or the last or first of each `n`; all have one if the window is 0, or absent. */
+  /**
+   * Layers without rope: the full layers, or the last or first of each `n`. If the window is 0, or absent, all layers
+   * have a rope.
+   */
   readonly noRopeLayers?:
     | "full"
     | { readonly interval: number; readonly at: "first" | "last"; readonly unlessWindow?: "zero" | "absent" };
   /** Latent attention: the rotated slice is a tensor of its own. */
   readonly latent?: boolean;
-  /** Its loader reads the turns of YaRN, which others take to be 32 and 1. */
+  /** Its loader reads the betas of YaRN. Other loaders use 32 and 1. */
   readonly readsBetas?: boolean;
   /** Its loader reads `yarn_ext_factor`. */
   readonly readsExtrapolation?: boolean;
-  /** Its loader reads `yarn_log_multiplier`: as it is, or as a tenth of the magnitude. */
+  /** Its loader reads `yarn_log_multiplier`: unchanged, or as a tenth of the magnitude. */
   readonly logMultiplier?: "magnitude" | "tenth";
-  /** That magnitude is also the numerator's where it is not 1. */
+  /** The same magnitude is used as `mscale` if it is not 1. */
   readonly overallIsMscale?: boolean;
-  /** `rope_freqs.weight` is for full layers only. */
+  /** `rope_freqs.weight` applies to full layers only. */
   readonly factorsOnFullOnly?: boolean;
   /** It has no rope. */
   readonly noRope?: boolean;

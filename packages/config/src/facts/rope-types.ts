@@ -1,11 +1,11 @@
 /**
- * The names of rope types, as configs write them, and what each type reads.
+ * The names of rope types, as configs write them, and the parameters of each type.
  *
- * A type that is not registered is an error of core; this table lets that error name the package to import, and lets a
- * config be read without any provider at hand.
+ * Core refuses a type that is not registered. With this table the error names the package to import, and a config can
+ * be read without any provider.
  */
 
-/** What is known of a type without its package. */
+/** Facts about a type that are known without its package. */
 export interface RopeTypeFacts {
   readonly package: string;
   /** Its parameters, as core writes them. A registered provider's own schema has precedence. */
@@ -45,27 +45,27 @@ const facts: Readonly<Record<string, RopeTypeFacts>> = {
   },
   given: { package: "@ropewalk/given", parameters: ["invFreq", "attentionFactor"] },
   proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
-  // Sections and order come from more than one key of a config, so they are read by themselves.
+  // Sections and order come from several keys of a config, so `axes.ts` reads them.
   mrope: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
   nd: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
 };
 
-/** What is known of a type; `undefined` for a name that no package of this project claims. */
+/** The facts of a type; `undefined` for a name that no package of this project provides. */
 export function ropeTypeFacts(name: string): RopeTypeFacts | undefined {
   return Object.hasOwn(facts, name) ? facts[name] : undefined;
 }
 
-/** All types that a package of this project provides. */
+/** All types that packages of this project provide. */
 export function ropeTypeNames(): string[] {
   return Object.keys(facts);
 }
 
-/** The types that read a parameter, for "it belongs to …". */
+/** The types that have a parameter, for "it belongs to …". */
 export function typesThatRead(parameter: string): string[] {
   return ropeTypeNames().filter((name) => facts[name]?.parameters.includes(parameter));
 }
 
-/** Names that are another name of a type wherever they stand. mrope and xdrope say which axes there are, not which frequencies. */
+/** Other names of a type. `mrope` and `xdrope` say which axes there are, not which frequencies. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ["su", "longrope"],
   ["mrope", "default"],
@@ -77,17 +77,17 @@ export function canonicalTypeName(name: string): string {
   return aliases.get(name) ?? name;
 }
 
-/** `beta_fast` → `betaFast`: what core calls a key of a rope dictionary. */
+/** The name of a key of a rope dictionary in core: `beta_fast` → `betaFast`. */
 export function parameterName(key: string): string {
   if (key === "original_max_position_embeddings") return "originalMaxPosition";
   return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Keys that are read by other code than a rope of this library, and what to know about each. */
+/** Keys that no rope of this library reads, each with what is known about it. */
 export const whatReadsInstead: ReadonlyMap<string, string> = new Map([
   ["finetuned", "marks a checkpoint that was trained with the scaling; no engine reads it"],
   ["attn_factor", "is read by SGLang for YaRN only; the key of transformers is attention_factor"],
-  ["extrapolation_factor", "is read by SGLang only, where 1 changes nothing; transformers and vLLM ignore it"],
+  ["extrapolation_factor", "is read by SGLang only, and 1 changes nothing there; transformers and vLLM ignore it"],
   [
     "apply_yarn_scaling",
     "was read by older versions of vLLM, where false left out the amplitude; transformers ignores it",

@@ -1,8 +1,8 @@
 /**
- * Where the ropes stand in a config.json: which JSON object describes the rope of which layers.
+ * Finds the JSON object that describes the rope of each group of layers.
  *
- * Spellings: `rope_theta` with `rope_scaling` (transformers 4), `rope_parameters` (transformers 5), either of them for
- * each layer type, and the families' own keys of earlier years.
+ * Spellings: `rope_theta` with `rope_scaling` (transformers 4); `rope_parameters` (transformers 5); either of them for
+ * each layer type; and older keys of single families.
  */
 
 import { show } from "@ropewalk/core/backend";
@@ -18,7 +18,7 @@ import type { Located, RopeEntry, TextModel } from "./located.ts";
 /**
  * The ropes of a model, and the layers that have them.
  *
- * @param noRope why no layer has one; `undefined` where they do.
+ * @param noRope why no layer has a rope; `undefined` if layers have one.
  */
 export function findRopes(
   model: TextModel,
@@ -32,14 +32,14 @@ export function findRopes(
   return { entries, layers: findLayers(model, entries, report) };
 }
 
-/** Keys of the base, where all layers share one. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
+/** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
 const shared: LayerRope = {
   thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"],
   scaled: true,
   defaults: {},
 };
 
-/** A rope of which the family says nothing. */
+/** For a rope that the family's row does not mention. */
 const unspelled: LayerRope = { thetaKeys: [], scaled: true, defaults: {} };
 
 /** The rope dictionaries of a model, one for each layer type that has its own. */
@@ -74,8 +74,8 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
 }
 
 /**
- * A dictionary is nested when a key of it is the name of a layer type, or when it holds objects and nothing that a rope
- * dictionary has.
+ * A dictionary is nested if one of its keys is the name of a layer type, or if it holds objects and no key of a rope
+ * dictionary.
  */
 function isNested(dictionary: JsonObject, { fields, family }: TextModel): boolean {
   const keys = Object.keys(dictionary);
@@ -109,7 +109,7 @@ function nestedEntries(
   const labels = new Set(Object.keys(family.layerRopes ?? {}));
   for (const { value } of nested) for (const key of Object.keys(value)) if (isLabel(key, value[key])) labels.add(key);
 
-  // Numbers beside the layer types hold for all of them.
+  // Numbers beside the layer types apply to all layer types.
   const around: Level[] = nested.map(({ value, path }) => ({
     path,
     level: 1,
@@ -126,7 +126,7 @@ function nestedEntries(
       return [];
     });
     const entry = { label, nested: true, spelled: known ?? unspelled };
-    // A family that always has a rope of this type fills null with its own.
+    // In a family that always has a rope of this type, null means the family's defaults.
     return mine.length > 0 && levels.length === 0 && known === undefined
       ? { ...entry, dictionary: new Fields([], report), noRope: "null in the file: these layers have no rope" }
       : { ...entry, dictionary: new Fields([...levels, ...around], report) };

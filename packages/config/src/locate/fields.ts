@@ -1,20 +1,21 @@
 /**
- * Looking things up in parsed JSON: own keys only, several spellings, a memory of what was read, and no mutation.
+ * Looks up keys in parsed JSON: own keys only, several spellings for one key. Remembers which keys were read. Never
+ * changes the JSON.
  */
 
 import type { Report } from "../report.ts";
 import { isEqual, isFlag, isList, isNumber, isSize, join, narrow, own } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 
-/** One JSON object of several that are read as one. */
+/** One of several JSON objects that are read together. */
 export interface Level {
   readonly record: JsonObject;
   readonly path: string;
-  /** Objects of a lower level win; those of equal level have to agree. */
+  /** Objects of a lower level have precedence. Objects of equal level have to agree. */
   readonly level: number;
 }
 
-/** One or several JSON objects that are read as one. */
+/** One or several JSON objects that are read as if they were one. */
 export class Fields {
   readonly #levels: readonly Level[];
   readonly #read = new Set<string>();
@@ -31,14 +32,14 @@ export class Fields {
     return this.#levels[0]?.path ?? "";
   }
 
-  /** A place in the innermost object where a key would stand. */
+  /** The path that a key would have in the innermost object. */
   pathOf(key: string): string {
     return join(this.path, key);
   }
 
   /**
-   * All places of the innermost level that sets one of the spellings, in the order of the spellings; marks them as read. A
-   * rope key of an outer level that says something else is noted.
+   * All places with one of the spellings, in the innermost level that sets any of them, in the order of the spellings.
+   * Marks them as read. Adds a note if a rope key of an outer level has another value.
    */
   all(...keys: readonly string[]): Found[] {
     for (const key of keys) this.#read.add(key);
@@ -59,17 +60,17 @@ export class Fields {
       ) {
         continue;
       }
-      this.#report.note("differs", outer.path, `${inner.path} is used, which says something else.`);
+      this.#report.note("differs", outer.path, `${inner.path} is used instead; its value differs.`);
     }
     return chosen.map(({ value, path, key }) => ({ value, path, key }));
   }
 
-  /** The preferred place where one of the spellings is set. */
+  /** The first place with one of the spellings, by precedence. */
   first(...keys: readonly string[]): Found | undefined {
     return this.all(...keys)[0];
   }
 
-  /** Whether one of the spellings is set, without reading it. */
+  /** Whether one of the spellings is set. Does not mark it as read. */
   has(...keys: readonly string[]): boolean {
     return this.#levels.some(({ record }) => keys.some((key) => own(record, key) !== undefined));
   }
@@ -80,27 +81,27 @@ export class Fields {
     return holder !== undefined && holder.record[key] === null;
   }
 
-  /** A finite number. Something else that is set becomes an issue. */
+  /** A finite number. Any other value becomes an issue. */
   number(...keys: readonly string[]): Found<number> | undefined {
     return narrow(this.first(...keys), isNumber, "a finite number", this.#report);
   }
 
-  /** An integer ≥ 1. Something else that is set becomes an issue. */
+  /** An integer ≥ 1. Any other value becomes an issue. */
   size(...keys: readonly string[]): Found<number> | undefined {
     return narrow(this.first(...keys), isSize, "an integer > 0", this.#report);
   }
 
-  /** `true` or `false`. Something else that is set becomes an issue. */
+  /** `true` or `false`. Any other value becomes an issue. */
   flag(...keys: readonly string[]): Found<boolean> | undefined {
     return narrow(this.first(...keys), isFlag, "true or false", this.#report);
   }
 
-  /** A list. Something else that is set becomes an issue. */
+  /** A list. Any other value becomes an issue. */
   list(...keys: readonly string[]): Found<readonly unknown[]> | undefined {
     return narrow(this.first(...keys), isList, "a list", this.#report);
   }
 
-  /** Keys that are set, each once. */
+  /** The keys that are set, each once. */
   keys(): string[] {
     return [
       ...new Set(
@@ -109,7 +110,7 @@ export class Fields {
     ];
   }
 
-  /** Places that are set and that nobody asked for. */
+  /** The places that are set and were never read. */
   unread(): Found[] {
     return this.#levels.flatMap(({ record, path }) =>
       Object.keys(record)

@@ -1,4 +1,4 @@
-/** A value with its place in a parsed file, and what is asked of such values. */
+/** A value with its place in a parsed file, and checks of such values. */
 
 import { show } from "@ropewalk/core/backend";
 import type { Report } from "../report.ts";
@@ -6,14 +6,14 @@ import type { Report } from "../report.ts";
 /** A JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A value with the place where it stood. */
+/** A value with its place in the file. */
 export interface Found<T = unknown> {
   readonly value: T;
   /** `text_config.rope_scaling.factor` */
   readonly path: string;
   /** The last part of the path. */
   readonly key: string;
-  /** Whose rule gave it, where it does not stand in the file. */
+  /** The source of the rule that gave the value, if it does not stand in the file. */
   readonly source?: string;
 }
 
@@ -57,12 +57,12 @@ export function narrow<T>(
   return undefined;
 }
 
-/** A found number; something else becomes an issue. */
+/** A found number. Any other value becomes an issue. */
 export function asNumber(found: Found, report: Report): Found<number> | undefined {
   return narrow(found, isNumber, "a finite number", report);
 }
 
-/** What several places state. Places that differ are an issue that prints both. */
+/** The value that several places state. If they differ, an issue prints both. */
 export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> | undefined {
   const [first, ...others] = places;
   const other = others.find(({ value }) => !isEqual(value, first!.value));
@@ -77,7 +77,10 @@ export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> 
   return first;
 }
 
-/** Whether two values of plain data are equal, whatever the order of keys. What is no JSON is equal only to itself. */
+/**
+ * Whether two values of plain data are equal. The order of keys does not matter. A value that is not JSON equals only
+ * itself.
+ */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
@@ -87,9 +90,10 @@ export function isEqual(a: unknown, b: unknown): boolean {
 }
 
 /**
- * The one value that a list per layer has at all of `layers`; what is no list is returned as it is.
+ * The value of a per-layer list, which has to be equal at all of `layers`. A value that is not a list is returned
+ * unchanged.
  *
- * @param layers empty where the number of layers is not known: then the whole list has to agree.
+ * @param layers empty if the number of layers is not known: then all entries of the list have to be equal.
  */
 export function perLayer(found: Found, layers: readonly number[], report: Report): Found | undefined {
   if (!Array.isArray(found.value)) return found;

@@ -1,4 +1,7 @@
-/** Which rope each layer has: `layer_types` or the pattern of the family, and layers that have none. */
+/**
+ * Finds the rope of each layer: from `layer_types`, from the pattern of the family, and from lists of layers without
+ * rope.
+ */
 
 import { noRopeLabel } from "../facts/fact.ts";
 import type { LayerRule } from "../facts/family.ts";
@@ -7,10 +10,10 @@ import { shown } from "./found.ts";
 import type { Found } from "./found.ts";
 import type { Layers, RopeEntry, TextModel } from "./located.ts";
 
-/** Layer types that mix tokens without attention, in whatever family. */
+/** Layer types that mix tokens without attention, in any family. */
 const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
 
-/** More than any model has; a larger number is a mistake in the file, and would only cost time. */
+/** No model has more layers. A larger number is a mistake in the file. */
 export const mostLayers = 10_000;
 
 /** The layers of a model, each with the label of its rope. */
@@ -83,7 +86,7 @@ function statedTypes(
   report.note(
     "differs",
     `${path}[${last}]`,
-    `The configuration class of ${modelType} in transformers makes the last layer ${rule.match}, and so do these ropes; other engines follow the list.`,
+    `The configuration class of ${modelType} in transformers makes the last layer ${rule.match}. These ropes do the same; other engines follow the list.`,
   );
   return (layer) => (layer === last ? rule.match : types[layer]);
 }
@@ -105,7 +108,7 @@ function typesByRule(
     report.note(
       "implied",
       fields.pathOf(rule.key),
-      `The file does not say which layers are of which type; they lie as in the configuration class of ${modelType}.`,
+      `The file does not say which layers are of which type; the configuration class of ${modelType} sets it.`,
     );
     return rule.fallback;
   }
@@ -128,7 +131,7 @@ function typesByRule(
   return (layer) => (layer % interval === chosen || layer === last ? rule.match : rule.other);
 }
 
-/** `no_rope_layers` has 1 for a layer that is rotated and 0 for one that is not. */
+/** `no_rope_layers` has 1 for a layer that is rotated and 0 for a layer that is not. */
 function layersWithoutRope(
   { fields, family, modelType }: TextModel,
   count: number | null,

@@ -1,4 +1,4 @@
-/** What is found in a config.json before anything of it is read: where the model, its ropes and its layers stand. */
+/** The places in a config.json that are found first: the text model, its ropes and its layers. */
 
 import type { Dialect } from "../facts/dialect.ts";
 import type { Family, LayerRope } from "../facts/family.ts";
@@ -8,27 +8,27 @@ import type { Fields } from "./fields.ts";
 
 /** The text model of a config. */
 export interface TextModel {
-  /** Its keys, with those of the models around it behind them. */
+  /** The keys of the text model, followed by the keys of the models around it. */
   readonly fields: Fields;
   readonly modelType: string | null;
-  /** What its code does that the file does not say. */
+  /** Facts of the model's code that the file does not state. */
   readonly family: Family;
-  /** False where the family is not in the table. */
+  /** False if the family is not in the table. */
   readonly known: boolean;
 }
 
 /** One rope of a file. */
 export interface RopeEntry {
   /**
-   * Which layers have it: a layer type, `null` where all layers share it, or another name that tells groups of layers
-   * apart (`Layers.labelOf` gives it to them).
+   * The layers that have it: a layer type, `null` if all layers share it, or a name for a group of layers
+   * (`Layers.labelOf` assigns it).
    */
   readonly label: string | null;
-  /** What describes it; empty where nothing does. */
+  /** The JSON objects that describe it; empty if there are none. */
   readonly dictionary: Fields;
-  /** Why these layers have no rope; absent where they have one. */
+  /** Why these layers have no rope; absent if they have one. */
   readonly noRope?: string;
-  /** True where the dictionary belongs to these layers alone. */
+  /** True if the dictionary belongs to these layers alone. */
   readonly nested: boolean;
   /** How the family spells this rope. */
   readonly spelled: LayerRope;
@@ -36,15 +36,15 @@ export interface RopeEntry {
 
 /** The layers of a model. */
 export interface Layers {
-  /** How many there are; `null` where the file does not say. */
+  /** The number of layers; `null` if the file does not state it. */
   readonly count: number | null;
-  /** The label of a layer's rope, or of layers without; `undefined` where the file does not tell. */
+  /** The label of a layer's rope, or of layers without rope; `undefined` if the file does not state it. */
   labelOf(layer: number): string | null | undefined;
-  /** The layers with a label; empty where their number is not known. */
+  /** The layers with a label; empty if the number of layers is not known. */
   labelled(label: string | null): readonly number[];
 }
 
-/** Where things stand in one config, and how it is to be read. */
+/** The places in one config, and the settings for reading it. */
 export interface Located {
   readonly model: TextModel;
   readonly entries: readonly RopeEntry[];

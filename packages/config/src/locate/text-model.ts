@@ -1,6 +1,6 @@
 /**
- * Where the text model stands in a config.json, of several nested models, and whether that model has a rope at all.
- * `locate` finds this, the rope dictionaries and the layers: everything after it sees one shape, whatever the file's version.
+ * Finds the text model in a config.json, which may hold several models, and whether that model has a rope. After
+ * `locate`, all code sees one shape, whatever the version of the file.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -19,9 +19,9 @@ import type { Located, TextModel } from "./located.ts";
 /**
  * Finds the text model of a config, its rope dictionaries and its layers.
  *
- * @param config the parsed config.json; never mutated, only own keys are read.
+ * @param config the parsed config.json; only own keys are read, and it is never changed.
  * @param options checked already.
- * @throws RopeError `ROPE_CONFIG` for what is no config, for a model that has no rope, or an unknown dialect.
+ * @throws RopeError `ROPE_CONFIG` if `config` is not an object, if the model has no rope, or for an unknown dialect.
  */
 export function locate(config: unknown, options: ConfigOptions): Located {
   const dialect = dialectOf(options.dialect);
@@ -32,7 +32,7 @@ export function locate(config: unknown, options: ConfigOptions): Located {
   return { model, dialect, options, report, ...findRopes(model, whyNoRope(model, report), report) };
 }
 
-/** Objects that hold the text model of a multimodal config, in the order in which they are looked for. */
+/** Objects that hold the text model of a multimodal config, in the order of the search. */
 const textModelKeys = [
   "text_config",
   "llm_config",
@@ -42,10 +42,10 @@ const textModelKeys = [
   "talker_config",
 ];
 
-/** Enough for `thinker_config.text_config`, and an end for objects that contain themselves. */
+/** Enough for `thinker_config.text_config`; also ends the search in objects that contain themselves. */
 const deepest = 4;
 
-/** @throws RopeError `ROPE_CONFIG` for what is no object. */
+/** @throws RopeError `ROPE_CONFIG` if `config` is not an object. */
 export function findTextModel(config: unknown, report: Report): TextModel {
   if (!isObject(config)) {
     throw new RopeError("ROPE_CONFIG", {
@@ -68,7 +68,7 @@ export function findTextModel(config: unknown, report: Report): TextModel {
       report.note(
         "differs",
         path,
-        `This is a model of its own; the ropes are those of ${chosen.path}, so read ${path} by itself for the others.`,
+        `This is another model. The ropes here are those of ${chosen.path}; read ${path} separately for its ropes.`,
       );
     }
     nesting.unshift((inner = chosen));
@@ -84,22 +84,22 @@ export function findTextModel(config: unknown, report: Report): TextModel {
     report.note(
       "differs",
       fields.first("use_mla")!.path,
-      `Attention is Llama's, as in the code that the model is published with; the class of ${modelType} in transformers has latent attention only.`,
+      `Attention is Llama's, as in the code published with the model; the class of ${modelType} in transformers has latent attention only.`,
     );
     return { fields, modelType, family: {}, known: true };
   }
   return { fields, modelType, family: family ?? {}, known: family !== undefined };
 }
 
-/** What `position_embedding_type` says of a model whose attention knows no positions. */
+/** The value of `position_embedding_type` for a model whose attention uses no positions. */
 const noPositions = "nope";
 
-/** Why no layer of a model that may have a rope does; `undefined` where they have one. */
+/** Why no layer has a rope, in a family where some models have one; `undefined` if layers have one. */
 function whyNoRope({ fields, family, modelType }: TextModel, report: Report): string | undefined {
   const position = fields.first("position_embedding_type");
   const { key, rotates, otherwise } =
     position?.value === noPositions
-      ? { key: "position_embedding_type", rotates: () => false, otherwise: "its attention knows no positions" }
+      ? { key: "position_embedding_type", rotates: () => false, otherwise: "its attention uses no positions" }
       : (family.rotatesIf ?? { key: undefined, rotates: () => true, otherwise: "" });
   if (key === undefined) return undefined;
   const found = fields.first(key);
@@ -109,7 +109,7 @@ function whyNoRope({ fields, family, modelType }: TextModel, report: Report): st
   return otherwise;
 }
 
-/** Refuses models that have no rope, and files that do not speak of one. */
+/** Refuses models that have no rope, and files that do not mention one. */
 function checkHasRope({ fields, family, modelType, known }: TextModel, report: Report): void {
   const speaks = fields.keys().some((key) => ropeKey.test(key) && fields.has(key));
   const position = fields.first("position_embedding_type");

@@ -1,4 +1,4 @@
-/** Which position axis turns which pair, for models whose positions have several axes (text, images, video). */
+/** The position axis of each pair, for models whose positions have several axes (text, images, video). */
 
 import type { Dialect } from "../facts/dialect.ts";
 import type { Fact } from "../facts/fact.ts";
@@ -8,14 +8,14 @@ import { shown } from "../locate/found.ts";
 import type { Located } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 
-/** Whose pairs are left over where axes take turns: the first axis's, or an axis's of their own. */
+/** The axis of pairs that remain in the cyclic order: the first axis, or an extra one. */
 type Spare = Dialect["mrope"]["spare"];
 
 /**
  * The position axis of each pair, for a model of several axes; `undefined` for one axis.
  *
- * @param pairs how many pairs there are: the sections have to add up to them.
- * @param isNamed the type in the file has a name of several axes (`mrope`, `xdrope`).
+ * @param pairs the number of pairs, to which the sections have to add up.
+ * @param isNamed whether the type in the file names several axes (`mrope`, `xdrope`).
  */
 export function readAxes(
   dictionary: Fields,
@@ -34,7 +34,7 @@ export function readAxes(
     return undefined;
   }
   if (axes === "first") {
-    report.note("differs", path, `${dialect.engine} rotates by one position axis only, which is right for text.`);
+    report.note("differs", path, `${dialect.engine} rotates by one position axis only. This is correct for text.`);
     return undefined;
   }
   let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) > 0);
@@ -70,7 +70,7 @@ export function readAxes(
   return axesFact(whole, order, spare, stated?.path ?? `the class of ${modelType}`);
 }
 
-/** The axis of each pair as a fact, whose rule names the sections. */
+/** The axis of each pair as a fact. Its rule names the sections. */
 export function axesFact(
   sections: readonly number[],
   order: AxisOrder,
@@ -81,7 +81,7 @@ export function axesFact(
   return { value: Object.freeze(axisOfEachPair(sections, order, spare)), rule: `${path}: ${short}, ${order}` };
 }
 
-/** Sections times what makes them add up, truncated; the last takes what is left. */
+/** Sections scaled so that they add up to `pairs`, truncated. The last section takes the remainder. */
 function rescaled(sections: readonly number[], pairs: number): number[] {
   const sum = sections.reduce((total, size) => total + size, 0);
   const first = sections.slice(0, -1).map((size) => Math.trunc((size * pairs) / sum));
@@ -96,7 +96,7 @@ function readOrder(
   report: Report,
 ): AxisOrder {
   const flag = mrope.interleavedKeys.length === 0 ? undefined : dictionary.flag(...mrope.interleavedKeys);
-  // Ernie's is a class of its own in every engine.
+  // Ernie's order is a class of its own in every engine.
   if (mrope.order === "by-key" && ofClass !== "alternating") {
     const order = flag?.value === true ? "cyclic" : "sectioned";
     if (ofClass !== undefined && ofClass !== order) {
@@ -112,7 +112,7 @@ function readOrder(
     report.note(
       "differs",
       flag.path,
-      "interleaved is read as mrope_interleaved; vLLM and SGLang know only the latter and would cut the axes into runs.",
+      "interleaved is read as mrope_interleaved; vLLM and SGLang read only the latter and would use runs.",
     );
   }
   const stated = flag === undefined ? undefined : flag.value ? "cyclic" : "sectioned";
@@ -121,7 +121,7 @@ function readOrder(
     report.note(
       "differs",
       flag!.path,
-      `The class of ${modelType} in transformers gives axes to pairs in its own way (${order}) whatever ${flag!.key} says; vLLM follows the key.`,
+      `The class of ${modelType} in transformers assigns axes to pairs in its own order (${order}) and does not read ${flag!.key}; vLLM follows the key.`,
     );
   }
   return order;
@@ -130,12 +130,12 @@ function readOrder(
 /**
  * The axis of each pair.
  *
- * `sectioned`: runs (Qwen2-VL). `cyclic`: pair `i` takes axis `i mod n` while `i < n · sections[axis]`, else axis 0
- * (Qwen3-VL) or an axis of its own (ggml). `alternating`: the first two sections by turns as axes 1 and 2, then the third as
- * axis 0 (Ernie 4.5 VL, whose sections are height, width, time).
+ * `sectioned`: runs (Qwen2-VL). `cyclic`: pair `i` has axis `i mod n` while `i < n · sections[axis]`, else axis 0
+ * (Qwen3-VL) or an extra axis (ggml). `alternating`: the first two sections in alternation as axes 1 and 2, then the
+ * third as axis 0 (Ernie 4.5 VL, whose sections are height, width, time).
  *
- * `@ropewalk/nd-qwen2vl` has the first two as `sectionedAxes` and `cyclicAxes`. This package may not import a provider, and
- * a rope of several axes needs none: the axes stand in the request.
+ * `@ropewalk/nd-qwen2vl` has the first two as `sectionedAxes` and `cyclicAxes`. This package must not import a
+ * provider, and does not need one: the axes stand in the request.
  *
  * Source: Hugging Face transformers 5, `apply_multimodal_rotary_pos_emb`, `apply_interleaved_mrope`,
  * `Ernie4_5_VLMoeTextRotaryEmbedding`.

@@ -1,4 +1,4 @@
-/** The base, the pairing and the factor of queries: what does not depend on the rope's type. */
+/** Reads the base, the pairing and the query scale. They do not depend on the type of the rope. */
 
 import type { Pairing, QueryScale } from "@ropewalk/core";
 import type { Fact, RopeFacts } from "../facts/fact.ts";
@@ -11,7 +11,7 @@ import type { Report } from "../report.ts";
 /** The facts of a rope that do not depend on its type. */
 export type BaseFacts = Pick<RopeFacts, "base" | "pairing" | "queryScale">;
 
-/** @param trained the trained length, where the rope's type has one. */
+/** @param trained the trained length, if the type has one. */
 export function readBase(entry: RopeEntry, trained: unknown, located: Located): BaseFacts {
   const queryScale = readQueryScale(entry.dictionary, trained, located.model);
   return {
@@ -21,7 +21,7 @@ export function readBase(entry: RopeEntry, trained: unknown, located: Located): 
   };
 }
 
-/** The base: in the dictionary, beside it, among the settings of attention, or the family's own. */
+/** The base: in the dictionary, beside it, in `attn_config`, or the default of the family. */
 function readTheta(entry: RopeEntry, located: Located): Fact<number> {
   const { model, layers, report } = located;
   const { dictionary, label, nested, spelled } = entry;
@@ -33,7 +33,7 @@ function readTheta(entry: RopeEntry, located: Located): Fact<number> {
       return one === undefined ? [] : (asNumber(one, report) ?? []);
     });
   const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
-  // Beside a rope for each layer type, rope_theta is a default for those that have none.
+  // If each layer type has its own rope, rope_theta beside them is the default for types that state none.
   const isOwn = (key: string): boolean => !(nested && inside.length > 0 && key === "rope_theta");
   const outside = agree(outer(spelled.thetaKeys.filter(isOwn)), report);
   const found =
@@ -48,7 +48,7 @@ function readTheta(entry: RopeEntry, located: Located): Fact<number> {
   return { value: found.value, rule: found.path };
 }
 
-/** The base of the family's code, or of transformers, with a note that says where the file might have stated it. */
+/** The default base of the family's code, or of transformers. A note says where the file can state it. */
 function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel, report: Report): Fact<number> {
   const { fields, family, modelType } = model;
   const standard = spelled.defaults["rope_theta"] ?? family.defaults?.["rope_theta"];
@@ -71,15 +71,12 @@ function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel
   const [path, why] =
     isNull === undefined
       ? [fields.pathOf(spelled.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${ofLabel}`]
-      : [
-          isNull[1].pathOf(isNull[0]),
-          `The file says null for the base${ofLabel}, as JSON does for a number that is none (NaN)`,
-        ];
+      : [isNull[1].pathOf(isNull[0]), `The file says null for the base${ofLabel}, as JSON does for NaN`];
   report.note("implied", path, `${why}; ${value} is the default ${whose}.`);
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
 }
 
-/** The base among the settings of attention: DBRX, MPT. */
+/** The base in `attn_config`: DBRX, MPT. */
 function baseInAttention({ model, report }: Located): Fact<number> | undefined {
   const { fields, modelType } = model;
   const found = fields.first("attn_config");
@@ -93,13 +90,15 @@ function baseInAttention({ model, report }: Located): Fact<number> | undefined {
     report.note(
       "differs",
       base.path,
-      `${base.value} is the base that the model was trained with; transformers 5.23 leaves it where it stands and rotates with 10000.`,
+      `${base.value} is the base that the model was trained with; transformers 5.23 does not read it and rotates with 10000.`,
     );
   }
   return { value: base.value, rule: base.path };
 }
 
-/** MPT's rope among the settings of attention, as its own code has it; frequencies other than the original ones are not read. */
+/**
+ * Checks MPT's rope in `attn_config`, as MPT's own code reads it. Frequencies other than the original ones are refused.
+ */
 function checkAttentionSettings({ fields }: TextModel, report: Report): void {
   const found = fields.first("attn_config");
   const settings: JsonObject = isObject(found?.value) ? found.value : {};
@@ -108,7 +107,7 @@ function checkAttentionSettings({ fields }: TextModel, report: Report): void {
   report.note(
     "differs",
     `${path}.rope`,
-    "Halves are rotated, as in the code that the model is published with; the class in transformers has no rope.",
+    "The pairing is half, as in the code published with the model; the class in transformers has no rope.",
   );
   for (const [key, original] of [
     ["rope_dail_config", "original"],
@@ -123,7 +122,7 @@ function checkAttentionSettings({ fields }: TextModel, report: Report): void {
   }
 }
 
-/** Which two elements form a pair. Few configs say it; the family does. */
+/** The pairing. Few configs state it; usually the family determines it. */
 function readPairing({ model, report }: Located): Fact<Pairing> {
   const { family, fields, modelType, known } = model;
   const latent = !known && fields.has("qk_rope_head_dim");
@@ -136,7 +135,7 @@ function readPairing({ model, report }: Located): Fact<Pairing> {
         report.note(
           "differs",
           flag.path,
-          `The pairs are adjacent elements, as the code reads that the model is published with; the class of ${modelType} in transformers has halves.`,
+          `The pairs are adjacent elements, as in the code published with the model; the class of ${modelType} in transformers has halves.`,
         );
       }
       return { value, rule: flag.path };
@@ -148,14 +147,15 @@ function readPairing({ model, report }: Located): Fact<Pairing> {
     );
   }
   if (known) return { value: standard, rule: `the class of ${modelType}`, source: "Hugging Face transformers 5" };
-  const rule = latent ? "latent attention, as in DeepSeek-V3" : "halves, for want of a known model_type";
+  const rule = latent ? "latent attention, as in DeepSeek-V3" : "halves, because the model_type is not known";
   return { value: standard, rule };
 }
 
 /**
- * The factor of queries that some models have beside their rope.
+ * The query scale that some models have in addition to their rope.
  *
- * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of Qwen 1.
+ * Source: Hugging Face transformers 5, `get_llama_4_attn_scale` of Ministral 3 and Mistral 4; the published code of
+ * Qwen 1.
  */
 function readQueryScale(
   dictionary: Fields,
@@ -174,13 +174,13 @@ function readQueryScale(
 }
 
 /**
- * The factor of queries in layers that have no rope, which no rope can carry.
+ * The query scale of layers that have no rope. No rope can hold it.
  *
  * Source: Hugging Face transformers 5, `Llama4TextAttention`.
  */
 export function readNoRopeQueryScale({ fields, family }: TextModel, report: Report): Fact<QueryScale> | undefined {
   const standard = family.noRopeTemperature;
-  // Published files have a number for true.
+  // Published files have a number instead of true.
   const tuning = fields.first("attn_temperature_tuning");
   if (standard === undefined || tuning?.value === false || tuning?.value === 0) return undefined;
   const beta = fields.number("attn_scale")?.value ?? standard.attn_scale;

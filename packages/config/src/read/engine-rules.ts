@@ -1,6 +1,6 @@
 /**
- * How an engine reads the numbers of one rope dictionary: what it implies, what it ignores, and which statements cannot
- * both be true. Each rule looks at a knob of the dialect, never at its name.
+ * How an engine reads the numbers of one rope dictionary: which values it fills in, which keys it ignores, and which
+ * statements contradict each other. Each rule looks at a knob of the dialect, never at the dialect's name.
  *
  * Source: as in `facts/dialects.ts`.
  */
@@ -12,7 +12,7 @@ import { changed, dropped, engineOf, implied, numberOf, ratioOfLengths } from ".
 import type { Parameters, Rule, RuleContext } from "./rule.ts";
 import { deepseekAmplitude, yarnAmplitude } from "./yarn-amplitude.ts";
 
-/** The trained length, where the type needs one. */
+/** Reads the trained length, for types that need it. */
 const originalLength =
   (type: keyof Dialect["originalLength"]["absent"]): Rule =>
   (parameters, { nested, maxPosition, outerOriginal, report, dialect, dictionary }) => {
@@ -45,7 +45,7 @@ const originalLength =
     return { [name]: taken };
   };
 
-/** A factor that is left out. */
+/** Fills in a missing factor. */
 const absentFactor =
   (knob: (dialect: Dialect) => Dialect["absentFactor"]): Rule =>
   (parameters, { dictionary, maxPosition, report, dialect }) => {
@@ -67,7 +67,7 @@ const absentFactor =
     return { factor };
   };
 
-/** An explicit factor has to reach the length that the file promises, unless the file leaves the length as trained. */
+/** Checks that `factor` reaches the length that the file promises, unless the file promises only the trained length. */
 const reachableLength: Rule = (parameters, { maxPosition, report }) => {
   const factor = numberOf(parameters, "factor");
   const original = numberOf(parameters, "originalMaxPosition");
@@ -84,7 +84,7 @@ const reachableLength: Rule = (parameters, { maxPosition, report }) => {
 
 type Knobs = (dialect: Dialect) => Dialect["yarn"];
 
-/** Numbers of turns that are not read, or that are 0. */
+/** Handles betas that the engine does not read, and betas of 0. */
 const turns =
   (knobs: Knobs, name: string, standard: number): Rule =>
   (parameters, context) => {
@@ -106,7 +106,10 @@ const turns =
     return { [name]: undefined };
   };
 
-/** Whether the blended range may end between two pairs. transformers looks for `truncate` beside the layer types, not inside. */
+/**
+ * Whether the blended range may end between two pairs. transformers looks for `truncate` beside the layer types, not
+ * inside.
+ */
 const truncation =
   (knobs: Knobs): Rule =>
   (parameters, { dialect, nested, report }) => {
@@ -119,13 +122,13 @@ const truncation =
         found.path,
         isIgnored
           ? `truncate is not read by ${dialect.engine}: the range is rounded to whole pairs.`
-          : "truncate is honoured here as its place suggests; transformers 5.23 reads it beside the layer types only and would round the range to whole pairs.",
+          : "truncate is read inside a layer type here; transformers 5.23 reads it only beside the layer types and would round the range to whole pairs.",
       );
     }
     return isIgnored ? { truncate: undefined } : {};
   };
 
-/** How far fast pairs keep their frequency, where the engine has a key for it. */
+/** Reads `extrapolation_factor` if the engine has it. */
 const extrapolation =
   (knobs: Knobs): Rule =>
   (_, { dictionary, dialect }) => {
@@ -135,8 +138,8 @@ const extrapolation =
   };
 
 /**
- * The rules of each type, in the order in which they are applied: the trained length first, since a factor may follow from
- * it; the factor next, which reach and amplitude are computed from; the amplitude last.
+ * The rules of each type, in order: the trained length first, because a missing factor follows from it; then the
+ * factor, from which reach and amplitude follow; the amplitude last.
  */
 const yarnRules = (knobs: Knobs, amplitude: Rule): readonly Rule[] => [
   originalLength("yarn"),
@@ -162,13 +165,13 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   proportional: [proportionalRule],
 };
 
-/** What the dialect's engine computes with, where the file has `parameters`. Each rule sees what those before it left. */
+/** Applies the rules of a type to the parameters of the file. Each rule sees the result of the rules before it. */
 export function applyEngineRules(ropeType: string, parameters: Parameters, context: RuleContext): Parameters {
   const own = Object.hasOwn(rules, ropeType) ? rules[ropeType]! : [];
   return own.reduce((before, rule) => changed(before, rule(before, context)), parameters);
 }
 
-/** vLLM lengthens YaRN's table of several axes before it computes the range of blended pairs. */
+/** vLLM multiplies the length of YaRN's table for several axes before it computes the blended range. */
 export function lengthWithAxes(ropeType: string, parameters: Parameters, dialect: Dialect): Parameters {
   const times = dialect.yarn.lengthsWithAxes;
   const name = "originalMaxPosition";

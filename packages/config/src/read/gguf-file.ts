@@ -1,4 +1,4 @@
-/** The header of a GGUF file: its key/values by the names within its architecture, and the tensors about rope. */
+/** The header of a GGUF file: its key/values by their names within the architecture, and the tensors of its rope. */
 
 import { RopeError } from "@ropewalk/core";
 import { show } from "@ropewalk/core/backend";
@@ -15,13 +15,13 @@ import { largestHead } from "./head.ts";
 export class GgufFile {
   /** `general.architecture`. */
   readonly name: string;
-  /** What llama.cpp's code does that the file does not say. */
+  /** Facts of llama.cpp's code that the file does not state. */
   readonly architecture: GgufArchitecture;
   readonly options: GgufOptions;
   readonly report: Report = new Report();
   readonly #fields: Fields;
 
-  /** @throws RopeError `ROPE_CONFIG` for what is no header. */
+  /** @throws RopeError `ROPE_CONFIG` if `metadata` is not an object. */
   constructor(metadata: unknown, options: GgufOptions) {
     if (!isObject(metadata)) {
       throw new RopeError("ROPE_CONFIG", {
@@ -59,7 +59,7 @@ export class GgufFile {
     this.architecture = architecture ?? { pairing: "half" };
   }
 
-  /** The whole key of a name within the architecture: `rope.freq_base` → `llama.rope.freq_base`. */
+  /** The full key of a name within the architecture: `rope.freq_base` → `llama.rope.freq_base`. */
   key(name: string): string {
     return `${this.name}.${name}`;
   }
@@ -94,7 +94,7 @@ export class GgufFile {
     return undefined;
   }
 
-  /** Notes the keys about rope that nothing has read. */
+  /** Notes the rope keys that were never read. */
   noteUnread(): void {
     for (const { key, path, value } of this.#fields.unread()) {
       if (!/\.rope\./.test(key)) continue;
@@ -104,7 +104,7 @@ export class GgufFile {
   }
 }
 
-/** 64-bit integers are bigints in a header. */
+/** 64-bit integers of a header are bigints. */
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") return value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : Number.NaN;
   return Array.isArray(value) && value.length <= mostLayers

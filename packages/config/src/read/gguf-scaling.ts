@@ -1,9 +1,9 @@
 /**
- * The type of a rope in a GGUF file, and its parameters.
+ * Reads the type of a rope in a GGUF file, and its parameters.
  *
- * A file holds what the converter made of a config: llama3, the proportional type and Hunyuan's alpha are no longer types
- * there but factors of single pairs (`rope_freqs.weight`) or another base. Factors divide frequencies, which is what a list
- * of the type `longrope` does; with a fixed selection and a given amplitude it does nothing else.
+ * A file holds the converter's result. `llama3`, `proportional` and Hunyuan's alpha are not types there: they are
+ * factors of single pairs (`rope_freqs.weight`) or another base. Each factor divides one frequency. The type `longrope`
+ * does exactly this with one list, a fixed selection and a given amplitude.
  */
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
@@ -13,10 +13,10 @@ import { yarnMagnitude } from "./yarn-amplitude.ts";
 
 type Scaling = Pick<RopeFacts, "ropeType" | "parameters">;
 
-/** A length in tokens, or a factor, as the file or the caller gives it. */
+/** A length in tokens, or a factor, from the file or from the caller. */
 type Given = Fact<number> | undefined;
 
-/** @param isSliding the layers are of sliding attention. @param pairs how many pairs a head has. */
+/** @param isSliding whether the layers have sliding attention. @param pairs the number of pairs of a head. */
 export function readGgufScaling(file: GgufFile, isSliding: boolean, pairs: number): Scaling {
   const { architecture, options, report } = file;
   const isUnscaled = isSliding && architecture.sliding?.scaled === false;
@@ -88,7 +88,7 @@ function oneList(list: number[], isInFile: boolean, original: Given, attentionFa
     parameters: {
       shortFactor: divided,
       longFactor: divided,
-      // Neither counts with a fixed selection and a given amplitude, but the type asks for a length.
+      // With a fixed selection and a given amplitude the length has no effect, but the type requires one.
       originalMaxPosition:
         original !== undefined && original.value > 1 ? original : { value: 2, rule: "any: it has no effect here" },
       attentionFactor,

@@ -1,6 +1,6 @@
 /**
- * GGUF metadata → facts: the key/values of a file's header, and its tensors about rope, read as llama.cpp's loader and graph
- * read them.
+ * GGUF metadata → facts. Reads the key/values of a file's header and its rope tensors as llama.cpp's loader and graph
+ * do.
  *
  * Source: llama.cpp as of llama-cpp-python 0.3.36, `load_hparams`, `llama_context` and `ggml_rope_ext`.
  */
@@ -18,7 +18,7 @@ import { largestHead } from "./head.ts";
 /**
  * The facts of each layer of a GGUF file.
  *
- * @param metadata numbers may be bigints; never mutated.
+ * @param metadata numbers may be bigints; never changed.
  * @param options checked already.
  * @throws RopeError `ROPE_CONFIG` with every issue.
  */
@@ -61,7 +61,7 @@ function readLayerCount(file: GgufFile): number | null {
   return null;
 }
 
-/** Which layers are of sliding attention with a rope of their own; `undefined`: none. */
+/** Which layers have sliding attention with a rope of their own; `undefined`: none. */
 function slidingLayers(file: GgufFile, count: number | null): ((layer: number) => boolean) | undefined {
   const { sliding } = file.architecture;
   const hasWindow = (): boolean => (file.number("attention.sliding_window")?.value ?? 0) > 0;
@@ -94,7 +94,7 @@ function layersWithoutRope(file: GgufFile): (layer: number) => boolean {
   return (layer) => layer % interval === chosen;
 }
 
-/** The facts of the layers of full, or of sliding attention. */
+/** The facts of the layers with full attention, or with sliding attention. */
 function readRope(file: GgufFile, isSliding: boolean): LayerFacts {
   const sizes = readSizes(file, isSliding);
   const base = readBase(file, isSliding);
@@ -128,7 +128,7 @@ function readBase(file: GgufFile, isSliding: boolean): Fact<number> {
   return file.number(key) ?? (file.architecture.sliding?.base === "same" ? full : standard(key));
 }
 
-/** Elements of a head, and how many of them are rotated. */
+/** The elements of a head, and the number of rotated elements. */
 function readSizes(
   file: GgufFile,
   isSliding: boolean,
@@ -169,7 +169,7 @@ function readSizes(
   return undefined;
 }
 
-/** The axis of each pair; pairs that are left over where axes take turns get an axis of their own in ggml. */
+/** The axis of each pair. In ggml, pairs that remain in the cyclic order have an extra axis. */
 function readAxes(file: GgufFile, pairs: number): Fact<readonly number[]> | undefined {
   const order = file.architecture.axes;
   const list = order === undefined ? undefined : file.list("rope.dimension_sections");

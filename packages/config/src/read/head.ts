@@ -1,4 +1,4 @@
-/** The elements of a head: how many there are, how many of them are rotated, and which. */
+/** Reads the elements of a head: how many there are, how many are rotated, and where they start. */
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
@@ -6,39 +6,40 @@ import { agree, asNumber, perLayer } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 
-/** A head, and what of it is rotated. */
+/** A head, and the part of it that is rotated. */
 export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "rotaryOffset"> {
-  /** The share of a head as the file has it, for the type that takes it as a parameter (`proportional`). */
+  /** The partial rotary factor of the file, for the type that has it as a parameter (`proportional`). */
   readonly share?: Found<number>;
 }
 
-/** More than any model has; a larger number is a mistake in the file, and would only cost memory. */
+/** No model has a larger head. A larger number is a mistake in the file. */
 export const largestHead = 65_536;
 
-/** `undefined`, and an issue, where the file says nothing usable. */
+/** Returns `undefined` and reports an issue if the file states nothing usable. */
 export function readHead(entry: RopeEntry, ropeType: string, located: Located): HeadFacts | undefined {
   const headDim = readHeadDim(entry.spelled.headDimKeys ?? [], located);
   return headDim && { headDim, ...readRotated(entry, ropeType, headDim.value, located) };
 }
 
-/** The keys of a head's elements, of the hidden vector's, and of the number of heads. */
+/** The keys of the head dimension. */
 const headDimKeys = ["head_dim", "kv_channels", "attention_head_dim", "head_size"];
 const widthKeys = ["hidden_size", "n_embd", "d_model", "dim"];
 export const headCountKeys: readonly string[] = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
 
-/** The part of a head that latent attention rotates, which is a tensor of its own there. */
+/** The part of a head that latent attention rotates. It is a separate tensor there. */
 export function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
   return (family.latent ?? !known) && family.rotatesLast !== true ? fields.size("qk_rope_head_dim") : undefined;
 }
 
-/** Whether a head dimension is stated, follows from what is stated, or is a constant of the family. */
+/** Whether a head dimension is stated, follows from stated numbers, or is a constant of the family. */
 export function saysHeadDim({ fields, family }: TextModel): boolean {
   const isQuotient = fields.size(...widthKeys) !== undefined && fields.size(...headCountKeys) !== undefined;
   return isQuotient || fields.has("qk_rope_head_dim", ...headDimKeys) || family.defaults?.["head_dim"] !== undefined;
 }
 
 /**
- * The rotated tensor's head: stated; else the slice of latent attention; else the family's own; else width / heads.
+ * The head dimension of the rotated tensor: the stated one; else the slice of latent attention; else the family's
+ * default; else width / heads.
  *
  * @param ownKeys keys of a head dimension that only some layers have.
  */
@@ -104,7 +105,7 @@ function findHeadDim(
   return undefined;
 }
 
-/** How many elements of a head are rotated, and which. A share is truncated, as every engine does. */
+/** The number of rotated elements of a head, and their start. A share is truncated, as in every engine. */
 function readRotated(
   entry: RopeEntry,
   ropeType: string,
@@ -115,11 +116,11 @@ function readRotated(
   const { family, known, modelType } = model;
   const whole = { value: headDim, rule: "all of the head" };
   const stated = statedShare(entry, located);
-  // A share beside latent attention is the slice's share of the whole head.
+  // In latent attention, a share of the whole head gives the slice.
   if (latentSlice(model) !== undefined) return { rotaryDim: whole };
   if (ropeType === "proportional") {
     const share = stated ?? classShare(entry, model);
-    const rotaryDim = { value: headDim, rule: "all of the head; pairs beyond the share turn by 0" };
+    const rotaryDim = { value: headDim, rule: "all of the head; pairs beyond the share have frequency 0" };
     return { rotaryDim, ...(share === undefined ? {} : { share }) };
   }
   const width = statedWidth(entry.dictionary, stated, headDim, located);
@@ -136,7 +137,7 @@ function readRotated(
     report.note(
       "differs",
       path,
-      `The class of ${modelType} in transformers rotates all ${headDim} elements of a head whatever ${key} says, and so does this rope; vLLM rotates the first ${value}.`,
+      `The class of ${modelType} in transformers rotates all ${headDim} elements of a head and does not read ${key}. This rope does the same; vLLM rotates the first ${value}.`,
     );
     return { rotaryDim: whole };
   }
@@ -148,7 +149,7 @@ function readRotated(
   return { rotaryDim: { value, rule } };
 }
 
-/** A number of elements that the file states, directly or by a share; both have to agree. */
+/** The number of rotated elements that the file states, directly or as a share. Both have to agree. */
 function statedWidth(
   dictionary: Fields,
   share: Found<number> | undefined,
@@ -188,7 +189,7 @@ function statedShare(
   );
 }
 
-/** The number of elements that the family's code rotates where the file does not say. */
+/** The default number of rotated elements in the family's code. */
 function classWidth(entry: RopeEntry, headDim: number, { model, report }: Located): Fact<number> | undefined {
   const width = classDefault("rotary_dim", model);
   const share = classShare(entry, model)?.value;

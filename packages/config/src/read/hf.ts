@@ -1,4 +1,4 @@
-/** config.json → facts: what stands in the file, and what the family's code and the dialect's engine make of it. */
+/** config.json → facts: the values in the file, completed by the family's code and the dialect's engine. */
 
 import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
@@ -17,7 +17,7 @@ import { readScaling } from "./scaling.ts";
 /**
  * The facts of each layer of a config.
  *
- * @throws RopeError `ROPE_CONFIG` with every contradiction, or with what is missing.
+ * @throws RopeError `ROPE_CONFIG` with every contradiction, or with every missing value.
  */
 export function readConfig(located: Located): ModelFacts {
   const { dialect, entries, layers, model, report } = located;
@@ -53,12 +53,12 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
   const base = readBase(entry, stated.get("originalMaxPosition")?.value, located);
-  // The report has the reason, and what else is wrong.
+  // The report has the reason and the other issues.
   if (head === undefined) return noRope("no head dimension");
   const { share, ...rotated } = head;
   const { headDim, rotaryDim } = rotated;
 
-  // A text model of one axis does not get others by a key that its class ignores. A width that no head has is core's to refuse.
+  // A text model of one axis stays so if its class ignores the key. Core refuses a width that no head has.
   const mayHaveAxes = namesAxes || model.family.axes !== undefined || !model.known;
   const isWidth = rotaryDim.value > 0 && rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value;
   const axes = mayHaveAxes && isWidth ? readAxes(entry.dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
@@ -74,7 +74,7 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   };
 }
 
-/** What the class of a model does beside its frequencies, which no key of a file says. */
+/** Facts of a model's class that concern more than frequencies and that no key of a file states. */
 function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
   const { direction, fractionalPositions } = family;
   const rule = `what the class of ${modelType} does`;
@@ -92,8 +92,8 @@ const factOf = ({ value, path, source }: Found): Fact<unknown> => ({
 });
 
 /**
- * A number beside a rope for each layer type is a default for those that do not state it. When all do, and differently,
- * the file says two things.
+ * If each layer type has its own rope, a number beside them is the default for types that state none. If all types
+ * state it with other values, the file contradicts itself.
  */
 function checkAround({ entries, model, report }: Located): void {
   for (const key of ["rope_theta", "partial_rotary_factor"]) {
@@ -110,14 +110,14 @@ function checkAround({ entries, model, report }: Located): void {
   }
 }
 
-/** Notes every key that looks like rope and that nothing has read. */
+/** Notes every key that looks like a rope key and was never read. */
 function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
   const chunks = fields.first("dual_chunk_attention_config");
   if (chunks !== undefined) {
     report.note(
       "differs",
       chunks.path,
-      "transformers ignores it and rotates plainly, and so does this rope; vLLM and SGLang fold positions into chunks (type dual_chunk).",
+      "transformers ignores it and rotates by plain positions. This rope does the same; vLLM and SGLang fold positions into chunks (type dual_chunk).",
     );
   }
   entries.forEach(({ dictionary }, index) => {

@@ -1,4 +1,4 @@
-/** The engine rules of the types that are no YaRN: longrope, dynamic, llama3, proportional. */
+/** The engine rules of the types other than YaRN: longrope, dynamic, llama3, proportional. */
 
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
@@ -11,7 +11,7 @@ const mscales = [
   ["longMscale", "long_mscale"],
 ] as const;
 
-/** The lists and amplitudes that a class of its own takes. */
+/** The lists and amplitudes of PhiMoE's class. */
 export const longropeOfClass: Rule = (parameters, context) => {
   const { dialect, dictionary, report, shortListOnly } = context;
   if (!dialect.longrope.ofClass) return {};
@@ -34,7 +34,7 @@ export const longropeOfClass: Rule = (parameters, context) => {
   return { ...drop("attentionFactor"), longFactor };
 };
 
-/** Which amplitudes count, which factor gives the amplitude, and what chooses the list. */
+/** Which amplitudes are read, which factor gives the amplitude, and what chooses the list. */
 export const longropeRule: Rule = (parameters, context) => {
   const { capacity, dialect, maxPosition, report } = context;
   const { amplitudeKeys, factor, selection, shortBeyond } = dialect.longrope;
@@ -72,7 +72,7 @@ export const longropeRule: Rule = (parameters, context) => {
   return changes;
 };
 
-/** Whether the base grows with the current length, or is fixed for the run. */
+/** Whether the base grows with the current length or is fixed for the run. */
 export const dynamicRule: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
   const { length, trainedKey } = dialect.dynamic;
   const stated = trainedKey === null ? undefined : dictionary.size(trainedKey);
@@ -95,7 +95,7 @@ export const dynamicRule: Rule = (parameters, { dialect, dictionary, maxPosition
   };
 };
 
-/** The two numbers of turns, which some engines have defaults for. */
+/** The two frequency factors of `llama3`. Some engines have defaults for them. */
 export const llama3Rule: Rule = (parameters, { dialect, dictionary, report }) => {
   const { absentHighFreqFactor, absentLowFreqFactor } = dialect.llama3;
   const changes: Record<string, Found> = {};

@@ -1,4 +1,4 @@
-/** What a rule about the parameters of one rope dictionary is given, and what it answers. */
+/** The input and output of a rule about the parameters of one rope dictionary. */
 
 import type { Dialect } from "../facts/dialect.ts";
 import type { Fields } from "../locate/fields.ts";
@@ -6,13 +6,13 @@ import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Report } from "../report.ts";
 
-/** What is set for a type, by parameter name. */
+/** The parameters that are set for a type, by name. */
 export type Parameters = ReadonlyMap<string, Found>;
 
-/** What a rule changes of it: other values, and `undefined` for what the engine does not read. */
+/** The changes of a rule: new values, or `undefined` for a parameter that the engine does not read. */
 export type Changes = Readonly<Record<string, Found | undefined>>;
 
-/** What the rules may look at besides the parameters. */
+/** The values that rules read besides the parameters. */
 export interface RuleContext {
   readonly dictionary: Fields;
   /** The dictionary belongs to some layers alone. */
@@ -23,13 +23,13 @@ export interface RuleContext {
   readonly outerOriginal: Found<number> | undefined;
   readonly report: Report;
   readonly dialect: Dialect;
-  /** The family's class takes the short list of `longrope` only. */
+  /** Whether the family's class uses only the short list of `longrope`. */
   readonly shortListOnly: boolean;
-  /** The length that the engine was started for, if the caller said it. */
+  /** The length that the engine was started for, if the caller gave it. */
   readonly capacity: number | undefined;
 }
 
-/** A rule changes nothing by itself: it notes what it has to tell, and returns its changes. */
+/** A rule does not change its input. It adds notes to the report and returns its changes. */
 export type Rule = (parameters: Parameters, context: RuleContext) => Changes;
 
 /** The parameters after some changes. */
@@ -51,7 +51,7 @@ export function numberOf(parameters: Parameters, name: string): number | undefin
 /** The engine behind a dialect, as the source of a rule. */
 export const engineOf = ({ engine, version }: Dialect): string => `${engine} ${version}`;
 
-/** A value that an engine takes by itself. */
+/** A value that an engine fills in. */
 export const implied = (key: string, value: unknown, path: string, dialect: Dialect): Found => ({
   value,
   path,
@@ -59,14 +59,14 @@ export const implied = (key: string, value: unknown, path: string, dialect: Dial
   source: engineOf(dialect),
 });
 
-/** Promised over trained length. */
+/** Promised length / trained length. */
 export const ratioOfLengths = (maxPosition: Found<number>, original: number): Found<number> => ({
   value: maxPosition.value / original,
   path: `${maxPosition.key} / original_max_position_embeddings = ${maxPosition.value} / ${original}`,
   key: "factor",
 });
 
-/** Takes a parameter out that the engine does not read, with a note. */
+/** Removes a parameter that the engine does not read, and adds a note. */
 export function dropped(name: string, parameters: Parameters, { dialect, report }: RuleContext, why: string): Changes {
   const found = parameters.get(name);
   if (found === undefined) return {};

@@ -1,4 +1,4 @@
-/** Which type a rope dictionary asks for, in core's spelling, and what it says to that type. */
+/** Reads the type of a rope dictionary, in core's spelling, and the parameters of that type. */
 
 import type { RopeRegistry } from "@ropewalk/core";
 import type { Dialect } from "../facts/dialect.ts";
@@ -15,7 +15,7 @@ import type { Parameters } from "./rule.ts";
 /** The type of a rope, with its parameters as the dialect's engine reads them. */
 export interface ScalingFacts extends Pick<RopeFacts, "ropeType" | "maxPosition"> {
   readonly parameters: Parameters;
-  /** The name in the file says that positions have several axes (`mrope`, `xdrope`). */
+  /** Whether the type in the file names several position axes (`mrope`, `xdrope`). */
   readonly namesAxes: boolean;
 }
 
@@ -73,7 +73,7 @@ function statedTypes(dictionary: Fields, report: Report): readonly Found<string>
   });
 }
 
-/** The type that gives the frequencies. Which axis turns which pair is another question (`axes.ts`). */
+/** The type of the frequencies. The axis of each pair is read separately (`axes.ts`). */
 function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, model, report }: Located): Fact<string> {
   const { dictionary } = entry;
   const stated = preferred(all, dialect, report);
@@ -112,7 +112,7 @@ function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, mo
   return { value, rule: "no type in the file: the original rope" };
 }
 
-/** The places that the engine looks at: both keys, or the first of them that is set. */
+/** The places that the engine reads: both keys, or the first of them that is set. */
 function preferred(
   stated: readonly Found<string>[],
   { engine, typeKey }: Dialect,
@@ -128,12 +128,12 @@ function preferred(
   return [winner];
 }
 
-/** What the family's configuration class makes of a name. */
+/** The type that the family's configuration class makes of a name. */
 function ofFamily(name: string, { family }: TextModel): string {
   return family.typeNames !== undefined && Object.hasOwn(family.typeNames, name) ? family.typeNames[name]! : name;
 }
 
-/** The type behind a name, which may depend on the family and on other keys. */
+/** The type that a name stands for. It may depend on the family and on other keys. */
 function typeBehind(stated: string, dictionary: Fields, model: TextModel, { dynamic, typeNames }: Dialect): string {
   const { family, fields, known } = model;
   const name = ofFamily(stated, model);
@@ -149,13 +149,13 @@ function typeBehind(stated: string, dictionary: Fields, model: TextModel, { dyna
   return family.defaultType?.ropeType ?? "default";
 }
 
-/** Keys of a rope dictionary that are no parameters of a type: they are read elsewhere. */
+/** Keys of a rope dictionary that are not parameters of a type. Other code reads them. */
 const notParameters: ReadonlySet<string> = new Set([
   ...["rope_type", "type", "rope_theta", "partial_rotary_factor", "rope_dim", "max_position_embeddings", "use_fope"],
   ...["attn_factor", "mrope_section", "xdrope_section", "mrope_interleaved", "interleaved", "llama_4_scaling_beta"],
 ]);
 
-/** The type's parameters by their name in core, as the file and the family's class state them. */
+/** The parameters of the type by their name in core, as the file and the family's class state them. */
 function statedParameters(entry: RopeEntry, ropeType: string, { model, options, report }: Located): Parameters {
   const { defaults } = entry.spelled;
   const { defaultType } = model.family;
@@ -181,7 +181,10 @@ function statedParameters(entry: RopeEntry, ropeType: string, { model, options, 
   return found;
 }
 
-/** What a type reads: of a registered one what its schema has, as far as it is a key of configs; else the built-in list. */
+/**
+ * Which parameters a type has: for a registered type those of its schema that are keys of configs, else the built-in
+ * list.
+ */
 function parametersOf(ropeType: string, registry: RopeRegistry | undefined): (name: string) => boolean {
   const listed = ropeTypeFacts(ropeType)?.parameters;
   const schema = registry?.get(ropeType)?.provider.parameters;

@@ -1,6 +1,6 @@
 /**
- * YaRN's amplitude of cos and sin, as a dialect computes it: which keys count, and in which order. What the provider would
- * find by itself is left to it; the rest becomes an explicit `attentionFactor`.
+ * YaRN's amplitude of cos and sin, as a dialect computes it: which keys are read, and in which order. If the provider
+ * computes the same value, it is left to the provider. Otherwise it becomes an explicit `attentionFactor`.
  */
 
 import type { AmplitudeRule, Dialect, YarnDialect } from "../facts/dialect.ts";
@@ -23,7 +23,7 @@ interface Amplitude {
 
 const notZero = (found: Found | undefined): boolean => found !== undefined && found.value !== 0;
 
-/** The amplitude of the first rule that applies; `undefined` where the numbers it needs are missing or no numbers. */
+/** The amplitude of the first rule that applies; `undefined` if a number that it needs is missing or invalid. */
 function findAmplitude(
   parameters: Parameters,
   { amplitude, absentMscale, absentMscaleAllDim, mscales }: YarnDialect,
@@ -77,7 +77,7 @@ function findAmplitude(
 const amplitudeParameters = ["attentionFactor", "mscale", "mscaleAllDim"] as const;
 type AmplitudeParameter = (typeof amplitudeParameters)[number];
 
-/** The parameters that each rule goes by. */
+/** The parameters that each rule reads. */
 const readBy: Readonly<Record<AmplitudeRule, readonly AmplitudeParameter[]>> = {
   attention_factor: ["attentionFactor"],
   "mscale-ratio": ["mscale", "mscaleAllDim"],
@@ -86,7 +86,7 @@ const readBy: Readonly<Record<AmplitudeRule, readonly AmplitudeParameter[]>> = {
   magnitude: [],
 };
 
-/** One sentence for a key that had no effect. */
+/** A sentence about a key that had no effect. */
 function whyNoEffect(
   name: AmplitudeParameter,
   found: Found,
@@ -104,28 +104,31 @@ function whyNoEffect(
   return `${what}, which reads mscale and mscale_all_dim only if both are set${others}.`;
 }
 
-/** Sets what the provider needs to know of the amplitude; DeepSeek's takes `mscaleAllDim` for the softmax as well. */
+/**
+ * Sets the parameters from which the provider computes the amplitude. DeepSeek's provider also uses `mscaleAllDim` for
+ * the softmax.
+ */
 function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boolean): Rule {
   return (parameters, context) => {
     const { dictionary, dialect, report } = context;
     noteAttnFactor(parameters, context);
     const rules = knobs(dialect);
     const found = findAmplitude(parameters, rules);
-    // Not computable: the provider says what is missing.
+    // Not computable here: the provider reports what is missing.
     if (found === undefined) return {};
     const bothSet = notZero(parameters.get("mscale")) && notZero(parameters.get("mscaleAllDim"));
     const ofSoftmax =
       isDeepseek && dialect.deepseekYarn.softmax === "mscale_all_dim" && notZero(parameters.get("mscaleAllDim"));
     const factors = rules.amplitudeFactors.flatMap((key) => dictionary.number(key) ?? []);
 
-    // What the provider computes by itself, from parameters that it takes.
+    // The provider computes this value itself from the parameters.
     const byProvider =
       factors.length === 0 &&
       (found.by === "attention_factor" ||
         (found.by === "mscale-ratio" && bothSet) ||
         (found.by === "magnitude" && !ofSoftmax));
     const kept = new Set<AmplitudeParameter>(byProvider ? readBy[found.by] : []);
-    // Two magnitudes beside an explicit amplitude are outranked, as the file wants, not ignored.
+    // An explicit amplitude wins over the two magnitudes, as the file says. They are not ignored keys.
     if (byProvider && found.by === "attention_factor" && bothSet) {
       for (const name of readBy["mscale-ratio"]) kept.add(name);
     }
@@ -153,10 +156,10 @@ function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boo
 /** The amplitude of `yarn`. */
 export const yarnAmplitude: Rule = amplitudeRule(({ yarn }) => yarn, false);
 
-/** The amplitude of `deepseek_yarn`, whose `mscaleAllDim` is the softmax's too. */
+/** The amplitude of `deepseek_yarn`. Its `mscaleAllDim` also applies to the softmax. */
 export const deepseekAmplitude: Rule = amplitudeRule(({ deepseekYarn }) => deepseekYarn, true);
 
-/** A note where `attn_factor` stands and is not read: it looks like `attention_factor`. */
+/** Adds a note if `attn_factor` is set and not read, because it looks like `attention_factor`. */
 function noteAttnFactor(parameters: Parameters, { dictionary, dialect, report }: RuleContext): void {
   const found = dictionary.first("attn_factor");
   if (found === undefined || dialect.yarn.amplitudeFactors.includes("attn_factor")) return;

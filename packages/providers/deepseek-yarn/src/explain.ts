@@ -1,4 +1,4 @@
-/** What `rope.explain()` says of DeepSeek's YaRN, made from the formula's result. */
+/** The sentences of `rope.explain()` about DeepSeek's YaRN, made from the formula's result. */
 
 import type { RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
@@ -6,7 +6,7 @@ import { explainYarnFrequencies } from "@ropewalk/yarn/formula";
 import type { DeepseekYarnFrequencies } from "./formula.ts";
 import type { DeepseekYarnParameters } from "./parameters.ts";
 
-/** The rules of YaRN's frequencies and of both amplitudes, and YaRN's regimes. */
+/** The rules of YaRN's frequencies and of both amplitudes, and the regime of each pair. */
 export function explainDeepseekYarn(
   result: DeepseekYarnFrequencies,
   parameters: Required<DeepseekYarnParameters>,

@@ -1,11 +1,10 @@
 /**
  * DeepSeek's YaRN: the frequencies of YaRN with two magnitudes, one for cos and sin, one for the softmax.
  *
- * With `M(s, k) = 0.1 k ln s + 1`:
- * `attentionFactor = M(s, mscale) / M(s, mscaleAllDim)` multiplies cos and sin;
- * `softmaxScaleFactor = M(s, mscaleAllDim)²` multiplies the softmax scale, where it also reaches the part of the head
- * that is not rotated. A rope only reports the second: the attention layer has to apply it. With
- * `foldIntoSoftmax: false` it is 1.
+ * With `M(s, k) = 0.1 k ln s + 1`: `attentionFactor = M(s, mscale) / M(s, mscaleAllDim)` multiplies cos and sin.
+ * `softmaxScaleFactor = M(s, mscaleAllDim)²` multiplies the softmax scale, and so also reaches the part of the head
+ * that is not rotated. A rope only reports it; the attention layer has to apply it. With `foldIntoSoftmax: false` it is
+ * 1.
  *
  * Source: DeepSeek-V2 (arXiv 2405.04434), §3.1.4, and the models' published code; vLLM `DeepseekScalingRotaryEmbedding`
  * and the `mscale` of its attention class; frequencies and `M` are those of `@ropewalk/yarn/formula`.
@@ -20,7 +19,7 @@ import type { DeepseekYarnParameters } from "./parameters.ts";
 export { deepseekYarnParameters } from "./parameters.ts";
 export type { DeepseekYarnParameters } from "./parameters.ts";
 
-/** What {@link deepseekYarnFrequencies} gives. */
+/** The result of {@link deepseekYarnFrequencies}. */
 export interface DeepseekYarnFrequencies extends YarnInverseFrequencies {
   /** Multiplies cos and sin. */
   readonly attentionFactor: Real;
@@ -29,10 +28,14 @@ export interface DeepseekYarnFrequencies extends YarnInverseFrequencies {
 }
 
 /**
- * Frequencies and both amplitudes of the rope type `deepseek_yarn`.
+ * Computes the frequencies and both amplitudes of the rope type `deepseek_yarn`; the formulas stand at the head of this
+ * file.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
- * @returns `rotaryDim/2` frequencies in radians per position, the two amplitudes, and what explains them.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @param parameters complete and checked by the provider.
+ * @returns `rotaryDim/2` frequencies in radians per position, the two amplitudes, and the data for `explain()`. The
+ * lists are new.
+ * Source: DeepSeek-V2 (arXiv 2405.04434), §3.1.4; vLLM `DeepseekScalingRotaryEmbedding`.
  */
 export function deepseekYarnFrequencies(
   request: FrequencyRequest,

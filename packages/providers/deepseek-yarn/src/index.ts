@@ -1,4 +1,4 @@
-/** Registers the rope type `deepseek_yarn`, and `deepseek_llama_scaling`, which leaves the softmax alone. */
+/** Registers the rope type `deepseek_yarn`, and `deepseek_llama_scaling`, which does not scale the softmax. */
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
@@ -16,7 +16,20 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** DeepSeek's YaRN, as a provider. DeepSeek models pair adjacent elements. */
+/**
+ * DeepSeek's YaRN, as a provider. The default pairing is `adjacent`, as in DeepSeek's models.
+ *
+ * @example
+ * import "@ropewalk/deepseek-yarn";
+ *
+ * const rope = getRope({
+ *   headDim: 64,
+ *   base: 10000,
+ *   parameters: { ropeType: "deepseek_yarn", factor: 40, originalMaxPosition: 4096, mscale: 1, mscaleAllDim: 1 },
+ * });
+ * rope.attentionFactor; // 1
+ * rope.softmaxScaleFactor.toFixed(4); // 1.8739
+ */
 @registerRopeType("deepseek_yarn", { aliases: { deepseek_llama_scaling: { foldIntoSoftmax: false } } })
 export class DeepseekYarnProvider implements RopeProvider<Required<DeepseekYarnParameters>> {
   readonly specificationVersion = 1;

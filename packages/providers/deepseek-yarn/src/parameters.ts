@@ -8,11 +8,11 @@ import type { YarnFrequencyParameters } from "@ropewalk/yarn/formula";
 export interface DeepseekYarnParameters extends YarnFrequencyParameters {
   /** Numerator of the amplitude. */
   readonly mscale?: number;
-  /** Denominator of the amplitude, and the softmax's magnitude. */
+  /** Denominator of the amplitude, and magnitude of the softmax. */
   readonly mscaleAllDim?: number;
-  /** Multiplies cos and sin, instead of the rule. */
+  /** Multiplies cos and sin. Replaces the ratio of the two magnitudes. */
   readonly attentionFactor?: number | null;
-  /** Whether the softmax has a magnitude at all. */
+  /** Whether `softmaxScaleFactor` reports the softmax's magnitude. If not, it is 1. */
   readonly foldIntoSoftmax?: boolean;
 }
 

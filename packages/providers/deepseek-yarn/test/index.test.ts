@@ -59,13 +59,13 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
     .map((record) => ({ model, record })),
 );
 
-test("each rope with a softmax factor that transformers was asked for is compared", () => {
+test("every rope with a softmax factor in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).sort()).toEqual(Object.keys(models).sort());
 });
 
 test.each(engineRopes)("transformers: $model", ({ model, record }) => {
   const { base, ...parameters } = models[model]!;
-  // No pairing is given: adjacent is what the type's models have.
+  // No pairing is given: the type's default is adjacent.
   const rope = getRope({ headDim: record.headDim, base, parameters: { ropeType: "deepseek_yarn", ...parameters } });
   compareFrequencies(rope, record);
   compareTables(rope, record);
@@ -89,7 +89,7 @@ test.each([
     softmax: 1.589626165,
   },
   {
-    name: "mscaleAllDim 0, as left out",
+    name: "mscaleAllDim 0, the same as absent",
     magnitudes: { mscale: 1, mscaleAllDim: 0 },
     amplitude: 1.3688879454,
     softmax: 1,
@@ -123,11 +123,11 @@ test.each([
   });
   expect(rope.attentionFactor).toBeCloseTo(amplitude, 9);
   expect(rope.softmaxScaleFactor).toBeCloseTo(softmax, 8);
-  // At position 0 cos is the amplitude, whatever the softmax gets.
+  // At position 0 cos is the amplitude, for any softmax scale.
   expect(rope.cosSin([0]).cos[0]).toBe(Math.fround(rope.attentionFactor));
 });
 
-// Computed in float64 from the formula by others; printed with seven significant digits.
+// Computed in float64 by another implementation of the formula; printed with seven significant digits.
 test.each([
   {
     name: "DeepSeek-V3",
@@ -160,7 +160,7 @@ test.each([
   expect(rules.filter(({ name }) => name.startsWith("correction")).map(({ value }) => value)).toEqual([low, high]);
 });
 
-test("deepseek_llama_scaling has the same cos and sin and leaves the softmax alone", () => {
+test("deepseek_llama_scaling has the same cos and sin and does not scale the softmax", () => {
   const request = (ropeType: "deepseek_yarn" | "deepseek_llama_scaling") =>
     getRope({
       headDim: 64,
@@ -187,7 +187,7 @@ test("refuses betaFast below betaSlow", () => {
   }
 });
 
-test("importing the package registers one type and its other name: yarn's formula comes without its registration", async () => {
+test("importing the package registers one type and its alias, and not yarn, whose formula it uses", async () => {
   expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual(
     ["deepseek_llama_scaling", "deepseek_yarn"].map((name) => [name, "@ropewalk/deepseek-yarn@0.0.0"]),
   );

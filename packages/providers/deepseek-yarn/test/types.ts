@@ -1,4 +1,4 @@
-// Checked by the compiler alone: `deepseek_yarn` is known, and `yarn`, on whose formula it builds, is not.
+// Checked by the compiler alone: `deepseek_yarn` is known; `yarn`, whose formula it uses, is not.
 
 import { getRope } from "@ropewalk/core";
 import "@ropewalk/deepseek-yarn";

@@ -12,7 +12,15 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** The original rope, as a provider. */
+/**
+ * The original rope, as a provider.
+ *
+ * @example
+ * import "@ropewalk/default";
+ *
+ * const rope = getRope({ headDim: 4, base: 10000, precision: "float64", parameters: { ropeType: "default" } });
+ * rope.frequencies().invFreq; // [1, 0.01]
+ */
 @registerRopeType("default")
 export class DefaultProvider implements RopeProvider<DefaultParameters> {
   readonly specificationVersion = 1;

@@ -84,7 +84,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
     .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
-test("each rope of type default that transformers was asked for is compared", () => {
+test("every rope of type default in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).sort()).toEqual([...baseOf.keys()].sort());
 });
 
@@ -146,7 +146,7 @@ test("the answer asserted in ndrope's example, adjacent pairs", () => {
   const { positions, input, output } = printed as unknown as { positions: number[]; input: number[]; output: number[] };
   const key = Float32Array.from(input);
   getRope({ headDim: 4, pairing: "adjacent", parameters: { ropeType: "default" } }).apply({ positions, key });
-  // The example prints float32; its sine and cosine may round otherwise than ours in the last place, 4.8e-7 at 6.
+  // The example prints float32. Its sine and cosine may differ from ours in the last place, 4.8e-7 at 6.
   output.forEach((expected, i) => expect(Math.abs(key[i]! - expected)).toBeLessThanOrEqual(4.8e-7));
 });
 

@@ -10,6 +10,6 @@ export function typeChecks(): void {
   getRope({ headDim: 64, parameters: { ropeType: "default", factor: 4 } });
   // @ts-expect-error -- its package is not imported here
   getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } });
-  // @ts-expect-error -- the type is not said
+  // @ts-expect-error -- ropeType is missing
   getRope({ headDim: 64, parameters: {} });
 }

@@ -1,14 +1,15 @@
 /**
- * NTK-aware scaling by a fixed alpha: the base grows once and for all, whatever the current length. Fast pairs keep
- * their frequency almost, the slowest one is slowed down by `alpha`.
+ * NTK-aware scaling by a fixed alpha: the base grows once, for every length. The fastest pairs keep almost their whole
+ * frequency; the slowest is slowed down by `alpha`.
  *
  * `base' = base · alpha^(R/(R−2))`, `invFreq[i] = base'^(−2i/R)`; cos and sin are not scaled.
  *
- * Published configs call it `dynamic` (with `alpha` instead of `factor`) or `xdrope`, though nothing in it is dynamic.
+ * Published configs call it `dynamic` (with `alpha` instead of `factor`) or `xdrope`, though it does not depend on the
+ * length.
  *
  * Source: Hugging Face transformers 5, `compute_ntk_alpha_rope_parameters` of hunyuan_v1_dense; vLLM
- * `DynamicNTKAlphaRotaryEmbedding`. The first takes the head's size in both exponents, the second the rotary dimension;
- * they are equal in every published model, and here it is the rotary dimension.
+ * `DynamicNTKAlphaRotaryEmbedding`. transformers has `headDim` in both exponents, vLLM `rotaryDim`. They are equal in
+ * every published model; this package uses `rotaryDim`.
  */
 
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeSettings, RopeIssue } from "@ropewalk/core";
@@ -17,7 +18,7 @@ import type { Real } from "@ropewalk/core/math";
 
 /** Parameters of the rope type `dynamic_alpha`. */
 export interface DynamicAlphaParameters {
-  /** By how much the slowest pair is slowed down. */
+  /** The slowdown factor of the slowest pair. */
   readonly alpha: number;
 }
 
@@ -30,7 +31,7 @@ export const dynamicAlphaParameters: ParameterSchema<DynamicAlphaParameters> = {
   },
 };
 
-/** Contradictions with the settings; `[]` where there are none. */
+/** Contradictions with the settings; `[]` if there are none. */
 export function checkDynamicAlpha({ rotaryDim }: RopeSettings): RopeIssue[] {
   if (rotaryDim > 2) return [];
   return [
@@ -43,7 +44,10 @@ export function checkDynamicAlpha({ rotaryDim }: RopeSettings): RopeIssue[] {
   ];
 }
 
-/** `base' = base · alpha^(R/(R−2))`, a number without a unit, in the float64 that engines compute it in; `R ≥ 4`. */
+/**
+ * Computes `base' = base · alpha^(R/(R−2))`, without a unit, in float64 as the engines do; needs `R ≥ 4`. Source:
+ * Hugging Face transformers 5 `compute_ntk_alpha_rope_parameters`.
+ */
 export function dynamicAlphaBase(
   { base, rotaryDim, scalar }: Pick<FrequencyRequest, "base" | "rotaryDim" | "scalar">,
   alpha: number,
@@ -53,10 +57,12 @@ export function dynamicAlphaBase(
 }
 
 /**
- * Frequencies of the rope type `dynamic_alpha`: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link dynamicAlphaBase},
- * `rotaryDim/2` values in radians per position.
+ * Computes the frequencies of the rope type `dynamic_alpha`: `invFreq[i] = base'^(−2i/R)` with `base'` of {@link
+ * dynamicAlphaBase}.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @returns a new list of `rotaryDim/2` frequencies in radians per position.
+ * Source: Hugging Face transformers 5, `compute_ntk_alpha_rope_parameters`; vLLM `DynamicNTKAlphaRotaryEmbedding`.
  */
 export function dynamicAlphaFrequencies(request: FrequencyRequest, { alpha }: DynamicAlphaParameters): RopeFrequencies {
   const { array, base, rotaryDim } = request;

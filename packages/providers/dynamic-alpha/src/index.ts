@@ -19,7 +19,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** NTK-aware scaling by a fixed alpha, as a provider. */
+/**
+ * NTK-aware scaling by a fixed alpha, as a provider.
+ *
+ * @example
+ * import "@ropewalk/dynamic-alpha";
+ *
+ * const parameters = { ropeType: "dynamic_alpha", alpha: 10 } as const;
+ * const rope = getRope({ headDim: 4, base: 10000, precision: "float64", parameters });
+ * rope.frequencies().invFreq; // [1, 0.001]
+ */
 @registerRopeType("dynamic_alpha")
 export class DynamicAlphaProvider implements RopeProvider<DynamicAlphaParameters> {
   readonly specificationVersion = 1;

@@ -26,7 +26,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
   ropes.filter(({ engineRopeType }) => engineRopeType === "ntk_alpha").map((record) => ({ model, record })),
 );
 
-test("each rope with an alpha that transformers was asked for is compared", () => {
+test("every rope with an alpha in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).toSorted()).toEqual([
     "tencent/Hunyuan-7B-Instruct",
     "tencent/Hunyuan-A13B-Instruct",
@@ -62,7 +62,7 @@ test("alpha 1 gives the plain frequencies, bit for bit", () => {
   expect([...invFreq]).toEqual(inverseFrequencies(10_000, 128, float32));
 });
 
-test("the slowest pair is slowed down by alpha, the first one not at all", () => {
+test("the slowest pair is slowed down by alpha, the fastest pair not at all", () => {
   const exact = (alpha: number): Float64Array =>
     getRope({ ...hunyuan, precision: "float64", parameters: { ropeType: "dynamic_alpha", alpha } }).frequencies()
       .invFreq;
@@ -90,7 +90,7 @@ test.each([
 test("parameters are checked by the compiler", () => {
   // @ts-expect-error -- alpha must be given
   expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha" } })).toThrow(/parameters\.alpha/);
-  // @ts-expect-error -- the factor is another type's
+  // @ts-expect-error -- factor belongs to another type
   expect(() => getRope({ headDim: 8, parameters: { ropeType: "dynamic_alpha", alpha: 2, factor: 2 } })).toThrow(
     /factor/,
   );

@@ -1,11 +1,11 @@
-/** What `rope.explain()` says of dynamic NTK-aware scaling, made from the formula's result. */
+/** The sentences of `rope.explain()` about dynamic NTK-aware scaling, made from the formula's result. */
 
 import type { RopeSettings, RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { DynamicFrequencies } from "./formula.ts";
 import type { DynamicParameters } from "./parameters.ts";
 
-/** The rule of each number, and a word for each pair: `"kept"` or `"stretched"`. */
+/** The rule of each number, and the regime of each pair: `"kept"` or `"stretched"`. */
 export function explainDynamic(
   { invFreq, n, scaledBase, trained }: DynamicFrequencies,
   { factor, lengthStep, maxTrainedPosition, selection }: Required<DynamicParameters>,

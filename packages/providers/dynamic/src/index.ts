@@ -1,4 +1,4 @@
-/** Registers the rope type `dynamic`, and `qwen_dynamic`, which is the same with presets. */
+/** Registers the rope type `dynamic`, and `qwen_dynamic`, the same type with presets. */
 
 import { registerRopeType } from "@ropewalk/core";
 import type {
@@ -21,7 +21,17 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Dynamic NTK-aware scaling, as a provider. */
+/**
+ * Dynamic NTK-aware scaling, as a provider.
+ *
+ * @example
+ * import "@ropewalk/dynamic";
+ *
+ * const parameters = { ropeType: "dynamic", factor: 2, maxTrainedPosition: 4096 } as const;
+ * const rope = getRope({ headDim: 4, base: 10000, precision: "float64", parameters });
+ * rope.frequencies(4096).invFreq; // [1, 0.01]
+ * rope.frequencies(8192).invFreq[1]?.toFixed(8); // 0.00333333
+ */
 @registerRopeType("dynamic", { aliases: { qwen_dynamic: { factor: 2, lengthStep: "doubling" } } })
 export class DynamicProvider implements RopeProvider<Required<DynamicParameters>> {
   readonly specificationVersion = 1;

@@ -1,4 +1,4 @@
-/** Parameters of dynamic NTK-aware scaling: what they are, the source of each default, and which contradict each other. */
+/** Parameters of dynamic NTK-aware scaling, the source of each default, and checks for contradictions. */
 
 import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
@@ -6,11 +6,11 @@ import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 export interface DynamicParameters {
   /** How steeply the base grows: at `n = 2L` the bracket is `factor + 1`. */
   readonly factor: number;
-  /** `L`: the context length that the model was trained with, in tokens. Absent: `maxPosition` of the request. */
+  /** `L`: the trained length in tokens. Absent: `maxPosition` of the request. */
   readonly maxTrainedPosition?: number | null;
-  /** What `n` is: the length at hand, or a capacity fixed for the run. */
+  /** The length `n`: the current length, or a capacity fixed for the run. */
   readonly selection?: "by-current-length" | "by-capacity";
-  /** Whether `n` is that length itself, or the next `L · 2^k`. */
+  /** Whether `n` is that length itself or the next `L · 2^k`. */
   readonly lengthStep?: "token" | "doubling";
   /** `n` of `by-capacity`, in tokens. Absent: `maxPosition` of the request. */
   readonly capacity?: number | null;
@@ -45,7 +45,7 @@ export const dynamicParameters: ParameterSchema<DynamicParameters> = {
   },
 };
 
-/** Contradictions that single parameters do not show; `[]` where there are none. */
+/** Contradictions between parameters; `[]` if there are none. */
 export function checkDynamic(
   { capacity, maxTrainedPosition, selection }: Required<DynamicParameters>,
   { maxPosition, rotaryDim }: RopeSettings,

@@ -47,13 +47,13 @@ const dynamic = (parameters: Partial<DynamicParameters> = {}, request: Partial<R
 const plain = (base: number): number[] => inverseFrequencies(base, 128, float32) as number[];
 
 const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
-  // With an alpha it is another type, whose package compares it.
+  // With an alpha it is the type dynamic_alpha; its package compares it.
   ropes
     .filter(({ engineRopeType, ropeType }) => ropeType === "dynamic" && engineRopeType === undefined)
     .map((record) => ({ model, length: record.length, record })),
 );
 
-test("each rope of type dynamic that transformers was asked for is compared", () => {
+test("every rope of type dynamic in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ length, model }) => `${model} at ${length}`)).toEqual(
     [32_768, 65_536, 131_072].map((length) => `internlm/internlm2-chat-7b at ${length}`),
   );
@@ -107,7 +107,7 @@ describe("by the current length", () => {
     expect([...odd.frequencies(3).invFreq]).toEqual(plain(1_000_000));
   });
 
-  test("every length above has frequencies of its own, slower the longer", () => {
+  test("every length above it has its own frequencies: the longer the text, the lower", () => {
     let before = rope.frequencies(32_768).invFreq;
     for (const length of [32_769, 40_000, 65_536, 1_048_576]) {
       const { invFreq } = rope.frequencies(length);
@@ -131,11 +131,11 @@ describe("by the current length", () => {
     expect([short.effectiveLength, long.effectiveLength]).toEqual([32_768, 40_001]);
     expect(rope.at([5], { length: 40_001 }).effectiveLength).toBe(40_001);
     expect(short.cos.slice(64)).not.toEqual(long.cos.slice(64, 128));
-    // A rope is no sequence: having seen a long text changes nothing for the next short one.
+    // A rope keeps no state of a sequence: a long text does not change the frequencies of the next short text.
     expect(rope.at([0, 32_767])).toMatchObject({ effectiveLength: 32_768, cos: short.cos, sin: short.sin });
   });
 
-  test("a thousand decoding steps leave a rope that answers as a fresh one", () => {
+  test("after a thousand decoding steps a rope gives the same as a new rope", () => {
     const used = getRope(dynamic({ factor: 3 }));
     for (let position = 32_768; position < 33_768; position++) used.at([position]);
     expect(used.frequencies(33_000).invFreq).toEqual(
@@ -251,7 +251,7 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
   });
 });
 
-describe("refuses what contradicts itself", () => {
+describe("refuses contradictions", () => {
   const request: Partial<RopeRequest> = { maxPosition: null };
   test.each([
     ["no trained length", dynamic({}, request), "maxPosition"],
@@ -278,7 +278,7 @@ test("parameters are checked by the compiler", () => {
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, selection: "always" } }),
   ).toThrow(/selection/);
   expect(() =>
-    // @ts-expect-error -- alpha is another type's
+    // @ts-expect-error -- alpha belongs to another type
     getRope({ headDim: 8, maxPosition: 8, parameters: { ropeType: "dynamic", factor: 2, alpha: 2 } }),
   ).toThrow(/alpha/);
 });

@@ -1,8 +1,9 @@
 /**
- * Given frequencies: a list for what no formula gives, since it was learned with the model or fitted afterwards.
+ * Given frequencies: a list, for frequencies that no formula gives because they were learned with the model or fitted
+ * afterwards.
  *
- * `invFreq` is the list itself, a value for each pair in radians per position; 0 leaves a pair as it is, a negative value
- * turns it backwards. cos and sin are multiplied by `attentionFactor`. `base` has no effect.
+ * `invFreq` is the list itself: one value for each pair in radians per position. The value 0 does not rotate the pair,
+ * a negative value rotates it backwards. cos and sin are multiplied by `attentionFactor`. `base` has no effect.
  *
  * Source: checkpoints that store `inv_freq` (the rotary buffer of Hugging Face transformers, saved with the weights).
  */
@@ -23,7 +24,7 @@ export const givenParameters: ParameterSchema<GivenParameters> = {
   attentionFactor: { type: "number", above: 0, default: 1, description: "multiplies cos and sin; 1: no scaling" },
 };
 
-/** Contradictions with the settings; `[]` where there are none. */
+/** Contradictions with the settings; `[]` if there are none. */
 export function checkGiven({ invFreq }: Required<GivenParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   if (invFreq.length === rotaryDim / 2) return [];
   return [
@@ -39,8 +40,11 @@ export function checkGiven({ invFreq }: Required<GivenParameters>, { rotaryDim }
 }
 
 /**
- * Frequencies and amplitude of the rope type `given`: the parameters themselves. With `precision: "float32"` core rounds
- * each frequency to float32, as a tensor holds it.
+ * Returns the frequencies and amplitude of the rope type `given`: the parameters themselves, in a new list of
+ * `rotaryDim/2` values in radians per position. With `precision: "float32"` core rounds each frequency to float32, as a
+ * tensor does.
+ *
+ * Source: checkpoints that store `inv_freq`.
  */
 export function givenFrequencies(
   { base }: FrequencyRequest,

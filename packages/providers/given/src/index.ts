@@ -12,7 +12,15 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Given frequencies, as a provider. */
+/**
+ * Given frequencies, as a provider.
+ *
+ * @example
+ * import "@ropewalk/given";
+ *
+ * const rope = getRope({ headDim: 4, base: 10000, parameters: { ropeType: "given", invFreq: [1, -0.5] } });
+ * rope.frequencies().invFreq; // [1, -0.5]
+ */
 @registerRopeType("given")
 export class GivenProvider implements RopeProvider<Required<GivenParameters>> {
   readonly specificationVersion = 1;

@@ -18,7 +18,7 @@ conformance(test, {
   ],
 });
 
-// What transformers computed for Llama 3.1 is a list as any other: the rope of that list is transformers' rope.
+// The rope of the list that transformers computed for Llama 3.1 is transformers' rope.
 test("the frequencies of an engine give the engine's rope", () => {
   const { ropes } = fixtures("hf").find(({ ropes: [rope] }) => rope!.ropeType === "llama3")!;
   const record = ropes[0]!;
@@ -32,7 +32,7 @@ test("the frequencies of an engine give the engine's rope", () => {
   compareRotations(rope, record);
 });
 
-test("the plain frequencies give the plain rope, whatever the base", () => {
+test("the plain frequencies give the plain rope, for any base", () => {
   const invFreq = inverseFrequencies(500_000, 64, float32) as number[];
   const request = { headDim: 64, parameters: { ropeType: "given", invFreq } } as const;
   for (const base of [2, 10_000, 1e6]) {

@@ -1,13 +1,13 @@
 /**
- * Linear position interpolation: every pair is slowed down by the same factor, so that `factor · L` positions turn as
- * far as `L` did.
+ * Linear position interpolation: every pair is slowed down by the same factor. `factor · L` positions turn as far as
+ * `L` positions did before.
  *
  * `invFreq[i] = base^(−2i/R) / factor`; cos and sin are not scaled.
  *
- * Source: Chen et al., Extending Context Window of Large Language Models via Positional Interpolation
- * (arXiv 2306.15595), §3; operations and their order as in Hugging Face transformers 5,
- * `_compute_linear_scaling_rope_parameters`. vLLM, FlashInfer and MLX scale the position instead: the same function, whose
- * angle may differ in the last float32 place.
+ * Source: Chen et al., Extending Context Window of Large Language Models via Positional Interpolation (arXiv
+ * 2306.15595), §3; operations and their order as in Hugging Face transformers 5,
+ * `_compute_linear_scaling_rope_parameters`. vLLM, FlashInfer and MLX scale the position instead. The function is the
+ * same; the angle may differ in the last float32 place.
  */
 
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies } from "@ropewalk/core";
@@ -25,9 +25,12 @@ export const linearParameters: ParameterSchema<LinearParameters> = {
 };
 
 /**
- * Frequencies of the rope type `linear`: `invFreq[i] = base^(−2i/R) / factor`, `rotaryDim/2` values in radians per position.
+ * Computes the frequencies of the rope type `linear`: `invFreq[i] = base^(−2i/R) / factor`.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @returns a new list of `rotaryDim/2` frequencies in radians per position.
+ * Source: Position Interpolation (arXiv 2306.15595), §3; Hugging Face transformers 5
+ * `_compute_linear_scaling_rope_parameters`.
  */
 export function linearFrequencies(
   { array, base, maxPosition, rotaryDim }: FrequencyRequest,
@@ -36,7 +39,7 @@ export function linearFrequencies(
   const invFreq = inverseFrequencies(base, rotaryDim, array).map((frequency) => array.divide(frequency, factor));
   return {
     invFreq,
-    // As many rows as the table of vLLM has; configs of this type usually state the trained length as the maximum.
+    // vLLM's table has this many rows. Configs of this type usually state the trained length as the maximum.
     ...(maxPosition === null ? {} : { extendedMaxPosition: factor * maxPosition }),
     rules: [
       {

@@ -12,7 +12,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Linear position interpolation, as a provider. */
+/**
+ * Linear position interpolation, as a provider.
+ *
+ * @example
+ * import "@ropewalk/linear";
+ *
+ * const parameters = { ropeType: "linear", factor: 2 } as const;
+ * const rope = getRope({ headDim: 4, base: 10000, precision: "float64", parameters });
+ * rope.frequencies().invFreq; // [0.5, 0.005]
+ */
 @registerRopeType("linear")
 export class LinearProvider implements RopeProvider<LinearParameters> {
   readonly specificationVersion = 1;

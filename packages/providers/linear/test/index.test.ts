@@ -22,7 +22,7 @@ const linear = (headDim: number, base: number, factor: number, maxPosition?: num
   parameters: { ropeType: "linear", factor },
 });
 
-// Requests as the models' config.json files have them, or their configuration classes where a file is silent.
+// Requests from the models' config.json files, or from their configuration classes if a file does not state a value.
 const models: Readonly<Record<string, RopeRequest>> = {
   "deepseek-ai/deepseek-coder-6.7b-instruct": linear(128, 100_000, 4),
   "google/gemma-3-12b-it full_attention": linear(256, 1_000_000, 8),
@@ -37,7 +37,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
     .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
-test("each rope of type linear that transformers was asked for is compared", () => {
+test("every rope of type linear in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(Object.keys(models));
 });
 
@@ -75,7 +75,7 @@ test("positions are admitted up to factor · maxPosition", () => {
   expect(getRope(linear(64, 10_000, 0.5, 4096)).positionLimit).toBe(4096);
 });
 
-test("explain() says what every pair got", () => {
+test("explain() gives the regime of every pair", () => {
   const { pairs, rules } = getRope(linear(8, 10_000, 4)).explain();
   expect(pairs.map(({ regime }) => regime)).toEqual(["interpolated", "interpolated", "interpolated", "interpolated"]);
   expect(rules).toContainEqual(expect.objectContaining({ name: "factor", value: 4 }));

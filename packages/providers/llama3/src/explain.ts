@@ -1,4 +1,4 @@
-/** What `rope.explain()` says of Llama 3.1's context extension, made from the formula's result. */
+/** The sentences of `rope.explain()` about Llama 3.1's context extension, made from the formula's result. */
 
 import type { RopeRule } from "@ropewalk/core";
 import type { Llama3Frequencies } from "./formula.ts";

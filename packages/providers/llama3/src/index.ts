@@ -14,7 +14,20 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Llama 3.1's context extension, as a provider. */
+/**
+ * Llama 3.1's context extension, as a provider.
+ *
+ * @example
+ * import "@ropewalk/llama3";
+ *
+ * const rope = getRope({
+ *   headDim: 4,
+ *   base: 1e8,
+ *   precision: "float64",
+ *   parameters: { ropeType: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 },
+ * });
+ * rope.frequencies().invFreq; // [1, 0.0000125]
+ */
 @registerRopeType("llama3")
 export class Llama3Provider implements RopeProvider<Llama3Parameters> {
   readonly specificationVersion = 1;

@@ -1,20 +1,20 @@
-/** Parameters of Llama 3.1's context extension: what they are, who requires them, and which contradict each other. */
+/** Parameters of Llama 3.1's context extension, the engines that require them, and checks for contradictions. */
 
 import type { ParameterSchema, RopeIssue } from "@ropewalk/core";
 
 /** Parameters of the rope type `llama3`. */
 export interface Llama3Parameters {
-  /** By how much slow pairs are slowed down. */
+  /** The slowdown factor of slow pairs. */
   readonly factor: number;
   /** Turns over `originalMaxPosition` below which a pair is slowed down by the whole `factor`. */
   readonly lowFreqFactor: number;
   /** Turns above which a pair is kept. */
   readonly highFreqFactor: number;
-  /** `L₀`: the context length that the model was trained with, in tokens. */
+  /** `L₀`: the trained length in tokens. */
   readonly originalMaxPosition: number;
 }
 
-/** Schema of the rope type `llama3`. Nothing has a default: Hugging Face and vLLM require all four. */
+/** Schema of the rope type `llama3`. No parameter has a default, because Hugging Face and vLLM require all four. */
 export const llama3Parameters: ParameterSchema<Llama3Parameters> = {
   factor: { type: "number", above: 0, description: "slowdown of slow pairs; required by Hugging Face, vLLM" },
   lowFreqFactor: {
@@ -34,7 +34,7 @@ export const llama3Parameters: ParameterSchema<Llama3Parameters> = {
   },
 };
 
-/** Contradictions that single parameters do not show; `[]` where there are none. */
+/** Contradictions between parameters; `[]` if there are none. */
 export function checkLlama3({ highFreqFactor, lowFreqFactor }: Llama3Parameters): RopeIssue[] {
   if (highFreqFactor >= lowFreqFactor) return [];
   return [

@@ -67,7 +67,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
     .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
-test("each rope of type llama3 that transformers was asked for is compared", () => {
+test("every rope of type llama3 in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(Object.keys(models));
 });
 

@@ -1,11 +1,11 @@
-/** What `rope.explain()` says of LongRoPE, made from the formula's result. */
+/** The sentences of `rope.explain()` about LongRoPE, made from the formula's result. */
 
 import type { RopeSettings, RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { LongropeFrequencies } from "./formula.ts";
 import type { LongropeParameters } from "./parameters.ts";
 
-/** The rule of each number, and a word for each pair: `"kept"` or `"rescaled"`. */
+/** The rule of each number, and the regime of each pair: `"kept"` or `"rescaled"`. */
 export function explainLongrope(
   { attentionFactor, isLong }: LongropeFrequencies,
   parameters: Required<LongropeParameters>,

@@ -1,16 +1,16 @@
 /**
- * LongRoPE: every pair is slowed down by a factor of its own, found by search and published with the model; one list for
- * short texts, one for long ones.
+ * LongRoPE: every pair is slowed down by its own factor, found by search and published with the model. One list is for
+ * short texts, one for long texts.
  *
- * `invFreq[i] = 1 / (e[i] · base^(2i/R))` with `e` the list in force. cos and sin are multiplied by
- * `√(1 + ln s / ln L₀)`, s = `factor` (else `maxPosition / L₀`) and `L₀ = originalMaxPosition`, and by 1 where s ≤ 1; the list
- * in force does not change that.
+ * `invFreq[i] = 1 / (e[i] · base^(2i/R))` with `e` the list in use. cos and sin are multiplied by `√(1 + ln s / ln L₀)`
+ * with s = `factor` (default: `maxPosition / L₀`) and `L₀ = originalMaxPosition`, and by 1 if s ≤ 1. The amplitude is
+ * the same for both lists.
  *
- * Keys cached under one list are stale under the other. Engines differ in what chooses: the length at hand (Hugging
- * Face: long when it exceeds `L₀`; SGLang one token later), a length fixed for the run (vLLM, llama.cpp), or nothing
- * (mlx-lm: always long). `selection`, `capacity` and `switchLength` say which.
+ * Keys that were cached under one list are wrong under the other. Engines choose the list by the current length
+ * (Hugging Face: the long list above `L₀`; SGLang one token later), by a length fixed for the run (vLLM, llama.cpp), or
+ * not at all (mlx-lm: always the long list). `selection`, `capacity` and `switchLength` choose here.
  *
- * Source: Ding et al., LongRoPE (arXiv 2402.13753); the amplitude is of Phi-3's published code. Operations and their
+ * Source: Ding et al., LongRoPE (arXiv 2402.13753); the amplitude is from Phi-3's published code. Operations and their
  * order as in Hugging Face transformers 5, `_compute_longrope_parameters`; `shortMscale` and `longMscale` as in vLLM,
  * `Phi3LongRoPEScaledRotaryEmbedding`.
  */
@@ -23,7 +23,7 @@ import type { LongropeParameters } from "./parameters.ts";
 export { longropeParameters } from "./parameters.ts";
 export type { LongropeParameters, LongropeSelection } from "./parameters.ts";
 
-/** Whether the long list is in force; `length` in tokens counts with the selection `by-current-length` only. */
+/** Whether the long list is in use. `length` in tokens matters with the selection `by-current-length` only. */
 export function longropeIsLong(
   length: number | null,
   { capacity, originalMaxPosition, selection, switchLength }: Required<LongropeParameters>,
@@ -34,7 +34,7 @@ export function longropeIsLong(
   return (deciding ?? 0) > (switchLength ?? originalMaxPosition);
 }
 
-/** One length for each list: the longest text of the short one, or one token more. */
+/** One length for each list: the longest text of the short list, or that length plus one token. */
 export function longropeEffectiveLength(
   length: number,
   parameters: Required<LongropeParameters>,
@@ -44,7 +44,7 @@ export function longropeEffectiveLength(
   return longropeIsLong(length, parameters, settings) ? switchLength + 1 : switchLength;
 }
 
-/** What cos and sin are multiplied by: the amplitude given for the list, else for both, else `√(1 + ln s / ln L₀)`. */
+/** The factor of cos and sin: the amplitude given for the list, else the one for both, else `√(1 + ln s / ln L₀)`. */
 export function longropeAttentionFactor(
   isLong: boolean,
   { maxPosition, scalar }: FrequencyRequest,
@@ -57,23 +57,25 @@ export function longropeAttentionFactor(
   return toNumber(extension) <= 1 ? 1 : sqrt(add(1, divide(log(extension), log(originalMaxPosition))));
 }
 
-/** What {@link longropeFrequencies} gives. */
+/** The result of {@link longropeFrequencies}. */
 export interface LongropeFrequencies {
   /** `rotaryDim/2` values in radians per position. */
   readonly invFreq: Real[];
   /** Multiplies cos and sin. */
   readonly attentionFactor: Real;
-  /** `factor · originalMaxPosition` in tokens, where a factor is given. */
+  /** `factor · originalMaxPosition` in tokens, if a factor is given. */
   readonly extendedMaxPosition?: number;
-  /** Which list is in force. */
+  /** Whether the long list is in use. */
   readonly isLong: boolean;
 }
 
 /**
- * Frequencies and amplitude of the rope type `longrope` at one length.
+ * Computes the frequencies and amplitude of the rope type `longrope` at one length; the formulas stand at the head of
+ * this file.
  *
  * @param request settings, arithmetic, and the length in tokens that chooses the list.
- * @returns `rotaryDim/2` frequencies in radians per position, and the amplitude.
+ * @returns a new list of `rotaryDim/2` frequencies in radians per position, and the amplitude.
+ * Source: LongRoPE (arXiv 2402.13753); Hugging Face transformers 5 `_compute_longrope_parameters`.
  */
 export function longropeFrequencies(
   request: FrequencyRequest,

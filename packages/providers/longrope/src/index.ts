@@ -21,7 +21,22 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** LongRoPE, as a provider. */
+/**
+ * LongRoPE, as a provider.
+ *
+ * @example
+ * import "@ropewalk/longrope";
+ *
+ * const rope = getRope({
+ *   headDim: 4,
+ *   base: 10000,
+ *   maxPosition: 131072,
+ *   precision: "float64",
+ *   parameters: { ropeType: "longrope", shortFactor: [1, 1], longFactor: [1, 2], originalMaxPosition: 4096 },
+ * });
+ * rope.frequencies(4096).invFreq; // [1, 0.01]
+ * rope.frequencies(4097).invFreq; // [1, 0.005]
+ */
 @registerRopeType("longrope", { aliases: ["su"] })
 export class LongropeProvider implements RopeProvider<Required<LongropeParameters>> {
   readonly specificationVersion = 1;

@@ -1,8 +1,8 @@
-/** Parameters of LongRoPE: what they are, where their defaults come from, and which contradict each other. */
+/** Parameters of LongRoPE, the source of each default, and checks for contradictions. */
 
 import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
-/** What chooses between the two lists. */
+/** How one of the two lists is chosen. */
 export type LongropeSelection = "by-current-length" | "by-capacity" | "long" | "short";
 
 /** Parameters of the rope type `longrope`. */
@@ -11,21 +11,21 @@ export interface LongropeParameters {
   readonly shortFactor: readonly number[];
   /** Slowdown of each pair in long texts; `rotaryDim/2` values. */
   readonly longFactor: readonly number[];
-  /** `L₀`: the context length that the model was trained with, in tokens. */
+  /** `L₀`: the trained length in tokens. */
   readonly originalMaxPosition: number;
   /** `s`: how many times longer the context becomes. Absent: `maxPosition / originalMaxPosition`. */
   readonly factor?: number | null;
-  /** Multiplies cos and sin, instead of the rule. */
+  /** Multiplies cos and sin. Replaces the rule. */
   readonly attentionFactor?: number | null;
-  /** The same, only while the short list is in force. */
+  /** The same for the short list only. */
   readonly shortMscale?: number | null;
-  /** The same, only while the long list is in force. */
+  /** The same for the long list only. */
   readonly longMscale?: number | null;
-  /** What chooses between the lists. */
+  /** How one of the two lists is chosen. */
   readonly selection?: LongropeSelection;
-  /** The length that `by-capacity` goes by, in tokens. Absent: `maxPosition` of the request. */
+  /** The length for the selection `by-capacity`, in tokens. Absent: `maxPosition` of the request. */
   readonly capacity?: number | null;
-  /** The longest text that the short list is for, in tokens. Absent: `originalMaxPosition`. */
+  /** The longest text that uses the short list, in tokens. Absent: `originalMaxPosition`. */
   readonly switchLength?: number | null;
 }
 
@@ -33,7 +33,7 @@ export interface LongropeParameters {
 export const longropeParameters: ParameterSchema<LongropeParameters> = {
   shortFactor: { type: "numbers", above: 0, description: "slowdown of each pair in short texts; from the model" },
   longFactor: { type: "numbers", above: 0, description: "slowdown of each pair in long texts; from the model" },
-  // From 2 on: the amplitude divides by ln L₀.
+  // At least 2, because the amplitude divides by ln L₀.
   originalMaxPosition: { type: "integer", min: 2, description: "trained context L₀ in tokens" },
   factor: {
     type: "number",
@@ -69,7 +69,7 @@ export const longropeParameters: ParameterSchema<LongropeParameters> = {
   },
 };
 
-/** Contradictions that single parameters do not show; `[]` where there are none. */
+/** Contradictions between parameters; `[]` if there are none. */
 export function checkLongrope(
   parameters: Required<LongropeParameters>,
   { maxPosition, rotaryDim }: RopeSettings,

@@ -115,7 +115,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
   ropes.filter(({ ropeType }) => ropeType === "longrope").map((record) => ({ model, length: record.length, record })),
 );
 
-test("each rope of type longrope that transformers was asked for is compared", () => {
+test("every rope of type longrope in transformers' fixtures is compared", () => {
   expect([...new Set(engineRopes.map(({ model }) => model))].toSorted()).toEqual(Object.keys(sizes));
   expect(new Set(engineRopes.map(({ length }) => length))).toEqual(new Set([4096, 4097, 131_072]));
 });
@@ -165,7 +165,7 @@ describe("by the current length", () => {
   const rope = getRope(longrope());
   const [short, long] = [rope.frequencies(4096).invFreq, rope.frequencies(4097).invFreq];
 
-  test("the short list is in force up to originalMaxPosition, the long one above", () => {
+  test("the short list is used up to originalMaxPosition, the long list above", () => {
     const plain = inverseFrequencies(10_000, 8, float32) as number[];
     for (let i = 0; i < 4; i++) {
       // e · base^x and its reciprocal, against the reciprocal of the plain frequency.
@@ -207,7 +207,7 @@ describe("by the current length", () => {
     expect(later.frequencies(4098).invFreq).toEqual(long);
   });
 
-  test("explain() says which list is in force, and why", () => {
+  test("explain() says which list is used, and why", () => {
     const list = (length: number): unknown => rope.explain(length).rules.find(({ name }) => name === "factorList");
     expect(list(1)).toMatchObject({ value: "shortFactor", rule: "the current length is not above 4096" });
     expect(list(5000)).toMatchObject({ value: "longFactor", rule: "the current length is above 4096" });
@@ -239,20 +239,20 @@ describe("amplitude", () => {
     return [1, 16_384].map((length) => rope.frequencies(length).attentionFactor);
   };
 
-  test("follows factor where it is given, whatever maxPosition says", () => {
+  test("follows factor if it is given, not maxPosition", () => {
     // √(1 + ln 64 / ln 4096) = √(3/2)
     for (const value of at({ factor: 64 })) expect(value).toBeCloseTo(Math.sqrt(1.5), 15);
   });
 
-  test("is 1 where the context is not extended", () => {
+  test("is 1 if the context is not extended", () => {
     expect(at({ factor: 1 })).toEqual([1, 1]);
     expect(at({ factor: 0.5 })).toEqual([1, 1]);
     expect(at({}, { maxPosition: 4096 })).toEqual([1, 1]);
   });
 
-  test("is attentionFactor where that is given", () => expect(at({ attentionFactor: 1.5 })).toEqual([1.5, 1.5]));
+  test("is attentionFactor if that is given", () => expect(at({ attentionFactor: 1.5 })).toEqual([1.5, 1.5]));
 
-  test("switches with the list where each has its own", () => {
+  test("switches with the list if each list has its own", () => {
     expect(at({ shortMscale: 1.25, longMscale: 1.5 })).toEqual([1.25, 1.5]);
     expect(at({ shortMscale: 1.243163121016122, selection: "short" })).toEqual([1.243163121016122, 1.243163121016122]);
   });
@@ -263,7 +263,7 @@ describe("amplitude", () => {
     expect(long).toBe(1.5);
   });
 
-  test("needs no maxPosition where both are given", () => {
+  test("needs no maxPosition if both are given", () => {
     expect(at({ shortMscale: 1.25, longMscale: 1.5 }, { maxPosition: null })).toEqual([1.25, 1.5]);
   });
 });

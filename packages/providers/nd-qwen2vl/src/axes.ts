@@ -1,17 +1,15 @@
 /**
- * Which position axis turns which pair: plain lists, one axis number for each pair.
- *
- * They are the `axes` of a request, over the frequencies of any type of one axis, and what the types `mrope` and `nd`
- * are made of. `sections` always counts pairs, not elements.
+ * The position axis of each pair, as a list of axis numbers. The list is the `axes` of a request, for the frequencies
+ * of any type of one axis; the types `mrope` and `nd` use it too. `sections` always counts pairs, not elements.
  */
 
 import { shapeError, show } from "@ropewalk/core/backend";
 
 /**
- * Runs: the first `sections[0]` pairs take axis 0, the next `sections[1]` axis 1, and so on.
+ * Assigns axes in runs: the first `sections[0]` pairs have axis 0, the next `sections[1]` pairs axis 1, and so on.
  *
- * @param sections pairs of each axis, integers ≥ 0; a rope needs `rotaryDim/2` of them in all.
- * @returns the axis of each pair, from 0; memory of the caller's own.
+ * @param sections pairs of each axis, integers ≥ 0; a rope needs `rotaryDim/2` of them in total.
+ * @returns the axis of each pair, from 0; a new list, owned by the caller.
  * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face `apply_multimodal_rotary_pos_emb`, whose table is doubled.
  * @example sectionedAxes([2, 1, 1]) // [0, 0, 1, 2]
  */
@@ -21,11 +19,12 @@ export function sectionedAxes(sections: readonly number[]): number[] {
 }
 
 /**
- * Round and round: pair `i` takes axis `i mod n` while that axis has pairs left by `i < n · sections[axis]`, else axis 0.
+ * Assigns axes cyclically: pair `i` has axis `i mod n` while `i < n · sections[axis]`, else axis 0.
  *
- * @param sections as of {@link sectionedAxes}. Equal ones simply take turns.
- * @returns the axis of each pair, from 0; memory of the caller's own.
- * Source: Qwen3-VL, Hugging Face `apply_interleaved_mrope`. llama.cpp gives the spare pairs to a fourth axis instead.
+ * @param sections as for {@link sectionedAxes}. With equal sections, no axis runs out of pairs.
+ * @returns the axis of each pair, from 0; a new list, owned by the caller.
+ * Source: Qwen3-VL, Hugging Face `apply_interleaved_mrope`. llama.cpp gives the remaining pairs to a fourth axis
+ * instead.
  * @example cyclicAxes([2, 1, 1]) // [0, 1, 2, 0]
  */
 export function cyclicAxes(sections: readonly number[]): number[] {

@@ -11,7 +11,7 @@ import type {
   RopeProvider,
   RopeSpelling,
 } from "@ropewalk/core";
-// What `mrope` stands for.
+// A request of type `mrope` is rewritten to the type `default`, so that type has to be registered.
 import "@ropewalk/default";
 import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";
 import { mropeAxes, ndFrequencies } from "./formula.ts";
@@ -25,7 +25,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** The frequencies of `default`, several axes: the text side of Qwen2-VL, Qwen3-VL and their relatives. A spelling of `axes`. */
+/**
+ * `mrope`, as a provider: the frequencies of `default` on several axes, as in the text models of Qwen2-VL, Qwen3-VL and
+ * their relatives. Another spelling of `default` with `axes`.
+ *
+ * @example
+ * import "@ropewalk/nd-qwen2vl";
+ *
+ * const rope = getRope({ headDim: 8, base: 10000, parameters: { ropeType: "mrope", sections: [2, 1, 1] } });
+ * rope.frequencies().axes; // [0, 0, 1, 2]
+ */
 @registerRopeType("mrope")
 export class MropeProvider implements RopeSpelling<Required<MropeParameters>> {
   readonly specificationVersion = 1;
@@ -33,13 +42,22 @@ export class MropeProvider implements RopeSpelling<Required<MropeParameters>> {
   readonly parameters: ParameterSchema<MropeParameters> = mropeParameters;
   readonly check: typeof checkMrope = checkMrope;
 
-  /** The same rope as a request of type `default` with `axes`; the parameters have passed `check`. */
+  /** The same rope as a request of type `default` with `axes`. `check` has accepted the parameters. */
   rewrite(parameters: Required<MropeParameters>): RewrittenRequest {
     return { parameters: { ropeType: "default" }, axes: mropeAxes(parameters) };
   }
 }
 
-/** Frequencies of its own for each axis: vision towers, image and video diffusion, ndrope. */
+/**
+ * `nd`, as a provider: each axis has its own frequencies, as in vision towers, image and video diffusion, and ndrope.
+ *
+ * @example
+ * import "@ropewalk/nd-qwen2vl";
+ *
+ * const parameters = { ropeType: "nd", axisCount: 2 } as const;
+ * const rope = getRope({ headDim: 8, base: 10000, precision: "float64", parameters });
+ * rope.frequencies().invFreq; // [1, 0.01, 1, 0.01]
+ */
 @registerRopeType("nd")
 export class NdProvider implements RopeProvider<Required<NdParameters>> {
   readonly specificationVersion = 1;

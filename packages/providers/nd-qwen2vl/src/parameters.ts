@@ -1,4 +1,4 @@
-/** Parameters of the rope types `mrope` and `nd`: what they are, the source of each default, and which contradict each other. */
+/** Parameters of the rope types `mrope` and `nd`, the source of each default, and checks for contradictions. */
 
 import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
@@ -6,7 +6,7 @@ import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 export interface MropeParameters {
   /** Pairs of each axis (time, height, width); their sum is `rotaryDim/2`. */
   readonly sections: readonly number[];
-  /** In runs, or round and round. */
+  /** How axes are assigned to pairs: in runs, or cyclically. */
   readonly order?: "sectioned" | "cyclic";
 }
 
@@ -23,29 +23,32 @@ export const mropeParameters: ParameterSchema<MropeParameters> = {
 
 /** Parameters of the rope type `nd`. */
 export interface NdParameters {
-  /** The number of axes, where `sections` does not say it. */
+  /** The number of axes. Needed only without `sections`. */
   readonly axisCount?: number | null;
-  /** Pairs of each axis, in this order; absent: an even split of the pairs that turn. */
+  /** Pairs of each axis, in this order. Absent: an even split of the rotated pairs. */
   readonly sections?: readonly number[] | null;
   /**
-   * Which pairs the axes take: each a run (`"sectioned"`), or by turns (`"alternating"`): of `n` axes, axis `a` takes
-   * pairs `a, a + n, …`.
+   * How axes are assigned to pairs: each axis has a run (`"sectioned"`), or axis `a` of `n` has the pairs `a, a + n, …`
+   * (`"alternating"`).
    */
   readonly order?: "sectioned" | "alternating";
   /**
-   * The exponent of pair `k` of an axis is `k` over: the pairs of that axis (`"section"`), or of the largest one
-   * (`"largest"`).
+   * The exponent of pair `k` of an axis is `k` divided by the number of pairs of that axis (`"section"`), or of the
+   * largest axis (`"largest"`).
    */
   readonly denominator?: "section" | "largest";
-  /** Each axis starts again at 1 (`"restart"`), or axis `a` takes entries `a, a + n, …` of one list (`"shared"`). */
+  /**
+   * The frequencies start again at 1 on each axis (`"restart"`), or axis `a` has entries `a, a + n, …` of one list
+   * (`"shared"`).
+   */
   readonly frequencies?: "restart" | "shared";
-  /** The base of each axis, where they differ (Cosmos scales one of them); absent: `base` for all. */
+  /** The base of each axis, if they differ (Cosmos scales one of them). Absent: `base` for all. */
   readonly bases?: readonly number[] | null;
-  /** Multiplies every frequency: 2π where positions count turns. */
+  /** Multiplies every frequency: 2π if positions count full turns. */
   readonly angleScale?: number;
-  /** Pairs in front of those of the axes that no axis turns. */
+  /** The number of pairs before those of the axes that are not rotated. */
   readonly padFront?: number;
-  /** Pairs behind those of the axes that no axis turns. */
+  /** The number of pairs after those of the axes that are not rotated. */
   readonly padEnd?: number;
 }
 
@@ -82,7 +85,7 @@ export const ndParameters: ParameterSchema<NdParameters> = {
   padEnd: { type: "integer", min: 0, default: 0, description: "pairs at the end that do not turn (ESMFold2)" },
 };
 
-/** Pairs of each axis of an `nd` rope: the given ones, or an even split of the pairs that turn. */
+/** Pairs of each axis of an `nd` rope: the given ones, or an even split of the rotated pairs. */
 export function ndSections(
   { axisCount, padEnd, padFront, sections }: Required<NdParameters>,
   rotaryDim: number,
@@ -91,7 +94,7 @@ export function ndSections(
   return sections ?? new Array<number>(count).fill((rotaryDim / 2 - padFront - padEnd) / count);
 }
 
-/** The issue of sections that are no integers with the sum `pairs`, with the arithmetic; `[]` where they are. */
+/** The issue of sections that are not integers with the sum `pairs`, with the arithmetic; `[]` if they are. */
 function checkSections(sections: readonly number[], pairs: number): RopeIssue[] {
   const sum = sections.reduce((total, size) => total + size, 0);
   const whole = sections.length > 0 && sections.every(Number.isInteger);
@@ -106,12 +109,12 @@ function checkSections(sections: readonly number[], pairs: number): RopeIssue[] 
   ];
 }
 
-/** Contradictions in the parameters of `mrope`; `[]` where there are none. */
+/** Contradictions in the parameters of `mrope`; `[]` if there are none. */
 export function checkMrope({ sections }: Required<MropeParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   return checkSections(sections, rotaryDim / 2);
 }
 
-/** Contradictions in the parameters of `nd`; `[]` where there are none. */
+/** Contradictions in the parameters of `nd`; `[]` if there are none. */
 export function checkNd(parameters: Required<NdParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   const { axisCount, bases, frequencies, order, padEnd, padFront } = parameters;
   const sections = ndSections(parameters, rotaryDim);

@@ -1,27 +1,26 @@
 /**
- * Position builders: where each token of a grid, an image or a prompt stands, on every axis.
- *
- * Pure functions of integers. They return what `rope.apply` takes as `positions`, on memory of the caller's own. Where
- * engines changed or disagree on a rule, the rule is an option.
+ * Builds positions: the place of each token of a grid, an image or a prompt on every axis. The functions are pure. They
+ * return new memory in the form that `rope.apply` takes as `positions`. Where engines disagree on a rule, the rule is
+ * an option.
  */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
 
-/** Positions on several axes, as `rope.apply` takes them. */
+/** Positions on several axes, in the form that `rope.apply` takes. */
 export interface AxisPositions<A extends Int32Array | Float64Array = Int32Array> {
   readonly data: A;
-  /** `[axes, tokens]` or `[axes, batch, tokens]`. */
+  /** `[axes, tokens]` or `[axes, batch, tokens]`, row-major. */
   readonly shape: readonly number[];
 }
 
 type Count = number | bigint;
 
 /**
- * All cells of a grid in row-major order: the last axis runs fastest.
+ * Lists all cells of a grid in row-major order: the last axis runs fastest.
  *
- * @param grid cells along each axis.
- * @returns `[grid.length, cells]`.
- * @throws RopeError `ROPE_SHAPE` unless it is a list of one integer ≥ 0 or more.
+ * @param grid the number of cells along each axis.
+ * @returns `[grid.length, cells]` int32, in cells; new memory, owned by the caller.
+ * @throws RopeError `ROPE_SHAPE` if `grid` is not a list of at least one integer ≥ 0.
  * Source: the crate ndrope, `pos_nd`.
  * @example gridPositions([2, 2]).data // Int32Array [0, 0, 1, 1,  0, 1, 0, 1]
  */
@@ -44,15 +43,16 @@ export function gridPositions(grid: readonly Count[]): AxisPositions {
 export type PatchGrid = readonly [frames: Count, height: Count, width: Count];
 
 /**
- * Rows and columns of the patches of images, in the order in which a vision tower that merges patches wants them: the
- * `mergeSize × mergeSize` patches that become one token stand next to each other.
+ * Lists the rows and columns of the patches of images, in the order that a vision tower with merged patches needs: the
+ * `mergeSize × mergeSize` patches of one token stand next to each other.
  *
  * @param grids one `[frames, height, width]` for each image or video, in patches; height and width are multiples of
- * `mergeSize`. Frames repeat the same rows and columns.
+ * `mergeSize`. Every frame has the same rows and columns.
  * @param mergeSize patches of a token along each side; 1 for a tower that does not merge.
- * @returns `[2, patches]`: row, column.
- * @throws RopeError `ROPE_SHAPE` when a grid is no three integers ≥ 1, or a side no multiple of `mergeSize`.
+ * @returns `[2, patches]` int32: row, column, in patches; new memory, owned by the caller.
+ * @throws RopeError `ROPE_SHAPE` if a grid is not three integers ≥ 1, or if a side is not a multiple of `mergeSize`.
  * Source: Hugging Face transformers 5, Qwen2-VL `rot_pos_emb`; ndrope `pos_2d_qwen2vl_vit`.
+ * @example visionPositions([[1, 2, 4]]).data // Int32Array [0, 0, 1, 1, 0, 0, 1, 1,  0, 1, 0, 1, 2, 3, 2, 3]
  */
 export function visionPositions(grids: readonly PatchGrid[], mergeSize = 2): AxisPositions {
   const merge = checkedCount(mergeSize, "mergeSize", 1);
@@ -79,7 +79,10 @@ export function visionPositions(grids: readonly PatchGrid[], mergeSize = 2): Axi
   return { data, shape: [2, patches] };
 }
 
-/** A token of text. What a token of a multimodal prompt stands for has the numbers of Hugging Face's `mm_token_type_ids`. */
+/**
+ * A token of text. The numbers of {@link TEXT}, {@link IMAGE} and {@link VIDEO} are those of Hugging Face's
+ * `mm_token_type_ids`.
+ */
 export const TEXT: 0 = 0;
 /** A token of an image, in {@link PromptOptions.modalities}. */
 export const IMAGE: 1 = 1;
@@ -88,21 +91,21 @@ export const VIDEO: 2 = 2;
 
 /** A prompt of text, images and videos, and the rules of its engine. */
 export interface PromptOptions {
-  /** What each token is: {@link TEXT}, {@link IMAGE} or {@link VIDEO}; `[batch][tokens]`. */
+  /** The kind of each token: {@link TEXT}, {@link IMAGE} or {@link VIDEO}; `[batch][tokens]`. */
   readonly modalities: readonly ArrayLike<number>[];
-  /** `[frames, height, width]` in patches of each image, in the order of the whole batch. */
+  /** `[frames, height, width]` in patches for each image, in the order of the whole batch. */
   readonly images?: readonly PatchGrid[];
-  /** The same of each video. */
+  /** The same for each video. */
   readonly videos?: readonly PatchGrid[];
-  /** 1 for tokens that count, 0 for padding; `[batch][tokens]`. Absent: all count. */
+  /** 1 for real tokens, 0 for padding; `[batch][tokens]`. Absent: there is no padding. */
   readonly attentionMask?: readonly ArrayLike<number>[];
   /** Patches of a token along each side. Default 2: the Qwen-VL family. */
   readonly mergeSize?: number;
   /**
-   * How time runs through a video:
-   * - `"frames"` (Qwen2-VL): frame `k` stands at `k`;
-   * - `{ tokensPerSecond, secondsPerGrid }` (Qwen2.5-VL): at `floor(k · secondsPerGrid[video] · tokensPerSecond)`, the
-   *   product first; `secondsPerGrid` defaults to 1 for each video;
+   * The time of the frames of a video:
+   * - `"frames"` (Qwen2-VL): frame `k` has time `k`;
+   * - `{ tokensPerSecond, secondsPerGrid }` (Qwen2.5-VL): `floor(k · secondsPerGrid[video] · tokensPerSecond)`, with
+   *   the product computed first; `secondsPerGrid` is 1 for each video by default;
    * - `"timestamps"` (Qwen3-VL): text with the time stands between frames, so each frame is an image of its own.
    */
   readonly time?:
@@ -110,34 +113,40 @@ export interface PromptOptions {
     | "timestamps"
     | { readonly tokensPerSecond: number; readonly secondsPerGrid?: readonly number[] };
   /**
-   * Where text goes on after an image or a video: after the largest position in it (`"max"`: Hugging Face before 5.3,
-   * vLLM, SGLang), or `max(height, width) / mergeSize` after its start, however many frames it has (`"grid"`: Hugging
-   * Face from 5.3 on). They differ for videos only.
+   * Where text continues after an image or a video: after the largest position in it (`"max"`: Hugging Face before 5.3,
+   * vLLM, SGLang), or `max(height, width) / mergeSize` after its start, for any number of frames (`"grid"`: Hugging
+   * Face from 5.3 on). The two differ for videos only.
    */
   readonly advance: "max" | "grid";
 }
 
-/** Positions of a prompt, and what decoding goes on with. */
+/** Positions of a prompt, and the deltas for decoding. */
 export interface PromptPositions {
-  /** `[3, batch, tokens]`: time, height, width. Padding stands at 0. */
+  /** `[3, batch, tokens]` int32: time, height, width. Padding has position 0. */
   readonly positions: AxisPositions;
   /**
-   * For each row, the next position minus the number of tokens that count: a decoded token at index `n` (counted
-   * without padding) stands at `n + delta` on every axis.
+   * For each row, the next position minus the number of real tokens. A decoded token at index `n` (counted without
+   * padding) has position `n + delta` on every axis.
    */
   readonly deltas: readonly number[];
 }
 
 /**
- * Positions of text, images and videos on the axes time, height and width.
+ * Computes the positions of text, images and videos on the axes time, height and width.
  *
- * Text stands at equal positions on all axes. An image or video that starts at `p` spans `p + frame time`, `p + row`,
- * `p + column`, rows and columns in merged patches.
+ * A text token has the same position on all axes. In an image or video that starts at `p`, a token has `p + frame
+ * time`, `p + row`, `p + column`, with rows and columns counted in merged patches.
  *
- * @returns int32 memory of the caller's own, and the deltas that decoding goes on with.
- * @throws RopeError `ROPE_SHAPE` when tokens, masks and grids do not agree in number or an option has another form,
- * `ROPE_INVALID_PARAMETERS` for an option that nothing reads.
- * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face transformers 5 `get_rope_index` of Qwen2-VL, Qwen2.5-VL, Qwen3-VL.
+ * @returns new int32 memory, owned by the caller, and the deltas for decoding.
+ * @throws RopeError `ROPE_SHAPE` if tokens, masks and grids differ in number or an option has another form;
+ * `ROPE_INVALID_PARAMETERS` for an unknown option.
+ * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face transformers 5 `get_rope_index` of Qwen2-VL, Qwen2.5-VL,
+ * Qwen3-VL.
+ * @example
+ * const modalities = [[TEXT, IMAGE, IMAGE, TEXT]];
+ * const { positions, deltas } = promptPositions({ modalities, images: [[1, 2, 4]], advance: "grid" });
+ * positions.data; // Int32Array [0, 1, 1, 3, 0, 1, 1, 3, 0, 1, 2, 3]
+ * deltas; // [0]
  */
 export function promptPositions(options: PromptOptions): PromptPositions {
   checkKeys("the options of promptPositions", options, promptKeys);
@@ -233,11 +242,11 @@ interface Visual {
   readonly frames: number;
   readonly height: number;
   readonly width: number;
-  /** Its number among the visuals as they were given. */
+  /** Its number in the list that the caller gave. */
   readonly index: number;
 }
 
-/** What the time axis adds in a frame of a visual; `videos` is their number. */
+/** The time that a frame of a video adds to its start. `videos` is the number of videos. */
 function frameTimes(
   time: NonNullable<PromptOptions["time"]>,
   videos: number,
@@ -253,7 +262,7 @@ function frameTimes(
   return ({ index }, frame) => Math.trunc(frame * (seconds[index] ?? 1) * tokensPerSecond);
 }
 
-/** Hands out grids one by one, and complains when there are too few or too many. */
+/** Gives out grids one by one, and refuses too few or too many. */
 function visuals(
   grids: readonly PatchGrid[],
   name: string,
@@ -290,11 +299,12 @@ function* singleFrames(list: readonly Visual[]): Generator<Visual, undefined> {
 }
 
 /**
- * Positions of packed sequences: each starts again at 0.
+ * Computes the positions of packed sequences: each sequence starts again at 0.
  *
- * @param seqlens tokens of each sequence.
- * @returns `[sum of seqlens]`.
- * @throws RopeError `ROPE_SHAPE` unless it is a list of integers ≥ 0.
+ * @param seqlens the number of tokens of each sequence.
+ * @returns `[sum of seqlens]` int32, in tokens; new memory, owned by the caller.
+ * @throws RopeError `ROPE_SHAPE` if `seqlens` is not a list of integers ≥ 0.
+ * Source: `position_ids` of flattened batches in Hugging Face transformers 5, `DataCollatorWithFlattening`.
  * @example packedPositions([3, 2]) // Int32Array [0, 1, 2, 0, 1]
  */
 export function packedPositions(seqlens: ArrayLike<Count>): Int32Array {
@@ -309,14 +319,17 @@ export function packedPositions(seqlens: ArrayLike<Count>): Int32Array {
 }
 
 /**
- * Positions of rows padded anywhere, from their attention mask: the running count of tokens that count, minus one.
+ * Computes the positions of padded rows from their attention mask: the running count of real tokens, minus one. Padding
+ * may stand anywhere.
  *
- * @param attentionMask `[batch][tokens]`, 1 for tokens that count.
+ * @param attentionMask `[batch][tokens]`, 1 for real tokens, 0 for padding.
  * @param options `fill`: the position of padding, which attention never sees (0: Hugging Face 5; 1: Hugging Face 4,
- * transformers.js). `past`: tokens already in the cache, which all positions are moved by.
- * @returns `[batch, tokens]`.
- * @throws RopeError `ROPE_SHAPE` when the mask is no list of rows of 0 and 1 with equal lengths, or an option is no integer;
- * `ROPE_INVALID_PARAMETERS` for an option that nothing reads.
+ * transformers.js). `past`: the number of tokens already in the cache; it is added to all positions of real tokens.
+ * @returns `[batch, tokens]` int32, in tokens; new memory, owned by the caller.
+ * @throws RopeError `ROPE_SHAPE` if the mask is not a list of rows of 0 and 1 with equal lengths, or if an option is
+ * not an integer; `ROPE_INVALID_PARAMETERS` for an unknown option.
+ * Source: `position_ids` from `attention_mask` in Hugging Face transformers 5 and 4, and in transformers.js.
+ * @example maskedPositions([[0, 1, 1, 1]]).data // Int32Array [0, 0, 1, 2]
  */
 export function maskedPositions(
   attentionMask: readonly ArrayLike<Count>[],
@@ -344,7 +357,7 @@ export function maskedPositions(
 /** Positions are 32-bit integers. */
 const LARGEST = 2 ** 31 - 1;
 
-/** Zeroed memory of the caller's own. */
+/** New memory, filled with 0. */
 function newPositions(count: number, name: string): Int32Array {
   try {
     return new Int32Array(count);
@@ -367,7 +380,7 @@ function checkedRows<T>(value: readonly ArrayLike<T>[], name: string): T[][] {
   );
 }
 
-/** Whether a token counts, by the value of its mask. */
+/** Whether a token is real, by the value of its mask. */
 function counts(value: unknown, name: string): boolean {
   const number = typeof value === "symbol" ? Number.NaN : Number(value);
   if (typeof value === "object" || typeof value === "string" || (number !== 0 && number !== 1)) {

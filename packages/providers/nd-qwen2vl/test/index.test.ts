@@ -49,7 +49,7 @@ const nested = (rows: readonly (readonly number[])[], fractional = false): Posit
 const fractionalRows = (rows: readonly (readonly number[])[]): boolean =>
   rows.some((row) => row.some((p) => !Number.isInteger(p) || p < 0));
 
-/** Largest difference; 3e-7 is 2.5 ulp of 1, which an ulp of the frequency and the engine's own sine leave at small angles. */
+/** Largest difference. The limit 3e-7 is 2.5 ulp of 1: one ulp of the frequency and the error of the engine's sine. */
 const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   expect(a.length).toBe(b.length);
   let most = 0;
@@ -59,7 +59,7 @@ const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 
 test("axes are lists", () => {
   expect(sectionedAxes([1, 0, 2])).toEqual([0, 2, 2]);
-  // Qwen3-VL's [24, 20, 20]: height up to pair 58, width up to 59, time takes what is left.
+  // Qwen3-VL's [24, 20, 20]: height up to pair 58, width up to 59, time has the remaining pairs.
   const axes = cyclicAxes([24, 20, 20]);
   expect(axes.slice(0, 6)).toEqual([0, 1, 2, 0, 1, 2]);
   expect(axes.slice(57)).toEqual([0, 1, 2, 0, 0, 0, 0]);
@@ -158,7 +158,7 @@ test("DINOv3: normalised coordinates count turns", () => {
   expect(farthest(sin, fixture.sin.flat())).toBeLessThan(1e-6);
 });
 
-test("Llama 4's tower: frequencies for x and for y, counted from 1, the class token not turned", () => {
+test("Llama 4's tower: frequencies for x and for y, counted from 1; the class token is not rotated", () => {
   const fixture = fixtures("vision").find(({ model }) => model.startsWith("meta-llama"))!;
   const { side } = fixture.builder as { side: number };
   const { tokens } = fixture as unknown as { tokens: number[] };
@@ -324,7 +324,7 @@ test("by hand: still pairs stand in front of those of the axes and behind", () =
     axes: [0, 0, 0, 0, 1, 0, 0, 0],
     regimes: ["still", "still", "axis 0", "axis 0", "axis 1", "still", "still", "still"],
   });
-  // An even split is of the pairs that turn, and so is a shared list: 1, 0.1, 0.01, 0.001 of four.
+  // An even split covers the rotated pairs only, and so does a shared list: 1, 0.1, 0.01, 0.001 for four.
   expect(ndByHand(12, { axisCount: 2, padEnd: 2 }).invFreq).toEqual([1, 0.01, 1, 0.01, 0, 0]);
   expect(ndByHand(12, { axisCount: 2, padFront: 2, frequencies: "shared" }).invFreq).toEqual([
     0, 0, 1, 0.01, 0.1, 0.001,
@@ -364,7 +364,7 @@ test("alternating and sectioned axes have the same pairs in another order", () =
   }
 });
 
-test("mrope says itself as default with axes", () => {
+test("mrope is rewritten to default with axes", () => {
   const provider = new MropeProvider();
   expect(provider.rewrite({ sections: [2, 1, 1], order: "sectioned" })).toEqual({
     parameters: { ropeType: "default" },
@@ -373,14 +373,14 @@ test("mrope says itself as default with axes", () => {
   expect(provider.rewrite({ sections: [2, 1, 1], order: "cyclic" }).axes).toEqual([0, 1, 2, 0]);
 });
 
-test("the answer that ndrope's page prints", () => {
+test("the example on ndrope's page", () => {
   const rope = getRope({ headDim: 4, pairing: "adjacent", parameters: { ropeType: "nd", axisCount: 1 } });
   const x = Float32Array.from({ length: 8 }, (_, i) => i);
   rope.apply({ positions: Uint32Array.of(0, 1), query: { data: x, shape: [2, 1, 4], strides: [4, 8, 1] } });
   expect([...x]).toEqual([0, 1, 2, 3, -2.0461454, 6.067395, 5.9297013, 7.059649].map(Math.fround));
 });
 
-test("equal positions on all axes are one axis", () => {
+test("equal positions on all axes give the rope of one axis", () => {
   const geometry = { headDim: 32, base: 10_000 } as const;
   const mrope = getRope({ ...geometry, parameters: { ropeType: "mrope", sections: [4, 6, 6], order: "cyclic" } });
   const one = getRope({ ...geometry, parameters: { ropeType: "nd", axisCount: 1 } });
@@ -403,7 +403,7 @@ test("frequencies of any one-axis type take axes in the request", () => {
 test.each([
   ["sections that do not add up", { ropeType: "mrope", sections: [16, 24, 25] }, "16 + 24 + 25 = 65"],
   ["sections of elements", { ropeType: "mrope", sections: [32, 48, 48] }, "32 + 48 + 48 = 128"],
-  ["an order that is none", { ropeType: "mrope", sections: [16, 24, 24], order: "interleaved" }, "sectioned"],
+  ["an unknown order", { ropeType: "mrope", sections: [16, 24, 24], order: "interleaved" }, "sectioned"],
   ["neither count nor sections", { ropeType: "nd" }, "neither"],
   ["both, and they differ", { ropeType: "nd", axisCount: 2, sections: [16, 24, 24] }, "the number of sections"],
   ["a split that leaves a rest", { ropeType: "nd", axisCount: 3 }, "add up"],

@@ -34,7 +34,7 @@ test.each(prompts)("transformers' get_rope_index: $name", ({ entry, options }) =
   expect(deltas).toEqual(entry.delta);
 });
 
-test("engines differ in where text goes on after a video, not after an image", () => {
+test("engines differ in where text continues after a video, not after an image", () => {
   // rope-position facts: a video (8, 4, 4) that starts at 5 ends at 12; text goes on at 13, or at 5 + 4/2 = 7.
   const modalities = [[0, 0, 0, 0, 0, ...new Array<number>(32).fill(2), 0]];
   const next = (advance: "max" | "grid"): number =>
@@ -102,7 +102,7 @@ const prompt = (options: Partial<PromptOptions>): PromptOptions => ({
   ...options,
 });
 test.each<[string, () => unknown]>([
-  ["no rule of advance", () => promptPositions({ ...prompt({}), advance: undefined as never })],
+  ["a missing advance", () => promptPositions({ ...prompt({}), advance: undefined as never })],
   ["too few tokens for an image", () => promptPositions(prompt({ modalities: [[0, 1, 1, 1, 0]] }))],
   ["an image without a grid", () => promptPositions(prompt({ images: [] }))],
   [
@@ -118,7 +118,7 @@ test.each<[string, () => unknown]>([
       ),
   ],
   ["a grid that does not merge", () => promptPositions(prompt({ images: [[1, 5, 4]] }))],
-  ["a kind that is none", () => promptPositions(prompt({ modalities: [[0, 3, 0]], images: [] }))],
+  ["an unknown kind of token", () => promptPositions(prompt({ modalities: [[0, 3, 0]], images: [] }))],
   ["rows of unequal length", () => promptPositions(prompt({ modalities: [[0, 1, 1, 1, 1, 0], [0]] }))],
   ["a mask of another length", () => promptPositions(prompt({ attentionMask: [[1, 1]] }))],
   ["a negative size", () => gridPositions([2, -1])],
@@ -155,7 +155,7 @@ const builders: Readonly<Record<string, (value: never, ...more: never[]) => unkn
   promptPositions,
   visionPositions,
 };
-/** Empty lists that are a batch of nothing. */
+/** Empty lists that give an empty batch. */
 const empty: Readonly<Record<string, readonly string[]>> = {
   maskedPositions: ["[]", "[[]]"],
   packedPositions: ["[]"],
@@ -200,7 +200,7 @@ test.each<[string, () => unknown, RegExp]>([
 const video = { modalities: [[2, 2]], images: [], videos: [[2, 2, 2]] } satisfies Partial<PromptOptions>;
 test.each<[string, () => unknown]>([
   ["a wrong merge size of a tower", () => visionPositions([[1, 4, 4]], "2" as never)],
-  ["fill that is no integer", () => maskedPositions([[0]], { fill: 0.5 })],
+  ["a fraction as fill", () => maskedPositions([[0]], { fill: 0.5 })],
   ["a mask of other numbers", () => maskedPositions([[-10_000]])],
   ["a mask of text", () => promptPositions(prompt({ attentionMask: [["1", "1", "1", "1", "1", "1"]] as never }))],
   ["a past beyond 32 bits", () => maskedPositions([[1]], { past: 2 ** 31 })],

@@ -1,15 +1,15 @@
 /**
  * NTK-aware scaling, static: the slower a pair, the more it is slowed down.
  *
- * Fixed (without `mixedB`): `invFreq[i] = (s · base)^(−2i/R) / s^(2/R)`, s = `factor`: pair i is slowed down by
- * `s^(2(i+1)/R)`, the first one already a little, the last one by all of `s`.
- * Mixed: `invFreq[i] = base^(−2i/R) / s^(((i+1)/(R/2))^mixedB)`: the same ends, and an exponent that says how soon the
- * slowdown sets in; `mixedB` = 1 is the fixed form.
+ * Fixed (without `mixedB`): `invFreq[i] = (s · base)^(−2i/R) / s^(2/R)`, s = `factor`. Pair i is slowed down by
+ * `s^(2(i+1)/R)`: the first pair a little, the last pair by all of `s`.
+ * Mixed: `invFreq[i] = base^(−2i/R) / s^(((i+1)/(R/2))^mixedB)`. The last pair is slowed down by all of `s` too;
+ * `mixedB` sets where the slowdown begins. `mixedB` = 1 is the fixed form.
  * cos and sin are not scaled.
  *
  * Source: Su Jianlin, kexue.fm/archives/9706; vLLM `NTKScalingRotaryEmbedding`. vLLM writes the mixed slowdown as
- * `exp(a (i+1)^mixedB)` with `a = ln s / (R/2)^mixedB`, in float32 throughout, whose exponential multiplies the rounding
- * errors of its argument: it lies up to 8 float32 ulp from the exact value. Here the slowdown is rounded once.
+ * `exp(a (i+1)^mixedB)` with `a = ln s / (R/2)^mixedB`, all in float32. The exponential multiplies the rounding errors
+ * of its argument, so it differs from the exact value by up to 8 float32 ulp. Here the slowdown is rounded once.
  */
 
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies } from "@ropewalk/core";
@@ -18,7 +18,7 @@ import type { Real } from "@ropewalk/core/math";
 
 /** Parameters of the rope type `ntk`. */
 export interface NtkParameters {
-  /** `s`: by how much the slowest pair is slowed down. */
+  /** `s`: the slowdown factor of the slowest pair. */
   readonly factor: number;
   /** Exponent of the mixed form; absent: the fixed form. */
   readonly mixedB?: number | null;
@@ -36,10 +36,12 @@ export const ntkParameters: ParameterSchema<NtkParameters> = {
 };
 
 /**
- * Frequencies of the rope type `ntk`, `rotaryDim/2` values in radians per position: the fixed form without `mixedB`, else
- * the mixed one.
+ * Computes the frequencies of the rope type `ntk`: the fixed form without `mixedB`, else the mixed form; both formulas
+ * stand at the head of this file.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @returns a new list of `rotaryDim/2` frequencies in radians per position.
+ * Source: Su Jianlin, kexue.fm/archives/9706; vLLM `NTKScalingRotaryEmbedding`.
  */
 export function ntkFrequencies(
   request: FrequencyRequest,

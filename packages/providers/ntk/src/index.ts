@@ -12,7 +12,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Static NTK-aware scaling, as a provider. */
+/**
+ * Static NTK-aware scaling, as a provider.
+ *
+ * @example
+ * import "@ropewalk/ntk";
+ *
+ * const parameters = { ropeType: "ntk", factor: 4 } as const;
+ * const rope = getRope({ headDim: 4, base: 10000, precision: "float64", parameters });
+ * rope.frequencies().invFreq; // [0.5, 0.0025]
+ */
 @registerRopeType("ntk")
 export class NtkProvider implements RopeProvider<Required<NtkParameters>> {
   readonly specificationVersion = 1;

@@ -89,7 +89,7 @@ test("mixedB 1 is the fixed form", () => {
 });
 
 test.each([null, 0.25, 0.6, 1])(
-  "pairs are slowed down more the slower they are, the last one by the factor (mixedB %o)",
+  "the slower a pair, the more it is slowed down; the last pair by the factor (mixedB %o)",
   (mixedB) => {
     const plain = exact({ factor: 1 });
     const slowdown = [...exact({ factor: 8, mixedB })].map((f, i) => plain[i]! / f);

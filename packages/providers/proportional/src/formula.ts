@@ -1,12 +1,12 @@
 /**
- * Proportional rope: the frequencies of the whole head, of which only the fastest pairs are turned.
+ * Proportional rope: pairs span the whole head, and only the fastest pairs are rotated.
  *
- * With `D = headDim` and `n = ⌊D · partialRotaryFactor / 2⌋`: `invFreq[i] = base^(−2i/D) / factor` for `i < n`, and 0 for the other
- * pairs, which stay as they are at every position. cos and sin are not scaled.
+ * With `D = headDim` and `n = ⌊D · partialRotaryFactor / 2⌋`: `invFreq[i] = base^(−2i/D) / factor` for `i < n`, and 0
+ * for the other pairs. cos and sin are not scaled.
  *
- * Not the usual partial rotation, which pairs elements within the first R of a head and divides exponents by R: here
- * pairs span the whole head (with pairing `half`, pair i is elements i and i + D/2) and exponents are divided by D. So
- * the rotary dimension is the head's, and the share is the type's own parameter.
+ * The usual partial rotation is different: it pairs elements within the first R of a head and divides exponents by R.
+ * Here, with pairing `half`, pair i is elements i and i + D/2, and exponents are divided by D. Therefore `rotaryDim`
+ * equals `headDim`, and the share is a parameter of the type.
  *
  * Source: Gemma 4's global layers; operations and their order as in Hugging Face transformers 5,
  * `_compute_proportional_rope_parameters`. vLLM and SGLang ignore `factor`.
@@ -17,9 +17,9 @@ import { inverseFrequencies } from "@ropewalk/core/math";
 
 /** Parameters of the rope type `proportional`. */
 export interface ProportionalParameters {
-  /** The share of the pairs that are turned. */
+  /** The share of the pairs that are rotated. */
   readonly partialRotaryFactor?: number;
-  /** Every frequency is divided by it. */
+  /** Divides every frequency. */
   readonly factor?: number;
 }
 
@@ -35,7 +35,7 @@ export const proportionalParameters: ParameterSchema<ProportionalParameters> = {
   factor: { type: "number", above: 0, default: 1, description: "every frequency is divided by it; 1: Hugging Face" },
 };
 
-/** Contradictions with the settings; `[]` where there are none. */
+/** Contradictions with the settings; `[]` if there are none. */
 export function checkProportional({ headDim, rotaryDim }: RopeSettings): RopeIssue[] {
   if (rotaryDim === headDim) return [];
   return [
@@ -49,10 +49,12 @@ export function checkProportional({ headDim, rotaryDim }: RopeSettings): RopeIss
 }
 
 /**
- * Frequencies of the rope type `proportional`: `invFreq[i] = base^(−2i/D) / factor` for the first `⌊D · share / 2⌋` of
- * `D/2` pairs, in radians per position, and 0 for the others. `D` is `headDim`, which `rotaryDim` has to equal.
+ * Computes the frequencies of the rope type `proportional`: `invFreq[i] = base^(−2i/D) / factor` for the first `⌊D ·
+ * partialRotaryFactor / 2⌋` of `D/2` pairs, and 0 for the others. `D` is `headDim`; `rotaryDim` has to equal it.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @returns a new list of `D/2` frequencies in radians per position.
+ * Source: Hugging Face transformers 5, `_compute_proportional_rope_parameters`.
  */
 export function proportionalFrequencies(
   { array, base, headDim }: FrequencyRequest,

@@ -19,7 +19,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** Proportional rope, as a provider. */
+/**
+ * Proportional rope, as a provider.
+ *
+ * @example
+ * import "@ropewalk/proportional";
+ *
+ * const parameters = { ropeType: "proportional", partialRotaryFactor: 0.5 } as const;
+ * const rope = getRope({ headDim: 8, base: 10000, precision: "float64", parameters });
+ * rope.frequencies().invFreq; // [1, 0.1, 0, 0]
+ */
 @registerRopeType("proportional")
 export class ProportionalProvider implements RopeProvider<Required<ProportionalParameters>> {
   readonly specificationVersion = 1;

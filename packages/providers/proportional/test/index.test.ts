@@ -31,7 +31,7 @@ const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
   ropes.filter(({ ropeType }) => ropeType === "proportional").map((record) => ({ model, record })),
 );
 
-test("each rope of type proportional that transformers was asked for is compared", () => {
+test("every rope of type proportional in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).toSorted()).toEqual(["google/gemma-4-31B", "google/gemma-4-E2B"]);
 });
 
@@ -68,7 +68,7 @@ test("elements of pairs beyond the share pass bit for bit at every position", ()
   expect(moved).toEqual([...Array.from({ length: 64 }, (_, i) => i), ...Array.from({ length: 64 }, (_, i) => 256 + i)]);
 });
 
-test("a share that does not come out even turns fewer pairs, never more", () => {
+test("a share that is not a whole number of pairs is rounded down", () => {
   // 10 · 0.33 / 2 = 1.65
   const turned = (partialRotaryFactor: number): number =>
     getRope(proportional({ partialRotaryFactor }, { headDim: 10 }))

@@ -1,18 +1,18 @@
-/** What `rope.explain()` says of YaRN, made from the formula's result. */
+/** The sentences of `rope.explain()` about YaRN, made from the formula's result. */
 
 import type { RopeRule } from "@ropewalk/core";
 import { toNumber } from "@ropewalk/core/math";
 import type { Real } from "@ropewalk/core/math";
 import type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
 
-/** What of a formula's result is explained. */
+/** The parts of a formula's result that are explained. */
 interface Explained {
   readonly high: Real;
   readonly low: Real;
   readonly shares: readonly Real[];
 }
 
-/** The rules of YaRN's frequencies, and a word for each pair: `"kept"`, `"blended"` or `"interpolated"`. */
+/** The rules of YaRN's frequencies, and the regime of each pair: `"kept"`, `"blended"` or `"interpolated"`. */
 export function explainYarnFrequencies(
   { high, low, shares }: Explained,
   { betaFast, betaSlow, extrapolationFactor, factor, originalMaxPosition, truncate }: Required<YarnFrequencyParameters>,
@@ -42,12 +42,12 @@ export function explainYarnFrequencies(
         source,
       },
     ],
-    // A share between 0 and 1 is no index.
+    // A share between 0 and 1 is not an index.
     regimes: shares.map((share) => ["interpolated", "kept"][toNumber(share)] ?? "blended"),
   };
 }
 
-/** The rules of YaRN's frequencies and amplitude, and the regimes. */
+/** The rules of YaRN's frequencies and amplitude, and the regime of each pair. */
 export function explainYarn(
   result: Explained & { readonly attentionFactor: Real },
   parameters: Required<YarnParameters>,

@@ -1,9 +1,9 @@
 /**
- * YaRN: context extension by slowing down slow pairs and keeping fast ones.
+ * YaRN: context extension that slows slow pairs down and keeps fast pairs.
  *
- * A pair that turns more than `betaFast` times over the original context keeps its frequency, one that turns less than
- * `betaSlow` times is slowed down by `factor`, and in between the two are blended linearly over the pair index. cos and
- * sin are multiplied by `0.1 ln(factor) + 1`, so logits by its square. TeleChat3 has 0.07 there.
+ * A pair that turns more than `betaFast` times over the original context keeps its frequency. A pair that turns less
+ * than `betaSlow` times is slowed down by `factor`. In between, the two are blended linearly over the pair index. cos
+ * and sin are multiplied by `0.1 ln(factor) + 1`, and so logits by its square. TeleChat3 has 0.07 instead of 0.1.
  *
  * Source: Peng et al., YaRN (arXiv 2309.00071), §3.2 to §3.4; operations, their order and the reading of parameters as
  * in Hugging Face transformers 5, `_compute_yarn_parameters`.
@@ -14,14 +14,14 @@ import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
 import type { Arithmetic, Real } from "@ropewalk/core/math";
 import type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
 
-// What a formula that is built on this one needs besides.
+// Formulas built on this one need these exports too.
 export { explainYarnFrequencies } from "./explain.ts";
 export { checkYarnFrequencies, yarnFrequencyParameters, yarnParameters } from "./parameters.ts";
 export type { YarnFrequencyParameters, YarnParameters } from "./parameters.ts";
 
 /**
- * §3.2: the pair index, as a real number, whose wavelength fits `turns` times into the original context:
- * `R ln(L₀ / (2π turns)) / (2 ln base)`.
+ * §3.2: the pair index, as a real number, whose wavelength fits `turns` times into the original context: `R ln(L₀ / (2π
+ * turns)) / (2 ln base)`.
  */
 export function yarnCorrectionIndex(
   turns: number,
@@ -43,19 +43,19 @@ export function yarnCorrectionRange(
   if (truncate) [low, high] = [Math.floor(toNumber(low)), Math.ceil(toNumber(high))];
   if (toNumber(low) < 0) low = 0;
   if (toNumber(high) > request.rotaryDim - 1) high = request.rotaryDim - 1;
-  // A range of no width would divide by zero; with a thousandth the ramp is a step.
+  // A range of width 0 would divide by zero. With a thousandth, the ramp is a step.
   if (toNumber(low) === toNumber(high)) high = request.scalar.add(high, 0.001);
   return { low, high };
 }
 
-/** How far pair `i` is into the blended range: 0 up to `low`, 1 from `high` on. */
+/** The position of pair `i` in the blended range: 0 up to `low`, 1 from `high` on. */
 export function yarnRamp(i: number, low: Real, high: Real, { subtract, divide }: Arithmetic, scalar: Arithmetic): Real {
   const ramp = divide(subtract(i, low), scalar.subtract(high, low));
   if (toNumber(ramp) <= 0) return 0;
   return toNumber(ramp) >= 1 ? 1 : ramp;
 }
 
-/** What {@link yarnInverseFrequencies} gives. */
+/** The result of {@link yarnInverseFrequencies}. */
 export interface YarnInverseFrequencies {
   /** `rotaryDim/2` values in radians per position. */
   readonly invFreq: Real[];
@@ -65,7 +65,7 @@ export interface YarnInverseFrequencies {
   readonly low: Real;
   /** Last index of the blended range. */
   readonly high: Real;
-  /** `factor · originalMaxPosition`: the context that the model is extended to, in tokens. */
+  /** `factor · originalMaxPosition`: the extended context, in tokens. */
   readonly extendedMaxPosition: number;
 }
 
@@ -89,7 +89,10 @@ export function yarnInverseFrequencies(
   return { invFreq, shares, low, high, extendedMaxPosition: factor * originalMaxPosition };
 }
 
-/** §3.4: `M(s, k) = a k ln s + 1` with `a` the slope, 0.1 there, and 1 for `s ≤ 1`: it keeps the entropy of attention. */
+/**
+ * §3.4: `M(s, k) = a k ln s + 1` with `a` the slope (0.1 in the paper), and 1 for `s ≤ 1`. It keeps the entropy of
+ * attention.
+ */
 export function yarnMagnitude(
   factor: number,
   mscale: number,
@@ -98,11 +101,11 @@ export function yarnMagnitude(
 ): Real {
   if (factor <= 1) return 1;
   const growth = multiply(mscale, log(factor));
-  // A tenth is no binary fraction: dividing by 10 stays exact in a longer arithmetic.
+  // 0.1 is not a binary fraction. Dividing by 10 stays exact in a longer arithmetic.
   return add(slope === 0.1 ? divide(growth, 10) : multiply(slope, growth), 1);
 }
 
-/** §3.4: what cos and sin are multiplied by: the given amplitude, else `M(s, mscale) / M(s, mscaleAllDim)`, else `M(s, 1)`. */
+/** §3.4: the factor of cos and sin: the given amplitude, else `M(s, mscale) / M(s, mscaleAllDim)`, else `M(s, 1)`. */
 export function yarnAttentionFactor(
   { scalar }: FrequencyRequest,
   { attentionFactor, factor, magnitudeSlope, mscale, mscaleAllDim }: Required<YarnParameters>,
@@ -113,17 +116,20 @@ export function yarnAttentionFactor(
   return scalar.divide(magnitude(mscale), magnitude(mscaleAllDim));
 }
 
-/** What {@link yarnFrequencies} gives. */
+/** The result of {@link yarnFrequencies}. */
 export interface YarnFrequencies extends YarnInverseFrequencies {
   /** Multiplies cos and sin. */
   readonly attentionFactor: Real;
 }
 
 /**
- * Frequencies and amplitude of the rope type `yarn`.
+ * Computes the frequencies and amplitude of the rope type `yarn`: {@link yarnInverseFrequencies} and {@link
+ * yarnAttentionFactor}.
  *
- * @param request settings and arithmetic: float32 for the engines' numbers, double-double for the true ones.
- * @returns `rotaryDim/2` frequencies in radians per position, the amplitude, and what explains them.
+ * @param request settings and arithmetic: float32 gives the engines' numbers, double-double the true values.
+ * @returns `rotaryDim/2` frequencies in radians per position, the amplitude, and the data for `explain()`. The lists
+ * are new.
+ * Source: YaRN (arXiv 2309.00071), §3.2 to §3.4; Hugging Face transformers 5 `_compute_yarn_parameters`.
  */
 export function yarnFrequencies(request: FrequencyRequest, parameters: Required<YarnParameters>): YarnFrequencies {
   return {

@@ -1,4 +1,4 @@
-/** Registers the rope type `yarn`, and `telechat3-yarn`, which is the same with a smaller amplitude. */
+/** Registers the rope type `yarn`, and `telechat3-yarn`, the same type with a smaller amplitude. */
 
 import { registerRopeType } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider } from "@ropewalk/core";
@@ -15,7 +15,16 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** YaRN, as a provider. */
+/**
+ * YaRN, as a provider.
+ *
+ * @example
+ * import "@ropewalk/yarn";
+ *
+ * const parameters = { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } as const;
+ * const rope = getRope({ headDim: 128, base: 1e6, parameters });
+ * rope.attentionFactor.toFixed(4); // 1.1386
+ */
 @registerRopeType("yarn", { aliases: { "telechat3-yarn": { magnitudeSlope: 0.07 } } })
 export class YarnProvider implements RopeProvider<Required<YarnParameters>> {
   readonly specificationVersion = 1;

@@ -1,4 +1,4 @@
-/** Parameters of YaRN: what they are, where their defaults come from, and which contradict each other. */
+/** Parameters of YaRN, the source of each default, and checks for contradictions. */
 
 import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 
@@ -6,7 +6,7 @@ import type { ParameterSchema, RopeSettings, RopeIssue } from "@ropewalk/core";
 export interface YarnFrequencyParameters {
   /** `s`: how many times longer the context becomes. */
   readonly factor: number;
-  /** `L₀`: the context length that the model was trained with, in tokens. */
+  /** `L₀`: the trained length in tokens. */
   readonly originalMaxPosition: number;
   /** Turns over `originalMaxPosition` above which a pair is kept. */
   readonly betaFast?: number;
@@ -14,13 +14,13 @@ export interface YarnFrequencyParameters {
   readonly betaSlow?: number;
   /** Round the ends of the blended range outwards to whole pairs. */
   readonly truncate?: boolean;
-  /** `e`: how far a fast pair keeps its frequency, from 0 (slowed down like the others) to 1. */
+  /** `e`: the share of their frequency that fast pairs keep, from 0 (slowed down like the others) to 1. */
   readonly extrapolationFactor?: number;
 }
 
 /** Parameters of the rope type `yarn`. */
 export interface YarnParameters extends YarnFrequencyParameters {
-  /** Multiplies cos and sin, instead of the rule. */
+  /** Multiplies cos and sin. Replaces the rule. */
   readonly attentionFactor?: number | null;
   /** With `mscaleAllDim`: the amplitude is the ratio of the two magnitudes. */
   readonly mscale?: number | null;
@@ -46,7 +46,9 @@ export const yarnFrequencyParameters: ParameterSchema<YarnFrequencyParameters> =
   },
 };
 
-/** Schema of the rope type `yarn`, with the source of each default. A bundler drops a pure call, but no spread. */
+/**
+ * Schema of the rope type `yarn`, with the source of each default. A bundler can drop a pure call, but not a spread.
+ */
 export const yarnParameters: ParameterSchema<YarnParameters> = /* @__PURE__ */ Object.assign(
   {},
   yarnFrequencyParameters,
@@ -68,7 +70,7 @@ export const yarnParameters: ParameterSchema<YarnParameters> = /* @__PURE__ */ O
   } satisfies Partial<ParameterSchema<YarnParameters>>,
 );
 
-/** Contradictions in the parameters of YaRN's frequencies that single ones do not show; `[]` where there are none. */
+/** Contradictions between parameters of YaRN's frequencies; `[]` if there are none. */
 export function checkYarnFrequencies(
   { betaFast, betaSlow }: Required<YarnFrequencyParameters>,
   { base }: RopeSettings,
@@ -88,7 +90,7 @@ export function checkYarnFrequencies(
   return issues;
 }
 
-/** Contradictions in the parameters of the rope type `yarn`; `[]` where there are none. */
+/** Contradictions between parameters of the rope type `yarn`; `[]` if there are none. */
 export function checkYarn(parameters: Required<YarnParameters>, settings: RopeSettings): RopeIssue[] {
   const issues = checkYarnFrequencies(parameters, settings);
   const { mscale, mscaleAllDim } = parameters;

@@ -60,7 +60,7 @@ const models: Readonly<Record<string, Yarn>> = {
   },
   // Its attn_factor is a key that vLLM reads and transformers does not.
   "deepseek-ai/DeepSeek-R1-0528-Qwen3-8B": qwen,
-  // The class sets the amplitude to 1 whatever the file says.
+  // The class always sets the amplitude to 1.
   "deepseek-ai/DeepSeek-V4-Flash compress": {
     base: 160_000,
     factor: 16,
@@ -73,13 +73,13 @@ const models: Readonly<Record<string, Yarn>> = {
 };
 
 const engineRopes = fixtures("hf").flatMap(({ model, ropes }) =>
-  // Those with a softmax factor are deepseek_yarn; its package compares them.
+  // Ropes with a softmax factor are deepseek_yarn; that package compares them.
   ropes
     .filter(({ ropeType, softmaxScaleFactor }) => ropeType === "yarn" && softmaxScaleFactor === 1)
     .map((record) => ({ model: record.layerType === null ? model : `${model} ${record.layerType}`, record })),
 );
 
-test("each rope of type yarn that transformers was asked for is compared", () => {
+test("every rope of type yarn in transformers' fixtures is compared", () => {
   expect(engineRopes.map(({ model }) => model).sort()).toEqual(Object.keys(models).sort());
 });
 
@@ -124,7 +124,7 @@ test("the list in transformers' own test: factor 10, 2048 positions, correction 
   }
 });
 
-// Computed in float64 from the formula by others; printed with seven significant digits.
+// Computed in float64 by another implementation of the formula; printed with seven significant digits.
 test.each([
   {
     name: "gpt-oss, not rounded",
@@ -292,7 +292,7 @@ test("factor 1 is the original rope", () => {
   );
 });
 
-test("the amplitude is the given one verbatim, else a ratio of magnitudes, else 0.1 ln s + 1; 1 up to factor 1", () => {
+test("the amplitude is attentionFactor, else a ratio of magnitudes, else 0.1 ln s + 1; 1 up to factor 1", () => {
   const amplitude = (parameters: Partial<YarnParameters>) =>
     getRope({ headDim: 64, parameters: { ropeType: "yarn", factor: 40, originalMaxPosition: 4096, ...parameters } })
       .attentionFactor;
@@ -353,7 +353,7 @@ test("extrapolation 0 slows every pair down by the whole factor", () => {
   expect(new Set(rope.explain().pairs.map(({ regime }) => regime))).toEqual(new Set(["interpolated"]));
 });
 
-test("the range that YaRN extends to is admitted although maxPosition is the trained one", () => {
+test("positions up to YaRN's extended length are admitted although maxPosition is the trained length", () => {
   const request = {
     headDim: 64,
     maxPosition: 32768,
@@ -389,7 +389,7 @@ test("equal betas give a step of one pair, rounded or not", () => {
       parameters: { ropeType: "yarn", factor: 32, originalMaxPosition: 4096, betaFast: 1, betaSlow: 1, truncate },
     }),
   );
-  // The one bound is 19.16: pairs up to 19 turn more than once in 4096 positions, the next ones less.
+  // The bound is 19.16: pairs up to 19 turn more than once in 4096 positions, later pairs less.
   for (const rope of ropes) {
     expect(rope.explain().pairs.map(({ regime }) => regime)).toEqual([
       ...Array(20).fill("kept"),
@@ -398,7 +398,7 @@ test("equal betas give a step of one pair, rounded or not", () => {
   }
 });
 
-test("importing the package registers one type and its other name, importing the formula none; the class registers elsewhere too", async () => {
+test("importing the package registers one type and its alias, importing the formula none; the class can be registered elsewhere", async () => {
   expect(listRopeTypes().map(({ name, provider }) => [name, provider.source])).toEqual(
     ["telechat3-yarn", "yarn"].map((name) => [name, "@ropewalk/yarn@0.0.0"]),
   );

@@ -1,4 +1,4 @@
-// Checked by the compiler alone: what is imported can be asked for, with the parameters it has, and nothing else.
+// Checked by the compiler alone: only imported types can be requested, with their own parameters.
 
 import { getRope } from "@ropewalk/core";
 import "@ropewalk/yarn";

@@ -173,20 +173,10 @@ function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet
   });
 }
 
-/** Whether a key that stands here is the one that the facts are about: `type` and `factor` are common words. */
-function belongs({ key, ropeTypes }: KeyFacts, path: string, type: unknown): boolean {
+/** Whether the facts apply to a key at this path. `type` and `factor` are common words, so the place decides. */
+function belongs({ besideDictionary, ropeTypes }: KeyFacts, path: string, type: unknown): boolean {
   const inRope = /(?:^|\.)rope_(?:scaling|parameters)(?:\.|$)/.test(path);
-  if (!inRope) {
-    return [
-      "rope_theta",
-      "partial_rotary_factor",
-      "original_max_position_embeddings",
-      "max_position_embeddings",
-      "rope_interleave",
-      "rope_dim",
-      "dual_chunk_attention_config",
-    ].includes(key);
-  }
+  if (!inRope) return besideDictionary === true;
   return (
     ropeTypes.length === 0 ||
     typeof type !== "string" ||
