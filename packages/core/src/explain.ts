@@ -20,7 +20,7 @@ export interface ExplainedLimit {
 /** Copies all of it: what a caller does to an explanation must not reach the next. */
 export function explainRope(
   spec: RopeSpec,
-  { given, attentionFactor, softmaxScaleFactor, angles }: FrequenciesAtLength,
+  { given, attentionFactor, softmaxScaleFactor, invFreq: ofPairs }: FrequenciesAtLength,
   { positionLimit, limitReason, source }: ExplainedLimit,
 ): RopeExplanation {
   const { headDim, rotaryDim, rotaryOffset, pairing } = spec;
@@ -55,8 +55,9 @@ export function explainRope(
   if (spec.pairFactors !== null) {
     rules.push({ name: "pairFactors", value: spec.pairFactors.length, rule: "given: invFreq[i] · pairFactors[i]" });
   }
-  if (spec.axes !== null)
+  if (spec.axes !== null) {
     rules.push({ name: "axes", value: Math.max(...spec.axes) + 1, rule: "given: an axis for each pair" });
+  }
   if (spec.fractionalPositions) rules.push({ name: "fractionalPositions", value: true, rule: "given, or of the type" });
   if (spec.queryScale !== null) {
     rules.push({
@@ -73,7 +74,7 @@ export function explainRope(
     rules.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
   }
   for (const rule of given.rules ?? []) rules.push({ ...rule });
-  const pairs = Array.from(angles.invFreq, (invFreq, pair) => {
+  const pairs = Array.from(ofPairs, (invFreq, pair) => {
     const element = rotaryOffset + first[pair]!;
     return {
       pair,

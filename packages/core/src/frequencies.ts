@@ -20,6 +20,9 @@ export interface FrequenciesAtLength {
   readonly given: RopeFrequencies;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
+  /** Of each pair, in radians per position, whatever the direction. */
+  readonly invFreq: Float64Array;
+  /** The same with the sign of the direction, as angles are made of them. */
   readonly angles: AngleFrequencies;
   /** The position axis of each pair, where there are several. */
   readonly axisOfPair: readonly number[] | undefined;
@@ -75,9 +78,11 @@ export class RopeNumbers {
     const invFreq = Array.from(given.invFreq, (frequency, pair): Real => {
       // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
       const held = precision === "float64" ? frequency : Math.fround(toNumber(frequency));
-      const factor = (spec.pairFactors?.[pair] ?? 1) * spec.direction;
+      const factor = spec.pairFactors?.[pair] ?? 1;
       return factor === 1 ? held : array.multiply(held, factor);
     });
+    // A rope that turns backwards turns by negative frequencies; those that it reports stay the engine's.
+    const turned = spec.direction === 1 ? invFreq : invFreq.map((frequency) => array.multiply(frequency, -1));
     if (!invFreq.every((frequency) => Number.isFinite(toNumber(frequency)))) {
       const expected = "factors that leave every frequency finite";
       throw invalid("the rope", [{ path: "pairFactors", expected, received: show(spec.pairFactors) }]);
@@ -87,7 +92,8 @@ export class RopeNumbers {
       given,
       attentionFactor: toNumber(given.attentionFactor ?? 1),
       softmaxScaleFactor: toNumber(given.softmaxScaleFactor ?? 1),
-      angles: angleFrequencies(invFreq, precision),
+      invFreq: Float64Array.from(invFreq, toNumber),
+      angles: angleFrequencies(turned, precision),
       axisOfPair: given.axes,
     });
   }

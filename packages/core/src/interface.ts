@@ -118,7 +118,7 @@ export interface RopeBackends {}
 /**
  * Rotary position embedding: a frequency for each pair of elements of a head, and the rotation by position × frequency.
  *
- * For a pair `(x, y)` at position `p`, with `φ = p · invFreq` and the amplitude `m = attentionFactor`:
+ * For a pair `(x, y)` at position `p`, with `φ = direction · p · invFreq` and the amplitude `m = attentionFactor`:
  * `x' = m (x cos φ − y sin φ)`, `y' = m (y cos φ + x sin φ)`.
  *
  * Instances are shared and frozen. Every method checks all its arguments before it writes anything: an error leaves

@@ -129,9 +129,9 @@ class PlannedRope implements RotaryEmbedding {
   }
 
   frequencies(length = 1): Frequencies {
-    const { angles, attentionFactor, softmaxScaleFactor, axisOfPair } = this.#plan.numbers.at(length);
-    const axes = Uint8Array.from(axisOfPair ?? new Uint8Array(angles.invFreq.length));
-    return { invFreq: angles.invFreq.slice(), attentionFactor, softmaxScaleFactor, axes };
+    const { invFreq, attentionFactor, softmaxScaleFactor, axisOfPair } = this.#plan.numbers.at(length);
+    const axes = Uint8Array.from(axisOfPair ?? new Uint8Array(invFreq.length));
+    return { invFreq: invFreq.slice(), attentionFactor, softmaxScaleFactor, axes };
   }
 
   shift(tensors: ShiftArguments): Tensor {

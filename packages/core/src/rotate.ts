@@ -119,12 +119,13 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   // The second elements of the pairs by their own cos and sin, kept until the first ones are written.
   const second = width === "element" ? rotatedCopy({ ...task, table: tableAt(distance) }) : undefined;
   rotateTask(task);
-  if (second !== undefined)
+  if (second !== undefined) {
     copyElements(
       second,
       output,
       Array.from(first, (element) => rotaryOffset + element + distance),
     );
+  }
   return out ?? tensor;
 }
 

@@ -46,7 +46,9 @@ describe("direction", () => {
     expect(rope({ direction: -1 })).not.toBe(rope({}));
     const { rules, pairs } = rope({ direction: -1 }).explain();
     expect(rules).toContainEqual({ name: "direction", value: -1, rule: "given: turns by −φ" });
-    expect(pairs[0]).toMatchObject({ invFreq: -1, wavelength: 2 * Math.PI });
+    // The frequencies are the engine's; the direction is a part of its own.
+    expect(pairs[0]).toMatchObject({ invFreq: 1, wavelength: 2 * Math.PI });
+    expect(rope({ direction: -1 }).frequencies()).toEqual(rope({}).frequencies());
   });
 
   test.each([[0], [2], ["-1"], [null]])("%j is none", (direction) => {

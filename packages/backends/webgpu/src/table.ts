@@ -121,8 +121,9 @@ export interface SharedTable {
  */
 export function sharedTable(state: TableHome, rope: RotaryEmbedding, kind: TableKind, length: number): SharedTable {
   const { invFreq, attentionFactor } = rope.frequencies(length);
-  const { precision, positionLimit, capabilities } = rope;
-  const key = [kind, precision, attentionFactor, positionLimit, capabilities.axisCount, ...invFreq].join(" ");
+  const { precision, positionLimit, capabilities, spec } = rope;
+  const { axisCount } = capabilities;
+  const key = [kind, spec.direction, precision, attentionFactor, positionLimit, axisCount, ...invFreq].join(" ");
   const known = state.tables.get(key);
   if (known !== undefined) return { key, table: known };
   const table = kind === "rows" ? rowsTable(state.device, rope, length) : factoredTable(state.device, rope, length);
@@ -153,7 +154,7 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
  * exact angles as sums of two floats, amplitude 1.
  */
 function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
-  const { invFreq } = rope.frequencies(length);
+  const invFreq = rope.frequencies(length).invFreq.map((frequency) => rope.spec.direction * frequency);
   const pairs = invFreq.length;
   const { fround } = Math;
   return new DeviceTable(device, rope.ropeType, 4 * pairs, (first, count) => {
