@@ -1,6 +1,6 @@
 /**
- * `node checkout.mjs <module> …` runs a module of this package from a checkout of the repository, in the folder that the
- * caller stands in: installs and builds what is missing first, without a word unless that fails. Not published.
+ * `node checkout.mjs <module> …` runs a module of this package from a checkout of the repository, in the caller's
+ * folder. First it installs and builds anything that is missing; it prints only failures. Not published.
  */
 
 import { spawnSync } from "node:child_process";
@@ -26,7 +26,7 @@ const installed = ["node_modules/turbo", "packages/ropewalk/node_modules"].every
   existsSync(new URL(path, root)),
 );
 if (!installed) prepare("npm run --silent setup");
-// By path: whoever starts this file without npm has no node_modules/.bin on PATH.
+// By path: without npm, node_modules/.bin is not on PATH.
 prepare(
   `${process.platform === "win32" ? "node_modules\\.bin\\turbo" : "node_modules/.bin/turbo"} run build --filter=ropewalk --output-logs=errors-only`,
 );

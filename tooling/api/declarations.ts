@@ -1,4 +1,4 @@
-/** Built declarations (`dist/*.d.ts`), read so far that an exported name leads to the text that declares it. */
+/** Reads built declarations (`dist/*.d.ts`): finds the text that declares an exported name. */
 
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -37,7 +37,7 @@ interface Module {
   readonly declared: ReadonlyMap<string, Declared>;
   readonly imported: ReadonlyMap<string, Origin>;
   readonly exported: ReadonlyMap<string, Exported>;
-  /** `declare module "…"` blocks: what the package adds to another one. */
+  /** `declare module "…"` blocks, with which the package extends another package. */
   readonly additions: readonly string[];
   /** Files of the package that it imports or exports from. */
   readonly siblings: readonly string[];
@@ -47,14 +47,14 @@ interface Module {
 export class Declarations {
   readonly #modules = new Map<string, Module>();
 
-  /** What a file exports, sorted by name. */
+  /** The exports of a file, sorted by name. */
   exportsOf(file: string): { readonly name: string; readonly typeOnly: boolean; readonly target: Resolved }[] {
     return [...this.#read(file).exported]
       .map(([name, { typeOnly }]) => ({ name, typeOnly, target: this.#exported(file, name) }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** What a name used in a file stands for; undefined for the names of the language and type parameters. */
+  /** The declaration of a name that a file uses; undefined for names of the language and type parameters. */
   local(file: string, name: string): Resolved | undefined {
     const { declared, imported } = this.#read(file);
     const own = declared.get(name);
@@ -63,7 +63,7 @@ export class Declarations {
     return origin === undefined ? undefined : this.#follow(file, origin);
   }
 
-  /** What a file and those that it takes from add to other packages. */
+  /** The `declare module` blocks of a file and of the files that it imports from. */
   additions(file: string): string[] {
     const reached = new Set<string>([file]);
     for (const one of reached) for (const sibling of this.#read(one).siblings) reached.add(sibling);
@@ -164,7 +164,7 @@ function declarationsOf(node: Statement, text: (node: Node) => string): [name: s
   }
 }
 
-/** The names in places of types: what a reader has to look up to understand a declaration. */
+/** The names used as types in a declaration. A reader has to look them up to understand it. */
 function typesIn(declaration: Node): Set<string> {
   const names = new Set<string>();
   const first = (node: Node): void => {
@@ -180,7 +180,7 @@ function typesIn(declaration: Node): Set<string> {
   return names;
 }
 
-/** Members that no user can name. */
+/** Private members. */
 function privates(program: Program): { readonly start: number; readonly end: number }[] {
   const found: Node[] = [];
   visit(program, (node) => {
@@ -190,7 +190,7 @@ function privates(program: Program): { readonly start: number; readonly end: num
   return found;
 }
 
-/** The text of a node without parts of it, and without the lines that are empty then. */
+/** The text of a node without some of its parts, and without lines that become empty. */
 function textOf(
   source: string,
   node: Node,

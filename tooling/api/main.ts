@@ -1,4 +1,4 @@
-/** `npm run api`: writes `api.md` of every published package from what was built. */
+/** `npm run api`: writes `api.md` of every published package from its built declarations. */
 
 import { writeFileSync } from "node:fs";
 import path from "node:path";

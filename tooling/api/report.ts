@@ -1,4 +1,4 @@
-/** The page that says what a package exports, `api.md` beside its package.json. */
+/** The page with the exports of a package, `api.md` beside its package.json. */
 
 import path from "node:path";
 import { targetOf } from "@ropewalk/workspace";
@@ -14,8 +14,8 @@ export function report(root: string, { name, folder, manifest }: WorkspacePackag
     return types === undefined ? [] : [{ title: path.posix.join(name, entry), file: path.join(root, folder, types) }];
   });
   const sections = entries.map((entry) => ({ ...entry, names: declarations.exportsOf(entry.file) }));
-  // Where each declaration stands on the page, so that none stands there twice: in the first entry that exports it, else in
-  // the first one that needs it.
+  // The place of each declaration on the page. Each stands there once: in the first entry that exports it, else in the
+  // first entry that needs it.
   const places = new Map<string, string>();
   for (const { title, names } of sections) {
     for (const { target } of names) if (isOwn(target) && !places.has(keyOf(target))) places.set(keyOf(target), title);
@@ -39,11 +39,11 @@ export function report(root: string, { name, folder, manifest }: WorkspacePackag
         .join("\n\n");
     }),
   ].join("\n\n");
-  // The release writes versions; they are no change of what is exported.
+  // The release writes versions. A new version does not change the exports.
   return `${page.replaceAll(`"${name}@${manifest.version}"`, `"${name}@…"`)}\n`;
 }
 
-/** An exported name: its declarations where they stand here, else where they do. */
+/** An exported name: its declarations if they stand in this entry, else a reference to their place. */
 function lines(
   { name, typeOnly, target }: ReturnType<Declarations["exportsOf"]>[number],
   title: string,
@@ -65,7 +65,7 @@ const byName = (a: Own, b: Own): number => (a.name < b.name ? -1 : 1);
 const keyOf = ({ file, name }: Own): string => `${file} ${name}`;
 const block = (texts: readonly string[]): string => (texts.length === 0 ? "" : `\`\`\`ts\n${texts.join("\n")}\n\`\`\``);
 
-/** The package's own types that signatures are made of and that have no place yet, sorted. */
+/** The package's own types that signatures use and that have no place yet, sorted. */
 function reached(declarations: Declarations, from: readonly Resolved[], places: ReadonlyMap<string, string>): Own[] {
   const found = new Map<string, Own>();
   const waiting = [...from];

@@ -1,4 +1,4 @@
-/** The goldens as objects. Reading is all that happens here. */
+/** Reads the goldens as objects. */
 
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { FixturesByKind, Model } from "./types.ts";

@@ -1,4 +1,4 @@
-/** What the files in models/ and fixtures/ hold, folder by folder. README.md says how to read them. */
+/** The contents of the files in models/ and fixtures/, folder by folder. README.md explains how to read them. */
 
 /** A config.json in its published spelling. `file` is relative to this package. */
 export interface Model {
@@ -14,7 +14,7 @@ export interface Source {
   readonly [detail: string]: unknown;
 }
 
-/** Elements lie as [tokens, heads, headDim], little-endian, in base64. */
+/** Elements in the order [tokens, heads, headDim], little-endian, in base64. */
 export interface Tensor {
   readonly shape: readonly number[];
   readonly input: string;
@@ -24,7 +24,7 @@ export interface Tensor {
 export interface RotatedRecord {
   readonly dtype: "float32" | "bfloat16" | "float16";
   readonly positions: readonly number[];
-  /** Where the engine returns the two elements of a pair; it may differ from where it reads them. */
+  /** The pairing of the engine's output. It may differ from the pairing of the input. */
   readonly outputPairing: "half" | "adjacent";
   readonly query: Tensor;
   readonly key: Tensor;
@@ -33,20 +33,23 @@ export interface RotatedRecord {
 export interface HfRope {
   readonly layerType: string | null;
   readonly ropeType: string;
-  /** Only where the engine's module gives the type another name than the config. */
+  /** Set only if the engine's module gives the type another name than the config. */
   readonly engineRopeType?: string;
   readonly headDim: number;
   readonly rotaryDim: number;
-  /** Only where the rotated slice does not begin at element 0. */
+  /** Set only if the rotated slice does not begin at element 0. */
   readonly rotaryOffset?: number;
   readonly pairing: "half" | "adjacent";
-  /** Length of the sequence that the engine was given (largest position + 1); null where it does not matter. */
+  /** Length of the sequence that the engine was given (largest position + 1); null if it does not matter. */
   readonly length: number | null;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
   /** Position axis of each pair, for multi-axis ropes. */
   readonly axisOfPair?: readonly number[];
-  /** In its place where the two elements of a pair follow different axes, so that the result is no rotation (HunyuanOCR). */
+  /**
+   * Instead of axisOfPair if the two elements of a pair follow different axes. The result is then not a rotation
+   * (HunyuanOCR).
+   */
   readonly axisOfElement?: readonly number[];
   readonly invFreq: readonly number[];
   readonly positions: readonly number[];
@@ -58,7 +61,7 @@ export interface HfRope {
   /** Tokens whose axes differ: positions as [axis][token]. */
   readonly grid?: {
     readonly positions: readonly (readonly number[])[];
-    /** Which columns cos and sin hold: pairs, or single elements where axisOfElement is given. */
+    /** The columns of cos and sin: pairs, or single elements if axisOfElement is given. */
     readonly pairs?: readonly number[];
     readonly elements?: readonly number[];
     readonly cos: readonly (readonly number[])[];
@@ -79,7 +82,7 @@ export interface HfFixture {
   readonly ropes: readonly HfRope[];
 }
 
-/** The request in ropewalk's own words. */
+/** The request in ropewalk's vocabulary. */
 export interface TruthRequest {
   readonly headDim: number;
   readonly rotaryDim: number;
@@ -139,7 +142,7 @@ export interface OnnxFixture {
   readonly pairing: "half" | "adjacent";
   readonly layout: string;
   readonly heads: number;
-  /** [batch][token]; null where the caches are given per token already. */
+  /** [batch][token]; null if the caches are given per token. */
   readonly positions: readonly (readonly number[])[] | null;
   readonly cosCache: OnnxTensor;
   readonly sinCache: OnnxTensor;
@@ -147,13 +150,13 @@ export interface OnnxFixture {
   readonly output: OnnxTensor;
 }
 
-/** float32 where nothing else is said, little-endian, in base64. */
+/** float32 unless stated otherwise, little-endian, in base64. */
 export interface OnnxTensor {
   readonly shape: readonly number[];
   readonly data: string;
 }
 
-/** A vision tower. Positions, where it takes any, are [axis][token]; cos and sin are [token][pair]. */
+/** A vision tower. Positions, if it takes any, are [axis][token]; cos and sin are [token][pair]. */
 export interface VisionFixture {
   readonly source: Source;
   readonly model: string;
@@ -166,7 +169,7 @@ export interface VisionFixture {
   readonly axes?: readonly string[];
   readonly axisOfPair?: readonly number[];
   readonly invFreq?: readonly number[];
-  /** What the engine's own position builder was given and what it answered. */
+  /** The input and the answer of the engine's own position builder. */
   readonly builder: Readonly<Record<string, unknown>>;
   readonly positions?: readonly (readonly number[])[];
   readonly tokens?: readonly number[];
@@ -176,7 +179,7 @@ export interface VisionFixture {
   readonly rotated: { readonly query: Tensor; readonly key: Tensor };
 }
 
-/** What a model's own position-id builder answers. */
+/** The answers of a model's own builder of position ids. */
 export interface PositionsFixture {
   readonly source: Source;
   readonly model: string;
@@ -195,7 +198,7 @@ export interface PositionsFixture {
     readonly images?: readonly (readonly number[])[];
     readonly videos?: readonly (readonly number[])[];
     readonly secondsPerGrid?: readonly number[];
-    /** [axis][batch][token]; zeros where the mask is 0. */
+    /** [axis][batch][token]; 0 where the mask is 0. */
     readonly positions: readonly (readonly (readonly number[])[])[];
     /** Largest position + 1 - unpadded length, per row of the batch. */
     readonly delta: readonly number[];
@@ -216,7 +219,7 @@ export interface NdropeRotation {
     readonly base: number;
     readonly parameters: { readonly ropeType: "nd"; readonly sections: readonly number[] };
   };
-  /** False where the crate split the pairs evenly itself. */
+  /** False if the crate itself split the pairs evenly. */
   readonly sectionsGiven: boolean;
   /** The exponent of pair k of any axis is k over this: the crate takes its largest section. */
   readonly exponentDenominator: number;
@@ -269,33 +272,33 @@ export interface NdropePositions {
   }[];
 }
 
-/** One rope of an engine, by a table or by turning unit vectors. */
+/** One rope of an engine, from its table or from rotated unit vectors. */
 export interface EngineFixture {
   readonly source: Source;
   readonly name: string;
   readonly note?: string;
-  /** What was called. */
+  /** The function that was called. */
   readonly entry: string;
-  /** What it was given, in the engine's own words. */
+  /** Its arguments, with the engine's own names. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** The same rope in ropewalk's words. */
+  /** The same rope in ropewalk's vocabulary. */
   readonly request: EngineRequest;
-  /** Where the engine reads the parameters otherwise than Hugging Face: parameters that say what it does. */
+  /** Set if the engine reads the parameters otherwise than Hugging Face: parameters that express what it does. */
   readonly equivalent?: EngineRequest["parameters"];
   /** The model whose parameters these are. */
   readonly model?: string;
-  /** Where the frequencies depend on it: largest position + 1 of the call. */
+  /** Set if the frequencies depend on it: largest position + 1 of the call. */
   readonly length?: number;
-  /** The amplitude in cos and sin, as the engine states it; absent where it states none. */
+  /** The amplitude in cos and sin, as the engine states it; absent if it states none. */
   readonly attentionFactor?: number;
   readonly softmaxScaleFactor?: number;
-  /** Only where the engine holds inverse frequencies. */
+  /** Set only if the engine holds inverse frequencies. */
   readonly invFreq?: readonly number[];
-  /** Where it holds 1 / invFreq instead (MLX); null is infinity: a pair that never turns. */
+  /** Set if the engine holds 1 / invFreq instead (MLX); null is infinity: a pair that is not rotated. */
   readonly invFreqReciprocals?: readonly (number | null)[];
-  /** Position axis of each pair, where there are several. */
+  /** Position axis of each pair, if there are several axes. */
   readonly axisOfPair?: readonly number[];
-  /** [token], or [axis][token] where axisOfPair is given. */
+  /** [token], or [axis][token] if axisOfPair is given. */
   readonly positions: readonly number[] | readonly (readonly number[])[];
   /** The pairs that cos and sin were sampled at. */
   readonly pairs: readonly number[];
@@ -319,7 +322,7 @@ export interface EngineRequest {
   readonly base: number;
   readonly maxPosition?: number;
   readonly pairing: "half" | "adjacent";
-  /** The engine whose reading of the parameters this is, where readings differ. */
+  /** The engine whose reading of the parameters this is, if readings differ. */
   readonly dialect?: string;
   readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
 }
@@ -334,12 +337,12 @@ export interface EngineRotation {
   readonly output: string;
 }
 
-/** vLLM and SGLang: an EngineFixture, or one of the two that no single cos and sin describe. */
+/** vLLM and SGLang: an EngineFixture, or one of two forms that a single cos and sin cannot describe. */
 export type ServingFixture =
   | (EngineFixture & {
       /** DeepSeek-V4 turns the attention output back. */
       readonly inverse?: true;
-      /** Where the graphics kernels are given another map than the path that ran. */
+      /** Set if the graphics kernels get another map than the path that ran. */
       readonly kernelAxisOfPair?: readonly number[];
     })
   | DualChunkFixture
@@ -349,7 +352,7 @@ type ServingHead = Pick<EngineFixture, "source" | "name" | "entry" | "settings" 
   readonly positions: readonly number[];
 };
 
-/** `"turned" in fixture`: one key and five queries, each at a position of its own. */
+/** `"turned" in fixture`: one key and five queries, each at its own position. */
 export interface DualChunkFixture extends ServingHead {
   readonly pairs: readonly number[];
   readonly turned: Readonly<
@@ -365,12 +368,12 @@ export interface FopeFixture extends ServingHead {
   readonly invFreq: readonly number[];
   /** [keyValueHeads, kept, kept], float32: input index before output index. */
   readonly mixing: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
-  /** [tokens, keyValueHeads, headDim], float32: doubled, and 1 in both where no frequency was kept. */
+  /** [tokens, keyValueHeads, headDim], float32: doubled; cos and sin are both 1 where no frequency was kept. */
   readonly table: { readonly shape: readonly number[]; readonly cos: string; readonly sin: string };
   readonly rotated: readonly EngineRotation[];
 }
 
-/** An image or video transformer of diffusers. Every axis has a ladder of its own. */
+/** An image or video transformer of diffusers. Every axis has its own frequencies. */
 export interface DiffusersFixture {
   readonly source: Source;
   readonly name: string;
@@ -379,21 +382,21 @@ export interface DiffusersFixture {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly headDim: number;
   readonly rotaryDim: number;
-  /** The last: each axis turns a slice of its own, half against half. */
+  /** "half within each axis": each axis rotates its own slice of the head by halves. */
   readonly pairing: "half" | "adjacent" | "half within each axis";
-  /** One per axis where they differ. */
+  /** One base for each axis if they differ. */
   readonly base: number | readonly number[];
   readonly axes: readonly string[];
   /** Pairs per axis. */
   readonly sections: readonly number[];
-  /** -1: a pair that is never turned. */
+  /** -1: a pair that is not rotated. */
   readonly axisOfPair: readonly number[];
-  /** Elements that are never turned, before the others (LTX). */
+  /** Elements before the rotated ones that are not rotated (LTX). */
   readonly padding?: number;
-  /** Where the pairs are over the whole inner width: the heads that it is cut into (LTX). */
+  /** Set if the pairs span the whole inner width: the number of heads that it is cut into (LTX). */
   readonly heads?: number;
   readonly grid: readonly number[] | null;
-  /** [axis][token]; fractional and negative ones occur. */
+  /** [axis][token]; may be fractional or negative. */
   readonly positions: readonly (readonly number[])[];
   /** [tokens, pairs] of cos and sin: float32, little-endian, in base64. */
   readonly shape: readonly number[];
@@ -417,7 +420,7 @@ export interface OnnxRuntimeFixture {
   readonly heads: number;
   /** Only MRotaryEmbedding: found by moving one axis at a time. */
   readonly axisOfPair?: readonly number[];
-  /** [batch][token]; [axis][batch][token] where axisOfPair is given; one number where the operator counts on from it. */
+  /** [batch][token]; [axis][batch][token] if axisOfPair is given; one number if the operator counts from it. */
   readonly positions: readonly number[] | readonly (readonly number[])[] | readonly (readonly (readonly number[])[])[];
   readonly cosCache: OnnxTensor;
   readonly sinCache: OnnxTensor;
@@ -440,7 +443,7 @@ export interface LlamaCppFixture {
   readonly ropes: readonly (LlamaCppRope | LlamaCppShift)[];
 }
 
-/** The arguments of ggml_rope_ext or ggml_rope_multi as the graph that ran holds them. */
+/** The arguments of ggml_rope_ext or ggml_rope_multi in the graph that ran. */
 export interface LlamaCppOperator {
   readonly n_dims: number;
   readonly mode: string;
@@ -470,14 +473,16 @@ export interface LlamaCppRope {
   readonly sin: readonly (readonly number[])[];
 }
 
-/** What turns cached keys when their positions move. */
+/** The operator that rotates cached keys when their positions move. */
 export interface LlamaCppShift {
   readonly shift: true;
   readonly tensors: readonly string[];
   readonly operator: LlamaCppOperator;
 }
 
-/** timm, rotary-embedding-torch and flash-attn. Tensors are float32; input and outputs are [1, heads, tokens, headDim]. */
+/**
+ * timm, rotary-embedding-torch and flash-attn. Tensors are float32; input and outputs are [1, heads, tokens, headDim].
+ */
 export interface LibraryFixture {
   readonly source: Source;
   readonly name: string;
@@ -485,7 +490,7 @@ export interface LibraryFixture {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly pairing: "half" | "adjacent";
   readonly headDim: number;
-  /** Where it is less than headDim. */
+  /** Set if it is less than headDim. */
   readonly rotaryDim?: number;
   /** Rows and columns of a grid whose tokens follow row by row, */
   readonly grid?: readonly number[];
@@ -503,7 +508,7 @@ export interface LibraryFixture {
   readonly key?: OnnxTensor;
 }
 
-/** fixtures/<engine>-refused.json: what the engine answers to settings that it does not take; null where it answered after all. */
+/** fixtures/<engine>-refused.json: the engine's error for settings that it refuses; null if it accepted them. */
 export interface RefusedFile {
   readonly source: Source;
   readonly refused: Readonly<Record<string, string | null>>;

@@ -1,4 +1,4 @@
-/** `npm run lint`, second half: prints what breaks the rules of this workspace, and fails if anything does. */
+/** The second half of `npm run lint`: prints violations of the workspace's rules, and fails if there are any. */
 
 import path from "node:path";
 import { checkCode } from "./rules/code.ts";

@@ -1,4 +1,4 @@
-/** Syntax trees: what all readers of code ask of them. */
+/** Helpers for syntax trees. */
 
 import type { Node, ObjectPropertyKind } from "oxc-parser";
 

@@ -1,8 +1,8 @@
 /**
  * The workspace as the rules see it: packages, their modules, what each module imports.
  *
- * Everything is read under a given root, so that a test can point the rules at a tree with a planted violation.
- * Modules are parsed, not searched: a name in a comment is no import.
+ * Everything is read under a given root, so that a test can check a tree with a planted violation. Modules are parsed,
+ * not searched, so a name in a comment is not an import.
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -56,7 +56,7 @@ export function readWorkspace(root: string): Workspace {
   return { root, packages };
 }
 
-/** Source files of a package, without what is built or installed, and without packages of its own (fixtures). */
+/** Source files of a package, without built or installed files and without nested packages (fixtures). */
 function sourceFiles(root: string, folder: string): string[] {
   const files: string[] = [];
   for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {

@@ -1,8 +1,8 @@
 /**
  * Goldens as answers: one form for all engines.
  *
- * Nothing here computes a number of a rope. What an engine answered is copied; what it was asked is said in the words of
- * ropewalk, with every parameter that makes the engine's own reading explicit.
+ * Nothing here computes a number of a rope. Answers are copied. Requests are written in ropewalk's vocabulary, with
+ * every parameter that the engine's own reading needs.
  */
 
 import { bytes, fixtures } from "@ropewalk/goldens";
@@ -13,7 +13,7 @@ import type { Head, Positions, Turned, Unbuilt, Vector } from "./vectors.ts";
 
 type Table = readonly ArrayLike<number>[];
 
-/** What an engine answered for one rope; tables are `[token][pair]`, amplitude included. */
+/** The answer of an engine for one rope; tables are `[token][pair]`, amplitude included. */
 export interface Answer {
   readonly head: Head;
   readonly ropeType?: string;
@@ -24,7 +24,7 @@ export interface Answer {
   readonly rotated?: readonly Turned[];
 }
 
-/** All answers with tables of cos and sin, and those that are not compared. */
+/** All answers with tables of cos and sin, and the answers that are not compared. */
 export function answers(): { readonly answers: readonly Answer[]; readonly unbuilt: readonly Unbuilt[] } {
   const unbuilt: Unbuilt[] = [];
   return {
@@ -145,7 +145,7 @@ function serving(engine: "vllm" | "sglang" | "mlx" | "ggml", unbuilt: Unbuilt[])
         ...(length === undefined ? {} : { length }),
         ...(invFreq === undefined ? {} : { invFreq: float32(invFreq) }),
         ...(attentionFactor === undefined ? {} : { attentionFactor }),
-        // mlx-lm's is of DeepSeek's attention class, whatever rope it was asked with.
+        // In mlx-lm it belongs to DeepSeek's attention class and does not depend on the rope.
         ...(softmaxScaleFactor === undefined || request.parameters.ropeType !== "deepseek_yarn"
           ? {}
           : { softmaxScaleFactor }),
@@ -168,7 +168,7 @@ export function ndrope(): Vector[] {
   return fixtures("ndrope").flatMap((answer) => {
     if (answer.kind !== "rotation") return [];
     const { request, name, source, shape, strides, offset, positions, input } = answer;
-    // Strided ones are cases of the tensor, not of the rope: a test of @ropewalk/nd-qwen2vl has them.
+    // Strided tensors are cases of the tensor, not of the rope: a test of @ropewalk/nd-qwen2vl has them.
     if (offset !== 0 || shape[1]! * shape[2]! !== strides[0]) return [];
     return answer.rotated
       .filter(({ dtype }) => dtype === "float32")
@@ -275,7 +275,7 @@ function towers(unbuilt: Unbuilt[]): Answer[] {
 function llamaCpp(): Answer[] {
   return fixtures("llama.cpp").flatMap(({ name, model, n_ctx: length, source, ropes }) =>
     ropes.flatMap((rope) => {
-      // What turns the cache when it is shifted has no table in the fixture.
+      // The operator that shifts the cache has no table in the fixture.
       if (rope.shift === true) return [];
       const layer = Number(/\d+$/.exec(rope.tensors[0]!)![0]);
       const otherwise = readings["llama.cpp"][model];
@@ -300,7 +300,7 @@ function llamaCpp(): Answer[] {
   );
 }
 
-/** Tensors of a fixture say which of its tokens they hold; a vector says their positions. */
+/** Replaces the tokens that a tensor of a fixture names with their positions. */
 function atTokens(rotated: readonly EngineRotation[], positions: Positions): Turned[] {
   const at = (axis: readonly number[], tokens: readonly number[]): number[] => tokens.map((token) => axis[token]!);
   return rotated.map(({ tokens, ...tensor }) => ({

@@ -9,15 +9,15 @@ import { float32 } from "./vectors.ts";
 import type { Turned, Vector, VectorFile } from "./vectors.ts";
 
 /**
- * What is kept of the answers. Whole: everything. Else, so that a package can carry it: all frequencies and factors, of
- * positions beyond 0 and of pairs an even choice with the first and the last, and one head of one token of one rotated
- * tensor for each type and engine.
+ * Collects the answers. `whole`: everything. Otherwise a choice that is small enough for a package: all frequencies and
+ * factors; an even choice of positions beyond 0 and of pairs, with the first and the last; and one head of one token of
+ * one rotated tensor for each type and engine.
  */
 export function collect({ whole = true }: { readonly whole?: boolean } = {}): VectorFile {
   const all = answers();
   const given = ndrope();
   const kept = whole ? all.answers.map(wholly) : thinned(all.answers);
-  // The order of the files: those of ndrope stand before diffusers'.
+  // The order of the files: ndrope comes before diffusers.
   const first = kept.findIndex(({ engine }) => engine === "diffusers");
   const vectors = kept.toSpliced(first, 0, ...(whole ? given : given.filter(isSmall)));
 
@@ -71,7 +71,7 @@ function thinned(all: readonly Answer[]): Vector[] {
   });
 }
 
-/** Indices below `count`, from `first` on; where those are more than `most`, an even choice with both ends. */
+/** Indices below `count`, from `first` on. If there are more than `most`, an even choice with both ends. */
 function evenly(count: number, most: number, first = 0): number[] {
   if (count - first <= most) return upTo(count);
   return upTo(most).map((i) => first + Math.round((i * (count - 1 - first)) / (most - 1)));

@@ -1,9 +1,9 @@
 /**
- * Who answered, and how near ropewalk must come.
+ * The engines, and the limits of distance for each.
  *
- * `angle`: how far an angle may lie from ours, in roundings: multiples of position × invFreq × 2^-24, beyond what a
- * difference of the stated frequencies explains. `places`: float32 ulp of cos and sin besides. A number without a reason
- * would be an excuse, so each has one.
+ * `angle`: the largest difference of an angle in roundings, which are multiples of position × invFreq × 2^-24, beyond the
+ * effect of different stated frequencies. `places`: an additional limit for cos and sin, in float32 ulp. `why` has the
+ * reason for each number.
  */
 
 import type { Engine } from "./vectors.ts";

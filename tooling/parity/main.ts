@@ -1,4 +1,7 @@
-/** `npm run parity`: writes packages/ropewalk/vectors.json and docs/parity.md; `--check` only says whether both are up to date. */
+/**
+ * `npm run parity`: writes packages/ropewalk/vectors.json and docs/parity.md; `--check` only says whether both are up
+ * to date.
+ */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { collect } from "./collect.ts";

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { types } from "./types.ts";
 import type { Unbuilt, VectorFile } from "./vectors.ts";
 
-/** One vector a line, so that a change of one is a change of one line. */
+/** One vector per line, so that a change of a vector changes one line. */
 export function vectorsText({ configs, vectors, rotations, engines, unbuilt, format }: VectorFile): string {
   const lines = (list: readonly unknown[]): string => list.map((item) => JSON.stringify(item)).join(",\n");
   const pairs = (object: Readonly<Record<string, unknown>>): string =>
@@ -18,7 +18,7 @@ export function vectorsText({ configs, vectors, rotations, engines, unbuilt, for
   return `{"format":${format},"engines":{\n${pairs(engines)}\n},"configs":{\n${pairs(configs)}\n},"vectors":[\n${lines(vectors)}\n],"rotations":[${lines(rotations)}],"unbuilt":[\n${lines(unbuilt)}\n]}\n`;
 }
 
-/** What `ropewalk verify --json` prints. */
+/** The output of `ropewalk verify --json`. */
 export interface Report {
   /** The last position of each column of `tables`. */
   readonly bands: readonly number[];
@@ -37,7 +37,7 @@ export interface Report {
   readonly mismatches: readonly { readonly engine: string; readonly name: string; readonly what: string }[];
 }
 
-/** What the built command line says of all answers. */
+/** The report of the built command line about all answers. */
 export function report(vectors: VectorFile): Report {
   const folder = mkdtempSync(join(tmpdir(), "ropewalk-parity-"));
   try {

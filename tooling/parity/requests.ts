@@ -1,16 +1,16 @@
 /**
- * What each engine was asked, in parameters that core takes today; and what is not built, with the reason.
+ * The request of each fixture in parameters of core; and the answers that are not compared, with the reason.
  *
- * A fixture's request names the rule of its engine; here the rule becomes the parameter that says it. Frequencies are
- * never copied from an answer. Axes are, where no type of ropewalk names the order: then only the frequencies and the
- * gathering are compared.
+ * A fixture's request names the rule of its engine; here the rule becomes a parameter. Frequencies are never copied
+ * from an answer. Axes are copied if no type of ropewalk has their order; then only the frequencies and the gathering
+ * are compared.
  */
 
 import type { Request } from "./vectors.ts";
 
 type Parameters = Request["parameters"];
 
-/** What is known of a question and of how its engine reads it. */
+/** A request, and how its engine reads it. */
 export interface Question {
   readonly engine: "truth" | "vllm" | "sglang" | "mlx" | "ggml";
   readonly request: { readonly parameters: Parameters };
@@ -73,7 +73,7 @@ export function tower(model: string, axisOfPair: readonly number[]): Pick<Reques
   };
 }
 
-/** By engine: the name or rope type, and why it is not compared. */
+/** By engine: the names or rope types that are not compared, with the reason. */
 const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   vllm: {
     fope: "learned matrices mix the frequencies: no rotation, no inverse, nothing to cache by position alone",
@@ -98,12 +98,14 @@ const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Why an answer is not compared; undefined where it is. */
+/** The reason why an answer is not compared; undefined if it is compared. */
 export function reasonAgainst(engine: string, name: string, ropeType?: string): string | undefined {
   return reasons[engine]?.[name] ?? (ropeType === undefined ? undefined : reasons[engine]?.[ropeType]);
 }
 
-/** What an engine makes of a published config otherwise than transformers; the dialect of `@ropewalk/config` follows it. */
+/**
+ * Published configs that an engine reads otherwise than transformers. The dialect of `@ropewalk/config` does the same.
+ */
 export const readings: Readonly<Record<"llama.cpp", Readonly<Record<string, string>>>> = {
   "llama.cpp": {
     "openai/gpt-oss-20b":

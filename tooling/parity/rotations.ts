@@ -1,4 +1,4 @@
-/** Answers of the ONNX operators: tables go in, so that rotation alone is compared. */
+/** Answers of the ONNX operators. They take tables, so only the rotation is compared. */
 
 import { bytes, fixtures } from "@ropewalk/goldens";
 import type { OnnxFixture, OnnxRuntimeFixture } from "@ropewalk/goldens";
@@ -37,7 +37,7 @@ function rotationOf(answer: OnnxFixture | OnnxRuntimeFixture): Omit<Rotation, "e
   if (!("axisOfPair" in answer) || answer.axisOfPair === undefined) {
     return { ...head, positions: rows(rowOf(answer, tokens)), cos: cosCache.data, sin: sinCache.data };
   }
-  // Tables are gathered by the axis of each pair; then a token's row is its own.
+  // Tables are gathered by the axis of each pair; after that, each token has its own row.
   const { axisOfPair } = answer;
   const positions = answer.positions as readonly (readonly (readonly number[])[])[];
   const width = rotaryDim / 2;
@@ -55,7 +55,7 @@ function rowOf(
   { positions }: OnnxFixture | OnnxRuntimeFixture,
   tokens: number,
 ): (batch: number, token: number) => number {
-  // Without positions the tables have a row for each token; one position is that of the first token.
+  // Without positions, the tables have a row for each token. A single position is that of the first token.
   if (positions === null) return (b, t) => b * tokens + t;
   const [first] = positions;
   if (typeof first === "number") return (_, t) => first + t;

@@ -1,4 +1,7 @@
-/** Every rope type that an engine or a config names, and what stands for it here: a package, a parameter, or the reason why not. */
+/**
+ * Every rope type that an engine or a config names, with its package or parameter here, or the reason why there is
+ * none.
+ */
 
 export const types: readonly { readonly names: string; readonly here: string }[] = [
   {
@@ -56,5 +59,5 @@ export const types: readonly { readonly names: string; readonly here: string }[]
     names: "learned frequencies (timm `mixed`, Mochi), `pixel` bands (timm, rotary-embedding-torch)",
     here: "not built as types: the frequencies are weights or a model's constants; `rotate` takes any table",
   },
-  { names: "LTX", here: "not built: a ladder over the inner width of all heads; `rotate` takes any table" },
+  { names: "LTX", here: "not built: frequencies over the inner width of all heads; `rotate` takes any table" },
 ];

@@ -1,4 +1,4 @@
-/** The file that `ropewalk verify` reads, as it is written here; the command line declares what it reads itself. */
+/** The form of the file for `ropewalk verify`. The command line has its own declaration for reading. */
 
 export type Pairing = "half" | "adjacent" | { readonly blocks: number };
 
@@ -18,11 +18,11 @@ export interface Request {
   readonly parameters: { readonly ropeType: string } & Readonly<Record<string, unknown>>;
 }
 
-/** A tensor before and after, `[tokens, heads, headDim]`, little-endian in base64. */
+/** A tensor before and after rotation, `[tokens, heads, headDim]`, little-endian in base64. */
 export interface Turned {
   readonly dtype: "float32" | "float16" | "bfloat16";
   readonly positions: Positions;
-  /** Where the engine puts the elements of a pair; absent: where it reads them. */
+  /** The pairing of the engine's output; absent: that of its input. */
   readonly outputPairing?: Pairing;
   readonly headFirst?: true;
   readonly shape: readonly number[];
@@ -30,12 +30,12 @@ export interface Turned {
   readonly output: string;
 }
 
-/** What is said of an answer besides its tables. Arrays of numbers are float32 in base64 (`truth`: float64). */
+/** The fields of an answer other than its tables. Arrays of numbers are float32 in base64 (`truth`: float64). */
 export interface Head {
   readonly engine: string;
   readonly version: string;
   readonly name: string;
-  /** The model whose config.json asks for the rope; else `request`. */
+  /** The model whose config.json describes the rope; absent: `request` does. */
   readonly config?: string;
   readonly layerType?: string | null;
   readonly dialect?: "llama.cpp";
@@ -59,7 +59,7 @@ export interface Vector extends Head {
   readonly rotated?: readonly Turned[];
 }
 
-/** Rotation with given tables; positions are rows of them, `[batch][token]`. */
+/** Rotation with given tables; positions are numbers of their rows, `[batch][token]`. */
 export interface Rotation {
   readonly engine: string;
   readonly version: string;
@@ -78,7 +78,7 @@ export interface Rotation {
   readonly sin: string;
 }
 
-/** An answer that is not compared, and why. */
+/** An answer that is not compared, with the reason. */
 export interface Unbuilt {
   readonly engine: string;
   readonly name: string;
@@ -94,14 +94,14 @@ export interface VectorFile {
   readonly unbuilt: readonly Unbuilt[];
 }
 
-/** Who answered, and how near ropewalk must come. */
+/** An engine, and its limits of distance. */
 export interface Engine {
   readonly title: string;
-  /** How far an angle may lie from ours, in roundings. */
+  /** The largest difference of an angle, in roundings. */
   readonly angle: number;
-  /** The same for each pair before this one. */
+  /** An additional limit per pair, for engines that multiply the angle up from pair to pair. */
   readonly running?: number;
-  /** float32 ulp of cos and sin besides. */
+  /** An additional limit for cos and sin, in float32 ulp. */
   readonly places: number;
   readonly why: string;
 }

@@ -1,9 +1,9 @@
 /**
- * Are the changeset entries usable, and does every changed package have one?
+ * Checks that the changeset entries are usable and that every changed package has one.
  *
- * `changeset status` alone asks for a base branch, which a fresh, detached or shallow clone may lack, and is content
- * with one entry for all changes. So entries are read here, `status` runs in a copy with a history of its own, and what
- * has changed is counted from the last release that this clone's history shows.
+ * `changeset status` alone needs a base branch, which a fresh, detached or shallow clone may lack. It also accepts one
+ * entry for all changes. So this program reads the entries itself, runs `status` in a copy with its own history, and
+ * compares with the last release in the history of this clone.
  */
 
 import { execFileSync } from "node:child_process";
@@ -21,7 +21,7 @@ interface Entry {
 
 export interface Result {
   readonly entries: number;
-  /** How many packages they name. */
+  /** The number of packages that the entries name. */
   readonly packages: number;
   /** Every problem, as one line each. */
   readonly problems: readonly string[];
@@ -41,7 +41,7 @@ export function checkChangesets(root: string): Result {
         );
       }
     }
-    // One sentence that a user reads in the changelog.
+    // A user reads this sentence in the changelog.
     if (!/^[A-Z][^\n]*\.$/.test(summary)) {
       problems.push(`${file}: expected one sentence in the past tense, got ${JSON.stringify(summary)}.`);
     }
@@ -94,7 +94,7 @@ function readEntries(root: string, problems: string[]): Entry[] {
     });
 }
 
-/** The commit that last wrote a changelog; else the oldest one that this clone has. */
+/** The last commit that wrote a changelog; else the oldest commit of this clone. */
 function lastRelease(root: string): string | undefined {
   const git = (...args: readonly string[]): string => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
   return (
@@ -103,7 +103,7 @@ function lastRelease(root: string): string | undefined {
   );
 }
 
-/** Whether what a package publishes has changed; its tests and its README do not count. */
+/** Whether the published files of a package have changed. Its tests and its README do not count. */
 function changedSince(root: string, commit: string | undefined, folder: string): boolean {
   if (commit === undefined) return false;
   const files = execFileSync("git", ["diff", "--name-only", commit, "--", `${folder}/src`, `${folder}/package.json`], {

@@ -1,6 +1,6 @@
 /**
- * `npm run release:rehearse`: what the pending changeset entries would release, and what a later change of core alone
- * would. Everything happens in a copy with a history of its own; the workspace and its git are not touched.
+ * `npm run release:rehearse`: shows the releases of the pending changeset entries, and those of a later change of core
+ * alone. It works in a copy with its own history and does not touch the workspace or its git.
  */
 
 import { execFileSync } from "node:child_process";
@@ -22,7 +22,7 @@ export interface Release {
 
 const changesetCommand = fileURLToPath(import.meta.resolve("@changesets/cli/bin.js"));
 
-/** What versions depend on: manifests, entries and literals. */
+/** The files that versions depend on: manifests, entries and literals. */
 const copied = (root: string): string[] => [
   ...["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml", ".changeset"],
   ...workspacePackages(root).flatMap(({ folder }) =>
@@ -30,7 +30,7 @@ const copied = (root: string): string[] => [
   ),
 ];
 
-/** A copy of what versions depend on, committed on a branch `main`, for `use`; removed afterwards. */
+/** Calls `use` with a copy of these files, committed on a branch `main`. The copy is removed afterwards. */
 export function withCopy(root: string, use: (copy: string) => void): void {
   const copy = mkdtempSync(path.join(tmpdir(), "ropewalk-release-"));
   try {
@@ -62,7 +62,7 @@ function commit(copy: string): void {
   git(copy, "commit", "--quiet", "--allow-empty", "--no-verify", "--message=rehearsal");
 }
 
-/** Runs changesets in a copy, quietly unless it fails. */
+/** Runs changesets in a copy. Prints only failures. */
 export function changeset(copy: string, ...args: readonly string[]): void {
   try {
     execFileSync(process.execPath, [changesetCommand, ...args], {
@@ -76,7 +76,7 @@ export function changeset(copy: string, ...args: readonly string[]): void {
   }
 }
 
-/** Applies all entries of a copy and says what came of it. */
+/** Applies all entries of a copy and returns the releases. */
 export function release(copy: string): Release[] {
   const before = new Map(publishedPackages(copy).map(({ name, manifest }) => [name, manifest.version]));
   changeset(copy, "version");
@@ -94,14 +94,14 @@ function bumpBetween(from: string, to: string): Bump {
   return index === -1 ? "none" : ((["major", "minor", "patch"] as const)[index] ?? "none");
 }
 
-/** Releases a change of one package alone. */
+/** Applies a change of one package alone and returns the releases. */
 export function releaseOf(copy: string, name: string, bump: Exclude<Bump, "none">): Release[] {
   writeFileSync(path.join(copy, ".changeset/rehearsal.md"), `---\n"${name}": ${bump}\n---\n\nRehearsed a change.\n`);
   commit(copy);
   return release(copy);
 }
 
-/** Sets every public package of a copy to a version, as if all had been released so. */
+/** Sets every public package of a copy to one version. */
 export function setVersions(copy: string, version: string): void {
   for (const { folder } of publishedPackages(copy)) {
     const file = path.join(copy, folder, "package.json");
@@ -111,7 +111,7 @@ export function setVersions(copy: string, version: string): void {
   commit(copy);
 }
 
-/** Packages that a change of core would bump by more than a patch: their users would have to act for nothing. */
+/** Packages that a change of core would bump by more than a patch, though they did not change. */
 export function draggedAlong(releases: readonly Release[], core = "@ropewalk/core"): Release[] {
   return releases.filter(({ name, bump }) => name !== core && (bump === "minor" || bump === "major"));
 }

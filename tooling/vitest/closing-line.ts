@@ -1,12 +1,12 @@
 import type { Reporter } from "vitest/node";
 
-/** Test files that cannot run here, and why. */
+/** Test files that cannot run here, with the reason. */
 interface Left {
   readonly files: readonly string[];
   readonly reason: string;
 }
 
-/** Prints `N passed, N failed, N skipped` as the last line, so that a run which executed no test shows. */
+/** Prints `N passed, N failed, N skipped` as the last line, so that a run without any test is visible. */
 export default class ClosingLine implements Reporter {
   readonly #left: Left;
 
@@ -21,7 +21,7 @@ export default class ClosingLine implements Reporter {
     let skipped = this.#left.files.length;
     for (const module of modules) {
       const states = [...module.children.allTests()].map((test) => test.result().state);
-      // A file that does not load has no failing test of its own, yet the module failed.
+      // A file that does not load has no failing test, but its module failed.
       if (module.state() === "failed" && !states.includes("failed")) failed++;
       for (const state of states) {
         if (state === "passed") passed++;

@@ -2,8 +2,8 @@ import { transform } from "esbuild";
 import type { Plugin } from "vitest/config";
 
 /**
- * Lowers standard (TC39) decorators for vitest, whose own transformer leaves a raw `@` that no engine parses.
- * Only TypeScript files that hold a decorator at the start of a line are touched; `tsc` does the same in the build.
+ * Lowers standard (TC39) decorators for vitest. Its own transformer leaves the `@`, which no JavaScript engine parses.
+ * Changes only TypeScript files with a decorator at the start of a line; `tsc` does the same in the build.
  */
 export function standardDecorators(): Plugin {
   return {

@@ -1,4 +1,4 @@
-/** Where the tests find a WebGPU without a graphics card. `install.sh` puts it there. */
+/** The place of a WebGPU for tests without a graphics card. `install.sh` installs it. */
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,11 +11,11 @@ export interface WebGpuEnvironment {
   readonly lavapipe: string;
   /** The browser's executable. */
   readonly chromium: string;
-  /** Flags that make it offer WebGPU on SwiftShader, headless and without asking the network. */
+  /** Flags for WebGPU on SwiftShader, headless and without network access. */
   readonly chromiumArguments: readonly string[];
 }
 
-/** Where they are. @throws Error that says how to install what is missing. */
+/** Finds the drivers and the browser. @throws Error that says how to install missing parts. */
 export function webGpuEnvironment(): WebGpuEnvironment {
   const swiftShader = process.env["ROPEWALK_SWIFTSHADER_ICD"] ?? "/usr/lib/chromium/vk_swiftshader_icd.json";
   const lavapipe =

@@ -1,6 +1,6 @@
 /**
- * The packages of this workspace. Whoever needs a list of them asks here: a new package is found by looking, and a new
- * folder of packages is added to `groups` and to pnpm-workspace.yaml, which a test compares.
+ * The one list of packages in this workspace. It is read from the folders, so a new package needs no entry. A new
+ * folder of packages is added to `groups` and to pnpm-workspace.yaml; a test compares the two.
  */
 
 import { existsSync, readFileSync, readdirSync } from "node:fs";
@@ -9,7 +9,7 @@ import path from "node:path";
 /** Folders whose folders are packages, as paths from the root. */
 export const groups = ["packages", "packages/providers", "packages/backends", "apps", "tooling"] as const;
 
-/** What a package is. A library is what lies in `packages` itself and is none of the few that are one of a kind. */
+/** The kind of a package. A library lies directly in `packages` and has no kind of its own. */
 export type Kind =
   | "core"
   | "config"
@@ -21,7 +21,7 @@ export type Kind =
   | "app"
   | "tooling";
 
-/** What tools read of a package.json. */
+/** The fields of a package.json that tools read. */
 export interface Manifest {
   readonly name: string;
   readonly version: string;
@@ -43,7 +43,7 @@ export interface Manifest {
 
 export interface WorkspacePackage {
   readonly name: string;
-  /** From the root, with slashes: `packages/providers/yarn`. */
+  /** The path from the root, with slashes: `packages/providers/yarn`. */
   readonly folder: string;
   readonly kind: Kind;
   readonly manifest: Manifest;
@@ -65,7 +65,7 @@ export function workspacePackages(root: string): WorkspacePackage[] {
     });
 }
 
-/** Whether users install it: it lies in `packages`, and is not private. */
+/** Whether users can install it: it lies in `packages` and is not private. */
 export function isPublished({ folder, manifest }: WorkspacePackage): boolean {
   return folder.startsWith("packages/") && manifest.private !== true;
 }
@@ -74,13 +74,13 @@ export function publishedPackages(root: string): WorkspacePackage[] {
   return workspacePackages(root).filter(isPublished);
 }
 
-/** The files that an entry of a manifest's exports names. */
+/** The files of an entry in a manifest's exports. */
 export function targetOf(entry: unknown): { readonly types?: string; readonly default?: string } {
   const { types, default: code } = Object(entry) as Readonly<Record<string, unknown>>;
   return { ...(typeof types === "string" ? { types } : {}), ...(typeof code === "string" ? { default: code } : {}) };
 }
 
-/** The folder says the kind, and in `packages` itself the name of the few that are one of a kind. */
+/** The kind follows from the group of folders, or, directly in `packages`, from the name. */
 function kindOf(group: (typeof groups)[number], name: string): Kind {
   switch (group) {
     case "packages/providers":

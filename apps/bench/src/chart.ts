@@ -1,4 +1,6 @@
-/** docs/speed.svg: lines of ratios over the number of tokens, both axes logarithmic; colours for light and dark pages. */
+/**
+ * docs/speed.svg: lines of ratios over the number of tokens, both axes logarithmic; colours for light and dark pages.
+ */
 
 import { mainGroup } from "./speed-page.ts";
 import type { Report } from "./report.ts";
@@ -26,7 +28,7 @@ export function chart(report: Report): string {
     return values.length === 0 ? [] : [{ row, values }];
   });
 
-  // The yardstick is the line at 1, so 1 is always shown.
+  // The yardstick is the line at 1, so the axis always includes 1.
   const ratios = [1, ...series.flatMap(({ values }) => values.map(({ ratio }) => ratio))];
   const low = Math.floor(2 * Math.log10(Math.min(...ratios))) / 2;
   const high = Math.ceil(2 * Math.log10(Math.max(...ratios))) / 2;
@@ -57,7 +59,7 @@ function scale(from: number, to: number, start: number, end: number): (value: nu
   return (value) => (from === to ? (start + end) / 2 : start + ((value - from) / (to - from)) * (end - start));
 }
 
-/** Without variables of CSS: not everything that shows an SVG knows them. */
+/** Without CSS variables, because some viewers of SVG do not support them. */
 function styles(lines: readonly Line[]): string {
   const colours = (mode: 0 | 1): string =>
     lines
@@ -109,7 +111,7 @@ function drawn({ row, points }: Line, index: number): string {
   return `<g class="s${index}"><path class="line"${row.dashes === undefined ? "" : ` stroke-dasharray="${row.dashes}"`} d="${path}"/>${dots}</g>`;
 }
 
-/** Names at the ends of the lines, pushed apart from top to bottom and, where that leaves the plot, from bottom to top. */
+/** Names at the ends of the lines. They are moved apart downwards, and then upwards if they leave the plot. */
 function labels(lines: readonly Line[]): string {
   const ends = lines
     .map(({ row, points }, index) => ({ label: row.short, index, end: points.at(-1)!, y: points.at(-1)!.y }))

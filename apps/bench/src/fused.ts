@@ -1,6 +1,6 @@
 /**
- * Float32 keys into the slots of a cache that lies head by head: rotated, rounded and placed in one pass, next to
- * rotating them in place and then copying the rows where they belong.
+ * Writes float32 keys into the slots of a cache in head-first layout: rotated, rounded and placed in one pass, compared
+ * with rotating in place and then copying the rows.
  */
 
 import { getRope } from "@ropewalk/core";
@@ -10,7 +10,7 @@ import { median } from "./median.ts";
 
 export interface FusedWrite {
   readonly tokens: number;
-  /** Of the cache; keys are float32. */
+  /** The element type of the cache; keys are float32. */
   readonly dtype: "float32" | "float16" | "bfloat16";
   readonly fusedMicroseconds: number;
   readonly rotateThenCopyMicroseconds: number;

@@ -83,7 +83,7 @@ async function race(plan: GpuPlan): Promise<GpuReport> {
   const ort = (await import(script)) as Runtime;
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = "/";
-  // Its first session makes the device, and everybody runs on that.
+  // Its first session makes the device. All contestants use that device.
   const value = { type: "float32", shape: [1] } as const;
   const first = writeModel({
     opsets: { "": 17 },

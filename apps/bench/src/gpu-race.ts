@@ -1,6 +1,6 @@
 /**
- * Rotation on one WebGPU device, in Node or in a page: what each contestant asks of the device, whether its numbers are
- * right, and, on a real graphics card only, how long it takes next to copying the same bytes.
+ * Rotation on one WebGPU device, in Node or in a page: the work that each contestant gives the device, a check of its
+ * numbers and, on a real graphics card only, its time compared with copying the same bytes.
  */
 
 import { getRope } from "@ropewalk/core";
@@ -17,22 +17,22 @@ export interface GpuWorkload extends Input {
   readonly key: GPUBuffer;
 }
 
-/** A contestant at the start line. */
+/** A contestant that is ready to run. */
 export interface GpuPrepared {
-  /** One rotation of query and key: recorded, or, where that is not in our hands, given to the device and not waited for. */
+  /** One rotation of query and key: recorded by the race, or submitted by the contestant without waiting. */
   readonly step: { readonly record: (encoder: GPUCommandEncoder) => void } | { readonly run: () => Promise<void> };
-  /** Where the result lies. */
+  /** The buffers of the result. */
   readonly output: { readonly query: GPUBuffer; readonly key: GPUBuffer };
-  /** Ends what was made. */
+  /** Releases the contestant's resources. */
   dispose(): void | Promise<void>;
 }
 
-/** A way to rotate them. */
+/** A way to rotate query and key. */
 export interface GpuContestant {
   readonly name: string;
   /** Absent: all. */
   readonly dtypes?: readonly GpuElementType[];
-  /** True where the result is a copy of what was given, not its rotation. */
+  /** True if the result is a copy of the input, not its rotation. */
   readonly isCopy?: boolean;
   prepare(device: GPUDevice, workload: GpuWorkload): Promise<GpuPrepared>;
 }
@@ -43,43 +43,48 @@ export interface GpuRow {
   readonly dtype: GpuElementType;
   readonly tokens: number;
   readonly pairing: Pairing;
-  /** Of one rotation, counted at the device. */
+  /** The dispatches of one rotation, counted at the device. */
   readonly dispatches: number;
-  /** Bytes of query and key elements that have to be read and written: the least that any rotation moves. */
+  /** Bytes of query and key elements that are read and written: the smallest number for any rotation. */
   readonly bytes: number;
   /** Absent for copying. */
   readonly check: Check | undefined;
-  /** Of one rotation among many that were submitted together, by timestamps of the device. Absent without them. */
+  /**
+   * The time of one rotation when many are submitted together, by timestamps of the device. Absent without timestamps.
+   */
   readonly device: Timing | undefined;
-  /** Of one rotation recorded and submitted by itself, by the clock of the host. Absent on a software adapter. */
+  /**
+   * The time of one rotation that is recorded and submitted alone, by the clock of the host. Absent on a software
+   * adapter.
+   */
   readonly host: Timing | undefined;
 }
 
-/** Medians of rounds in which everybody had a turn. */
+/** Medians of rounds in which every contestant ran. */
 export interface Timing {
   readonly milliseconds: number;
-  /** The time that each limit needed in the same round, by this one's. */
+  /** The time of each limit / the time of this contestant, in the same round. */
   readonly ofLimit: Readonly<Record<string, number>>;
 }
 
-/** What a run found. */
+/** The results of a run. */
 export interface GpuReport {
   readonly adapter: string;
-  /** Whether the adapter computes on the CPU: times of it would say nothing about a graphics card. */
+  /** Whether the adapter computes on the CPU. Its times would say nothing about a graphics card. */
   readonly software: boolean;
-  /** Of those that matter here, which the device has. */
+  /** The features of the device, among those that matter here. */
   readonly features: readonly string[];
   readonly rows: readonly GpuRow[];
 }
 
-/** What is raced. */
+/** The workloads of a race. */
 export interface GpuPlan {
   readonly tokens: readonly number[];
   readonly dtypes: readonly GpuElementType[];
   readonly pairings: readonly Pairing[];
 }
 
-/** What a device should be requested with, as far as the adapter has it. */
+/** The features to request, if the adapter has them. */
 export const wantedFeatures: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 0x80, queryResolve: 0x200 } as const;
@@ -131,13 +136,13 @@ const ropewalk = (
   },
 });
 
-/** The step's tables uploaded before, as a model's layers use it. */
+/** The step's tables are uploaded before, as for the layers of a model. */
 const byStep: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens }) => {
   const step = gpu.at({ start, count: tokens });
   return { record: (encoder) => void step.encode(encoder, tensors), end: () => step.dispose() };
 };
 
-/** Positions that only the device sees. */
+/** Positions in a buffer on the device. */
 const byBuffer: Parameters<typeof ropewalk>[2] = (gpu, tensors, { start, tokens }, device) => {
   const buffer = device.createBuffer({ size: tokens * 4, usage: usage.storage | usage.copyTarget });
   device.queue.writeBuffer(
@@ -174,7 +179,7 @@ const platformCopy: GpuContestant = {
 };
 
 /**
- * Another limit, since the platform's copy need not be the fastest: a plain kernel, two loads of 16 bytes to an
+ * Another limit, because the platform's copy may not be the fastest: a plain kernel with two loads of 16 bytes per
  * invocation, as in the rotation.
  */
 const kernelCopy: GpuContestant = {
@@ -234,7 +239,7 @@ fn copy(i: u32) {
   },
 };
 
-/** What everything is compared with. */
+/** The limits that all contestants are compared with. */
 export const limits: readonly GpuContestant[] = [platformCopy, kernelCopy];
 
 /** Runs every contestant on every size; all share the device and the buffers. */
@@ -324,7 +329,7 @@ export async function raceOnDevice(
   return { adapter, software, features: wantedFeatures.filter((name) => device.features.has(name)), rows };
 }
 
-/** Buffers as large as query and key. Not filled, so a result that is not written there is wrong. */
+/** Buffers as large as query and key. They are not filled, so a missing result is detected. */
 function sparesOf(device: GPUDevice, { query, key }: Setting): { readonly query: GPUBuffer; readonly key: GPUBuffer } {
   const like = ({ size }: GPUBuffer): GPUBuffer =>
     device.createBuffer({ size, usage: usage.storage | usage.copySource | usage.copyTarget });
@@ -332,7 +337,7 @@ function sparesOf(device: GPUDevice, { query, key }: Setting): { readonly query:
 }
 
 function same(a: Elements, b: Elements): boolean {
-  // Not `every`: there are tens of millions.
+  // A loop, because `every` is slow for tens of millions of elements.
   for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
   return a.length === b.length;
 }
@@ -343,7 +348,7 @@ function submit(device: GPUDevice, record: (encoder: GPUCommandEncoder) => void)
   device.queue.submit([encoder.finish()]);
 }
 
-/** Counts at the device, so that nobody has to be believed. */
+/** Counts dispatches at the device, independently of the contestants. */
 function countDispatches(device: GPUDevice): { dispatches: number; stop(): void } {
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
@@ -372,18 +377,20 @@ interface Runner {
   run(): void | Promise<void>;
 }
 
-/** Milliseconds of so many rotations. */
+/** Measures `count` rotations, in milliseconds. */
 type Timer = (count: number) => Promise<number>;
 
 const ROUNDS = 9;
 /**
- * Of one lap. Implementations may round timestamps to 0.1 ms, which is one part in a hundred of it; and a card that was
- * idle needs some milliseconds until its clocks are up.
+ * The duration of a lap. Implementations may round timestamps to 0.1 ms, which is 1 % of it. An idle card needs some
+ * milliseconds to raise its clock rate.
  */
 const LAP_MILLISECONDS = 10;
 const MOST_IN_A_LAP = 512;
 
-/** One lap of each in turn, round after round, each round starting with another: whatever slows the card slows all. */
+/**
+ * One lap of each contestant per round. Each round starts with another contestant, so disturbances affect all of them.
+ */
 async function lapsOf(
   runners: readonly Runner[],
   timerOf: (runner: Runner) => Timer | undefined,
@@ -424,8 +431,8 @@ async function lapsOf(
 }
 
 /**
- * The device's own clock: many rotations in one submission, one after the other, between two timestamps. What it costs
- * to record and to submit them is outside.
+ * The device's own clock: many rotations in one submission, one after the other, between two timestamps. Recording and
+ * submitting are not included.
  */
 class DeviceClock {
   readonly #device: GPUDevice;
@@ -460,13 +467,13 @@ class DeviceClock {
     for (const own of [this.#querySet, this.#resolved, this.#staging]) own.destroy();
   }
 
-  /** The end of an empty pass: what was recorded before it is done then. */
+  /** Writes a timestamp at the end of an empty pass, when all commands recorded before are done. */
   #mark(encoder: GPUCommandEncoder, index: number): void {
     encoder.beginComputePass({ timestampWrites: { querySet: this.#querySet, endOfPassWriteIndex: index } }).end();
   }
 }
 
-/** Each rotation given to the device by itself, none read back. */
+/** Submits each rotation alone and reads nothing back. */
 async function timeOnHost(device: GPUDevice, run: () => void | Promise<void>, count: number): Promise<number> {
   await device.queue.onSubmittedWorkDone();
   const start = performance.now();

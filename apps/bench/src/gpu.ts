@@ -1,8 +1,8 @@
 /**
  * `node dist/gpu.js [--tokens 1,512,4096] [--dtype float32,float16,bfloat16] [--pairing half,adjacent] [--dawn] [--enable toggle] [--json file]`
  *
- * In headless Chromium, next to onnxruntime-web; with `--dawn` in this process, without it, on whatever Vulkan driver
- * there is: that is how a real graphics card without a display is measured.
+ * Runs in headless Chromium, together with onnxruntime-web. With `--dawn` it runs in this process, without
+ * onnxruntime-web, on the Vulkan driver of the computer: use this for a real graphics card without a display.
  */
 
 import { webGpuEnvironment } from "@ropewalk/webgpu-environment";
@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
     dtype: { type: "string", default: "float32" },
     pairing: { type: "string", default: "half,adjacent" },
     dawn: { type: "boolean", default: false },
-    // A toggle of Dawn's: vulkan_enable_f16_on_nvidia, say.
+    // A toggle of Dawn, for example vulkan_enable_f16_on_nvidia.
     enable: { type: "string" },
     json: { type: "string" },
   },
@@ -40,7 +40,7 @@ const plan: GpuPlan = {
 
 async function onDawn(): Promise<GpuReport> {
   const { create } = await import("webgpu");
-  // Dawn rounds timestamps to 0.1 ms for the sake of pages; this is none.
+  // Dawn rounds timestamps to 0.1 ms to protect web pages. That is not needed here.
   const gpu = create([
     "disable-dawn-features=timestamp_quantization",
     ...(options.enable === undefined ? [] : [`enable-dawn-features=${options.enable}`]),

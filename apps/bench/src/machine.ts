@@ -3,8 +3,8 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus, loadavg, platform, release, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
-/** Where and when something was measured. */
-export interface Machine {
+/** The computer of a measurement, and its date. */
+export interface Computer {
   readonly date: string;
   readonly cpu: string;
   readonly cores: number;
@@ -12,17 +12,17 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly v8: string;
-  /** Processes that wanted to run, on average over the minute before. */
+  /** The load average of the last minute. */
   readonly load: number;
 }
 
-export function describeMachine(): Machine {
+export function describeComputer(): Computer {
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: availableParallelism(),
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
-    // The kernel's version without the name of its build.
+    // The version of the kernel, without the name of its build.
     system: `${platform()} ${/^[\d.]+\d/.exec(release())?.[0] ?? ""} ${process.arch}`,
     node: process.versions.node,
     v8: process.versions.v8,
@@ -43,7 +43,7 @@ export function versionOf(name: string): string {
   throw new Error(`The package ${name} is not installed beside ${dirname(import.meta.url)}.`);
 }
 
-/** A file that someone named, seen from where they called npm: npm and pnpm start scripts in the package's folder. */
+/** The path of a file in the caller's folder. npm and pnpm start scripts in the package's folder. */
 export function fromCaller(path: string): string {
   return resolve(process.env["INIT_CWD"] ?? "", path);
 }

@@ -1,14 +1,13 @@
 /**
  * `npm run bench -- [--tokens 1,16] [--dtype float32] [--pairing half] [--seconds 3] [--json file] [--smoke]`
  *
- * `--smoke` checks every contestant on small inputs and measures hardly anything: it is there to show, in CI, that the
- * benchmark still runs.
+ * `--smoke` checks every contestant on small inputs and measures almost nothing. It shows in CI that the benchmark runs.
  */
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fields, limit, yardstick } from "./contestants/index.ts";
-import { describeMachine, fromCaller } from "./machine.ts";
+import { describeComputer, fromCaller } from "./machine.ts";
 import { numbers, oneOf } from "./options.ts";
 import { race } from "./race.ts";
 import type { Result } from "./race.ts";
@@ -35,11 +34,11 @@ const pairings = oneOf<Pairing>("pairing", options.pairing, ["half", "adjacent"]
 const dtypes = oneOf<ElementType>("dtype", options.dtype, ["float32", "float16"]);
 const [seconds] = numbers("seconds", options.seconds ?? "3");
 
-// Before the races, whose own load it would else be.
-const machine = describeMachine();
+// Before the races, because they also cause load.
+const machine = describeComputer();
 if (!smoke && machine.load > 0.5) {
   process.stderr.write(
-    `Others use this machine too (load ${machine.load}): that slows contestants most that wait for another thread, onnxruntime-node among them.\n`,
+    `Other processes use this computer too (load ${machine.load}). This slows contestants most that wait for another thread, such as onnxruntime-node.\n`,
   );
 }
 
@@ -56,7 +55,7 @@ for (const dtype of dtypes) {
           [yardstick, limit],
           smoke ? { seconds: 0, rounds: 1 } : { seconds: seconds! / fields.length, rounds: 15 },
         );
-        // The two that ratios are to run in each field, and are told of once.
+        // The two contestants that ratios are computed to run in each field. Their results are printed once.
         results.push(...all.filter(({ name }) => !results.some((known) => known.name === name)));
       }
       const { queryHeads, keyHeads, headDim } = workload;

@@ -1,7 +1,8 @@
 /**
  * Writes small ONNX models: a graph of a few nodes without weights, as protobuf bytes.
  *
- * Only what the benchmark and the oracle need; field numbers are those of onnx.proto (ONNX 1.20, IR version 10).
+ * It has only the parts that the benchmark and the oracle need. Field numbers are those of onnx.proto (ONNX 1.20, IR
+ * version 10).
  */
 
 /** Element types, as `TensorProto.DataType` numbers them. */
@@ -14,7 +15,7 @@ export interface ModelValue {
   readonly shape: readonly (number | string)[];
 }
 
-/** One operation. Integer attributes only: the operators used here have no other that matters. */
+/** One operation, with integer attributes only. The operators used here need no others. */
 export interface ModelNode {
   readonly op: string;
   /** `""` for the ONNX standard. */
@@ -24,7 +25,7 @@ export interface ModelNode {
   readonly attributes: Readonly<Record<string, number>>;
 }
 
-/** What {@link writeModel} takes. */
+/** The input of {@link writeModel}. */
 export interface Model {
   /** Version of each operator set by its domain. */
   readonly opsets: Readonly<Record<string, number>>;
@@ -71,7 +72,9 @@ function valueMessage({ name, type, shape }: ModelValue): Message {
 
 const utf8 = new TextEncoder();
 
-/** A protobuf message under construction: fields are a key (number and wire type) and a payload, one after the other. */
+/**
+ * A protobuf message under construction: fields are a key (number and wire type) and a payload, one after the other.
+ */
 class Message {
   readonly bytes: number[] = [];
 

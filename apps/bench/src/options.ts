@@ -1,6 +1,6 @@
-/** What both command lines take: lists separated by commas. */
+/** Options of both command lines: lists separated by commas. */
 
-/** Those of `all` that are named, all of them if none is. @throws Error for a name that is not among them. */
+/** The named members of `all`, or all of them if no names are given. @throws Error for an unknown name. */
 export function oneOf<T extends string>(name: string, given: string | undefined, all: readonly T[]): readonly T[] {
   if (given === undefined) return all;
   const wanted = given.split(",");
@@ -9,7 +9,7 @@ export function oneOf<T extends string>(name: string, given: string | undefined,
   return wanted as T[];
 }
 
-/** @throws Error for what is no number above 0. */
+/** @throws Error for a value that is not a number above 0. */
 export function numbers(name: string, given: string): number[] {
   const list = given.split(",").map(Number);
   if (!list.every((value) => value > 0)) throw new Error(`--${name} ${given}: expected numbers above 0`);

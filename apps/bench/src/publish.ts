@@ -1,4 +1,7 @@
-/** `npm run bench:report -- FILE`: writes docs/speed.json, docs/speed.md, docs/speed.svg and README's table from what `--json` wrote. */
+/**
+ * `npm run bench:report -- FILE`: writes docs/speed.json, docs/speed.md, docs/speed.svg and README's table from a
+ * `--json` file.
+ */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

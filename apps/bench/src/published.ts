@@ -1,4 +1,4 @@
-/** The files that a report becomes, by their paths from the root. */
+/** The files made from a report, by their paths from the root. */
 
 import { chart } from "./chart.ts";
 import { page, withTable } from "./speed-page.ts";

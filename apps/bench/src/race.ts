@@ -1,6 +1,6 @@
 /**
- * Times contestants in turn: one lap of each, round after round, so that whatever else the machine does meanwhile hits
- * all of them. Ratios are formed within a round, and the median is taken of ratios, not of times.
+ * Times contestants in turns: each round has one lap of each, so other work on the computer affects all of them. Ratios
+ * are computed within a round, and the median is taken of ratios, not of times.
  */
 
 import { setTimeout } from "node:timers/promises";
@@ -12,11 +12,11 @@ import type { Check, Workload } from "./workload.ts";
 export interface RaceOptions {
   /** Time for all laps together; 0 for a smoke test, which does not warm up either. */
   readonly seconds: number;
-  /** Fewer laps than this make no median, however long they take. */
+  /** The smallest number of rounds for a median, for any duration. */
   readonly rounds: number;
 }
 
-/** What came of one contestant. */
+/** The result of one contestant. */
 export interface Result {
   readonly name: string;
   readonly source: string;
@@ -25,19 +25,19 @@ export interface Result {
   readonly median: number;
   readonly fastest: number;
   readonly rounds: number;
-  /** How many times faster than the contestant of that name, by name. */
+  /** The speed compared with other contestants, by their names: 2 is twice as fast. */
   readonly timesFasterThan: Readonly<Record<string, number>>;
 }
 
-/** Long enough for the clock, short enough for many rounds. */
+/** The duration of a lap: long enough for the clock, short enough for many rounds. */
 const LAP_MICROSECONDS = 300;
-/** Compilers work beside the program; several passes with pauses let them finish and be corrected. */
+/** JavaScript compilers run in the background. Several passes with pauses let them finish and reoptimize. */
 const WARM_UP = { passes: 3, microseconds: 50_000, pauseMilliseconds: 20 };
 
 /**
  * Checks every contestant, then times them.
  *
- * @throws Error when a result is wrong: nobody is timed then.
+ * @throws Error if a result is wrong. Then no contestant is timed.
  */
 export async function race(
   workload: Workload,
@@ -57,15 +57,16 @@ export async function race(
       let calls = 1;
       let spent = await time(runner.prepared, 1);
       for (; options.seconds > 0 && spent < WARM_UP.microseconds; calls++) spent += await time(runner.prepared, 1);
-      // From all calls, not the last: one that was interrupted would make laps of single calls, with caches cold and threads asleep.
+      // From all calls, not the last one: after an interrupted call, laps would be single calls with cold caches and
+      // idle threads.
       runner.repeat = options.seconds > 0 ? Math.ceil((LAP_MICROSECONDS * calls) / spent) : 1;
     }
     await setTimeout(WARM_UP.pauseMilliseconds);
   }
   const end = performance.now() + options.seconds * 1000;
   for (let round = 0; round < options.rounds || performance.now() < end; round++) {
-    // Nobody always runs after the same neighbour, who leaves traces in the caches of all levels; and half a lap without
-    // the clock takes most of them away.
+    // The order changes, because the contestant before leaves its data in all caches. Half a lap without the clock
+    // removes most of this effect.
     for (const { prepared, repeat, laps } of shuffled(runners)) {
       if (options.seconds > 0) await time(prepared, Math.ceil(repeat / 2));
       laps.push(await time(prepared, repeat));

@@ -1,11 +1,11 @@
 /** The outcome as data and as text. */
 
-import type { Machine } from "./machine.ts";
+import type { Computer } from "./machine.ts";
 import type { Result } from "./race.ts";
 import type { Costs } from "./tables.ts";
 import type { ElementType, Pairing } from "./workload.ts";
 
-/** One workload and what everybody needed for it. */
+/** One workload, with the results of all contestants. */
 export interface Race {
   readonly dtype: ElementType;
   readonly pairing: Pairing;
@@ -16,12 +16,12 @@ export interface Race {
   readonly results: readonly Result[];
 }
 
-/** What `--json` writes. */
+/** The contents of a `--json` file. */
 export interface Report {
   /** Changes when a field changes its meaning. */
   readonly version: 1;
-  readonly machine: Machine;
-  /** The contestants that ratios are to. */
+  readonly machine: Computer;
+  /** The contestant that ratios are computed to; `limit` is the second one. */
   readonly yardstick: string;
   readonly limit: string;
   readonly races: readonly Race[];
@@ -52,7 +52,7 @@ export function textOf({ machine, yardstick, limit, races, costs }: Report): str
 export interface Group {
   readonly title: string;
   readonly members: readonly Race[];
-  /** Everybody who takes part in one of them. */
+  /** The names of all contestants in these races. */
   readonly names: readonly string[];
 }
 
@@ -69,7 +69,7 @@ export function groupsOf(races: readonly Race[]): Group[] {
   });
 }
 
-/** What took part, with versions. */
+/** The software of all contestants, with versions. */
 export function sourcesOf(races: readonly Race[]): string[] {
   return [...new Set(races.flatMap(({ results }) => results.map(({ source }) => source)))];
 }
@@ -90,7 +90,7 @@ export function costLines({ tables, getRope, memory, fusedWrites }: Costs): stri
   ];
 }
 
-/** Lines of text that say what was checked, and no times: those of a smoke test mean nothing. */
+/** Lines of text about the checks, without times, because the times of a smoke test mean nothing. */
 export function checksOf({ races }: Report): string {
   const lines = races.flatMap(({ dtype, pairing, tokens, results }) =>
     results.map(({ name, check }) => [
@@ -104,7 +104,7 @@ export function checksOf({ races }: Report): string {
   return [...aligned(lines), `${lines.length} results checked`].join("\n");
 }
 
-/** The cell of a contestant, who need not take part in every race. */
+/** The cell of a contestant; a dash if it is not in this race. */
 export function at(results: readonly Result[], name: string, cell: (result: Result) => string): string {
   const result = results.find((one) => one.name === name);
   return result === undefined ? "–" : cell(result);
@@ -119,7 +119,7 @@ export function duration(microseconds: number): string {
   return microseconds < 1000 ? `${microseconds.toFixed(1)} µs` : `${(microseconds / 1000).toFixed(2)} ms`;
 }
 
-/** Columns: the first to the left, numbers to the right. */
+/** Aligns columns: the first to the left, numbers to the right. */
 function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map(

@@ -1,12 +1,12 @@
-/** Who stands in README's table and in the chart, and how. */
+/** A contestant in README's table and in the chart. */
 export interface Row {
   readonly name: string;
   readonly label: string;
-  /** The same in two words, for the end of a line. */
+  /** A short label for the end of a line. */
   readonly short: string;
-  /** The line's colour on a light and on a dark page: a hue for each family, grey for the plain ways. */
+  /** The line's colour on a light and on a dark page: one hue for each family, grey for plain loops and copies. */
   readonly colours: readonly [light: string, dark: string];
-  /** Tells lines of one family apart. */
+  /** Distinguishes lines of one family. */
   readonly dashes?: string;
 }
 

@@ -6,7 +6,7 @@ import { rows } from "./rows.ts";
 
 const MARKERS = { start: "<!-- bench:start -->", end: "<!-- bench:end -->" };
 
-/** `readme` with its table written anew. */
+/** `readme` with a new table. */
 export function withTable(readme: string, report: Report): string {
   const start = readme.indexOf(MARKERS.start);
   const end = readme.indexOf(MARKERS.end);
@@ -117,7 +117,7 @@ function table(members: readonly Race[], lines: readonly (readonly string[])[]):
   ].join("\n");
 }
 
-/** Two digits: laps of one machine tell no more. */
+/** Two digits: measurements on one computer are not more precise. */
 function significant(value: number | undefined): string {
   if (value === undefined) return "–";
   return value < 10 ? value.toPrecision(2) : String(Math.round(value));

@@ -1,4 +1,4 @@
-/** What a rope costs before it rotates anything: tables, instances, memory. */
+/** The costs of a rope other than rotation: tables, instances, memory. */
 
 import { clearRopeCache, getRope } from "@ropewalk/core";
 import type { RopeRequest } from "@ropewalk/core";
@@ -10,10 +10,12 @@ import { fusedWrites } from "./fused.ts";
 import type { FusedWrite } from "./fused.ts";
 import { median } from "./median.ts";
 
-/** A way to make cos and sin of `rows` positions, and what it took. */
+/** A way to make cos and sin of `rows` positions, and its cost. */
 export interface TableCost {
   readonly name: string;
-  /** Whether the arrays were new, and with them the operating system's work for their memory, or the caller's. */
+  /**
+   * Whether the arrays were new (which includes the operating system's work for their memory) or given by the caller.
+   */
   readonly arrays: "new" | "given";
   readonly milliseconds: number;
   readonly timesFasterThanPlainLoop: number;
@@ -63,7 +65,7 @@ function tables(rows: number, rounds: number): Costs["tables"] {
     ["rope.cosSin, WebAssembly", (out) => wasm.cosSin(positions, { out }) as Table],
   ];
   const given = empty();
-  // Pages that nobody has written to are not there yet.
+  // Memory pages do not exist before the first write.
   given.cos.fill(1);
   given.sin.fill(1);
   const ways = makers.flatMap(([name, make]) => [
@@ -112,7 +114,7 @@ function instances(rounds: number): Costs["getRope"] {
   const calls = 1000;
   for (let round = 0; round < 5 * rounds; round++) {
     clearRopeCache();
-    // Each miss is a request that was not made before.
+    // Each miss is a new request.
     timed(misses, () => repeat(100, (i) => getRope(request(1000 + i))));
     timed(hits, () => repeat(calls, () => getRope(request(1099))));
   }
@@ -128,12 +130,12 @@ function memory(positions: number): Costs["memory"] {
   const one = arrayBytes() - before;
   for (let position = 0; position < positions; position++) rope.apply({ positions: [position], query });
   const all = arrayBytes() - before;
-  // Keeps the rope, and with it whatever it keeps, alive until here.
+  // Keeps the rope and its memory alive until here.
   rope.apply({ positions: [0], query });
   return { positions, oneTokenKilobytes: Math.round(one / 1024), allTokensKilobytes: Math.round(all / 1024) };
 }
 
-/** Bytes of typed arrays in use, after everything unused has been collected. */
+/** Bytes of typed arrays in use, after garbage collection. */
 function arrayBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

@@ -1,5 +1,5 @@
 /**
- * What is timed: rotating the queries and keys of some tokens; and what comes out, evaluated in float64 without any of
+ * The timed workload: rotating the queries and keys of some tokens. The reference result is computed in float64 without
  * ropewalk's code.
  */
 
@@ -8,7 +8,7 @@ import type { Arena } from "@ropewalk/wasm-backend";
 
 export type Pairing = "half" | "adjacent";
 export type ElementType = "float32" | "float16";
-/** What devices rotate beside. */
+/** The element types that devices rotate. */
 export type GpuElementType = ElementType | "bfloat16";
 export type Elements = Float32Array | Uint16Array;
 
@@ -18,7 +18,7 @@ export interface QueryAndKey {
   readonly key: Elements;
 }
 
-/** What is rotated: sizes and numbers. */
+/** The input of a rotation: sizes and numbers. */
 export interface Input {
   readonly tokens: number;
   readonly pairing: Pairing;
@@ -33,14 +33,14 @@ export interface Input {
   readonly pristine: QueryAndKey;
 }
 
-/** One line of the benchmark: what is rotated, and the memory that all contestants share. */
+/** One line of the benchmark: the input, and the memory that all contestants share. */
 export interface Workload extends Input {
   readonly dtype: ElementType;
-  /** Where `working` lies, so that kernels which need an arena are as near to the processor as everybody else. */
+  /** The arena of `working`, so that kernels that need an arena do not have to copy. */
   readonly arena: Arena;
-  /** What contestants read; those that work in place also write here. */
+  /** The memory that contestants read. Contestants that work in place also write to it. */
   readonly working: QueryAndKey;
-  /** Where contestants write that cannot work in place. */
+  /** The memory for results of contestants that cannot work in place. */
   readonly spare: QueryAndKey;
 }
 
@@ -52,7 +52,7 @@ export interface InputOptions<T extends GpuElementType> {
   readonly keyHeads?: number;
 }
 
-/** Numbers repeat after so many: a prime, so that no two heads of one token, nor the same head of two tokens, are alike. */
+/** The period of the random numbers: a prime, so that different heads and tokens have different numbers. */
 const PERIOD = 1_048_573;
 
 /** Attention of a model of some 8 billion parameters (Llama 3, Qwen 2.5): 32 query and 8 key heads of 128. */
@@ -87,7 +87,7 @@ export function createInput<T extends GpuElementType>({
   };
 }
 
-/** The same with memory to work in. */
+/** An input with memory for contestants. */
 export function createWorkload(options: InputOptions<ElementType>): Workload {
   const input = createInput(options);
   const { pristine, dtype } = input;
@@ -103,13 +103,13 @@ export function createWorkload(options: InputOptions<ElementType>): Workload {
   return workload;
 }
 
-/** Puts the working memory back to the start. */
+/** Restores the working memory. */
 export function reset({ pristine, working }: Workload): void {
   working.query.set(pristine.query);
   working.key.set(pristine.key);
 }
 
-/** cos and sin of each token and pair, `[tokens, headDim/2]`, of angles that are rounded to float32 or not. */
+/** cos and sin of each token and pair, `[tokens, headDim/2]`, with angles in float32 or float64. */
 export function referenceTables(
   { tokens, headDim, base, start }: Pick<Input, "tokens" | "headDim" | "base" | "start">,
   angles: "float32" | "float64",
@@ -130,11 +130,11 @@ export function referenceTables(
   return { cos, sin };
 }
 
-/** How far a result is from the reference. */
+/** The distance of a result from the reference. */
 export interface Check {
   /** The largest `|result − reference| / (|x| + |y|)`, for the elements x and y of a pair. */
   readonly error: number;
-  /** What it may be. */
+  /** The largest error that is allowed. */
   readonly tolerance: number;
 }
 
@@ -163,7 +163,7 @@ function largestError(
   { cos, sin }: { cos: Float64Array; sin: Float64Array },
 ): number {
   const pairs = headDim / 2;
-  // All values of 16 bits, since decoding the tens of millions of a long context takes longer than rotating them.
+  // A table of all 16-bit values, because decoding tens of millions of elements takes longer than rotating them.
   const values =
     dtype === "float32"
       ? undefined
@@ -187,7 +187,7 @@ function largestError(
         Math.abs(value(result, second) - (y * c + x * s)),
       );
       const relative = error / (Math.abs(x) + Math.abs(y));
-      // NaN is neither small nor forgotten at the next pair.
+      // NaN counts as an error and is kept for the following pairs.
       if (!(relative <= largest)) largest = Number.isNaN(relative) ? Infinity : relative;
     }
   }

@@ -1,4 +1,4 @@
-/** The race on a graphics card, on an adapter that is none: counts and correctness. */
+/** The race for graphics cards, run on a software adapter: counts and correctness. */
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

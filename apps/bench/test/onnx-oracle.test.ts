@@ -1,7 +1,7 @@
 /**
- * onnxruntime's two RotaryEmbedding kernels, native code of other people, as an oracle for `apply`: given our own cos and
- * sin tables, its rotation must be ours. What is compared is therefore everything but the tables: which elements pair,
- * which rows positions pick, which elements pass, signs, layouts and strides.
+ * onnxruntime's two native RotaryEmbedding kernels as an oracle for `apply`. With our cos and sin tables, its rotation
+ * must equal ours. The comparison covers everything except the tables: pairing, rows chosen by positions, elements that
+ * are not rotated, signs, layouts and strides.
  */
 
 import { execFileSync } from "node:child_process";
@@ -150,7 +150,7 @@ describe.each(cases)("$domain, $pairing, $layout, $rotaryDim of $headDim", (one)
       }
     }
     expect(worst).toBeLessThanOrEqual(TOLERANCE);
-    // Position 0 leaves everything as it is; else a test of tensors that nobody touched would pass.
+    // Position 0 does not change a tensor. Other positions are needed, so that an untouched tensor fails.
     expect(rotated).toBeGreaterThan((BATCH * TOKENS - 2) * HEADS * (rotaryDim / 2) * 0.75);
   });
 });

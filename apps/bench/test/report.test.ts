@@ -1,4 +1,4 @@
-/** The published speeds are what `npm run bench:report` makes of the committed report. */
+/** The published speeds agree with the committed report. */
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -18,7 +18,7 @@ test.each(["README.md", "docs/speed.md", "docs/speed.svg", "docs/speed.json"])(
   },
 );
 
-test("README says nothing of an older report, and nothing outside of the marks changes", () => {
+test("README keeps nothing of an older report, and text outside the marks does not change", () => {
   const between = /(?<=<!-- bench:start -->)[^]*(?=<!-- bench:end -->)/;
   const stale = readme.replace(between, "\nan older table\n");
   expect(stale).toContain("an older table");
@@ -28,7 +28,7 @@ test("README says nothing of an older report, and nothing outside of the marks c
   );
 });
 
-test("everybody in README's table has run, and has a line in the chart", () => {
+test("every contestant in README's table has run, and has a line in the chart", () => {
   const names = report.races[0]!.results.map(({ name }) => name);
   for (const { name, label, short } of rows) {
     expect(names).toContain(name);
@@ -39,7 +39,7 @@ test("everybody in README's table has run, and has a line in the chart", () => {
   }
 });
 
-test("whoever did not take part has a dash", () => {
+test("a contestant that did not run has a dash", () => {
   const [race] = report.races;
   const results = race!.results.filter(({ name }) => name !== "tfjs, wasm");
   const other = published({ ...report, races: [{ ...race!, results }] }, readme);

@@ -11,7 +11,7 @@ const file = join(folder, "report.json");
 let output = "";
 let report: Report;
 
-// A process of its own, as `npm run bench` has it: the float16 contestants need a world without Float16Array.
+// A separate process, as in `npm run bench`: the float16 contestants need a process without Float16Array.
 beforeAll(() => {
   const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
   output = execFileSync(process.execPath, [main, "--smoke", "--json", file], { encoding: "utf8" });
@@ -54,7 +54,7 @@ test("ropewalk and both builds of onnxruntime rotate float16", () => {
   }
 });
 
-test("the report says what ran where, and everybody's ratio to the two yardsticks", () => {
+test("the report has the computer, the software, and every ratio to the two yardsticks", () => {
   expect(report.machine).toMatchObject({
     node: process.versions.node,
     date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
@@ -84,12 +84,12 @@ test("cos and sin of the plain loop, of JavaScript and of WebAssembly are equal 
 test("a rope keeps no table of the positions that it has seen", () => {
   const { positions, oneTokenKilobytes, allTokensKilobytes } = report.costs.memory;
   expect(positions).toBe(2048);
-  // Rows of 64 float32 pairs would be 1024 kB; the last one, the frequencies and what is being collected are a few.
+  // A table of 64 float32 pairs would take 1024 kB. The last row and the frequencies take a few.
   expect(oneTokenKilobytes).toBeLessThan(64);
   expect(allTokensKilobytes).toBeLessThan(64);
 });
 
-test("keys rotated into a cache are those that are rotated, then copied", () => {
+test("keys rotated into a cache equal keys that are rotated, then copied", () => {
   // Compared bit for bit before they are timed.
   expect(report.costs.fusedWrites.map(({ tokens, dtype }) => `${tokens} ${dtype}`)).toEqual(
     [1, 128, 2048].flatMap((tokens) => ["float32", "float16", "bfloat16"].map((dtype) => `${tokens} ${dtype}`)),

@@ -15,7 +15,7 @@ import type { Workload } from "../src/workload.ts";
 const workload = (dtype: "float32" | "float16" = "float32"): Workload =>
   createWorkload({ tokens: 2, pairing: "half", dtype, queryHeads: 2, keyHeads: 1 });
 
-test("what was not rotated is wrong, and so is NaN", () => {
+test("a tensor that was not rotated is wrong, and so is NaN", () => {
   const given = workload();
   const unrotated = check(given, given.pristine, "float32");
   expect(unrotated.error).toBeGreaterThan(unrotated.tolerance);

@@ -1,4 +1,4 @@
-/** The bundlers that a registration has to survive, each with its production settings: an entry file in, one file out. */
+/** The bundlers under test, each with its production settings: they take an entry file and write one file. */
 
 import path from "node:path";
 import { nodeResolve } from "@rollup/plugin-node-resolve";

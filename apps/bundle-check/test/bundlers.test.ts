@@ -1,6 +1,6 @@
 /**
- * A provider registers itself when it is imported, and a bundler drops what it takes for unused. Here the packed
- * packages go through four of them: what is imported is registered, what is not imported is not there.
+ * A provider registers itself when it is imported, and a bundler drops code that seems unused. Here four bundlers
+ * bundle the packed packages: imported providers are registered, other providers are not in the bundle.
  */
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ let runtimes: NodeBinary[];
 beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const report = `
@@ -65,20 +65,20 @@ async function output(file: string): Promise<unknown[]> {
   );
 }
 
-/** What an entry prints without a bundler, on each Node. */
+/** The output of an entry without a bundler, on each Node. */
 const unbundled = new Map<string, Promise<unknown[]>>();
 
 describe.each(Object.entries(bundlers))("%s", (_, bundle) => {
-  test.each(Object.entries(entries))("keeps what it must: %s", async (name, { code, expected }) => {
+  test.each(Object.entries(entries))("keeps the registrations: %s", async (name, { code, expected }) => {
     const entry = write(code);
     const results = await output(await bundle(entry, path.dirname(entry)));
     for (const result of results) expect(result).toEqual(expected);
-    // Whichever providers there are by now: no type is lost on the way.
+    // For all providers of the repository: no type is lost.
     if (!unbundled.has(name)) unbundled.set(name, output(entry));
     expect(results).toEqual(await unbundled.get(name));
   });
 
-  test("takes a formula without any registry, and registers nothing for it", async () => {
+  test("bundles a formula without the registry and without a registration", async () => {
     const entry = write(
       'import { yarnFrequencies } from "@ropewalk/yarn/formula";\nglobalThis.formula = yarnFrequencies;\nconsole.log(JSON.stringify({ formula: typeof globalThis.formula, registry: typeof globalThis[Symbol.for("ropewalk.registry.v1")] }));',
     );
@@ -109,8 +109,8 @@ test.each(Object.entries(bundlers))(
   },
 );
 
-test("a bundle is run by a Node of the oldest promised line too, where the machine has one", () => {
-  // Not an assertion on the machine: it shows in the log which versions the tests above ran on.
+test("bundles also run on the oldest supported Node, if it is installed", () => {
+  // Not an assertion: the log shows the versions of Node for the tests above.
   console.log(`bundles ran on Node ${runtimes.map(({ version }) => version).join(" and ")}`);
   expect(runtimes.length).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 /**
- * The decorator and its plain form, compiled by others: by TypeScript and by esbuild, against the packed packages, run
- * on every Node that the machine has. A provider that somebody else publishes is among what they import.
+ * The decorator and its plain form, compiled by TypeScript and by esbuild with the packed packages, and run on every
+ * installed Node. One of the imported providers is a third-party package.
  */
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ beforeAll(async () => {
   consumer = path.join(installed.folder, "consumer");
   cpSync(path.join(fixtures, "consumer"), consumer, { recursive: true });
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const tsc = (...args: string[]): Promise<string> =>
@@ -59,7 +59,7 @@ async function expectResults(file: string): Promise<void> {
 }
 
 describe("tsc", () => {
-  test("compiles every form, refuses what must be refused, and the result runs", async () => {
+  test("compiles every form, refuses invalid code, and the result runs", async () => {
     await tsc("-p", "tsconfig.json");
     await expectResults(path.join(consumer, "tsc/main.js"));
   });
@@ -68,7 +68,7 @@ describe("tsc", () => {
     await tsc("-p", "tsconfig.json", "--module", "esnext", "--moduleResolution", "bundler", "--noEmit");
   });
 
-  test("finds errors in this set-up at all", async () => {
+  test("finds errors in this set-up", async () => {
     writeFileSync(
       path.join(consumer, "wrong.ts"),
       'import { getRope } from "@ropewalk/core";\nimport "@ropewalk/yarn";\ngetRope({ headDim: 4, parameters: { ropeType: "yarn" } });\n',
@@ -92,7 +92,7 @@ test("esbuild lowers every form, and the result runs", async () => {
   await expectResults(path.join(consumer, "esbuild/main.js"));
 });
 
-test("a stranger's provider passes the conformance suite from the packages, on Node's own runner", async () => {
+test("a third-party provider passes the packed conformance suite, on Node's own runner", async () => {
   cpSync(path.join(fixtures, "rope-stretched/conformance.mjs"), path.join(installed.folder, "conformance.mjs"));
   for (const { command } of runtimes) {
     const report = await execute(command, ["--test-reporter=tap", "conformance.mjs"], installed.folder);

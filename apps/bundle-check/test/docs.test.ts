@@ -1,4 +1,4 @@
-/** Documents that hold code or numbers are run: what they show is what happens. */
+/** Runs the code in documents and doc comments, and checks the numbers that they show. */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ let installed: Installation;
 beforeAll(async () => {
   installed = await install();
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const read = (file: string): string => readFileSync(path.join(root, "docs", file), "utf8");
@@ -64,20 +64,20 @@ test("add-a-provider.md: its files compile under strict settings, and its tests 
   const linear = JSON.parse(
     readFileSync(path.join(root, "packages/providers/linear/package.json"), "utf8"),
   ) as typeof manifest;
-  // What the page tells to write is what a provider of this repository has.
+  // The page's manifest agrees with a provider of this repository.
   expect(manifest.sideEffects).toEqual(linear.sideEffects);
   expect(manifest.exports).toEqual(linear.exports);
 
   await compile(folder, { rootDir: ".", outDir: "dist" }, ["src", "test"]);
-  // The oldest Node that the machine has; decorator.test.ts runs the suite on all.
+  // The oldest installed Node; decorator.test.ts runs the suite on all.
   const { command } = (await nodes()).at(-1)!;
   const report = await execute(command, ["--test-reporter=tap", "dist/test/index.test.js"], folder);
   expect(report).toMatch(/^# fail 0$/m);
   expect(Number(/^# pass (\d+)$/m.exec(report)?.[1])).toBeGreaterThan(5);
 });
 
-/** What examples import that is no package of ours: somebody's provider, and a test runner. */
-const strangers = {
+/** Packages of others that examples import: a third-party provider and a test runner. */
+const foreign = {
   "rope-mine": `import { registerRopeType } from "@ropewalk/core";
 import { linearFrequencies, linearParameters } from "@ropewalk/linear/formula";
 registerRopeType("mine")({ specificationVersion: 1, source: "rope-mine@1.0.0", parameters: linearParameters, frequencies: linearFrequencies });
@@ -87,12 +87,12 @@ registerRopeType("mine")({ specificationVersion: 1, source: "rope-mine@1.0.0", p
 
 test("doc comments: every @example compiles, runs, and gives what its comments say", async () => {
   const all = publicPackages.map((item) => ({ item, ...examplesOf(item) }));
-  // None is passed over.
+  // No example is left out.
   expect(all.reduce((sum, { examples }) => sum + examples.length, 0)).toBe(
     all.reduce((sum, { written }) => sum + written, 0),
   );
   const folder = path.join(installed.folder, "examples");
-  for (const [name, code] of Object.entries(strangers)) {
+  for (const [name, code] of Object.entries(foreign)) {
     const place = path.join(folder, "node_modules", name);
     mkdirSync(place, { recursive: true });
     writeFileSync(path.join(place, "package.json"), JSON.stringify({ name, type: "module", exports: "./index.js" }));
@@ -110,7 +110,7 @@ test("doc comments: every @example compiles, runs, and gives what its comments s
   expect(modules.length).toBeGreaterThan(5);
   expect(modules.filter(({ code }) => code.includes("\ncheck(")).length).toBeGreaterThan(3);
   for (const { name, code } of modules) writeFileSync(path.join(folder, `${name}.ts`), code);
-  // Imports of types are not marked in examples, and what a reader would go on with is not used.
+  // Examples do not mark imports of types, and they may declare names that they do not use.
   await compile(
     folder,
     { verbatimModuleSyntax: false, isolatedModules: false, isolatedDeclarations: false, noUnusedLocals: false },
@@ -139,7 +139,7 @@ test.each([
   await expect(run(said.replace(/.(?=\W*$)/, "7"))).rejects.toThrow(/here:4: the comment says/);
 });
 
-test("an example is what stands behind its tag, decorators and further examples included", () => {
+test("an example is the text after its tag; decorators and further examples are recognised", () => {
   const source = `/** @example one */\nconst a = 1;\n/**\n * Words.\n * @example\n * @decorated()\n * class A {}\n * @example\n * \`\`\`ts\n * two;\n * \`\`\`\n * @returns three\n */\n// @example four\n`;
   expect(examplesIn(source)).toEqual([
     { line: 1, text: "one" },
@@ -158,7 +158,10 @@ test("numerics.md: the table of what float32 does to angles", () => {
   );
 });
 
-/** The largest error over all pairs of a float32 angle and of its cosine, two digits, against frequencies of many digits. */
+/**
+ * The largest error over all pairs of a float32 angle and of its cosine, two digits, against frequencies of many
+ * digits.
+ */
 function float32Errors(base: number, dim: number, position: number): [number, number] {
   const truth = fixtures("truth").find(({ name }) => name === `default-${dim}-${base}`)!;
   // In units of 2^-100, of which float64 frequencies and float32 angles are whole multiples.

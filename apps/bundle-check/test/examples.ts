@@ -1,8 +1,8 @@
 /**
- * `@example` blocks of the packages' doc comments, as modules that can be compiled and run.
+ * Turns `@example` blocks of doc comments into modules that can be compiled and run.
  *
- * A block is written for a reader: it may leave out imports and the arrays that it rotates. Both are put before it; a comment
- * behind a statement is what the statement gives, and is checked.
+ * A block may leave out imports and input arrays; both are put before it. A comment after a statement states the value
+ * of the statement, and is checked.
  */
 
 import { readFileSync, readdirSync } from "node:fs";
@@ -14,7 +14,7 @@ import type { Statement } from "oxc-parser";
 import type { PublicPackage } from "./packed.ts";
 
 export interface Example {
-  /** Where it stands: file and line. */
+  /** Its place: file and line. */
   readonly place: string;
   readonly package: string;
   readonly text: string;
@@ -55,18 +55,18 @@ export function examplesOf({ name, folder }: PublicPackage): {
   };
 }
 
-/** What examples are given to work on: 16 tokens of one head of 128. */
+/** The input arrays of examples: 16 tokens of one head of 128. */
 const given: Readonly<Record<string, string>> = {
   query: "const query = Float32Array.from({ length: 16 * 128 }, (_, i) => Math.sin(i));",
   key: "const key = Float32Array.from({ length: 16 * 128 }, (_, i) => Math.cos(i));",
   text: `const text = '{ "model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "max_position_embeddings": 8192 }';`,
 };
 
-/** What a provider that is only hinted at consists of. */
+/** The code that replaces the dots in an example of a provider. */
 const hinted =
   'implements RopeProvider<YarnParameters> { specificationVersion = 1 as const; source = "rope-hinted@1.0.0"; parameters = yarnParameters; frequencies = yarnFrequencies; }';
 
-/** An example as a module: imports of names that it leaves out, what it is given, and checks of what it says. */
+/** An example as a module, with missing imports, input arrays, and checks of its comments. */
 export function moduleOf(example: Example, exporters: ReadonlyMap<string, string>): string {
   const text = example.text.replaceAll("implements RopeProvider<YarnParameters> { … }", hinted);
   const { program, comments, errors } = parseSync("example.ts", text);
@@ -116,8 +116,8 @@ function declared(node: Statement): string[] {
 }
 
 /**
- * The entry that each name is imported from where an example does not say it: one of its own package before core's before
- * others, and a formula before what registers a type.
+ * The entry for each name that an example does not import: first of its own package, then of core, then of others; an
+ * entry that registers nothing before one that registers a type.
  */
 export function exportersFor(own: string, packages: readonly PublicPackage[]): Map<string, string> {
   const declarations = new Declarations();
@@ -138,7 +138,10 @@ export function exportersFor(own: string, packages: readonly PublicPackage[]): M
   return exporters;
 }
 
-/** `check.ts` beside the modules: whether a value is what a comment says, with or without the name of its class and brackets. */
+/**
+ * The file `check.ts` beside the modules. It compares a value with a comment; the name of the class and brackets are
+ * optional.
+ */
 export const check = `export function check(value: unknown, said: string, place: string): void {
   const isList = Array.isArray(value) || ArrayBuffer.isView(value);
   const inside = isList ? Array.from(value as ArrayLike<unknown>).join(", ") : String(value);

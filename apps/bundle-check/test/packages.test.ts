@@ -1,4 +1,4 @@
-/** What is in the packages: complete, resolvable, without traces of how they were made. */
+/** The packed packages are complete, can be resolved, and hold no traces of their build. */
 
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
@@ -15,7 +15,7 @@ let installed: Installation;
 beforeAll(async () => {
   installed = await install();
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const contents = (name: string): string[] =>
@@ -25,7 +25,7 @@ const contents = (name: string): string[] =>
 const read = (name: string, file: string): string =>
   readFileSync(path.join(installed.folder, "node_modules", name, file), "utf8");
 
-/** Whether a decorator was left as it is written. Parsed, not searched: shaders and comments hold an `@` too. */
+/** Whether code still holds a decorator. Parsed, not searched, because shaders and comments hold an `@` too. */
 function holdsDecorator(code: string): boolean {
   let found = false;
   JSON.stringify(parseAst(code), (key, value: unknown) => {
@@ -48,13 +48,13 @@ test.each([
 ])("a decorator is found where there is one: %s", (_, code, expected) => expect(holdsDecorator(code)).toBe(expected));
 
 describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
-  test("holds code, types, its license and nothing of its tests", () => {
+  test("holds code, types and its license, and no tests", () => {
     const files = contents(name);
     expect(files).toContain("LICENSE");
     expect(files).toContain("package.json");
     expect(files.filter((file) => file.endsWith(".js")).length).toBeGreaterThan(0);
     expect(files.filter((file) => /(^|\/)test\/|\.test\.|tsbuildinfo|\.tgz$/.test(file))).toEqual([]);
-    // Every module has its types beside it.
+    // Every module has a declaration file.
     for (const file of files.filter((candidate) => /^dist\/.*\.js$/.test(candidate) && !candidate.includes("cli"))) {
       expect(files).toContain(file.replace(/\.js$/, ".d.ts"));
     }
@@ -65,7 +65,7 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     expect(files.filter((file) => holdsDecorator(read(name, file)))).toEqual([]);
   });
 
-  test("asks for published versions of its siblings, not for a workspace", () => {
+  test("depends on published versions of its siblings, not on the workspace", () => {
     const manifest = JSON.parse(read(name, "package.json")) as Manifest;
     const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) =>
       /^(@ropewalk\/|ropewalk$)/.test(dependency),
@@ -81,7 +81,7 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     }
   });
 
-  test("publint has nothing to say", async () => {
+  test("publint finds nothing", async () => {
     const { messages, pkg } = await publint({
       pkgDir: path.join(installed.folder, "node_modules", name),
       pack: false,
@@ -95,7 +95,7 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     const tarball = installed.tarballs.get(name)!;
     const result = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))));
     expect(result.types).toMatchObject({ kind: "included" });
-    // The profile "esm-only": who still resolves as Node 10 or requires from CommonJS is not promised anything.
+    // The profile "esm-only": resolution as in Node 10 and require from CommonJS are not supported.
     const ignored = new Set(["node10", "node16-cjs"]);
     const problems =
       "problems" in result

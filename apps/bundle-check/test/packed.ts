@@ -1,6 +1,6 @@
 /**
- * The public packages as a user gets them: packed by pnpm, installed by npm without a network into a fresh folder
- * outside this repository, so that nothing can be found that is not in the packages.
+ * The public packages as a user gets them: packed by pnpm, and installed by npm without a network into a new folder
+ * outside this repository. Only files of the packages can be found there.
  */
 
 import { execFile } from "node:child_process";
@@ -30,7 +30,7 @@ export interface PublicPackage extends WorkspacePackage {
   readonly folder: string;
 }
 
-/** Every package that is published, found by looking: a new one needs no entry here. */
+/** Every published package. A new package needs no entry here. */
 export const publicPackages: readonly PublicPackage[] = publishedPackages(root).map((item) => ({
   ...item,
   folder: path.join(root, item.folder),
@@ -38,7 +38,7 @@ export const publicPackages: readonly PublicPackage[] = publishedPackages(root).
 
 export const providers: readonly PublicPackage[] = publicPackages.filter(({ kind }) => kind === "provider");
 
-/** Environment of a user's shell: without the settings that the surrounding pnpm or npm run hands down. */
+/** The environment of a user's shell, without the settings of the pnpm or npm that runs the tests. */
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm|pnpm|NODE_OPTIONS|VITEST|NODE_ENV)/i.test(name)),
 );
@@ -88,10 +88,10 @@ export interface Installation {
 /**
  * Packs and installs all public packages, and further folders of packages.
  *
- * Packages that need nothing but each other go through npm; one with dependencies of its own (the command line) is
- * unpacked beside them and linked to the dependencies that pnpm installed, since npm may not have them in its cache.
+ * npm installs packages that depend only on each other. A package with other dependencies (the command line) is
+ * unpacked beside them and linked to the dependencies that pnpm installed, because npm may not have those in its cache.
  */
-export async function install(strangers: readonly string[] = []): Promise<Installation> {
+export async function install(others: readonly string[] = []): Promise<Installation> {
   const folder = temporaryFolder();
   const packed = path.join(folder, "packed");
   mkdirSync(packed);
@@ -99,11 +99,11 @@ export async function install(strangers: readonly string[] = []): Promise<Instal
   const tarballs = new Map<string, string>();
   for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
   const strange = [];
-  for (const stranger of strangers) {
+  for (const other of others) {
     strange.push(
       path.join(
         packed,
-        (await execute("npm", ["pack", "--silent", "--pack-destination", packed, stranger], folder)).trim(),
+        (await execute("npm", ["pack", "--silent", "--pack-destination", packed, other], folder)).trim(),
       ),
     );
   }
@@ -129,7 +129,7 @@ export async function install(strangers: readonly string[] = []): Promise<Instal
   return { folder, tarballs, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Puts a second physical copy of an installed package where only `owner` finds it. */
+/** Makes a second physical copy of an installed package that only `owner` finds. */
 export function duplicate({ folder }: Installation, name: string, owner: string): string {
   const copy = path.join(folder, "node_modules", owner, "node_modules", name);
   cpSync(path.join(folder, "node_modules", name), copy, { recursive: true });
@@ -142,7 +142,7 @@ export interface NodeBinary {
   readonly command: string;
 }
 
-/** This Node, and every other version that PATH has: development runs on a newer one than the packages promise. */
+/** This Node, and every other version on PATH. Development uses a newer version than the oldest supported one. */
 export async function nodes(): Promise<NodeBinary[]> {
   const found = new Map<string, NodeBinary>([
     [process.version, { version: process.version, command: process.execPath }],

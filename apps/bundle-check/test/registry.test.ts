@@ -1,4 +1,4 @@
-/** Two physical copies of core, as package managers make them: one registry, one kind of error, no double types. */
+/** Two physical copies of core, as package managers can make them: one registry, one kind of error, each type once. */
 
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -10,10 +10,10 @@ let installed: Installation;
 let runtimes: NodeBinary[];
 beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
-  // What a package manager does when it cannot share: yarn gets a core of its own.
+  // A package manager that cannot share core gives the package yarn its own copy.
   duplicate(installed, "@ropewalk/core", "@ropewalk/yarn");
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 async function runOnAll(name: string, code: string): Promise<unknown[]> {
@@ -32,7 +32,7 @@ const theirs = await import(new URL("./node_modules/@ropewalk/yarn/node_modules/
 const typesOf = (core) => core.listRopeTypes().filter(({ name, ropeType }) => name === ropeType).map(({ name }) => name);
 `;
 
-test("a provider that has its own copy of core registers where everybody looks", async () => {
+test("a provider with its own copy of core registers in the shared registry", async () => {
   const results = await runOnAll(
     "shared.mjs",
     `${copies}
@@ -52,7 +52,7 @@ test("a provider that has its own copy of core registers where everybody looks",
 test.each([
   ["core alone", 'import "@ropewalk/core"; import "@ropewalk/core/math"; import "@ropewalk/core/backend";', []],
   ["every formula", providers.map(({ name }) => `import ${JSON.stringify(`${name}/formula`)};`).join("\n"), []],
-  ["a provider that is built on another one's formula", 'import "@ropewalk/deepseek-yarn";', ["deepseek_yarn"]],
+  ["a provider that uses another provider's formula", 'import "@ropewalk/deepseek-yarn";', ["deepseek_yarn"]],
 ])("what is registered by importing %s", async (name, imports, expected) => {
   const results = await runOnAll(
     `${name.replaceAll(/\W/g, "-")}.mjs`,
@@ -61,7 +61,7 @@ test.each([
   for (const result of results) expect(result).toEqual(expected);
 });
 
-test("the package that registers all leaves no provider out", async () => {
+test("the package `ropewalk` registers every provider", async () => {
   const types = (imports: string): string =>
     `${imports}\nconst { listRopeTypes } = await import("@ropewalk/core");\nconsole.log(JSON.stringify(listRopeTypes().map(({ name }) => name)));`;
   const together = await runOnAll("together.mjs", types('import "ropewalk";'));
@@ -70,7 +70,7 @@ test("the package that registers all leaves no provider out", async () => {
   );
 });
 
-test("a config whose type is not installed leads to the package that registers it", async () => {
+test("the error for a config whose type is not registered names the package to import", async () => {
   const names = JSON.stringify(providers.map(({ name }) => name));
   const results = await runOnAll(
     "leads.mjs",
@@ -86,7 +86,7 @@ test("a config whose type is not installed leads to the package that registers i
         try {
           ropesFromConfig(config, { registry: createRegistry() });
         } catch ({ code, facts }) {
-          // A name that configs do not use leads nowhere; an alias is read as the type that it stands for.
+          // A name that configs do not use has no package; an alias is read as its type.
           if (code !== "ROPE_UNKNOWN_TYPE" || facts.package === null) continue;
           led++;
           if (facts.package !== name) wrong.push([type, facts.package, name]);
@@ -98,7 +98,7 @@ test("a config whose type is not installed leads to the package that registers i
   for (const result of results) expect(result).toEqual({ wrong: [], some: true });
 });
 
-test("errors of one copy are recognised by the other, where instanceof is not", async () => {
+test("each copy recognises the errors of the other, which instanceof does not", async () => {
   const results = await runOnAll(
     "errors.mjs",
     `${copies}

@@ -1,4 +1,4 @@
-/** What a page pays for ropewalk: minified by esbuild, compressed by brotli. Prints the table that the design asks for. */
+/** The size of ropewalk in a page: minified by esbuild, compressed by brotli. Prints a table. */
 
 import { brotliCompressSync } from "node:zlib";
 import path from "node:path";
@@ -7,20 +7,20 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { install, providers } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
-/** Targets of the design: bytes of core, and of a provider without core. The table says who keeps them. */
+/** Targets in bytes: core, and a provider without core. The table says which packages meet them. */
 const target = { core: 13_000, provider: 1800 };
 
-/** What may not be exceeded; docs/decisions/0013-weight.md says why it lies above the targets. */
+/** Upper limits; docs/decisions/0013-weight.md says why they are above the targets. */
 const ceiling = { core: 17_200, provider: 1800 };
 
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
-/** Peers are weighed by themselves, as core is. */
+/** Peers are measured separately, as core is. */
 const peersOf = (name: string): string[] =>
   Object.keys(providers.find((provider) => provider.name === name)!.manifest.peerDependencies ?? {});
 
@@ -41,14 +41,14 @@ async function weigh(code: string, external: readonly string[]): Promise<{ minif
 
 test("core and every provider keep their budget", async () => {
   const parts = [
-    // With what every provider calls in it.
+    // With the helpers of decorators that every provider calls.
     {
       name: "@ropewalk/core",
       code: 'export * from "@ropewalk/core"; export * from "@ropewalk/core/decorators";',
       external: [],
       kind: "core" as const,
     },
-    // A formula that a provider is built on counts: whoever imports the provider downloads it.
+    // The formula of another package counts too, because importing the provider downloads it.
     ...providers.map(({ name }) => ({
       name,
       code: `import ${JSON.stringify(name)};`,
@@ -75,7 +75,7 @@ test("core and every provider keep their budget", async () => {
   expect(rows.filter(({ brotli, ceiling: most }) => brotli > most)).toEqual([]);
 });
 
-test("who rotates with tables of his own does not pay for the registry", async () => {
+test("rotation with given tables does not include the registry", async () => {
   const { brotli } = await weigh('import { rotate } from "@ropewalk/core/math"; globalThis.rotate = rotate;', []);
   const whole = await weigh('export * from "@ropewalk/core";', []);
   expect(brotli).toBeLessThan(0.6 * whole.brotli);

@@ -1,4 +1,4 @@
-/** The WebAssembly backend after bundling: its kernels travel inside the code, so there is no file to lose. */
+/** The WebAssembly backend after bundling. Its kernels are part of the code, so no file can be lost. */
 
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ let runtimes: NodeBinary[];
 beforeAll(async () => {
   [installed, runtimes] = await Promise.all([install(), nodes()]);
 }, 60_000);
-// Nothing to remove where installing failed.
+// There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
 
 const code = `
@@ -45,7 +45,7 @@ test.each(Object.entries(bundlers))(
     const entry = path.join(folder, "entry.mjs");
     writeFileSync(entry, code);
     const file = await bundle(entry, folder);
-    // One file, and the entry: nothing beside it that a server would have to serve.
+    // One file and the entry: a server needs no other file.
     expect(readdirSync(folder).sort()).toEqual(["entry.mjs", path.basename(file)].sort());
     for (const { command } of runtimes) {
       expect(JSON.parse(await execute(command, [file], folder))).toEqual({

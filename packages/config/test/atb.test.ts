@@ -31,8 +31,8 @@ test.each([
   [8, 4, 8],
   [16, 8, 16],
 ])("rotaryCoeff %i of a head of 16", (rotaryCoeff, parts, rotated) => {
-  const { width, ...geometry } = fromAtb({ rotaryCoeff, headDim });
-  const rope = getRope({ ...geometry, precision: "float64", parameters: { ropeType: "default" } });
+  const { width, ...fields } = fromAtb({ rotaryCoeff, headDim });
+  const rope = getRope({ ...fields, precision: "float64", parameters: { ropeType: "default" } });
   const positions = [0, 3, 70_000];
   const { cos, sin, shape } = rope.cosSin(positions, { width, dtype: "float64" });
   expect(shape).toEqual([3, rotated]);

@@ -132,8 +132,8 @@ describe.each(["vllm", "sglang", "mlx"] as const)("%s", (engine) => {
     if (fixture.softmaxScaleFactor !== undefined && rope.ropeType === "deepseek_yarn") {
       expect(rope.softmaxScaleFactor).toBeCloseTo(fixture.softmaxScaleFactor, 12);
     }
-    // A handful of float32 operations for the frequency, one for the angle. MLX raises 2 to an exponent of up to 20 that is
-    // rounded, which is worth 20 · ln 2 roundings more.
+    // A handful of float32 operations for the frequency, one for the angle. MLX raises 2 to an exponent of up to 20
+    // that is rounded, which is worth 20 · ln 2 roundings more.
     compare(rope, fixture, () => (engine === "mlx" ? 26 : 12));
   });
 });

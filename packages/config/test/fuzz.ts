@@ -1,5 +1,6 @@
 /**
- * Random configs and headers, most of them wrong. Each has to give ropes or a RopeError quickly, and must not be changed.
+ * Random configs and headers, most of them wrong. Each has to give ropes or a RopeError quickly, and must not be
+ * changed.
  *
  * `node packages/config/test/fuzz.ts [count] [seed]` prints what came back, how long it took and the most memory that the process
  * held; a failure prints its number, from which the same input comes again.
@@ -25,7 +26,9 @@ import "@ropewalk/yarn";
 
 type Json = Record<string, unknown>;
 
-/** Numbers in [0, 1), the same for the same seed: Weyl sequence through a 32-bit mixer (Steele, Lea, Flood: SplitMix). */
+/**
+ * Numbers in [0, 1), the same for the same seed: Weyl sequence through a 32-bit mixer (Steele, Lea, Flood: SplitMix).
+ */
 function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

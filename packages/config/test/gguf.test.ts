@@ -56,7 +56,8 @@ describe("the graph of the same file", () => {
       const width = rope.rotaryDim / 2;
       positions.forEach((position, token) =>
         record.pairs.forEach((pair, column) => {
-          // The angle is multiplied up from pair to pair, two float32 roundings each; a scale of 1/40 is rounded as well.
+          // The angle is multiplied up from pair to pair, two float32 roundings each; a scale of 1/40 is rounded as
+          // well.
           const tolerance = attentionFactor * 2 ** -24 * (8 + (12 + 2 * pair) * position * invFreq[pair]!);
           expect(
             Math.abs(table.cos[token * width + pair]! - record.cos[token]![column]!),

@@ -23,7 +23,9 @@ interface Answer {
   readonly rotated: readonly number[] | null;
 }
 
-/** In the modelling files of these families, only layers of sliding attention are rotated. None has linear attention. */
+/**
+ * In the modelling files of these families, only layers of sliding attention are rotated. None has linear attention.
+ */
 const ropeOnSlidingOnly = ["cohere2", "exaone4", "afmoe"];
 const ropeOfType: Readonly<Record<string, string>> = {
   compressed_sparse_attention: "compress",
@@ -495,7 +497,8 @@ describe("position axes", () => {
     const { axes, parameters } = request(vl(scaling, { head_dim: 8 }));
     expect(parameters).toEqual({ ropeType: "yarn", factor: 2, originalMaxPosition: 512 });
     expect(axes).toEqual([0, 1, 2, 2]);
-    // The fourth pair would follow time again: in the cyclic order, an axis has pairs only until its section is used up.
+    // The fourth pair would follow time again: in the cyclic order, an axis has pairs only until its section is used
+    // up.
     expect(request(vl({ ...scaling, mrope_section: [1, 2, 1] }, { head_dim: 8, model_type: "qwen3_vl" })).axes).toEqual(
       [0, 1, 2, 0],
     );

@@ -1,6 +1,6 @@
 /**
- * The main job on published configs: config.json in, ropes out, queries and keys rotated; then what came of it is
- * measured, against the laws of rotation and against numbers that Hugging Face transformers gave.
+ * The demo reads published configs, builds their ropes and rotates queries and keys. Then it measures the results
+ * against the laws of rotation and against the numbers of Hugging Face transformers.
  */
 
 import { readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const { bold, cyan, dim, green, red } = colours.createColors(Boolean(process.std
 const print = (...lines) => console.log(lines.join("\n"));
 const title = (number, text) => print("", `${bold(cyan(number))}  ${bold(text)}`);
 
-/** Columns padded to their widest cell: the first to the left, the others to the right. */
+/** Pads columns to their widest cell. The first column is aligned left, the others right. */
 function table(header, rows) {
   const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
   const line = (row) =>
@@ -30,7 +30,7 @@ function table(header, rows) {
   print(dim(line(header)), ...rows.map(line));
 }
 
-/** What fell short of its limit. The demo says so at its end, and fails. */
+/** Measurements above their limit. The demo prints them at its end and fails. */
 const short = [];
 function limited(value, limit, what) {
   if (!(value <= limit)) short.push(`${what}: ${value}, expected at most ${limit}`);

@@ -1,14 +1,14 @@
-/** What the demo measures: laws of rotation on random data, distances of float32 numbers, times. */
+/** The measurements of the demo: laws of rotation on random data, distances of float32 numbers, times. */
 
 import { performance } from "node:perf_hooks";
 
-/** Tokens at the end of what the model admits. */
+/** The last `count` positions that the model admits. */
 function tail({ positionLimit }, count) {
   return { start: positionLimit - count, count };
 }
 
 export function random(length) {
-  // A fixed sequence (mulberry32), so that two runs print the same.
+  // A fixed random sequence (mulberry32): every run prints the same.
   let state = 1;
   return Float32Array.from({ length }, () => {
     state = (state + 0x6d2b79f5) | 0;

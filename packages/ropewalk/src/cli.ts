@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The command `ropewalk`. Exit code 0: all is well; 1: something was found, or a defect of ours; 2: bad input, with one sentence on stderr. */
+/**
+ * The command `ropewalk`. Exit code 0: success; 1: differences or findings, or a defect of ropewalk; 2: bad input, with
+ * one sentence on stderr.
+ */
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
@@ -21,7 +24,7 @@ import type { VerifyOptions } from "./cli/verify/verify.ts";
 const BAD_INPUT = 2;
 
 const { env, stdout } = process;
-// Colours only for who looks at a terminal; NO_COLOR and FORCE_COLOR decide otherwise.
+// Colours on a terminal only; NO_COLOR and FORCE_COLOR override this.
 const coloured = !env["NO_COLOR"] && (Boolean(env["FORCE_COLOR"]) || (stdout.isTTY === true && env["TERM"] !== "dumb"));
 const palette = colours.createColors(coloured);
 
@@ -182,7 +185,7 @@ function complain(sentence: string): void {
   process.stderr.write(`ropewalk: ${sentence}\n`);
 }
 
-// A reader that has seen enough (`| head`) is not a failure.
+// A reader that closes the pipe early (`| head`) is not a failure.
 stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();

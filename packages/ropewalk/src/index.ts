@@ -1,8 +1,8 @@
 /**
- * Rotary position embedding with every rope type that runs on the CPU: importing this package registers them all.
+ * Rotary position embedding with every rope type. Importing this package registers all types.
  *
- * The names are those of `@ropewalk/core` and `@ropewalk/config`. An application that needs one type only, or counts
- * bytes, imports `@ropewalk/core` and that type's package instead.
+ * The exports are those of `@ropewalk/core` and `@ropewalk/config`. An application that needs one type only, or a small
+ * bundle, imports `@ropewalk/core` and the package of that type instead.
  */
 
 import "@ropewalk/deepseek-yarn";

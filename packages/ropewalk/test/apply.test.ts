@@ -9,8 +9,8 @@ import { documents, folder, model, normal, ropewalk, writeNpy, writeSafetensors 
 import type { Bytes } from "./support.ts";
 
 /**
- * Each type by its names in both formats, from and to numbers; `unit` is half the distance of numbers near 1. With the
- * default precision, cos and sin are float32 numbers for float64 tensors too, as in the engines.
+ * Each element type with its names in both formats and its conversions; `unit` is half the distance of numbers near 1.
+ * With the default precision, cos and sin are float32 numbers for float64 tensors too, as in the engines.
  */
 const types = {
   float64: {
@@ -49,7 +49,7 @@ const types = {
 
 const aligned = (data: Uint8Array): ArrayBuffer => Uint8Array.from(data).buffer;
 
-/** The data of an .npy file of this test: everything behind the line that ends the header. */
+/** The data of an .npy file: everything after the line that ends the header. */
 const npyData = (file: Buffer): Uint8Array => file.subarray(file.indexOf("\n") + 1);
 
 function safetensorsData(file: Buffer, name: string): { header: Record<string, any>; data: Uint8Array } {
@@ -64,7 +64,7 @@ const difference = (a: Float64Array, b: Float64Array): number => {
   return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - b[i]!)), 0);
 };
 
-/** Where an engine returns halves of what it read as neighbours: back to neighbours. */
+/** Converts an engine's output in halves back to neighbours. */
 function interleave(values: Float64Array, width: number): Float64Array {
   const half = width / 2;
   return values.map((_, at) => {
@@ -85,11 +85,14 @@ const goldens = [
 
 /** Standard normal inputs, and the amplitude 1.35 of gpt-oss: no rotated element is larger. */
 const largest = 6;
-/** transformers rounds cos, sin, both products and the sum to the tensor's type, ropewalk the sum only: half a step each. */
+/**
+ * transformers rounds cos, sin, both products and the sum to the tensor's type, ropewalk the sum only: half a step
+ * each.
+ */
 const roundings = 5 * largest;
 
 test.each(goldens)(
-  "%s in %s: what transformers makes of the same tensors",
+  "%s in %s: the same result as transformers",
   (id, dtype, { headDim, rotaryDim, invFreq, pairing }, { positions, outputPairing, query, key }) => {
     const out = folder();
     const { safetensors, unit, decode } = types[dtype];
@@ -114,7 +117,8 @@ test.each(goldens)(
     ]);
     expect(run).toMatchObject({ status: 0, stderr: "" });
     const result = readFileSync(join(out, "qk.safetensors"));
-    // A pair whose frequency is a float32 step or two from the engine's (inspect.test.ts) turns by position × step more.
+    // A frequency may differ from the engine's by one or two float32 steps (inspect.test.ts); the angle differs by
+    // position × step.
     const own: number[] = documents(ropewalk(["inspect", "--json", model(id)]))[0].ropes[0].invFreq;
     for (const [name, { output }] of Object.entries({ query, key })) {
       const { header, data } = safetensorsData(result, name);
@@ -247,7 +251,7 @@ function rotate(shape: readonly number[], data: Float64Array, ...options: readon
   return types.float32.decode(npyData(readFileSync(join(out, "q.npy"))));
 }
 
-test("all ways to write positions mean the same", () => {
+test("all ways to write positions give the same", () => {
   const data = normal(3 * 80, 4);
   const expected = rotate([3, 80], data, "--positions", "7:10");
   const integers = join(folder(), "positions.npy");
@@ -291,7 +295,7 @@ test("head-first files are the transposed token-first ones", () => {
   );
 });
 
-test("adjoint is invert but for the amplitude", () => {
+test("adjoint is invert except for the amplitude", () => {
   const [input, inverted, adjoint] = [folder(), folder(), folder()];
   const file = writeNpy(join(input, "q.npy"), "<f8", [2, 128], normal(256, 7));
   for (const [direction, out] of [
@@ -346,7 +350,7 @@ const other = writeNpy(join(folder(), "q.npy"), "<f4", [3, 1, 80], new Float32Ar
 test.each<[what: string, options: string[], words: string]>([
   ["a query that is not there", ["--query", join(files, "missing.npy"), "--positions", "0:3"], "does not exist"],
   ["a query of an unknown format", ["--query", partial, "--positions", "0:3"], ".npy"],
-  ["a query that is not what its name says", ["--query", text, "--positions", "0:3"], "not an .npy file"],
+  ["a query in another format than its name says", ["--query", text, "--positions", "0:3"], "not an .npy file"],
   ["a query of integers", ["--query", integers, "--positions", "0:3"], "int32"],
   ["a query of another order of axes", ["--query", headFirst, "--positions", "0:3"], "--layout head-first"],
   ["a query of another headDim", ["--query", q, "--positions", "0:3", "--layout", "head-first"], "3 tokens"],
@@ -360,17 +364,17 @@ test.each<[what: string, options: string[], words: string]>([
   ["no tensor", ["--positions", "0:3"], "--query"],
   ["no positions", ["--query", q], "--positions"],
   ["positions that run backwards", ["--query", q, "--positions", "3:0"], "start < end"],
-  ["positions of no step", ["--query", q, "--positions", "0:3:0"], "step > 0"],
-  ["positions that are no integers", ["--query", q, "--positions", "0,1.5,2"], "1.5"],
+  ["positions with step 0", ["--query", q, "--positions", "0:3:0"], "step > 0"],
+  ["positions that are not integers", ["--query", q, "--positions", "0,1.5,2"], "1.5"],
   ["negative positions", ["--query", q, "--positions=-1,0,1"], "-1"],
   ["negative positions in a file", ["--query", q, "--positions", negative], "-1"],
   ["positions of floats", ["--query", q, "--positions", floats], "float32"],
   ["positions beyond what the model admits", ["--query", q, "--positions", "2047:2050"], "2048"],
-  ["positions by the billion", ["--query", q, "--positions", "0:1000000000000"], "at most"],
+  ["too many positions", ["--query", q, "--positions", "0:1000000000000"], "at most"],
   ["a tensor that the file lacks", ["--query", tensors, "--key", tensors, "--positions", "0:3"], '"key"'],
   ["one tensor as both", ["--query", tensors, "--key", `${tensors}#query`, "--positions", "0:3"], "same tensor"],
   ["results of equal names", ["--query", q, "--key", other, "--positions", "0:3"], "both be written"],
-  ["a layer that is none", ["--query", q, "--positions", "0:3", "--layer", "one"], "--layer"],
+  ["a layer that is not a number", ["--query", q, "--positions", "0:3", "--layer", "one"], "--layer"],
   ["a layer beyond the last", ["--query", q, "--positions", "0:3", "--layer", "1000"], "1000"],
   ["an unknown layer type", ["--query", q, "--positions", "0:3", "--layer-type", "sliding"], "sliding"],
   ["an unknown direction", ["--query", q, "--positions", "0:3", "--direction", "back"], "--direction"],
@@ -384,7 +388,7 @@ test.each<[what: string, options: string[], words: string]>([
   expect(readdirSync(parent)).toEqual([]);
 });
 
-test("a folder that is not there is made, with its parents", () => {
+test("a missing folder is made, with its parents", () => {
   const out = join(folder(), "new", "rotated");
   expect(ropewalk(["apply", partial, "--query", q, "--positions", "0:3", "--out", out])).toMatchObject({
     status: 0,

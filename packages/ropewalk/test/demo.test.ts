@@ -1,10 +1,10 @@
-/** The demo of `npm start` runs, finds what it promises, and fits on a screen or two. */
+/** The demo of `npm start` runs, shows what it promises, and fits on two screens. */
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-test("the demo runs through, and every law it measures holds", () => {
+test("the demo runs, and every law that it measures holds", () => {
   const { FORCE_COLOR: _, ...env } = process.env;
   const demo = fileURLToPath(new URL("../demo/main.mjs", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [demo], { encoding: "utf8", env });

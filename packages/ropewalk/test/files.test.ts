@@ -1,4 +1,4 @@
-/** File formats, against files that the reference implementations wrote (fixtures/make.py). */
+/** File formats, compared with files that the reference implementations wrote (fixtures/make.py). */
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -84,7 +84,7 @@ test("a tensor that a .safetensors file lacks, or holds in a type that is not re
 test("a .safetensors file cut off at any byte is refused", () => {
   const whole = readFileSync(fixture("types.safetensors"));
   const path = join(folder(), "cut.safetensors");
-  // "bool" lies last, so that every cut reaches what the test reads before it.
+  // "bool" comes last, so every cut damages a tensor that the test reads.
   for (let length = 0; length < whole.length - 1; length++) {
     writeFileSync(path, whole.subarray(0, length));
     expect(() => withFile(path, (file) => readSafetensors(file).tensor("float16")), `${length} bytes`).toThrow(
@@ -93,7 +93,7 @@ test("a .safetensors file cut off at any byte is refused", () => {
   }
 });
 
-test("what is written is what the reference implementation writes", () => {
+test("written files equal those of the reference implementation", () => {
   const path = fixture("types.safetensors");
   const { names, metadata, tensor } = withFile(path, (file) => {
     const header = readSafetensors(file);
@@ -114,7 +114,7 @@ test("what is written is what the reference implementation writes", () => {
   expect(bytes.subarray(start(bytes))).toEqual(whole.subarray(start(whole), -1));
 });
 
-test("when one of two files cannot be written, neither is there, nor anything temporary", () => {
+test("if one of two files cannot be written, neither exists, and no temporary file remains", () => {
   const out = folder();
   const parts = [Uint8Array.of(1, 2, 3)];
   expect(() =>
@@ -126,7 +126,7 @@ test("when one of two files cannot be written, neither is there, nor anything te
   expect(readdirSync(out)).toEqual([]);
 });
 
-test("folders that were made for results are gone again when these cannot be written", () => {
+test("folders made for results are removed if the results cannot be written", () => {
   const out = folder();
   const parts = [Uint8Array.of(1)];
   expect(() => writeIntoFolder(join(out, "a", "b"), [{ path: join(out, "a", "b", "missing", "c"), parts }])).toThrow(

@@ -43,7 +43,7 @@ function typed(value: Value): Buffer {
 
 const align = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc((32 - (bytes.length % 32)) % 32)]);
 
-/** A GGUF file of version 3 with float32 tensors; the first of them is a weight that nobody needs. */
+/** A GGUF file of version 3 with float32 tensors. The first tensor is a weight that is not read. */
 function ggufBytes(
   values: Readonly<Record<string, Value>>,
   tensors: Readonly<Record<string, readonly number[]>> = {},
@@ -85,7 +85,7 @@ const llama = {
   "llama.rope.freq_base": { float: 500000 },
 } as const;
 
-/** What the converter writes for Llama 3.1: its type as one divisor a pair. */
+/** The converter's factors for Llama 3.1: one divisor for each pair. */
 const factors = Array.from({ length: 64 }, (_, pair) => {
   const wavelength = 2 * Math.PI * 500000 ** (pair / 64);
   if (wavelength < 8192 / 4) return 1;
@@ -193,7 +193,7 @@ test("a file that is cut off anywhere in its header or its rope tensor: exit cod
 });
 
 test.each<[what: string, write: (path: string) => void, code: string, words: string]>([
-  ["that is something else", (path) => writeFileSync(path, "{}"), "FILE_FORMAT", "is not a GGUF file"],
+  ["that is JSON", (path) => writeFileSync(path, "{}"), "FILE_FORMAT", "is not a GGUF file"],
   ["that is not there", () => undefined, "FILE_NOT_FOUND", "does not exist"],
   [
     "of an unknown version",
@@ -229,7 +229,7 @@ test.each<[what: string, write: (path: string) => void, code: string, words: str
   expect(stderr).toContain(words);
 });
 
-test("commands that read a config say that a GGUF file is none", () => {
+test("commands that read a config refuse a GGUF file", () => {
   const file = writeGguf(llama);
   for (const args of [
     ["lint", file],

@@ -1,4 +1,4 @@
-/** What importing `ropewalk` brings. */
+/** The exports and registrations of `ropewalk`. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { models } from "@ropewalk/goldens";
@@ -17,7 +17,9 @@ test("every package of this repository that registers a rope type is a dependenc
   expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(imported));
 });
 
-/** Names that a file exports, types marked as such, by the module that they come from (`undefined`: the file itself). */
+/**
+ * The names that a file exports, with the module that they come from (`undefined`: the file itself). Types are marked.
+ */
 function exportsOf(path: string): { readonly name: string; readonly from: string | undefined }[] {
   const text = read(path);
   const lists = [...text.matchAll(/^export (type )?\{([^}]*)\} from "([^"]+)";$/gm)].flatMap(([, type, names, from]) =>
@@ -51,7 +53,7 @@ test("everything public of core and config, builders of positions and parameters
   }
 });
 
-test("at run time too, and they are the same things", async () => {
+test("the same at run time, with identical objects", async () => {
   const all = (await import("ropewalk")) as Record<string, unknown>;
   for (const [path, some] of [
     ["@ropewalk/core", "getRope"],

@@ -64,7 +64,7 @@ test.each([
   });
 });
 
-test("each number has the rule that gave it: the place in the file, or the family's rule, and what the type makes of it", () => {
+test("each number has its rule: the place in the file or the family's rule, and what the type computes from it", () => {
   const [{ ropes }, ...rest] = documents(
     ropewalk(["inspect", "--json", model("meta-llama/Llama-3.1-8B"), model("openai/gpt-oss-20b")]),
   );
@@ -99,7 +99,7 @@ test("each number has the rule that gave it: the place in the file, or the famil
   expect(stdout).not.toContain("given");
 });
 
-test("layer types that share a rope show where each has it from; an input of a number is not the number", () => {
+test("layer types that share a rope show all places; an input of a number is not the number", () => {
   const base = { name: "base", value: 10000, rule: "given, or 10000 (RoFormer §3.3)" };
   expect(
     mergedRules(
@@ -120,7 +120,7 @@ test("layer types that share a rope show where each has it from; an input of a n
   ).toEqual([{ name: "parameters.attentionFactor", value: 0.5, rule: "rope_scaling.attention_factor" }, amplitude]);
 });
 
-test("facts that a config states come out as they went in", () => {
+test("numbers that a config states are printed unchanged", () => {
   const [mistral, gpt] = documents(
     ropewalk(["inspect", "--json", model("mistralai/Mistral-7B-v0.1"), model("openai/gpt-oss-20b")]),
   );
@@ -128,7 +128,7 @@ test("facts that a config states come out as they went in", () => {
   expect(gpt.ropes[0]).toMatchObject({ ropeType: "yarn", base: 150000, maxPosition: 131072 });
 });
 
-test("--precision float64 gives frequencies that are no float32 numbers", () => {
+test("--precision float64 gives frequencies that are not float32 numbers", () => {
   const truth = fixtures("truth").find(({ name }) => name === "yarn-qwen-4")!;
   const [{ ropes }] = documents(
     ropewalk(["inspect", "--json", "--precision", "float64", model("Qwen/Qwen2.5-7B-Instruct-yarn")]),
@@ -137,7 +137,7 @@ test("--precision float64 gives frequencies that are no float32 numbers", () => 
   expect(ropes[0].invFreq).toEqual(truth.invFreqHigh);
 });
 
-test("a folder stands for its *.json files, sorted; a failing file neither stops nor hides the others", () => {
+test("a folder gives its *.json files, sorted; a failing file neither stops nor hides the others", () => {
   const path = folder();
   writeFileSync(join(path, "b.json"), JSON.stringify({ head_dim: 8, rope_theta: 10000 }));
   writeFileSync(join(path, "a.json"), JSON.stringify({ head_dim: 8, rope_scaling: { rope_type: "no-such-type" } }));
@@ -171,7 +171,7 @@ test("a folder stands for its *.json files, sorted; a failing file neither stops
   expect(text.stdout).toContain("microsoft--phi-2.json");
 });
 
-test("a folder stands for its config.json; else for every config.json below it", () => {
+test("a folder gives its config.json; else every config.json below it", () => {
   const path = folder();
   const put = (...parts: string[]): void => {
     const file = join(path, ...parts);
@@ -207,7 +207,7 @@ test("a type that no registered provider has is an error that names the package 
 });
 
 test.each(["rope_theta", "head_dim", "partial_rotary_factor", "max_position_embeddings"])(
-  "NaN as Python writes it is no number, and no default: %s",
+  "NaN as Python writes it is neither a number nor a default: %s",
   (key) => {
     const file = join(folder(), "config.json");
     writeFileSync(
@@ -224,7 +224,7 @@ test.each(["rope_theta", "head_dim", "partial_rotary_factor", "max_position_embe
 );
 
 test("the text says what the rope is, why, and where the context ends; without colours in a pipe", () => {
-  // By its name alone: the path is printed as it was given, however long.
+  // By file name: the path is printed as given, and a long path makes a long line.
   const file = model("Qwen/Qwen2.5-7B-Instruct-yarn");
   const { status, stdout, stderr } = ropewalk(["inspect", basename(file)], { cwd: dirname(file) });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -233,12 +233,12 @@ test("the text says what the rope is, why, and where the context ends; without c
   expect(stdout).toContain("context 131072");
   expect(stdout).toMatch(/interpolated +│ *━/);
   expect(stdout).not.toContain("\u001B[");
-  // No line is wider than what a pipe is taken for.
+  // No line is wider than the width assumed for a pipe.
   expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(ropewalk(["inspect", model("microsoft/phi-2")], { env: { FORCE_COLOR: "1" } }).stdout).toContain("\u001B[");
 });
 
-test("each rope is described once, with the layers that it is for", () => {
+test("each rope is described once, with its layers", () => {
   const { stdout } = ropewalk([
     "inspect",
     model("google/gemma-3-1b-it"),

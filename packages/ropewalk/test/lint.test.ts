@@ -27,7 +27,7 @@ test("truncate: false is unknown to ggml and mlx-lm, and the numbers follow from
   expect([changed[0], changed.at(-1)]).toEqual([9, 17]);
 });
 
-test("attn_factor is read by SGLang only; what to write instead is tried out", () => {
+test("only SGLang reads attn_factor; the advice is tested on the file", () => {
   const { findings, keys } = lint(model("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B"), "--for", "hf,vllm,sglang");
   const use = keys.find(({ key }: any) => key === "attn_factor").use;
   expect({ hf: use.hf.use, vllm: use.vllm.use, sglang: use.sglang.use }).toEqual({
@@ -61,7 +61,7 @@ test("every model whose answers differ between transformers and llama.cpp in the
   const differing = ["moonshotai/Kimi-K2-Instruct", "openai/gpt-oss-20b"];
   for (const { model: id, name } of fixtures("llama.cpp") as readonly { model?: string; name: string }[]) {
     const { findings } = examine(model(id ?? name), { for: "llama.cpp" });
-    // The list is chosen once there, and the size of the context decides.
+    // There the size of the context chooses the list once.
     const expected = differing.includes(id ?? name) || /Phi-3-mini-128k|Phi-3-medium-128k|Phi-4/.test(id ?? name);
     expect([id ?? name, findings.length > 0]).toEqual([id ?? name, expected]);
   }
@@ -72,7 +72,7 @@ test("an engine that does not have the type refuses the file", () => {
   expect(findings).toMatchObject([{ engine: "mindie", kind: "refused", paths: ["rope_scaling.type"] }]);
 });
 
-test("what an operator that takes tables cannot say", () => {
+test("properties that an operator with tables cannot express", () => {
   const kinds = (id: string): string[] =>
     lint(model(id), "--for", "onnx").findings.map(({ kind, message }: any) => `${kind}: ${message}`);
   expect(kinds("mistralai/Mistral-7B-v0.1")).toEqual([]);
@@ -89,7 +89,7 @@ const qwen = {
   rope_theta: 1_000_000,
 };
 
-test("a key that nobody reads, and a file that contradicts itself", () => {
+test("a key that no engine reads, and a file that contradicts itself", () => {
   const typo = writeConfig({
     ...qwen,
     rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 32_768, bete_fast: 16 },
@@ -106,7 +106,7 @@ test("a key that nobody reads, and a file that contradicts itself", () => {
   expect(findings[0].instead[0]).toContain("factor 4");
 });
 
-test("names with dots are names", () => {
+test("names may contain dots", () => {
   const config = writeConfig({ ...qwen, "a.b_config": { rope_theta: 1 } });
   expect(lint(config, "--for", "hf,mindie").keys.map(({ path }: any) => path)).toContain("a.b_config.rope_theta");
 });
@@ -115,7 +115,7 @@ test("a file that says nothing about rope is a finding", () => {
   expect(lint(writeConfig({})).findings).toMatchObject([{ engine: null, kind: "invalid" }]);
 });
 
-test("a key that changes nothing is no finding", () => {
+test("a key without an effect is not a finding", () => {
   const config = writeConfig({
     ...qwen,
     rope_scaling: {
@@ -134,7 +134,7 @@ test("a key that changes nothing is no finding", () => {
   );
 });
 
-test("exit code 0 and words for a file that all read alike, 1 for others, without colours in a pipe", () => {
+test("exit code 0 for a file that all engines read alike, 1 for others; no colours in a pipe", () => {
   const clean = ropewalk(["lint", model("meta-llama/Llama-3.1-8B")]);
   expect(clean).toMatchObject({ status: 0, stderr: "" });
   expect(clean.stdout).toMatch(/^vLLM [\d.]+: the same ropes as transformers$/m);
@@ -145,7 +145,7 @@ test("exit code 0 and words for a file that all read alike, 1 for others, withou
   expect(stdout).not.toContain("\u001B[");
 });
 
-test("no published config is invalid, or has a rope key that nobody knows", () => {
+test("no published config is invalid or has an unknown rope key", () => {
   for (const { id } of models()) {
     expect([
       id,

@@ -1,4 +1,4 @@
-/** `ropewalk permute`, as a process, on files that a writer of its own made. */
+/** `ropewalk permute`, as a process. The files come from a separate writer. */
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,7 +29,7 @@ const llama = {
   rope_theta: 10_000,
 };
 
-/** Rows of a matrix whose element is 100 · row + column: each says where it came from. */
+/** A matrix with the elements 100 · row + column: each element shows where it came from. */
 const matrix = (rows: number, columns: number): Float32Array =>
   Float32Array.from({ length: rows * columns }, (_, i) => 100 * Math.floor(i / columns) + (i % columns));
 
@@ -39,7 +39,7 @@ interface Written {
   readonly data: Float32Array;
 }
 
-/** A reader of its own. */
+/** A reader that shares no code with the command. */
 function read(path: string): { readonly tensors: Readonly<Record<string, Written>>; readonly metadata: unknown } {
   const bytes = readFileSync(path);
   const length = Number(bytes.readBigUInt64LE(0));
@@ -69,7 +69,7 @@ function read(path: string): { readonly tensors: Readonly<Record<string, Written
   return { tensors, metadata };
 }
 
-/** Which rows of the input stand in the rows of the result. */
+/** The row of the input for each row of the result. */
 const origin = ({ data, shape: [rows = 0, columns = 1] }: Written): number[] =>
   Array.from({ length: rows }, (_, row) => data[row * columns]! / 100);
 
@@ -142,7 +142,7 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
   expect(readFileSync(back).equals(readFileSync(input))).toBe(true);
 });
 
-test("of a partly rotated head, the rotated rows only", () => {
+test("in a partly rotated head, only the rotated rows are permuted", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   writeSafetensors(input, {
@@ -257,7 +257,7 @@ test("latent attention: the last rows of query heads, and of the one key", () =>
   expect(origin(other!)).toEqual([0, 1, 2, 3]);
 });
 
-test("layers without rope stay as they are", () => {
+test("layers without rope are not changed", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   const tensor = { dtype: "F32", shape: [8, 1], data: matrix(8, 1) };
@@ -343,7 +343,7 @@ test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], option
     ["--fused", "concatenated"],
     "are 32",
   ],
-  ["a pattern that is none", sample(), ["--query-pattern", "("], "regular expression"],
+  ["an invalid pattern", sample(), ["--query-pattern", "("], "regular expression"],
   ["the same pairing twice", sample(), ["--to", "half"], "nothing to permute"],
   ["an unknown pairing", sample(), ["--to", "neox"], "half, adjacent or blocks"],
 ])("%s: exit code 2, one sentence, no file", (_, tensors, options, words) => {
@@ -389,7 +389,7 @@ test("a file cut off, and an output folder that is not there", () => {
   expect(readdirSync(path).toSorted()).toEqual(["cut.safetensors", "in.safetensors"]);
 });
 
-/** 512 MB without taking that much of the disk: a hole. */
+/** A sparse file of 512 MB, which takes little disk space. */
 function large(path: string): string {
   const input = join(path, "model.safetensors");
   const columns = 2 ** 22;
@@ -448,7 +448,7 @@ test.each<[signal: NodeJS.Signals, left: number]>([
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     child.kill(signal);
-    // Ended by the signal: else it had been done before, and this test would show nothing.
+    // It ended by the signal. If it had finished before, this test would show nothing.
     expect(await ended).toBe(signal);
     expect(existsSync(join(path, "out.safetensors"))).toBe(false);
     expect(temporary()).toHaveLength(left);

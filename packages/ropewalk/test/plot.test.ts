@@ -1,4 +1,4 @@
-/** The plot, drawn by hand. */
+/** The plot, compared with drawings by hand. */
 
 import { expect, test } from "vitest";
 import { plotWavelengths, short } from "../src/cli/plot.ts";
@@ -31,12 +31,12 @@ pairs  wavelength                     context 1000
   );
 });
 
-test("neighbours share a line where there are many; a regime, or the end of rotation, begins a new one", () => {
-  const ladder = pairs(...Array.from({ length: 40 }, (_, i) => 10 ** (1 + i / 13)), Infinity, Infinity).map((one) => ({
+test("many neighbouring pairs share a line; a new regime, or the end of rotation, begins a new line", () => {
+  const many = pairs(...Array.from({ length: 40 }, (_, i) => 10 ** (1 + i / 13)), Infinity, Infinity).map((one) => ({
     ...one,
     regime: one.pair < 20 ? "kept" : "slowed",
   }));
-  const lines = draw(ladder, null).split("\n").slice(1, -2);
+  const lines = draw(many, null).split("\n").slice(1, -2);
   expect(lines.map((line) => line.slice(0, 13).trim().split(" ")[0])).toEqual([
     "0–2",
     "3–5",

@@ -1,4 +1,4 @@
-/** The README at the root shows what really happens: its example runs, its transcripts are of real runs. */
+/** The README at the root is correct: its example runs, and its transcripts are from real runs. */
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -80,7 +80,7 @@ test.each([
   }
 });
 
-test("the transcript of apply is a real one", () => {
+test("the transcript of apply is from a real run", () => {
   const cwd = folder();
   copyFileSync(model("openai/gpt-oss-20b"), join(cwd, "config.json"));
   writeNpy(join(cwd, "q.npy"), "<f2", [4096, 64, 64], new Uint16Array(4096 * 64 * 64));

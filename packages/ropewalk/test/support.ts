@@ -1,4 +1,4 @@
-/** Running the built command, and writers of tensor files that share no code with it. */
+/** Runs the built command, and writes tensor files with code that the command does not share. */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs the command with a clean environment: no colours asked for, none refused. */
+/** Runs the command in a clean environment, without NO_COLOR and FORCE_COLOR. */
 export function ropewalk(
   args: readonly string[],
   { cwd, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},

@@ -18,7 +18,7 @@ test("the installed packages agree with every answer that comes with the package
   expect(stdout).not.toContain("\u001B[");
 });
 
-test("--json is the same as data", () => {
+test("--json gives the report as data", () => {
   const [report] = documents(ropewalk(["verify", "--json"]));
   expect(Object.keys(report)).toEqual(["bands", "rows", "otherwise", "unbuilt", "mismatches"]);
   expect(report.rows.length).toBeGreaterThan(50);

@@ -1,4 +1,4 @@
-/** The committed pages are what was built, and a change of a signature does not pass unseen. */
+/** The committed pages agree with the build, and a changed signature makes the test fail. */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -58,7 +58,7 @@ export {};
 `,
 };
 
-/** The page of a package of these declarations. */
+/** The page of a package with these declarations. */
 function pageOf(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(path.join(tmpdir(), "ropewalk-api-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -74,7 +74,7 @@ function pageOf(files: Readonly<Record<string, string>>): string {
   return report(folder, workspacePackages(folder)[0]!);
 }
 
-test("names are sorted and stand there once, with what their signatures are made of; comments and private members do not", () => {
+test("names are sorted and stand there once, with the types of their signatures, without comments and private members", () => {
   expect(pageOf(declarations)).toBe(`# @ropewalk/small
 
 What the package exports. Written by \`npm run api\` from the built declarations, without their comments.
@@ -136,16 +136,16 @@ test.each([
   ["a member", "index.d.ts", "at(x: T)", "at(x: T, y: T)"],
   ["a name", "index.d.ts", "local as renamed", "local as reborn"],
   ["a type that is not exported", "inner.d.ts", "readonly far:", "readonly far?:"],
-  ["what is exported of a class", "index.d.ts", "export type { Tool }", "export { Tool }"],
-  ["where a name comes from", "index.d.ts", '{ getRope } from "@ropewalk/core"', '{ getRope } from "@ropewalk/yarn"'],
-  ["what it adds to another package", "index.d.ts", "small: Inner", "large: Inner"],
+  ["whether a class is exported as a type only", "index.d.ts", "export type { Tool }", "export { Tool }"],
+  ["the origin of a name", "index.d.ts", '{ getRope } from "@ropewalk/core"', '{ getRope } from "@ropewalk/yarn"'],
+  ["a declaration that extends another package", "index.d.ts", "small: Inner", "large: Inner"],
 ] as const)("a change of %s changes the page", (_, file, before, after) => {
   expect(declarations[file]).toContain(before);
   const changed = { ...declarations, [file]: declarations[file].replace(before, after) };
   expect(pageOf(changed)).not.toBe(pageOf(declarations));
 });
 
-test("what the release writes and what only readers see changes nothing", () => {
+test("versions and comments do not change the page", () => {
   const page = pageOf(declarations);
   expect(
     pageOf({ ...declarations, "index.d.ts": declarations["index.d.ts"].replace("Kept.", "Said otherwise.") }),

@@ -1,4 +1,4 @@
-/** What single statements may not do, where oxlint has no rule for it. */
+/** Rules for single statements that oxlint does not have. */
 
 import type { Node } from "oxc-parser";
 import { keyOf, textOf, visit } from "../syntax.ts";
@@ -11,9 +11,9 @@ export function checkCode(workspace: Workspace): Finding[] {
 }
 
 /**
- * `new URL("x", import.meta.url).pathname` is no path: a space is `%20` in it, an umlaut `%C3%BC`, a drive `/C:`. Which
- * URLs are of files cannot be seen in every place, so `pathname` is refused of everything but `location` and a URL that
- * is written with http.
+ * `new URL("x", import.meta.url).pathname` is not a path: it has `%20` for a space, `%C3%BC` for an umlaut, `/C:` for a
+ * drive. The code does not always show which URLs are files, so `pathname` is allowed only on `location` and on a URL
+ * that is written with http.
  */
 function pathnames({ file, program, lineOf }: Module): Finding[] {
   const findings: Finding[] = [];
@@ -64,7 +64,7 @@ function instanceofRopeError({ file, program, lineOf }: Module): Finding[] {
   return findings;
 }
 
-/** Where other formats than config.json are written in snake_case: the start of a path, and what the words are. */
+/** Files with snake_case words of other formats: the start of a path, and the meaning of the words. */
 const otherFormats: Readonly<Record<string, string>> = {
   "packages/backends/webgpu/src/": "names in WGSL, and the uniforms that are filled by these names",
   "packages/ropewalk/src/cli/files.ts": "node_modules",
@@ -78,11 +78,11 @@ const otherFormats: Readonly<Record<string, string>> = {
 const snake = /^[a-z][a-z0-9]*(?:\.[a-z0-9]+)*(?:_[a-z0-9]+)+(?:[._][a-z0-9]+)*$/;
 
 /**
- * Only config reads the keys of config.json and GGUF, so that a spelling is known in one place.
+ * Only config reads the keys of config.json and GGUF, so each spelling is known in one place.
  *
- * Those keys are the only snake_case that published code has a reason for, so all of it is refused: names, keys, and
- * strings that are one such word. Free are names and aliases of rope types, whose registrations hold them, and the files
- * of other formats above. Sentences, regular expressions and comments may name a key: they tell the reader about it.
+ * Published code has no other reason for snake_case. So the rule refuses all names, keys and one-word strings in
+ * snake_case. Exceptions: names and aliases of registered rope types, and the files of other formats above. Sentences,
+ * regular expressions and comments may name a key, because they explain it to a reader.
  */
 function snakeCase({ packages }: Workspace): Finding[] {
   const types = new Set(packages.flatMap(registeredTypes));

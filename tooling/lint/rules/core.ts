@@ -1,6 +1,6 @@
 /**
- * Core does not know its guests: no rope type's and no device's name in its code. What differs between types is a
- * property that a provider declares. Comments may name engines and types: they say where a rule comes from.
+ * Core must not name a rope type or a device in its code. A difference between types is a property that a provider
+ * declares. Comments may name engines and types, as sources of rules.
  */
 
 import path from "node:path";
@@ -8,10 +8,10 @@ import { textOf, visit } from "../syntax.ts";
 import { published, registeredTypes } from "../workspace.ts";
 import type { Finding, Workspace } from "../workspace.ts";
 
-/** Devices that no registered backend may have named yet. */
+/** Names of devices, in addition to those of registered backends. */
 const devices = ["wasm", "webassembly", "webgpu", "webgl", "wgsl", "gpu", "cuda"];
 
-/** Type names that are words of the language too: only a string that is exactly the name counts. */
+/** Names of types that are also English words: only a string that equals the name counts. */
 const ordinary = new Set(["default", "linear", "dynamic", "given", "proportional"]);
 
 export function checkCore(workspace: Workspace): Finding[] {

@@ -1,6 +1,6 @@
 /**
- * Who may know whom. provider → core, config → core, backend → core, conformance → core, core → nothing; no package
- * reaches into another's files; no cycle.
+ * Allowed dependencies: provider → core, config → core, backend → core, conformance → core, core → nothing. No package
+ * imports files of another package. No cycles.
  */
 
 import { isBuiltin } from "node:module";
@@ -9,7 +9,7 @@ import type { Kind } from "@ropewalk/workspace";
 import { loadedWith, packageOf, published, resolveRelative } from "../workspace.ts";
 import type { Finding, Package, Workspace } from "../workspace.ts";
 
-/** Formulas that are built on another package's formula. A further one is a decision: say why in docs/decisions. */
+/** Formulas that are built on another package's formula. A new entry needs a record in docs/decisions. */
 const compositions: Readonly<Record<string, readonly string[]>> = {
   "@ropewalk/deepseek-yarn": ["@ropewalk/yarn/formula"],
   // Not a formula: the type that the spelling `mrope` stands for (docs/decisions/0021-the-rope-as-data.md).
@@ -40,7 +40,7 @@ const finding =
   (rule: string) =>
   (file: string, line: number | undefined, message: string): Finding => ({ rule, file, line, message });
 
-/** Published code imports only what the rule of the package's kind admits. */
+/** Published code imports only the packages that are allowed for its kind. */
 function arrows(item: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("dependency-rule");
   const composed = compositions[item.name] ?? [];
@@ -69,7 +69,7 @@ function arrows(item: Package, names: ReadonlySet<string>): Finding[] {
   return findings;
 }
 
-/** The manifest says what the code imports, and core is a peer: one copy for all. */
+/** The manifest lists what the code imports. Core is a peer dependency, so that there is one copy. */
 function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("declared-dependencies");
   const file = `${folder}/package.json`;
@@ -121,7 +121,7 @@ function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<
   return findings;
 }
 
-/** No file outside a package's own folder, by path or by naming another package's insides. */
+/** No import of a file outside the package's own folder, by path or through the name of another package. */
 function foreignFiles({ folder, modules }: Package, names: ReadonlySet<string>): Finding[] {
   const report = finding("foreign-files");
   const findings: Finding[] = [];
@@ -148,8 +148,8 @@ function foreignFiles({ folder, modules }: Package, names: ReadonlySet<string>):
 }
 
 /**
- * Modules of one package that need each other. Types are erased and load nothing, but two modules that cannot be read one
- * before the other are one module, or hold something that belongs into a third.
+ * Modules of one package that import each other. Types are erased and load nothing. But if neither module can be read
+ * first, they should be one module, or something in them belongs in a third.
  */
 function importCycles({ modules }: Package): Finding[] {
   const report = finding("import-cycle");
@@ -170,7 +170,7 @@ function importCycles({ modules }: Package): Finding[] {
   );
 }
 
-/** Packages that need each other, in whatever field. */
+/** Packages that depend on each other, in any field of their manifests. */
 function packageCycles({ packages }: Workspace): Finding[] {
   const report = finding("package-cycle");
   const names = new Set(packages.map(({ name }) => name));
@@ -212,7 +212,7 @@ function cycles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
   return found;
 }
 
-/** `export *` hides what a package promises. */
+/** `export *` hides the names that a package exports. */
 function starExports({ modules }: Package): Finding[] {
   const report = finding("export-star");
   return modules.flatMap(({ file, imports }) =>
@@ -235,7 +235,7 @@ function parseErrors({ modules }: Package): Finding[] {
   );
 }
 
-/** Node built-ins in command-line packages only, and there outside what the package's entries load. */
+/** Node built-ins only in command-line packages, and there not in modules that the package's entries load. */
 function builtIns(item: Package): Finding[] {
   const report = finding("node-built-in");
   const { folder, kind, manifest } = item;
@@ -258,7 +258,7 @@ function builtIns(item: Package): Finding[] {
   );
 }
 
-/** Tooling serves the packages; were it to need them at run time, it could not build them. */
+/** Tooling builds the packages, so it must not need them at run time. */
 function tooling({ packages }: Workspace): Finding[] {
   const report = finding("tooling");
   const products = new Set(packages.filter(({ folder }) => folder.startsWith("packages/")).map(({ name }) => name));

@@ -20,7 +20,7 @@ export function checkPackages({ root, packages }: Workspace): Finding[] {
   ];
 }
 
-/** What a user of the published package relies on. */
+/** The fields of a manifest that a user of the published package relies on. */
 function manifestOf({ name, folder, manifest }: Package): Finding[] {
   const expected: [field: string, got: unknown, wanted: unknown][] = [
     ["license", manifest.license, "MIT"],
@@ -77,7 +77,7 @@ function misfit(folder: string, field: string, expected: unknown, got: unknown):
   };
 }
 
-/** `source = "@ropewalk/yarn@1.2.0"` names the version that is published, or registering twice goes wrong. */
+/** `source = "@ropewalk/yarn@1.2.0"` has to name the published version, because the registry compares it. */
 function sourceLiteral(item: Package): Finding[] {
   const { name, folder, kind, manifest } = item;
   const expected = `${name}@${manifest.version}`;
@@ -89,7 +89,7 @@ function sourceLiteral(item: Package): Finding[] {
       if ((node.type !== "PropertyDefinition" && node.type !== "Property") || keyOf(node.key) !== "source") return;
       const value = textOf(node.value?.type === "TSAsExpression" ? node.value.expression : node.value);
       if (value === undefined || !/^(@?[\w-]+\/)?[\w-]+@\d/.test(value)) return;
-      // Elsewhere a foreign source may be an example.
+      // In other files the source of another package may be an example.
       if (module.file !== file && !value.startsWith(`${name}@`)) return;
       found++;
       if (module.file !== file) {
@@ -120,7 +120,7 @@ function sourceLiteral(item: Package): Finding[] {
   return findings;
 }
 
-/** The files and entries that every provider has, so that who has read one finds his way in all. */
+/** The files and entries that every provider has. All providers have the same layout. */
 function anatomy(root: string, { folder, manifest }: Package): Finding[] {
   const rule = "provider-anatomy";
   const findings: Finding[] = [];
@@ -163,7 +163,7 @@ function anatomy(root: string, { folder, manifest }: Package): Finding[] {
   return findings;
 }
 
-/** What `./formula` loads must register nothing and know no registry. */
+/** The modules that `./formula` loads must not register anything or use the registry. */
 function pureFormula(item: Package): Finding[] {
   const entry = `${item.folder}/src/formula.ts`;
   const registry = new Set([
@@ -210,7 +210,7 @@ function pureFormula(item: Package): Finding[] {
   return findings;
 }
 
-/** The one side effect stands in the one file that `sideEffects` lists. */
+/** Only the file that `sideEffects` lists registers a type. */
 function sideEffect(item: Package): Finding[] {
   const index = `${item.folder}/src/index.ts`;
   const registering = published(item).filter(({ program }) => calls(program, "registerRopeType").length > 0);
@@ -231,7 +231,7 @@ function sideEffect(item: Package): Finding[] {
   return findings;
 }
 
-/** What is not meant for users cannot be published by accident. */
+/** Packages that are not for users must be private, so that they cannot be published by accident. */
 function privacy(packages: readonly Package[]): Finding[] {
   return packages
     .filter(({ folder, manifest }) => !folder.startsWith("packages/") && manifest.private !== true)

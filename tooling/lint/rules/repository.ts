@@ -1,5 +1,5 @@
 /**
- * What no tracked file may hold: paths of somebody's machine, and registries other than the reader's own.
+ * Tracked files must not hold paths of one computer or addresses of package registries.
  */
 
 import { execFileSync } from "node:child_process";
@@ -39,7 +39,7 @@ export function checkRepository(root: string): Finding[] {
   return findings;
 }
 
-/** Tracked files and those about to be: everything that git does not ignore; in an unpacked archive, everything. */
+/** Tracked and untracked files that git does not ignore; in an unpacked archive, all files. */
 function trackedFiles(root: string): string[] {
   const list = existsSync(path.join(root, ".git"))
     ? execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {

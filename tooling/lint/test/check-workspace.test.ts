@@ -16,7 +16,7 @@ test("a workspace that keeps the rules has no finding", () => {
 /** The file and the rule of the one finding that a planted violation must cause, and a part of its message. */
 type Planted = [violation: string, changes: Record<string, Change>, rule: string, file: string, message: RegExp];
 const planted: Planted[] = [
-  // Who may know whom.
+  // Dependencies between packages.
   [
     "a provider imports another provider's main entry",
     {
@@ -36,7 +36,7 @@ const planted: Planted[] = [
     /"provider" imports @ropewalk\/yarn:/,
   ],
   [
-    "a provider imports a formula that it is not known to build on",
+    "a provider imports a formula that is not in the list of compositions",
     { "packages/providers/yarn/src/formula.ts": `export { frequencies } from "@ropewalk/default/formula";\n` },
     "dependency-rule",
     "packages/providers/yarn/src/formula.ts",
@@ -219,7 +219,7 @@ const planted: Planted[] = [
     /devDependencies/,
   ],
 
-  // Core's guests.
+  // Names of types and devices in core.
   [
     "core compares a rope type's name",
     { "packages/core/src/registry.ts": { replace: ["= 1", '= Number("x" === "yarn")'] } },
@@ -243,7 +243,7 @@ const planted: Planted[] = [
   ],
   [
     "core has an identifier of a type",
-    { "packages/core/src/registry.ts": { replace: ["fallback = 1", "fallback = 1, oldYarnLadder = 2"] } },
+    { "packages/core/src/registry.ts": { replace: ["fallback = 1", "fallback = 1, oldYarnRamp = 2"] } },
     "core-names-no-guest",
     "packages/core/src/registry.ts",
     /old_yarn/,
@@ -334,11 +334,11 @@ const planted: Planted[] = [
   [
     "a module beside the formula loads the registry",
     {
-      "packages/providers/yarn/src/formula.ts": `export { frequencies } from "./ladder.ts";\n`,
-      "packages/providers/yarn/src/ladder.ts": `import { show } from "@ropewalk/core";\nexport const frequencies = show;\n`,
+      "packages/providers/yarn/src/formula.ts": `export { frequencies } from "./ramp.ts";\n`,
+      "packages/providers/yarn/src/ramp.ts": `import { show } from "@ropewalk/core";\nexport const frequencies = show;\n`,
     },
     "pure-formula",
-    "packages/providers/yarn/src/ladder.ts",
+    "packages/providers/yarn/src/ramp.ts",
     /core\/math/,
   ],
   [
@@ -367,7 +367,7 @@ const planted: Planted[] = [
     /"license": expected MIT/,
   ],
   [
-    "another promise to users of Node",
+    "another version of Node in engines",
     { "packages/config/package.json": { json: (m) => (m.engines.node = ">=24") } },
     "manifest",
     "packages/config/package.json",
@@ -395,7 +395,7 @@ const planted: Planted[] = [
     /repository\.directory/,
   ],
   [
-    "no word on side effects",
+    "no sideEffects field",
     { "packages/core/package.json": { json: (m) => delete m.sideEffects } },
     "manifest",
     "packages/core/package.json",
@@ -439,9 +439,9 @@ const planted: Planted[] = [
   ],
   [
     "a source literal where nothing keeps it up to date",
-    { "packages/providers/yarn/src/ladder.ts": `export const provider = { source: "@ropewalk/yarn@1.2.0" };\n` },
+    { "packages/providers/yarn/src/ramp.ts": `export const provider = { source: "@ropewalk/yarn@1.2.0" };\n` },
     "version-literal",
-    "packages/providers/yarn/src/ladder.ts",
+    "packages/providers/yarn/src/ramp.ts",
     /expected in packages\/providers\/yarn\/src\/index\.ts/,
   ],
   [
@@ -459,7 +459,7 @@ const planted: Planted[] = [
     /private/,
   ],
 
-  // What single statements may not do.
+  // Rules for single statements.
   [
     "a file's URL is taken for a path",
     {
@@ -470,7 +470,7 @@ const planted: Planted[] = [
     /fileURLToPath/,
   ],
   [
-    "a file's URL is taken for a path, by way of a variable",
+    "a file's URL is taken for a path, through a variable",
     {
       "apps/bench/src/main.ts":
         'const here = new URL(".", import.meta.url);\nexport const folder = here["pathname"];\n',
@@ -528,7 +528,7 @@ const planted: Planted[] = [
     /rope_theta|freq_base/,
   ]),
 
-  // Traces of machines; joined here, so that this file holds none itself.
+  // Paths of one computer. They are joined here, so that this file does not contain them.
   [
     "a home folder",
     { "README.md": `See ${["", "home", "someone", "notes.md"].join("/")}.\n` },
@@ -573,14 +573,14 @@ test.each(planted)("is refused: %s", (_, changes, rule, file, message) => {
   );
 });
 
-test("comments may name anything, words of the language stay usable in core", () => {
+test("comments may name anything, and core may use English words that are names of types", () => {
   const findings = findingsAfter({
     "packages/core/src/registry.ts": { replace: ["= 1", '= "a dynamic, linear, proportional default".length'] },
   });
   expect(findings).toEqual([]);
 });
 
-test("pathnames of the web, errors recognised across copies, and keys in config or in a sentence are free", () => {
+test("pathnames of web URLs, RopeError.is, and keys in config or in a sentence are allowed", () => {
   const code = `import { RopeError } from "@ropewalk/core";
 export const route = (request: any): string => new URL(request.url, "http://localhost").pathname + location.pathname;
 export const failed = (error: unknown): boolean => RopeError.is(error) || error instanceof Error;
@@ -600,8 +600,8 @@ export const type = "deepseek_yarn";
 test("a package in a package's fixtures follows its own rules", () => {
   expect(
     findingsAfter({
-      "apps/bench/fixtures/stranger/package.json": "{}",
-      "apps/bench/fixtures/stranger/index.js": 'export * from "x";\n',
+      "apps/bench/fixtures/other/package.json": "{}",
+      "apps/bench/fixtures/other/index.js": 'export * from "x";\n',
     }),
   ).toEqual([]);
 });
@@ -612,20 +612,20 @@ test("a violation among correct files makes exactly one finding", () => {
   expect(findings[0]).toMatchObject({ line: 1 });
 });
 
-test("names of this workspace's own types and backends are found, so that core is checked for them", () => {
+test("the names of this workspace's types and backends are found, so that core is checked for them", () => {
   expect(guestNames(readWorkspace(root))).toEqual(
     expect.arrayContaining(["deepseek_yarn", "default", "webgpu", "yarn"]),
   );
 });
 
-test("what git ignores is nobody's business; what it does not, is, tracked or not", () => {
+test("files that git ignores are not checked; all others are, tracked or not", () => {
   const trace = ["", "home", "someone", "x"].join("/");
   const folder = plant({ ".gitignore": "ignored.md\n", "ignored.md": trace, "seen.md": trace });
   spawnSync("git", ["init", "--quiet"], { cwd: folder });
   expect(checkWorkspace(folder).map(({ file }) => file)).toEqual(["seen.md"]);
 });
 
-test("the command fails on a finding and says where and why", () => {
+test("the command fails on a finding and prints its place and reason", () => {
   const command = path.join(root, "tooling/lint/check-workspace.ts");
   const clean = spawnSync(process.execPath, [command, plant({})], { encoding: "utf8" });
   expect(clean).toMatchObject({ status: 0, stdout: "The workspace keeps its rules.\n", stderr: "" });

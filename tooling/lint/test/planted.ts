@@ -62,7 +62,7 @@ const healthy: Readonly<Record<string, string>> = {
 import { fallback } from "./registry.ts";
 import type { Registry } from "./registry.ts";
 export { fallback } from "./registry.ts";
-export const defaultRegistry: Registry = { default: fallback, text: "the default of a linear ladder" };
+export const defaultRegistry: Registry = { default: fallback, text: "the default of a linear ramp" };
 `,
   "packages/core/src/registry.ts": `export interface Registry { default: number; text: string }
 export const fallback = 1;
@@ -80,7 +80,7 @@ export const fallback = 1;
   ...provider(
     "deepseek-yarn",
     "deepseek_yarn",
-    `import { frequencies as ladder } from "@ropewalk/yarn/formula";\nexport const frequencies = ladder;\n`,
+    `import { frequencies as plain } from "@ropewalk/yarn/formula";\nexport const frequencies = plain;\n`,
     {
       dependencies: { "@ropewalk/yarn": "workspace:^" },
     },
@@ -114,12 +114,12 @@ export type Change =
   | { readonly replace: readonly [string, string] }
   | { readonly json: (manifest: any) => void };
 
-/** What the rules say about the healthy workspace with `changes` made to it. */
+/** The findings in the correct workspace after `changes`. */
 export function findingsAfter(changes: Readonly<Record<string, Change>>): Finding[] {
   return checkWorkspace(plant(changes));
 }
 
-/** Writes the healthy workspace with `changes` made to it, and returns its root; gone when the test is. */
+/** Writes the correct workspace with `changes` and returns its root. It is removed after the test. */
 export function plant(changes: Readonly<Record<string, Change>>): string {
   const root = mkdtempSync(path.join(tmpdir(), "ropewalk-lint-"));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));

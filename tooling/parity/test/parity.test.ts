@@ -1,4 +1,4 @@
-/** The committed page and vectors are what the command writes, and no answer of an engine is left out in silence. */
+/** The committed page and vectors agree with the command, and every answer that is left out has a reason. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fixtures } from "@ropewalk/goldens";

@@ -32,7 +32,9 @@ function write(root: string, files: Readonly<Record<string, string>>): void {
 
 const entry = (name: string, text: string, bump = "minor"): string => `---\n"${name}": ${bump}\n---\n\n${text}\n`;
 
-/** Core and one provider, never released, each with an entry; on a branch that is not called main, without a remote. */
+/**
+ * Core and one provider, never released, each with an entry; on a branch with another name than main, without a remote.
+ */
 function small(changes: Readonly<Record<string, string | null>> = {}): string {
   const root = temporary();
   const files: Record<string, string | null> = {
@@ -90,7 +92,7 @@ test.each([
   expect(checkChangesets(small(changes)).problems).toContainEqual(expect.stringMatching(problem));
 });
 
-test("after a release, published changes need an entry again, other changes do not; also in a shallow clone", () => {
+test("after a release, published changes need a new entry, other changes do not; also in a shallow clone", () => {
   const root = small();
   withCopy(root, (copy) => {
     release(copy);
@@ -147,13 +149,13 @@ test("rehearsal on this workspace: entries release it, and a minor change of cor
       const releases = releaseOf(copy, "@ropewalk/core", "minor");
       expect(releases.find(({ name }) => name === "@ropewalk/core")).toMatchObject({ bump: "minor" });
       expect(draggedAlong(releases)).toEqual([]);
-      // The literals went along, so that no two releases of a provider look like one source.
+      // The source literals have the new versions, so two releases of a provider have different sources.
       expect(syncVersions(copy)).toEqual([]);
     }
   });
 });
 
-test("a package that core drags along is noticed", () => {
+test("a package that core bumps by more than a patch is found", () => {
   const moved = { from: "1.0.0", to: "2.0.0" };
   expect(
     draggedAlong([

@@ -1,6 +1,6 @@
 import type { Contestant } from "../contestant.ts";
 
-/** Reads and writes the same bytes and does nothing else: what memory allows. */
+/** Reads and writes the same bytes and does nothing else: the limit of memory. */
 export const copy: Contestant = {
   name: "copy, TypedArray.set",
   source: "the JavaScript engine",

@@ -8,17 +8,18 @@ import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
 import { wasmArenaApply, wasmArenaStep, wasmArraysApply, wasmThreadsStep } from "./ropewalk-wasm.ts";
 import { tfjsWasm } from "./tfjs.ts";
 
-/** Ratios are to this one … */
+/** The contestant that ratios are computed to. */
 export const yardstick: Contestant = onnxruntimeOneThread;
-/** … and to this one. */
+/** The second contestant that ratios are computed to. */
 export const limit: Contestant = copy;
 
 /**
- * Everyone who takes part, in fields that race one after the other, each with the two above. A new peer is a file beside
- * this one and a line here.
+ * All contestants, in fields that race one after the other. Each field also has the two above. To add a contestant, add
+ * a file beside this one and a line here.
  *
- * Other runtimes have a field of their own: what they do beside their laps (compilation, collection, threads) holds up those
- * that wait for another thread. At 128 tokens onnxruntime-node took 0.8 ms by itself, and 1.7 ms among them.
+ * Other runtimes have a field of their own, because their background work (compilation, collection, threads) delays
+ * contestants that wait for another thread. At 128 tokens onnxruntime-node took 0.8 ms by itself, and 1.7 ms among
+ * them.
  */
 export const fields: readonly (readonly Contestant[])[] = [
   [

@@ -5,12 +5,12 @@ import type { Elements } from "../workload.ts";
 import { signedTables } from "./signed-tables.ts";
 
 /**
- * jax-js, which compiles the expression below into one WebAssembly kernel for queries and one for keys; one thread, which
- * is all that it takes in Node. It has no rotary operation; of several spellings this was the fastest: slices and
+ * jax-js, which compiles the expression below into one WebAssembly kernel for queries and one for keys; one thread, the
+ * most that it supports in Node. It has no rotary operation. This form was the fastest of several: slices and
  * `concatenate` or `stack` take two to four times as long.
  *
- * Timed as in a layer of a model: arrays are in its memory before and stay there after; a run makes new ones and frees
- * those of the run before. Copying results out of its memory is not in it.
+ * Timed as in a layer of a model: arrays are in its memory before and after. A run makes new arrays and frees those of
+ * the run before. The time does not include copying results out of its memory.
  */
 export const jaxWasm: Contestant = {
   name: "jax-js, wasm, jit",

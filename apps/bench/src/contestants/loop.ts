@@ -1,12 +1,14 @@
 /**
- * The loops that people write, in two forms found in every other repository: with cos and sin computed for each pair
- * where it is rotated, and with tables made before. In place, float32 only.
+ * The loops that many repositories contain, in two forms: with cos and sin computed inside the loop, and with tables
+ * made before. In place, float32 only.
  */
 
 import type { Contestant } from "../contestant.ts";
 import type { Workload } from "../workload.ts";
 
-/** What such a loop has in its source, since it serves one model: the sizes, and where the partner of an element lies. */
+/**
+ * Constants of such a loop, which is written for one model: the sizes, and the distance to the partner of an element.
+ */
 interface Sizes {
   readonly tokens: number;
   readonly half: number;

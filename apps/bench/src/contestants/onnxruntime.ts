@@ -10,9 +10,9 @@ Reflect.deleteProperty(globalThis, "Float16Array");
 const { InferenceSession, Tensor } = (await import("onnxruntime-node")) as unknown as typeof Onnxruntime;
 
 /**
- * onnxruntime's native kernel of `com.microsoft` RotaryEmbedding: queries and keys by two nodes of one graph, so that
- * the cost of a call counts once; outputs preallocated; in the layout `[1, tokens, heads · headDim]`, which it runs
- * faster than `[1, heads, tokens, headDim]` and which is everybody else's here.
+ * onnxruntime's native kernel of `com.microsoft` RotaryEmbedding. One graph has a node for queries and a node for keys,
+ * so the cost of a call counts once. Outputs are preallocated. The layout is `[1, tokens, heads · headDim]`, as for all
+ * other contestants; it is faster than `[1, heads, tokens, headDim]`.
  */
 function onnxruntime(threads: number): Contestant {
   return {
@@ -51,7 +51,7 @@ function tensorOf(
 /** The inputs of {@link modelOf}, for any build of onnxruntime. */
 export function feedsOf(workload: Workload, Tensor: TensorClass): Record<string, Onnxruntime.Tensor> {
   const { tokens, dtype, start, headDim, queryHeads, keyHeads, working } = workload;
-  // Rows up to the last position, of which those before the first are never read.
+  // Rows up to the last position. Rows before the first position are never read.
   const tables = referenceTables(workload, "float32");
   const table = (values: Float64Array): Onnxruntime.Tensor => {
     const rows =
@@ -75,7 +75,7 @@ export function feedsOf(workload: Workload, Tensor: TensorClass): Record<string,
   };
 }
 
-/** Queries and keys by a node each. */
+/** A graph with a node for queries and a node for keys. */
 export function modelOf({ dtype, pairing, headDim, queryHeads, keyHeads }: Workload): Uint8Array {
   const value = (name: string, heads: number) => ({ name, type: dtype, shape: [1, "tokens", heads * headDim] });
   const table = (name: string) => ({ name, type: dtype, shape: ["rows", headDim / 2] });

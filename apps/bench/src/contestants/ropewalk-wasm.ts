@@ -11,7 +11,7 @@ function tensor({ tokens, headDim, dtype }: Workload, data: Elements, heads: num
   return { data, dtype, shape: [tokens, heads, headDim] };
 }
 
-/** One call for everything, in place, in the arena that the workload lies in. */
+/** One call for everything, in place, in the arena of the workload. */
 export const wasmArenaApply: Contestant = {
   name: "ropewalk wasm, arena, apply",
   source,
@@ -28,7 +28,7 @@ export const wasmArenaApply: Contestant = {
   },
 };
 
-/** What a model does in all layers but the first of a step, in place. */
+/** The call of all layers after the first of a step, in place. */
 export const wasmArenaStep: Contestant = {
   name: "ropewalk wasm, arena, step",
   source,
@@ -44,14 +44,14 @@ export const wasmArenaStep: Contestant = {
   },
 };
 
-/** Arrays that the kernels do not see, which are copied through. In place. */
+/** Arrays outside the arena, which are copied in and out. In place. */
 export const wasmArraysApply: Contestant = {
   name: "ropewalk wasm, arrays, apply",
   source,
   angles: "float32",
   prepare(workload) {
     const { working, queryHeads, keyHeads, start, tokens } = workload;
-    // Without its arena, the workload's memory is as foreign as any other.
+    // Without the arena option, the workload's memory is treated like any other array.
     const rope = ropeOf(workload).to("wasm");
     const tensors = {
       query: tensor(workload, working.query, queryHeads),
@@ -62,14 +62,14 @@ export const wasmArraysApply: Contestant = {
   },
 };
 
-/** Like {@link wasmArenaStep} with two threads, in shared memory of its own, for what is large enough to be shared. */
+/** Like {@link wasmArenaStep} with two threads and its own shared memory, for tensors that are large enough. */
 export const wasmThreadsStep: Contestant = {
   name: "ropewalk wasm, 2 threads, step",
   source,
   angles: "float32",
   async prepare(workload) {
     const { pristine, dtype, tokens, headDim, queryHeads, keyHeads, start } = workload;
-    // Smaller ones are rotated by one thread.
+    // One thread rotates smaller tensors.
     if (pristine.query.length < 2 ** 20) return undefined;
     const arena = createArena({ bytes: pristine.query.byteLength + pristine.key.byteLength + 2 ** 20, shared: true });
     const query = arena[dtype]([tokens, queryHeads, headDim]);

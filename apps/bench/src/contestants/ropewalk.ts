@@ -12,7 +12,7 @@ export function ropeOf({ headDim, base, pairing }: Workload): RotaryEmbedding {
   return getRope({ headDim, base, pairing, maxPosition: 131072, parameters: { ropeType: "default" } });
 }
 
-/** Queries and keys as callers pass them: bare arrays, or with the element type that bits alone do not say. */
+/** Queries and keys as callers pass them: plain arrays, or tensors with an element type for 16-bit data. */
 function tensorsOf({ working, dtype, tokens, headDim, queryHeads, keyHeads }: Workload): {
   query: Tensor;
   key: Tensor;
@@ -34,7 +34,7 @@ export const ropewalkApply: Contestant = {
   },
 };
 
-/** What a model does in all layers but the first of a step. In place. */
+/** The call of all layers after the first of a step. In place. */
 export const ropewalkStep: Contestant = {
   name: "ropewalk js, step",
   source,

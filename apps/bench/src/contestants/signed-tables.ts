@@ -2,8 +2,8 @@ import { referenceTables } from "../workload.ts";
 import type { Workload } from "../workload.ts";
 
 /**
- * cos and sin for each element rather than each pair, `[tokens, headDim]`, sin negative where the element is the first of
- * its pair: with these x · cos + partner(x) · sin is the rotation, which suits engines that have no operation for it.
+ * cos and sin for each element, `[tokens, headDim]`; sin is negative for the first element of a pair. The rotation is
+ * then x · cos + partner(x) · sin, for engines that have no rotary operation.
  */
 export function signedTables(workload: Workload): { cos: Float32Array; sin: Float32Array } {
   const { tokens, headDim, pairing } = workload;

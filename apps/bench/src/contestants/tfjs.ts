@@ -7,11 +7,11 @@ import type { Workload } from "../workload.ts";
 import { signedTables } from "./signed-tables.ts";
 
 /**
- * TensorFlow.js on WebAssembly with one thread, which is all that it takes in Node. It has no rotary operation; of several
- * spellings these were the fastest.
+ * TensorFlow.js on WebAssembly with one thread, the most that it supports in Node. It has no rotary operation. These
+ * forms were the fastest of several.
  *
- * Timed as in a layer of a model: tensors are in its memory before and stay there after; a run makes new ones and frees
- * those of the run before. Copying results out of its memory is not in it.
+ * Timed as in a layer of a model: tensors are in its memory before and after. A run makes new tensors and frees those
+ * of the run before. The time does not include copying results out of its memory.
  */
 export const tfjsWasm: Contestant = {
   name: "tfjs, wasm",
@@ -45,8 +45,8 @@ export const tfjsWasm: Contestant = {
 };
 
 /**
- * Puts every element where its partner was: by halves, or by a product with a matrix of zeros and ones, which from
- * 128 tokens on takes less than half the time of `gather`, `reverse` or `stack` on a last axis of two.
+ * Swaps the elements of each pair: by halves, or by a product with a matrix of zeros and ones. From 128 tokens on, the
+ * product takes less than half the time of `gather`, `reverse` or `stack` on a last axis of two.
  */
 function partners({ pairing, headDim }: Workload): { partner: (x: Tensor) => Tensor; matrix: Tensor[] } {
   if (pairing === "half") {

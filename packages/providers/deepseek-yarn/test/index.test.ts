@@ -79,7 +79,8 @@ test.each(fixtures("truth").filter(({ request }) => request.parameters.ropeType 
   },
 );
 
-// M(40, 1) = 0.1 ln 40 + 1 = 1.3688879454 and M(40, 0.707) = 1.2608037773; the softmax gets the square of the second one.
+// M(40, 1) = 0.1 ln 40 + 1 = 1.3688879454 and M(40, 0.707) = 1.2608037773; the softmax gets the square of the second
+// one.
 test.each([
   { name: "both 1 (V3)", magnitudes: { mscale: 1, mscaleAllDim: 1 }, amplitude: 1, softmax: 1.873854207 },
   {

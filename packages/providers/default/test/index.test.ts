@@ -129,8 +129,8 @@ test("the frequencies printed in a walk-through of Hugging Face's LlamaRotaryEmb
   expect(shape).toEqual([10, 8]);
   positions.forEach((_, row) => {
     for (let column = 0; column < 8; column++) {
-      // The printed table repeats its columns: pair i belongs to elements i and i + 4. Its angles are the printed digits,
-      // whose error of 5e-5 is the tolerance.
+      // The printed table repeats its columns: pair i belongs to elements i and i + 4. Its angles are the printed
+      // digits, whose error of 5e-5 is the tolerance.
       expect(cos[row * 8 + column]).toBeCloseTo(Math.cos(angles[row]![column % 4]!), 4);
       expect(sin[row * 8 + column]).toBeCloseTo(Math.sin(angles[row]![column % 4]!), 4);
     }
@@ -184,7 +184,8 @@ test.each(fixtures("onnx"))(
     });
     near(given);
 
-    // The caches hold cos and sin of row × 10000^(−2i/R), computed in float64, so that the exact rope must give the same.
+    // The caches hold cos and sin of row × 10000^(−2i/R), computed in float64, so that the exact rope must give the
+    // same.
     expect(attributes["interleaved"]).toBe(pairing === "adjacent" ? 1 : 0);
     if (positions === null) return;
     const whole = floats(input.data);

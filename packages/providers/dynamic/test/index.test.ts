@@ -204,7 +204,8 @@ describe("qwen_dynamic, the first Qwen models' rule", () => {
     );
   });
 
-  // Lengths up to 2048 · 2^k share alpha 2^(k+1) − 1 (get_ntk_alpha of the published code), and base 10000 · alpha^(128/126) in float64.
+  // Lengths up to 2048 · 2^k share alpha 2^(k+1) − 1 (get_ntk_alpha of the published code), and base 10000 ·
+  // alpha^(128/126) in float64.
   test.each([
     [1, 2048, 10_000],
     [2048, 2048, 10_000],

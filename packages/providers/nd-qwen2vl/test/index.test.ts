@@ -89,8 +89,8 @@ test.each(engineRopes.filter(({ model }) => model in mropeModels))(
   "transformers, time, height and width apart: $model",
   ({ model, record }) => {
     const { sections, ...rest } = mropeModels[model as keyof typeof mropeModels];
-    const { order = "sectioned", ...geometry } = rest as typeof rest & { order?: "cyclic" };
-    const rope = getRope({ ...geometry, parameters: { ropeType: "mrope", sections, order } });
+    const { order = "sectioned", ...fields } = rest as typeof rest & { order?: "cyclic" };
+    const rope = getRope({ ...fields, parameters: { ropeType: "mrope", sections, order } });
     expect([...rope.frequencies().axes]).toEqual(record.axisOfPair);
     compareFrequencies(rope, record);
     const { grid } = record;
@@ -177,8 +177,8 @@ test("Llama 4's tower: frequencies for x and for y, counted from 1; the class to
 const isLtx = ({ name }: { name: string }): boolean => name.startsWith("ltx");
 const diffusion = fixtures("diffusers").filter((fixture) => !isLtx(fixture));
 
-// The heads of LTX share the pairs of one wide head. Of 21 pairs of an axis, pair k turns by 10000^(k/20) · π/2, rising:
-// base^(-k/21) with base 10000^(-21/20).
+// The heads of LTX share the pairs of one wide head. Of 21 pairs of an axis, pair k turns by 10000^(k/20) · π/2,
+// rising: base^(-k/21) with base 10000^(-21/20).
 test.each(fixtures("diffusers").filter(isLtx))("diffusers, one wide head: $name", (fixture) => {
   const { axisOfPair, heads, positions, rotated, shape } = fixture as unknown as {
     axisOfPair: number[];
@@ -285,7 +285,8 @@ test.each(fixtures("ndrope").filter((fixture) => fixture.kind === "rotation"))(
           },
         });
         const numbers = data instanceof Uint16Array ? Float32Array.from(data, fromFloat16) : data;
-        // Elements are below 4, where one place is 2^-9, 2^-22 or 2^-51; a last place of a frequency turns by position × it.
+        // Elements are below 4, where one place is 2^-9, 2^-22 or 2^-51; a last place of a frequency turns by position
+        // × it.
         const place = { float16: 2 ** -9, float32: 2 ** -21, float64: 2 ** -50 }[dtype];
         const turn = largest * (dtype === "float64" ? 2 ** -51 : 2 ** -23);
         expect(farthest(numbers, expected)).toBeLessThanOrEqual(place + turn);
@@ -301,8 +302,8 @@ const ndByHand = (headDim: number, parameters: object): { invFreq: number[]; axe
   return { invFreq: [...invFreq], axes: [...axes], regimes: rope.explain().pairs.map(({ regime }) => regime) };
 };
 
-// By hand: of two pairs of an axis, base 10000, the second turns by 10000^(-1/2) = 0.01; of four in one list they are 1,
-// 0.1, 0.01, 0.001.
+// By hand: of two pairs of an axis, base 10000, the second turns by 10000^(-1/2) = 0.01; of four in one list they are
+// 1, 0.1, 0.01, 0.001.
 test.each([
   [
     "MoonViT: pair 2k is x, pair 2k + 1 is y, both with frequency k",
@@ -381,9 +382,9 @@ test("the example on ndrope's page", () => {
 });
 
 test("equal positions on all axes give the rope of one axis", () => {
-  const geometry = { headDim: 32, base: 10_000 } as const;
-  const mrope = getRope({ ...geometry, parameters: { ropeType: "mrope", sections: [4, 6, 6], order: "cyclic" } });
-  const one = getRope({ ...geometry, parameters: { ropeType: "nd", axisCount: 1 } });
+  const fields = { headDim: 32, base: 10_000 } as const;
+  const mrope = getRope({ ...fields, parameters: { ropeType: "mrope", sections: [4, 6, 6], order: "cyclic" } });
+  const one = getRope({ ...fields, parameters: { ropeType: "nd", axisCount: 1 } });
   const text = [0, 1, 257, 131071];
   expect(mrope.cosSin([text, text, text]).cos).toEqual(one.cosSin(text).cos);
 });

@@ -114,7 +114,8 @@ test("the list in transformers' own test: factor 10, 2048 positions, correction 
     expect(Array.from(rope.frequencies().invFreq, (value) => Number(value.toPrecision(5)))).toEqual(invFreq);
     expect(ruleOf(rope, "correctionLow")).toBe(16);
     expect(ruleOf(rope, "correctionHigh")).toBe(41);
-    // Pairs before 16 are kept, those from 41 on are slowed down; the list itself shows it: 0.0001 is pair 48's 0.001 / 10.
+    // Pairs before 16 are kept, those from 41 on are slowed down; the list itself shows it: 0.0001 is pair 48's 0.001 /
+    // 10.
     expect(rope.explain().pairs.map(({ regime }) => regime)).toEqual([
       ...Array(17).fill("kept"),
       ...Array(24).fill("blended"),
@@ -332,7 +333,8 @@ test.each([
   const { invFreq } = rope.frequencies();
   positions.forEach((position, row) =>
     record.pairs.forEach((pair, column) => {
-      // The engine's float32 angle may be off by a few roundings of its steps, ggml's by one for each pair multiplied up.
+      // The engine's float32 angle may be off by a few roundings of its steps, ggml's by one for each pair multiplied
+      // up.
       const tolerance = rope.attentionFactor * (4 + pair) * 2 ** -24 * (1 + position * invFreq[pair]!);
       expect(Math.abs(cos[row * 64 + pair]! - record.cos[row]![column]!)).toBeLessThan(tolerance);
       expect(Math.abs(sin[row * 64 + pair]! - record.sin[row]![column]!)).toBeLessThan(tolerance);

@@ -42,7 +42,7 @@ interface Source {
 }
 
 /**
- * Rotates and writes; nothing is written when anything is wrong.
+ * Rotates the tensors and writes the results. If anything is wrong, nothing is written.
  *
  * @returns a line of text for each written file.
  */
@@ -71,7 +71,7 @@ export function apply(config: string, options: ApplyOptions): string[] {
   });
 }
 
-/** The one rope of a config, or that of the layer that was asked for. */
+/** The only rope of a config, or the rope of the layer that the options name. */
 function chooseRope(config: string, { layer, layerType, maxPosition, precision }: ApplyOptions): RotaryEmbedding {
   const ropes = ropesFromConfig(readJson(config), {
     precision,
@@ -129,7 +129,7 @@ function readSource(role: Role, at: string): Source {
   return { role, path: at, name: undefined, tensor, npyHeader: header };
 }
 
-/** The tensor as core takes it, checked in the words of the command line. */
+/** The tensor in core's form. Errors use the words of the command line. */
 function view(
   { role, path, tensor }: Source,
   layout: ApplyOptions["layout"],
@@ -167,7 +167,7 @@ function view(
 
 type Logical = Required<Pick<TensorView, "shape" | "strides">>;
 
-/** `[batch?, tokens, heads, headDim]` and the strides that it has in the file. */
+/** The shape as `[batch?, tokens, heads, headDim]`, with its strides in the file. */
 function logical(shape: readonly number[], layout: ApplyOptions["layout"], headDim: number): Logical | undefined {
   const [d = 0, b = 0, a = 0, batch] = shape.toReversed();
   if (layout === "token-first" && shape.length === 2) {
@@ -181,7 +181,7 @@ function logical(shape: readonly number[], layout: ApplyOptions["layout"], headD
   return batch === undefined ? own : { shape: [batch, ...own.shape], strides: [a * b * d, ...own.strides] };
 }
 
-/** What is written where: each file under its own name in `out`; a `.safetensors` file holds what was rotated of it. */
+/** The files to write: each under its own name in `out`. A `.safetensors` file holds only its rotated tensors. */
 function outputs(sources: readonly Source[], out: string): NewFile[] {
   const byTarget = new Map<string, Source[]>();
   for (const source of sources) {

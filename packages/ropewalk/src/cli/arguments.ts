@@ -1,4 +1,4 @@
-/** Values of options, read strictly: what is not understood is an error that says what would be. */
+/** Reads values of options strictly. A value that is not understood gives an error with the expected form. */
 
 import type { Positions } from "../index.ts";
 import { CliFailure } from "./failure.ts";
@@ -14,13 +14,13 @@ export function wholeNumber(option: string, text: string, least: number): number
   return value;
 }
 
-/** Positions with the number of tokens that they are for. */
+/** Positions, and the number of tokens. */
 export interface GivenPositions {
   readonly positions: Positions;
   readonly tokens: number;
 }
 
-/** More positions than ropes admit at all; a longer list is a mistake that must not cost memory. */
+/** Ropes do not admit more positions. A longer list is a mistake, and must not take memory. */
 const MOST = 2 ** 24;
 
 /** `a:b` (b excluded), `a:b:step`, `0,1,7`, or an `.npy` file of integers. */

@@ -1,4 +1,4 @@
-/** `ropewalk diff`: what differs between the ropes of two configs, in words and numbers. */
+/** `ropewalk diff`: the differences between the ropes of two configs, in words and numbers. */
 
 import { ropeRequestsFromConfig, ropesFromConfig } from "../index.ts";
 import type { ModelRopes, RopeSpec, RotaryEmbedding } from "../index.ts";
@@ -14,14 +14,14 @@ export interface DiffOptions {
 
 type Fact = string | number | boolean | null;
 
-/** How two lists of frequencies differ, both in force at `length`. */
+/** The difference of two lists of frequencies at the length `length`. */
 export interface FrequencyDifference {
-  /** Pairs whose frequencies differ by more than rounding, and of how many. */
+  /** The number of pairs whose frequencies differ by more than rounding. */
   readonly pairs: number;
   readonly of: number;
   readonly first: number;
   readonly last: number;
-  /** Frequency in the second config over that in the first, where that is farthest from 1. */
+  /** Frequency in the second config / frequency in the first, at the pair where it is farthest from 1. */
   readonly ratio: number;
   readonly ratioPair: number;
   /** The largest difference of an angle at position `length`, in radians. */
@@ -34,13 +34,13 @@ export interface FrequencyDifference {
 
 /** The ropes of one layer type in both configs. */
 export interface RopeDifference {
-  /** The layer types that are compared; `null` is all layers of a config. */
+  /** The layer types that are compared; `null`: all layers of a config. */
   readonly layerTypes: readonly [string | null, string | null];
   readonly equal: boolean;
   readonly facts: readonly { readonly name: string; readonly values: readonly [Fact, Fact] }[];
-  /** `null` where they are the same, or where there are not as many. */
+  /** `null` if they are the same, or if their numbers differ. */
   readonly frequencies: FrequencyDifference | null;
-  /** Amplitudes of cos and sin; logits get the square. */
+  /** Amplitudes of cos and sin. Logits are multiplied by their square. */
   readonly attentionFactor: readonly [number, number] | null;
   readonly softmaxScaleFactor: readonly [number, number] | null;
 }
@@ -49,14 +49,14 @@ export interface ConfigDifference {
   readonly files: readonly [string, string];
   readonly equal: boolean;
   readonly ropes: readonly RopeDifference[];
-  /** Layers of both models, counted from 0, whose rope is not the same; `null` where a config does not say how many there are. */
+  /** Layers, counted from 0, whose rope differs; `null` if a config does not state the number of layers. */
   readonly layers: readonly number[] | null;
 }
 
-/** Differences that rounding explains: both sides have float32 frequencies, a few last places apart. */
+/** The limit for differences by rounding: both sides have float32 frequencies, which differ by a few last places. */
 const ROUNDING = 2 ** -21;
 
-/** Compares two config.json files. @throws CliFailure, RopeError when one of them cannot be read. */
+/** Compares two config.json files. @throws CliFailure, RopeError if a file cannot be read. */
 export function diff(paths: readonly [string, string], { length }: DiffOptions): ConfigDifference {
   const configs = [readJson(paths[0]), readJson(paths[1])] as const;
   const [a, b] = [ropesFromConfig(configs[0]), ropesFromConfig(configs[1])];
@@ -73,7 +73,10 @@ export function diff(paths: readonly [string, string], { length }: DiffOptions):
   };
 }
 
-/** Layer types that belong together: by name; the one rope of a config that has one only is compared with each of the other. */
+/**
+ * Pairs of layer types to compare: those of equal name. If a config has only one rope, it is compared with each rope of
+ * the other.
+ */
 export function matched(
   { byLayerType: a }: ModelRopes,
   { byLayerType: b }: ModelRopes,
@@ -114,7 +117,9 @@ function compare(
   };
 }
 
-/** What differs between the numbers of two ropes at a length; each is `null` where they are the same but for rounding. */
+/**
+ * The differences between the numbers of two ropes at a length; `null` for numbers that are equal except for rounding.
+ */
 export function compareNumbers(
   a: RotaryEmbedding,
   b: RotaryEmbedding,
@@ -130,7 +135,7 @@ export function compareNumbers(
   };
 }
 
-/** What the two specs say differently, parameters one by one. */
+/** The fields in which two specs differ, with each parameter on its own. */
 function changedFacts(a: RotaryEmbedding, b: RotaryEmbedding): RopeDifference["facts"] {
   const flat = ({ positionLimit, spec }: RotaryEmbedding): Map<string, unknown> => {
     const {

@@ -1,8 +1,8 @@
-/** Failures that the user can mend: one sentence, no stack. */
+/** Failures that the user can correct: one sentence, no stack. */
 
 import { RopeError } from "@ropewalk/core";
 
-/** What kind of failure; stands in `error.code` of `--json` beside the codes of {@link RopeError}. */
+/** The kind of failure. It is `error.code` in `--json`, as are the codes of {@link RopeError}. */
 export type FailureCode = "USAGE" | "FILE_NOT_FOUND" | "FILE_UNREADABLE" | "FILE_FORMAT" | "OUTPUT";
 
 /** Something about the command line or a file. */
@@ -16,7 +16,7 @@ export class CliFailure extends Error {
   }
 }
 
-/** A failure as code and one line of text; `undefined` for an error that is nobody's input but a defect. */
+/** A failure as code and one line of text; `undefined` for an error that is a defect and not bad input. */
 export function describeFailure(error: unknown): { readonly code: string; readonly message: string } | undefined {
   if (error instanceof CliFailure || RopeError.is(error)) return { code: error.code, message: oneLine(error.message) };
   return undefined;

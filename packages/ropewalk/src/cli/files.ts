@@ -1,4 +1,4 @@
-/** Reading and writing files: parts of large ones, JSON as Python writes it, and all results or none. */
+/** Reads parts of large files, reads JSON as Python writes it, and writes all results or none. */
 
 import { randomUUID } from "node:crypto";
 import {
@@ -28,15 +28,15 @@ export interface OpenFile {
   readonly path: string;
   /** In bytes. */
   readonly size: number;
-  /** The bytes from `start` up to `end`, in a buffer of their own, so that a typed array of any width can lie over it. */
+  /** The bytes from `start` up to `end` in a new buffer, so that a typed array of any width can use it. */
   read(start: number, end: number): Uint8Array<ArrayBuffer>;
-  /** Fills memory of the caller's from byte `start` on. */
+  /** Fills the caller's memory from byte `start` of the file. */
   readInto(bytes: Uint8Array, start: number): void;
 }
 
-/** Opens a file for reading; the caller closes it. @throws CliFailure when it is no readable file. */
+/** Opens a file for reading; the caller closes it. @throws CliFailure if it is not a readable file. */
 export function openFile(path: string): OpenFile & { close(): void } {
-  // Before opening: a named pipe would wait for a writer.
+  // Checked before opening, because opening a named pipe would wait for a writer.
   if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
   const descriptor = attempt(path, () => openSync(path, "r"));
   const { size } = fstatSync(descriptor);
@@ -51,7 +51,7 @@ export function openFile(path: string): OpenFile & { close(): void } {
     if (start < 0 || end < start || end > size) {
       throw new CliFailure(
         "FILE_FORMAT",
-        `${path} ends at byte ${size}, but its header speaks of byte ${end}: the file is cut off or damaged.`,
+        `${path} ends at byte ${size}, but its header refers to byte ${end}: the file is cut off or damaged.`,
       );
     }
     const bytes = new Uint8Array(end - start);
@@ -61,7 +61,7 @@ export function openFile(path: string): OpenFile & { close(): void } {
   return { path, size, read, readInto, close: () => closeSync(descriptor) };
 }
 
-/** Calls `use` with an open file and closes it. @throws CliFailure when it is no readable file. */
+/** Calls `use` with an open file and closes it. @throws CliFailure if it is not a readable file. */
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   const file = openFile(path);
   try {
@@ -72,8 +72,8 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
 }
 
 /**
- * The value of a JSON file. Accepts what Python's `json` writes beyond the standard: `Infinity` and `NaN`, which
- * published configs contain (`time_step_limit` of Mamba hybrids). NaN stays NaN: where a number matters, it is refused.
+ * The value of a JSON file. Also accepts `Infinity` and `NaN`, which Python's `json` writes and published configs
+ * contain (`time_step_limit` of Mamba hybrids). NaN stays NaN; code that needs a number refuses it.
  */
 export function readJson(path: string): unknown {
   const text = attempt(path, () => readFileSync(path, "utf8")).replace(/^\uFEFF/, "");
@@ -81,7 +81,7 @@ export function readJson(path: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     try {
-      // Outside of strings. 1e999 is a JSON number that reads as Infinity; none reads as NaN.
+      // Outside of strings. The JSON number 1e999 is read as Infinity; no JSON number is read as NaN.
       const mark = randomUUID();
       const standard = text.replace(
         /"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g,
@@ -95,8 +95,8 @@ export function readJson(path: string): unknown {
 }
 
 /**
- * The files that a folder stands for: its config.json; else every config.json below it; else the `*.json` and `*.gguf` files
- * in it. In code-unit order. A path that is not a folder stands for itself.
+ * The files of a folder: its config.json; else every config.json below it; else the `*.json` and `*.gguf` files in it.
+ * In code-unit order. A path that is not a folder gives itself.
  */
 export function configFiles(path: string): string[] {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
@@ -115,7 +115,10 @@ export function configFiles(path: string): string[] {
   return files;
 }
 
-/** A folder's config.json, or those of its subfolders. Links to folders are not followed; links to files are how caches hold them. */
+/**
+ * A folder's config.json, or those of its subfolders. Links to files are followed, because caches use them; links to
+ * folders are not.
+ */
 function configsBelow(path: string): string[] {
   const entries = readdirSync(path, { withFileTypes: true });
   if (entries.some((entry) => entry.name === "config.json" && !entry.isDirectory())) return [join(path, "config.json")];
@@ -125,7 +128,7 @@ function configsBelow(path: string): string[] {
       try {
         return configsBelow(join(path, name));
       } catch {
-        // Reading it again says why, without hiding the others.
+        // The caller reads it again and reports the reason, without hiding the other files.
         return [join(path, name)];
       }
     });
@@ -164,7 +167,10 @@ export function writeFiles(files: readonly NewFile[]): void {
   }
 }
 
-/** The same into a folder, which is made, with its parents, if it is not there; when nothing could be written, it is gone again. */
+/**
+ * Writes all files or none into a folder. Makes the folder and its parents if needed, and removes them if nothing could
+ * be written.
+ */
 export function writeIntoFolder(folder: string, files: readonly NewFile[]): void {
   const made = makeFolder(folder);
   try {
@@ -175,7 +181,7 @@ export function writeIntoFolder(folder: string, files: readonly NewFile[]): void
   }
 }
 
-/** @returns the folders that were not there, the innermost first. */
+/** @returns the folders that were made, the innermost first. */
 function makeFolder(folder: string): string[] {
   try {
     const first = mkdirSync(folder, { recursive: true });
@@ -189,8 +195,8 @@ function makeFolder(folder: string): string[] {
 }
 
 /**
- * Writes one large file through `write`, which gets a handle of a temporary file beside the place: the place has the whole
- * file or what was there before, whatever happens. Ctrl-C removes the temporary file; only a kill leaves it behind.
+ * Writes one large file. `write` gets a handle of a temporary file in the same folder, which is renamed at the end, so
+ * `path` always has the whole new file or the old one. Ctrl-C removes the temporary file; only a kill leaves it behind.
  */
 export async function writeLarge(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
@@ -204,7 +210,7 @@ export async function writeLarge(path: string, write: (handle: FileHandle) => Pr
     const handle = await open(temporary, "wx");
     try {
       await write(handle);
-      // Renamed before it is on the disk, a file may be empty after a power cut.
+      // Written to disk before the renaming: else the file may be empty after a power cut.
       await handle.sync();
     } finally {
       await handle.close();

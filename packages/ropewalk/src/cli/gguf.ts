@@ -1,11 +1,11 @@
-/** Reading the header of a GGUF file, and the few tensors in it that belong to the rope. */
+/** Reads the header of a GGUF file and the few tensors of its rope. */
 
 import { resolve } from "node:path";
 import type { GgufRopeTensors } from "@ropewalk/config";
 import { CliFailure } from "./failure.ts";
 import { withFile } from "./files.ts";
 
-/** What of a GGUF file says which rope it has. */
+/** The parts of a GGUF file that describe its rope. */
 export interface GgufFile {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly tensors: GgufRopeTensors;
@@ -16,12 +16,12 @@ const ropeTensors: readonly string[] = [
   "rope_factors_long.weight",
   "rope_factors_short.weight",
 ] satisfies (keyof GgufRopeTensors)[];
-/** The number of float32 among GGML's element types, in which converters write these tensors. */
+/** The number of float32 in GGML's element types. Converters write these tensors as float32. */
 const FLOAT32 = 0;
 
 export const isGguf = (path: string): boolean => path.endsWith(".gguf");
 
-/** Reads header and rope tensors; the weights are not read. @throws CliFailure when it is no readable GGUF file. */
+/** Reads header and rope tensors; the weights are not read. @throws CliFailure if it is not a readable GGUF file. */
 export async function readGguf(path: string): Promise<GgufFile> {
   const { magic, size } = withFile(path, (file) => ({
     magic: String.fromCharCode(...file.read(0, Math.min(4, file.size))),
@@ -47,9 +47,9 @@ async function readHeader(
   path: string,
   size: number,
 ): Promise<Awaited<ReturnType<(typeof import("@huggingface/gguf"))["gguf"]>>> {
-  // Imported here: every other command would start by a tenth of a second later.
+  // Imported here, because it would slow down the start of every other command by a tenth of a second.
   const { gguf } = await import("@huggingface/gguf");
-  // An absolute path, since names that look like addresses would be fetched.
+  // An absolute path, because the reader would fetch names that look like URLs.
   const header = await gguf(resolve(path), { allowLocalFile: true }).catch((error: unknown) => {
     const why =
       error instanceof RangeError || !(error instanceof Error)
@@ -57,7 +57,7 @@ async function readHeader(
         : error.message.replaceAll(/\s+/g, " ");
     throw new CliFailure("FILE_FORMAT", `the header of ${path} cannot be read: ${why}.`);
   });
-  // The reader takes what lies behind the end of a file for zeros.
+  // The reader gives zeros beyond the end of a file.
   const [, end] = header.tensorInfoByteRange;
   if (end > size) {
     throw new CliFailure(

@@ -1,4 +1,4 @@
-/** `ropewalk inspect`: what ropes a model's config.json or GGUF file asks for, and why each number is what it is. */
+/** `ropewalk inspect`: the ropes that a config.json or GGUF file describes, with the reason for each number. */
 
 import { ropesFromConfig, ropesFromGguf } from "../index.ts";
 import type { ModelRopes, Precision, RopeRule, RotaryEmbedding } from "../index.ts";
@@ -25,7 +25,7 @@ export interface InspectOutput {
   readonly complain: (text: string) => void;
 }
 
-/** Inspects all files, also after one has failed. @returns how many failed. */
+/** Inspects all files, even if one fails. @returns the number of files that failed. */
 export async function inspect(
   paths: readonly string[],
   options: InspectOptions,
@@ -69,7 +69,7 @@ async function ropesOf(file: string, precision: Precision): Promise<ModelRopes> 
   return ropesFromGguf(metadata, { tensors, precision });
 }
 
-/** What `--json` prints of one file. */
+/** The document that `--json` prints for one file. */
 function document(file: string, { byLayerType, rules, notes }: ModelRopes, length: number | undefined): object {
   const entries = [...byLayerType];
   const without = entries.filter(([, rope]) => rope === null).map(([layerType]) => layerType);

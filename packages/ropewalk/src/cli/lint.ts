@@ -1,9 +1,10 @@
 /**
- * `ropewalk lint`: which rope keys of a config each engine reads, ignores or reads otherwise, what that does to the
- * numbers, and what to write instead.
+ * `ropewalk lint`: which rope keys of a config each engine reads, ignores or reads otherwise, how the numbers differ,
+ * and what to write instead.
  *
- * Who reads what is data of `@ropewalk/config`. What it does is computed: the same file is read as each engine reads it,
- * and the ropes are compared with those that transformers builds.
+ * The data about keys comes from `@ropewalk/config`. The differences are computed: the file is read as each engine
+ * reads
+ * it, and the ropes are compared with those of transformers.
  */
 
 import { dialects, keyFacts, ropesFromConfig } from "@ropewalk/config";
@@ -15,7 +16,7 @@ import { CliFailure } from "./failure.ts";
 import { readJson } from "./files.ts";
 import type { Palette } from "./plot.ts";
 
-/** Engines that can be asked about: those whose reading is known, and the operator that takes tables. */
+/** The engines that a file is checked for: those with a dialect, and the ONNX operator, which takes tables. */
 export type LintEngine = DialectName | "onnx";
 
 /** Options as the command line gives them. */
@@ -30,29 +31,29 @@ export interface LintKey {
   readonly key: string;
   readonly value: unknown;
   readonly meaning: string;
-  /** What each engine that was asked about does with it; for an operator that takes tables there is nothing to say. */
+  /** What each chosen engine does with it. The ONNX operator reads no keys. */
   readonly use: Partial<Readonly<Record<DialectName, KeyUse>>>;
   readonly instead: string | null;
 }
 
-/** The same with the way to it: names may hold dots. */
+/** A rope key with the steps of its path, because names may contain dots. */
 interface Located extends LintKey {
   readonly steps: readonly string[];
 }
 
-/** Something to mend. */
+/** Something to correct in the file. */
 export interface Finding {
-  /** `null`: about the file, whoever reads it. */
+  /** `null`: the finding concerns every engine. */
   readonly engine: LintEngine | null;
   /**
-   * `"invalid"`: the file contradicts itself or lacks something; `"unknown"`: a key that nobody reads; `"refused"`: the
-   * engine does not take the file; `"differs"`: it builds other ropes than transformers; `"unable"`: it cannot express them.
+   * `"invalid"`: the file contradicts itself or lacks a value; `"unknown"`: no engine reads the key; `"refused"`: the
+   * engine refuses the file; `"differs"`: it builds other ropes than transformers; `"unable"`: it cannot express them.
    */
   readonly kind: "invalid" | "unknown" | "refused" | "differs" | "unable";
-  /** The keys that it is about. */
+  /** The paths of the keys concerned. */
   readonly paths: readonly string[];
   readonly message: string;
-  /** What it does to the numbers, a sentence each. */
+  /** The effects on the numbers, one sentence each. */
   readonly effects: readonly string[];
   readonly instead: readonly string[];
 }
@@ -88,12 +89,12 @@ function chosenEngines(text: string | undefined): readonly LintEngine[] {
 const titleOf = (engine: LintEngine): string =>
   engine === "onnx" ? "ONNX RotaryEmbedding" : `${dialects[engine].engine} ${dialects[engine].version}`;
 
-/** @throws CliFailure, RopeError for what is no config at all. */
+/** @throws CliFailure, RopeError if the file is not a config. */
 export function lint(file: string, options: LintOptions): LintReport {
   const engines = chosenEngines(options.for);
   const config = readJson(file);
   const base = attempt(() => ropesFromConfig(config));
-  // Nothing about rope in it, or no object: there is nothing to examine.
+  // The file is not an object or has no rope key: there is nothing to examine.
   if (RopeError.is(base) && base.issues.length === 0) throw base;
 
   const taken = new Set(
@@ -126,7 +127,10 @@ function attempt(task: () => ModelRopes): ModelRopes | RopeError {
   }
 }
 
-/** Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries, those of layer types. */
+/**
+ * Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries and those of layer
+ * types.
+ */
 function dictionaries(
   entries: Json,
   steps: readonly string[],
@@ -139,7 +143,10 @@ function dictionaries(
   return [{ steps, entries }, ...inner];
 }
 
-/** Each rope key of the file with who reads it; a key of another type than the one that stands there is left to the notes. */
+/**
+ * Each rope key of the file, with what each engine does with it. The notes cover keys that the file's type does not
+ * have.
+ */
 function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
   const named = engines.filter((engine) => engine !== "onnx");
   const found = dictionaries(config, []).filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
@@ -148,7 +155,7 @@ function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet
     const type = entries["rope_type"] ?? entries["type"];
     return keyFacts.flatMap((facts): Located[] => {
       if (!Object.hasOwn(entries, facts.key) || !belongs(facts, path, type)) return [];
-      // Refused under a condition that does not hold here: the engine takes the file.
+      // The engine refuses the key under a condition that does not hold here, because it accepts the file.
       const use = Object.fromEntries(
         named.map((engine) => [
           engine,
@@ -185,7 +192,7 @@ function belongs({ besideDictionary, ropeTypes }: KeyFacts, path: string, type: 
   );
 }
 
-/** What transformers' reading finds wrong with the file. */
+/** The issues of the file when it is read as in transformers. */
 function invalid(error: RopeError): Finding[] {
   return error.issues.map(({ expected, path, received, remedy }) => ({
     engine: null,
@@ -197,7 +204,7 @@ function invalid(error: RopeError): Finding[] {
   }));
 }
 
-/** Keys that look like rope and that no engine knows. */
+/** Keys that look like rope keys and that no engine knows. */
 function unknownKeys({ notes }: ModelRopes): Finding[] {
   const known = new Set(keyFacts.map(({ key }) => key));
   return notes
@@ -205,7 +212,7 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
     .map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
 }
 
-/** How an engine's ropes differ from those of transformers, and the keys to which that is due. */
+/** How an engine's ropes differ from those of transformers, and the keys that cause it. */
 function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly Located[]): Finding[] {
   const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
   if (RopeError.is(own)) {
@@ -242,7 +249,7 @@ function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, ke
   ];
 }
 
-/** The ropes that two readings give of a file without a key. */
+/** The ropes of a file without one key, read as in transformers and as in a dialect. */
 function without(
   config: Json,
   steps: readonly string[],
@@ -267,9 +274,9 @@ const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
   !RopeError.is(a) && !RopeError.is(b) && differences(a, b).length === 0;
 
 /**
- * The keys to which a difference is due, tried out: without one of them both readings agree, and one of the two has not
- * changed; or under the name that the engine reads, both agree. Where several act together: those that move one reading
- * only; else those that the type cannot do without, and that the engine does not take as they are.
+ * The keys that cause a difference, found by trying. A key is the cause if both readings agree without it and only one
+ * of them changes, or if both agree under the name that the engine reads. If several keys act together: those whose
+ * removal changes one reading only; else those that the type requires and that the engine reads otherwise.
  */
 function causes(
   dialect: DialectName,
@@ -278,7 +285,7 @@ function causes(
   own: ModelRopes,
   keys: readonly Located[],
 ): readonly Located[] {
-  // Without its type a file is another one for everybody.
+  // Without its type the file changes for every engine.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
   const tried = candidates.map((key) => {
     const changed = without(config, key.steps, dialect);
@@ -293,7 +300,7 @@ function causes(
   return reason === undefined ? [] : tried.filter((one) => one[reason]).map(({ key }) => key);
 }
 
-/** The ropes of a file that has a key under the name that should stand instead. */
+/** The ropes of a file with a key renamed to the name in `instead`. */
 function renamed(config: Json, { instead, steps, value }: Located, dialect: DialectName): ModelRopes | RopeError {
   const copy = structuredClone(config) as Record<string, unknown>;
   const { holder, key } = place(copy, steps);
@@ -304,7 +311,7 @@ function renamed(config: Json, { instead, steps, value }: Located, dialect: Dial
   return attempt(() => ropesFromConfig(copy, { dialect }));
 }
 
-/** The stated amplitude with which more engines build what this one builds, tried out. */
+/** A stated amplitude with which more engines build the same ropes as this engine, found by trying. */
 function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilty: readonly Located[]): string[] {
   const factor = guilty.find(({ key }) => key === "attn_factor" || key === "attention_factor");
   const [rope] = [...own.byLayerType.values()];
@@ -328,7 +335,7 @@ function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilt
 
 const words = { read: "read", ignored: "ignored", otherwise: "read otherwise", refused: "refused" } as const;
 
-/** What an engine does with a key; where it reads it plainly, what transformers does. */
+/** What an engine does with a key. If it simply reads the key, also what transformers does. */
 function said({ key, use }: LintKey, engine: DialectName): string {
   const { note, use: own } = use[engine]!;
   const theirs = keyFacts.find((facts) => facts.key === key)!.engines.hf;
@@ -344,7 +351,9 @@ function said({ key, use }: LintKey, engine: DialectName): string {
 const shown = (value: unknown): string =>
   Array.isArray(value) && value.length > 6 ? `a list of ${value.length}` : JSON.stringify(value);
 
-/** What an engine's ropes do otherwise, in sentences; each layer type is named where there are several. */
+/**
+ * The differences of an engine's ropes, in sentences. If there are several layer types, each sentence names its type.
+ */
 function differences(base: ModelRopes, own: ModelRopes): string[] {
   const pairs = matched(base, own);
   return pairs.flatMap(([left, right]) => {
@@ -376,13 +385,13 @@ function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
   if (moved.length > 0) {
     const still = Math.max(...right) > Math.max(...left);
     lines.push(
-      `${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "one that is 0 for text too, so that these pairs are not turned" : "images and videos are placed otherwise, text is not"}`,
+      `${moved.length} of ${left.length} pairs take their position from another axis, the first at pair ${moved[0]}: ${still ? "it is always 0, so these pairs are not rotated" : "images and videos get other angles, text does not"}`,
     );
   }
   if (JSON.stringify(a.spec.queryScale) !== JSON.stringify(b.spec.queryScale)) {
-    lines.push("queries are scaled by their position in one of the two only");
+    lines.push("only one of the two scales queries by their position");
   }
-  // A type that follows the length may agree at one end only.
+  // Ropes of a type that depends on the length may be equal at one length and differ at another.
   const lengths = a.capabilities.dependsOnLength || b.capabilities.dependsOnLength ? [1, context] : [context];
   const told = lengths.map((length) => ({ length, sentences: numberSentences(compareNumbers(a, b, length)) }));
   const same = told.every(({ sentences }) => sentences.join() === told[0]!.sentences.join());
@@ -399,7 +408,7 @@ function ropeDifferences(a: RotaryEmbedding, b: RotaryEmbedding): string[] {
   return lines;
 }
 
-/** The operator takes tables: what they and its attributes cannot say. */
+/** Properties of a rope that the operator cannot express with tables and attributes. */
 function operatorFindings({ byLayerType }: ModelRopes): Finding[] {
   const ropes = [...new Set(byLayerType.values())].filter((rope) => rope !== null);
   const lacks: readonly [holds: (rope: RotaryEmbedding) => boolean, message: string, instead: string][] = [
@@ -472,9 +481,9 @@ export function lintText(
     const own = findings.filter((finding) => finding.engine === engine);
     const clean =
       engine === "hf"
-        ? "what the others are compared with"
+        ? "the others are compared with it"
         : engine === "onnx"
-          ? "its tables can say all of it"
+          ? "its tables can express these ropes"
           : "the same ropes as transformers";
     if (own.length > 0) sections.push([bold(title), ...own.flatMap(about)].join("\n"));
     else if (readable) sections.push(`${bold(title)}: ${green(clean)}`);

@@ -1,8 +1,8 @@
 /**
  * NumPy's `.npy` files, format versions 1.0 to 3.0: little-endian, C order.
  *
- * What would need a conversion (big-endian, Fortran order, objects, strings) is refused: results are written in the
- * element type and under the header that the file came with.
+ * Files that would need a conversion (big-endian, Fortran order, objects, strings) are refused, because results are
+ * written with the header and element type of the input.
  *
  * Source: NumPy Enhancement Proposal 1 and `numpy.lib.format`.
  */
@@ -12,7 +12,7 @@ import type { OpenFile } from "./files.ts";
 import { elementCount, storedArray, storedBytes } from "./stored-tensor.ts";
 import type { StoredTensor, StoredType } from "./stored-tensor.ts";
 
-/** A tensor with the header bytes that it was stored under. */
+/** A tensor with the header bytes of its file. */
 export interface NpyFile extends StoredTensor {
   readonly header: Uint8Array;
 }
@@ -31,7 +31,7 @@ const types: Readonly<Record<string, StoredType>> = {
   "|u1": "uint8",
 };
 
-/** @throws CliFailure for anything but a little-endian C-order array of numbers that fills the file exactly. */
+/** @throws CliFailure unless the file holds exactly one little-endian C-order array of numbers. */
 export function readNpy(file: OpenFile): NpyFile {
   const fail = (text: string): never => {
     throw new CliFailure("FILE_FORMAT", `${file.path} ${text}.`);

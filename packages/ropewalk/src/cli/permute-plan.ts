@@ -1,11 +1,11 @@
-/** What `ropewalk permute` does with each tensor: which rows belong to heads that are rotated, and which do not. */
+/** Plans `ropewalk permute`: finds the rows of each tensor that belong to rotated heads. */
 
 import { attentionShape, ropesFromConfig } from "../index.ts";
 import type { AttentionShape, LatentShape, ModelRopes, RotaryEmbedding } from "../index.ts";
 import { CliFailure } from "./failure.ts";
 import type { SafetensorsHeader } from "./safetensors.ts";
 
-/** Where heads lie in the rows of a projection that makes queries, keys and values at once. */
+/** The order of heads in the rows of a fused projection, which makes queries, keys and values together. */
 export type Fused = "concatenated" | "per-group";
 
 export interface PlanOptions {
@@ -15,7 +15,7 @@ export interface PlanOptions {
   readonly fused?: Fused;
 }
 
-/** Rows of heads that are permuted, from one row to another, within a tensor. */
+/** A run of heads in the rows of a tensor. The rows of each head are permuted. */
 export interface RowRun {
   readonly firstRow: number;
   readonly heads: number;
@@ -24,7 +24,7 @@ export interface RowRun {
 /** A tensor whose rows are permuted. */
 export interface PlannedTensor {
   readonly name: string;
-  /** Rows, and bytes of each. */
+  /** The number of rows. */
   readonly rows: number;
   readonly rowBytes: number;
   readonly start: number;
@@ -35,26 +35,26 @@ export interface PlannedTensor {
 }
 
 export interface Plan {
-  /** In the order of the file. */
+  /** The tensors to permute, in the order of the file. */
   readonly tensors: readonly PlannedTensor[];
   /** Query and key projections of layers that have no rope. */
   readonly withoutRope: number;
-  /** The pairing that the config's family has in its published files. */
+  /** The pairing of the published files of the config's family. */
   readonly published: RotaryEmbedding["pairing"];
 }
 
-/** The part of a name that says what it is of: `.weight`, `.bias`, also of LoRA's B, whose rows are the projection's. */
+/** The end of a name: `.weight` or `.bias`, also of LoRA's B, whose rows are those of the projection. */
 const PARTS = String.raw`(?:\.lora_B(?:\.\w+)?)?\.(?:weight|bias)$`;
 const queries = new RegExp(String.raw`(?:^|\.)(?:q_proj|wq|query|q_norm|q_layernorm|q_b_proj)${PARTS}`);
 const keys = new RegExp(String.raw`(?:^|\.)(?:k_proj|wk|key|k_norm|k_layernorm|kv_a_proj_with_mqa)${PARTS}`);
 const fusedNames = new RegExp(String.raw`(?:^|\.)(?:qkv_proj|query_key_value|Wqkv|c_attn|attn_qkv)${PARTS}`);
-/** What has the name of a projection, and rows that may not be moved one by one: quantised blocks, scales. */
+/** Names of projections whose rows cannot be moved one by one: quantised blocks, scales. */
 const packed =
   /(?:^|\.)(?:q_proj|k_proj|wq|wk|qkv_proj|query_key_value|Wqkv|q_b_proj|kv_a_proj_with_mqa)\.(?!weight$|bias$|lora_[AB]\b|base_layer\b).*$/;
-/** Towers for pictures and sound have ropes of their own. */
+/** Vision and audio towers have other ropes. */
 const towers = /(?:^|\.)(?:vision|visual|image|audio|vit)(?:_|\.|\w*\.)/;
 
-/** @throws CliFailure when something would be permuted that should not be, or nothing would. */
+/** @throws CliFailure if a tensor cannot be permuted correctly, or if no tensor would be permuted. */
 export function planPermutation(header: SafetensorsHeader, config: unknown, path: string, options: PlanOptions): Plan {
   const ropes = ropesFromConfig(config);
   const attention = attentionShape(config);
@@ -137,7 +137,7 @@ function pattern(option: string, text: string | undefined): RegExp | undefined {
   }
 }
 
-/** The rope of the layer that a name speaks of; `null` for a layer without. */
+/** The rope of the layer in a tensor's name; `null` for a layer without rope. */
 function ropeOfTensor(name: string, { byLayerType, forLayer }: ModelRopes, path: string): RotaryEmbedding | null {
   const distinct = new Set(byLayerType.values());
   if (distinct.size === 1) return [...distinct][0]!;
@@ -153,7 +153,9 @@ function ropeOfTensor(name: string, { byLayerType, forLayer }: ModelRopes, path:
 
 type Head = Pick<PlannedTensor, "headDim" | "rotaryDim" | "rotaryOffset">;
 
-/** Which rows of a head are rotated. With latent attention they come last, in the queries' heads and in the one shared key. */
+/**
+ * The rows of a head that are rotated. In latent attention they come last, in query heads and in the one shared key.
+ */
 function headOf(
   role: "query" | "key" | "fused",
   name: string,
@@ -172,7 +174,7 @@ function expectedHeads(
 ): readonly number[] | undefined {
   const count = role === "key" ? keyHeads : heads;
   if (count === null) return undefined;
-  // A norm is over one head, or over all.
+  // A norm covers one head, or all heads.
   return /norm/.test(name) ? [1, count.value] : [count.value];
 }
 
@@ -193,7 +195,7 @@ function wholeHeads(
   return heads;
 }
 
-/** Queries and keys in the rows of a fused projection; values stay. */
+/** The rows of queries and keys in a fused projection. Values are not permuted. */
 function fusedRuns(
   name: string,
   rows: number,

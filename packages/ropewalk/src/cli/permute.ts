@@ -1,4 +1,4 @@
-/** `ropewalk permute`: the query and key weights of a `.safetensors` file, from one pairing to another. */
+/** `ropewalk permute`: reorders the query and key weights of a `.safetensors` file for another pairing. */
 
 import { existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
@@ -20,16 +20,16 @@ export interface PermuteCommandOptions extends PlanOptions {
   readonly force?: boolean;
 }
 
-/** Bytes that are held at once, besides one head of one projection. */
+/** The number of bytes in memory at once, in addition to one head of one projection. */
 const CHUNK = 16 * 2 ** 20;
 
-/** Told of after every chunk. */
+/** Called after every chunk, with numbers of bytes. */
 export type Progress = (done: number, all: number) => void;
 
 /**
- * Permutes and writes; `output` appears whole or not at all, and may be the input with `--force`.
+ * Permutes and writes. `output` is written whole or not at all; with `--force` it may be the input.
  *
- * @returns lines of text: what was done.
+ * @returns lines of text that say what was done.
  */
 export async function permute(
   input: string,
@@ -87,7 +87,7 @@ function pairing(option: string, text: string): Pairing {
   return { blocks: Number(blocks) };
 }
 
-/** Bytes from one file to the other, a chunk at a time. */
+/** Copies bytes from one file to the other, one chunk at a time. */
 async function copy(
   file: OpenFile,
   handle: FileHandle,
@@ -104,7 +104,7 @@ async function copy(
   }
 }
 
-/** The rows of one tensor: heads of its runs permuted, the others copied. */
+/** Writes the rows of one tensor: permutes the heads of its runs, copies the other rows. */
 async function permuteTensor(
   file: OpenFile,
   handle: FileHandle,
@@ -137,7 +137,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number)
   }
 }
 
-/** A line on a terminal that shows how far it is; at most ten times a second. */
+/** Shows the progress in a line on a terminal, at most ten times a second. */
 export function progressBar(stream: NodeJS.WriteStream): Progress {
   if (stream.isTTY !== true) return () => {};
   const begin = performance.now();

@@ -1,20 +1,20 @@
 /**
- * Wavelengths of a rope against the context length, as lines of text.
+ * Plots the wavelengths of a rope against the context length, as lines of text.
  *
- * A pair whose wavelength is longer than the context never completes a turn: it tells the model a direction, not a
- * distance. Context extension is about these pairs, so this is what the plot lets one see.
+ * A pair whose wavelength is longer than the context never completes a turn. Context extension changes these pairs, so
+ * the plot shows them.
  */
 
 /** The part of `rope.explain().pairs` that is drawn. */
 export interface PlottedPair {
   readonly pair: number;
-  /** Positions in one full turn; infinite where the pair is not rotated. */
+  /** Positions in one full turn; infinite if the pair is not rotated. */
   readonly wavelength: number;
-  /** The provider's word for what it did with the pair, or `""`. */
+  /** The regime of the pair, or `""`. */
   readonly regime: string;
 }
 
-/** Functions that colour text; the identity where the output is no terminal. */
+/** Functions that colour text. They return it unchanged if the output is not a terminal. */
 export interface Palette {
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
@@ -26,20 +26,20 @@ export interface Palette {
 
 /** The number of positions that wavelengths are compared with. */
 export interface PlotContext {
-  /** What number it is. */
+  /** The meaning of `positions`. */
   readonly word: "context" | "length";
   readonly positions: number;
 }
 
 export interface PlotOptions {
-  /** `null` where the config does not say. */
+  /** `null` if the config does not state it. */
   readonly context: PlotContext | null;
   /** Columns of the drawing itself. */
   readonly width: number;
   readonly palette: Palette;
 }
 
-/** Lines that are drawn at most; neighbouring pairs share one. */
+/** The largest number of lines. Neighbouring pairs share a line. */
 const MOST_LINES = 16;
 
 /** One line for each group of neighbouring pairs, fastest first, with a logarithmic axis below. */
@@ -103,7 +103,7 @@ interface Group {
   readonly last: PlottedPair;
 }
 
-/** Runs of pairs of one regime, cut so that all take at most {@link MOST_LINES} lines where that can be. */
+/** Runs of pairs of one regime, cut so that together they take at most {@link MOST_LINES} lines, if possible. */
 function groupPairs(pairs: readonly PlottedPair[]): Group[] {
   const runs: PlottedPair[][] = [];
   for (const pair of pairs) {
@@ -129,7 +129,7 @@ function groupPairs(pairs: readonly PlottedPair[]): Group[] {
   }
 }
 
-/** Ticks at powers of ten, and their numbers where there is room. */
+/** Ticks at powers of ten, and their numbers if there is room. */
 function axis(low: number, high: number, width: number, column: (value: number) => number): [string, string] {
   const ticks = Array.from({ length: width }, () => "─");
   let numbers = "";

@@ -1,4 +1,4 @@
-/** The text that `ropewalk inspect` prints of one file. */
+/** The text that `ropewalk inspect` prints for one file. */
 
 import Table from "cli-table3";
 import type { ModelRopes, RopeRule, RotaryEmbedding } from "../index.ts";
@@ -10,11 +10,11 @@ export interface ReportOptions {
   readonly palette: Palette;
   /** Columns of the terminal. */
   readonly columns: number;
-  /** The current length: frequencies of types that depend on it are those in force there. */
+  /** The current length, for types whose frequencies depend on it. */
   readonly length: number | undefined;
 }
 
-/** Ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and what was not read. */
+/** The ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and the notes. */
 export function reportText(file: string, { byLayerType, rules, notes }: ModelRopes, options: ReportOptions): string {
   const { palette } = options;
   const sections = [...grouped(byLayerType)].map(([rope, layerTypes]) => {
@@ -31,7 +31,7 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
   return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
 }
 
-/** Layer types by their rope, so that a rope that several share is described once. */
+/** Layer types by their rope, so that a shared rope is described once. */
 function grouped(byLayerType: ModelRopes["byLayerType"]): Map<RotaryEmbedding | null, (string | null)[]> {
   const groups = new Map<RotaryEmbedding | null, (string | null)[]>();
   for (const [layerType, rope] of byLayerType) groups.set(rope, [...(groups.get(rope) ?? []), layerType]);
@@ -61,11 +61,11 @@ function ropeText(
   ].join("\n");
 }
 
-/** What wavelengths are drawn against: the length that was asked about, else what the model admits. */
+/** The length that wavelengths are compared with: the option `--length`, else the length that the model admits. */
 function contextOf({ maxPosition, positionLimit }: RotaryEmbedding, length: number | undefined): PlotContext | null {
   if (length !== undefined) return { word: "length", positions: length };
   if (maxPosition === null) return null;
-  // A type that extends the context without an end has only the end of float32's integers for a limit.
+  // A type without an upper length is limited by float32's integers only. That is no useful context.
   return { word: "context", positions: positionLimit > 2 ** 24 ? maxPosition : positionLimit };
 }
 

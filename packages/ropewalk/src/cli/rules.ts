@@ -1,19 +1,20 @@
-/** Why each number of a rope is what it is: what the file says of it, and what its type makes of that. */
+/** The reason for each number of a rope: its place in the file, and what the rope's type computes from it. */
 
 import type { RopeRule } from "../index.ts";
 
-/** Texts of core for numbers that a caller gave: where the file gave them says more. */
+/** Core's texts for numbers that a caller gave. The place in the file says more. */
 const saysNothing = /^(given(?!:)|the whole head$)/;
 
 /**
- * One rule for each number: the place in the file, or the rule of the family, with the meaning that the rope's type adds.
+ * Gives one rule for each number: the place in the file or the rule of the family, and the meaning from the rope's
+ * type.
  *
- * @param read rules of the reading (`parameters.factor`, …), of several layer types where they share the rope.
- * @param explained those of the rope (`factor`, …).
+ * @param read rules of reading (`parameters.factor`, …), for all layer types that share the rope.
+ * @param explained rules of the rope (`factor`, …).
  */
 export function mergedRules(read: readonly RopeRule[], explained: readonly RopeRule[]): RopeRule[] {
   const own = new Map(explained.map((rule) => [rule.name, rule]));
-  // Layer types that share a rope may have it from different places.
+  // Layer types that share a rope may have it from different places in the file.
   const places = new Map<string, RopeRule>();
   for (const rule of read) {
     const earlier = places.get(rule.name);
@@ -24,7 +25,7 @@ export function mergedRules(read: readonly RopeRule[], explained: readonly RopeR
   }
   const merged = Array.from(places.values(), (rule) => {
     const meaning = own.get(plainName(rule));
-    // A parameter may be an input of the number that has its name, not the number.
+    // A parameter may be an input of the number with the same name, and not that number itself.
     const isSame = meaning !== undefined && (plainName(rule) === rule.name || meaning.value === rule.value);
     if (!isSame) return { ...rule, name: meaning === undefined ? plainName(rule) : rule.name };
     own.delete(meaning.name);

@@ -1,8 +1,7 @@
 /**
  * `.safetensors` files: an 8-byte header length, a JSON header, raw little-endian row-major data.
  *
- * Reads the header and the tensors that are asked for, so that a tensor of a checkpoint of many GiB costs only its own
- * bytes.
+ * Reads the header and only the requested tensors: a tensor of a checkpoint of many GiB takes only its own bytes.
  *
  * Source: the format description of huggingface/safetensors.
  */
@@ -12,20 +11,23 @@ import type { OpenFile } from "./files.ts";
 import { storedArray, storedBytes } from "./stored-tensor.ts";
 import type { StoredTensor, StoredType } from "./stored-tensor.ts";
 
-/** What a header says. */
+/** The contents of a header. */
 export interface SafetensorsHeader {
-  /** Free text by name, kept when results are written. */
+  /** Free text by name. It is copied to results. */
   readonly metadata: Readonly<Record<string, string>> | undefined;
   readonly names: readonly string[];
   /** The byte of the file where data begins. */
   readonly dataStart: number;
-  /** Where a tensor lies in the file, without reading it: its elements may be of a type that JavaScript has no array for. */
+  /** The place of a tensor in the file. The tensor is not read, so its element type need not exist in JavaScript. */
   extent(name: string): TensorExtent;
-  /** Reads one tensor. @throws CliFailure when there is none of that name or it is not what the header says. */
+  /**
+   * Reads one tensor. @throws CliFailure if there is no tensor of this name, or if it does not fit its description in
+   * the header.
+   */
   tensor(name: string): StoredTensor;
 }
 
-/** Where a tensor lies; `start` and `end` are bytes of the file. */
+/** The place of a tensor; `start` and `end` are bytes of the file. */
 export interface TensorExtent {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -98,7 +100,7 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
   return { metadata, names: Object.keys(tensors), dataStart, extent, tensor };
 }
 
-/** A file of these tensors, in parts that share their memory. */
+/** The bytes of a file with these tensors, in parts that share memory with them. */
 export function safetensorsParts(
   tensors: Readonly<Record<string, StoredTensor>>,
   metadata: Readonly<Record<string, string>> | undefined,

@@ -1,8 +1,8 @@
-/** Tensors as files hold them: a type, a shape, contiguous row-major elements. */
+/** Tensors as files store them: an element type, a shape, contiguous row-major elements. */
 
 import { CliFailure } from "./failure.ts";
 
-/** Memory of each element type that this tool reads from files; 16-bit floats as their bits. */
+/** The typed array of each element type that is read from files. 16-bit floats are stored as their bits. */
 interface StoredArrays {
   readonly float64: Float64Array<ArrayBuffer>;
   readonly float32: Float32Array<ArrayBuffer>;
@@ -54,9 +54,9 @@ export function storedBytes(dtype: StoredType, shape: readonly number[]): number
   return elementCount(shape) * arrays[dtype].BYTES_PER_ELEMENT;
 }
 
-/** Elements over bytes that have a buffer of their own; no copy. */
+/** A typed array over bytes that have their own buffer; does not copy. */
 export function storedArray(dtype: StoredType, { buffer }: Uint8Array<ArrayBuffer>): StoredArray {
-  // Both file formats are little-endian, and so is every machine that Node runs on but a few IBM ones.
+  // Both file formats are little-endian, and so is almost every machine that Node runs on (not IBM Z).
   if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
     throw new CliFailure("FILE_FORMAT", "tensor files are little-endian, this machine is big-endian.");
   }

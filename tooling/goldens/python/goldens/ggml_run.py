@@ -179,7 +179,7 @@ def one_axis(library: Library, name: str, scenario: Scenario) -> dict | None:
     positions = np.array(POSITIONS)
     turned = library.rope(unit_heads(len(positions), head_dim, rotary, pairing), positions, settings)
     cos, sin = cos_sin_of(turned, rotary, pairing)
-    first = sampled_pairs(np.arctan2(sin[1], cos[1]), None)  # the angles at position 1 show where the ladder bends
+    first = sampled_pairs(np.arctan2(sin[1], cos[1]), None)  # the angles at position 1 show where the slope of the frequencies changes
     result = {
         "source": source(library, name),
         "name": name,

@@ -16,7 +16,7 @@ mp.dps = 60
 POSITIONS = [0, 1, 127, 257, 2049, 4095, 4096, 15962, 32767, 32768, 131071, 1048575, 16777215, 16777216]
 
 
-def ladder(base, dim: int) -> list:
+def plain_frequencies(base, dim: int) -> list:
     """1 / base^(2i/dim)."""
     return [mpf(1) / mpf(base) ** (mpf(2 * i) / dim) for i in range(dim // 2)]
 
@@ -27,7 +27,7 @@ def magnitude(factor, multiplier=1):
     return mpf(1) if factor <= 1 else mpf(1) / 10 * mpf(multiplier) * mpmath.log(factor) + 1
 
 
-def yarn_ladder(base, dim, factor, original, beta_fast, beta_slow, truncate):
+def yarn_frequencies(base, dim, factor, original, beta_fast, beta_slow, truncate):
     def dimension_of(rotations):
         return dim * mpmath.log(mpf(original) / (mpf(rotations) * 2 * mp.pi)) / (2 * mpmath.log(mpf(base)))
 
@@ -39,7 +39,7 @@ def yarn_ladder(base, dim, factor, original, beta_fast, beta_slow, truncate):
     if low == high:
         high += mpf("0.001")
     result = []
-    for i, frequency in enumerate(ladder(base, dim)):
+    for i, frequency in enumerate(plain_frequencies(base, dim)):
         ramp = min(max((i - low) / (high - low), mpf(0)), mpf(1))
         result.append(frequency / mpf(factor) * ramp + frequency * (1 - ramp))
     return result
@@ -52,28 +52,28 @@ def evaluate(request: dict):
     kind = p["ropeType"]
     one = mpf(1)
     if kind == "default":
-        return ladder(base, dim), one, one
+        return plain_frequencies(base, dim), one, one
     if kind == "linear":
-        return [f / mpf(p["factor"]) for f in ladder(base, dim)], one, one
+        return [f / mpf(p["factor"]) for f in plain_frequencies(base, dim)], one, one
     if kind == "ntk":
         factor = mpf(p["factor"])
         if "mixedB" in p:
             b = mpf(p["mixedB"])
             a = mpmath.log(factor) / (mpf(dim) / 2) ** b
-            return [f * mpmath.exp(-a * mpf(i + 1) ** b) for i, f in enumerate(ladder(base, dim))], one, one
-        return [f / factor ** (mpf(2) / dim) for f in ladder(mpf(base) * factor, dim)], one, one
+            return [f * mpmath.exp(-a * mpf(i + 1) ** b) for i, f in enumerate(plain_frequencies(base, dim))], one, one
+        return [f / factor ** (mpf(2) / dim) for f in plain_frequencies(mpf(base) * factor, dim)], one, one
     if kind == "dynamic":
         trained, factor = mpf(request["maxPosition"]), mpf(p["factor"])
         length = max(mpf(request["length"]), trained)
         stretched = mpf(base) * (factor * length / trained - (factor - 1)) ** (mpf(dim) / (dim - 2))
-        return ladder(stretched, dim), one, one
+        return plain_frequencies(stretched, dim), one, one
     if kind == "dynamic_alpha":
-        return ladder(mpf(base) * mpf(p["alpha"]) ** (mpf(dim) / (dim - 2)), dim), one, one
+        return plain_frequencies(mpf(base) * mpf(p["alpha"]) ** (mpf(dim) / (dim - 2)), dim), one, one
     if kind == "llama3":
         factor, original = mpf(p["factor"]), mpf(p["originalMaxPosition"])
         low, high = mpf(p["lowFreqFactor"]), mpf(p["highFreqFactor"])
         result = []
-        for f in ladder(base, dim):
+        for f in plain_frequencies(base, dim):
             wavelength = 2 * mp.pi / f
             if wavelength > original / low:
                 result.append(f / factor)
@@ -88,15 +88,15 @@ def evaluate(request: dict):
         factors = p["longFactor"] if request["length"] > p["originalMaxPosition"] else p["shortFactor"]
         ratio = maximum / original
         attention = mpmath.sqrt(1 + mpmath.log(ratio) / mpmath.log(original)) if ratio > 1 else one
-        return [f / mpf(e) for f, e in zip(ladder(base, dim), factors, strict=True)], attention, one
+        return [f / mpf(e) for f, e in zip(plain_frequencies(base, dim), factors, strict=True)], attention, one
     if kind == "proportional":
         head, factor = request["headDim"], mpf(p.get("factor", 1))
         rotated = int(mpmath.floor(mpf(p["partialRotaryFactor"]) * head / 2))
-        full = ladder(base, head)
+        full = plain_frequencies(base, head)
         return [f / factor if i < rotated else mpf(0) for i, f in enumerate(full)], one, one
     if kind in ("yarn", "deepseek_yarn"):
         factor = p["factor"]
-        frequencies = yarn_ladder(
+        frequencies = yarn_frequencies(
             base, dim, factor, p["originalMaxPosition"], p.get("betaFast", 32), p.get("betaSlow", 1),
             p.get("truncate", True),
         )
@@ -237,7 +237,7 @@ def search(frequency, limit: int) -> dict:
 
 def fixture(name: str, asked: dict) -> dict:
     frequencies, attention, softmax = evaluate(asked)
-    pairs = sampled(frequencies, ladder(asked["base"], 2 * len(frequencies)))
+    pairs = sampled(frequencies, plain_frequencies(asked["base"], 2 * len(frequencies)))
     generator = np.random.Generator(np.random.PCG64(20261122))
     positions = sorted({*POSITIONS, *(int(p) for p in generator.integers(2, 1 << 24, 40))})
     cos = [[attention * mpmath.cos(p * frequencies[i]) for i in pairs] for p in positions]

@@ -1,4 +1,4 @@
-/** How far the installed packages are from one answer of another engine. */
+/** Measures the distance of the installed packages from one answer of another engine. */
 
 import { getRopeUntyped } from "@ropewalk/core";
 import type { ElementType, RotaryEmbedding } from "@ropewalk/core";
@@ -7,19 +7,19 @@ import { ropesFromConfig } from "@ropewalk/config";
 import { typed } from "./vectors.ts";
 import type { Rotation, Turned, Vector, VectorFile } from "./vectors.ts";
 
-/** Lengths that errors are told by: the usual bug is zero at position 0 and grows. */
+/** Upper ends of the bands of positions. The error of a typical bug is 0 at position 0 and grows. */
 export const BANDS: readonly number[] = [257, 4096, 32_768, 131_071, 1_048_575, 2 ** 24];
 
-/** What was found of one vector. Distances are `null` where there was nothing to compare. */
+/** The distances for one vector; `null` if there was nothing to compare. */
 export interface Measured {
   readonly ropeType: string;
   /** ulp of float32; of float64 for `precision: "float64"`. */
   readonly frequencies: number | null;
-  /** Largest difference of cos and sin at positions up to each of {@link BANDS} and beyond the one before. */
+  /** Largest difference of cos and sin in each band of {@link BANDS}. */
   readonly tables: readonly (number | null)[];
   /** Largest difference of a rotated element, as a share of the length of its pair. */
   readonly rotated: number | null;
-  /** The first thing that is farther away than the engine allows. */
+  /** The first value whose distance exceeds the limit of the engine. */
   readonly mismatch: string | null;
 }
 
@@ -65,14 +65,15 @@ export function measure(vector: Vector, file: VectorFile): Measured {
     theirs.forEach((expected, pair) => {
       const distance = Math.abs(invFreq[pair]! - expected) / (exact ? ulp64 : ulp32)(expected);
       frequencies = Math.max(frequencies ?? 0, distance);
-      // 2: the last bit of the engine's power function, and one operation more; MLX's reciprocals add a rounding.
+      // 2: the last bit of the engine's power function, and one more operation; MLX's reciprocals add a rounding.
       check(
         !(distance <= 2 + (vector.engine === "mlx" ? 2 : 0)),
         () => `frequency of pair ${pair} is ${invFreq[pair]}, expected ${expected}`,
       );
     });
   }
-  // Both sides compute the factors in float64 by one formula; the order of operations differs. MLX states float32.
+  // Both sides compute the factors in float64 by the same formula in a different order of operations. MLX gives
+  // float32.
   const factor = (name: string, got: number, expected: number | undefined): void => {
     if (expected !== undefined) {
       check(
@@ -95,7 +96,7 @@ export function measure(vector: Vector, file: VectorFile): Measured {
     const stated = theirs === undefined || exact ? 0 : Math.abs(position) * Math.abs(frequency - theirs[pair]!);
     const roundings = engine.angle + (engine.running ?? 0) * pair;
     const angle = Math.abs(position) * frequency;
-    // A frequency that is not the same bits may move the rounding of the angle to its other side.
+    // If the bits of a frequency differ, the angle may be rounded to the neighbouring value.
     const side = exact || (theirs !== undefined && stated === 0 && roundings === 0) ? 0 : ulp32(angle);
     return stated + roundings * angle * 2 ** -24 + side;
   };
@@ -126,7 +127,7 @@ export function measure(vector: Vector, file: VectorFile): Measured {
           const wanted = expected[token * pairs.length + column]!;
           const difference = Math.abs(ours - wanted);
           tables[band] = Math.max(tables[band] ?? 0, difference);
-          // One rounding of a value of size 1 is 2^-24, also where cos or sin nearly vanishes and the engine's sine is no better.
+          // One rounding of a value of size 1 is 2^-24. The engine's sine is no better when cos or sin is nearly 0.
           const places =
             engine.places *
             (vector.engine === "hf" || exact ? ulp32(wanted) : Math.max(ulp32(wanted), attentionFactor * 2 ** -24));
@@ -156,7 +157,7 @@ export function measure(vector: Vector, file: VectorFile): Measured {
   };
 }
 
-/** Positions by axis; text has the same on each. */
+/** Positions by axis. Text has the same positions on each axis. */
 function perAxis(positions: Vector["positions"], axes: ArrayLike<number>): readonly (readonly number[])[] {
   const count = Math.max(...Array.from(axes)) + 1;
   if (Array.isArray(positions[0])) return (positions as readonly (readonly number[])[]).slice(0, count);
@@ -171,9 +172,10 @@ const toNumbers = (dtype: ElementType, data: Float32Array | Float64Array | Uint1
       : data;
 
 /**
- * Roundings of one element, as multiples of the length of its pair: 10 of 2^-24 in float32 (2 ulp of cos and sin, three
- * roundings on either side). An engine of 16 bits rounds cos, sin, both products and the sum: `(2√2 + 1) u`, and ropewalk
- * once.
+ * The rounding error of one element, as a share of the length of its pair. float32: 10 · 2^-24 (2 ulp of cos and sin,
+ * three roundings on each side). 16 bits: the engine rounds cos, sin, both products and the sum, `(2√2 + 1) u`;
+ * ropewalk
+ * rounds once.
  */
 const share: Readonly<Record<ElementType, number>> = {
   float64: 2 ** -50,
@@ -199,7 +201,7 @@ function compareTurned(
   const data = typed(dtype, turned.input);
   const given = Array.from(toNumbers(dtype, data));
   const all = perAxis(turned.positions, axes);
-  // What the engine turns beyond the context that the config states is not to be had here; those rows are left out.
+  // Rows beyond the config's context are left out, because the rope does not admit those positions.
   const admitted = Array.from({ length: tokens }, (_, token) => all.every((axis) => axis[token]! < rope.positionLimit));
   const positions = all.map((axis) => axis.map((position, token) => (admitted[token] ? position : 0)));
   const strides = headFirst ? [headDim, tokens * headDim, 1] : [heads * headDim, headDim, 1];
@@ -250,7 +252,7 @@ function compareTurned(
   return worst;
 }
 
-/** Rotation with given tables: the largest difference as a share of the pair's length. */
+/** Measures rotation with given tables: the largest difference as a share of the pair's length. */
 export function measureRotation({
   headDim,
   rotaryDim,

@@ -1,29 +1,29 @@
 /**
- * Answers of other engines, as `ropewalk verify` reads them: packed, since a package carries them.
+ * Answers of other engines, in the packed form that `ropewalk verify` reads.
  *
- * Made from the repository's goldens by `npm run parity`; nothing in them was computed by ropewalk.
+ * `npm run parity` makes them from the repository's goldens. ropewalk computed none of their numbers.
  */
 
 import type { DialectName } from "@ropewalk/config";
 import type { ElementType, Pairing, UntypedRopeRequest } from "@ropewalk/core";
 
-/** How near to an engine ropewalk must come. */
+/** The limits of distance for an engine. */
 export interface Engine {
   readonly title: string;
-  /** What an angle may differ by, in roundings: multiples of position × invFreq × 2^-24. */
+  /** The limit for an angle, in roundings: multiples of position × invFreq × 2^-24. */
   readonly angle: number;
-  /** The same for each pair before this one, where the engine multiplies its way from pair to pair. */
+  /** An additional limit per pair, for engines that multiply the angle up from pair to pair. */
   readonly running?: number;
-  /** What cos and sin may differ by besides, in float32 ulp. */
+  /** The additional limit for cos and sin, in float32 ulp. */
   readonly places: number;
   readonly why: string;
 }
 
-/** A tensor before and after, little-endian in base64. */
+/** A tensor before and after rotation, little-endian in base64. */
 export interface Turned {
   readonly dtype: ElementType;
   readonly positions: readonly number[] | readonly (readonly number[])[];
-  /** Where the engine puts the elements of a pair; absent: where it reads them. */
+  /** The pairing of the engine's output; absent: that of its input. */
   readonly outputPairing?: Pairing;
   /** The shape is `[heads, tokens, headDim]` instead of `[tokens, heads, headDim]`. */
   readonly headFirst?: boolean;
@@ -32,37 +32,37 @@ export interface Turned {
   readonly output: string;
 }
 
-/** What an engine answered for one rope. */
+/** The answer of an engine for one rope. */
 export interface Vector {
   readonly engine: string;
   readonly version: string;
   readonly name: string;
-  /** The model whose config.json asks for the rope, and the layer type; else `request`. */
+  /** The model whose config.json describes the rope; absent: `request` does. */
   readonly config?: string;
   readonly layerType?: string | null;
-  /** In the place of `layerType`. */
+  /** A layer, instead of `layerType`. */
   readonly layer?: number;
-  /** Whose reading of the config it is; absent: transformers'. The engine was started for `length` tokens. */
+  /** The dialect of the config; absent: transformers'. With a dialect, the engine was started for `length` tokens. */
   readonly dialect?: DialectName;
   readonly request?: UntypedRopeRequest;
-  /** The current length, where frequencies depend on it. */
+  /** The current length, if frequencies depend on it. */
   readonly length?: number;
-  /** float32, for `precision: "float64"` float64; little-endian in base64. Absent where the engine holds none. */
+  /** float32, or float64 for `precision: "float64"`; little-endian in base64. Absent if the engine has none. */
   readonly invFreq?: string;
   readonly attentionFactor?: number;
   readonly softmaxScaleFactor?: number;
   readonly axes?: readonly number[];
-  /** The engine turns the other way here (DeepSeek-V4's attention output). */
+  /** The engine rotates backwards here (DeepSeek-V4's attention output). */
   readonly turnsBack?: boolean;
   /** `[tokens]` or `[axes][tokens]`. */
   readonly positions: readonly number[] | readonly (readonly number[])[];
-  /** The pairs that cos and sin hold. */
+  /** The pairs in cos and sin. */
   readonly pairs: readonly number[];
   /** `[tokens, pairs]`, float32, little-endian in base64, amplitude included. */
   readonly cos: string;
   readonly sin: string;
   readonly rotated?: readonly Turned[];
-  /** How the engine reads its settings otherwise than transformers; the request, or the dialect, says the same. */
+  /** How the engine reads its settings otherwise than transformers. The request, or the dialect, expresses the same. */
   readonly otherwise?: string;
 }
 
@@ -79,7 +79,7 @@ export interface Rotation {
   /** `[batch, tokens, heads, headDim]`. */
   readonly shape: readonly [number, number, number, number];
   readonly positions: readonly (readonly number[])[];
-  /** `[rows, rotaryDim/2]`; the positions are rows. */
+  /** `[rows, rotaryDim/2]`; a position is the number of a row. */
   readonly cos: string;
   readonly sin: string;
   readonly input: string;
@@ -93,16 +93,16 @@ export interface VectorFile {
   readonly configs: Readonly<Record<string, unknown>>;
   readonly vectors: readonly Vector[];
   readonly rotations: readonly Rotation[];
-  /** Answers that are not compared, and why. */
+  /** Answers that are not compared, with the reason. */
   readonly unbuilt: readonly { readonly engine: string; readonly name: string; readonly reason: string }[];
 }
 
-/** The bytes of base64 text, in a buffer of their own. */
+/** The bytes of base64 text, in a new buffer. */
 export function decode(text: string): ArrayBuffer {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
 }
 
-/** Elements as numbers; 16-bit floats stay bits for the caller. */
+/** Elements as numbers; 16-bit floats as their bits. */
 export function typed(dtype: ElementType, text: string): Float32Array | Float64Array | Uint16Array {
   const buffer = decode(text);
   return dtype === "float64"

@@ -1,4 +1,4 @@
-/** `ropewalk verify`: the installed packages against what other engines answered. */
+/** `ropewalk verify`: compares the installed packages with the answers of other engines. */
 
 import { readFileSync } from "node:fs";
 import Table from "cli-table3";
@@ -20,7 +20,7 @@ export interface VerifyRow {
   readonly ropeType: string;
   readonly engine: string;
   readonly version: string;
-  /** The number of answers, and of models that they are for. */
+  /** The number of answers. */
   readonly vectors: number;
   readonly models: number;
   readonly frequencies: number | null;
@@ -32,13 +32,13 @@ export interface VerifyReport {
   /** The last position of each column of `tables`. */
   readonly bands: readonly number[];
   readonly rows: readonly VerifyRow[];
-  /** What an engine reads otherwise; parameters or a dialect say the same, and the numbers agree. */
+  /** Settings that an engine reads otherwise. Parameters or a dialect express the same, and the numbers agree. */
   readonly otherwise: readonly { readonly engine: string; readonly name: string; readonly why: string }[];
   readonly unbuilt: VectorFile["unbuilt"];
   readonly mismatches: readonly { readonly engine: string; readonly name: string; readonly what: string }[];
 }
 
-/** The vectors of this package, or those of a file. */
+/** The vectors of this package, or of a file. */
 function readVectors(path: string | undefined): VectorFile {
   const value =
     path === undefined
@@ -53,7 +53,7 @@ function readVectors(path: string | undefined): VectorFile {
   return value as VectorFile;
 }
 
-/** Measures every vector. Nothing is thrown for one that cannot be built: that is a mismatch. */
+/** Measures every vector. A vector whose rope cannot be built is a mismatch, not an error. */
 export function verify(path?: string): VerifyReport {
   const file = readVectors(path);
   const groups = new Map<
@@ -126,7 +126,7 @@ export function verify(path?: string): VerifyReport {
 const most = (values: readonly (number | null)[]): number | null =>
   values.reduce<number | null>((largest, value) => (value === null ? largest : Math.max(largest ?? 0, value)), null);
 
-/** A distance as text: two digits are what can be compared by eye. */
+/** A distance as text, with two digits. */
 const scientific = (value: number | null): string => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
 
 /** The report as text. */
