@@ -1,12 +1,12 @@
 /**
- * Assertions of the suite: each throws an Error that says what was checked, what was expected and what came. Messages
- * are built only when a check fails.
+ * Assertions of the suite. Each throws an Error with the subject, the expected and the received value. Messages are built
+ * only when a check fails.
  */
 
 import { RopeError } from "@ropewalk/core";
 import type { RopeErrorCode } from "@ropewalk/core";
 
-/** Throws the suite's one form of failure. */
+/** Throws the Error of a failed check. */
 export function fail(what: string, expected: unknown, got: unknown): never {
   throw new Error(`${what}: expected ${text(expected)}, got ${text(got)}`);
 }
@@ -26,18 +26,18 @@ export function equal(got: unknown, expected: unknown, what: string): void {
   if (!Object.is(got, expected)) fail(what, expected, got);
 }
 
-/** Equal as plain data: the same JSON, with the order of keys and everything that JSON cannot say left out. */
+/** Equal JSON; values that JSON does not have are not compared. */
 export function sameData(got: unknown, expected: unknown, what: string): void {
   const [a, b] = [JSON.stringify(got), JSON.stringify(expected)];
   if (a !== b) fail(what, b, a);
 }
 
-/** Whether two numbers are farther apart than `tolerance`; also when either is NaN. */
+/** Whether two numbers differ by more than `tolerance`, or one is NaN. */
 export function isFar(got: number, expected: number, tolerance: number): boolean {
   return !(Math.abs(got - expected) <= tolerance);
 }
 
-/** Every element within its tolerance. */
+/** Every element lies within its tolerance. */
 export function allNear(
   got: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -51,7 +51,7 @@ export function allNear(
   }
 }
 
-/** Every element the same integer; for bits of floating-point data, where −0, NaN and infinities count. */
+/** Equal integers. For the bits of floating-point data: −0, NaN and infinities are compared too. */
 export function sameBits(got: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
   if (got.length !== expected.length) fail(`${what}, length`, expected.length, got.length);
   for (let i = 0; i < got.length; i++) {
@@ -61,7 +61,7 @@ export function sameBits(got: ArrayLike<number>, expected: ArrayLike<number>, wh
   }
 }
 
-/** That `run` throws, or rejects with, a RopeError of one of the codes. @returns the error. */
+/** `run` throws, or rejects with, a RopeError of one of the codes. @returns the error. */
 export async function throwsCode(
   run: () => unknown,
   codes: RopeErrorCode | readonly RopeErrorCode[],

@@ -1,4 +1,4 @@
-/** A backend only rotates elsewhere: everything else about the rope stays, and the numbers too. */
+/** A backend changes only the place of the rotation: the rest of the rope and the numbers stay the same. */
 
 import { equal, fail, isFar, sameBits, sameData } from "./assert.ts";
 import type { Law } from "./law.ts";
@@ -27,13 +27,13 @@ const likeness: Law = {
 
 const equality: Law = {
   group: "backend",
-  name: "gives what JavaScript gives, in every layout and element type",
+  name: "equals JavaScript in every layout and element type",
   async run(kit) {
     for (const { label, request } of kit.variants()) {
       const js = kit.js(request);
       const rope = await kit.rope(request);
       const methods = rope.capabilities.isRotation ? (["apply", "invert", "adjoint"] as const) : (["apply"] as const);
-      // The first has more tokens than any vector width or thread split divides evenly.
+      // 131 tokens: no vector width and no number of threads divides it.
       for (const [tested, layouts] of [
         [drawnSpots(rope, undefined, 131, 1), [contiguous]],
         [drawnSpots(rope, 3, 7, 0), [contiguous, ...stridedLayouts]],
@@ -60,7 +60,7 @@ const equality: Law = {
       if (kit.bitExact) return sameBits(got.words, expected.words, what);
       const [a, b] = [got.values(), expected.values()];
       const rope = kit.js();
-      // Elements are below 2√2 times the amplitude or its inverse; the tables are equal, so only roundings differ.
+      // Elements are below 2√2 times the amplitude or its inverse. The tables are equal, so only roundings differ.
       const tolerance = 4 * Math.max(rope.attentionFactor, 1 / rope.attentionFactor) * share(rope, got.dtype, 0);
       a.forEach((value, i) => {
         if (isFar(value, b[i]!, tolerance)) fail(`${what}, element ${i}`, `${b[i]} ± ${tolerance}`, value);

@@ -1,62 +1,71 @@
 /**
- * Comparison with numbers from outside: what an engine computed, or what arithmetic without rounding gives.
+ * Comparisons with numbers from outside: the results of an engine, or of arithmetic with many digits. Laws alone cannot find
+ * a wrong frequency.
  *
- * A law cannot tell one frequency from another; these can. Each function throws an Error at the first number that is
- * farther away than its tolerance, and the tolerances say why they are what they are. Unlike the laws, they do not vary
- * anything: the rope that is passed must be the one that the record describes.
+ * Each function throws an Error at the first number outside its tolerance; its comment derives the tolerance. Nothing is
+ * varied: the rope must be the one that the record describes.
  */
 
 import type { Pairing, RotaryEmbedding } from "@ropewalk/core";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
 import { equal, fail, isFar } from "./assert.ts";
 import { pairsOf } from "./numbers.ts";
+import { requireFrequencies, requireRotations, requireTables, requireTruth } from "./records.ts";
 
-/** Elements `[tokens, heads, headDim]`, little-endian, in base64. */
+/** A tensor before and after the rotation, contiguous. */
 export interface EncodedTensor {
+  /** `[tokens, heads, headDim]`. */
   readonly shape: readonly number[];
+  /** The elements before the rotation: their bytes, little-endian, in base64. */
   readonly input: string;
+  /** The elements after it, in the same form. */
   readonly output: string;
 }
 
-/** What an engine computed for one rope in float32. Numbers that stand for a float32 are that float32. */
+/** The results of an engine for one rope. Every number that the engine holds in float32 is exactly that float32. */
 export interface EngineRecord {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly rotaryOffset?: number;
   readonly pairing: Pairing;
-  /** The current length of the call, where frequencies depend on it. */
+  /** The current length of the call in tokens; `null` if frequencies do not depend on it. */
   readonly length: number | null;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
+  /** Radians per position, `rotaryDim/2` values. */
   readonly invFreq: readonly number[];
+  /** The positions of the rows of `cos` and `sin`. */
   readonly positions: readonly number[];
-  /** The pairs that cos and sin were sampled at. */
+  /** The pairs of the columns of `cos` and `sin`. */
   readonly pairs: readonly number[];
   /** `[position][sampled pair]`, attention factor included. */
   readonly cos: readonly (readonly number[])[];
   readonly sin: readonly (readonly number[])[];
+  /** Rotated tensors; positions of the tokens, `[tokens]`. */
   readonly rotated?: readonly {
     readonly dtype: "float32" | "bfloat16" | "float16";
     readonly positions: readonly number[];
-    /** Where the engine puts the elements of a pair; it may differ from where it reads them. */
+    /** The pairing of the engine's output, which may differ from the pairing of its input. */
     readonly outputPairing: Pairing;
     readonly query: EncodedTensor;
     readonly key: EncodedTensor;
   }[];
 }
 
-/** What arithmetic of many digits gives. Decimal strings have at least 20 significant digits. */
+/** The results of arithmetic with many digits. Decimal strings have at least 20 significant digits. */
 export interface TruthRecord {
   readonly attentionFactor: string;
   readonly softmaxScaleFactor: string;
   /** The nearest double to each frequency. */
   readonly invFreqHigh: readonly number[];
+  /** The positions of the rows of `cos` and `sin`. */
   readonly positions: readonly number[];
+  /** The pairs of the columns of `cos` and `sin`. */
   readonly pairs: readonly number[];
   /** `[position][sampled pair]`, attention factor included. */
   readonly cos: readonly (readonly string[])[];
   readonly sin: readonly (readonly string[])[];
-  /** Single values where cos or sin nearly vanishes. */
+  /** Single values at which cos or sin is almost zero. */
   readonly nearZero: readonly {
     readonly position: number;
     readonly pair: number;
@@ -65,7 +74,7 @@ export interface TruthRecord {
   }[];
 }
 
-/** The distance from a float32 to the next one of larger size. */
+/** The distance from a float32 to the next float32 of larger size; 2^-149 for 0 and subnormal numbers. */
 export function float32Ulp(value: number): number {
   const size = Math.abs(value);
   return size < 2 ** -126 ? 2 ** -149 : 2 ** (Math.floor(Math.log2(Math.fround(size))) - 23);
@@ -75,12 +84,17 @@ const optionsAt = ({ length }: { readonly length?: number | null }): { readonly 
   length === null || length === undefined ? {} : { length };
 
 /**
- * Frequencies within 2 float32 ulp of the engine's, and both factors.
+ * Compares head, pairing, frequencies and factors of a rope with an engine's.
  *
- * 2 ulp: the engine's own steps are float32 operations whose last bit depends on its power function; following them
- * step by step leaves one ulp or two, a wrong step more.
+ * Frequencies must agree within 2 float32 ulp. The engine's steps are float32 operations, and the last bit depends on its
+ * power function: the same steps differ by one or two ulp, a wrong step by more. The factors must agree within 4 · 2^-53.
+ *
+ * @param rope of precision `"float32"`.
+ * @throws Error at the first number that differs.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record.
  */
 export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord): void {
+  requireFrequencies(rope, record);
   equal(rope.precision, "float32", "precision of the rope that is compared with an engine");
   for (const name of ["headDim", "rotaryDim"] as const) equal(rope[name], record[name], name);
   equal(rope.rotaryOffset, record.rotaryOffset ?? 0, "rotaryOffset");
@@ -92,7 +106,7 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
       fail(`invFreq of pair ${pair}`, `${expected} ± 2 ulp`, invFreq[pair]);
     }
   });
-  // The engine computes both in float64 from the same formula; the last bits depend on the order of operations.
+  // The engine computes both in float64 by the same formula; the last bits depend on the order of operations.
   for (const [name, got, expected] of [
     ["attentionFactor", attentionFactor, record.attentionFactor],
     ["softmaxScaleFactor", softmaxScaleFactor, record.softmaxScaleFactor],
@@ -102,14 +116,19 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
 }
 
 /**
- * cos and sin against the engine's, and against the correctly rounded value at the engine's own float32 angle.
+ * Compares cos and sin of a rope with an engine's, and with the exact values at the engine's float32 angle.
  *
- * Where a frequency equals the engine's, the angles are equal bit for bit, and cos and sin lie within 2 ulp of the exact
- * value at that angle (cos, the amplitude and their product round once each: 1.5 ulp) and within 2 ulp of what the engine
- * has. Where a frequency is off by an ulp or two, the angle is off by that times the position, and its own rounding may
- * fall to another side, half an ulp of the angle for each of the two: cos and sin may differ by as much more.
+ * If a frequency equals the engine's, the angles are equal bit for bit. Then cos and sin lie within 2 ulp of the exact value
+ * (cos, the amplitude and their product round once each: 1.5 ulp), and within 2 ulp of the engine's value. If a frequency
+ * differs by an ulp or two, the angle differs by that times the position, and each of the two angles rounds by half an ulp of
+ * its own: cos and sin may differ by as much more.
+ *
+ * @throws Error at the first number that differs.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record;
+ * `ROPE_POSITION_RANGE` for a position that the rope does not accept.
  */
 export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void {
+  requireTables(rope, record);
   const { invFreq, attentionFactor } = rope.frequencies(record.length ?? undefined);
   const pairs = rope.rotaryDim / 2;
   const table = rope.cosSin(record.positions, optionsAt(record));
@@ -142,19 +161,28 @@ export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void
 const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
 
 /**
- * Query and key after rotation against the engine's, as a share of the length `r` of the rotated pair.
+ * Rotates the record's query and key by `rope.apply`, and compares the result with the engine's. A record without `rotated`
+ * passes.
  *
- * float32: 2 ulp of cos and of sin, below 2^-22 together for a sum of two products, and three roundings of 2^-24 on each
- * side: 10 · 2^-24. 16-bit types: an engine that multiplies in them rounds cos and sin, each product and the sum, that is
- * `(√2 + √2 + 1) u`, while ropewalk computes in float32 and rounds once: `5 u` in all, and engines that compute in float32
- * stay far within. Where a frequency is off by an ulp, the angle adds position times that.
+ * Tolerances are shares of `r`, the length of the pair times the attention factor, with the unit roundoff `u` of the element
+ * type:
+ * - float32: 10 · 2^-24. cos and sin differ by 2 ulp, below 2^-22 for a sum of two products; and each side rounds three
+ *   times by 2^-24.
+ * - float16, bfloat16: 5 u. An engine that multiplies in 16 bits rounds cos and sin, each product and the sum, which is
+ *   `(√2 + √2 + 1) u`; ropewalk computes in float32 and rounds once.
+ * - If a frequency differs by an ulp, the angle adds the position times that difference.
  *
- * Elements that are not rotated must be the same bits.
+ * Elements that are not rotated must have the same bits.
+ *
+ * @throws Error at the first element that differs.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record;
+ * `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions and shapes that the rope does not accept.
  */
 export function compareRotations(rope: RotaryEmbedding, record: EngineRecord): void {
+  requireRotations(rope, record);
   const { invFreq, attentionFactor } = rope.frequencies(record.length ?? undefined);
-  for (const { dtype, positions, outputPairing, ...tensors } of record.rotated ?? []) {
-    for (const [name, { shape, input, output }] of Object.entries(tensors)) {
+  for (const { dtype, positions, outputPairing, query, key } of record.rotated ?? []) {
+    for (const [name, { shape, input, output }] of Object.entries({ query, key })) {
       const given = decode(dtype, input);
       const wanted = decode(dtype, output);
       const data =
@@ -202,13 +230,17 @@ function decode(dtype: keyof typeof unit, base64: string): Float32Array {
 }
 
 /**
- * A rope of `precision: "float64"` against arithmetic of many digits.
+ * Compares a rope of `precision: "float64"` with the results of arithmetic with many digits.
  *
- * Frequencies and factors within 2 float64 ulp (the formula's last operation and the rounding to one double); cos and sin
- * as float32 within 1 ulp of the exact value, at every position and however near zero they come.
- * Positions that the rope does not admit are left out; at least one must remain.
+ * Frequencies and factors must agree within 2 float64 ulp: the last operation of the formula, and the rounding to one double.
+ * cos and sin in float32 must lie within 1 ulp of the exact value at every position, also near zero. Positions that the rope
+ * does not accept are skipped.
+ *
+ * @throws Error at the first number that differs; also if the rope accepts none of the positions.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record.
  */
 export function compareTruth(rope: RotaryEmbedding, truth: TruthRecord): void {
+  requireTruth(rope, truth);
   equal(rope.precision, "float64", "precision of the rope that is compared with the truth");
   const { invFreq, attentionFactor, softmaxScaleFactor } = rope.frequencies();
   equal(invFreq.length, truth.invFreqHigh.length, "number of frequencies");

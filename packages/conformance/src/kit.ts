@@ -1,5 +1,5 @@
 /**
- * What every law is given: the provider, one case, and the ways to make ropes of it.
+ * The argument of every law: the provider, one case, and the ways to make ropes of it.
  */
 
 import { RopeError, defaultRegistry, getRopeUntyped } from "@ropewalk/core";
@@ -28,8 +28,8 @@ type Awaitable<T> = T | Promise<T>;
 type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
 
 /**
- * The part of a rope that the laws use. A synchronous rope is one as it is; a backend whose methods return promises, or
- * that works on memory of its own, is wrapped into one by `backend.adapt`.
+ * The part of a rope that the laws use. Every `RotaryEmbedding` has it. `backend.adapt` wraps a rope whose methods take other
+ * arguments, or memory of its own. Methods may return promises.
  */
 export interface RopeUnderTest extends Pick<
   RotaryEmbedding,
@@ -46,33 +46,34 @@ export interface RopeUnderTest extends Pick<
   ): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
 }
 
-/** A backend to run the laws on. */
+/** A backend to test. */
 export interface BackendUnderTest {
-  /** As `rope.to(name, options)` takes it. */
+  /** The name of the backend, for `rope.to(name, options)`. */
   readonly name: string;
+  /** Passed to `rope.to` as they are. */
   readonly options?: unknown;
   /**
-   * Whether float32 results equal the JavaScript backend's bit for bit; default true. `false` is for devices that fuse
-   * multiplication and addition: then they must agree within the rounding that fusing changes.
+   * Whether results must equal the JavaScript backend's bit for bit. Default true. `false` is for devices that fuse
+   * multiplication and addition: then results may differ by the roundings that fusing changes.
    */
   readonly bitExact?: boolean;
-  /** Makes a rope under test of what `rope.to` gave, where that is no `RotaryEmbedding`. */
+  /** Makes a {@link RopeUnderTest} of the result of `rope.to` (`backendRope`). Default: the result itself. */
   readonly adapt?: (backendRope: any, rope: RotaryEmbedding) => Awaitable<RopeUnderTest>;
 }
 
-/** What `conformance` was called with, checked. */
+/** The subject of a run: the checked options of `conformance`. */
 export interface Target {
   readonly ropeType: string;
   readonly registry: RopeRegistry;
-  /** Given where the provider comes as a value instead of through a registry. */
+  /** The provider, if the caller passed it as a value. */
   readonly given: RopeProvider | RopeSpelling | undefined;
   readonly backend: BackendUnderTest | undefined;
   readonly seed: number;
 }
 
-/** One way to ask for the case's rope. */
+/** One form of a case's request. */
 export interface Variant {
-  /** For messages: what is asked for, and the seed. */
+  /** For messages: the form, the case and the seed. */
   readonly label: string;
   readonly request: UntypedRopeRequest;
 }
@@ -95,12 +96,12 @@ export class Kit {
     return this.target.given ?? this.target.registry.require(this.target.ropeType).provider;
   }
 
-  /** Whether results of the rope under test must equal JavaScript's to the last bit. */
+  /** Whether results must equal JavaScript's bit for bit. */
   get bitExact(): boolean {
     return this.target.backend?.bitExact ?? true;
   }
 
-  /** A stream of test data of its own for each label. */
+  /** A stream of test data, a separate one for each label. */
   random(label: string): () => number {
     return randomStream(this.target.seed, label);
   }
@@ -120,21 +121,21 @@ export class Kit {
     return (backend.adapt === undefined ? made : await backend.adapt(made, rope)) as RopeUnderTest;
   }
 
-  /** A rope like `js(request)` that has computed nothing yet and shares nothing with it. */
+  /** A new rope like `js(request)`, which has computed nothing and shares nothing with it. */
   fresh(request: UntypedRopeRequest = this.request): RotaryEmbedding {
     const { spec } = this.js(request);
     const { registry } = this.target;
-    // A spelling has no formula: that of the type that it leads to.
+    // A spelling has no formula, so the provider of the type behind it is used.
     const source = "rewrite" in this.provider ? registry.require(spec.parameters.ropeType).provider : this.provider;
-    // A provider object that nobody has seen has an empty instance cache; the formula is inherited.
+    // A new provider object has an empty instance cache. It inherits the formula.
     const provider = Object.create(source) as RopeProvider;
     return getRopeUntyped(spec, { registry, provider });
   }
 
   /**
-   * The case's request in other pairings, roundings of the angle, and positions of the rotated elements in a wider head.
-   * The number of rotated elements stays: parameters may depend on it. A variant that the type itself refuses is left
-   * out; the case as it was written never is.
+   * The case's request with other pairings, other roundings of the angle, and other places of the rotated elements in a wider
+   * head. The number of rotated elements stays, because parameters may depend on it. Variants that the type refuses are left
+   * out; if it refuses all, the case as written remains.
    */
   variants({
     pairings = true,
@@ -181,5 +182,5 @@ function slicesOf({ headDim, rotaryOffset }: RopeSpec): Partial<UntypedRopeReque
   return [{}, { headDim: headDim + 12 }, { headDim: headDim + 12, rotaryOffset: rotaryOffset + 7 }];
 }
 
-/** Where a kit looks for a type when no registry is named. */
+/** The registry of a run without the option `registry`. */
 export const sharedRegistry: RopeRegistry = defaultRegistry;

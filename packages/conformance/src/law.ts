@@ -1,25 +1,29 @@
-/** One statement that must hold, and the words by which laws are chosen. */
+/** The form of a law, and the groups by which callers choose laws. */
 
 import type { Kit } from "./kit.ts";
 
 /**
+ * A group of laws:
  * - `registration`: names, sources, versions;
- * - `parameters`: the declared parameters and nothing else, each of effect;
- * - `tables`: cos and sin, their forms and their growth;
- * - `rotation`: what rotation means: norms, relative positions, composition, inverse, transpose, shift;
+ * - `parameters`: the declared parameters and no others, each with an effect;
+ * - `tables`: cos and sin, their forms, and the same bits in any order of calls;
+ * - `rotation`: norms, relative positions, composition, inverse, transpose, shift;
  * - `memory`: layouts, element types, batches, aliasing, and that an error writes nothing;
  * - `backend`: equality with the JavaScript backend.
  */
 export type LawGroup = "registration" | "parameters" | "tables" | "rotation" | "memory" | "backend";
 
+export const lawGroups: readonly LawGroup[] = ["registration", "parameters", "tables", "rotation", "memory", "backend"];
+
+/** A statement that must hold for each case. */
 export interface Law {
   readonly group: LawGroup;
-  /** A statement, as the test's name. */
+  /** The statement, as the name of its tests. */
   readonly name: string;
   run(kit: Kit): void | Promise<void>;
 }
 
-/** A law about all cases of a provider together. */
+/** A statement about all cases of a provider together. */
 export interface ProviderLaw {
   readonly group: LawGroup;
   readonly name: string;

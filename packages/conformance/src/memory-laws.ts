@@ -1,7 +1,7 @@
 /**
- * Tensors in memory: layouts, element types, batches, aliasing, and that nothing is written which should not be.
+ * Tensors in memory: layouts, element types, batches, aliasing, and no write outside the rotated elements.
  *
- * All are bit for bit: the same numbers through the same arithmetic must not depend on where they lie.
+ * All comparisons are bit for bit: the result of the same arithmetic must not depend on the layout.
  */
 
 import type { ElementType, RotateArguments, UntypedRopeRequest } from "@ropewalk/core";
@@ -27,8 +27,8 @@ import type { PlaceOptions, Placed, Shape } from "./tensors.ts";
 const HEADS = { query: 3, key: 1 } as const;
 
 /**
- * Calls `check` for each pairing, slice, batch and length, with two of the four element types by turns: any two of these
- * meet, not all five at once. The rounding of angles changes only what is in the tables, and stays as the case has it.
+ * Calls `check` for each pairing, slice, batch and number of tokens, with two of the four element types in turn: every two of
+ * these are combined, not all five. The rounding of angles only changes the tables, and stays as in the case.
  */
 function forTensors(name: string, check: (scene: Scene) => Promise<void>): Law {
   return {
@@ -77,7 +77,7 @@ function shapeOf({ rope, batch, tokens }: Scene, name: keyof typeof HEADS): Shap
 
 const drawn = new WeakMap<Scene, { query?: Float64Array; key?: Float64Array }>();
 
-/** The values of a scene's query or key; the same at every call. Not to be written to. */
+/** The values of a scene's query or key, the same at every call. Only read. */
 function valuesOf(scene: Scene, name: keyof typeof HEADS): Float64Array {
   let known = drawn.get(scene);
   if (known === undefined) drawn.set(scene, (known = {}));
@@ -88,7 +88,7 @@ function valuesOf(scene: Scene, name: keyof typeof HEADS): Float64Array {
   ));
 }
 
-/** Query and key of a scene, freshly laid out, each time with the same values. */
+/** Query and key of a scene in new memory, with the same values at every call. */
 function tensors(scene: Scene, options?: PlaceOptions): { query: Placed; key: Placed } {
   const make = (name: keyof typeof HEADS): Placed =>
     place(scene.dtype, shapeOf(scene, name), valuesOf(scene, name), options);
@@ -100,7 +100,7 @@ const tensorsOf = ({ query, key }: { query: Placed; key: Placed }): RotateArgume
   key: key.tensor,
 });
 
-/** Query and key of a scene after `apply`, contiguous and in place: what the other ways are compared with. */
+/** Query and key of a scene after `apply`, contiguous and in place: the reference for other layouts. */
 async function rotated(scene: Scene): Promise<{ query: Placed; key: Placed }> {
   const made = tensors(scene);
   await scene.rope.apply({ positions: scene.tested.positions, ...tensorsOf(made) });
@@ -117,7 +117,7 @@ function sameTensors(
 }
 
 const inPlace = forTensors(
-  "writes the same bits in place and to out, and leaves the input of the latter alone",
+  "writes the same bits in place and to out, and a rotation to out leaves its input unchanged",
   async (scene) => {
     const { rope, tested, label, dtype } = scene;
     const expected = await rotated(scene);
@@ -212,7 +212,7 @@ const outside = forTensors(
     const isRotated = new Uint8Array(headDim);
     for (const pair of pairsOf(rope.spec)) for (const element of pair) isRotated[element] = 1;
     if (isRotated.every((flag) => flag === 1)) return;
-    // Values that arithmetic would not bring through: −0 · 1 + 0 · 0 is +0, ∞ · 0 is NaN, a subnormal may be flushed.
+    // Values that arithmetic would change: −0 · 1 + 0 · 0 is +0, ∞ · 0 is NaN, a subnormal may become 0.
     const strange = [-0, Infinity, -Infinity, NaN, 2 ** -149, -(2 ** -133)];
     const make = (name: keyof typeof HEADS): Placed => {
       const values = valuesOf(scene, name).slice();
@@ -250,7 +250,7 @@ const rows = forTensors("rotates each row of a batch by its own positions, or al
   const together = await rotated(scene);
   const perRow = (name: keyof typeof HEADS): number => tokens * HEADS[name] * rope.spec.headDim;
   const { values } = tested;
-  // A type whose frequencies depend on the length must be asked for the same length.
+  // For types that depend on the length: all calls get the same length.
   const length = lengthFor(rope, tested);
   for (const shared of [false, true]) {
     const all = shared ? tensors(scene) : together;
@@ -311,7 +311,7 @@ const independence = forTensors("rotates query and key alone as together, and ea
 });
 
 const conversions = forTensors(
-  "computes 16-bit data in float32 and rounds once, to whatever element type out has",
+  "computes 16-bit data in float32 and rounds once to the element type of out",
   async (scene) => {
     const { rope, tested, label, dtype } = scene;
     if (dtype === "float64") return;
@@ -420,7 +420,7 @@ const atomic: Law = {
       const methods = isRotation ? (["apply", "invert", "adjoint"] as const) : (["apply"] as const);
       for (const method of methods) {
         for (const bad of [rope.positionLimit, NaN, Infinity, ...(fractionalPositions ? [] : [-1, 1.5])]) {
-          // The bad position comes last: nothing of the tokens before it may have been written.
+          // The bad position comes last, and the tokens before it must not have been written.
           const { positions } = testPositionsOf(rope, undefined, 3, (row) => (row === 2 ? bad : row));
           await refused(`${method} at position ${bad}`, "ROPE_POSITION_RANGE", () =>
             rope[method]({ positions, ...args }),
@@ -493,7 +493,7 @@ const frozen: Law = {
   },
 };
 
-/** Freezes an object with all that it holds; typed arrays cannot be frozen and stay as they are. */
+/** Freezes an object and everything in it, except typed arrays, which cannot be frozen. */
 function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
   for (const inner of Object.values(value)) deepFreeze(inner);

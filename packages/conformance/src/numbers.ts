@@ -1,6 +1,6 @@
 /**
- * The rotation as the suite computes it: from the frequencies alone, in float64, by the definition. Nothing here is
- * taken from the code under test.
+ * The rotation as the suite computes it: from the frequencies, in float64, by the definition. It uses nothing else of the code
+ * under test.
  */
 
 import type { ElementType, Pairing, RopeSpec } from "@ropewalk/core";
@@ -28,12 +28,12 @@ function blocksOf(pairing: Pairing, pairs: number): number {
   return pairing === "adjacent" ? pairs : pairing.blocks;
 }
 
-/** The angles of a rope at some tested, and how far from exact its cos and sin may be. */
+/** The angles of a rope at some positions. */
 export interface Angles {
   readonly amplitude: number;
   readonly cos: (row: number, pair: number) => number;
   readonly sin: (row: number, pair: number) => number;
-  /** The angle of a pair, without sign. */
+  /** The absolute value of the angle of a pair. */
   readonly size: (row: number, pair: number) => number;
 }
 
@@ -57,12 +57,11 @@ export function anglesOf(rope: RopeUnderTest, { values, axes }: TestPositions, l
 }
 
 /**
- * How far a rotated element may be from the definition, as a share of the length of its rotated pair.
+ * The tolerance of a rotated element, as a share of the length of its rotated pair.
  *
- * float64 throughout: `invFreq` is reported as one double, half an ulp off, and so is its product with the position: the
- * angle is uncertain by 2^-52 of itself. Beside it a dozen roundings of 2^-53.
- * Everything else passes through float32: cos, sin, the amplitude, their product, two products and a sum, at most 8
- * roundings of 2^-24. A 16-bit result is rounded once more.
+ * All in float64: `invFreq` is reported as one double, half an ulp off, and so is its product with the position. The angle is
+ * uncertain by 2^-52 of itself; a dozen roundings of 2^-53 come on top. Otherwise cos, sin, the amplitude, their product, two
+ * products and a sum are rounded to float32: at most 8 roundings of 2^-24. A 16-bit result is rounded once more.
  */
 export function share(rope: RopeUnderTest, dtype: ElementType, angle: number): number {
   if (dtype === "float64") return rope.spec.precision === "float64" ? angle * 2 ** -52 + 16 * 2 ** -53 : 8 * 2 ** -24;
@@ -70,20 +69,20 @@ export function share(rope: RopeUnderTest, dtype: ElementType, angle: number): n
   return 8 * 2 ** -24 + exactAngle + (dtype === "float32" ? 0 : unitRoundoff(dtype));
 }
 
-/** Half the distance of neighbours where a type's exponent ends: what a share does not cover near zero. */
+/** Half the distance of neighbours near zero, where the exponent of a type ends. A share does not cover it. */
 export function floorOf(dtype: ElementType): number {
   return dtype === "float16" ? 2 ** -25 : 2 ** -140;
 }
 
 /**
- * How far apart two rotations are allowed to be in angle when their positions add up to the same: nothing for exact
- * angles, half a float32 ulp of each angle that was rounded, which is at most 2^-24 of it.
+ * The difference in angle that is allowed between two rotations whose positions have the same sum: 0 for exact angles, else
+ * half a float32 ulp of each rounded angle, which is at most 2^-24 of it.
  */
 export function angleSlack(rope: RopeUnderTest, ...sizes: readonly number[]): number {
   return rope.spec.precision === "float64" ? 0 : sizes.reduce((sum, size) => sum + size, 0) * 2 ** -24;
 }
 
-/** Calls `visit` for each rotated pair of a block: its row of positions, pair, and where its two elements lie. */
+/** Calls `visit` for each rotated pair of a block, with its row of positions, its pair and the indices of its elements. */
 export function eachPair(
   spec: RopeSpec,
   tested: TestPositions,

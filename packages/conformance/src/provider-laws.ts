@@ -1,6 +1,5 @@
 /**
- * What a provider declares about itself, held to its word: names and versions, parameters, and the one instance of equal
- * requests.
+ * Tests of a provider's own declarations: names and versions, parameters, and the one instance of equal requests.
  */
 
 import { SPECIFICATION_VERSION, createRegistry, getRopeUntyped } from "@ropewalk/core";
@@ -83,7 +82,7 @@ const schema: ProviderLaw = {
         rule.description,
       );
       if (rule.default === undefined || rule.default === null) continue;
-      // Written out, the default gives the very instance that leaving it out gives, unless the case sets something else.
+      // A default that is written out gives the same instance as one that is left out, unless the case sets the parameter.
       for (const { request } of kits) {
         if (name in request.parameters) continue;
         equal(
@@ -98,7 +97,7 @@ const schema: ProviderLaw = {
 
 const refusals: Law = {
   group: "parameters",
-  name: "refuses what it does not declare, what is out of range and what is missing, all at once",
+  name: "refuses undeclared, out-of-range and missing parameters, all at once",
   async run(kit) {
     const { request } = kit;
     const issuesOf = async (
@@ -117,9 +116,9 @@ const refusals: Law = {
       isTrue(paths.includes(path), what, `an issue at ${path}`, paths);
 
     lists(
-      await issuesOf({ noSuchParameter: 1 }, "a parameter that nobody declares"),
+      await issuesOf({ noSuchParameter: 1 }, "an undeclared parameter"),
       "parameters.noSuchParameter",
-      "a parameter that nobody declares",
+      "an undeclared parameter",
     );
     const several = await issuesOf({ noSuchParameter: 1, norThisOne: 2 }, "three mistakes at once", { headDim: 0.5 });
     for (const path of ["parameters.noSuchParameter", "parameters.norThisOne", "headDim"]) {
@@ -152,7 +151,7 @@ const effects: ProviderLaw = {
       let accepted = 0;
       for (const kit of kits) {
         const before = outcome(kit.js(exactly(kit.request)));
-        // A spelling's parameters stand in the request only.
+        // The parameters of a spelling are in the request, not in the spec.
         const current = kit.js().spec.parameters[name] ?? kit.request.parameters[name as "ropeType"] ?? rule.default;
         for (const value of validValues(rule, current)) {
           const request = withParameters(exactly(kit.request), { [name]: value });
@@ -171,7 +170,7 @@ const effects: ProviderLaw = {
           changed ||= outcome(rope) !== before;
         }
       }
-      // Refusing is an answer (it contradicts the rest of every case); accepting and ignoring is not.
+      // A value may be refused, because it contradicts the rest of the case. It must not be accepted and ignored.
       if (accepted > 0 && !changed) {
         fail(
           `effect of the parameter ${name}`,
@@ -202,7 +201,7 @@ const identity: Law = {
         "frozen",
         "not",
       );
-      // A spelling's parameters are not those of the type that it leads to.
+      // The parameters of a spelling differ from those of the type behind it.
       if (!("rewrite" in kit.provider)) {
         const declared = ["ropeType", ...rulesOf(kit.provider).map(([name]) => name)];
         sameData(Object.keys(rope.spec.parameters).sort(), declared.sort(), `parameters in the spec, ${label}`);
@@ -219,7 +218,7 @@ const identity: Law = {
 
 const purity: Law = {
   group: "parameters",
-  name: "gives the same numbers every time, whatever was asked in between",
+  name: "gives the same numbers every time, also after other requests",
   run(kit) {
     for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
       const rope = kit.js(request);
@@ -279,10 +278,10 @@ const purity: Law = {
 export const providerLaws: readonly ProviderLaw[] = [declaration, registration, schema, effects];
 export const requestLaws: readonly Law[] = [refusals, identity, purity];
 
-/** Lengths at which a type that depends on the length is looked at. */
+/** The lengths at which types that depend on the length are tested. */
 const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];
 
-/** All numbers of a rope that a parameter may change, as text. */
+/** The numbers of a rope that a parameter may change, as text. */
 function outcome(rope: RotaryEmbedding): string {
   const outcomes = (rope.capabilities.dependsOnLength ? lengths : [1]).map((length) => {
     const { invFreq, axes, ...factors } = rope.frequencies(length);
@@ -291,7 +290,7 @@ function outcome(rope: RotaryEmbedding): string {
   return JSON.stringify({ outcomes, limit: rope.positionLimit, capabilities: rope.capabilities });
 }
 
-/** With exact numbers, so that a small change of a parameter shows. */
+/** The request with exact numbers, in which a small change of a parameter is visible. */
 const exactly = (request: UntypedRopeRequest): UntypedRopeRequest => ({ ...request, precision: "float64" });
 
 const rulesOf = (provider: Provider): [string, ParameterRule][] =>
@@ -312,7 +311,7 @@ function reversed<T>(value: T): T {
   ) as T;
 }
 
-/** Values that a rule admits and that differ from the one in use. */
+/** Values that a rule accepts, without the current one. */
 function validValues({ type, oneOf, ...rule }: ParameterRule, current: unknown): unknown[] {
   if (type === "boolean") return [current !== true];
   if (type === "string") return (oneOf ?? []).filter((value) => value !== current);
@@ -336,7 +335,7 @@ function validValues({ type, oneOf, ...rule }: ParameterRule, current: unknown):
   return [...new Set(candidates)].filter((value) => value !== current && within(value));
 }
 
-/** Values that a rule does not admit. */
+/** Values that a rule refuses. */
 function invalidValues({ type, min, max, above, below, oneOf, default: fallback }: ParameterRule): unknown[] {
   const bad: unknown[] = [{}, ...(fallback === null ? [] : [null])];
   if (type === "boolean") return [...bad, 1, "true"];

@@ -1,9 +1,8 @@
 /**
- * What rotation by position means, whatever the frequencies are.
+ * The laws of rotation by position, for any frequencies.
  *
- * Most laws are stated in float64 with exact angles, where a wrong formula cannot hide behind rounding, and again with
- * float32 angles, whose rounding is allowed for. A type that declares it is no rotation must refuse what only rotations
- * have.
+ * Most laws are tested in float64 with exact angles, where rounding cannot hide a wrong formula, and again with float32 angles
+ * and a tolerance for their rounding. A type that declares `isRotation: false` must refuse the methods of rotations.
  */
 
 import type { ElementType } from "@ropewalk/core";
@@ -16,7 +15,7 @@ import type { TestPositions } from "./test-positions.ts";
 import { elementTypes, place, randomValues, sizeOf } from "./tensors.ts";
 import type { Placed, Shape } from "./tensors.ts";
 
-/** A tensor for some tested: three heads, so that neither one nor two at a time is all; elements from the kit's stream. */
+/** A tensor for some positions, with elements from the kit's stream. Three heads: code for one and for two heads both run. */
 function tensorFor(
   kit: Kit,
   rope: RopeUnderTest,
@@ -29,7 +28,7 @@ function tensorFor(
   return place(dtype, shape, randomValues(kit.random(label), dtype, sizeOf(shape)));
 }
 
-/** The elements of a tensor after one call, as a new tensor; `tensor` itself is left as it was. */
+/** A copy of a tensor after one call; `tensor` itself stays as it is. */
 async function after(
   rope: RopeUnderTest,
   method: "apply" | "invert" | "adjoint",
@@ -54,10 +53,9 @@ function dots(rope: RopeUnderTest, tested: TestPositions, a: Placed, b: Placed):
 }
 
 /**
- * What the sums of {@link dots} may differ by. A float64 sum of products of elements below 2 over a head loses some
- * hundred roundings of 2^-53; 2^-44 of the lengths involved is 500 of them, and a millionth of one float32 rounding,
- * which is what any slip into float32 would cost. With float32 angles, the table's rounding of 2^-24 is allowed for,
- * and what the angles' own rounding turns the pair by.
+ * The tolerance of the sums of {@link dots}. A float64 sum of products of elements below 2 over a head loses about a hundred
+ * roundings of 2^-53. 2^-44 of the lengths is 500 roundings, but only a millionth of one float32 rounding, so an accidental
+ * step in float32 is found. With float32 angles, the table's rounding of 2^-24 and the rounding of the angles are added.
  */
 function dotTolerance(
   kit: Kit,
@@ -87,7 +85,7 @@ function sameSums(got: Float64Array, expected: Float64Array, tolerance: Float64A
   });
 }
 
-/** Runs a check for each variant, or, for a type that is no rotation, checks that `method` is refused. */
+/** Runs a check for each variant. For a type that is no rotation, checks that the method `refused` is refused. */
 function forRotations(
   name: string,
   check: (kit: Kit, rope: RopeUnderTest, label: string) => Promise<void>,
@@ -152,7 +150,7 @@ const norms = forRotations("keeps the length of each pair, times the attention f
     eachPair(rope.spec, tested, input.shape, (row, pair, first, second) => {
       const before = m * Math.hypot(x[first]!, x[second]!);
       const now = Math.hypot(y[first]!, y[second]!);
-      // Two elements, each off by its share; no angle enters, since cos² + sin² = 1 at any.
+      // Two elements, each off by its share. The angle does not matter, since cos² + sin² = 1.
       const tolerance = 2 * (before * share(rope, dtype, 0) + floorOf(dtype));
       if (isFar(now, before, tolerance)) {
         fail(`length of ${dtype} pair ${pair} at position row ${row}, ${label}`, `${before} ± ${tolerance}`, now);
@@ -171,7 +169,7 @@ const origin = forRotations("scales by the attention factor alone at position 0"
     eachPair(rope.spec, tested, input.shape, (_row, pair, first, second) => {
       const tolerance = m * Math.hypot(x[first]!, x[second]!) * share(rope, dtype, 0) + floorOf(dtype);
       for (const element of [first, second]) {
-        // cos 0 = 1 and sin 0 = 0 are exact: without an amplitude nothing is rounded.
+        // cos 0 = 1 and sin 0 = 0 are exact: with amplitude 1 nothing is rounded.
         const wrong = m === 1 ? y[element] !== x[element] : isFar(y[element]!, m * x[element]!, tolerance);
         if (wrong) fail(`${dtype} pair ${pair} at position 0, ${label}`, m * x[element]!, y[element]);
       }
@@ -265,7 +263,7 @@ const inverse = forRotations(
       ] as const) {
         const back = (await after(rope, then, tested, await after(rope, first, tested, input))).values();
         eachPair(rope.spec, tested, input.shape, (row, pair, one, other) => {
-          // Both ways use the same table row, so that angles do not matter; two rotations, each off by its share.
+          // Both use the same table row, so angles do not matter: two rotations, each off by its share.
           const tolerance = Math.hypot(x[one]!, x[other]!) * 2 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [one, other]) {
             if (isFar(back[element]!, x[element]!, tolerance)) {
@@ -340,7 +338,7 @@ const shift: Law = {
         const m = rope.frequencies(length.length).attentionFactor;
         const angles = [from, to].map((tested) => anglesOf(rope, tested, length.length));
         eachPair(rope.spec, from, input.shape, (row, pair, first, second) => {
-          // The shift turns by the difference of the two angles as the table has them: only its own roundings count.
+          // The shift rotates by the difference of the two table angles, so only its own roundings count.
           const tolerance = m * Math.hypot(x[first]!, x[second]!) * 3 * share(rope, dtype, 0) + floorOf(dtype);
           for (const element of [first, second]) {
             if (isFar(shifted[element]!, expected[element]!, tolerance)) {
@@ -411,7 +409,7 @@ const sameSlice = (a: { readonly [key: string]: unknown } | object, b: object): 
     (key) => (a as Record<string, unknown>)[key] === (b as Record<string, unknown>)[key],
   );
 
-/** The values of a tensor with each pair moved from where one pairing has it to where another has it. */
+/** The values of a tensor, each pair moved from its place in one pairing to its place in another. */
 function permuted(
   tensor: Placed,
   from: readonly (readonly [number, number])[],
@@ -435,7 +433,7 @@ const axes: Law = {
   async run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = await kit.rope(request);
-      // Axes of the type's own are not the request's to give; the definition above covers them.
+      // A request cannot give axes to a type with its own axes; the definition above covers those.
       if (rope.capabilities.axisCount > 1) continue;
       const many = await kit.rope({
         ...request,

@@ -1,5 +1,5 @@
 /**
- * cos and sin: their values, their forms, and that nothing a caller does to them or in which order it asks changes them.
+ * cos and sin: their values and forms. Neither a caller's writes nor the order of calls may change them.
  */
 
 import type { CosSin, ElementArray, RotaryEmbedding } from "@ropewalk/core";
@@ -99,7 +99,7 @@ const widths: Law = {
               }
             }
             if (dtype === "float64") continue;
-            // Narrow types are the float32 values rounded once.
+            // 16-bit values are the float32 values, rounded once.
             half[name].forEach((stored: number, i: number) => {
               const got =
                 dtype === "float16" ? fromFloat16(stored) : dtype === "bfloat16" ? fromBfloat16(stored) : stored;
@@ -116,7 +116,7 @@ const widths: Law = {
 
 const growth: Law = {
   group: "tables",
-  name: "has the same bits in whatever order positions are asked for",
+  name: "has the same bits in any order of positions",
   run(kit) {
     for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
       const all = probeSpots(kit.js(request));
@@ -189,7 +189,7 @@ const forms: Law = {
 
 const copies: Law = {
   group: "tables",
-  name: "hands out copies: scribbling on them harms nothing",
+  name: "returns copies: a caller may write to them",
   async run(kit) {
     const { label, request } = kit.variants()[0]!;
     const rope = await kit.rope(request);
@@ -233,7 +233,7 @@ async function everything(
       invFreq: Array.from(js.frequencies().invFreq),
     }),
   ) as unknown;
-  // Copied at once: what came may be the very memory that is going to be scribbled on.
+  // Copied at once, because the result may be the memory that the law overwrites next.
   const copy = ({ shape, cos, sin }: CosSin): CosSin => ({ shape: [...shape], cos: cos.slice(), sin: sin.slice() });
   return {
     facts,
@@ -242,7 +242,7 @@ async function everything(
   };
 }
 
-/** Overwrites all that can be, deeply; what is frozen stays as it is. */
+/** Overwrites everything that is not frozen, deeply. */
 function scribble(value: unknown): void {
   if (ArrayBuffer.isView(value)) return void (value as unknown as Float64Array).fill(7);
   if (typeof value !== "object" || value === null) return;

@@ -1,6 +1,6 @@
 /**
- * Tensors of the suite: one logical block of numbers `[batch, tokens, heads, headDim]`, laid out in memory in the ways
- * that callers have, with a known pattern in every element that no rotation may touch.
+ * Tensors of the suite: one logical block of numbers `[batch, tokens, heads, headDim]` in the layouts that callers use. Elements
+ * outside the block have a known pattern, which no rotation may change.
  */
 
 import type { ElementType, Tensor, TensorData } from "@ropewalk/core";
@@ -11,7 +11,7 @@ export type Shape = readonly [number, number, number, number];
 
 export const elementTypes: readonly ElementType[] = ["float32", "float64", "float16", "bfloat16"];
 
-/** The nearest number that a type can hold. */
+/** The nearest number of a type. */
 export function roundTo(dtype: ElementType, value: number): number {
   if (dtype === "float64") return value;
   if (dtype === "float32") return Math.fround(value);
@@ -32,10 +32,10 @@ export function randomValues(random: () => number, dtype: ElementType, count: nu
   return values;
 }
 
-/** How a block lies in memory. */
+/** A layout of a block in memory. */
 export interface Layout {
   readonly name: string;
-  /** Elements of the whole array, strides of `[batch, tokens, heads, headDim]`, first element. */
+  /** Length of the whole array, strides of `[batch, tokens, heads, headDim]`, and index of the first element. */
   place(shape: Shape): { readonly length: number; readonly strides: Shape; readonly offset: number };
 }
 
@@ -48,7 +48,7 @@ export const contiguous: Layout = {
   }),
 };
 
-/** `[batch, heads, tokens, headDim]`: Hugging Face after its transposition, ONNX 4-D. */
+/** `[batch, heads, tokens, headDim]`: Hugging Face after the transposition, ONNX with four axes. */
 export const headFirst: Layout = {
   name: "head-first",
   place: ([b, t, h, d]) => ({ length: b * t * h * d, strides: [h * t * d, d, t * d, 1], offset: 0 }),
@@ -65,7 +65,7 @@ export const padded: Layout = {
   },
 };
 
-/** Elements two apart: a head-dimension-last slice of a transposed array. */
+/** Elements two apart, as in a slice of a transposed array. */
 export const spreadElements: Layout = {
   name: "elements two apart",
   place: ([b, t, h, d]) => ({
@@ -81,13 +81,13 @@ export const stridedLayouts: readonly Layout[] = [headFirst, padded, spreadEleme
 export interface Placed {
   readonly shape: Shape;
   readonly dtype: ElementType;
-  /** What a rope is given. */
+  /** The argument for a rope. */
   readonly tensor: Tensor;
-  /** The whole array, gaps included, as integers; a live view. */
+  /** The bits of the whole array, gaps included; a view of the same memory. */
   readonly words: Uint16Array | Uint32Array;
   /** The block's elements in logical order, as numbers. */
   values(): Float64Array;
-  /** The block's elements in logical order, as bits; float64 as two words. */
+  /** The block's elements in logical order, as bits; two words for float64. */
   bits(): Uint16Array | Uint32Array;
   /** Bits of the elements outside the block, in memory order. */
   gaps(): Uint16Array | Uint32Array;
@@ -96,11 +96,11 @@ export interface Placed {
 /** Options of {@link place}. */
 export interface PlaceOptions {
   readonly layout?: Layout;
-  /** Pass a `Float16Array` instead of bits, where the platform has it. */
+  /** Pass a `Float16Array` instead of bits, if the platform has it. */
   readonly nativeFloat16?: boolean;
-  /** Pass the bare array instead of `{ data, shape }`: contiguous, and 16-bit types only as `Float16Array`. */
+  /** Pass the bare array instead of `{ data, shape }`: only contiguous, and of 16-bit types only `Float16Array`. */
   readonly bare?: boolean;
-  /** The logical shape that the rope is told; default `shape`. Fewer axes where batch is 1. */
+  /** Number of axes of the logical shape that the rope gets. Default 4; fewer only for a batch of 1. */
   readonly axes?: 2 | 3 | 4;
 }
 
@@ -109,7 +109,7 @@ type Float16Constructor = new (buffer: ArrayBufferLike) => TensorData;
 export const nativeFloat16Array: Float16Constructor | undefined = (globalThis as { Float16Array?: Float16Constructor })
   .Float16Array;
 
-/** Lays values out in fresh memory. `values` are in logical order; without them the block is zero. */
+/** Lays out values in new memory. `values` are in logical order; without them the block is zero. */
 export function place(
   dtype: ElementType,
   shape: Shape,
@@ -126,7 +126,7 @@ export function place(
         : new Uint16Array(length);
   const words = data.BYTES_PER_ELEMENT === 2 ? new Uint16Array(data.buffer) : new Uint32Array(data.buffer);
   const perElement = length === 0 ? 1 : words.length / length;
-  // A pattern that is no zero and differs from element to element, so that a wrong copy shows.
+  // The pattern is not zero and differs from element to element, so that a wrong copy is visible.
   for (let i = 0; i < words.length; i++) words[i] = 0x3555 + (i % 61);
 
   const indices = logicalIndices(shape, strides, offset);

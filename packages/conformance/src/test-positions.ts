@@ -1,16 +1,16 @@
 /**
- * Positions of the suite, and the angles that they stand for.
+ * The positions that the suite uses.
  */
 
 import type { Positions, RotaryEmbedding } from "@ropewalk/core";
 
-/** Checked at every law: the typical bug of this field is zero at position 0 and grows. */
+/** The positions of most laws: the typical error of this field is zero at position 0 and grows with the position. */
 const probes = [0, 1, 127, 257, 2049, 4096, 15962, 32768, 131071, 1_048_575];
 
 /** The part of a rope that positions depend on. */
 type Limits = Pick<RotaryEmbedding, "capabilities" | "positionLimit">;
 
-/** Positions as numbers, before they take one of the forms that a rope accepts. */
+/** Positions as numbers, and in the form for a rope. */
 export interface TestPositions {
   readonly axes: number;
   /** `undefined`: one list for all rows. */
@@ -19,18 +19,18 @@ export interface TestPositions {
   /** `[axes, batch, tokens]`. */
   readonly values: readonly number[];
   readonly largest: number;
-  /** As the rope is given them. */
+  /** The argument for the rope. */
   readonly positions: Positions;
 }
 
-/** The probes that a rope admits, its last position among them. `room` keeps that many positions free above. */
+/** The probes that a rope accepts, and its last position. All are at least `room` below the limit. */
 export function admitted({ positionLimit }: Limits, room = 0): number[] {
   const limit = positionLimit - room;
   const within = probes.filter((probe) => probe < limit);
   return within.length === probes.length || limit <= 1 ? within : [...within, limit - 1];
 }
 
-/** TestPositions for a rope: `pick(row, axis)` for each token of each row. */
+/** Positions for a rope: `pick(row, axis)` for each token of each batch row. */
 export function testPositionsOf(
   { capabilities: { axisCount: axes } }: Limits,
   batch: number | undefined,
@@ -45,13 +45,13 @@ export function testPositionsOf(
   return { axes, batch, tokens, values, largest: Math.max(-1, ...values), positions };
 }
 
-/** One token for each probe that the rope admits; the axes of a rope of several get them in different order. */
+/** One token for each accepted probe. With several axes, each axis has the probes in another order. */
 export function probeSpots(rope: Limits, room = 0): TestPositions {
   const list = admitted(rope, room);
   return testPositionsOf(rope, undefined, list.length, (row, axis) => list[(row + 3 * axis) % list.length]!);
 }
 
-/** TestPositions drawn from the probes, starting at the `start`-th; rows of a batch differ. */
+/** Positions from the list of probes, from the `start`-th on; batch rows differ. */
 export function drawnSpots(rope: Limits, batch: number | undefined, tokens: number, start: number): TestPositions {
   const list = admitted(rope);
   return testPositionsOf(
@@ -62,7 +62,7 @@ export function drawnSpots(rope: Limits, batch: number | undefined, tokens: numb
   );
 }
 
-/** The same tested moved, each by its own amount. */
+/** Positions moved, each by its own amount. */
 export function moved(rope: Limits, tested: TestPositions, by: (row: number, axis: number) => number): TestPositions {
   const rows = tested.values.length / tested.axes;
   return testPositionsOf(
@@ -74,8 +74,8 @@ export function moved(rope: Limits, tested: TestPositions, by: (row: number, axi
 }
 
 /**
- * The current length that all calls of one law are given, so that a type whose frequencies depend on it stays with the same
- * ones; nothing for the others.
+ * The option `length` for all calls of one law, so that a type that depends on the length keeps the same frequencies; empty
+ * for other types.
  */
 export function lengthFor({ capabilities }: Limits, ...tested: readonly TestPositions[]): { readonly length?: number } {
   return capabilities.dependsOnLength ? { length: Math.max(...tested.map(({ largest }) => largest)) + 1 } : {};

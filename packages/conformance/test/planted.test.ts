@@ -1,4 +1,4 @@
-// A suite that cannot fail proves nothing: each law has to notice the defect that it exists for.
+// A suite that cannot fail proves nothing: each law must notice its own defect.
 
 import type { BackendUnderTest, ConformanceOptions, LawGroup, RopeUnderTest } from "@ropewalk/conformance";
 import type { CosSin, Positions, RopeProvider, RotaryEmbedding } from "@ropewalk/core";
@@ -8,20 +8,20 @@ import { fromBfloat16, toBfloat16 } from "@ropewalk/core/math";
 import { afterAll, describe, expect, test } from "vitest";
 import { ExampleProvider, cases, changed, failing, mapped, outcomes, registryWith } from "./fixture.ts";
 
-/** Every law by a few words of it. */
+/** Every law by the first words of its name. */
 const law = {
   declaration: "names its package and version",
   registration: "registers twice from the same source",
   schema: "describes each parameter",
   effects: "has no parameter without effect",
-  refusals: "refuses what it does not declare",
+  refusals: "refuses undeclared, out-of-range",
   identity: "is one instance for equal requests",
   purity: "gives the same numbers every time",
   values: "has cos and sin of position × frequency",
   widths: "gives half and full tables that agree",
-  growth: "has the same bits in whatever order",
+  growth: "has the same bits in any order",
   forms: "takes positions in every form",
-  copies: "hands out copies",
+  copies: "returns copies",
   reported: "explains the numbers",
   range: "refuses positions outside its range",
   definition: "turns each pair by position × frequency",
@@ -47,7 +47,7 @@ const law = {
   frozen: "takes frozen arguments",
   nothing: "does nothing for no tokens",
   likeness: "is the same rope under another name",
-  equality: "gives what JavaScript gives",
+  equality: "equals JavaScript",
 } as const;
 type LawName = keyof typeof law;
 

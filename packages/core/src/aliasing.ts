@@ -1,5 +1,5 @@
 /**
- * Whether tensors of one call get in each other's way: elements that are written twice, or read after they were written.
+ * Checks that the tensors of one call do not overlap: no element is written twice, and none is read after it was written.
  */
 
 import { shapeError } from "./errors.ts";
@@ -12,10 +12,12 @@ const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDi
 const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
 
 /**
- * Refuses what would give a wrong result instead of an error: writing one element twice, or writing what another tensor
- * of the same call still reads. A tensor written over itself (in place) is fine.
+ * Refuses tensors whose memory overlaps in a way that would give a wrong result. A tensor may be written over itself (in
+ * place). Slices of one buffer may interleave, as in fused q, k and v.
  *
- * @throws RopeError `ROPE_SHAPE`.
+ * @param tensors checked layouts; `output` is the same object as `input` for a rotation in place.
+ * @throws RopeError `ROPE_SHAPE` when an output writes one element twice, or when an output shares some elements with
+ * its own input, or with another tensor of the call.
  */
 export function checkAliasing(
   tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[],
@@ -67,7 +69,7 @@ function sameElements(a: TensorLayout, b: TensorLayout): boolean {
 const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
 const firstByte = (t: TensorLayout): number => t.data.byteOffset + t.offset * t.data.BYTES_PER_ELEMENT;
 
-/** Whether elements are disjoint because each axis, as they are written, steps over everything inside it. */
+/** Whether the elements are disjoint because the stride of each axis, in the order of the shape, exceeds the extent inside it. */
 function isNested(t: TensorLayout): boolean {
   const insideHead = (t.headDim - 1) * t.elementStride;
   const insideToken = insideHead + (t.heads - 1) * t.headStride;
@@ -80,9 +82,12 @@ function isNested(t: TensorLayout): boolean {
   );
 }
 
-/** Sufficient test for disjoint elements: sorted by stride, each axis steps over everything inside it. */
+/**
+ * Whether two indices may name one element. `false` is certain: sorted by stride, each axis steps over everything inside
+ * it. `true` may be wrong for unusual strides.
+ */
 function overlapsItself(tensor: TensorLayout): boolean {
-  // The usual case, without a list.
+  // The usual case allocates nothing.
   if (isNested(tensor)) return false;
   const sizes = sizesOf(tensor);
   if (sizes.includes(0)) return false;
@@ -99,8 +104,9 @@ function overlapsItself(tensor: TensorLayout): boolean {
 }
 
 /**
- * Whether two tensors share bytes. Exact where a stride of one is a period of both, as in a fused buffer that holds q, k
- * and v side by side for each token or for each head; else by extent, which may see an overlap where there is none.
+ * Whether two tensors share bytes. The answer is exact when a stride of one is a period of both, as in a fused buffer that
+ * holds q, k and v side by side for each token or for each head. Otherwise the extents are compared, which may report an
+ * overlap that does not exist.
  */
 function overlap(a: TensorLayout, b: TensorLayout): boolean {
   if (!sameMemory(a, b)) return false;
@@ -112,7 +118,7 @@ function overlap(a: TensorLayout, b: TensorLayout): boolean {
   );
 }
 
-/** Whether two tensors keep to different parts of every stretch of `period` bytes. */
+/** Whether two tensors use different parts of every stretch of `period` bytes. */
 function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boolean {
   const partA = byteExtent(onePeriod(period, a));
   const partB = byteExtent(onePeriod(period, b));
@@ -120,7 +126,7 @@ function disjointModulo(period: number, a: TensorLayout, b: TensorLayout): boole
   return gap >= partA.end - partA.start && gap + (partB.end - partB.start) <= period;
 }
 
-/** A tensor without the axes that step by whole periods: along them the same part is taken again. */
+/** The tensor without the axes that step by whole periods: they use the same part of each period again. */
 function onePeriod(period: number, t: TensorLayout): TensorLayout {
   const keep = (size: number, stride: number): number =>
     (stride * t.data.BYTES_PER_ELEMENT) % period === 0 ? 1 : size;
@@ -133,7 +139,7 @@ function onePeriod(period: number, t: TensorLayout): TensorLayout {
   };
 }
 
-/** First byte, and the byte after the last. */
+/** The first byte of a tensor, and the byte after its last. */
 function byteExtent(tensor: TensorLayout): { readonly start: number; readonly end: number } {
   const { low, high } = extent(tensor);
   const { byteOffset, BYTES_PER_ELEMENT } = tensor.data;

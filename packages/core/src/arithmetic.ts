@@ -1,10 +1,10 @@
 /**
  * The number systems in which a provider's formula is evaluated.
  *
- * A formula is written once, with `add`, `multiply`, … in the order of operations of the engine that it follows. Run in
- * {@link float32} every operation rounds as a float32 tensor does, and the result is the engine's own; run in
- * {@link doubleDouble} the same formula gives some 30 correct digits, from which tables are exact at every position.
- * Not a general big-number library: it holds just what the formulas of this field need.
+ * A formula is written once, with `add`, `multiply`, … in the order of operations of the engine that it follows. In
+ * {@link float32} every operation rounds as a float32 tensor does, so the result equals the engine's. In
+ * {@link doubleDouble} the same formula gives about 30 correct digits, which make tables exact at every position. This is
+ * no general big-number library: it has only the operations that the formulas of this field use.
  */
 
 import { invalid, show } from "./errors.ts";
@@ -15,7 +15,7 @@ export interface DoubleDouble {
   readonly lo: number;
 }
 
-/** What the operations take and give; opaque to formulas. Plain numbers are always accepted. */
+/** A number of a number system; formulas need not look inside. Every operation also accepts plain numbers. */
 export type Real = number | DoubleDouble;
 
 /** One number system. All functions are pure. */
@@ -40,7 +40,7 @@ export function toNumber(a: Real): number {
   return typeof a === "number" ? a : a.hi;
 }
 
-/** What a {@link Real} has beyond {@link toNumber}: zero except for double-doubles. */
+/** The part of a {@link Real} that {@link toNumber} drops: `lo` of a double-double, 0 for a plain number. */
 export function remainder(a: Real): number {
   return typeof a === "number" ? 0 : a.lo;
 }
@@ -71,8 +71,8 @@ export const float32: Arithmetic = Object.freeze({
   sqrt: (a) => fround(Math.sqrt(f32(a))),
 } satisfies Arithmetic);
 
-// Double-double operations after Dekker (1971) and Hida, Li and Bailey (2001). Relative error below 2^-100; absolute for
-// logarithms near zero, and a power has the absolute error of its exponent.
+// Double-double operations after Dekker (1971) and Hida, Li and Bailey (2001). The relative error is below 2^-100. For
+// logarithms near zero that bound is absolute, and a power has the absolute error of its exponent.
 
 const dd = (hi: number, lo: number): DoubleDouble => ({ hi, lo });
 const widen = (a: Real): DoubleDouble => (typeof a === "number" ? dd(a, 0) : a);
@@ -177,16 +177,19 @@ export const doubleDouble: Arithmetic = Object.freeze({
 } satisfies Arithmetic);
 
 /**
- * The inverse frequencies that every rope starts from: `invFreq[i] = 1 / base^(2i/dim)`, `i < dim/2`.
+ * The inverse frequencies of the original rope, from which other types start: `invFreq[i] = 1 / base^(2i/dim)`, `i < dim/2`.
  *
  * @param base `theta` of the model, > 0.
  * @param dim the denominator of the exponent: the rotary dimension, or the dimension of one axis.
  * @param arithmetic rounding: {@link float32} gives Hugging Face's and vLLM's values (integer arange cast to float32,
  * divided by `dim`, `base ** x`, reciprocal, each in float32).
- * @returns `ceil(dim/2)` frequencies in radians per position.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a `dim` that is no size, or without an arithmetic.
+ * @returns a new list of `ceil(dim/2)` frequencies in radians per position.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when `base` is no number, `dim` is no integer ≥ 0, or `arithmetic` is missing.
  *
  * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; Hugging Face transformers 5, `compute_default_rope_parameters`.
+ *
+ * @example
+ * inverseFrequencies(10_000, 4, float64); // [1, 0.01]
  */
 export function inverseFrequencies(base: Real, dim: number, arithmetic: Arithmetic): Real[] {
   const { divide, power } = (arithmetic ?? {}) as Partial<Arithmetic>;

@@ -1,9 +1,9 @@
 /**
- * The contract between core and the packages that rotate elsewhere than in JavaScript.
+ * The contract between core and backends: the packages that rotate in WebAssembly, on a device, or elsewhere.
  *
- * A backend never learns which type a rope has: it gets cos and sin (or the means to gather them) and the shape of the
- * rotation. A synchronous backend supplies a {@link RotationExecutor} and gets back a rope with the whole public
- * surface; one that is asynchronous or works on foreign memory returns an object of its own.
+ * A backend never needs the type of a rope. It gets turns (cos and sin) and the shape of the rotation. A synchronous
+ * backend supplies a {@link RotationExecutor} and gets back a rope with the whole public interface. An asynchronous
+ * backend, or one with memory of its own, returns its own object.
  */
 
 import type { CosSinWriter } from "./cos-sin.ts";
@@ -12,32 +12,53 @@ import type { RotationTask } from "./kernel.ts";
 import type { Positions } from "./positions.ts";
 import type { Operation, Turns } from "./turns.ts";
 
-/** Rotates checked tensors; what differs between synchronous backends. */
+/** Rotates checked tensors. A synchronous backend consists of one of these. */
 export interface RotationExecutor {
   /** The backend's name, `"js"` for core's own. */
   readonly name: string;
-  /** Rotates all tensors of one call. Tables, shapes, bounds and aliasing have been checked. */
+  /**
+   * Rotates all tensors of one call. Core has checked shapes, bounds and aliasing before. The executor writes only to the
+   * `output` of each task, and never to a table.
+   */
   rotate(tasks: readonly RotationTask[]): void;
-  /** Makes cos and sin, with the bits of core's {@link writeCosSin}, which does it where this is absent. */
+  /** Computes cos and sin with the same bits as core's {@link writeCosSin}. Default: that function. */
   readonly writeCosSin?: CosSinWriter;
 }
 
-/** What a backend is made with. Core plans, the backend executes: none of these functions writes to a tensor. */
+/**
+ * Core's side of the contract, passed to `create`: core plans a call, the backend executes it. None of these functions
+ * writes to a tensor.
+ */
 export interface BackendContext {
   /** The rope in JavaScript: spec, frequencies, tables. */
   readonly rope: RotaryEmbedding;
   /**
-   * Checks positions and forms their turns. Asked for the same as in the call before, the same turns come again (up to 8192
-   * tokens of 64 pairs), so that what a backend made of them can be kept by their identity.
+   * Checks positions and returns their turns. When positions, operation and length equal those of the call before, the
+   * result is the same object (up to 8192 tokens of 64 pairs). So a backend can keep its own copy of the numbers, and
+   * compare turns by identity.
    *
-   * @throws RopeError `ROPE_SHAPE`, `ROPE_POSITION_RANGE`; `ROPE_UNSUPPORTED` for an operation that the type does not have.
+   * @param options `length`: the current length in tokens. Default: the largest position + 1.
+   * @throws RopeError `ROPE_SHAPE` for positions of another shape; `ROPE_POSITION_RANGE` for a position outside the range;
+   * `ROPE_UNSUPPORTED` for `"invert"` and `"adjoint"` of a type that is no rotation; `ROPE_INVALID_PARAMETERS` for an
+   * unknown option or a length that is no integer ≥ 0.
    */
   turns(positions: Positions, operation: Operation, options?: AtOptions): Turns;
-  /** The turns that move keys from one position to another. @throws RopeError as {@link turns}. */
+  /**
+   * The turns that move rotated keys from one position to another: the difference of the two angles, amplitude 1.
+   *
+   * @throws RopeError as {@link turns}; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type
+   * that does not declare `canShift`.
+   */
   turnsBetween(from: Positions, to: Positions, options?: AtOptions): Turns;
-  /** Checks tensors against turns and makes a task for each. @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS`. */
+  /**
+   * Checks tensors against turns and returns one task for each tensor, query before key. Tasks describe the caller's
+   * memory; nothing is copied.
+   *
+   * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the turns or overlap; `ROPE_INVALID_PARAMETERS` for an
+   * unknown key.
+   */
   check(turns: Turns, tensors: RotateArguments): RotationTask[];
-  /** The same rope with rotations done by `executor`. */
+  /** The same rope, whose rotations `executor` does. `rope.backend` is the executor's name. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }
 
@@ -45,11 +66,11 @@ export interface BackendContext {
 export interface RopeBackend {
   /** Version of this contract: 1. */
   readonly specificationVersion: number;
-  /** What `rope.to(name)` says. */
+  /** The name that callers pass to `rope.to`. */
   readonly name: string;
-  /** Package and version; registering the same source again is a no-op. */
+  /** Package and version. Registering the same source again does nothing. */
   readonly source: string;
-  /** Makes the backend's form of a rope. May return a promise; `rope.to` passes it through. */
+  /** Makes the backend's form of a rope. It may return a promise, which `rope.to` passes on. Checks `options` itself. */
   create(context: BackendContext, options: unknown): unknown;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a type declares, with every default filled in.
+ * The capabilities that a type declares, with every default filled in.
  */
 
 import type { RopeCapabilities, RopeSettings, RopeProvider } from "./provider.ts";

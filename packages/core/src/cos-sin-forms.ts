@@ -1,6 +1,6 @@
 /**
- * The forms in which `cosSin` hands out cos and sin: a column for each pair or each rotated element, in any element type,
- * in new arrays or the caller's.
+ * The forms of the result of `cosSin`: one column for each pair or for each rotated element, any element type, in new
+ * arrays or in the caller's.
  */
 
 import { allocate, storeElements } from "./element-types.ts";
@@ -23,9 +23,9 @@ export const cosSinKeys: readonly string[] = ["width", "dtype", "length", "out"]
 const elementTypes = ["float64", "float32", "float16", "bfloat16"];
 
 /**
- * cos and sin of positions in the form that the options ask for.
+ * cos and sin of positions in the form that the options name.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an option that is none, `ROPE_SHAPE` for arrays that do not fit.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown width or element type, `ROPE_SHAPE` for arrays that do not fit.
  */
 export function cosSinInForm(
   positions: ResolvedPositions,
@@ -47,7 +47,6 @@ export function cosSinInForm(
   const shape = [...(batch === undefined ? [] : [batch]), tokens, columns.length];
   const size = (batch ?? 1) * tokens * columns.length;
   const targets = out === undefined ? undefined : cosSinTargets(out, dtype, size);
-  // The form that cos and sin are made in.
   const isDirect = width === "half" && (dtype === "float32" || dtype === "float64");
   const factor = numbers.attentionFactor;
   const form = { dtype: dtype === "float64" ? dtype : "float32", cosFactor: factor, sinFactor: factor } as const;
@@ -67,7 +66,7 @@ export function cosSinInForm(
   };
 }
 
-/** The pair that each column belongs to: `rotaryDim/2` of them, or `rotaryDim`. */
+/** The pair of each column: `rotaryDim/2` columns for `"half"`, `rotaryDim` for `"full"`. */
 function columnsOf(width: "half" | "full", pairing: Pairing, rotaryDim: number): Uint32Array {
   if (width === "half") return Uint32Array.from({ length: rotaryDim / 2 }, (_, i) => i);
   const { first, distance } = pairElements(pairing, rotaryDim);
@@ -79,7 +78,10 @@ function columnsOf(width: "half" | "full", pairing: Pairing, rotaryDim: number):
   return columns;
 }
 
-/** Values `[rows, pairs]` as `[rows, columns]` of a type, row-major, in `target` or a new array; 16-bit types round from float32. */
+/**
+ * Values `[rows, pairs]` as `[rows, columns]` of an element type, row-major, in `target` or a new array. 16-bit types are
+ * rounded from float32.
+ */
 function inForm(
   values: Float32Array | Float64Array,
   columns: Uint32Array,
@@ -98,9 +100,9 @@ function inForm(
 }
 
 /**
- * The memory of the caller's arrays, which stay the caller's.
+ * The caller's arrays, checked.
  *
- * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for two that overlap. Nothing is written then.
+ * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap. Nothing is written then.
  */
 function cosSinTargets(
   out: NonNullable<CosSinOptions["out"]>,

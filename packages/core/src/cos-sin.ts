@@ -1,6 +1,6 @@
 /**
- * cos and sin of position × frequency for positions that follow each other, with amplitude 1, as the precision rounds
- * them. A row's bits do not depend on when or with which others it is made, or on the backend that makes it.
+ * cos and sin of position × frequency for consecutive positions, with amplitude 1, rounded as the precision says. The bits
+ * of a row do not depend on the other rows of the call, on earlier calls, or on the backend that computes them.
  */
 
 import { remainder, toNumber, twoProduct } from "./arithmetic.ts";
@@ -14,11 +14,11 @@ export type FloatArray = Float32Array | Float64Array;
 export interface AngleFrequencies {
   /** Angle per position of each pair, radians; float32 numbers for `"float32"`. Never changes. */
   readonly invFreq: Float64Array;
-  /** What a frequency has beyond float64; 0 for `"float32"`. */
+  /** The part of each frequency that float64 does not hold; 0 for `"float32"`. */
   readonly rest: Float64Array;
   /**
-   * `"float32"`: the angle is the float32 product of position and frequency, cos and sin of it are correctly rounded
-   * to float32. `"float64"`: angle and values carry float64's full accuracy.
+   * `"float32"`: the angle is the float32 product of position and frequency; its cos and sin are correctly rounded to
+   * float32. `"float64"`: angle, cos and sin have the full accuracy of float64.
    */
   readonly precision: Precision;
   /** The largest `|invFreq|`. */
@@ -26,12 +26,12 @@ export interface AngleFrequencies {
 }
 
 /**
- * Writes cos and sin of position × frequency, amplitude 1, for the positions `first`, `first + 1`, … (at most 2^24 from 0,
- * fractions admitted).
+ * Writes cos and sin of position × frequency, amplitude 1, for the positions `first`, `first + 1`, … Positions lie within
+ * ±2^24 and may be fractions.
  *
- * `cos` and `sin` are the caller's, `[rows, pairs]`, row-major, from index `start` on: Float32Array for precision `"float32"`,
- * Float64Array for `"float64"`. Nothing else is written, and nothing is thrown. Backends may bring their own, with the bits
- * of {@link writeCosSin}.
+ * `cos` and `sin` belong to the caller. Rows are written to them as `[rows, pairs]`, row-major, from index `start` on. They
+ * are Float32Array for precision `"float32"`, Float64Array for `"float64"`. Nothing else is written, and nothing is thrown.
+ * A backend may supply its own writer, with the same bits as {@link writeCosSin}.
  */
 export type CosSinWriter = (
   frequencies: AngleFrequencies,
@@ -42,7 +42,7 @@ export type CosSinWriter = (
   start: number,
 ) => void;
 
-/** The same by core's JavaScript. */
+/** The {@link CosSinWriter} in JavaScript, the reference for all others. Arguments are not checked. */
 export const writeCosSin: CosSinWriter = ({ invFreq, rest, precision, steepest }, first, rows, cos, sin, start) => {
   const pairs = invFreq.length;
   const angles = new Float64Array(pairs);
@@ -57,7 +57,7 @@ export const writeCosSin: CosSinWriter = ({ invFreq, rest, precision, steepest }
   }
 };
 
-/** What the product of position and frequency lost, below 2e-9, turns cos and sin by its first-order term. */
+/** Turns cos and sin by the part of the angle that the float64 product lost. It is below 2e-9: the first-order term is enough. */
 function turnByRest(
   position: number,
   invFreq: Float64Array,
@@ -75,7 +75,7 @@ function turnByRest(
   }
 }
 
-/** Frequencies as angles are made of them. */
+/** Frequencies in the form that angles are computed from. */
 export function angleFrequencies(invFreq: readonly Real[], precision: Precision): AngleFrequencies {
   const values = Float64Array.from(invFreq, toNumber);
   const steepest = values.reduce((most, frequency) => Math.max(most, Math.abs(frequency)), 0);

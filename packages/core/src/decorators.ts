@@ -1,9 +1,9 @@
 /**
- * What `tsc` calls where a class is decorated, for a package that sets `noEmitHelpers` and imports them by these names.
+ * The helpers that `tsc` calls for a decorated class, for packages that set `noEmitHelpers` and import them by these names.
  *
- * TypeScript's own two helpers serve every kind of decorator and weigh 0.4 kB in each provider; these serve classes, once
- * for all of them. Names and arguments are the compiler's. Nobody has to use them: without `noEmitHelpers` `tsc` writes
- * its own.
+ * TypeScript's own two helpers handle every kind of decorator and add 0.4 kB to each provider. These handle classes only,
+ * and all providers share them. The compiler fixes names and arguments. A package need not use them: without
+ * `noEmitHelpers` `tsc` emits its own.
  */
 
 /* oxlint-disable no-underscore-dangle -- the compiler's names */
@@ -16,9 +16,10 @@ interface ClassContext {
 type Decorator = (value: unknown, context: ClassContext & { addInitializer(initializer: () => void): void }) => unknown;
 
 /**
- * Applies decorators to the class in `descriptor.value`, the last one first; what one returns takes the class's place.
+ * Applies decorators to the class in `descriptor.value`, the last decorator first. A value that a decorator returns replaces
+ * the class.
  *
- * @param initializers takes what the decorators pass to `addInitializer`, in order.
+ * @param initializers receives the functions that decorators pass to `addInitializer`, in order.
  */
 export function __esDecorate(
   _constructor: null,

@@ -1,9 +1,8 @@
 /**
  * Element types of tensors: float64, float32 and the two 16-bit formats, which JavaScript holds as bits.
  *
- * float16 is IEEE 754 binary16, bfloat16 the upper half of a float32. Conversions from float32 round to nearest, ties to
- * even, keep infinities and NaNs, and overflow to infinity, as the hardware of the engines does; a float64 is rounded to
- * float32 first.
+ * float16 is IEEE 754 binary16; bfloat16 is the upper half of a float32. Conversions from float32 round to nearest, ties to
+ * even. They keep infinities and NaNs, and overflow to infinity, as hardware does. A float64 is rounded to float32 first.
  */
 
 /** Element types that tensors may have. */
@@ -12,7 +11,7 @@ export type ElementType = "float64" | "float32" | "float16" | "bfloat16";
 /** Memory of a tensor. 16-bit elements lie in a `Uint16Array` (bits) or, for float16, in a `Float16Array`. */
 export type TensorData = Float64Array | Float32Array | Uint16Array | Float16ArrayLike;
 
-/** The part of the standard `Float16Array` (Node 24, browsers of 2025) that is used here. */
+/** The part of the standard `Float16Array` (Node 24, browsers of 2025) that ropewalk uses. */
 export interface Float16ArrayLike {
   readonly [Symbol.toStringTag]: "Float16Array";
   readonly buffer: ArrayBufferLike;
@@ -21,8 +20,8 @@ export interface Float16ArrayLike {
 }
 
 /**
- * The class name of a typed array, `"DataView"` for one of those, else `undefined`. By name, not by `instanceof`: arrays
- * may come from another realm (an iframe, a test runner's context).
+ * The class name of a typed array or DataView; `undefined` for other values. The name is used, not `instanceof`, because
+ * arrays may come from another realm (an iframe, a test runner's context).
  */
 export function viewName(value: unknown): string | undefined {
   return ArrayBuffer.isView(value)
@@ -33,25 +32,25 @@ export function viewName(value: unknown): string | undefined {
 const word = new Uint32Array(1);
 const single = new Float32Array(word.buffer);
 
-/** The nearest bfloat16 of a float32 number, as bits. */
+/** The nearest bfloat16 of a float32 number, as bits; ties go to even. */
 export function toBfloat16(value: number): number {
   single[0] = value;
   return bfloat16OfBits(word[0]!);
 }
 
 function bfloat16OfBits(bits: number): number {
-  // A NaN must not round up into an infinity: keep it, made quiet.
+  // A NaN must not round up to an infinity: it stays a NaN, made quiet.
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-/** The value of bfloat16 bits. */
+/** The value of bfloat16 bits; exact. */
 export function fromBfloat16(bits: number): number {
   word[0] = bits << 16;
   return single[0]!;
 }
 
-/** The nearest float16 of a float32 number, as bits. */
+/** The nearest float16 of a float32 number, as bits; ties go to even, magnitudes from 65520 on to infinity. */
 export function toFloat16(value: number): number {
   single[0] = value;
   return float16OfBits(word[0]!);
@@ -67,7 +66,7 @@ function float16OfBits(bits: number): number {
   }
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Subnormal or zero: multiples of 2^-24; adding 0.5 to the scaled value lets float32 do the rounding to even.
+  // Subnormal or zero: a multiple of 2^-24. The last place of 0.5 in float32 is 2^-24, so the addition rounds to even.
   word[0] = magnitude;
   single[0] = single[0]! + 0.5;
   return sign | (word[0]! - 0x3f000000);
@@ -75,7 +74,7 @@ function float16OfBits(bits: number): number {
 
 let float16Values: Float32Array | undefined;
 
-/** All 65536 values of float16, built once on first use (256 KiB): a look-up beats decoding bits. */
+/** All 65536 values of float16 (256 KiB), built on first use: a look-up is faster than decoding bits. */
 function float16Table(): Float32Array {
   if (float16Values !== undefined) return float16Values;
   const values = new Float32Array(65536);
@@ -91,15 +90,15 @@ function float16Table(): Float32Array {
   return (float16Values = values);
 }
 
-/** The value of float16 bits. */
+/** The value of float16 bits; exact. */
 export function fromFloat16(bits: number): number {
   return float16Table()[bits]!;
 }
 
-/** An array that elements of a type can be read from and written to by index. */
+/** An array that holds elements by index; a Uint16Array holds the bits of a 16-bit type. */
 export type ElementArray = Float64Array | Float32Array | Uint16Array;
 
-/** Reads `count` elements, `stride` apart, into `target` from `at` on, as numbers. */
+/** Reads `count` elements, `stride` apart, as numbers into `target` from index `at` on. */
 export function loadElements(
   type: ElementType,
   data: ElementArray,
@@ -119,7 +118,7 @@ export function loadElements(
   }
 }
 
-/** Writes `count` numbers of `source` from `at` on as elements, `stride` apart; rounds to the type. */
+/** Writes `count` numbers of `source`, from index `at` on, as elements `stride` apart, rounded to the type. */
 export function storeElements(
   type: ElementType,
   data: ElementArray,
@@ -139,8 +138,8 @@ export function storeElements(
 }
 
 /**
- * {@link storeElements} for 16-bit types, of float32 numbers whose bits `source` is: reading the bits of a number that has been
- * read as one takes longer than rounding it.
+ * {@link storeElements} for 16-bit types; `source` holds the bits of float32 numbers. To turn a JavaScript number back into
+ * bits would take longer than the rounding.
  */
 export function storeRounded(
   type: ElementType,

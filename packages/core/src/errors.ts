@@ -1,11 +1,22 @@
 /**
  * The one error class of the project, and the form of its messages.
  *
- * Every message says what is wrong, what was expected, what came, and what to do. Codes are stable; wording is free.
- * Recognise an error with {@link RopeError.is}, never with `instanceof`: two copies of core may be loaded.
+ * Every message says what is wrong, what was expected, what was received, and what to do. Codes are stable; the wording may
+ * change. Recognise an error with {@link RopeError.is}, never with `instanceof`: two copies of core may be loaded.
  */
 
-/** Stable codes; each stands for one kind of failure that a caller may want to handle. */
+/**
+ * Stable codes, one for each kind of failure:
+ * - `ROPE_UNKNOWN_TYPE`: the type is not registered;
+ * - `ROPE_TYPE_CONFLICT`: another source has registered the name;
+ * - `ROPE_INVALID_PARAMETERS`: a request, an option or an argument is wrong; `issues` lists every mistake;
+ * - `ROPE_CONFIG`: a model's `config.json` has no usable rope, or contradicts itself;
+ * - `ROPE_SHAPE`: tensors, positions or tables do not fit each other, or overlap;
+ * - `ROPE_POSITION_RANGE`: a position is outside the range of the rope;
+ * - `ROPE_UNSUPPORTED`: the type, the backend or the device cannot do it;
+ * - `ROPE_BACKEND_UNAVAILABLE`: the backend is not registered, or its device or memory is missing;
+ * - `ROPE_SPEC_VERSION`: core does not know the version of a spec, provider or backend.
+ */
 export type RopeErrorCode =
   | "ROPE_UNKNOWN_TYPE"
   | "ROPE_TYPE_CONFLICT"
@@ -17,40 +28,44 @@ export type RopeErrorCode =
   | "ROPE_BACKEND_UNAVAILABLE"
   | "ROPE_SPEC_VERSION";
 
-/** One thing that is wrong with a request; `ROPE_INVALID_PARAMETERS` carries all of them at once. */
+/** One mistake in a request or an argument. `ROPE_INVALID_PARAMETERS` carries all mistakes at once. */
 export interface RopeIssue {
-  /** Where, as a property path: `parameters.factor`. */
+  /** Property path of the mistake: `parameters.factor`. */
   readonly path: string;
-  /** What would be accepted. */
+  /** The values that are accepted, as text. */
   readonly expected: string;
-  /** What came, as short text. */
+  /** The value that came, as short text. */
   readonly received: string;
-  /** What to do instead, for instance the nearest valid key. */
+  /** A way to put it right, for instance the nearest valid key. */
   readonly remedy?: string | undefined;
 }
 
-/** The parts of a {@link RopeError}. The message is built from all but `facts`, and all but `what` are its fields. */
+/** The parts of a {@link RopeError}. The message holds all parts except `facts`; all parts except `what` are fields. */
 export interface RopeErrorParts {
+  /** The problem, in one clause. */
   readonly what: string;
   readonly expected?: string | undefined;
   readonly received?: string | undefined;
   readonly remedy?: string | undefined;
   readonly issues?: readonly RopeIssue[] | undefined;
+  /** Values for programs: `{ position, index, limit }`. */
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const brand = Symbol.for("ropewalk.error.v1");
 
-/** Any failure that ropewalk reports. `code` is stable; the other fields hold what the message is built from. */
+/** A failure that ropewalk reports. `code` is stable; the other fields hold the parts of the message. */
 export class RopeError extends Error {
   readonly code: RopeErrorCode;
-  /** What would have been accepted, where one thing is wrong; `issues` say it of each. */
+  /** The values that are accepted, when there is one mistake; otherwise see `issues`. */
   readonly expected: string | undefined;
-  /** What came instead, as short text. */
+  /** The value that came instead, as short text. */
   readonly received: string | undefined;
-  /** What to do. */
+  /** A way to put it right. */
   readonly remedy: string | undefined;
+  /** Every mistake, for errors that may report several; else empty. */
   readonly issues: readonly RopeIssue[];
+  /** Values for programs, such as the position and the limit; frozen. */
   readonly facts: Readonly<Record<string, unknown>>;
 
   constructor(code: RopeErrorCode, parts: RopeErrorParts) {
@@ -65,7 +80,7 @@ export class RopeError extends Error {
     Object.defineProperty(this, brand, { value: true });
   }
 
-  /** Whether `value` is a RopeError of this or of another loaded copy of core. */
+  /** Whether `value` is a RopeError, of this or of another loaded copy of core. */
   static is(value: unknown): value is RopeError {
     return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
   }
@@ -84,24 +99,24 @@ function message({ what, expected, received, remedy, issues }: RopeErrorParts): 
   return text;
 }
 
-/** `ROPE_SHAPE`: an argument called `name` does not have the form that it must have. `facts.tensor` is the name. */
+/** A `ROPE_SHAPE` error: the argument `name` has the wrong form. `facts.tensor` is the name. */
 export function shapeError(name: string, expected: string, received: string, remedy?: string): RopeError {
   const what = `"${name}" does not fit`;
   return new RopeError("ROPE_SHAPE", { what, expected, received, remedy, facts: { tensor: name } });
 }
 
-/** One thing that is wrong: the value at a path, shown as short text. */
+/** An issue about the value at a path; the value becomes short text. */
 export function issue(path: string, expected: string, value: unknown, remedy?: string): RopeIssue {
   return { path, expected, received: show(value), ...(remedy === undefined ? {} : { remedy }) };
 }
 
-/** `ROPE_INVALID_PARAMETERS` with every issue: "2 issues in " and `what`. */
+/** A `ROPE_INVALID_PARAMETERS` error with every issue. Its message begins "2 issues in ", then `what`. */
 export function invalid(what: string, issues: readonly RopeIssue[], facts?: RopeErrorParts["facts"]): RopeError {
   const count = issues.length === 1 ? "1 issue" : `${issues.length} issues`;
   return new RopeError("ROPE_INVALID_PARAMETERS", { what: `${count} in ${what}`, issues, facts });
 }
 
-/** Short text of any value for a message: never throws, never prints a whole array. */
+/** Any value as short text for a message. Never throws, never prints a whole array. */
 export function show(value: unknown): string {
   try {
     return describe(value);

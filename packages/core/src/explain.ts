@@ -8,7 +8,7 @@ import { pairElements } from "./pairing.ts";
 import type { RopeRule } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 
-/** What of a rope is known beside its spec and its frequencies. */
+/** The facts of a rope that its spec and its frequencies do not hold. */
 export interface ExplainedLimit {
   readonly positionLimit: number;
   /** Where the limit comes from. */
@@ -17,7 +17,7 @@ export interface ExplainedLimit {
   readonly source: string;
 }
 
-/** Copies all of it: what a caller does to an explanation must not reach the next. */
+/** The explanation of a rope, all copies: a caller may change it without effect on the next. */
 export function explainRope(
   spec: RopeSpec,
   { given, attentionFactor, softmaxScaleFactor, invFreq: ofPairs }: FrequenciesAtLength,

@@ -1,6 +1,6 @@
 /**
- * The numbers of a rope at a length: what the provider's formula gives, checked, since providers come from anywhere, with
- * what the request adds to any formula.
+ * The numbers of a rope at a length: the result of the provider's formula, checked because anybody may write a provider,
+ * and the fields of the request that apply to any formula.
  */
 
 import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
@@ -12,11 +12,11 @@ import { invalid, RopeError, show } from "./errors.ts";
 import type { FrequencyRequest, RopeCapabilities, RopeFrequencies, RopeProvider } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 
-/** What is in force at one length. */
+/** The numbers of a rope at one length. */
 export interface FrequenciesAtLength {
-  /** The length that stands for all with the same frequencies; `null` for types that do not depend on it. */
+  /** The effective length, which stands for all lengths with the same frequencies; `null` for types that do not depend on it. */
   readonly length: number | null;
-  /** What the provider gave, with the axes of the request. */
+  /** The provider's result, with the axes of the request. */
   readonly given: RopeFrequencies;
   readonly attentionFactor: number;
   readonly softmaxScaleFactor: number;
@@ -24,14 +24,14 @@ export interface FrequenciesAtLength {
   readonly invFreq: Float64Array;
   /** The same with the sign of the direction, as angles are made of them. */
   readonly angles: AngleFrequencies;
-  /** The position axis of each pair, where there are several. */
+  /** The position axis of each pair; `undefined` for one axis. */
   readonly axisOfPair: readonly number[] | undefined;
 }
 
-/** Lengths whose frequencies are kept; a decoding loop under dynamic scaling makes new ones for each length. */
+/** The number of effective lengths whose frequencies are kept. A decoding loop under dynamic scaling adds one at each length. */
 const LENGTHS_KEPT = 4;
 
-/** The frequencies of one rope, shared by its forms on all backends. */
+/** The frequencies of one rope, shared by all its backends. */
 export class RopeNumbers {
   readonly spec: RopeSpec;
   readonly provider: RopeProvider;
@@ -49,7 +49,7 @@ export class RopeNumbers {
     this.capabilities = Object.freeze({ ...declared, axisCount, fractionalPositions: spec.fractionalPositions });
   }
 
-  /** What is in force at a length in tokens. @throws RopeError `ROPE_INVALID_PARAMETERS`. */
+  /** The numbers at a length in tokens. @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0. */
   at(length: number): FrequenciesAtLength {
     const { spec, provider } = this;
     if (!Number.isSafeInteger(length) || length < 0) {
@@ -76,7 +76,7 @@ export class RopeNumbers {
     const given = spec.axes === null ? formula : { ...formula, axes: spec.axes };
     checkFrequencies(given, rotaryDim / 2, capabilities.axisCount, provider.source);
     const invFreq = Array.from(given.invFreq, (frequency, pair): Real => {
-      // The engines hold frequencies in float32, whether or not the provider's formula rounded its last step.
+      // Engines hold frequencies in float32, so the last step of a formula is rounded here if the provider did not.
       const held = precision === "float64" ? frequency : Math.fround(toNumber(frequency));
       const factor = spec.pairFactors?.[pair] ?? 1;
       return factor === 1 ? held : array.multiply(held, factor);
@@ -99,7 +99,7 @@ export class RopeNumbers {
   }
 }
 
-/** @throws RopeError `ROPE_INVALID_PARAMETERS` for frequencies that no rope can have. */
+/** @throws RopeError `ROPE_INVALID_PARAMETERS` when the provider's result has a wrong length or a number that cannot be used. */
 function checkFrequencies(
   { invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies,
   pairs: number,
@@ -108,18 +108,18 @@ function checkFrequencies(
 ): void {
   const refuse = (expected: string, received: string): never => {
     throw new RopeError("ROPE_INVALID_PARAMETERS", {
-      what: `the provider ${source} gave what cannot be used`,
+      what: `the provider ${source} gave a result that cannot be used`,
       expected,
       received,
       remedy:
-        "Check the parameters (a base or factor so large that a frequency is no finite number?), or report it to the provider.",
+        "Check the parameters: a very large base or factor makes frequencies overflow. Otherwise report it to the provider.",
     });
   };
   const numbers = Array.from(invFreq ?? [], toNumber);
   if (numbers.length !== pairs || !numbers.every(Number.isFinite)) {
     refuse(`${pairs} finite frequencies`, `${numbers.length} numbers: ${show(numbers)}`);
   }
-  // A pair whose axis has no positions, or positions that no pair takes, would be read as something else.
+  // A pair on an axis without positions would keep cos and sin at zero.
   const axesFit = axes === undefined ? axisCount === 1 : axes.length === pairs;
   if (!axesFit || axes?.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < axisCount) === false) {
     refuse(`${pairs} axes, each an integer from 0 to ${axisCount - 1}`, show(axes));

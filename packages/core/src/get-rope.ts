@@ -1,5 +1,5 @@
 /**
- * `getRope`: from a request to the one shared instance of that rope.
+ * `getRope`: finds or makes the one shared instance of the rope that a request describes.
  */
 
 import type { RopeBackend } from "./backend.ts";
@@ -14,38 +14,44 @@ import { parseRequest } from "./request.ts";
 import type { Names, ParsedRequest, UntypedRopeRequest } from "./request.ts";
 import { createRope } from "./rope.ts";
 
-/** Where `getRope` looks. */
+/** Options of `getRope`. */
 export interface GetRopeOptions {
-  /** Default: the registry that provider packages register in when they are imported. */
+  /** Where names are looked up. Default: the registry that provider packages register in when they are imported. */
   readonly registry?: RopeRegistry;
-  /** Use this provider for `parameters.ropeType`, whatever any registry says. */
+  /** The provider of `parameters.ropeType`, instead of the registered one. */
   readonly provider?: RopeProvider | RopeSpelling;
 }
 
-/** Numbers about the instance cache. */
+/** Counts of the instance cache of a registry, since the last `clearRopeCache`. */
 export interface RopeCacheStatistics {
+  /** Ropes in the cache. */
   readonly size: number;
+  /** The most that it holds. */
   readonly capacity: number;
+  /** Requests that the cache answered. */
   readonly hits: number;
+  /** Requests that made a new rope. */
   readonly misses: number;
+  /** Ropes that left because the cache was full. */
   readonly evictions: number;
 }
 
-/** Instances kept; a process rarely uses more than a few. The least recently used goes first. */
+/** The most instances kept; the least recently used leaves first. A process rarely uses more than a few. */
 const CAPACITY = 256;
 
-/** Entries whose request is compared as it was written; a model asks for one rope, or one for each kind of layer. */
+/** The number of newest entries that are compared as written. A model uses one rope, or one for each kind of layer. */
 const RECENT = 8;
 
-/** One instance, with the request that last asked for it. */
+/** One instance, with the last request for it. */
 interface CachedRope {
   readonly rope: RotaryEmbedding;
   /** The canonical text of the request: equal requests have equal texts. */
   readonly key: string;
-  /** The type of the rope, and what the name in `written` stood for. Another registration of either makes the entry stale. */
+  /** The registration of the rope's type. The entry is stale once the type is registered anew. */
   readonly registration: RopeRegistration;
+  /** The registration of the name in `written`; the same holds for it. */
   named: RopeRegistration | undefined;
-  /** A copy of the request as it was written, for hits without parsing: a canonical text takes microseconds. */
+  /** A copy of the request as written. Comparing it avoids parsing, which takes microseconds. */
   written: UntypedRopeRequest | undefined;
 }
 
@@ -61,14 +67,14 @@ class InstanceCache {
       ({ written }, i) => i < RECENT && written !== undefined && readsAs(request, written),
     );
     const found = this.#entries[index];
-    // A name may have been registered anew since; its old ropes must not come back.
+    // A name may have been registered anew: then its old ropes are wrong.
     if (found !== undefined && isCurrent(found, names)) return this.#hit(index, found);
 
     const written = plainCopy(request) as UntypedRopeRequest;
     const parsed = parseRequest(written, names);
     const named = names.ropeType(written.parameters.ropeType);
     const { registration } = parsed;
-    // A spec is plain finite data with its keys in one order, so its JSON is the same for the same rope only.
+    // A spec is plain finite data with its keys in a fixed order, so equal JSON means an equal rope.
     const key = JSON.stringify(parsed.spec);
     const known = this.#entries.findIndex((entry) => entry.key === key);
     const entry = this.#entries[known];
@@ -100,7 +106,7 @@ class InstanceCache {
     this.#entries = this.#entries.filter(
       ({ registration: { name: own, ropeType } }) => own !== name && ropeType !== name,
     );
-    // What was written with an alias may mean something else when the alias comes back.
+    // A request with an alias may mean another rope when the alias is registered again.
     for (const entry of this.#entries) entry.written = entry.named = undefined;
   }
 
@@ -115,7 +121,7 @@ class InstanceCache {
   }
 }
 
-/** The caches of one registry: of its own types, and of providers that came as a value with its backends. */
+/** The caches of one registry: one for its own types, and one for each provider that a caller passed as a value. */
 interface RegistryCaches {
   readonly own: InstanceCache;
   ofProvider: WeakMap<RopeProvider | RopeSpelling, InstanceCache>;
@@ -149,12 +155,19 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
 }
 
 /**
- * The rope that a request describes, its parameters unchecked by the compiler; `getRope` is the same with types.
+ * The rope that a request describes. The compiler does not check the parameters; `getRope` is the typed form.
  *
- * Equal requests give the same frozen instance: in any order of keys, with lists or typed arrays, with defaults written
- * out or not. A request that differs in any field gives another.
+ * Equal requests give the same frozen instance. The order of keys, lists or typed arrays, and defaults written out or left
+ * out make no difference. A request that differs in any field gives another instance.
  *
- * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_INVALID_PARAMETERS` (with all issues), `ROPE_SPEC_VERSION`.
+ * @throws RopeError `ROPE_UNKNOWN_TYPE` when the type is not registered; `ROPE_INVALID_PARAMETERS` with every issue of the
+ * request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ *
+ * @example
+ * import "@ropewalk/default";
+ *
+ * const rope = getRopeUntyped({ headDim: 64, parameters: { ropeType: "default" } });
+ * getRopeUntyped(JSON.parse(JSON.stringify(rope.spec))) === rope; // true
  */
 export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOptions = {}): RotaryEmbedding {
   checkKeys("the options of getRope", options, ["registry", "provider"]);
@@ -201,14 +214,22 @@ function asRegistration(name: unknown, provider: RopeProvider | RopeSpelling): R
   });
 }
 
-/** Empties the instance cache of a registry and its statistics. Ropes in use stay valid. */
+/**
+ * Empties the instance cache of a registry and resets its statistics. Ropes in use stay valid.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when `registry` is no registry.
+ */
 export function clearRopeCache(registry: RopeRegistry = defaultRegistry): void {
   const known = cachesOf(registry);
   known.own.clear();
   known.ofProvider = new WeakMap();
 }
 
-/** Size, hits and misses of the instance cache of a registry; ropes of providers that came as a value do not count. */
+/**
+ * Counts of the instance cache of a registry. Ropes of a provider that was passed as a value are not counted.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when `registry` is no registry.
+ */
 export function ropeCacheStatistics(registry: RopeRegistry = defaultRegistry): RopeCacheStatistics {
   return cachesOf(registry).own.statistics();
 }

@@ -1,7 +1,6 @@
 /**
- * The derivative of a rotation by its angles, for ropes whose frequencies or positions are learned.
- *
- * The derivative by the rotated elements is `rope.adjoint`; this is the other one.
+ * The derivative of a rotation by its angles, for ropes whose frequencies or positions are learned. `rope.adjoint` gives the
+ * derivative by the elements.
  */
 
 import { loadElements } from "./element-types.ts";
@@ -13,12 +12,13 @@ import type { Pairing } from "./pairing.ts";
 import { resolveTensor } from "./tensor.ts";
 import type { TensorView } from "./tensor.ts";
 
-/** Which elements of a head pair. */
+/** Options of {@link angleGradient}: the elements of a head that were rotated. */
 export interface AngleGradientOptions {
+  /** Which two elements form a pair. */
   readonly pairing: Pairing;
-  /** Default: the whole head. */
+  /** Number of rotated elements, even. Default: the whole head. */
   readonly rotaryDim?: number | undefined;
-  /** Default 0. */
+  /** Index of the first rotated element. Default 0. */
   readonly rotaryOffset?: number | undefined;
 }
 
@@ -26,12 +26,18 @@ export interface AngleGradientOptions {
  * `dL/dφ` of each token and pair, summed over heads: for the rotated pair `(x', y')` and the incoming gradient
  * `(g_x, g_y)`, `dL/dφ = g_y x' − g_x y'`, whatever the amplitude.
  *
- * From it follow, with `φ = p · invFreq`: `dL/dinvFreq[i] = Σ_t p[t] · dφ[t, i]` and `dL/dp[t] = Σ_i invFreq[i] · dφ[t, i]`.
+ * With `φ = p · invFreq` it gives `dL/dinvFreq[i] = Σ_t p[t] · dφ[t, i]` and `dL/dp[t] = Σ_i invFreq[i] · dφ[t, i]`.
  *
- * @param rotated what the rotation gave, as a view with its shape; only read.
- * @param gradient `dL/d rotated`, of the same shape; only read.
- * @returns float64 `[batch · tokens, rotaryDim/2]`, of the caller's own.
- * @throws RopeError `ROPE_SHAPE` when the two differ in shape or the pairing does not fit.
+ * @param rotated the result of the rotation, a view of any element type; only read.
+ * @param gradient `dL/d rotated`, a view of the same shape; only read.
+ * @returns a new array of float64 `[batch · tokens, rotaryDim/2]`, computed in float64.
+ * @throws RopeError `ROPE_SHAPE` when a tensor is no view, the two differ in shape, or head and pairing do not fit;
+ * `ROPE_INVALID_PARAMETERS` for an unknown option.
+ *
+ * @example
+ * const rotated = { data: Float32Array.of(3, 4), shape: [1, 1, 2] };
+ * const gradient = { data: Float32Array.of(1, 2), shape: [1, 1, 2] };
+ * angleGradient(rotated, gradient, { pairing: "half" }); // [2]
  */
 export function angleGradient(rotated: TensorView, gradient: TensorView, options: AngleGradientOptions): Float64Array {
   checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);

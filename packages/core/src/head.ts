@@ -1,5 +1,5 @@
 /**
- * Which elements of a head are rotated, and how they pair: the one check for requests, given tables, weights, gradients.
+ * The one check of a head (its size, its rotated elements, their pairing) for requests, given tables, weights and gradients.
  */
 
 import { issue, RopeError } from "./errors.ts";
@@ -8,29 +8,29 @@ import { blocksOf, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
 /**
- * Far beyond any model, and small enough that a mistake does not cost all memory. A *wide head*, which is the whole hidden
- * vector of a token, must fit too.
+ * The largest head: far beyond any model, but small enough that a mistake does not use up all memory. A *wide head*, the
+ * whole hidden vector of a token, fits as well.
  */
 const LARGEST_HEAD = 65536;
 
-/** Which elements of a head are rotated, in which blocks; see `pairing.ts`. */
+/** The rotated elements of a head, and how they pair. */
 export interface RotationShape {
-  /** Rotated elements; even. */
+  /** Number of rotated elements; even. */
   readonly rotaryDim: number;
-  /** The first of them. */
+  /** Index of the first rotated element. */
   readonly rotaryOffset: number;
-  /** Equal blocks that they are cut into. */
+  /** Number of equal blocks: inside a block of `2w` elements, `j` pairs with `j + w`. 1 is `"half"`, `rotaryDim/2` is `"adjacent"`. */
   readonly blocks: number;
 }
 
-/** What a head is described by, unchecked. `undefined` stands for a size that something else has refused already. */
+/** The sizes of a head, unchecked. */
 interface GivenHead {
   readonly headDim: unknown;
   readonly rotaryDim: unknown;
   readonly rotaryOffset: unknown;
 }
 
-/** What is wrong with the sizes of a head. What is measured against a wrong size stays unsaid: one mistake, one issue. */
+/** The mistakes in the sizes of a head. A size that depends on a wrong one is not reported: one mistake gives one issue. */
 export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): RopeIssue[] {
   const issues: RopeIssue[] = [];
   const head = isSize(headDim) && headDim <= LARGEST_HEAD ? headDim : undefined;
@@ -49,7 +49,7 @@ export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): Rop
 }
 
 /**
- * Checks a head whose sizes came as arguments of a function.
+ * Checks a head whose sizes are arguments of a function.
  *
  * @param pairings by the name of the argument.
  * @throws RopeError `ROPE_SHAPE` with every issue.
@@ -60,7 +60,7 @@ export function requireHead(what: string, head: GivenHead, pairings: Readonly<Re
   if (issues.length > 0) throw new RopeError("ROPE_SHAPE", { what, issues });
 }
 
-/** The shape of the rotation of a checked head. */
+/** The {@link RotationShape} of a checked head, as `rope.spec` has it. The pairing must divide `rotaryDim`; nothing is checked. */
 export function rotationShape(head: {
   readonly rotaryDim: number;
   readonly rotaryOffset: number;

@@ -1,7 +1,6 @@
 /**
- * The rope, as its users see it: what `getRope` returns, what its methods take and give.
- *
- * Nothing here runs; `rope.ts` implements it.
+ * The public interface of a rope: the methods of the object that `getRope` returns, their arguments and results. Types
+ * only; `rope.ts` implements it.
  */
 
 import type { ElementArray, ElementType } from "./element-types.ts";
@@ -11,38 +10,49 @@ import type { Precision, RopeCapabilities, RopeRule } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Tensors of one call; at least one of `query` and `key`. They may have different numbers of heads. */
+/**
+ * The tensors of one call: `query`, `key`, or both. They belong to the caller.
+ *
+ * Their logical shape is `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. Both
+ * have the tokens of the positions; their numbers of heads may differ. They may share a buffer if they have no element in
+ * common. float32 and float64 are computed in their own type. 16-bit elements are computed in float32, and the result is
+ * rounded once, to nearest, ties to even.
+ */
 export interface RotateArguments {
   readonly query?: Tensor | undefined;
   readonly key?: Tensor | undefined;
   /**
-   * Where results go; absent ones are rotated in place. An output has the logical shape of its input, but may have
-   * another element type and other strides: float32 keys go into a slot of a float16 cache in one pass.
+   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its input,
+   * but may have another element type and other strides: float32 keys go into a slot of a float16 cache in one pass.
+   * Elements that are not rotated are copied.
    */
   readonly out?: { readonly query?: Tensor | undefined; readonly key?: Tensor | undefined } | undefined;
 }
 
-/** What a rotation returns: the tensors that were written, as the caller passed them. */
+/** The tensors that a rotation wrote, as the caller passed them: `out` if given, else the input. */
 export interface RotateResult {
   readonly query: Tensor | undefined;
   readonly key: Tensor | undefined;
 }
 
-/** Options of a gather. */
+/** Options of calls that take positions. */
 export interface AtOptions {
   /**
-   * The current length in tokens, for types whose frequencies depend on it. Default: the largest position + 1, as
-   * Hugging Face computes it.
+   * The current length in tokens, an integer ≥ 0, for types whose frequencies depend on it. Default: the largest
+   * position + 1, as Hugging Face computes it.
    */
   readonly length?: number | undefined;
 }
 
-/** Keys to move, and where; `length` says under which length they were rotated, where that matters. */
+/** Arguments of `shift`. `length` is the length under which the keys were rotated, for types that depend on it. */
 export interface ShiftArguments extends AtOptions {
+  /** Rotated keys, as `apply` takes them. */
   readonly keys: Tensor;
+  /** The positions at which the keys were rotated. */
   readonly from: Positions;
+  /** The positions that they get; same shape as `from`. */
   readonly to: Positions;
-  /** Where the moved keys go; in place if absent. */
+  /** Destination of the moved keys. Default: in place. */
   readonly out?: Tensor | undefined;
 }
 
@@ -53,13 +63,16 @@ export interface CosSinOptions extends AtOptions {
    * `"full"`: `rotaryDim` columns, each value at both elements of its pair (Hugging Face, ATB).
    */
   readonly width?: "half" | "full" | undefined;
-  /** Element type of the result. Default `"float32"`; 16-bit types, rounded from float32, come as bits in a Uint16Array. */
+  /** Element type of the result. Default `"float32"`. 16-bit types are rounded from float32 and come as bits in a Uint16Array. */
   readonly dtype?: ElementType | undefined;
-  /** Where they go: arrays of that type and of the result's length. New ones if absent; for a large table they cost as much as its values. */
+  /**
+   * The arrays to write to, of that element type and of the length of the result. Default: new arrays; to allocate a large
+   * table takes as long as to compute it.
+   */
   readonly out?: { readonly cos: ElementArray; readonly sin: ElementArray } | undefined;
 }
 
-/** cos and sin as arrays of the caller's own. */
+/** cos and sin as arrays that belong to the caller. */
 export interface CosSin {
   /** `[tokens, columns]`, with `batch` in front where positions have one; row-major; amplitude included. */
   readonly shape: readonly number[];
@@ -71,47 +84,55 @@ export interface CosSin {
 export interface Frequencies {
   /** `rotaryDim/2` angles per position, radians; exact float32 values for `precision: "float32"`. A copy. */
   readonly invFreq: Float64Array;
-  /** Multiplies cos and sin. */
+  /** The factor of cos and sin; they include it. */
   readonly attentionFactor: number;
-  /** For the attention layer: multiplies `1/√headDim`. Not part of cos and sin. */
+  /** The factor of the softmax scale `1/√headDim`. The attention layer must apply it; cos and sin do not include it. */
   readonly softmaxScaleFactor: number;
-  /** The position axis of each pair; all 0 for a rope of one axis. */
+  /** The position axis of each pair; all 0 for a rope of one axis. A copy. */
   readonly axes: Uint8Array;
 }
 
-/** `explain()`: every number with the rule that gave it, as plain data. */
+/** The result of `explain()`: every number with the rule that gave it. Plain data, a copy. */
 export interface RopeExplanation {
   readonly spec: RopeSpec;
   readonly rules: readonly RopeRule[];
   readonly pairs: readonly {
     readonly pair: number;
-    /** Elements of the head that form the pair. */
+    /** The two elements of the head that form the pair. */
     readonly elements: readonly [number, number];
     readonly axis: number;
     readonly invFreq: number;
     /** Positions in one full turn, `2π/invFreq`; infinite where the pair is not rotated. */
     readonly wavelength: number;
-    /** The provider's word for what it did with the pair, or `""`. */
+    /** The provider's word for its treatment of the pair (`"kept"`, `"interpolated"`), or `""`. */
     readonly regime: string;
   }[];
 }
 
-/** cos and sin of one step's positions, gathered once for use in every layer. */
+/** cos and sin of the positions of one step, computed once and used in every layer. Frozen. */
 export interface RotaryStep {
-  /** `[tokens, rotaryDim/2]`, with `batch` in front where positions have one. */
+  /** The shape of cos and sin: `[tokens, rotaryDim/2]`, with `batch` in front if positions have one. */
   readonly shape: readonly number[];
-  /** Amplitude included. A copy that belongs to the caller: writing into it changes no rotation. */
+  /** cos of every token and pair, attention factor included. A copy that belongs to the caller: to write to it changes no rotation. */
   readonly cos: Float32Array;
+  /** The same for sin. */
   readonly sin: Float32Array;
-  /** `[tokens]` (or `[batch, tokens]`): what the attention layer multiplies queries by, where the rope has such a rule. */
+  /**
+   * The factor of the queries of each token, `[tokens]` or `[batch, tokens]`, which the attention layer must apply; `null`
+   * for a rope without `queryScale`.
+   */
   readonly queryScale: Float32Array | null;
-  /** The effective length that the step's frequencies belong to; `null` for types that do not depend on the length. */
+  /** The effective length of the step's frequencies; `null` for types that do not depend on the length. */
   readonly effectiveLength: number | null;
-  /** Rotates like `rope.apply` with the step's positions. */
+  /**
+   * Rotates query and key as `rope.apply` does at the step's positions.
+   * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the step or overlap; `ROPE_INVALID_PARAMETERS` for an unknown
+   * key. Nothing is written then.
+   */
   apply(tensors: RotateArguments): RotateResult;
 }
 
-/** Backends by name, with their options and what `rope.to` gives; a backend package augments it. */
+/** The options and the result of `rope.to` by the backend's name. A backend package adds its own. */
 // oxlint-disable-next-line no-empty-interface -- the point of it: packages add to it
 export interface RopeBackends {}
 
@@ -121,13 +142,15 @@ export interface RopeBackends {}
  * For a pair `(x, y)` at position `p`, with `φ = direction · p · invFreq` and the amplitude `m = attentionFactor`:
  * `x' = m (x cos φ − y sin φ)`, `y' = m (y cos φ + x sin φ)`.
  *
- * Instances are shared and frozen. Every method checks all its arguments before it writes anything: an error leaves
- * every tensor untouched.
+ * Instances are shared and frozen. Every method checks all its arguments before it writes: an error leaves every tensor
+ * untouched. Every method throws `ROPE_INVALID_PARAMETERS` for an unknown key of its arguments or options.
+ *
+ * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; the amplitude: YaRN (arXiv 2309.00071), §3.4.
  */
 export interface RotaryEmbedding {
   /** The whole rope as plain data. */
   readonly spec: RopeSpec;
-  /** The canonical name of the type. */
+  /** The name of the type, aliases resolved. */
   readonly ropeType: string;
   readonly headDim: number;
   readonly rotaryDim: number;
@@ -136,57 +159,87 @@ export interface RotaryEmbedding {
   readonly maxPosition: number | null;
   readonly pairing: Pairing;
   readonly precision: Precision;
-  /** Positions must be below this: `maxPosition`, what the type extends it to, or 2^24 + 1. */
+  /**
+   * All positions are below this: the larger of `maxPosition` and the context that the type extends it to. Without
+   * `maxPosition`, and at most, 2^24 + 1.
+   */
   readonly positionLimit: number;
+  /** What the rope can do. */
   readonly capabilities: Required<RopeCapabilities>;
   /** The name of the backend that rotates: `"js"` for core's own. */
   readonly backend: string;
-  /** Multiplies cos and sin (at the shortest length, where it depends on the length). */
+  /** The factor of cos and sin, which include it; at length 1 if it depends on the length. */
   readonly attentionFactor: number;
-  /** Multiplies the softmax scale; the attention layer must apply it. */
+  /** The factor of the softmax scale, which the attention layer must apply; at length 1 if it depends on the length. */
   readonly softmaxScaleFactor: number;
 
   /**
    * Rotates query and key by their positions, in place or to `out`.
-   * @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_SHAPE`.
+   * @returns the tensors that were written.
+   * @throws RopeError `ROPE_POSITION_RANGE` for a position that is negative, no integer, or not below `positionLimit`;
+   * `ROPE_SHAPE` for positions or tensors that do not fit each other, or tensors that overlap; `ROPE_INVALID_PARAMETERS` for
+   * an unknown key or a length that is no integer ≥ 0.
+   *
+   * @example
+   * import "@ropewalk/default";
+   *
+   * const rope = getRope({ headDim: 4, parameters: { ropeType: "default" } });
+   * const data = Float32Array.of(1, 0, 0, 0);
+   * rope.apply({ positions: [1], query: data });
+   * data[0]; // 0.5403022766113281
    */
   apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
-  /** Gathers cos and sin once, for use in every layer of a step. */
+  /**
+   * cos and sin of positions, computed once and used in every layer of a step.
+   * @throws RopeError as `apply`.
+   */
   at(positions: Positions, options?: AtOptions): RotaryStep;
   /**
-   * cos and sin in the shape and element type that another engine takes: new arrays, or those of `out`.
-   * @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS`. Nothing is written then.
+   * cos and sin as `[tokens, columns]` or `[batch, tokens, columns]`, for engines that rotate themselves: new arrays, or the
+   * arrays of `out`. `attentionFactor` is included.
+   * @throws RopeError `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions, as `apply`; `ROPE_SHAPE` for arrays of `out` that
+   * do not fit or overlap; `ROPE_INVALID_PARAMETERS` for an unknown option, width or element type. Nothing is written then.
    */
   cosSin(positions: Positions, options?: CosSinOptions): CosSin;
-  /** The numbers behind the rope, at a current length of `length` tokens where the type depends on it. */
+  /**
+   * Frequencies and factors of the rope, at a current length of `length` tokens (default 1) if the type depends on it.
+   * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
+   */
   frequencies(length?: number): Frequencies;
   /**
-   * The true inverse: angle −φ and amplitude 1/m, so that `invert` undoes `apply`.
-   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that is no rotation.
+   * The inverse of `apply`: angle −φ and amplitude 1/m.
+   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that declares `isRotation: false`.
    */
   invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
   /**
-   * The transposed map, which carries gradients backwards: angle −φ and the same amplitude m.
-   * `dL/dx = m R(−φ) dL/dx'`.
+   * The transpose of `apply`, for the gradient of the input: angle −φ and the same amplitude m. `dL/dx = m R(−φ) dL/dx'`.
    * @throws RopeError as `invert`.
    */
   adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
   /**
-   * Moves rotated keys from one position to another, with amplitude 1: what was `apply`-ed at `from` becomes what
-   * `apply` at `to` would give, up to rounding. `from` and `to` are absolute, so that repeated shifts do not drift.
-   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that does not declare `canShift`.
+   * Moves rotated keys from one position to another, with amplitude 1. Keys that `apply` rotated at `from` become, up to
+   * rounding, the keys that `apply` would give at `to`. Both are absolute positions, so repeated shifts do not drift.
+   * @returns the tensor that was written: `out` or `keys`.
+   * @throws RopeError as `apply`; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type that does
+   * not declare `canShift`.
    */
   shift(tensors: ShiftArguments): Tensor;
   /**
-   * Names the frequencies in force at a length: keys that were rotated while it was another number are stale, and have
-   * to be rotated anew from what they were before. `null` for types that do not depend on the length.
+   * The effective length at `length` tokens: lengths with the same result have the same frequencies. Keys that were rotated
+   * at another effective length are stale: rotate the unrotated keys again. `null` for types that do not depend on the
+   * length.
+   * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
    */
   effectiveLength(length: number): number | null;
-  /** Every number with the rule that gave it. */
+  /**
+   * Every number of the rope with the rule that gave it, at `length` tokens (default 1).
+   * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
+   */
   explain(length?: number): RopeExplanation;
   /**
-   * The rope on another backend, registered by importing its package.
-   * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`.
+   * The rope on another backend. Importing a backend's package registers it.
+   * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when the backend is not registered or cannot run here;
+   * `ROPE_INVALID_PARAMETERS` for options that the backend does not take.
    */
   to<N extends keyof RopeBackends>(backend: N, options?: BackendOptions<N>): BackendRope<N>;
   to<N extends string>(backend: N extends keyof RopeBackends ? never : N, options?: unknown): unknown;
@@ -194,5 +247,5 @@ export interface RotaryEmbedding {
 
 /** The options that backend `N` takes. */
 export type BackendOptions<N extends keyof RopeBackends> = RopeBackends[N] extends { options: infer O } ? O : never;
-/** What `rope.to(N)` returns. */
+/** The result of `rope.to(N)`. */
 export type BackendRope<N extends keyof RopeBackends> = RopeBackends[N] extends { rope: infer R } ? R : never;

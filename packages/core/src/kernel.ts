@@ -1,9 +1,9 @@
 /**
  * The rotation itself, on the CPU in JavaScript: two multiplications and one addition for each element.
  *
- * Knows nothing of positions, frequencies or rope types: it is given cos and sin for each token and pair. Every product
- * and sum of float32 data rounds to float32, as the engines' kernels do without fused multiply-add, so that other
- * backends can agree bit for bit.
+ * It knows nothing of positions, frequencies or rope types: it gets cos and sin for each token and pair. Every product and
+ * sum of float32 data rounds to float32, like the engines' kernels without fused multiply-add. So other backends can agree
+ * bit for bit.
  */
 
 import { loadElements, storeElements, storeRounded } from "./element-types.ts";
@@ -11,18 +11,18 @@ import type { RotationShape } from "./head.ts";
 import type { TensorLayout } from "./tensor.ts";
 
 /**
- * cos and sin of a rotation: `rotaryDim/2` values for each row; float64 for float64 data, else float32. Never changed, so that
- * what is made of it may be kept by its identity.
+ * cos and sin of a rotation: `rotaryDim/2` values for each row; float64 for float64 data, else float32. A table never
+ * changes, so a backend may keep a copy of its own and compare tables by identity.
  */
 export interface RotationTable {
   /** `[rows, pairs]`, row-major. */
   readonly cos: Float32Array | Float64Array;
   readonly sin: Float32Array | Float64Array;
-  /** Whether each row of the batch has rows of its own: row `b · tokens + t`, else row `t`. */
+  /** The table row of token `t` in batch row `b`: `b · tokens + t` if true, `t` if all batch rows share positions. */
   readonly batched: boolean;
 }
 
-/** One tensor to rotate. `input` and `output` may be the same memory. */
+/** One tensor to rotate. `input` and `output` are the same memory, or share no element. */
 export interface RotationTask extends RotationShape {
   readonly table: RotationTable;
   readonly input: TensorLayout;
@@ -31,7 +31,7 @@ export interface RotationTask extends RotationShape {
 
 const { fround } = Math;
 
-/** Where the pairs of a head lie: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`. */
+/** The places of the pairs of a head: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`. */
 interface PairRuns {
   readonly runs: number;
   /** Pairs of one run. */
@@ -40,13 +40,17 @@ interface PairRuns {
   readonly distance: number;
 }
 
-/** Rotates one tensor. All arguments must be checked before. */
+/**
+ * Rotates one tensor: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair. float64 is computed in float64, all other
+ * types in float32 with every product and sum rounded; 16-bit results are rounded once more. Elements that are not rotated
+ * keep their bits. Arguments are not checked: tasks come from `context.check`.
+ */
 export function rotateTask(task: RotationTask): void {
   const { input, output, table, rotaryDim, rotaryOffset } = task;
   const { heads, tokens, dtype } = input;
   if (heads === 0) return;
   const pairs = pairRuns(task);
-  // Floats that lie side by side are rotated in their place; others pass through a row of floats.
+  // Contiguous floats are rotated where they lie; other elements pass through `scratch`.
   const direct =
     (dtype === "float32" || dtype === "float64") &&
     output.dtype === dtype &&
@@ -58,7 +62,7 @@ export function rotateTask(task: RotationTask): void {
     : dtype === "float64"
       ? new Float64Array(heads * rotaryDim)
       : scratchFloats(heads * rotaryDim);
-  // The bits of the same memory.
+  // The bits of `scratch`.
   const words =
     scratch?.BYTES_PER_ELEMENT === 4 && output.data.BYTES_PER_ELEMENT === 2
       ? new Uint32Array(scratch.buffer)
@@ -109,7 +113,7 @@ export function rotateTask(task: RotationTask): void {
   }
 }
 
-/** Heads of one token on their way, kept: to allocate them takes a sixth of the time of rotating them. */
+/** Scratch memory for the heads of one token, kept: an allocation takes a sixth of the time of the rotation. */
 let kept = new Float32Array(0);
 const KEPT_FLOATS = 2 ** 16;
 
@@ -122,7 +126,7 @@ function scratchFloats(length: number): Float32Array {
 
 function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
   const pairs = rotaryDim / 2;
-  // Blocks of one pair each are one run of neighbours: no loop of length one inside.
+  // Blocks of one pair each form one run of neighbours, which avoids an inner loop of length one.
   if (blocks === pairs) return { runs: 1, length: pairs, step: 2, distance: 1 };
   return { runs: blocks, length: pairs / blocks, step: 1, distance: pairs / blocks };
 }
@@ -142,8 +146,8 @@ function rotateHeads(
     rotate64(data as Float64Array, first, headStride, heads, cos as Float64Array, sin as Float64Array, row, pairs);
     return;
   }
-  // JavaScript has float32 memory but only float64 arithmetic, so most of the time goes into conversions between the two.
-  // Two heads at a time share those of cos and sin.
+  // JavaScript has float32 memory but only float64 arithmetic: most of the time goes into conversions. Two heads at a time
+  // share the conversions of cos and sin.
   const even = heads - (heads % 2);
   rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
   if (even < heads) {
@@ -182,7 +186,7 @@ function rotateTwoHeads32(
   }
 }
 
-/** One head of float32. Writing to the array is the last rounding. */
+/** One head of float32. The last rounding is the write to the array. */
 function rotateHead32(
   data: Float32Array,
   first: number,
@@ -232,7 +236,6 @@ function rotate64(
   }
 }
 
-/** Copies one token. */
 function copyToken({ input, output }: RotationTask, from: number, to: number): void {
   const { heads, headDim } = input;
   if (input.headStride === headDim && output.headStride === headDim) {
@@ -244,7 +247,7 @@ function copyToken({ input, output }: RotationTask, from: number, to: number): v
   }
 }
 
-/** Copies the elements of one token that are not rotated; bit for bit where the element types agree. */
+/** Copies the elements of one token that are not rotated; bit for bit if the element types agree. */
 function copyOutside({ input, output, rotaryDim, rotaryOffset }: RotationTask, from: number, to: number): void {
   const { heads, headDim } = input;
   if (rotaryDim === headDim) return;
@@ -312,7 +315,10 @@ function bitsOf({
     : new BigUint64Array(buffer, byteOffset, length);
 }
 
-/** Copies the elements that are not rotated from input to output, for executors that rotate elsewhere. */
+/**
+ * Copies the elements that are not rotated from input to output, for executors with kernels that only rotate. Bits stay if
+ * the element types agree; else elements are converted. Arguments are not checked.
+ */
 export function copyUnrotated(task: RotationTask): void {
   const { input, output } = task;
   for (let b = 0; b < input.batch; b++) {

@@ -1,35 +1,37 @@
 /**
- * Keys that nothing reads: a misspelt one must not be left out without a word.
+ * Unknown keys: a misspelt key gives an error, so that it is not ignored.
  */
 
 import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /**
- * Refuses what is no object, and every key that nothing reads.
+ * Checks that an argument is an object with known keys only. It does not read the values.
  *
  * @param what the subject of the message: `"the options of at"`.
- * @param given an argument of a caller's; typed arrays are the business of others.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` with all unknown keys at once, each with the nearest known one.
+ * @param given the caller's argument.
+ * @param known the keys that the caller may use.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no object, and for unknown keys: all of them at once, each
+ * with the nearest known key.
  */
 export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
   if (typeof given !== "object" || given === null) {
     throw invalid(what, [issue("it", `an object with ${known.join(", ")}`, given)]);
   }
-  // The usual case makes no list.
+  // The usual case allocates nothing.
   for (const key in given) {
     if (!known.includes(key) && Object.hasOwn(given, key)) throw invalid(what, unknownKeys(given, known, ""));
   }
 }
 
-/** One issue for each key of `given` that is not known. */
+/** One issue for each unknown key of `given`. */
 export function unknownKeys(given: object, known: readonly string[], prefix: string): RopeIssue[] {
   const issues: RopeIssue[] = [];
   for (const key of Object.keys(given)) if (!known.includes(key)) issues.push(unknownKey(key, known, prefix, given));
   return issues;
 }
 
-/** What other engines call a field of a request (docs/vocabulary.md), for the hint beside an unknown key. */
+/** Other engines' names of request fields (docs/vocabulary.md), for the hint beside an unknown key. */
 const otherWords: Readonly<Record<string, string>> = Object.assign(Object.create(null) as object, {
   theta: "base",
   ropetheta: "base",
@@ -58,7 +60,7 @@ const plain = (text: string): string =>
     .replace(/[_\-\s]/g, "")
     .toLowerCase();
 
-/** The candidate that differs least from `word`, if one is near enough to be a likely misspelling. */
+/** The candidate nearest to `word`, if `word` is likely a misspelling of it. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(plain(word).length / 3)) + 1;
@@ -69,7 +71,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Levenshtein's distance: the least number of inserted, deleted and replaced characters. */
+/** The Levenshtein distance: the least number of inserted, deleted and replaced characters. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

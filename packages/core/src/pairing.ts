@@ -1,14 +1,15 @@
 /**
  * Which two elements of a head form a rotated pair.
  *
- * All pairings of this field are one idea: the rotated elements are cut into `n` equal blocks, and inside a block of
- * width `2w` element `j` goes with element `j + w`. One block is `half`, blocks of two elements are `adjacent`.
+ * All pairings of this field have one form: the rotated elements are cut into `n` equal blocks, and inside a block of `2w`
+ * elements, element `j` pairs with element `j + w`. One block is `half`; blocks of two elements are `adjacent`.
  */
 
 import { issue, RopeError } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /**
+ * The two elements of pair `i`:
  * - `"half"`: pair `i` is `(i, i + rotaryDim/2)`. Hugging Face `rotate_half`, vLLM and MindIE `is_neox_style=True`,
  *   ONNX `interleaved=0`, ATB `rotaryCoeff=2`, ndrope `rope_m`.
  * - `"adjacent"`: pair `i` is `(2i, 2i + 1)`. The original paper, GPT-J, vLLM `is_neox_style=False`, ONNX
@@ -19,7 +20,7 @@ export type Pairing = "half" | "adjacent" | { readonly blocks: number };
 
 export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 
-/** What is wrong with a pairing of `rotaryDim` elements; a `rotaryDim` that is itself wrong is not counted against it. */
+/** The mistakes in a pairing of `rotaryDim` elements. A wrong `rotaryDim` is not reported here. */
 export function pairingIssues(pairing: unknown, rotaryDim: unknown, path = "pairing"): RopeIssue[] {
   if (pairing === "half" || pairing === "adjacent") return [];
   const blocks = typeof pairing === "object" && pairing !== null ? (pairing as { blocks?: unknown }).blocks : undefined;
@@ -38,9 +39,13 @@ export function blocksOf(pairing: Pairing, rotaryDim: number): number {
 }
 
 /**
- * The number of equal blocks that a pairing cuts `rotaryDim` elements into: 1 for `"half"`, one for each pair for `"adjacent"`.
+ * The number of equal blocks that a pairing cuts `rotaryDim` elements into: 1 for `"half"`, `rotaryDim/2` for `"adjacent"`.
  *
- * @throws RopeError `ROPE_SHAPE` where `rotaryDim` is no even size, or the blocks do not divide its pairs.
+ * @throws RopeError `ROPE_SHAPE` when `rotaryDim` is no even integer > 0, the pairing is none, or its blocks do not divide
+ * `rotaryDim/2`.
+ *
+ * @example
+ * blockCount("adjacent", 8); // 4
  */
 export function blockCount(pairing: Pairing, rotaryDim: number): number {
   const issues = pairingIssues(pairing, rotaryDim);
@@ -52,9 +57,13 @@ export function blockCount(pairing: Pairing, rotaryDim: number): number {
 }
 
 /**
- * The one spelling of equal pairings: `{ blocks: 1 }` is `"half"`, blocks of two elements are `"adjacent"`.
+ * The one spelling of equal pairings: `"half"` for one block, `"adjacent"` for blocks of two elements, else a frozen
+ * `{ blocks }`.
  *
  * @throws RopeError as {@link blockCount}.
+ *
+ * @example
+ * canonicalPairing({ blocks: 4 }, 8); // adjacent
  */
 export function canonicalPairing(pairing: Pairing, rotaryDim: number): Pairing {
   const blocks = blockCount(pairing, rotaryDim);
@@ -63,10 +72,13 @@ export function canonicalPairing(pairing: Pairing, rotaryDim: number): Pairing {
 }
 
 /**
- * The first element of each pair, and the distance to its partner: pair `i` is `(first[i], first[i] + distance)`, counted from
- * the first rotated element. The array is new.
+ * The elements of each pair: pair `i` is `(first[i], first[i] + distance)`, counted from the first rotated element. `first`
+ * is a new array of `rotaryDim/2` indices.
  *
  * @throws RopeError as {@link blockCount}.
+ *
+ * @example
+ * pairElements("adjacent", 8).first; // 0, 2, 4, 6
  */
 export function pairElements(pairing: Pairing, rotaryDim: number): { first: Uint32Array; distance: number } {
   const blocks = blockCount(pairing, rotaryDim);

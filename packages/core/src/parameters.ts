@@ -1,6 +1,6 @@
 /**
- * Parameter schemas: a provider states its parameters as data, and everything that depends on them (parsing, errors,
- * defaults, documentation, the command line) reads the same statement, so that they cannot drift apart.
+ * Parameter schemas: a provider declares its parameters as data. Parsing, errors, defaults, documentation and the command
+ * line all read this one declaration.
  */
 
 import { viewName } from "./element-types.ts";
@@ -8,18 +8,19 @@ import { issue } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { unknownKeys } from "./keys.ts";
 
-/** What one parameter may be. Ranges are inclusive unless named `above` or `below`. */
+/** The accepted values of one parameter. `min` and `max` are inclusive; `above` and `below` are exclusive. */
 export interface ParameterRule {
+  /** `"numbers"` is a list or a typed array of finite numbers. */
   readonly type: "number" | "integer" | "boolean" | "string" | "numbers";
-  /** Without it the parameter must be given. `null` means "not set": the formula then follows its rule for absence. */
+  /** The value of an absent parameter. Without a default the parameter is required. `null` means "not set". */
   readonly default?: number | boolean | string | readonly number[] | null;
   readonly min?: number;
   readonly max?: number;
   readonly above?: number;
   readonly below?: number;
-  /** Accepted values of a string or a number. */
+  /** The accepted strings or numbers, if only these are. */
   readonly oneOf?: readonly (string | number)[];
-  /** One line: what it is, its unit, and where the default comes from. */
+  /** One line: the meaning of the parameter, its unit, and the origin of the default. */
   readonly description: string;
 }
 
@@ -32,11 +33,11 @@ export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyo
 /**
  * Checks `raw` against a schema and fills in defaults.
  *
- * @param raw the caller's object; never mutated, read once. A key whose value is `undefined` counts as absent, `null` as
- * absent where the default is `null`.
+ * @param raw the caller's object; read once, never changed. A value `undefined` counts as absent, and so does `null` if the
+ * default is `null`.
  * @param prefix of the issue paths: `"parameters."`.
- * @param issues gets every issue found.
- * @returns the frozen values in the schema's order; those with issues are missing.
+ * @param issues receives every issue.
+ * @returns the frozen values in the schema's order, without the wrong ones.
  */
 export function parseParameters<P>(
   schema: { readonly [K in keyof P]-?: FieldRule },

@@ -1,10 +1,10 @@
 /**
- * Weights between pairings: the rows of a projection, reordered so that a rotation with another pairing gives the same
- * attention.
+ * Weights for another pairing: reorders the rows of a query or key projection, so that a rope with the other pairing gives
+ * the same attention.
  *
- * A head that pairs elements `i` and `i + R/2` and one that pairs `2i` and `2i + 1` compute the same products of queries
- * and keys when the rows that make the elements stand in the other order. Nothing is computed, so nothing is rounded.
- * Queries and keys must be permuted alike; values must not be.
+ * One model pairs elements `i` and `i + R/2` of a head, another `2i` and `2i + 1`. With their rows in the matching order, both
+ * compute the same products of queries and keys. Rows are only moved, so nothing is rounded. Permute the rows of queries and
+ * keys alike, and leave the rows of values.
  */
 
 import { shapeError, show } from "./errors.ts";
@@ -13,24 +13,29 @@ import { checkKeys } from "./keys.ts";
 import { isSize, pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
-/** Between which pairings, and which elements of a head are rotated. */
+/** The two pairings, and the rotated elements of a head. */
 export interface PermuteOptions {
-  /** Elements of one head: the number of heads follows from the size, so queries and keys may differ in it. */
+  /** Elements of one head. The number of heads follows from the number of rows. */
   readonly headDim: number;
-  /** The pairing of the rows as they are. */
+  /** The pairing that the rows have. */
   readonly from: Pairing;
-  /** The pairing that they get. */
+  /** The pairing that the result has. */
   readonly to: Pairing;
-  /** Default: the whole head. The other rows stay where they are. */
+  /** Number of rotated elements, even. Default: the whole head. The other rows stay in place. */
   readonly rotaryDim?: number | undefined;
-  /** Default 0. */
+  /** Index of the first rotated element. Default 0. */
   readonly rotaryOffset?: number | undefined;
 }
 
 /**
- * Where the rows of one head come from: row `i` of the result is row `order[i]` of the input.
+ * The permutation of the rows of one head: row `i` of the result is row `order[i]` of the input.
  *
- * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other.
+ * @returns a new array of `headDim` indices.
+ * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other; `ROPE_INVALID_PARAMETERS` for an unknown
+ * option.
+ *
+ * @example
+ * rowOrder({ headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3
  */
 export function rowOrder(options: PermuteOptions): Uint32Array {
   checkKeys("the options of rowOrder", options, orderKeys);
@@ -50,7 +55,7 @@ function orderOf({ from, headDim, rotaryDim = headDim, rotaryOffset = 0, to }: P
   return order;
 }
 
-/** What can be permuted: any typed array, also the bytes of elements that JavaScript has no array for. */
+/** An array of rows: any typed array. Elements that JavaScript has no array for can be passed as bytes. */
 export interface Rows {
   readonly length: number;
   subarray(start: number, end: number): this;
@@ -62,13 +67,14 @@ export interface Rows {
  * The rows of a query or key projection in the order of another pairing.
  *
  * @param rows `[heads · headDim, columns]`, row-major: a weight as `nn.Linear` stores it (columns are inputs), a bias or the
- * weight of a norm over one head (1 column), LoRA's B. Not changed.
+ * weight of a norm over one head (1 column), LoRA's B. Only read.
  * @param options `columns` is the number of array elements in one row; default 1.
- * @returns a new array of the same size.
- * @throws RopeError `ROPE_SHAPE` when the size is no whole number of heads, or as {@link rowOrder}.
+ * @returns a new array of the same type and size.
+ * @throws RopeError `ROPE_SHAPE` when the size is no whole number of heads, or sizes and pairings do not fit each other;
+ * `ROPE_INVALID_PARAMETERS` for an unknown option.
  *
- * Source: the permutation in Hugging Face `convert_llama_weights_to_hf.py` (adjacent → half) and llama.cpp's
- * conversion (half → adjacent), which are each other's inverse.
+ * Source: the permutation in Hugging Face `convert_llama_weights_to_hf.py` (adjacent → half), and its inverse in llama.cpp's
+ * conversion (half → adjacent).
  *
  * @example
  * permuteRows(Float32Array.of(0, 1, 2, 3), { headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3

@@ -1,16 +1,16 @@
 /**
- * Requests as plain data: read once into a copy of the library's own, and compared with such a copy.
+ * Requests as plain data: copied once, and compared with an earlier copy.
  */
 
 import { invalid, show } from "./errors.ts";
 
-/** Data that is nested deeper (a cycle is) or has more entries in all is no request; reading it could take forever. */
+/** Limits of a request. Deeper data (a cycle, say) or more entries in all could take forever to read. */
 const MOST_LEVELS = 16;
 const MOST_ENTRIES = 2 ** 16;
 
 /**
- * A copy of own enumerable data: read once, so that what is parsed is what the cache remembers, whatever getters,
- * prototypes and proxies it came with. Typed arrays are not copied.
+ * A copy of the own enumerable data of a request. It is read once: parser and cache see the same values, even with getters,
+ * prototypes or proxies. Typed arrays are not copied.
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` when it cannot be read.
  */
@@ -39,7 +39,7 @@ export function plainCopy(request: unknown): unknown {
   }
 }
 
-/** Whether a value has exactly the data of a plain copy, in the same order; false where it cannot be read. */
+/** Whether a value has exactly the data of a plain copy, in the same order. `false` for a value that cannot be read. */
 export function readsAs(value: unknown, copy: unknown): boolean {
   try {
     return equalData(value, copy);
@@ -52,7 +52,7 @@ function equalData(value: unknown, copy: unknown): boolean {
   if (typeof value !== "object" || value === null || typeof copy !== "object" || copy === null) {
     return Object.is(value, copy);
   }
-  // The copy holds the caller's own typed array, whose numbers may have changed.
+  // The copy holds the caller's typed array itself, whose numbers may have changed.
   if (ArrayBuffer.isView(copy) || ArrayBuffer.isView(value)) return false;
   if (Array.isArray(value) || Array.isArray(copy)) {
     const lists = Array.isArray(value) && Array.isArray(copy) && value.length === copy.length;

@@ -1,7 +1,7 @@
 /**
- * From a call to what is executed: check positions, form turns, check tensors, make tasks. Nothing here rotates.
+ * From a call to the tasks of an executor: check positions, form turns, check tensors, make tasks. Nothing here rotates.
  *
- * One plan serves a rope on all its backends. It holds the one cache of turns.
+ * One plan serves a rope on all its backends. It holds the only cache of turns.
  */
 
 import type { CosSinWriter } from "./cos-sin.ts";
@@ -23,14 +23,14 @@ import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 import { PositionTurns } from "./turns.ts";
 import type { Operation, Turns } from "./turns.ts";
 
-/** Tensors of one call, in memory of whatever kind. */
+/** The tensors of one call; `T` is the backend's form of a tensor. At least one of `query` and `key` is present. */
 export interface CallTensors<T = Tensor> {
   readonly query?: T | undefined;
   readonly key?: T | undefined;
   readonly out?: { readonly query?: T | undefined; readonly key?: T | undefined } | undefined;
 }
 
-/** A tensor of a call with where its result goes, both checked; `output` is `input` itself for a rotation in place. */
+/** A tensor of a call and its destination, both checked. `output` is `input` itself for a rotation in place. */
 export interface CheckedTensor {
   readonly name: "query" | "key";
   readonly input: TensorLayout;
@@ -38,11 +38,11 @@ export interface CheckedTensor {
 }
 
 /**
- * Values of cos that tables may have to be kept for the next call: 8192 tokens of 64 pairs, 4 MiB with sin. The layers of a
- * model ask for the same positions one after another.
+ * The most values of cos that are kept from one call to the next: 8192 tokens of 64 pairs, 4 MiB with sin. The layers of a
+ * model use the same positions one after another.
  */
 const KEPT_VALUES = 2 ** 19;
-/** Positions that are kept to be compared with those of the next call: 1 MiB. */
+/** The most positions that are kept, to be compared with those of the next call: 1 MiB. */
 const KEPT_POSITIONS = 2 ** 17;
 
 export class RopePlan {
@@ -76,18 +76,18 @@ export class RopePlan {
     return this.numbers.spec;
   }
 
-  /** @throws RopeError `ROPE_SHAPE`, `ROPE_POSITION_RANGE`. */
+  /** Checked positions. @throws RopeError as {@link resolvePositions}. */
   positions(positions: Positions): ResolvedPositions {
     return resolvePositions(positions, this.#rules);
   }
 
-  /** What is in force for positions: at the length that the caller says, else up to the largest of them. */
+  /** The numbers for positions: at the caller's length, or else at the largest position + 1. */
   numbersFor(positions: ResolvedPositions, length: number | undefined): FrequenciesAtLength {
     return this.numbers.at(length ?? lengthOf(positions));
   }
 
   /**
-   * Turns of one call. Asked for the same as in the call before, the same turns.
+   * The turns of one call; the same object as before if the call asks for the same.
    *
    * @param isStep whether the caller holds them for several calls; their tables are then kept, however large.
    * @throws RopeError as {@link positions}, and `ROPE_UNSUPPORTED` for an operation that the type does not have.
@@ -154,10 +154,16 @@ const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest)
 const outKeys = ["query", "key"];
 
 /**
- * Checks the tensors of a call against each other and against its positions.
+ * Checks the tensors of a call against each other and against its positions, for tensors of any kind: typed arrays, or
+ * buffers of a device. Nothing is written.
  *
- * @param resolve describes one tensor, or throws.
- * @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS` for a key of `out` that nothing reads.
+ * @param tensors the caller's query, key and `out`. Other keys are the caller's to check.
+ * @param expected the batch, tokens and head size that every tensor must have.
+ * @param resolve describes one tensor as a {@link TensorLayout}, or throws. `name` is for its message: `"query"`, `"out.key"`.
+ * @returns one entry for each tensor, query before key.
+ * @throws RopeError `ROPE_SHAPE` when there is neither query nor key, when `out` has a tensor without an input or another
+ * shape than its input, or when tensors overlap (as {@link checkAliasing}); `ROPE_INVALID_PARAMETERS` for an unknown key of
+ * `out`; and whatever `resolve` throws.
  */
 export function checkTensors<T>(
   { query, key, out }: CallTensors<T>,
@@ -167,7 +173,7 @@ export function checkTensors<T>(
   if (out !== undefined) {
     const isPair = typeof out === "object" && out !== null && !ArrayBuffer.isView(out);
     if (isPair) checkKeys("the tensors of out", out, outKeys);
-    // An array, say, would leave both outputs unsaid, and the inputs overwritten.
+    // An array, say, names no output, and the inputs would be overwritten.
     if (!isPair || (out.query === undefined && out.key === undefined)) {
       throw shapeError(
         "out",
@@ -186,7 +192,7 @@ export function checkTensors<T>(
   return checked;
 }
 
-/** One of them; `undefined` where there is none. */
+/** The checked query or key; `undefined` if the call has none. */
 function checkTensor<T>(
   name: "query" | "key",
   tensor: T | undefined,

@@ -1,5 +1,5 @@
 /**
- * Positions: every form that callers have them in, checked once, kept as one flat list.
+ * Positions: all accepted forms, checked once and kept as one flat list.
  */
 
 import { viewName } from "./element-types.ts";
@@ -10,12 +10,13 @@ import { checkKeys } from "./keys.ts";
 export type PositionArray = readonly number[] | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
 
 /**
- * Positions of the tokens:
- * - a flat list, or `{ start, count }` for a run: shape `[tokens]`, shared by all rows of a batch;
- * - `{ data, shape }` or nested lists: `[batch, tokens]`, for a rope of several axes `[axes, tokens]` or
- *   `[axes, batch, tokens]`.
+ * Positions of the tokens, counted from the start of the sequence:
+ * - a flat list, or `{ start, count }` for consecutive positions: shape `[tokens]`, shared by all rows of a batch;
+ * - `{ data, shape }` or nested lists: `[batch, tokens]`, or `[axes, tokens]` and `[axes, batch, tokens]` for a rope of
+ *   several axes.
  *
- * Ropes that declare `fractionalPositions` also take Float32Array and Float64Array.
+ * They are integers from 0. Ropes that declare `fractionalPositions` also take fractions, negative positions, Float32Array and
+ * Float64Array.
  */
 export type Positions =
   | PositionArray
@@ -25,29 +26,29 @@ export type Positions =
   | { readonly start: number | bigint; readonly count: number }
   | { readonly data: PositionArray | Float32Array | Float64Array; readonly shape: readonly number[] };
 
-/** Checked positions. */
+/** Checked positions. Immutable: the same object stands for the same positions. */
 export interface ResolvedPositions {
   readonly axes: number;
-  /** Rows of the batch, or `undefined` when all rows share one list. */
+  /** Rows of the batch; `undefined` if all rows share one list. */
   readonly batch: number | undefined;
   readonly tokens: number;
-  /** `[axes, batch, tokens]`, row-major; not the caller's, and never changed. */
+  /** `[axes, batch, tokens]`, row-major; a copy that never changes. */
   readonly values: Float64Array;
-  /** The largest value, −1 when there is none. */
+  /** The largest position; −1 if there is none. */
   readonly largest: number;
 }
 
 /**
- * No position lies beyond 2^24: up to there float32, in which engines hold positions, has every integer, and up to
- * there `precision: "float64"` is proven. Fractional positions may be as far below zero.
+ * The first position that no rope takes. Engines hold positions in float32, which has every integer up to 2^24; and
+ * `precision: "float64"` is proven up to there. Fractional positions may go as far below zero.
  */
 export const POSITION_LIMIT: number = 2 ** 24 + 1;
 
-/** What positions are checked against. */
+/** The rules that positions must keep. */
 export interface PositionRules {
   /** The number of axes that the rope takes. */
   readonly axes: number;
-  /** Whether non-integers and negatives are admitted. */
+  /** Whether fractions and negative numbers are accepted. */
   readonly fractional: boolean;
   /** Positions must be below this. */
   readonly limit: number;
@@ -58,10 +59,9 @@ export interface PositionRules {
 /**
  * Checks positions and copies them.
  *
- * @param known what a call before resolved by the same rules: returned itself where the positions are the same.
- * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_INVALID_PARAMETERS` for a key that nothing
- * reads; `ROPE_POSITION_RANGE` for a position that is negative, not an integer, or not below the limit. Nothing has been
- * written when it throws.
+ * @param known the result of an earlier call with the same rules. It is returned itself if the positions are equal.
+ * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_INVALID_PARAMETERS` for an unknown key;
+ * `ROPE_POSITION_RANGE` for a position that is negative, not an integer, or not below the limit.
  */
 export function resolvePositions(input: Positions, rules: PositionRules, known?: ResolvedPositions): ResolvedPositions {
   if (isRun(input)) return resolveRun(input, rules, known);
@@ -73,7 +73,7 @@ export function resolvePositions(input: Positions, rules: PositionRules, known?:
   let largest = -1;
   for (let i = 0; i < count; i++) {
     const given: unknown = data[i];
-    // A string, null or true would turn into a number without a word.
+    // Number() would silently convert a string, null or true.
     const value = typeof given === "number" || typeof given === "bigint" ? Number(given) : NaN;
     const admitted = rules.fractional ? value > -POSITION_LIMIT : Number.isInteger(value) && value >= 0;
     if (!admitted || value >= rules.limit) throw rangeError(given, i, rules);
@@ -86,7 +86,7 @@ export function resolvePositions(input: Positions, rules: PositionRules, known?:
   return { axes, batch, tokens, values, largest };
 }
 
-/** Zeros of either sign are the same position. */
+/** Compares by `===`: 0 and −0 are the same position. */
 function sameValues(a: Float64Array, b: Float64Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -97,7 +97,7 @@ type Run = Extract<Positions, { readonly start: number | bigint }>;
 
 const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
 
-/** Positions that follow each other: with the first and the last all of them are checked. */
+/** Consecutive positions: a check of the first and the last covers all. */
 function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
   checkKeys("positions", run, ["start", "count"]);
   const { start: first, count } = run;
@@ -109,7 +109,7 @@ function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | u
   const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
   const admitted = fractional ? start > -POSITION_LIMIT : Number.isInteger(start) && start >= 0;
   if (!admitted || start >= limit) throw rangeError(first, 0, rules);
-  // Before allocating: a run that cannot fit must not cost memory.
+  // Checked before the allocation: a run that is too long must not take memory.
   if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
   if (known !== undefined && isTheRun(known, start, count)) return known;
   const values = new Float64Array(count);
@@ -117,7 +117,7 @@ function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | u
   return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
 }
 
-/** Whether resolved positions are `count` of them from `start` on, told without making the list. */
+/** Whether resolved positions are the `count` positions from `start` on; no list is made. */
 function isTheRun({ axes, batch, tokens, values, largest }: ResolvedPositions, start: number, count: number): boolean {
   const fits = axes === 1 && batch === undefined && tokens === count && count > 0;
   if (!fits || values[0] !== start || largest !== Math.max(-1, start + count - 1)) return false;

@@ -1,8 +1,8 @@
 /**
- * Factors for queries that depend on the position, which some models have beside their rope.
+ * Factors of queries by their position, which some models have beside their rope.
  *
- * They are no part of the rotation: a step reports them and the attention layer multiplies, since some models do so only
- * in layers without rope. A rule is data and a function, registered by its name like a rope type; three are built in.
+ * They are not part of the rotation, since some models use them only in layers without rope: a step reports the factors, and
+ * the attention layer multiplies. A rule is registered by its name, like a rope type; three rules are built in.
  */
 
 import type { ParameterSchema } from "./parameters.ts";
@@ -18,7 +18,7 @@ export interface QueryScaleParametersByRule {
 }
 
 /**
- * A rule with its parameters. At position `p`:
+ * A rule with its parameters. The factor of a query at position `p`:
  * - `"temperature"`: `1 + beta · ln(1 + floor((p + offset) / length))`. Llama 4 (beta 0.1, length 8192, offset 1, layers
  *   without rope), Ministral 3 and Mistral 4 (`llama_4_scaling_beta`, the original context, offset 0).
  * - `"logn"`: `ln(p + 1) / ln(length)` where `p + 1 > length`, else 1. Qwen 1 (`use_logn_attn`).
@@ -29,15 +29,20 @@ export type QueryScale = {
   [Rule in keyof QueryScaleParametersByRule]: { readonly rule: Rule } & QueryScaleParametersByRule[Rule];
 }[keyof QueryScaleParametersByRule];
 
-/** A rule, as a value; `registerQueryScale` gives it its name. */
+/**
+ * A rule for the factor of queries by their position, as a value. `registerQueryScale` gives it a name. It has no state.
+ *
+ * A step evaluates `scale` once for each token, at the token's position on the first axis, and reports the factors in float32
+ * as `step.queryScale`. The rotation does not apply them.
+ */
 export interface QueryScaleRule<P = any> {
   /** Version of the contract that the rule was written against: 1. */
   readonly specificationVersion: number;
-  /** Package and version; registering the same source again is a no-op. */
+  /** Package and version. Registering the same source again does nothing. */
   readonly source: string;
   /** Every parameter of the rule. Keys that are not here are errors. */
   readonly parameters: ParameterSchema<P>;
-  /** The factor at a position. Pure; the result is rounded to float32. */
+  /** The factor at a position. Pure. Computed in float64; core rounds the result to float32. */
   scale(position: number, parameters: P): number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Registering in the default registry: the decorator of providers, backends, rules of query scales.
+ * Registration in the default registry: providers (by a decorator or a function), backends, rules of query scales.
  */
 
 import type { RopeBackend } from "./backend.ts";
@@ -12,7 +12,7 @@ import type { RegisterOptions, RopeRegistry } from "./registry.ts";
 
 type Registrable = RopeProvider | RopeSpelling;
 
-/** What `registerRopeType(name)` accepts: a class, a function that makes a provider, or a provider. */
+/** A provider, its class, or a function that returns one. */
 export type ProviderSource = Registrable | (new () => Registrable) | (() => Registrable);
 
 /** The decorator that {@link registerRopeType} returns; also callable as a plain function. */
@@ -22,19 +22,21 @@ export interface RegisterDecorator {
     value: F,
     context: ClassMethodDecoratorContext<unknown, F> & { readonly static: true },
   ): void;
-  // Without a context: else this one would take what the other two refuse.
+  // `context` is undefined here, so that this signature does not accept what the other two refuse.
   <T extends ProviderSource>(value: T, context?: undefined): T;
 }
 
 /**
- * Registers a rope type in the default registry: the decorator of a provider class or of a static method that makes a
- * provider, or a plain function for JavaScript and for tools that do not lower decorators.
+ * Registers a rope type in the default registry. It decorates a provider class, or a static method that returns a provider.
+ * Without decorators, call the result with the provider: `registerRopeType("yarn")(YarnProvider)`.
  *
- * @param name the type's name, as `parameters.ropeType` of a request will say it.
- * @param options further names, each with parameters that it presets; `registry` to register elsewhere.
- * @returns a decorator (TC39, stage 3) that also works as a function: `registerRopeType("yarn")(YarnProvider)`.
- * @throws RopeError `ROPE_TYPE_CONFLICT` when another source holds one of the names, `ROPE_SPEC_VERSION` when the
- * provider follows an unknown contract, `ROPE_INVALID_PARAMETERS` for options that nothing reads, `ROPE_UNSUPPORTED` when it decorates anything but a class or a static method.
+ * @param name the name that requests use in `parameters.ropeType`.
+ * @param options `aliases`: more names of the type, each with its presets; `registry`: the registry to use instead.
+ * @returns a decorator (TC39, stage 3), which is also a plain function and then returns its argument.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option. The decorator throws `ROPE_TYPE_CONFLICT` when another
+ * source has registered one of the names, `ROPE_SPEC_VERSION` when core does not know the provider's contract,
+ * `ROPE_INVALID_PARAMETERS` when name, aliases or provider cannot be used, and `ROPE_UNSUPPORTED` when it decorates something
+ * other than a class or a static method.
  *
  * @example
  * @registerRopeType("yarn")
@@ -56,7 +58,7 @@ export function registerRopeType(
       return value;
     }
     if (context?.kind === "class") {
-      // After the class is complete, static fields included.
+      // The initializer runs when the class is complete, static fields included.
       context.addInitializer(() => registry.register(name, makeProvider(value), rest));
       return undefined;
     }
@@ -79,26 +81,40 @@ export function registerRopeType(
   return decorate as RegisterDecorator;
 }
 
-/** Removes a type and its aliases from the default registry, and its ropes from the cache. True if it was there. */
+/** Removes a type and its aliases from the default registry, and its ropes from the cache. Returns whether it was registered. */
 export function unregisterRopeType(name: string): boolean {
   return defaultRegistry.unregister(name);
 }
 
-/** What the default registry has: a registration for each name, aliases included, sorted by name. */
+/** The registrations of the default registry, aliases included, sorted by name. A new list of frozen entries. */
 export function listRopeTypes(): readonly RopeRegistration[] {
   return defaultRegistry.list();
 }
 
-/** Registers a backend in the default registry; a backend package calls this when it is imported. */
+/**
+ * Registers a backend in the default registry. A backend package calls this when it is imported.
+ *
+ * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
+ * know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
+ */
 export function registerBackend(backend: RopeBackend): void {
   defaultRegistry.registerBackend(backend);
 }
 
 /**
- * Registers a rule of `queryScale` in the default registry, by the name that requests give it.
+ * Registers a rule of `queryScale` in the default registry.
  *
- * @throws RopeError `ROPE_TYPE_CONFLICT` when another source holds the name, `ROPE_SPEC_VERSION`, `ROPE_INVALID_PARAMETERS`
- * when it is no rule.
+ * @param name the name that requests use in `queryScale.rule`.
+ * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
+ * know the rule's contract; `ROPE_INVALID_PARAMETERS` when it is no rule.
+ *
+ * @example
+ * registerQueryScale("root", {
+ *   specificationVersion: 1,
+ *   source: "rope-root@1.0.0",
+ *   parameters: { length: { type: "integer", min: 1, description: "tokens" } },
+ *   scale: (position, { length }) => Math.sqrt(Math.max(1, position / length)),
+ * });
  */
 export function registerQueryScale(name: string, rule: QueryScaleRule): void {
   defaultRegistry.registerQueryScale(name, rule);
@@ -106,6 +122,6 @@ export function registerQueryScale(name: string, rule: QueryScaleRule): void {
 
 function makeProvider(value: unknown): Registrable {
   if (typeof value !== "function") return value as Registrable;
-  // A class must be called with `new`; a function that returns a provider may be.
+  // A class needs `new`. A function with a prototype works with `new` as well, an arrow function does not.
   return value.prototype === undefined ? (value as () => Registrable)() : new (value as new () => Registrable)();
 }

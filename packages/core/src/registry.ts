@@ -1,9 +1,9 @@
 /**
- * Where rope types, backends and rules of query scales are found by name.
+ * Registries: rope types, backends and rules of query scales by name.
  *
- * The default registry hangs on the global object under a registered symbol, so that several loaded copies of core
- * share it; `createRegistry()` gives an isolated one. A name belongs to one source: the same source again is a no-op,
- * another one throws.
+ * The default registry is kept on the global object under a registered symbol, so several loaded copies of core share it.
+ * `createRegistry()` makes an isolated registry. A name belongs to one source: registering the same source again does
+ * nothing, another source gives an error.
  */
 
 import type { RopeBackend } from "./backend.ts";
@@ -16,17 +16,17 @@ import type { QueryScaleRule } from "./query-scale.ts";
 
 /** Options of `registerRopeType`. */
 export interface RegisterOptions {
-  /** Further names of the type; as an object, each with the parameters that it presets. */
+  /** More names of the type: a list, or an object with the presets of each name. */
   readonly aliases?: readonly string[] | Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** The shared part of a registry: plain data, the same for every loaded copy of core. */
+/** The shared part of a registry: plain data that every loaded copy of core can read. */
 interface RegistryState {
   readonly version: 1;
   readonly types: Map<string, RopeRegistration>;
   readonly backends: Map<string, RopeBackend>;
   readonly queryScales: Map<string, QueryScaleRule>;
-  /** Instance caches that must drop what belongs to a name when its registration goes. */
+  /** Called with a name when its registration is removed, so that instance caches drop its ropes. */
   readonly listeners: Set<(name: string) => void>;
 }
 
@@ -40,11 +40,11 @@ export class RopeRegistry {
   }
 
   /**
-   * Registers a rope type and its aliases; all of them or, if one name is taken by another source, none.
+   * Registers a rope type and its aliases. If another source has registered one of the names, none is registered.
    *
-   * @throws RopeError `ROPE_TYPE_CONFLICT` when a name is taken; `ROPE_SPEC_VERSION` when the provider was written
-   * against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no provider at all, or the
-   * aliases are no names.
+   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered a name; `ROPE_SPEC_VERSION` when core does not
+   * know the provider's contract; `ROPE_INVALID_PARAMETERS` for an unknown option, a value that is no provider, or aliases
+   * that are no names.
    */
   register(name: string, provider: RopeProvider | RopeSpelling, options: RegisterOptions = {}): void {
     checkKeys("the options of register", options, ["aliases"]);
@@ -62,7 +62,7 @@ export class RopeRegistry {
     for (const entry of fresh) this.#state.types.set(entry.name, Object.freeze(entry));
   }
 
-  /** Removes a type with its aliases, or one alias. Ropes made from it leave the instance cache. */
+  /** Removes a type with its aliases, or one alias, and its ropes from the cache. Returns whether the name was registered. */
   unregister(name: string): boolean {
     const entry = this.#state.types.get(name);
     if (entry === undefined) return false;
@@ -74,17 +74,17 @@ export class RopeRegistry {
     return true;
   }
 
-  /** The registration behind a name, if there is one. */
+  /** The registration of a name; `undefined` if there is none. */
   get(name: string): RopeRegistration | undefined {
     return this.#state.types.get(name);
   }
 
-  /** All registered names, types and aliases, sorted. */
+  /** All registrations, types and aliases, sorted by name. A new list. */
   list(): readonly RopeRegistration[] {
     return [...this.#state.types.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The registration behind a name. @throws RopeError `ROPE_UNKNOWN_TYPE` that lists what is registered. */
+  /** The registration of a name. @throws RopeError `ROPE_UNKNOWN_TYPE`, with the registered names, if there is none. */
   require(name: unknown): RopeRegistration {
     const entry = typeof name === "string" ? this.#state.types.get(name) : undefined;
     if (entry !== undefined) return entry;
@@ -105,8 +105,8 @@ export class RopeRegistry {
   /**
    * Registers a backend.
    *
-   * @throws RopeError `ROPE_TYPE_CONFLICT` when the name is taken by another source; `ROPE_SPEC_VERSION` when it was
-   * written against a contract that this core does not know; `ROPE_INVALID_PARAMETERS` when it is no backend at all.
+   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
+   * know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
    */
   registerBackend(backend: RopeBackend): void {
     checkBackend(backend);
@@ -116,9 +116,9 @@ export class RopeRegistry {
   }
 
   /**
-   * Registers a rule of `queryScale`.
+   * Registers a rule of `queryScale` under a name.
    *
-   * @throws RopeError as {@link registerBackend}, for a rule.
+   * @throws RopeError as {@link registerBackend}.
    */
   registerQueryScale(name: string, rule: QueryScaleRule): void {
     const shape = rule as Partial<QueryScaleRule> | null | undefined;
@@ -136,7 +136,7 @@ export class RopeRegistry {
     return this.#state.queryScales;
   }
 
-  /** The backend behind a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` that lists what is registered. */
+  /** The backend of a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none. */
   requireBackend(name: string): RopeBackend {
     const backend = this.#state.backends.get(name);
     if (backend !== undefined) return backend;
@@ -170,17 +170,18 @@ const unusable = (what: string, expected: string, given: unknown): RopeError =>
   new RopeError("ROPE_INVALID_PARAMETERS", { what: `cannot use ${what}`, expected, received: show(given) });
 
 /**
- * Whether a name is free; false where the same source holds it already.
+ * Whether a name is free. `false` if the same source has registered it already.
  *
- * @param isSame whether a registration of the same source would be the same one.
- * @throws RopeError `ROPE_TYPE_CONFLICT` where another holds it.
+ * @param holder the source that has the name.
+ * @param isSame whether the two registrations of one source would be equal.
+ * @throws RopeError `ROPE_TYPE_CONFLICT` if another source has the name.
  */
 function isFree(kind: string, name: string, holder: string | undefined, source: string, isSame = true): boolean {
   if (holder === undefined) return true;
   if (holder === source && isSame) return false;
   throw new RopeError("ROPE_TYPE_CONFLICT", {
     what: `the ${kind} ${JSON.stringify(name)} is already registered`,
-    expected: `a name that is free, or the same source ${holder}`,
+    expected: `a free name, or the same source ${holder}`,
     received: `a second registration from ${source}`,
     remedy: "Import one of the two packages only, unregister the other first, or use createRegistry().",
     facts: { name, registered: holder, rejected: source },
@@ -206,7 +207,7 @@ function checkBackend(backend: RopeBackend): void {
   checkSpecificationVersion(backend.specificationVersion, `the backend ${backend.source}`);
 }
 
-/** Aliases with their presets, whichever way they were written. */
+/** Aliases with their presets, from a list or an object. */
 function namedPresets(name: string, aliases: unknown): readonly (readonly [string, object])[] {
   const named: unknown = Array.isArray(aliases)
     ? aliases.map((alias) => [alias, {}])
@@ -216,13 +217,13 @@ function namedPresets(name: string, aliases: unknown): readonly (readonly [strin
   const valid =
     Array.isArray(named) && named.every(([alias, presets]) => isName(alias) && alias !== name && isRecord(presets));
   if (valid) return named as [string, object][];
-  const expected = "a list of other names, or an object with a name's presets at each";
+  const expected = "a list of other names, or an object from each name to its presets";
   throw unusable(`the aliases of ${show(name)}`, expected, aliases);
 }
 
 const globalKey = Symbol.for("ropewalk.registry.v1");
 
-/** The registry that importing a provider package registers into, shared by all loaded copies of core. */
+/** The registry that provider packages register in when they are imported. All loaded copies of core share it. */
 export const defaultRegistry: RopeRegistry = /* @__PURE__ */ new RopeRegistry(/* @__PURE__ */ sharedState());
 
 function sharedState(): RegistryState {
@@ -239,7 +240,7 @@ function emptyState(): RegistryState {
   return { version: 1, types: new Map(), backends: new Map(), queryScales, listeners: new Set() };
 }
 
-/** An empty registry of its own: nothing registered globally is seen, nothing registered in it leaks out. */
+/** A new registry, isolated from the default one and from all others. It has the built-in rules of query scales only. */
 export function createRegistry(): RopeRegistry {
   return new RopeRegistry();
 }

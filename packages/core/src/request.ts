@@ -1,5 +1,5 @@
 /**
- * From what a caller asks for to what a rope is: validation, defaults, and the one canonical form of equal requests.
+ * From a caller's request to the spec of a rope: checks, defaults, and one canonical form for equal requests.
  */
 
 import { declaredCapabilities } from "./capabilities.ts";
@@ -25,58 +25,58 @@ import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 export interface UntypedRopeRequest {
   /** Elements of one attention head. */
   readonly headDim: number;
-  /** How many of them are rotated; default `headDim`. Even. */
+  /** Number of rotated elements, even. Default `headDim`. */
   readonly rotaryDim?: number | undefined;
-  /** The same as a share of `headDim`; the product is truncated, as every engine does. */
+  /** `rotaryDim` as a share of `headDim`; the product is truncated, as in every engine. */
   readonly partialRotaryFactor?: number | undefined;
-  /** The first rotated element of a head; default 0. The last R of D: `D − R`. */
+  /** Index of the first rotated element. Default 0. To rotate the last elements: `headDim − rotaryDim`. */
   readonly rotaryOffset?: number | undefined;
-  /** `theta`. Default 10000: RoFormer §3.3, and `rope_theta` of Hugging Face configs that do not say. */
+  /** `theta`. Default 10000: RoFormer §3.3, and Hugging Face configs without `rope_theta`. */
   readonly base?: number | undefined;
-  /** Positions must be below this (or below what the type extends it to). Absent: up to 2^24. */
+  /** Positions must be below this, or below the context that the type extends it to. Default: up to 2^24. */
   readonly maxPosition?: number | null | undefined;
-  /** Which two elements form a pair. Default: what the type declares, else `"half"` (Hugging Face `rotate_half`). */
+  /** Which two elements form a pair. Default: the type's own, else `"half"` (Hugging Face `rotate_half`). */
   readonly pairing?: Pairing | undefined;
   /**
-   * The position axis that turns each pair, `rotaryDim/2` integers from 0, for ropes of several axes whose frequencies
-   * are those of a type of one axis (M-RoPE over any scaling). Absent: what the type says, else one axis.
+   * The position axis of each pair, `rotaryDim/2` integers from 0: gives several axes to a type of one axis (M-RoPE over any
+   * scaling). Default: the type's own axes, else one axis.
    */
   readonly axes?: readonly number[] | null | undefined;
-  /** The rotation turns by +φ (1, default) or by −φ (−1: nanochat). Other logits, so another rope. */
+  /** 1 (default) rotates by +φ, −1 by −φ as nanochat does. The logits differ, so it is another rope. */
   readonly direction?: 1 | -1 | undefined;
   /**
-   * Factors of single pairs: `invFreq[i] · pairFactors[i]`, `rotaryDim/2` finite numbers, for what a model has learned
-   * (LeRoPE, Mistral Large 4: `exp(alpha[i])` of the checkpoint). Absent: none.
+   * Learned factors of single frequencies: `invFreq[i] · pairFactors[i]`, `rotaryDim/2` finite numbers (LeRoPE, Mistral Large
+   * 4: `exp(alpha[i])` of the checkpoint). Default: none.
    */
   readonly pairFactors?: readonly number[] | null | undefined;
   /**
-   * Positions need not be integers and may be negative: seconds, normalised coordinates. For types that do not depend on the
-   * length. Default: what the type declares.
+   * Whether positions may be fractions and negative: seconds, normalised coordinates. Only for types that do not depend on
+   * the length. Default: the type's own.
    */
   readonly fractionalPositions?: boolean | undefined;
-  /** A factor for queries that depends on the position; steps report it as `queryScale`. Absent: none. */
+  /** The rule for a factor of queries by their position; steps report it as `queryScale`. Default: none. */
   readonly queryScale?: QueryScale | null | undefined;
   /**
-   * How the angle is rounded. `"float32"` (default): as the engines that trained the models do, bit-compatible with
-   * Hugging Face transformers up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true
-   * value at every position up to 2^24.
+   * How the angle is rounded. `"float32"` (default): as in the engines that train models; equal to Hugging Face transformers
+   * up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true value at every position up to
+   * 2^24.
    */
   readonly precision?: Precision | undefined;
   /** The type and its own parameters. */
   readonly parameters: { readonly ropeType: string };
-  /** Present in `rope.spec`; need not be given. */
+  /** 1, as in `rope.spec`. May be left out. */
   readonly specificationVersion?: number | undefined;
 }
 
 /**
- * A rope as plain data: JSON-safe, complete, canonical. `getRope(spec)` gives the same rope, also in a worker or from a
- * file, wherever the type is registered.
+ * A rope as plain data: complete, canonical, safe for JSON, frozen. `getRope(spec)` gives the same rope, also in a worker or
+ * from a file, if the type is registered there. The fields are those of {@link UntypedRopeRequest}.
  */
 export interface RopeSpec extends RopeSettings {
   readonly specificationVersion: 1;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
-  /** `null`: one axis, or what the type says. */
+  /** `null`: one axis, or the type's own axes. */
   readonly axes: readonly number[] | null;
   readonly direction: 1 | -1;
   readonly pairFactors: readonly number[] | null;
@@ -87,25 +87,25 @@ export interface RopeSpec extends RopeSettings {
   readonly parameters: { readonly ropeType: string; readonly [name: string]: unknown };
 }
 
-/** A request that was found valid. */
+/** The result of a valid request. */
 export interface ParsedRequest {
   readonly spec: RopeSpec;
-  /** The type that the spec names. */
+  /** The registration of the spec's type. */
   readonly registration: RopeRegistration;
   readonly provider: RopeProvider;
 }
 
-/** Where the names in a request are looked up. */
+/** Looks up the names in a request. */
 export interface Names {
-  /** The type that the request names. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
+  /** The type that the caller names. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
   ropeType(name: unknown): RopeRegistration;
-  /** A type that another one is rewritten to. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
+  /** The type that a spelling names. @throws RopeError `ROPE_UNKNOWN_TYPE`. */
   registered(name: unknown): RopeRegistration;
   /** The rules of `queryScale` by name. */
   readonly queryScales: ReadonlyMap<string, QueryScaleRule>;
 }
 
-/** What core itself knows of a request's fields; heads, pairings, axes and rules have checks of their own. */
+/** The rules of a request's fields. Heads, pairings, axes and query scales (`any`) have checks of their own. */
 const own: FieldRule = { type: "any", default: null, description: "" };
 const fields: Readonly<Record<keyof UntypedRopeRequest, FieldRule>> = {
   headDim: own,
@@ -176,7 +176,7 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
   const values = parseParameters(provider.parameters, { ...presets, ...parameters }, "parameters.", issues);
   refuse();
-  // What a type says of its parameters and of the rest needs all of them.
+  // The type's own check needs valid values of all fields.
   issues.push(...(provider.check?.(values, settings) ?? []));
   refuse();
 
@@ -266,8 +266,7 @@ function parsePairFactors(
 }
 
 /**
- * The number of axes is not limited by anything but that each has a pair, and that an axis is a byte. `null` for one axis,
- * which needs no list.
+ * The axes of a request; `null` for one axis. Every axis from 0 on must have a pair, and axes must fit a byte.
  */
 function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
   if (given === null) return null;
@@ -278,7 +277,7 @@ function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[
   if (bytes && axes.length === (pairs ?? axes.length) && new Set(axes).size === count) {
     return count === 1 ? null : Object.freeze(axes);
   }
-  issues.push(issue("axes", `${pairs ?? ""} integers, one for each pair, that name every axis from 0 on`, given));
+  issues.push(issue("axes", `${pairs ?? ""} integers, one for each pair, with every axis from 0 on`, given));
   return null;
 }
 

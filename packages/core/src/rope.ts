@@ -1,7 +1,7 @@
 /**
- * The rope: joins a plan with an executor. Immutable; what it hands out are copies that belong to the caller.
+ * The rope: a plan and an executor. Immutable; arrays that it returns are copies.
  *
- * Every call goes one way: check keys → turns → tasks → execute. All checks come before the first write.
+ * Every call takes the same steps: check keys → turns → tasks → execute. All checks come before the first write.
  */
 
 import type { BackendContext, RopeBackend, RotationExecutor } from "./backend.ts";
@@ -196,15 +196,15 @@ function requireOperation(operation: unknown): void {
   throw invalid("the call of turns", [issue("operation", '"apply", "invert" or "adjoint"', operation)]);
 }
 
-/** What a rope finds by name in the registry that it was made with. */
+/** The parts of a rope that come from its registry. */
 export interface RopeNames {
   /** @throws RopeError `ROPE_BACKEND_UNAVAILABLE`. */
   readonly backend: (name: string) => RopeBackend;
-  /** The factor of queries at a position, where the rope has such a rule. */
+  /** The factor of queries at a position; `null` for a rope without `queryScale`. */
   readonly queryScale: ((position: number) => number) | null;
 }
 
-/** Makes a rope of a checked spec. */
+/** Makes the rope of a checked spec. */
 export function createRope(spec: RopeSpec, provider: RopeProvider, names: RopeNames): RotaryEmbedding {
   return new PlannedRope(new RopePlan(spec, provider), names, javaScriptExecutor);
 }

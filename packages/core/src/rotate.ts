@@ -1,5 +1,5 @@
 /**
- * Rotation with tables of the caller's own: what is left of a rope when cos and sin come from elsewhere.
+ * Rotation by cos and sin that the caller supplies.
  */
 
 import { allocate, loadElements } from "./element-types.ts";
@@ -17,20 +17,22 @@ import { checkAliasing } from "./aliasing.ts";
 import { contiguous, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorLayout } from "./tensor.ts";
 
-/** cos or sin: a typed array, or with an element type for 16-bit data. Never written to. */
+/** A table of cos or sin: a typed array, or `{ data, dtype }` for the bits of a 16-bit type. Only read. */
 export type TableData = TensorData | { readonly data: TensorData; readonly dtype?: ElementType | undefined };
 
 /** Options of {@link rotate}. */
 export interface RotateOptions {
   /** `[rows, rotaryDim/2]`, or `[rows, rotaryDim]` with each value at both elements of its pair; row-major. */
   readonly cos: TableData;
+  /** Like `cos`, with as many rows. */
   readonly sin: TableData;
+  /** Which two elements form a pair. */
   readonly pairing: Pairing;
-  /** Elements of one head; taken from the shape of a view, needed for a bare typed array. */
+  /** Elements of one head. Required for a bare typed array; default for a view: the last size of its shape. */
   readonly headDim?: number | undefined;
-  /** Default: the whole head. */
+  /** Number of rotated elements, even. Default: the whole head. */
   readonly rotaryDim?: number | undefined;
-  /** Default 0. */
+  /** Index of the first rotated element. Default 0. */
   readonly rotaryOffset?: number | undefined;
   /**
    * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair (`"full"`), or
@@ -41,7 +43,7 @@ export interface RotateOptions {
   readonly width?: "half" | "full" | "element" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
   readonly positions?: Positions | undefined;
-  /** Where the result goes; in place if absent. */
+  /** Destination of the result, of the same logical shape. Default: in place. */
   readonly out?: Tensor | undefined;
 }
 
@@ -50,11 +52,20 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
 /**
  * Rotates one tensor by given cos and sin: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair `(x, y)`.
  *
- * @param tensor float32 and float64 are computed in their own type, 16-bit data in float32; rotated in place unless
- * `out` is given.
- * @returns what was written: `out`, or `tensor`.
- * @throws RopeError `ROPE_SHAPE` when tensor and tables do not fit each other, `ROPE_POSITION_RANGE` for a position
- * without a row. Nothing is written then.
+ * float32 and float64 are computed in their own type. 16-bit elements are computed in float32 with every product and sum
+ * rounded, and the result is rounded once more. Elements that are not rotated keep their bits.
+ *
+ * @param tensor queries or keys, `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`;
+ * rotated in place without `out`.
+ * @returns the tensor that was written: `out` or `tensor`.
+ * @throws RopeError `ROPE_SHAPE` when tensor, tables and `out` do not fit each other or overlap; `ROPE_POSITION_RANGE` for a
+ * position without a row; `ROPE_INVALID_PARAMETERS` for an unknown option. Nothing is written then.
+ *
+ * Source: Su et al., RoFormer (arXiv 2104.09864), eq. 34; ONNX RotaryEmbedding 23 with `cos_cache` and `sin_cache`.
+ *
+ * @example
+ * const quarterTurn = { cos: Float32Array.of(0, 0), sin: Float32Array.of(1, 1) };
+ * rotate(Float32Array.of(1, 2, 3, 4), { ...quarterTurn, pairing: "half", headDim: 4 }); // [-3, -4, 1, 2]
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   checkKeys("the options of rotate", options, optionKeys);
@@ -180,7 +191,7 @@ function rowsOf(name: string, values: Float64Array, perRow: number): { values: F
   return { values, rows: values.length / perRow };
 }
 
-/** Whether the table could have `rotaryDim` columns: equal values at both elements of every pair. */
+/** Whether the table may have `rotaryDim` columns: both elements of every pair have equal values. */
 function looksDoubled(values: Float64Array, pairing: Pairing, rotaryDim: number): boolean {
   const { first, distance } = pairElements(pairing, rotaryDim);
   if (values.length % rotaryDim !== 0) return false;
@@ -199,5 +210,5 @@ function impliedWidth(
   if (tokens !== undefined && length === (tokens * rotaryDim) / 2) return "half";
   if (!doubled()) return "half";
   if (tokens !== undefined && length === tokens * rotaryDim) return "full";
-  throw shapeError("cos and sin", 'width: "half" or "full", since their rows could be either', "no width");
+  throw shapeError("cos and sin", 'width: "half" or "full", since their rows fit both', "no width");
 }

@@ -1,5 +1,5 @@
 /**
- * Moving rotated keys: the turns from where they were rotated to where they shall be.
+ * Turns that move rotated keys from one position to another.
  */
 
 import { shapeError } from "./errors.ts";
@@ -9,10 +9,10 @@ import { cosSinAt, givenTurns } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 
 /**
- * cos and sin of the angles at `target` minus those at `source`, as the rows of each are rounded; amplitude 1. Positions
- * are absolute, so that repeated shifts do not drift.
+ * cos and sin of the angle at `target` minus the angle at `source`, each rounded as in a table row; amplitude 1. Both are
+ * absolute positions, so repeated shifts do not drift.
  *
- * @throws RopeError `ROPE_SHAPE` where the two differ in shape.
+ * @throws RopeError `ROPE_SHAPE` if the two differ in shape.
  */
 export function turnsBetween(
   { angles, axisOfPair, length }: FrequenciesAtLength,

@@ -1,12 +1,14 @@
 /**
- * `rope.at(positions)`: turns that are used in every layer of a step.
+ * `rope.at(positions)`: the turns of one step, for every layer.
  */
 
 import type { RotaryStep, RotateArguments, RotateResult } from "./interface.ts";
 import type { PositionTurns } from "./turns.ts";
 
 /**
- * @param queryScale the factor of queries at a position, where the rope has such a rule.
+ * Makes a step.
+ *
+ * @param queryScale the factor of queries at a position; `null` for a rope without such a rule.
  * @param apply rotates tensors by the turns.
  */
 export function stepOf(
@@ -17,7 +19,7 @@ export function stepOf(
   const { batch, tokens, values, axes } = turns.positions;
   const { angles, length } = turns.frequencies;
   const shape = [...(batch === undefined ? [] : [batch]), tokens, angles.invFreq.length];
-  // Copies, made when somebody asks: the turns themselves are shared.
+  // Copies, made on first access, because the turns are shared.
   let cos: Float32Array | undefined;
   let sin: Float32Array | undefined;
   return Object.freeze({
@@ -28,7 +30,7 @@ export function stepOf(
     get sin() {
       return (sin ??= turns.table("float32").sin.slice() as Float32Array);
     },
-    // Where positions have several axes, the first counts tokens.
+    // With several axes, the first axis counts tokens.
     queryScale: queryScale === null ? null : Float32Array.from(values.subarray(0, values.length / axes), queryScale),
     effectiveLength: length,
     apply,

@@ -1,5 +1,5 @@
 /**
- * Tensors: the caller's memory, described. Nothing here copies or allocates element data.
+ * Tensors: descriptions of the caller's memory. Nothing here copies or allocates elements.
  */
 
 import { viewName } from "./element-types.ts";
@@ -9,25 +9,26 @@ import { checkKeys } from "./keys.ts";
 
 /**
  * Queries or keys:
- * - a typed array: contiguous `[tokens, heads, headDim]`, or `[batch, tokens, heads, headDim]` where positions have a
- *   batch; the number of heads follows from the length;
- * - `{ data, shape, strides?, offset?, dtype? }`: `shape` is always the logical `[batch, tokens, heads, headDim]`,
- *   `[tokens, heads, headDim]` or `[tokens, heads · headDim]`, and `strides` (in elements, one for each entry of
- *   `shape`) say how it lies in memory: head-first is `shape [t, h, d]` with `strides [d, t·d, 1]`.
+ * - a typed array: contiguous `[tokens, heads, headDim]`, or `[batch, tokens, heads, headDim]` if positions have a batch; the
+ *   number of heads follows from the length;
+ * - `{ data, shape, strides?, offset?, dtype? }`: `shape` is the logical `[batch, tokens, heads, headDim]`,
+ *   `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. `strides` give the order in memory, in elements, one for each
+ *   entry of `shape`: head-first is `shape [t, h, d]` with `strides [d, t·d, 1]`.
  *
  * `Uint16Array` holds the bits of float16 or bfloat16 and needs `dtype`.
  */
 export type Tensor = TensorData | TensorView;
 
-/** A tensor with an explicit shape. */
+/** A tensor with an explicit shape. The memory is the caller's. */
 export interface TensorView {
   readonly data: TensorData;
+  /** The logical shape; see {@link Tensor}. */
   readonly shape: readonly number[];
-  /** Elements between neighbours along each axis of `shape`; row-major contiguous if absent. */
+  /** Elements from one index to the next on each axis of `shape`. Default: row-major, contiguous. */
   readonly strides?: readonly number[];
-  /** Index of the first element; 0 if absent. */
+  /** Index of the first element. Default 0. */
   readonly offset?: number;
-  /** Needed for `Uint16Array`; else it must agree with the array. */
+  /** Required for `Uint16Array`; otherwise it must agree with the array. */
   readonly dtype?: ElementType;
 }
 
@@ -47,15 +48,21 @@ export interface TensorLayout {
   readonly offset: number;
 }
 
-/** What a tensor must agree with. */
+/** The sizes that a tensor must have. */
 export interface TensorExpectation {
-  /** Rows of the batch that positions give, or `undefined` where they are shared by all rows. */
+  /** Rows of the batch; `undefined` accepts any number, since all rows share positions. */
   readonly batch: number | undefined;
   readonly tokens: number;
   readonly headDim: number;
 }
 
-/** Describes a tensor. @throws RopeError `ROPE_SHAPE` when it cannot hold what `expected` says. */
+/**
+ * Describes a tensor. Nothing is copied: the layout refers to the caller's memory.
+ *
+ * @param name for messages: `"query"`.
+ * @throws RopeError `ROPE_SHAPE` when form, element type, shape, strides or offset are wrong, the sizes differ from
+ * `expected`, or an index falls outside the data; `ROPE_INVALID_PARAMETERS` for an unknown key.
+ */
 export function resolveTensor(name: string, tensor: Tensor, expected: TensorExpectation): TensorLayout {
   return isArray(tensor) ? resolveContiguous(name, tensor, expected) : resolveView(name, tensor, expected);
 }
@@ -77,7 +84,7 @@ function resolveContiguous(
       name,
       `a multiple of ${batch > 1 ? `${batch} × ` : ""}${tokens} tokens × ${headDim} elements`,
       data.length === 0 ? emptyText(data) : `${data.length} elements`,
-      "Pass { data, shape } if it lies in memory in another way.",
+      "Pass { data, shape, strides } for another layout in memory.",
     );
   }
   return contiguous(data, dtype, batch, tokens, heads, headDim, 0);
@@ -100,7 +107,7 @@ export function contiguous(
 }
 
 const viewKeys = ["data", "shape", "strides", "offset", "dtype"];
-/** Comparisons: looking through the list takes twice the time, for each tensor of each call. */
+/** Comparisons, because a search through the list takes twice the time, for each tensor of each call. */
 const isViewKey = (key: string): boolean =>
   key === "data" || key === "shape" || key === "dtype" || key === "strides" || key === "offset";
 
@@ -130,10 +137,11 @@ function contiguousLayout(
 }
 
 /**
- * Describes a tensor in memory of any kind: `data` is a typed array, or an object with the `buffer`, `byteOffset`,
- * `length` and `BYTES_PER_ELEMENT` of one, where a backend's memory (a buffer on a device) is none.
+ * Describes a tensor in memory of any kind. `data` is a typed array, or an object that stands for one (for a buffer on a
+ * device) and has its `buffer`, `byteOffset`, `length` and `BYTES_PER_ELEMENT`.
  *
- * @throws RopeError `ROPE_SHAPE` when it cannot hold what `expected` says.
+ * @throws RopeError `ROPE_SHAPE` when shape, strides or offset are wrong, the sizes differ from `expected`, or an index falls
+ * outside the data.
  */
 export function resolveLayout(
   name: string,
@@ -163,7 +171,7 @@ export function resolveLayout(
       name,
       `the logical shape [${wantedBatch}${expected.tokens}, heads, ${expected.headDim}]`,
       `[${shape.join(", ")}]`,
-      "The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides.",
+      "The shape is [batch?, tokens, heads, headDim] in any order of memory; strides give the order.",
     );
   }
   const { low, high } = extent(result);
@@ -230,7 +238,7 @@ function elements(
   }
   const actual = typeOfArray[kind ?? ""];
   if (actual !== undefined && (dtype === undefined || dtype === actual)) {
-    // The bits of float16.
+    // A Float16Array is read as bits.
     const array = actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
     return { data: array as ElementArray, dtype: actual };
   }
@@ -249,7 +257,7 @@ function isSizes(shape: unknown): shape is readonly number[] {
   return true;
 }
 
-/** The smallest and largest index of a tensor; `high < low` when it has no elements. */
+/** The smallest and largest index of a tensor in its data; `high < low` if it has no elements. */
 export function extent(tensor: TensorLayout): { low: number; high: number } {
   const { batch, tokens, heads, headDim, offset } = tensor;
   if (batch * tokens * heads * headDim === 0) return { low: 0, high: -1 };

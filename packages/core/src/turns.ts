@@ -1,8 +1,8 @@
 /**
- * The turns of a call: cos and sin of its positions, once for all its tensors, layers and backends.
+ * The turns of a call: cos and sin of its positions, computed once for all its tensors, layers and backends.
  *
- * Turns are immutable. What is made of them (bytes in a backend's memory, a buffer on a device) may be kept for as long as
- * the same turns come again, since their identity stands for their contents. Nobody but backends sees their arrays.
+ * Turns are immutable: the same object always has the same numbers. So a backend may keep a copy (in its own memory, in a
+ * buffer on a device) and reuse it while it gets the same object. Only backends see the arrays of turns.
  */
 
 import { writeCosSin } from "./cos-sin.ts";
@@ -12,29 +12,35 @@ import type { RotationTable } from "./kernel.ts";
 import type { ResolvedPositions } from "./positions.ts";
 
 /**
- * Which of the three maps of a rope with amplitude `m`: `"apply"` turns by φ and multiplies by m, `"invert"` turns by −φ and
- * multiplies by 1/m, `"adjoint"` turns by −φ and multiplies by m.
+ * The three maps of a rope with amplitude `m`: `"apply"` rotates by φ and multiplies by m, `"invert"` rotates by −φ and
+ * multiplies by 1/m, `"adjoint"` rotates by −φ and multiplies by m.
  */
 export type Operation = "apply" | "invert" | "adjoint";
 
-/** cos and sin of the positions of one call. */
+/**
+ * cos and sin of the positions of one call. Immutable; core makes them, and gives the same object again for the same call. A
+ * backend gets turns from `BackendContext.turns` and must not write to their arrays.
+ */
 export interface Turns {
-  /** Rows of the batch that have positions of their own; `undefined` where all share one list. */
+  /** Rows of the batch; `undefined` if all rows share one list of positions. */
   readonly batch: number | undefined;
   readonly tokens: number;
-  /** The length whose frequencies they have; `null` for types that do not depend on it. */
+  /** The effective length of the frequencies; `null` for types that do not depend on the length. */
   readonly length: number | null;
-  /** `[batch · tokens, rotaryDim/2]`, amplitude included, in float64 for float64 tensors; made when first asked for. */
+  /**
+   * cos and sin as `[batch · tokens, rotaryDim/2]`, row-major, amplitude and sign of the operation included. `"float64"` is
+   * for float64 tensors, `"float32"` for all others. Each is computed on first use; later calls return the same object.
+   */
   table(dtype: "float32" | "float64"): RotationTable;
 }
 
-/** Turns by position × frequency. */
+/** Turns computed from position × frequency. */
 export class PositionTurns implements Turns {
   readonly positions: ResolvedPositions;
   readonly operation: Operation;
   readonly frequencies: FrequenciesAtLength;
   readonly #write: CosSinWriter;
-  /** Whether tables are kept for the next who asks; a large one that nobody holds would fill memory for nothing. */
+  /** Whether tables are kept for the next call. A large table that no step holds would only fill memory. */
   readonly keepsTables: boolean;
   #single: RotationTable | undefined;
   #double: RotationTable | undefined;
@@ -80,7 +86,7 @@ export class PositionTurns implements Turns {
   }
 }
 
-/** Turns whose cos and sin are known. */
+/** Turns made of given cos and sin. */
 export function givenTurns(
   { batch, tokens }: ResolvedPositions,
   length: number | null,
@@ -97,7 +103,7 @@ export function givenTurns(
   return Object.freeze({ batch, tokens, length, table });
 }
 
-/** What is wanted beside positions: the arrays' type and what cos and sin are multiplied by. */
+/** The element type of cos and sin, and their factors. */
 export interface CosSinForm {
   readonly dtype: "float32" | "float64";
   readonly cosFactor: number;
@@ -110,14 +116,14 @@ export interface CosSinArrays {
   readonly sin: FloatArray;
 }
 
-/** Rows that go through memory of their own where they cannot be made in their place. */
+/** Number of rows that are computed at a time, if they cannot be computed in place. */
 const CHUNK_ROWS = 64;
 
 /**
- * `cos · cosFactor` and `sin · sinFactor` of positions. With precision `"float32"` the product rounds to float32, whatever
- * the array.
+ * `cos · cosFactor` and `sin · sinFactor` of positions. With precision `"float32"` the product rounds to float32, also for a
+ * float64 array.
  *
- * @param target where they go, every value of it; new arrays if absent.
+ * @param target the arrays to fill. Default: new arrays.
  */
 export function gatherCosSin(
   { angles, axisOfPair }: Pick<FrequenciesAtLength, "angles" | "axisOfPair">,
@@ -130,7 +136,7 @@ export function gatherCosSin(
   const pairs = angles.invFreq.length;
   const rows = batch * tokens;
   const { cos, sin } = target ?? newArrays(dtype, rows * pairs);
-  // Rows of another type or of one axis among several pass through a chunk, where they are scaled before they are rounded.
+  // Rows of another type, and of one axis among several, are computed and scaled in a chunk, then copied.
   const isDirect = axisOfPair === undefined && dtype === precision;
   const chunk = isDirect ? undefined : newArrays(precision, Math.min(rows, CHUNK_ROWS) * pairs);
   for (let axis = 0; axis < axes; axis++) {
@@ -158,7 +164,7 @@ const newArrays = (dtype: "float32" | "float64", length: number): CosSinArrays =
     ? { cos: new Float32Array(length), sin: new Float32Array(length) }
     : { cos: new Float64Array(length), sin: new Float64Array(length) };
 
-/** How many of the positions from `index` to `end` follow each other. */
+/** The number of consecutive positions from `index` on, before `end`. */
 function runLength(positions: Float64Array, index: number, end: number): number {
   const first = positions[index]!;
   let count = 1;
@@ -166,14 +172,14 @@ function runLength(positions: Float64Array, index: number, end: number): number 
   return count;
 }
 
-/** Multiplies in the type of the array: in float32 the factor is rounded, and the product. */
+/** Multiplies in the type of the array: in float32, factor and product are rounded. */
 function scale(values: FloatArray, start: number, count: number, factor: number): void {
   if (factor === 1) return;
   const rounded = values.BYTES_PER_ELEMENT === 4 ? Math.fround(factor) : factor;
   for (let i = start; i < start + count; i++) values[i] = values[i]! * rounded;
 }
 
-/** Copies the pairs of one axis, `count` rows of them. */
+/** Copies the pairs of one axis in `count` rows. */
 function copyAxis(
   axis: number,
   axisOfPair: readonly number[] | undefined,
@@ -190,7 +196,7 @@ function copyAxis(
   }
 }
 
-/** cos and sin of one position in float64, of the angle as the precision rounds it; amplitude 1. */
+/** cos and sin of one position in float64, amplitude 1; the angle is rounded as the precision says. */
 export function cosSinAt(angles: AngleFrequencies, position: number): { cos: Float64Array; sin: Float64Array } {
   const cos = new Float64Array(angles.invFreq.length);
   const sin = new Float64Array(angles.invFreq.length);

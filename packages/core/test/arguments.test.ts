@@ -50,7 +50,7 @@ const step = rope.at([0]);
 const view = { data: new Float32Array(8), shape: [1, 1, 8] };
 const good = { positions: [0], query: new Float32Array(8) };
 
-/** Each with its right arguments; every one of them is replaced by every piece of junk in turn, and left out. */
+/** Each function with valid arguments. The test replaces each argument by each piece of junk, and leaves it out. */
 const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, readonly unknown[]]>> = {
   getRope: [core.getRope, [{ headDim: 8, parameters: { ropeType: "plain" } }, { registry }]],
   getRopeUntyped: [getRopeUntyped, [{ headDim: 8, parameters: { ropeType: "plain" } }, { registry }]],
@@ -126,7 +126,7 @@ const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, r
   inverseFrequencies: [math.inverseFrequencies, [10000, 8, math.float64]],
 };
 
-/** Numbers to numbers, as Math's own functions: what is no number is converted or refused by the language. */
+/** Functions from numbers to numbers, like those of Math: the language converts or refuses other values. */
 const arithmetic = new Set([
   "doubleDouble",
   "float32",

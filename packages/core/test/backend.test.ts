@@ -1,4 +1,4 @@
-/** The contract with packages that rotate elsewhere: a backend gets checked tasks, and gives back a whole rope. */
+/** The contract with backends: a backend gets checked tasks, and returns a whole rope. */
 
 import { describe, expect, test } from "vitest";
 import { getRope, registerBackend, defaultRegistry } from "@ropewalk/core";
@@ -15,7 +15,7 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** A synchronous backend that rotates as core does, and writes down what it was given. */
+/** A synchronous backend that rotates as core does and records its tasks. */
 function abacus(log: RotationTask[][] = []): RopeBackend {
   return {
     specificationVersion: 1,
@@ -185,7 +185,7 @@ test("backend and rope share tables and effective lengths", () => {
   expect(moved.cosSin([99])).toEqual(rope.cosSin([99]));
 });
 
-test("a provider as a value has the backends of the registry that it came with", () => {
+test("a provider as a value has the backends of the given registry", () => {
   const { registry } = setUp();
   const provider = registry.get("plain")!.provider;
   const request = { headDim: 8, parameters: { ropeType: "plain" } } as const;
@@ -196,7 +196,7 @@ test("a provider as a value has the backends of the registry that it came with",
   caught(() => without.to("abacus", { beads: 1 }), "ROPE_BACKEND_UNAVAILABLE");
 });
 
-test("what a backend throws passes through, and what it returns need not be a rope", () => {
+test("an error of a backend passes through, and its result need not be a rope", () => {
   const { rope, registry } = setUp();
   expect(() => rope.to("abacus", { beads: 0 })).toThrow(new TypeError("no beads"));
   const promise = Promise.resolve("later");

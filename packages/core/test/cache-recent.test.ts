@@ -21,7 +21,7 @@ test("a typed array whose numbers changed is another request", () => {
   expect(get(weighted([1, 2]))).toBe(before);
 });
 
-test("a list inside a request that is answered again and again may change in between", () => {
+test("a list inside a repeated request may change between two calls", () => {
   const { get } = cache();
   const weights = [1, 2];
   const request = weighted(weights);
@@ -35,7 +35,7 @@ test("a list inside a request that is answered again and again may change in bet
   expect(get(request)).toBe(before);
 });
 
-test("requests in rotation keep their instances, more of them than are remembered as written", () => {
+test("more alternating requests than are kept as written still get their own instances", () => {
   const { get, registry } = cache();
   const request = (base: number) => ({ headDim: 64, base, parameters: { ropeType: "tuned", factor: 4 } });
   const ropes = Array.from({ length: 40 }, (_, i) => get(request(2 + i)));

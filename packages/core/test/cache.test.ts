@@ -113,7 +113,7 @@ describe("an equal request gives the same instance", () => {
     }
   });
 
-  test("whatever happens to the caller's request afterwards", () => {
+  test("also after the caller changes its request", () => {
     const weights = [1, 2];
     const request = { headDim: 64, parameters: { ropeType: "tuned", factor: 4, weights } };
     const rope = get(request);
@@ -225,7 +225,7 @@ describe("a request that differs in one field gives another instance", () => {
 });
 
 describe("the cache", () => {
-  test("is bounded, counts what it drops, and drops what was used longest ago", () => {
+  test("is bounded, drops the least recently used rope, and counts it", () => {
     const { capacity } = ropeCacheStatistics(registry);
     const numbered = (base: number) => getRope(tunedRequest({}, { base }), { registry });
     const first = numbered(1);
@@ -263,7 +263,7 @@ describe("the cache", () => {
     expect(get(rope.spec)).toBe(get(tunedRequest()));
   });
 
-  test("of a provider as a value is emptied with that of its registry", () => {
+  test("for a provider as a value is emptied with the cache of its registry", () => {
     const provider = registry.get("plain")!.provider;
     const request = { headDim: 64, parameters: { ropeType: "plain" } };
     const rope = getRopeUntyped(request, { registry, provider });
@@ -272,7 +272,7 @@ describe("the cache", () => {
     expect(getRopeUntyped(request, { registry, provider })).not.toBe(rope);
   });
 
-  test("of one registry is not that of another", () => {
+  test("is separate for each registry", () => {
     const other = testRegistry();
     const rope = getRopeUntyped(tunedRequest() as UntypedRopeRequest, { registry: other });
     clearRopeCache(registry);
@@ -381,7 +381,7 @@ describe("a hostile request gives a RopeError", () => {
     ["a base of 0", { headDim: 64, base: 0, parameters }],
     ["an infinite base", { headDim: 64, base: Infinity, parameters }],
   ])("%s", (_, request) => {
-    // The rope that some of them try to be taken for.
+    // The rope that some of these requests imitate.
     get({ headDim: 64, parameters });
     const error = caught(() => get(request as object), "ROPE_INVALID_PARAMETERS");
     expect(error.issues.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-/** The forms in which cos and sin are handed out; their values have tests of their own (`rows.test.ts`). */
+/** The forms of the result of `cosSin`; `turns.test.ts` tests the values. */
 
 import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";
@@ -69,7 +69,7 @@ describe("cosSin", () => {
     expect(exact.cosSin([1]).cos[0]).toBe(Math.fround(0.5403023058681398));
   });
 
-  test("what comes back can be scribbled on", () => {
+  test("a caller may write to the result", () => {
     const first = rope("half").cosSin(positions);
     const kept = first.cos.slice();
     first.cos.fill(9);
@@ -95,7 +95,7 @@ describe("arrays of the caller's", () => {
     expect(given).toEqual(made);
   });
 
-  test("that do not fit are refused and stay as they were", () => {
+  test("of the wrong form are refused and stay as they were", () => {
     const floats = (length: number): Float32Array => new Float32Array(length).fill(7);
     const memory = floats(128);
     const bad: readonly (readonly [object, string])[] = [

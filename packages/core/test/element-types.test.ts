@@ -1,6 +1,6 @@
 /**
- * The 16-bit formats against an oracle that shares nothing with the code: the sorted list of all values of a format, in
- * which the nearest is looked up. Where the engine has float16 of its own, against that too.
+ * The 16-bit formats against an oracle that shares nothing with the code: it looks up the nearest value in the sorted list of
+ * all values of a format. Also against the JavaScript engine's own float16, if it has one.
  */
 
 import fc from "fast-check";
@@ -83,7 +83,7 @@ describe.each(formats)("$name", (format) => {
     }
   });
 
-  test("every tie goes to the even neighbour, and what is next to a tie to the nearer", () => {
+  test("every tie goes to the even neighbour, and the neighbours of a tie to the nearer", () => {
     for (let low = 0; low < infinity; low++) {
       const tie = (values[low]! + values[low + 1]!) / 2;
       const even = low % 2 === 0 ? low : low + 1;
@@ -123,7 +123,7 @@ describe.each(formats)("$name", (format) => {
     expect(to(value)).toBe(bits);
   });
 
-  test("a NaN stays one, whatever its payload", () => {
+  test("a NaN with any payload stays a NaN", () => {
     for (const bits of [0x7fc00000, 0x7f800001, 0x7f801fff, 0x7fffffff, 0xffc00000, 0xff800001]) {
       expect(isNaNBits(to(float32OfBits(bits)))).toBe(true);
     }

@@ -1,4 +1,4 @@
-/** Every code, provoked through the public surface. Messages are asserted here and nowhere else. */
+/** Every code, provoked through the public interface. Only this file asserts messages. */
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { createRegistry, getRope, getRopeUntyped, RopeError } from "@ropewalk/core";
@@ -70,7 +70,7 @@ test("ROPE_TYPE_CONFLICT names both sources", () => {
     "ROPE_TYPE_CONFLICT",
   );
   expect(error.message).toMatchInlineSnapshot(
-    `"the rope type "plain" is already registered: expected a name that is free, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
+    `"the rope type "plain" is already registered: expected a free name, or the same source core-tests@1.0.0, got a second registration from another-package@2.0.0. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
   );
   expect(error.facts).toEqual({ name: "plain", registered: plain.source, rejected: "another-package@2.0.0" });
 
@@ -80,7 +80,7 @@ test("ROPE_TYPE_CONFLICT names both sources", () => {
   expect(
     caught(() => registry.registerBackend({ ...backend, source: "b@1" }), "ROPE_TYPE_CONFLICT").message,
   ).toMatchInlineSnapshot(
-    `"the backend "abacus" is already registered: expected a name that is free, or the same source a@1, got a second registration from b@1. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
+    `"the backend "abacus" is already registered: expected a free name, or the same source a@1, got a second registration from b@1. Import one of the two packages only, unregister the other first, or use createRegistry()."`,
   );
 });
 
@@ -136,7 +136,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
       `);
   });
 
-  test("says what a missing parameter is", () => {
+  test("describes a missing parameter", () => {
     expect(caught(untyped({ headDim: 4, parameters: { ropeType: "tuned" } }), "ROPE_INVALID_PARAMETERS").message)
       .toMatchInlineSnapshot(`
         "1 issue in the request for a rope of type "tuned".
@@ -163,7 +163,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     `);
   });
 
-  test("names a misspelt argument, which would not be rotated, before anything is", () => {
+  test("names a misspelt argument before anything is rotated", () => {
     const tensor = () => Float32Array.of(1, 2, 3, 4);
     const [query, keys] = [tensor(), tensor()];
     const step = rope().at([1]);
@@ -215,14 +215,14 @@ describe("ROPE_INVALID_PARAMETERS", () => {
 test("ROPE_SHAPE names the tensor", () => {
   const error = caught(() => rope().apply({ positions: [0, 1], query: new Float32Array(12) }), "ROPE_SHAPE");
   expect(error.message).toMatchInlineSnapshot(
-    `""query" does not fit: expected a multiple of 2 tokens × 4 elements, got 12 elements. Pass { data, shape } if it lies in memory in another way."`,
+    `""query" does not fit: expected a multiple of 2 tokens × 4 elements, got 12 elements. Pass { data, shape, strides } for another layout in memory."`,
   );
   expect(error.facts).toEqual({ tensor: "query" });
   expect(
     caught(() => rope().apply({ positions: [0], key: { data: new Float32Array(8), shape: [2, 1, 4] } }), "ROPE_SHAPE")
       .message,
   ).toMatchInlineSnapshot(
-    `""key" does not fit: expected the logical shape [1, heads, 4], got [2, 1, 4]. The shape is [batch?, tokens, heads, headDim] whatever the order in memory; say the order with strides."`,
+    `""key" does not fit: expected the logical shape [1, heads, 4], got [2, 1, 4]. The shape is [batch?, tokens, heads, headDim] in any order of memory; strides give the order."`,
   );
   expect(
     caught(() => rope().apply({ positions: [0], query: new Uint16Array(4) }), "ROPE_SHAPE").message,

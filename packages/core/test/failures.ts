@@ -1,4 +1,4 @@
-/** What tests of failures share. */
+/** Helpers for tests of errors. */
 
 import { expect } from "vitest";
 import { RopeError } from "@ropewalk/core";

@@ -1,4 +1,4 @@
-/** `rotate` of core/math: rotation with cos and sin that come from elsewhere. */
+/** `rotate` of core/math: rotation by cos and sin that the caller supplies. */
 
 import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";
@@ -122,7 +122,7 @@ test("rows beyond the tokens of a view are not used", () => {
   expect(bits(data)).toEqual(bits(bare));
 });
 
-test("the tables are never written to, also where out overlaps nothing but them", () => {
+test("the tables are never written to, even if out overlaps only them", () => {
   const ones = Float32Array.from(cos);
   const view: Tensor = { data: Float32Array.from(noise(16)), shape: [1, 1, 16] };
   rotate(view, { cos: ones, sin, pairing: "half", positions: [3], out: { data: ones, shape: [1, 1, 16] } });
@@ -199,7 +199,7 @@ describe("refused, with the tensor as it was", () => {
   });
 });
 
-describe("a table whose width is not said", () => {
+describe("a table of unclear width", () => {
   const rope = getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
   const positions = [3, 4];
   const full = rope.cosSin(positions, { width: "full" }) as { cos: Float32Array; sin: Float32Array };
@@ -208,7 +208,7 @@ describe("a table whose width is not said", () => {
   const expected = input.slice();
   rope.apply({ positions, query: expected });
 
-  test("of a view is the one that gives each token a row", () => {
+  test("of a view gives each token a row", () => {
     for (const { cos, sin } of [full, half]) {
       const data = input.slice();
       rotate({ data, shape: [2, 1, 8] }, { cos, sin, pairing: "half" });
@@ -216,7 +216,7 @@ describe("a table whose width is not said", () => {
     }
   });
 
-  test("is refused where doubled rows could be read as twice as many", () => {
+  test("is required if doubled rows could be read as twice as many", () => {
     for (const options of [{ headDim: 8 }, { headDim: 8, positions: [0, 1] }]) {
       const data = input.slice();
       caught(() => rotate(data, { cos: full.cos, sin: full.sin, pairing: "half", ...options }), "ROPE_SHAPE");

@@ -1,4 +1,4 @@
-/** What every rotation obeys, for random ropes, positions and data. */
+/** The laws of every rotation, for random ropes, positions and data. */
 
 import fc from "fast-check";
 import { describe, expect } from "vitest";

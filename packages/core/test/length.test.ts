@@ -1,4 +1,4 @@
-/** Types whose frequencies depend on the current length: which effective length is in force, and that two never mix. */
+/** Types whose frequencies depend on the current length: the effective length of a call, and that two never mix. */
 
 import { describe, expect, test } from "vitest";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
@@ -14,7 +14,7 @@ const rope = getRope(
   { registry },
 );
 
-/** What `stepped` says: the base grows with the length, rounded up to a power of two; the amplitude grows with it. */
+/** The formula of `stepped`: the base grows with the length, rounded up to a power of two; the amplitude grows with it. */
 const expected = (positions: readonly number[], scheduled: number) =>
   rotateReference(noise(positions.length * 8), [1, positions.length, 1, 8], {
     rotaryDim: 8,
@@ -70,7 +70,7 @@ test("every method takes the length", () => {
   );
 });
 
-test("shift takes it too, where a type that depends on it declares that its keys can be moved", () => {
+test("shift takes it too, for a type that depends on it and declares canShift", () => {
   const movable: RopeProvider = {
     ...stepped,
     source: "movable@1",
@@ -104,7 +104,7 @@ test("a step keeps the effective length it was made under", () => {
   expect(step.effectiveLength).toBe(32);
 });
 
-test("effective lengths never mix, in whatever order they are asked for", () => {
+test("effective lengths never mix, in any order of calls", () => {
   const fresh = () =>
     getRope(
       { headDim: 8, base: 100, precision: "float64", parameters: { ropeType: "stepped" } },

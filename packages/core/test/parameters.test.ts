@@ -1,4 +1,4 @@
-/** What a provider's schema accepts, rule by rule. */
+/** The values that a provider's schema accepts, rule by rule. */
 
 import { describe, expect, test } from "vitest";
 import { getRopeUntyped } from "@ropewalk/core";

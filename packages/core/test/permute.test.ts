@@ -1,4 +1,4 @@
-/** Weights between pairings: the attention stays what it was, to the last bit of the permutation. */
+/** Weights for another pairing: the attention stays the same, and the permutation keeps every bit. */
 
 import { permuteRows, rotate, rowOrder } from "@ropewalk/core/math";
 import { RopeError } from "@ropewalk/core";
@@ -46,7 +46,7 @@ const cases = fc
     rotaryOffset: before,
   }));
 
-test("there and back is where it was, and each row is a whole row of the input", () => {
+test("two opposite permutations restore the input, and each row is a whole row of the input", () => {
   fc.assert(
     fc.property(cases, ({ columns, from, headDim, heads, rotaryDim, rotaryOffset, to }) => {
       const rows = Float32Array.from({ length: heads * headDim * columns }, (_, i) => i);

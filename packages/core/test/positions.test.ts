@@ -1,6 +1,5 @@
 /**
- * Every form that positions come in, seen through `cosSin`: a rope of one pair with frequency 1 shows each position as
- * the angle.
+ * Every form of positions, seen through `cosSin`: in a rope of one pair with frequency 1, each position is the angle.
  */
 
 import { describe, expect, test } from "vitest";

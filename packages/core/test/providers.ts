@@ -1,6 +1,5 @@
 /**
- * Rope types that exist only here: core knows none, so its tests bring their own. Each is the smallest provider that
- * shows one capability.
+ * Rope types for core's tests, since core has none of its own. Each is the smallest provider with one capability.
  */
 
 import { createRegistry } from "@ropewalk/core";
@@ -34,7 +33,7 @@ const plainOf = ({ base, rotaryDim, array }: FrequencyRequest): RopeFrequencies 
   invFreq: inverseFrequencies(base, rotaryDim, array),
 });
 
-/** The plain plain of frequencies. */
+/** The frequencies of the original rope. */
 export const plain: RopeProvider = { ...common, frequencies: plainOf };
 
 /** Frequencies divided by `factor`; every other parameter is there to be parsed. */
@@ -85,13 +84,13 @@ export const grid: RopeProvider = {
   }),
 };
 
-/** The plain at positions between the integers, and below zero. */
+/** The same with fractional and negative positions. */
 export const fine: RopeProvider = { ...common, capabilities: { fractionalPositions: true }, frequencies: plainOf };
 
 /** Declares that it is no rotation. */
 export const warp: RopeProvider = { ...common, capabilities: { isRotation: false }, frequencies: plainOf };
 
-/** All of them in a registry of their own. */
+/** A registry with all of them. */
 export function testRegistry(): RopeRegistry {
   const registry = createRegistry();
   registry.register("plain", plain);

@@ -27,7 +27,7 @@ test("Qwen's logn begins where the trained length ends", () => {
   expect(Array.from(step.queryScale!)).toEqual([1, 1, Math.fround(1.0000640234), 2]);
 });
 
-test("it is reported, never applied, and part of the rope's identity", () => {
+test("a step reports the factors, does not apply them, and they are part of the rope's identity", () => {
   const scale = { rule: "temperature", beta: 0.1, length: 2, offset: 0 };
   const [plain, scaled] = [rope(), rope(scale)];
   expect(plain.at([3]).queryScale).toBeNull();
@@ -61,7 +61,7 @@ test("Inkling's logarithm begins at the length", () => {
   ]);
 });
 
-test("a rule of somebody else's is registered by its name", () => {
+test("a caller registers a rule of its own by a name", () => {
   const rule: QueryScaleRule<{ slope: number }> = {
     specificationVersion: 1,
     source: "rope-slope@1.0.0",

@@ -1,6 +1,6 @@
 /**
- * Rotation as the paper writes it: every pair a complex number, multiplied by m·e^(iφ), in float64. Shares nothing with
- * core, also not the lists of pairs.
+ * Rotation as the paper writes it: every pair is a complex number, multiplied by m·e^(iφ), in float64. It shares nothing with
+ * core, not even the lists of pairs.
  */
 
 import type { ElementType, Pairing, Tensor } from "@ropewalk/core";
@@ -65,7 +65,7 @@ export function rotateReference(
 
 export type Shape = readonly [batch: number, tokens: number, heads: number, headDim: number];
 
-/** The plain, from its definition. */
+/** The frequencies of the original rope, from their definition. */
 export const frequency = (base: number, rotaryDim: number, pair: number): number => base ** ((-2 * pair) / rotaryDim);
 
 /** Numbers between −2 and 2 that look random and are the same in every run. */
@@ -93,6 +93,6 @@ export function decode(dtype: ElementType, data: AnyArray): number[] {
   return dtype === "bfloat16" ? Array.from(data as Uint16Array, fromBfloat16) : Array.from(data);
 }
 
-/** A bare array where that says all, else a view. */
+/** A bare array if that is enough, else a view. */
 export const asTensor = (dtype: ElementType, data: AnyArray, shape: readonly number[]): Tensor =>
   data instanceof Uint16Array ? { data, shape, dtype } : data;

@@ -84,7 +84,7 @@ describe("pairFactors", () => {
 });
 
 describe("fractionalPositions", () => {
-  test("a type that takes whole positions takes seconds where the request says so", () => {
+  test("a type of whole positions takes seconds if the request says so", () => {
     caught(() => rope({}).apply({ positions: [0.5], query: new Float32Array(8) }), "ROPE_POSITION_RANGE");
     const { cos, sin } = rope({ fractionalPositions: true, precision: "float64" }).cosSin([0.5, -1.25]);
     expect(cos[0]).toBe(Math.fround(Math.cos(0.5)));
@@ -92,7 +92,7 @@ describe("fractionalPositions", () => {
     expect(rope({ fractionalPositions: true }).capabilities.fractionalPositions).toBe(true);
   });
 
-  test("what the type declares anyway may be said or left out", () => {
+  test("a request may repeat or omit the type's own value", () => {
     expect(rope({ fractionalPositions: true }, "fine")).toBe(rope({}, "fine"));
     expect(rope({}, "fine").spec.fractionalPositions).toBe(true);
     // It cannot be taken away, and must not be ignored.
@@ -174,7 +174,7 @@ describe("a spelling of requests", () => {
     }
   });
 
-  test("when the type that is meant is not there, that is what the error names", () => {
+  test("an error names the missing type that a spelling means", () => {
     const alone = testRegistry();
     alone.register("runs", runs);
     alone.unregister("plain");
@@ -234,7 +234,7 @@ describe("a wide head", () => {
     query.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-9));
   });
 
-  test("has an end", () => {
+  test("has a largest size", () => {
     caught(() => rope({ headDim: 65538 }), "ROPE_INVALID_PARAMETERS");
     expect(rope({ headDim: 65536 }).rotaryDim).toBe(65536);
   });

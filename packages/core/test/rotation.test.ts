@@ -24,9 +24,9 @@ const positions = [0, 1, 5, 127, 999];
 const unit = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 };
 
 /**
- * What rounding may do to `x' = x·c − y·s`. Computed in float32: c and s are rounded, so is each product, so is the sum,
- * which is at most three times a unit of |x·c| + |y·s|. Stored in 16 bits: one rounding of the result more, and below
- * the normal range of float16 half of its spacing 2^-24. In float64 the angle's own error dominates: an angle of up to
+ * The rounding error of `x' = x·c − y·s`. In float32, c and s, each product and the sum are rounded: at most three units of
+ * |x·c| + |y·s|. In 16 bits the result is rounded once more; below the normal range of float16 that is half of its spacing
+ * 2^-24. In float64 the angle's own error dominates: an angle of up to
  * 1000 rounded to 53 bits, in the reference as in the code.
  */
 function tolerance(dtype: ElementType, expected: number, largest: number): number {
@@ -146,7 +146,7 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
     }
   });
 
-  test("query and key of one call are rotated alike, whatever their number of heads and their types", () => {
+  test("query and key of one call are rotated alike, with any numbers of heads and element types", () => {
     const rope = ropeOf({ headDim: 16, pairing });
     for (const [queryType, keyType] of [
       ["float32", "float16"],
@@ -402,7 +402,7 @@ describe("invert, adjoint, shift", () => {
     expectClose("float16", out, expected);
   });
 
-  test("what was shifted is what would have been rotated there", () => {
+  test("a shifted key equals the key rotated at the new position", () => {
     // With float32 angles too: the shift turns by the difference of the rounded angles.
     for (const precision of ["float32", "float64"] as const) {
       const rope = scaled({ precision });
@@ -449,7 +449,7 @@ describe("several axes", () => {
     expect([...grid.frequencies().axes]).toEqual([0, 1, 0, 1]);
   });
 
-  test("shift, invert and steps go by the axes too", () => {
+  test("shift, invert and steps use the axes too", () => {
     const moved = Float64Array.from(noise(24));
     const zero = [
       [0, 0, 0],

@@ -1,4 +1,4 @@
-/** How tensors may lie in memory, what is refused, and that a refusal writes nothing. */
+/** Accepted and refused layouts of tensors, and that a refused call writes nothing. */
 
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
@@ -386,7 +386,7 @@ describe("refused, with every tensor as it was", () => {
     const isEmpty = Object.keys(tensors(buffers)).length === 0;
     const request: RotateArguments = isEmpty ? {} : { query: buffers.good, ...tensors(buffers) };
     const before = Object.values(buffers).map(bits);
-    // What a case brings along itself must not change either.
+    // The case's own arrays must not change either.
     const own = () => Array.from(((request.key as TensorView | null | undefined)?.data ?? []) as ArrayLike<number>);
     const ownBefore = own();
 

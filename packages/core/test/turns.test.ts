@@ -1,4 +1,4 @@
-/** cos and sin themselves: exact where that is asked for, the engines' float32 otherwise, and made only when needed. */
+/** The values of cos and sin: exact or as engines compute in float32, and computed only when needed. */
 
 import fc from "fast-check";
 import { bytes, fixtures } from "@ropewalk/goldens";
@@ -23,7 +23,7 @@ import { heldBytes } from "./memory.ts";
 import { holds } from "./properties.ts";
 import { testRegistry } from "./providers.ts";
 
-/** A rope that no other test has asked for positions. */
+/** A rope that no other test uses. */
 const fresh = (request: Partial<RopeRequest> = {}) =>
   getRope({ headDim: 128, ...request, parameters: { ropeType: "plain" } }, { registry: testRegistry() });
 

@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse; nothing here runs, `tsc -p tsconfig.test.json` is the test. */
+/** Code that the compiler must accept or refuse; nothing here runs, `tsc -p tsconfig.test.json` is the test. */
 
 import { getRope, getRopeUntyped, registerRopeType } from "@ropewalk/core";
 import type { Positions, RopeParameters, RopeProvider, RotaryEmbedding, RotaryStep, Tensor } from "@ropewalk/core";
@@ -18,7 +18,7 @@ getRope({ headDim: 8, parameters: { ropeType: "tuned" } });
 getRope({ headDim: 8, parameters: { ropeType: "tuned", factor: "2" } });
 // @ts-expect-error -- mode is slow or fast
 getRope({ headDim: 8, parameters: { ropeType: "tuned", factor: 2, mode: "quick" } });
-// @ts-expect-error -- a plain plain has no factor
+// @ts-expect-error -- plain has no factor
 getRope({ headDim: 8, parameters: { ropeType: "plain", factor: 2 } });
 // @ts-expect-error -- parameters must be given
 getRope({ headDim: 8 });
