@@ -88,7 +88,7 @@ program
       .default("token-first"),
   )
   .addOption(
-    new Option("--direction <d>", "rotate, undo a rotation, or pass gradients back")
+    new Option("--operation <o>", "rotate, undo a rotation, or pass gradients back")
       .choices(["apply", "invert", "adjoint"])
       .default("apply"),
   )

@@ -160,12 +160,12 @@ test.each(["float64", "float32", "float16"] as const)(
         ),
       );
     }
-    const step = (direction: string, from: string, to: string) =>
+    const step = (operation: string, from: string, to: string) =>
       ropewalk([
         "apply",
         yarn,
-        "--direction",
-        direction,
+        "--operation",
+        operation,
         "--query",
         join(from, "q.npy"),
         "--key",
@@ -206,13 +206,13 @@ test.each(["float64", "float32", "float16", "bfloat16"] as const)(
       "layer.0.k": { dtype: safetensors, shape: [2, 5, 1, 80], data: encode(normal(800, 3)) },
     };
     writeSafetensors(join(input, "qk.safetensors"), tensors, { format: "pt" });
-    const step = (direction: string, from: string, to: string) => {
+    const step = (operation: string, from: string, to: string) => {
       const file = join(from, "qk.safetensors");
       return ropewalk([
         "apply",
         partial,
-        "--direction",
-        direction,
+        "--operation",
+        operation,
         "--query",
         `${file}#layer.0.q`,
         "--key",
@@ -298,7 +298,7 @@ test("head-first files are the transposed token-first ones", () => {
 test("adjoint is invert except for the amplitude", () => {
   const [input, inverted, adjoint] = [folder(), folder(), folder()];
   const file = writeNpy(join(input, "q.npy"), "<f8", [2, 128], normal(256, 7));
-  for (const [direction, out] of [
+  for (const [operation, out] of [
     ["invert", inverted],
     ["adjoint", adjoint],
   ] as const) {
@@ -306,8 +306,8 @@ test("adjoint is invert except for the amplitude", () => {
       ropewalk([
         "apply",
         yarn,
-        "--direction",
-        direction,
+        "--operation",
+        operation,
         "--query",
         file,
         "--positions",
@@ -377,7 +377,7 @@ test.each<[what: string, options: string[], words: string]>([
   ["a layer that is not a number", ["--query", q, "--positions", "0:3", "--layer", "one"], "--layer"],
   ["a layer beyond the last", ["--query", q, "--positions", "0:3", "--layer", "1000"], "1000"],
   ["an unknown layer type", ["--query", q, "--positions", "0:3", "--layer-type", "sliding"], "sliding"],
-  ["an unknown direction", ["--query", q, "--positions", "0:3", "--direction", "back"], "--direction"],
+  ["an unknown operation", ["--query", q, "--positions", "0:3", "--operation", "back"], "--operation"],
   ["an unknown option", ["--query", q, "--positions", "0:3", "--inplace"], "--inplace"],
 ])("%s: exit code 2, one sentence, nothing written", (_, options, words) => {
   const parent = folder();

@@ -1,10 +1,9 @@
 /**
  * float16 and bfloat16 to float32 and back.
  *
- * Eight elements at a time by the shortest way that is right for ordinary numbers, zeros and subnormal ones; what else was
- * among them (infinities, NaN, results beyond the range) shows in one comparison at the end, and then the head is done once
- * more with care. Constants are read from memory: written as such, they would be made anew for every vector, and take
- * half of the time.
+ * Eight elements at a time, by the shortest way that is right for normal numbers, zeros and subnormal numbers. One comparison at
+ * the end finds other elements (infinities, NaN, results beyond the range), and then the head is converted again by the slower
+ * way. Constants are read from memory: as literals they would be built for every vector, which takes half of the time.
  */
 
 // prettier-ignore

@@ -1,5 +1,5 @@
 /**
- * Memory that tensors and kernels share, so that rotating copies nothing.
+ * Memory that tensors and kernels share, so that a rotation copies nothing.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -7,45 +7,63 @@ import type { ElementType, TensorView } from "@ropewalk/core";
 import { checkKeys, invalid, shapeError, show } from "@ropewalk/core/backend";
 import { areas, createMemory } from "./kernel.ts";
 
-/** A tensor in an arena: row-major, aligned to 16 bytes. Use `using`, or call `dispose`, to free it. */
+/** A tensor in an arena: row-major, contiguous, aligned to 16 bytes. Free it with `using` or `dispose`. */
 export interface ArenaTensor<
   A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array,
 > extends TensorView {
-  /** A view of the arena's memory. It stays valid, but after `dispose` another tensor may lie there. */
+  /** A view of the arena's memory; a Uint16Array holds the bits of a 16-bit type. After `dispose` another tensor may use the memory. */
   readonly data: A;
+  /** As given to the arena; a frozen copy. */
   readonly shape: readonly number[];
   readonly dtype: ElementType;
-  /** Frees the memory. Calling it again does nothing. */
+  /** Frees the memory. A second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
-/** A fixed block of memory that tensors are allocated from. */
+/** A fixed block of memory for tensors. */
 export interface Arena {
   readonly memory: WebAssembly.Memory;
+  /** Whether the memory is a `SharedArrayBuffer`. */
   readonly shared: boolean;
-  /** Bytes for tensors in all, and how many of them are free (perhaps in several pieces). */
+  /** Bytes for tensors, at least as many as requested. */
   readonly bytes: number;
+  /** Free bytes; they may lie in several pieces. */
   readonly free: number;
-  /** Allocates a tensor, zeroed. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when it does not fit. */
+  /**
+   * Allocates a tensor of zeros. Any shape is allowed; a rotation needs one that `Tensor` of core describes.
+   * @throws RopeError `ROPE_SHAPE` when `shape` is no list of integers ≥ 0; `ROPE_BACKEND_UNAVAILABLE` when no free piece is
+   * large enough.
+   */
   float32(shape: readonly number[]): ArenaTensor<Float32Array>;
+  /** As `float32`, of 8 bytes an element. */
   float64(shape: readonly number[]): ArenaTensor<Float64Array>;
+  /** As `float32`, of 2 bytes an element, as bits. */
   float16(shape: readonly number[]): ArenaTensor<Uint16Array>;
+  /** As `float32`, of 2 bytes an element, as bits. */
   bfloat16(shape: readonly number[]): ArenaTensor<Uint16Array>;
 }
 
-/** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
+/** `Symbol.dispose`, or for older JavaScript engines the symbol that transpilers use. */
 export const disposeSymbol: typeof Symbol.dispose =
   Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
 const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as const;
 
 /**
- * Makes an arena.
+ * Makes an arena. It reserves its memory at once and never grows, so the views of its tensors never detach.
  *
- * @param bytes its size; memory is reserved at once and never grows, so that views never detach.
- * @param shared a `SharedArrayBuffer`, which workers can rotate in too.
- * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` when the memory cannot be had.
+ * @param options `bytes`: room for tensors, rounded up to whole pages of 64 KiB. `shared` (default false): use a
+ * `SharedArrayBuffer`, in which a pool of threads can rotate.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, a size that is no integer > 0, or `shared` that is no
+ * boolean; `ROPE_BACKEND_UNAVAILABLE` when the platform does not provide the memory.
+ *
+ * @example
+ * const arena = createArena({ bytes: 1 << 20 });
+ * const tensor = arena.float32([2, 8, 64]);
+ * tensor.data.length; // 1024
+ * tensor.dispose();
+ * arena.free === arena.bytes; // true
  */
 export function createArena(options: { readonly bytes: number; readonly shared?: boolean }): Arena {
   checkKeys("the options of createArena", options, ["bytes", "shared"]);
@@ -64,12 +82,15 @@ export function createArena(options: { readonly bytes: number; readonly shared?:
   return arena;
 }
 
-/** The arenas by their memory, so that a tensor is known for what it is wherever it turns up. */
+/** The arenas by their memory: the memory of a tensor identifies its arena. */
 const arenas = new WeakMap<ArrayBufferLike, Arena>();
 
-/** The arena that has this memory, if one has. */
+/** The arena of a memory; `undefined` for other memory. */
 export const arenaOf = (buffer: ArrayBufferLike | undefined): Arena | undefined =>
   buffer === undefined ? undefined : arenas.get(buffer);
+
+/** Whether a value is an arena that {@link createArena} made. */
+export const isArena = (value: unknown): value is Arena => value instanceof FixedArena;
 
 class FixedArena implements Arena {
   readonly memory: WebAssembly.Memory;
@@ -108,7 +129,8 @@ class FixedArena implements Arena {
     shape: readonly number[],
     view: (at: number, length: number) => A,
   ): ArenaTensor<A> {
-    if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    // A copy has no holes, which `every` would skip.
+    if (!Array.isArray(shape) || ![...shape].every((size) => Number.isSafeInteger(size) && size >= 0)) {
       throw shapeError("shape", "a list of integers ≥ 0", show(shape));
     }
     const length = shape.reduce((product, size) => product * size, 1);
@@ -119,7 +141,7 @@ class FixedArena implements Arena {
         what: `the arena has no room for ${dtype} [${shape.join(", ")}]`,
         expected: `${size} free bytes in one piece`,
         received: `${this.free} free of ${this.bytes}, the largest piece ${Math.max(0, ...this.#pieces.map(({ start, end }) => end - start))}`,
-        remedy: "Dispose tensors that are not needed any more, or create a larger arena.",
+        remedy: "Dispose tensors that are no longer needed, or create a larger arena.",
         facts: { bytes: size, free: this.free },
       });
     }
@@ -133,7 +155,7 @@ class FixedArena implements Arena {
       if (live) this.#release(start, start + size);
       live = false;
     };
-    // Its enumerable keys are those of any tensor.
+    // `dispose` is not enumerable: core accepts only the keys of a tensor.
     const tensor = { data, shape: Object.freeze([...shape]), dtype };
     Object.defineProperties(tensor, { dispose: { value: dispose }, [disposeSymbol]: { value: dispose } });
     return Object.freeze(tensor) as ArenaTensor<A>;

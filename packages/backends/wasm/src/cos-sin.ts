@@ -7,13 +7,16 @@ import type { AngleFrequencies, CosSinWriter } from "@ropewalk/core/backend";
 import { areas, FREQUENCY_BYTES, ROW_BYTES } from "./kernel.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
-/** Writes rows with the bits of core's JavaScript, two angles at a time; leaves to core those that the areas or the kernels are not made for. */
+/**
+ * Writes rows with the same bits as core's JavaScript, two angles at a time. Core writes the rows that do not fit the areas, and
+ * those whose angles are too large for the kernels.
+ */
 export function cosSinWriter(memory: KernelMemory): CosSinWriter {
   return (frequencies, first, rows, cos, sin, start) => {
     const { invFreq, precision, steepest } = frequencies;
     const width = precision === "float32" ? 4 : 8;
     const rowBytes = invFreq.length * width;
-    // A row's last vector may write beyond it: between cos and sin, and behind, are 16 bytes to spare.
+    // The last vector of a row may write beyond it, so 16 bytes stay free after cos and after sin.
     const step = Math.floor((ROW_BYTES / 2 - 16) / rowBytes);
     // From the second piece on a fraction would be rounded twice: the piece's first position, and the row's.
     const isSplitFraction = rows > step && !Number.isInteger(first);
@@ -58,7 +61,7 @@ function loadFrequencies(memory: KernelMemory, frequencies: AngleFrequencies): v
   memory.frequencies = frequencies;
   const { invFreq, rest, precision } = frequencies;
   const pairs = invFreq.length;
-  // Zeros where a vector reaches beyond the last frequency.
+  // Zeros after the last frequency, where a vector may read.
   if (precision === "float32") {
     memory.float32.fill(0, areas.frequencies / 4, areas.frequencies / 4 + pairs + 3);
     memory.float32.set(invFreq, areas.frequencies / 4);

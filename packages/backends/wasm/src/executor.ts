@@ -1,7 +1,7 @@
 /**
- * Rotates with the WebAssembly kernels, wherever a tensor lies.
+ * Rotates with the WebAssembly kernels, in arenas and in JavaScript's memory.
  *
- * A tensor in the arena is rotated where it is. One in JavaScript's memory passes through the memory of the kernels in
+ * A tensor in an arena is rotated in place. A tensor in JavaScript's memory is copied through the memory of the kernels in
  * pieces that stay in the processor's cache.
  */
 
@@ -14,10 +14,10 @@ import type { ThreadPool } from "./pool.ts";
 import { cosSinWriter } from "./cos-sin.ts";
 
 /**
- * An executor.
+ * Makes an executor.
  *
- * @param home through whose memory tensors pass that lie in no arena, and cos and sin.
- * @param pool takes part where a tensor lies in its arena.
+ * @param home the memory for cos and sin, and for copies of tensors outside arenas.
+ * @param pool helps with large tensors in its arena.
  */
 export function createExecutor(home: KernelMemory, pool?: ThreadPool): RotationExecutor {
   return Object.freeze({
@@ -39,7 +39,7 @@ function memoryOfOutput({ input, output }: RotationTask, home: KernelMemory): Ke
   return (input === output ? undefined : memoryAt(output.data.buffer)) ?? home;
 }
 
-/** Fewer elements are rotated sooner than threads wake up: 256 tokens of 32 heads of 128. */
+/** The fewest elements for threads: 256 tokens of 32 heads of 128. Smaller tensors are done before threads wake up. */
 const SHARED_ELEMENTS = 1 << 20;
 
 const widthOf = ({ dtype }: TensorLayout): 4 | 8 => (dtype === "float64" ? 8 : 4);
@@ -62,7 +62,7 @@ function rotateOne(
       ? TABLE_BYTES / tablesPerToken
       : Math.min(TABLE_BYTES / tablesPerToken, PIECE_BYTES / (heads * rotaryDim * largestElement)),
   );
-  // What the kernels are not made for is core's: scattered elements, float64 to another type, a token beyond the areas.
+  // Core rotates what the kernels cannot: scattered elements, float64 to another type, a token larger than the areas.
   const isScattered = input.elementStride !== 1 || output.elementStride !== 1;
   const isMixed64 = input.dtype !== output.dtype && (width === 8 || output.dtype === "float64");
   if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES) {
@@ -93,7 +93,7 @@ function rotateOne(
   }
 }
 
-/** Puts `length` values of cos, and behind them those of sin, where the kernels read them. */
+/** Copies `length` values of cos, then of sin, to the area of the kernels. */
 function loadTables(
   memory: KernelMemory,
   { cos, sin }: RotationTable,
@@ -102,7 +102,7 @@ function loadTables(
   width: 4 | 8,
 ): void {
   const isWhole = length === cos.length;
-  // Tables never change: the same one need not be loaded again.
+  // Tables never change, so a loaded table is not loaded again.
   if (isWhole && memory.table === cos) return;
   memory.table = isWhole ? cos : undefined;
   const target = width === 8 ? memory.float64 : memory.float32;
@@ -111,7 +111,7 @@ function loadTables(
   target.set(isWhole ? sin : sin.subarray(first, first + length), at + length);
 }
 
-/** Rotates `count` tokens from `first` on of batch row `b`, whose tables have been loaded. */
+/** Rotates `count` tokens of batch row `b` from token `first` on. Their tables are loaded. */
 function rotatePiece(
   memory: KernelMemory,
   { input, output, blocks, rotaryDim, rotaryOffset }: RotationTask,
@@ -136,7 +136,7 @@ function rotatePiece(
   const fromToken = (sourceIsHere ? input.tokenStride : packedToken) * sourceBytes;
   const fromHead = (sourceIsHere ? input.headStride : rotaryDim) * sourceBytes;
   const targetBytes = output.data.BYTES_PER_ELEMENT;
-  // What comes from elsewhere and returns there, as the same type, is rotated in place on the way.
+  // A copy that keeps its element type is rotated in place before it returns.
   const staged = !sourceIsHere && input.dtype === output.dtype ? areas.source : areas.target;
   const to = targetIsHere ? output.data.byteOffset + target * targetBytes : staged;
   const toToken = (targetIsHere ? output.tokenStride : packedToken) * targetBytes;
@@ -194,11 +194,11 @@ function viewFor({ float32, float64, uint16 }: KernelMemory, { dtype }: TensorLa
   return dtype === "float32" ? float32 : uint16;
 }
 
-/** Whether the rotated elements of the tokens of a tensor lie one after the other. */
+/** Whether the rotated elements of all tokens are contiguous. */
 const isPacked = ({ tokenStride, headStride, heads }: TensorLayout, rotaryDim: number): boolean =>
   headStride === rotaryDim && tokenStride === heads * rotaryDim;
 
-/** Copies the rotated elements of `count` tokens to `staging`, packed, from `at` on. */
+/** Copies the rotated elements of `count` tokens to `staging` from index `at` on, contiguous. */
 function copyIn(
   tensor: TensorLayout,
   index: number,

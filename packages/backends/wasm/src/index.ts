@@ -1,10 +1,10 @@
-/** Registers the backend `wasm`: rotations by SIMD kernels, bit for bit as JavaScript's. */
+/** Registers the backend `wasm`: rotation by SIMD kernels, with the same bits as JavaScript. */
 
 import { registerBackend } from "@ropewalk/core";
 import type { RotaryEmbedding } from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
-import { arenaOf } from "./arena.ts";
+import { isArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { createExecutor } from "./executor.ts";
 import { memoryFor } from "./kernel-memory.ts";
@@ -14,11 +14,11 @@ import type { Pool } from "./pool.ts";
 /** Options of `rope.to("wasm", …)`. */
 export interface WasmOptions {
   /**
-   * Where the kernels work on tensors that lie in no arena: they are copied through its memory instead of one of the backend's
-   * own. A tensor of any arena is rotated where it lies, with or without this.
+   * The arena through which tensors outside arenas are copied. Default: the pool's arena, else memory of the backend. Tensors in
+   * an arena are rotated in place, with or without this option.
    */
   readonly arena?: Arena | undefined;
-  /** Threads for tensors of 2^20 elements and more that lie in the pool's arena. Results are those of one thread. */
+  /** Threads for tensors of 2^20 elements and more in the pool's arena. The results are the same as with one thread. */
   readonly pool?: Pool | undefined;
 }
 
@@ -28,7 +28,21 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** The backend, as a value. */
+/**
+ * The backend, as a value. Importing the package registers it; `rope.to("wasm", options)` returns a {@link RotaryEmbedding}.
+ *
+ * `create` throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena or a pool that this package did not make,
+ * or a pool of another arena; `ROPE_BACKEND_UNAVAILABLE` without WebAssembly SIMD.
+ *
+ * @example
+ * import "@ropewalk/default";
+ * import "@ropewalk/wasm-backend";
+ *
+ * const rope = getRope({ headDim: 4, parameters: { ropeType: "default" } }).to("wasm");
+ * const data = Float32Array.of(1, 0, 0, 0);
+ * rope.apply({ positions: [1], query: data });
+ * data[0]; // 0.5403022766113281
+ */
 export const wasmBackend: RopeBackend = Object.freeze({
   specificationVersion: 1,
   name: "wasm",
@@ -37,7 +51,7 @@ export const wasmBackend: RopeBackend = Object.freeze({
     checkKeys("the options of wasm", options, ["arena", "pool"]);
     const { pool, arena = pool?.arena } = options as WasmOptions;
     const issues = [];
-    if (arena !== undefined && arenaOf((arena as Partial<Arena> | null)?.memory?.buffer) === undefined) {
+    if (arena !== undefined && !isArena(arena)) {
       issues.push({ path: "arena", expected: "an arena that createArena of this package made", received: show(arena) });
     }
     if (pool !== undefined && !(pool instanceof ThreadPool && pool.arena === arena)) {

@@ -1,8 +1,7 @@
 /**
- * A memory with the kernels on it, and what lies in its areas at the moment.
+ * A memory with kernels, and the current contents of its areas.
  *
- * It belongs to no rope: rotations are synchronous, so all ropes share its areas. A tensor is rotated where it lies, in
- * whichever arena, by the kernels on the memory of that arena.
+ * All ropes share the areas, since rotations are synchronous. Each arena has its own kernels, which rotate its tensors in place.
  */
 
 import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";
@@ -14,20 +13,20 @@ import type { Kernels } from "./kernel.ts";
 export interface KernelMemory {
   readonly kernels: Kernels;
   readonly buffer: ArrayBufferLike;
-  /** All of the memory, which never grows: views of it are made once. */
+  /** Views of the whole memory, made once, since it never grows. */
   readonly float32: Float32Array;
   readonly float64: Float64Array;
   readonly uint16: Uint16Array;
-  /** The cos of the table that lies whole in its area. Of a larger one only pieces do, which nobody asks for again. */
+  /** The cos of the table in its area; `undefined` if the area has only a piece of a larger table. */
   table: RotationTable["cos"] | undefined;
-  /** The frequencies that lie in their area. */
+  /** The frequencies in their area. */
   frequencies: AngleFrequencies | undefined;
 }
 
 const memories = new WeakMap<ArrayBufferLike, KernelMemory>();
 let withoutArena: KernelMemory | undefined;
 
-/** The memory of an arena with its kernels, or the one for tensors that lie in none. */
+/** The memory of an arena with its kernels; without an arena, the memory for tensors outside arenas. */
 export function memoryFor(arena: Arena | undefined): KernelMemory {
   if (arena === undefined) return (withoutArena ??= createKernelMemory(createMemory(areas.end, false), false));
   const { buffer } = arena.memory;
@@ -36,7 +35,7 @@ export function memoryFor(arena: Arena | undefined): KernelMemory {
   return memory;
 }
 
-/** The same of the arena that owns a buffer, if one does. */
+/** The memory of the arena of a buffer; `undefined` for a buffer outside arenas. */
 export function memoryAt(buffer: ArrayBufferLike): KernelMemory | undefined {
   const known = memories.get(buffer);
   if (known !== undefined) return known;

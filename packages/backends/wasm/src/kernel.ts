@@ -1,5 +1,5 @@
 /**
- * The compiled kernels on one memory, and how that memory is divided.
+ * The compiled kernels, and the areas of their memory.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -7,7 +7,7 @@ import type { ElementType } from "@ropewalk/core";
 import { partsOfCircle } from "@ropewalk/core/backend";
 import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 
-/** What `assembly/index.ts` exports. Pointers and strides are bytes. */
+/** The exports of `assembly/index.ts`. Pointers and strides are in bytes. */
 export interface Kernels {
   rotate(
     types: number,
@@ -46,23 +46,23 @@ export interface Kernels {
   ): void;
 }
 
-/** Element types as the kernels number them. Comparisons, since a look-up by name takes longer. */
+/** The kernels' number of an element type. Comparisons are faster than a look-up by name. */
 export function typeNumber(dtype: ElementType): number {
   if (dtype === "float32") return 0;
   if (dtype === "float16") return 1;
   return dtype === "bfloat16" ? 2 : 3;
 }
 
-/** Most bytes of one piece that passes through: it stays in a cache of the second level. */
+/** The most bytes of one piece of a copied tensor, so that it stays in the second-level cache. */
 export const PIECE_BYTES: number = 128 * 1024;
-/** What cos and sin of some rows may take while they are made: both areas for pieces, in which nothing lies then. */
+/** The most bytes of cos and sin while they are computed: both areas for pieces, which are free then. */
 export const ROW_BYTES: number = 2 * PIECE_BYTES;
-/** What the tables of one piece may take. */
+/** The most bytes of the tables of one piece. */
 export const TABLE_BYTES: number = 256 * 1024;
-/** Scratch memory of one thread, and what `rotate` needs of it for each rotated element of a head. */
+/** Bytes of scratch memory of one thread, and the bytes that `rotate` needs for each rotated element of a head. */
 export const SCRATCH_BYTES: number = 16 * 1024;
 export const SCRATCH_PER_ELEMENT = 16;
-/** Frequencies and what float64 lacks of them. */
+/** Bytes of the frequencies and their parts beyond float64. */
 export const FREQUENCY_BYTES: number = 16 * 1024;
 
 /** `[512, 2]` float64. */
@@ -75,16 +75,16 @@ const TABLES = SCRATCH + SCRATCH_BYTES;
 const SOURCE = TABLES + TABLE_BYTES;
 const TARGET = SOURCE + PIECE_BYTES;
 
-/** Where each area of a memory begins; multiples of 16. The kernels' own constants lie below. */
+/** The address of each area of a memory; multiples of 16. The kernels' own constants lie below. */
 export const areas: {
   readonly [name in "circle" | "frequencies" | "scratch" | "tables" | "source" | "target" | "end"]: number;
 } = {
-  /** cos and sin of the parts of a circle, as core has them. */
+  /** cos and sin of the parts of the circle, as in core. */
   circle: CIRCLE,
   frequencies: FREQUENCIES,
   scratch: SCRATCH,
   tables: TABLES,
-  /** A piece of a tensor that lies elsewhere, on its way in and out; between calls, cos and sin while they are made. */
+  /** A piece of a copied tensor; also cos and sin while they are computed. */
   source: SOURCE,
   target: TARGET,
   end: TARGET + PIECE_BYTES,
@@ -92,7 +92,7 @@ export const areas: {
 
 const modules = new Map<boolean, WebAssembly.Module>();
 
-/** The kernels for one kind of memory, compiled once. They differ in one bit: whether the memory they import is shared. */
+/** The kernels for shared or private memory, compiled once each. They differ in one bit, the kind of the imported memory. */
 export function kernelModule(shared: boolean): WebAssembly.Module {
   let module = modules.get(shared);
   if (module === undefined) {
@@ -111,9 +111,9 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (cause) {
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
-      what: `no WebAssembly memory of ${pages * 65536} bytes could be had${shared ? " as shared memory" : ""}`,
+      what: `the platform provides no ${shared ? "shared " : ""}WebAssembly memory of ${pages * 65536} bytes`,
       expected: shared
-        ? "at most 4 GiB, free, on a page that is cross-origin isolated"
+        ? "at most 4 GiB, as much free, and cross-origin isolation on a page"
         : "at most 4 GiB, and as much free",
       received: cause instanceof Error ? cause.message : String(cause),
       remedy: "Ask for fewer bytes.",
@@ -122,7 +122,7 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
   }
 }
 
-/** Instantiates the kernels on a memory. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there is no WebAssembly SIMD. */
+/** Instantiates the kernels on a memory. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` without WebAssembly SIMD. */
 export function instantiate(memory: WebAssembly.Memory, shared: boolean): Kernels {
   try {
     const { exports } = new WebAssembly.Instance(kernelModule(shared), { env: { memory } });

@@ -1,35 +1,35 @@
 /**
- * Threads that rotate in a shared arena. The caller's thread takes part and returns when all have finished, so that
- * rotating stays synchronous.
+ * Threads that rotate in a shared arena. The caller's thread works too, and waits for the others, so a rotation stays
+ * synchronous.
  *
- * One block of 32-bit integers is all that threads share beside the arena: a turn, which rises by one for
- * every job, the number of threads that still work, and for each of them the arguments of the kernel to call.
+ * Beside the arena, threads share one block of 32-bit integers: a turn, which increases by one with every job, the number of
+ * threads that still work, and for each thread the arguments of the kernel.
  */
 
 import { RopeError } from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
-import { arenaOf, disposeSymbol } from "./arena.ts";
+import { disposeSymbol, isArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { kernelModule, SCRATCH_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
 
-/** What a pool needs of a worker: Node's and a browser's have it. */
+/** The methods of a worker that a pool uses. Workers of Node and of browsers have them. */
 export interface PoolWorker {
   postMessage(message: unknown): void;
   terminate(): unknown;
-  /** Node: lets the program end although the worker waits. */
+  /** Node: lets the program end while the worker waits. */
   unref?(): void;
 }
 
 /** Options of {@link createPool}. */
 export interface PoolOptions {
-  /** Where tensors lie that threads rotate; created with `shared: true`. The pool takes some kilobytes of it. */
+  /** The arena of the tensors, created with `shared: true`. The pool uses 16 KiB of it for each thread. */
   readonly arena: Arena;
-  /** Threads in all, the caller's among them. Default: as many as the machine runs at once, at most 8. */
+  /** Number of threads with the caller's, 2 to 64. Default: as many as the machine runs in parallel, at most 8. */
   readonly threads?: number | undefined;
   /**
-   * Starts a classic worker (Node: CommonJS) with this source, where the package cannot: a content security policy that
-   * forbids `blob:`, a Node before 20.16.
+   * Starts a classic worker (Node: CommonJS) with the given source text. Needed if the package cannot start one: under a content
+   * security policy that forbids `blob:`, and in Node before 20.16.
    */
   readonly createWorker?: ((source: string) => PoolWorker) | undefined;
 }
@@ -37,13 +37,13 @@ export interface PoolOptions {
 /** Threads for `rope.to("wasm", { arena, pool })`. */
 export interface Pool {
   readonly arena: Arena;
-  /** Threads in all, the caller's among them. */
+  /** Number of threads, with the caller's. */
   readonly threads: number;
-  /** Those that have started. Until then, and for tensors too small to gain by it, the others do the work. */
+  /** Number of threads that have started, with the caller's; 0 after `dispose`. Until all run, the caller's thread works alone. */
   readonly running: number;
-  /** Resolves when all threads run; rejects with `ROPE_BACKEND_UNAVAILABLE` when they do not within ten seconds. */
+  /** Resolves when all threads run. Rejects with `ROPE_BACKEND_UNAVAILABLE` if they do not within ten seconds. */
   readonly ready: Promise<void>;
-  /** Ends the threads and gives the memory back. Calling it again does nothing. */
+  /** Ends the threads and frees their memory. A second call does nothing. Ropes with the pool go on with one thread. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -59,15 +59,15 @@ const STOP = 3;
 const ASLEEP = 4;
 const JOBS = 16;
 
-/** Some ten microseconds: longer than from one tensor or piece to the next. */
+/** About ten microseconds of spinning: longer than the pause between two tensors or pieces. */
 const SPINS = 2000;
-/** Integers of one thread: its job, of which the number of tokens is this one. A first one below 0 is none. */
+/** Integers of one thread: the arguments of its job, with the number of tokens at `TOKENS`. A first integer below 0 is no job. */
 const JOB_SIZE = 16;
 const TOKENS = 10;
 
 /**
- * Runs in the worker, as text: bundlers have nothing to find. Waits for a turn, works, says so, for ever. Numbers as
- * above.
+ * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, works, and reports that
+ * it is done. The numbers are those above.
  */
 const workerSource = `
 const start = ({ module, memory, shared, index }) => {
@@ -95,9 +95,11 @@ else self.onmessage = ({ data }) => start(data);
 `;
 
 /**
- * Starts threads for an arena. They sleep while there is nothing to do.
+ * Starts threads for an arena. They sleep between rotations, and do not keep a Node program alive.
  *
- * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there are no workers or no shared memory; `ROPE_INVALID_PARAMETERS`.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena that this package did not make, `threads` that is
+ * no integer from 2 to 64, or `createWorker` that is no function; `ROPE_BACKEND_UNAVAILABLE` without workers or shared memory,
+ * for an arena that is not shared, or that has no room for the pool.
  */
 export function createPool(options: PoolOptions): Pool {
   checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
@@ -107,7 +109,7 @@ export function createPool(options: PoolOptions): Pool {
     const expected = "an integer from 2 to 64, the caller's thread among them";
     issues.push({ path: "threads", expected, received: show(threads) });
   }
-  if (arenaOf((arena as Partial<Arena> | null | undefined)?.memory?.buffer) === undefined) {
+  if (!isArena(arena)) {
     issues.push({ path: "arena", expected: "an arena that createArena of this package made", received: show(arena) });
   }
   if (typeof createWorker !== "function") {
@@ -127,7 +129,7 @@ export function createPool(options: PoolOptions): Pool {
   return new ThreadPool(arena, threads, createWorker);
 }
 
-/** @internal The pool's part for the executor. */
+/** @internal The pool with the methods for the executor. */
 export class ThreadPool implements Pool {
   declare [Symbol.dispose]: () => void;
   readonly arena: Arena;
@@ -148,13 +150,14 @@ export class ThreadPool implements Pool {
     const room = arena.float64([(threads * SCRATCH_BYTES) / 8]);
     this.#release = room.dispose;
     this.#scratch = room.data.byteOffset;
-    // Not in the arena, which reuses memory: a thread may look at it while it is being ended.
+    // Not in the arena, which reuses memory: a thread may still read the block while it is terminated.
     this.#block = new Int32Array(new SharedArrayBuffer((JOBS + others * JOB_SIZE) * 4));
     try {
       for (let index = 0; index < others; index++) {
         const worker = createWorker(workerSource);
-        if (typeof (worker as Partial<PoolWorker> | null | undefined)?.postMessage !== "function") {
-          throw unavailable("createWorker to return a worker", show(worker));
+        if (!isWorker(worker)) {
+          const expected = "a function that returns a worker";
+          throw invalid("the options of createPool", [{ path: "createWorker", expected, received: show(worker) }]);
         }
         this.#workers.push(worker);
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
@@ -168,7 +171,7 @@ export class ThreadPool implements Pool {
         : unavailable("workers", cause instanceof Error ? cause.message : String(cause));
     }
     this.ready = this.#started();
-    // A caller who never awaits it must not get an unhandled rejection.
+    // A caller that does not await `ready` must not get an unhandled rejection.
     this.ready.catch(() => undefined);
   }
 
@@ -176,14 +179,15 @@ export class ThreadPool implements Pool {
     return this.#disposed ? 0 : 1 + Atomics.load(this.#block, RUNNING);
   }
 
-  /** Whether all threads run: a share that nobody takes would never be done. */
+  /** Whether all threads run. Otherwise the part of a missing thread would never be done. */
   get isComplete(): boolean {
     return this.running === this.threads;
   }
 
   /**
-   * Rotates the tokens of a job in as many parts as there are threads, the first one here. Returns when all have finished.
-   * `tableToken` is the bytes of one token's cos.
+   * Rotates the tokens of a job in one part for each thread, the first part in this thread. Returns when all are done.
+   *
+   * @param tableToken bytes of the cos of one token.
    */
   run(kernels: Kernels, job: Job, tableToken: number): void {
     const block = this.#block;
@@ -196,17 +200,17 @@ export class ThreadPool implements Pool {
         JOBS + parts * JOB_SIZE,
       );
     }
-    // Threads without a part count as well: each says when it has seen this turn.
+    // Threads without a part are counted too: each reports that it has seen this turn.
     for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
     Atomics.store(block, WORKING, this.threads - 1);
     Atomics.add(block, TURN, 1);
-    // Waking takes longer than a small share of work; a thread that still spins needs none.
+    // To wake threads takes longer than a small part of the work; a spinning thread needs no wake-up.
     if (Atomics.load(block, ASLEEP) > 0) Atomics.notify(block, TURN);
     kernels.rotate(...this.#part(job, tableToken, 0, Math.min(share, tokens), 0));
     this.#wait();
   }
 
-  /** `count` tokens of a job from `first` on, with scratch memory of thread number `thread`. */
+  /** The part of a job with `count` tokens from `first` on, and the scratch memory of thread `thread`. */
   #part(job: Job, tableToken: number, first: number, count: number, thread: number): Job {
     const [
       types,
@@ -244,7 +248,7 @@ export class ThreadPool implements Pool {
     ];
   }
 
-  /** Until nobody works. The rest is short, so spinning comes first; the main thread of a page may do nothing else. */
+  /** Waits until no thread works. It spins first, since the rest is short. The main thread of a page may only spin. */
   #wait(): void {
     const block = this.#block;
     const end = Date.now() + 10_000;
@@ -257,7 +261,7 @@ export class ThreadPool implements Pool {
         throw unavailable(
           "all threads to finish",
           "a thread that ended or hangs",
-          "What was being rotated is lost. Go on without a pool.",
+          "The tensors of this call are incomplete. Rotate them again without a pool.",
         );
       }
       if (this.#maySleep) Atomics.wait(block, WORKING, working, 100);
@@ -285,9 +289,13 @@ export class ThreadPool implements Pool {
   }
 }
 
+function isWorker(worker: Partial<PoolWorker> | null | undefined): worker is PoolWorker {
+  return typeof worker?.postMessage === "function" && typeof worker.terminate === "function";
+}
+
 function unavailable(expected: string, received: string, remedy = "Rotate without a pool."): RopeError {
   return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
-    what: "a pool of threads cannot be had",
+    what: "the pool of threads is not available",
     expected,
     received,
     remedy,
@@ -302,7 +310,7 @@ interface Platform {
   readonly navigator?: { readonly hardwareConcurrency?: number };
 }
 const platform: Platform = globalThis as Platform;
-/** A built-in module where Node has a way to it that no bundler sees. */
+/** A built-in module of Node, loaded in a way that bundlers do not follow. */
 const builtin = (name: string): any => platform.process?.getBuiltinModule?.(name);
 
 function defaultThreads(): number {
@@ -315,7 +323,7 @@ function platformWorker(source: string): PoolWorker {
     builtin("node:worker_threads");
   if (threads !== undefined) {
     const worker = new threads.Worker(source, { eval: true, execArgv: [] });
-    // It shows by not running: `ready` says so, and nobody gives it work.
+    // A worker that fails never starts to run: `ready` rejects, and the pool stays unused.
     worker.on("error", () => undefined);
     return worker;
   }
@@ -329,7 +337,7 @@ function platformWorker(source: string): PoolWorker {
   );
 }
 
-/** Whether this thread may sleep: the main thread of a page may not. */
+/** Whether this thread may sleep; the main thread of a page may not. */
 function maySleep(): boolean {
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);

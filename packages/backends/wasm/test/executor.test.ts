@@ -156,7 +156,7 @@ test("rounding to 16 bits is JavaScript's for every kind of number", () => {
   }
 });
 
-test("every 16-bit pattern, and float32 of every exponent, become what JavaScript makes of them", () => {
+test("every 16-bit pattern, and float32 of every exponent, are converted as in JavaScript", () => {
   const arena = createArena({ bytes: 8 << 20 });
   const geometry = { headDim: 128, pairing: "half" } as const;
   const isNaN16 = (bits: number, dtype: ElementType): boolean =>
@@ -228,7 +228,7 @@ test("tensors in another arena or in shared memory are copied through", () => {
   expect(target.data.slice()).toEqual(bits16);
 });
 
-test("tables that lie in the kernels' memory are those of the call: steps, ropes asked in turns, cos and sin in between", () => {
+test("every call uses its own tables: alternating steps and ropes, with cos and sin in between", () => {
   const arena = createArena({ bytes: 1 << 16 });
   const geometry = { headDim: 8, pairing: "half" } as const;
   using query = arena.float32([1, 1, 8]);
@@ -262,7 +262,7 @@ test("tables that lie in the kernels' memory are those of the call: steps, ropes
   }
 });
 
-test("a tensor of any arena is rotated in place, whichever the rope was given, if any", () => {
+test("a tensor of any arena is rotated in place, with any option arena or none", () => {
   const geometry = { headDim: 64, rotaryDim: 32, pairing: "half" } as const;
   const [own, other] = [createArena({ bytes: 1 << 20 }), createArena({ bytes: 1 << 20, shared: true })];
   const positions = [7, 131071, 3];
@@ -316,7 +316,7 @@ test("a fused write converts and places float32 keys in a 16-bit cache slot in o
   }
 });
 
-test("batches, strides, scattered elements and given steps go the same way", () => {
+test("batches, strides, scattered elements and steps give the same bits", () => {
   const geometry = { headDim: 16, pairing: "adjacent" } as const;
   const positions = { data: [0, 5, 9, 131071, 1, 2], shape: [2, 3] };
   const data = noise(2 * 3 * 4 * 16 * 2, 3);
@@ -335,7 +335,7 @@ test("batches, strides, scattered elements and given steps go the same way", () 
   }
 });
 
-test("an arena gives memory back, joins free pieces, and says when it is full", () => {
+test("an arena frees memory, joins free pieces, and refuses a tensor when it is full", () => {
   const arena = createArena({ bytes: 1 << 20 });
   const all = arena.free;
   const tensors = Array.from({ length: 4 }, () => arena.float32([1000]));

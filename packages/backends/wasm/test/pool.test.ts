@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 const failure = (code: string) => expect.objectContaining({ code });
 
-test("threads give what one thread gives, bit for bit", async () => {
+test("several threads give the same bits as one", async () => {
   const arena = createArena({ bytes: 96 << 20, shared: true });
   using pool = createPool({ arena, threads: 3 });
   await pool.ready;
@@ -58,7 +58,7 @@ test("threads take part", async () => {
   expect(query.data.at(-1)).not.toBe(1);
 });
 
-test("a pool that cannot be had is an error, and so is one that does not fit", async () => {
+test("a pool that cannot start, and a pool of another arena, are errors", async () => {
   const arena = createArena({ bytes: 1 << 20, shared: true });
   const all = arena.free;
   expect(() => createPool({ arena: createArena({ bytes: 1 << 20 }), threads: 2 })).toThrow(
@@ -86,7 +86,7 @@ test("a pool that cannot be had is an error, and so is one that does not fit", a
   expect(() => rope.to("wasm", { pool }).apply({ positions: [0, 1, 2, 3], query })).not.toThrow();
 });
 
-test("a program that leaves its pool alone ends", async () => {
+test("a program ends without disposing its pool", async () => {
   const { execFileSync } = await import("node:child_process");
   const code = `import { createArena, createPool } from ${JSON.stringify(import.meta.resolve("@ropewalk/wasm-backend"))};
     await createPool({ arena: createArena({ bytes: 1 << 20, shared: true }), threads: 2 }).ready; console.log("done");`;

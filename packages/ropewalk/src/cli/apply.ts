@@ -20,7 +20,7 @@ export interface ApplyOptions {
   readonly positions: string;
   readonly out: string;
   readonly layout: "token-first" | "head-first";
-  readonly direction: "apply" | "invert" | "adjoint";
+  readonly operation: "apply" | "invert" | "adjoint";
   readonly precision: Precision;
   readonly layer?: string;
   readonly layerType?: string;
@@ -47,7 +47,7 @@ interface Source {
  * @returns a line of text for each written file.
  */
 export function apply(config: string, options: ApplyOptions): string[] {
-  const { direction, layout, out } = options;
+  const { operation, layout, out } = options;
   const rope = chooseRope(config, options);
   const given = readPositions(options.positions);
   const sources = (["query", "key"] as const).flatMap((role) => {
@@ -62,7 +62,7 @@ export function apply(config: string, options: ApplyOptions): string[] {
   const tensors = Object.fromEntries(sources.map((source) => [source.role, view(source, layout, rope, given)]));
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
   const files = outputs(sources, out);
-  rope[direction]({ ...tensors, positions: given.positions, length });
+  rope[operation]({ ...tensors, positions: given.positions, length });
   writeIntoFolder(out, files);
 
   return sources.map(({ role, path, name, tensor }) => {
