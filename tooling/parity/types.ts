@@ -56,8 +56,18 @@ export const types: readonly { readonly names: string; readonly here: string }[]
     here: "not built: an amplitude that depends on the position and differs between queries and keys; no model that engines serve uses it",
   },
   {
-    names: "learned frequencies (timm `mixed`, Mochi), `pixel` bands (timm, rotary-embedding-torch)",
-    here: "not built as types: the frequencies are weights or a model's constants; `rotate` takes any table",
+    names: "learned frequencies, one list for all heads or one for each",
+    here: "`@ropewalk/given`; a list for each head as one wide head",
   },
-  { names: "LTX", here: "not built: frequencies over the inner width of all heads; `rotate` takes any table" },
+  { names: "learned factors of frequencies (LeRoPE, Mistral Large 4)", here: "`pairFactors` of any rope" },
+  { names: "angles of the other sign (nanochat)", here: "`direction: -1` of any rope" },
+  {
+    names: "learned frequencies whose pairs mix the axes (timm `mixed`, Mochi)",
+    here: "not built: such a pair has no axis of its own; `rotate` takes any table",
+  },
+  {
+    names: "`pixel` bands (timm, rotary-embedding-torch)",
+    here: "`@ropewalk/given` with `axes`",
+  },
+  { names: "LTX", here: "`nd` with `padFront`, as one head as wide as all heads together" },
 ];
