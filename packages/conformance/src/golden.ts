@@ -6,73 +6,14 @@
  * varied: the rope must be the one that the record describes.
  */
 
-import type { Pairing, RotaryEmbedding } from "@ropewalk/core";
+import type { RotaryEmbedding } from "@ropewalk/core";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
 import { equal, fail, isFar } from "./assert.ts";
 import { pairsOf } from "./numbers.ts";
 import { requireFrequencies, requireRotations, requireTables, requireTruth } from "./records.ts";
+import type { EngineRecord, TruthRecord } from "./records.ts";
 
-/** A tensor before and after the rotation, contiguous. */
-export interface EncodedTensor {
-  /** `[tokens, heads, headDim]`. */
-  readonly shape: readonly number[];
-  /** The elements before the rotation: their bytes, little-endian, in base64. */
-  readonly input: string;
-  /** The elements after it, in the same form. */
-  readonly output: string;
-}
-
-/** The results of an engine for one rope. Every number that the engine holds in float32 is exactly that float32. */
-export interface EngineRecord {
-  readonly headDim: number;
-  readonly rotaryDim: number;
-  readonly rotaryOffset?: number;
-  readonly pairing: Pairing;
-  /** The current length of the call in tokens; `null` if frequencies do not depend on it. */
-  readonly length: number | null;
-  readonly attentionFactor: number;
-  readonly softmaxScaleFactor: number;
-  /** Radians per position, `rotaryDim/2` values. */
-  readonly invFreq: readonly number[];
-  /** The positions of the rows of `cos` and `sin`. */
-  readonly positions: readonly number[];
-  /** The pairs of the columns of `cos` and `sin`. */
-  readonly pairs: readonly number[];
-  /** `[position][sampled pair]`, attention factor included. */
-  readonly cos: readonly (readonly number[])[];
-  readonly sin: readonly (readonly number[])[];
-  /** Rotated tensors; positions of the tokens, `[tokens]`. */
-  readonly rotated?: readonly {
-    readonly dtype: "float32" | "bfloat16" | "float16";
-    readonly positions: readonly number[];
-    /** The pairing of the engine's output, which may differ from the pairing of its input. */
-    readonly outputPairing: Pairing;
-    readonly query: EncodedTensor;
-    readonly key: EncodedTensor;
-  }[];
-}
-
-/** The results of arithmetic with many digits. Decimal strings have at least 20 significant digits. */
-export interface TruthRecord {
-  readonly attentionFactor: string;
-  readonly softmaxScaleFactor: string;
-  /** The nearest double to each frequency. */
-  readonly invFreqHigh: readonly number[];
-  /** The positions of the rows of `cos` and `sin`. */
-  readonly positions: readonly number[];
-  /** The pairs of the columns of `cos` and `sin`. */
-  readonly pairs: readonly number[];
-  /** `[position][sampled pair]`, attention factor included. */
-  readonly cos: readonly (readonly string[])[];
-  readonly sin: readonly (readonly string[])[];
-  /** Single values at which cos or sin is almost zero. */
-  readonly nearZero: readonly {
-    readonly position: number;
-    readonly pair: number;
-    readonly cos: string;
-    readonly sin: string;
-  }[];
-}
+export type { EncodedTensor, EngineRecord, TruthRecord } from "./records.ts";
 
 /** The distance from a float32 to the next float32 of larger size; 2^-149 for 0 and subnormal numbers. */
 export function float32Ulp(value: number): number {

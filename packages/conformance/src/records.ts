@@ -1,11 +1,72 @@
 /**
- * Checks of the arguments of the golden comparisons. A record with a missing or misshapen field gives a RopeError; a number
- * that differs is for the comparison to report.
+ * The records that the golden comparisons take, and the checks of their arguments. A missing or misshapen field gives a
+ * RopeError; a number that differs fails the comparison.
  */
 
-import type { RopeIssue, RotaryEmbedding } from "@ropewalk/core";
+import type { Pairing, RopeIssue, RotaryEmbedding } from "@ropewalk/core";
 import { invalid, show } from "@ropewalk/core/backend";
-import type { EngineRecord, TruthRecord } from "./golden.ts";
+
+/** A tensor before and after the rotation, contiguous. */
+export interface EncodedTensor {
+  /** `[tokens, heads, headDim]`. */
+  readonly shape: readonly number[];
+  /** The elements before the rotation: their bytes, little-endian, in base64. */
+  readonly input: string;
+  /** The elements after it, in the same form. */
+  readonly output: string;
+}
+
+/** The results of an engine for one rope. Every number that the engine holds in float32 is exactly that float32. */
+export interface EngineRecord {
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly rotaryOffset?: number;
+  readonly pairing: Pairing;
+  /** The current length of the call in tokens; `null` if frequencies do not depend on it. */
+  readonly length: number | null;
+  readonly attentionFactor: number;
+  readonly softmaxScaleFactor: number;
+  /** Radians per position, `rotaryDim/2` values. */
+  readonly invFreq: readonly number[];
+  /** The positions of the rows of `cos` and `sin`. */
+  readonly positions: readonly number[];
+  /** The pairs of the columns of `cos` and `sin`. */
+  readonly pairs: readonly number[];
+  /** `[position][sampled pair]`, attention factor included. */
+  readonly cos: readonly (readonly number[])[];
+  readonly sin: readonly (readonly number[])[];
+  /** Rotated tensors; positions of the tokens, `[tokens]`. */
+  readonly rotated?: readonly {
+    readonly dtype: "float32" | "bfloat16" | "float16";
+    readonly positions: readonly number[];
+    /** The pairing of the engine's output, which may differ from the pairing of its input. */
+    readonly outputPairing: Pairing;
+    readonly query: EncodedTensor;
+    readonly key: EncodedTensor;
+  }[];
+}
+
+/** The results of arithmetic with many digits. Decimal strings have at least 20 significant digits. */
+export interface TruthRecord {
+  readonly attentionFactor: string;
+  readonly softmaxScaleFactor: string;
+  /** The nearest double to each frequency. */
+  readonly invFreqHigh: readonly number[];
+  /** The positions of the rows of `cos` and `sin`. */
+  readonly positions: readonly number[];
+  /** The pairs of the columns of `cos` and `sin`. */
+  readonly pairs: readonly number[];
+  /** `[position][sampled pair]`, attention factor included. */
+  readonly cos: readonly (readonly string[])[];
+  readonly sin: readonly (readonly string[])[];
+  /** Single values at which cos or sin is almost zero. */
+  readonly nearZero: readonly {
+    readonly position: number;
+    readonly pair: number;
+    readonly cos: string;
+    readonly sin: string;
+  }[];
+}
 
 interface Rule {
   readonly expected: string;
