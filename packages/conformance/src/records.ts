@@ -1,6 +1,6 @@
 /**
- * The records that the golden comparisons take, and the checks of these arguments. A record with a missing or misshapen field gives a RopeError; a number
- * that differs is for the comparison to report.
+ * The records that the golden comparisons take, and the checks of their arguments. A missing or misshapen field gives a
+ * RopeError; a number that differs fails the comparison.
  */
 
 import type { Pairing, RopeIssue, RotaryEmbedding } from "@ropewalk/core";

@@ -1,5 +1,5 @@
 /**
- * The numbers of a rope at a length: the result of the provider's formula, checked because anybody may write a provider,
+ * The numbers of a rope at a length: the result of the provider's formula, checked because other packages may supply providers,
  * and the fields of the request that apply to any formula.
  */
 

@@ -24,7 +24,7 @@ export interface AngleGradientOptions {
 
 /**
  * `dL/dφ` of each token and pair, summed over heads: for the rotated pair `(x', y')` and the incoming gradient
- * `(g_x, g_y)`, `dL/dφ = g_y x' − g_x y'`, whatever the amplitude.
+ * `(g_x, g_y)`, `dL/dφ = g_y x' − g_x y'`, for any amplitude.
  *
  * With `φ = p · invFreq` it gives `dL/dinvFreq[i] = Σ_t p[t] · dφ[t, i]` and `dL/dp[t] = Σ_i invFreq[i] · dφ[t, i]`.
  *

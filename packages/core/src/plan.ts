@@ -163,7 +163,7 @@ const outKeys = ["query", "key"];
  * @returns one entry for each tensor, query before key.
  * @throws RopeError `ROPE_SHAPE` when there is neither query nor key, when `out` has a tensor without an input or another
  * shape than its input, or when tensors overlap (as {@link checkAliasing}); `ROPE_INVALID_PARAMETERS` for an unknown key of
- * `out`; and whatever `resolve` throws.
+ * `out`; and the errors of `resolve`.
  */
 export function checkTensors<T>(
   { query, key, out }: CallTensors<T>,

@@ -33,7 +33,7 @@ export function checkSpecificationVersion(version: unknown, whose: string): void
 /** How the angle of a rotation is rounded: to float32 as engines do, or not at all; see `RopeRequest.precision`. */
 export type Precision = "float32" | "float64";
 
-/** The settings that every rope has, whatever its type. */
+/** The settings that ropes of every type have. */
 export interface RopeSettings {
   /** Elements of one attention head. */
   readonly headDim: number;

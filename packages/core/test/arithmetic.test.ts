@@ -47,7 +47,7 @@ describe("double-double against exact fractions", () => {
       fc.integer({ min: 0, max: 60 }),
     ],
     (hi, a, b, exponent) => {
-      // What is left are the two tails, however far apart.
+      // The two tails are left, at any distance.
       const ulp = 2 ** Math.floor(Math.log2(hi)) * 2 ** -54;
       const [x, y] = [
         { hi, lo: a * ulp },

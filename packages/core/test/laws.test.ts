@@ -222,7 +222,7 @@ describe("bit for bit", () => {
   );
 
   holds(
-    "in place and out of place agree, whatever out held",
+    "in place and out of place agree, with any earlier contents of out",
     [geometries, tokens, heads, seeds],
     (geometry, at, headCount, seed) => {
       const rope = single(geometry);

@@ -96,7 +96,7 @@ describe.each(pairings.map((pairing) => ({ name: nameOf(pairing), pairing })))("
       });
       expect(Math.max(...single.map((value, i) => Math.abs(value - exact[i]!)))).toBeGreaterThan(0.01);
       rope.apply({ positions: far, query: asTensor(dtype, data, shape) });
-      // Tables hold float32 values, whatever the data.
+      // Tables hold float32 values for every element type.
       const tableError = 3 * unit.float32 * 4;
       decode(dtype, data).forEach((value, i) =>
         expect(Math.abs(value - single[i]!)).toBeLessThanOrEqual(tolerance(dtype, single[i]!, 2) + tableError),

@@ -1,3 +1,3 @@
-/** What the compiled module exports. */
+/** The exports of the compiled module. */
 export { rotate } from "./rotate";
 export { writeRows32, writeRows64 } from "./rows";

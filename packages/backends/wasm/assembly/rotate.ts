@@ -1,5 +1,5 @@
 /**
- * Rotates the heads of some tokens, whatever the element types.
+ * Rotates the heads of some tokens, of any element types.
  *
  * All pointers are bytes, all strides bytes. cos and sin lie as `[tokens, pairs]` in the compute type: float64 for
  * float64, else float32. Source and target may be the same memory.

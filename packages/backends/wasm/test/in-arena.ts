@@ -21,7 +21,7 @@ class Guests {
   take(tensor: Tensor): Tensor {
     if (ArrayBuffer.isView(tensor)) return this.#data(tensor as Data);
     const view = tensor as Exclude<Tensor, TensorData>;
-    // What is no tensor is for the rope to refuse.
+    // The rope refuses values that are no tensors.
     return ArrayBuffer.isView((view as Partial<typeof view> | null)?.data)
       ? { ...view, data: this.#data(view.data as Data) }
       : tensor;

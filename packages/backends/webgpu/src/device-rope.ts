@@ -1,5 +1,5 @@
 /**
- * A rope on a device: core checks a call and forms its turns, `plan.ts` makes one dispatch of it, and here it is recorded.
+ * A rope on a device. Core checks a call and forms its turns, `plan.ts` makes one dispatch of it, and this class records it.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -16,7 +16,7 @@ import type {
 } from "@ropewalk/core";
 import { checkKeys, checkTensors, invalid, rotationShape, shapeError, show } from "@ropewalk/core/backend";
 import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } from "@ropewalk/core/backend";
-import { abortable, scopeError } from "./device.ts";
+import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
 import { isOnDevice, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
 import { dispatch } from "./dispatch.ts";
@@ -41,20 +41,20 @@ import { factoredRows, interleaveRows, sharedTable } from "./table.ts";
 import type { DeviceTable, SharedTable } from "./table.ts";
 import { Uploads } from "./uploads.ts";
 
-/** Where a dispatch has cos and sin from, and what tensors must agree with. */
+/** The cos and sin of a dispatch, and the sizes that its tensors must have. */
 interface CosSinSource {
   readonly batch: number | undefined;
   readonly tokens: number;
   readonly rows: KernelRows;
-  /** The table, uploaded when first asked for: after everything has been checked. */
+  /** The table. The first call uploads it, after all checks. */
   table(): BoundRange;
-  /** Bound after the tensors: positions and faults, where there are any. */
+  /** Bound after the tensors: positions and faults, for positions in a buffer. */
   readonly further: readonly BoundRange[];
   /** Further fields of `call`. */
   readonly values: Readonly<Record<string, number>>;
 }
 
-/** Tables of a rope whose frequencies depend on the length; a decoding loop may need one for each step. */
+/** The most tables of a rope whose frequencies depend on the length. A decoding loop may need one for each step. */
 const TABLES_KEPT = 4;
 
 const encodeKeys = ["query", "key", "out", "positions", "length", "operation"];
@@ -74,7 +74,7 @@ export class DeviceRope implements GpuRope {
   readonly #tableKind: TableKind;
   /** By the effective length of the frequencies. */
   readonly #tables = new Map<number | null, SharedTable>();
-  /** The turns of the last call, with what was uploaded for them: layers ask for the same one after another. */
+  /** The turns of the last call and their source: the layers of a step use the same turns one after another. */
   #last: { readonly turns: Turns; readonly source: CosSinSource } | undefined;
   #failure: RopeError | undefined;
   #pending = new Set<Promise<void>>();
@@ -88,7 +88,7 @@ export class DeviceRope implements GpuRope {
     this.#tableKind = tableKind;
     this.#uploads = new Uploads(state.device);
     this.#faults = new Faults(state);
-    // Not as a method: older engines have no such symbol, and the class must load there.
+    // Not a method: the class must also load in JavaScript engines without the symbol.
     Object.defineProperty(this, disposeSymbol, { value: () => this.dispose() });
   }
 
@@ -213,7 +213,7 @@ export class DeviceRope implements GpuRope {
       : this.#hostSource(this.#context.turns(positions, operation, { length }));
   }
 
-  /** Turns formed by the host; uploaded once for all calls that have the same. */
+  /** Turns that the host computed; uploaded once for all calls with the same turns. */
   #hostSource(turns: Turns): CosSinSource {
     if (this.#last?.turns === turns) return this.#last.source;
     let table: BoundRange | undefined;
@@ -222,7 +222,7 @@ export class DeviceRope implements GpuRope {
     return source;
   }
 
-  /** A table for positions that only the device sees. */
+  /** A table for positions in a buffer of the device. */
   #deviceSource(positions: GpuPositions, length: number | undefined, operation: Operation): CosSinSource {
     const { axisCount, isRotation } = this.capabilities;
     if (operation !== "apply" && !isRotation) {
@@ -233,7 +233,7 @@ export class DeviceRope implements GpuRope {
       });
     }
     if (length === undefined || !Number.isSafeInteger(length) || length < 1) {
-      const expected = "an integer > 0 that all positions are below: the current length in tokens";
+      const expected = "the current length in tokens, an integer > 0; all positions are below it";
       throw invalid("the arguments of encode", [{ path: "length", expected, received: show(length) }]);
     }
     const { batch, tokens, words, range, first } = resolveGpuPositions(positions, axisCount, this.#state.limits);
@@ -241,7 +241,7 @@ export class DeviceRope implements GpuRope {
     const { axes, attentionFactor } = this.rope.frequencies(length);
     const onAxes = axisCount === 1 ? null : Array.from(axes);
     const factored = this.#tableKind === "factored";
-    // The table of rows has the amplitude in it, the factored one has not.
+    // A table of rows includes the amplitude, a factored table does not.
     const amplitude = operation === "invert" ? 1 / attentionFactor : attentionFactor;
     const factor = factored ? amplitude : amplitude / attentionFactor;
     return {
@@ -272,14 +272,14 @@ export class DeviceRope implements GpuRope {
       shared = sharedTable(this.#state, this.rope, this.#tableKind, length);
       shared.table.retain();
       this.#tables.set(effective, shared);
-      // Commands that wait for their submission may use the oldest, so it is only let go.
+      // Commands that are not submitted yet may use the oldest table, so it is released, not destroyed.
       const [oldest] = this.#tables;
       if (this.#tables.size > TABLES_KEPT) this.#release(...oldest!);
     }
     return shared.table;
   }
 
-  /** Whether this rope was the last to use the table. */
+  /** Stops using a table. Returns whether no other rope uses it. */
   #release(length: number | null, { key, table }: SharedTable): boolean {
     this.#tables.delete(length);
     if (!table.release()) return false;
@@ -294,7 +294,7 @@ export class DeviceRope implements GpuRope {
     return this.#uploads.write(rows, usage.storage, own);
   }
 
-  /** Checks tensors in the caller's buffers, and makes one dispatch of them. */
+  /** Checks tensors in the caller's buffers and plans one dispatch; `undefined` if there is nothing to rotate. */
   #plan(source: CosSinSource, { query, key, out }: GpuRotateArguments): Plan | undefined {
     const { batch, tokens, rows, values, further } = source;
     const expected = { batch, tokens, headDim: this.rope.headDim };
@@ -305,8 +305,8 @@ export class DeviceRope implements GpuRope {
     plan?.ranges.forEach(({ buffer }, i) => {
       if (plan.kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
         const remedy =
-          "WebGPU forbids reading and writing one buffer in a dispatch through two bindings: copy the positions out.";
-        throw shapeError("positions", "a buffer of their own", "one that holds query, key or out as well", remedy);
+          "WebGPU forbids to read and write one buffer through two bindings: copy the positions to another buffer.";
+        throw shapeError("positions", "a buffer of their own", "the buffer of query, key or out", remedy);
       }
     });
     return plan;
@@ -327,20 +327,23 @@ export class DeviceRope implements GpuRope {
     this.#state.requireAlive();
   }
 
-  /** Runs what calls the device; what the device says to it later waits for `check`. */
+  /** Runs work that calls the device. `check` reports the errors that the device finds later. */
   #guarded<T>(work: () => T): T {
     const { device } = this.#state;
     device.pushErrorScope("validation");
     device.pushErrorScope("out-of-memory");
     try {
       return work();
+    } catch (cause) {
+      // A value that is no buffer or no pass of WebGPU gives a TypeError of the platform.
+      throw RopeError.is(cause) ? cause : refusedError(textOf(cause));
     } finally {
       for (const scope of [device.popErrorScope(), device.popErrorScope()]) {
         const settled: Promise<void> = scope
           .then((error) => {
             if (error !== null) this.#failure ??= scopeError(error);
           })
-          // A lost device has no scopes left; requireAlive reports it.
+          // A lost device has no scopes; requireAlive reports the loss.
           .catch(() => undefined)
           .finally(() => this.#pending.delete(settled));
         this.#pending.add(settled);
@@ -354,11 +357,11 @@ function gathered({ batch, tokens }: Turns, table: () => BoundRange): CosSinSour
   return { batch, tokens, rows: { kind: "gathered" }, table, further: [], values: {} };
 }
 
-/** Query and key are rotated in one dispatch, whose invocations count batches once. */
+/** One dispatch rotates query and key, so both must have the same number of batch rows. */
 function requireOneBatch([first, second]: readonly CheckedTensor[]): void {
   if (second === undefined || first!.input.batch === second.input.batch) return;
-  const expected = `${first!.input.batch} rows of the batch like query, to be rotated in one dispatch`;
-  throw shapeError("key", expected, `${second.input.batch}`, "Record them one after the other.");
+  const expected = `${first!.input.batch} batch rows like query, since one dispatch rotates both`;
+  throw shapeError("key", expected, `${second.input.batch}`, "Record query and key in two calls.");
 }
 
 function requireTarget(target: GpuComputePass | GpuCommandEncoder): void {
@@ -370,6 +373,8 @@ function requireTarget(target: GpuComputePass | GpuCommandEncoder): void {
 
 function signalOf(options: AsyncOptions = {}): AbortSignal | undefined {
   checkKeys("the options", options, ["signal"]);
+  const issues = signalIssues(options.signal);
+  if (issues.length > 0) throw invalid("the options", issues);
   return options.signal;
 }
 
@@ -377,6 +382,6 @@ const disposedError = (what: string): RopeError =>
   new RopeError("ROPE_BACKEND_UNAVAILABLE", {
     what: `${what} is disposed`,
     expected: `${what} in use`,
-    received: "one whose memory on the device is freed",
+    received: `${what} after dispose, without its memory on the device`,
     remedy: 'Make a new one: await rope.to("webgpu", { device }).',
   });

@@ -1,5 +1,5 @@
 /**
- * What lies in buffers of the device, checked as far as the host can: tensors and positions.
+ * Tensors and positions in buffers of the device, checked as far as the host can.
  */
 
 import type { Positions, RopeError } from "@ropewalk/core";
@@ -12,12 +12,12 @@ import type { BoundRange } from "./plan.ts";
 
 const elementTypes = ["float32", "float16", "bfloat16"];
 
-/** Describes a tensor. @throws RopeError `ROPE_SHAPE`, `ROPE_INVALID_PARAMETERS` for a key that nothing reads. */
+/** Describes a tensor. @throws RopeError `ROPE_SHAPE`; `ROPE_INVALID_PARAMETERS` for an unknown key. */
 export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: TensorExpectation): TensorLayout {
   if (typeof tensor !== "object" || tensor === null || typeof tensor.buffer?.size !== "number") {
     const isArray = ArrayBuffer.isView(tensor) || ArrayBuffer.isView((tensor as { data?: unknown } | null)?.data);
     const wanted = "{ buffer, shape, strides?, offset?, dtype? } with a GPUBuffer";
-    throw shapeError(name, wanted, isArray ? "a typed array" : show(tensor), "For typed arrays there is apply.");
+    throw shapeError(name, wanted, isArray ? "a typed array" : show(tensor), "Use apply for typed arrays.");
   }
   checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
   const { buffer, shape, strides, offset, dtype = "float32" } = tensor;
@@ -29,8 +29,10 @@ export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: Tens
 }
 
 function requireStorage(name: string, buffer: GpuTensor["buffer"]): void {
-  if ((buffer.usage & usage.storage) !== 0) return;
-  throw shapeError(name, "a buffer with GPUBufferUsage.STORAGE", `usage 0x${buffer.usage.toString(16)}`);
+  const given: unknown = buffer.usage;
+  if (typeof given === "number" && (given & usage.storage) !== 0) return;
+  const shown = typeof given === "number" ? `0x${given.toString(16)}` : show(given);
+  throw shapeError(name, "a buffer with GPUBufferUsage.STORAGE", `usage ${shown}`);
 }
 
 /** Positions in a buffer, for a dispatch. */

@@ -1,14 +1,16 @@
 /**
- * A device and what is kept with it: compiled pipelines, tables, and whether it is lost.
+ * The state of a device: its compiled pipelines, its tables, and whether it is lost.
  */
 
 import { RopeError } from "@ropewalk/core";
+import type { RopeIssue } from "@ropewalk/core";
+import { show } from "@ropewalk/core/backend";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 import { kernelText } from "./kernel.ts";
 import type { Kernel, KernelRole } from "./kernel-description.ts";
 import type { DeviceTable } from "./table.ts";
 
-/** What this package keeps of a device. It never destroys one that it was given. */
+/** The state that this package keeps for a device. It does not destroy a caller's device. */
 export class DeviceState {
   readonly device: GPUDevice;
   readonly limits: GPUSupportedLimits;
@@ -31,7 +33,7 @@ export class DeviceState {
     if (this.#lost !== undefined) throw lostError(this.#lost);
   }
 
-  /** The pipeline of a kernel, compiled at once if it is not there; the first dispatch may wait for it. */
+  /** The pipeline of a kernel. A new kernel is compiled at once, and its first dispatch may wait. */
   pipeline(kernel: Kernel): GPUComputePipeline {
     const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
@@ -41,7 +43,7 @@ export class DeviceState {
     return pipeline;
   }
 
-  /** The same without making anybody wait. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where the driver refuses it. */
+  /** The pipeline of a kernel, compiled asynchronously. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` if the driver refuses it. */
   async compile(kernel: Kernel): Promise<GPUComputePipeline> {
     const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
@@ -61,7 +63,7 @@ export class DeviceState {
         what: "the device cannot compile the rotation",
         expected: "a pipeline",
         received: textOf(cause),
-        remedy: "Report it with the adapter's name (probe tells it), and stay on another backend.",
+        remedy: "Report it with the adapter's name (see probe), and use another backend.",
         facts: { kernel },
       });
     } finally {
@@ -75,7 +77,7 @@ export class DeviceState {
   }
 }
 
-/** Text that no two kernels share. JSON would do, but takes as long as all the rest of recording a dispatch. */
+/** A text that differs for every kernel. JSON would take as long as the rest of recording a dispatch. */
 function keyOf({ tensors, memories, rows, ...kernel }: Kernel): string {
   const role = (of: KernelRole | undefined): string => (of === undefined ? "" : `${of.memory}${of.dtype}`);
   const parts = {
@@ -99,34 +101,34 @@ function keyOf({ tensors, memories, rows, ...kernel }: Kernel): string {
 
 const states = new WeakMap<GpuDevice, DeviceState>();
 
-/** The state of a device, one however many ropes use it. */
+/** The state of a device; all its ropes share one. */
 export function stateOf(device: GpuDevice): DeviceState {
   let state = states.get(device);
   if (state === undefined) states.set(device, (state = new DeviceState(device as unknown as GPUDevice)));
   return state;
 }
 
-/** Why there may be none, in words that `probe` gives too. */
+/** Reasons why there is no device, in the words of errors and of `probe`. */
 export const NO_WEBGPU: string = "this platform has no navigator.gpu";
 export const NO_ADAPTER: string = "the platform has no adapter for WebGPU";
 
-/** In place with gathered rows: table, query, key. */
+/** For a rotation in place with gathered rows: table, query, key. */
 const FEWEST_STORAGE_BUFFERS = 3;
 
-/** What an adapter or device lacks for any rotation. */
+/** The reason why an adapter or device cannot rotate at all, if there is one. */
 export function lackOf({ maxStorageBuffersPerShaderStage }: GPUSupportedLimits): string | undefined {
   return maxStorageBuffersPerShaderStage < FEWEST_STORAGE_BUFFERS
     ? `a shader may use only ${maxStorageBuffersPerShaderStage} storage buffers, ${FEWEST_STORAGE_BUFFERS} are needed`
     : undefined;
 }
 
-/** What the platform has, if anything. */
+/** `navigator.gpu`, if the platform has it. */
 export const platformGpu = (): Gpu | undefined => (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
 
 /**
- * A device of our own, with the adapter's limits for buffers and with float16 where there is.
+ * Requests a device with the adapter's limits for buffers, and with float16 if the adapter has it.
  *
- * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` where there is none.
+ * @throws RopeError `ROPE_BACKEND_UNAVAILABLE` if the platform has no adapter or refuses the device.
  */
 export async function requestDevice(gpu: Gpu | undefined = platformGpu()): Promise<GPUDevice> {
   const unavailable = (received: string): RopeError =>
@@ -134,7 +136,7 @@ export async function requestDevice(gpu: Gpu | undefined = platformGpu()): Promi
       what: "there is no WebGPU device",
       expected: "an adapter (Chrome 113, Safari 26, Firefox 141, or npm webgpu in Node)",
       received,
-      remedy: "Pass { device }, or { gpu } where it is not navigator.gpu; or stay on another backend.",
+      remedy: "Pass { device }, or { gpu } if it is not navigator.gpu; or use another backend.",
     });
   if (gpu === undefined) throw unavailable(NO_WEBGPU);
   try {
@@ -155,7 +157,7 @@ export async function requestDevice(gpu: Gpu | undefined = platformGpu()): Promi
 export const textOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message : String((cause as { message?: unknown } | null)?.message ?? cause);
 
-/** The error of a device that is gone. */
+/** The error of a lost device. */
 export function lostError({ reason, message }: { readonly reason: string; readonly message: string }): RopeError {
   return new RopeError("ROPE_BACKEND_UNAVAILABLE", {
     what: "the WebGPU device is lost",
@@ -177,18 +179,39 @@ export function scopeError(error: GPUError): RopeError {
         what: "the device is out of memory",
         expected: "room for the tables and the tensors of a call",
         received: error.message,
-        remedy: "Dispose what is not needed, or rotate fewer tokens at a time.",
+        remedy: "Dispose ropes and buffers that are no longer needed, or rotate fewer tokens at a time.",
         facts: { reason: "out-of-memory" },
       })
-    : new RopeError("ROPE_BACKEND_UNAVAILABLE", {
-        what: "the device refused what was asked of it",
-        expected: "buffers of this device, alive, and within its limits",
-        received: error.message,
-        facts: { reason: "validation" },
-      });
+    : refusedError(error.message);
 }
 
-/** Rejects as soon as the signal says so. What was started goes on, and its result is kept for the next who asks. */
+/** The error of a call that the device or the platform refused. */
+export const refusedError = (received: string): RopeError =>
+  new RopeError("ROPE_BACKEND_UNAVAILABLE", {
+    what: "the device refused the call",
+    expected: "passes and buffers of this device, not destroyed, and within its limits",
+    received,
+    facts: { reason: "validation" },
+  });
+
+/** The mistakes in the options that name a device or a GPU. */
+export function sourceIssues(device: GpuDevice | undefined, gpu: Gpu | undefined): RopeIssue[] {
+  const issues: RopeIssue[] = [];
+  if (device !== undefined && typeof device?.createComputePipeline !== "function") {
+    issues.push({ path: "device", expected: "a GPUDevice", received: show(device) });
+  }
+  if (gpu !== undefined && typeof gpu?.requestAdapter !== "function") {
+    issues.push({ path: "gpu", expected: "a GPU, like navigator.gpu", received: show(gpu) });
+  }
+  return issues;
+}
+
+export function signalIssues(signal: AbortSignal | undefined): RopeIssue[] {
+  if (signal === undefined || typeof signal?.throwIfAborted === "function") return [];
+  return [{ path: "signal", expected: "an AbortSignal", received: show(signal) }];
+}
+
+/** Rejects when the signal aborts. The work itself goes on. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {

@@ -1,11 +1,11 @@
 /**
- * Recording one dispatch.
+ * Records one dispatch.
  */
 
 import type { GpuCommandEncoder, GpuComputePass } from "./gpu.ts";
 import type { BoundRange } from "./plan.ts";
 
-/** Records one dispatch; resources in the order of bindings, the first of them uniform. */
+/** Records one dispatch. Resources are in the order of their bindings; the first is the uniform `call`. */
 export function dispatch(
   device: GPUDevice,
   target: GpuComputePass | GpuCommandEncoder,

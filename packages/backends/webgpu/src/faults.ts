@@ -1,5 +1,5 @@
 /**
- * What shaders found wrong with positions in buffers, which only they see: a count and the first token.
+ * Wrong positions in buffers, which only shaders see: their number and the first token.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -16,7 +16,7 @@ export class Faults {
     this.#state = state;
   }
 
-  /** Where a shader notes what it finds. */
+  /** The memory in which a shader counts wrong positions. */
   range(): BoundRange {
     this.#buffer ??= this.#state.device.createBuffer({
       label: "ropewalk faults",
@@ -26,7 +26,7 @@ export class Faults {
     return { buffer: this.#buffer, offset: 0, size: 8 };
   }
 
-  /** Reads and clears it. @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_BACKEND_UNAVAILABLE`. */
+  /** Reads and clears the count. @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_BACKEND_UNAVAILABLE`. */
   async check(): Promise<void> {
     if (this.#buffer === undefined) return;
     const { device } = this.#state;
@@ -42,9 +42,9 @@ export class Faults {
       const token = ~place! >>> 0;
       throw new RopeError("ROPE_POSITION_RANGE", {
         what: "positions in a buffer are out of range",
-        expected: "integers ≥ 0 and below the length that was said",
-        received: `${count} tokens with others, the first at index ${token}`,
-        remedy: "These tokens were not rotated. Say the length that the sequence has with them.",
+        expected: "integers ≥ 0 and below the option length",
+        received: `${count} tokens outside, the first at index ${token}`,
+        remedy: "These tokens were not rotated. Pass the length of the sequence with these tokens.",
         facts: { count, index: token },
       });
     } catch (cause) {

@@ -1,5 +1,5 @@
 /**
- * What a rope on a device offers; the implementation is `device-rope.ts`. WebGPU's objects are taken by structure.
+ * The public interface of a rope on a device; `device-rope.ts` implements it. WebGPU's objects are typed by structure.
  */
 
 import type {
@@ -20,14 +20,15 @@ import type { GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./
 /** Element types of tensors on a device. */
 export type GpuElementType = Exclude<ElementType, "float64">;
 
-/** Queries or keys in a buffer of the device, which needs the usage `STORAGE`. */
+/** Queries or keys in a buffer of the device. The buffer belongs to the caller. */
 export interface GpuTensor {
+  /** Needs the usage `STORAGE`. Several tensors may share a buffer if they have no element in common. */
   readonly buffer: GpuBuffer;
   /** The logical `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. */
   readonly shape: readonly number[];
-  /** Elements between neighbours along each axis of `shape`; row-major contiguous if absent. */
+  /** Elements from one index to the next on each axis of `shape`. Default: row-major, contiguous. */
   readonly strides?: readonly number[] | undefined;
-  /** Index of the first element, in elements; 0 if absent. */
+  /** Index of the first element, in elements. Default 0. */
   readonly offset?: number | undefined;
   /** Default `"float32"`. */
   readonly dtype?: GpuElementType | undefined;
@@ -38,40 +39,45 @@ export interface GpuRotateArguments {
   readonly query?: GpuTensor | undefined;
   readonly key?: GpuTensor | undefined;
   /**
-   * Where results go; absent ones are rotated in place. Same logical shape, but any strides and element type: float32
-   * keys go into a slot of a float16 cache in the same dispatch. An output may lie in the same buffer as an input, beside it.
+   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its input, but
+   * may have other strides and another element type: float32 keys go into a slot of a float16 cache in the same dispatch. It may
+   * lie in the buffer of an input, without a common element.
    */
   readonly out?: { readonly query?: GpuTensor | undefined; readonly key?: GpuTensor | undefined } | undefined;
 }
 
-/** Positions in a buffer of the device, contiguous; it needs the usage `STORAGE`. */
+/** Positions in a buffer of the device, contiguous. */
 export interface GpuPositions {
+  /** Needs the usage `STORAGE`, and must not hold query, key or out. */
   readonly buffer: GpuBuffer;
   /** `[tokens]`, `[batch, tokens]`, or for a rope of several axes `[axes, tokens]`, `[axes, batch, tokens]`. */
   readonly shape: readonly number[];
-  /** Index of the first position, in elements; 0 if absent. */
+  /** Index of the first position, in elements. Default 0. */
   readonly offset?: number | undefined;
   /** Default `"uint32"`. */
   readonly dtype?: "uint32" | "int32" | "int64" | undefined;
 }
 
-/** How positions in a buffer of the device find their cos and sin. */
+/**
+ * The table of cos and sin for positions in a buffer: `"rows"`, one exact row for each position below the length; or
+ * `"factored"`, about `1024 + length/1024` rows, of which a shader adds two angles (within 1.2e-7 of the exact values).
+ */
 export type TableKind = "rows" | "factored";
 
 /** Options of a recorded rotation. */
 export interface EncodeArguments extends GpuRotateArguments, AtOptions {
   /**
-   * As `rope.apply` takes them; or in a buffer of the device. The host does not see those, so they need `length`: they
-   * must be below it, and a token with one that is not passes unrotated and makes `check` fail.
+   * Positions as `rope.apply` takes them, or in a buffer of the device. The host does not see positions in a buffer, so they need
+   * `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects.
    */
   readonly positions: Positions | GpuPositions;
-  /** Which of the three maps; default `"apply"`. */
+  /** `"apply"` (default), `"invert"` or `"adjoint"`; see the methods of `RotaryEmbedding`. */
   readonly operation?: Operation | undefined;
 }
 
-/** What was recorded. */
+/** The result of a recorded rotation. */
 export interface EncodeResult {
-  /** 1, or 0 where there is nothing to rotate. */
+  /** 1, or 0 if there is nothing to rotate. */
   readonly dispatches: number;
   /** Bytes of tensor elements that the dispatch reads and writes. */
   readonly bytes: number;
@@ -79,17 +85,17 @@ export interface EncodeResult {
 
 /** Options of the asynchronous methods. */
 export interface AsyncOptions {
-  /** Rejects with the signal's reason. Nothing has been written then. */
+  /** Aborts the call: it rejects with the signal's reason, and writes nothing. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** cos and sin of one step's positions on the device, for every layer of the step. */
+/** cos and sin of the positions of one step on the device, for every layer of the step. */
 export interface GpuStep {
-  /** `[tokens, rotaryDim/2]`, with `batch` in front where positions have one. */
+  /** `[tokens, rotaryDim/2]`, with `batch` in front if positions have one. */
   readonly shape: readonly number[];
-  /** As `GpuRope.encode` with the step's positions. */
+  /** As `GpuRope.encode` at the step's positions. @throws RopeError as `encode`; `ROPE_BACKEND_UNAVAILABLE` after `dispose`. */
   encode(target: GpuComputePass | GpuCommandEncoder, tensors: GpuRotateArguments): EncodeResult;
-  /** Frees its memory on the device; what has been submitted still runs. Calling it again does nothing. */
+  /** Frees its memory on the device. Submitted commands still run; submit recorded ones before. A second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -97,12 +103,17 @@ export interface GpuStep {
 /**
  * A rope on a WebGPU device.
  *
- * `encode` is synchronous and only records: arguments are checked before, so that an error records nothing. `apply` and
- * its relatives take typed arrays, copy them to the device and back.
+ * `encode` is synchronous. It checks all arguments, then records: an error records nothing. `apply`, `invert`, `adjoint` and
+ * `shift` take typed arrays, and copy them to the device and back. Every method throws, or rejects with, RopeError
+ * `ROPE_INVALID_PARAMETERS` for an unknown key or a wrong option, and `ROPE_BACKEND_UNAVAILABLE` after the device is lost or
+ * the rope disposed.
+ *
+ * float32 results equal JavaScript's within 1e-6, or bit for bit on a device without fused multiply-add. 16-bit elements are
+ * computed in float32 and rounded once, to nearest, ties to even.
  */
 export interface GpuRope {
   readonly backend: "webgpu";
-  /** The rope in JavaScript: tables, frequencies, everything that needs no device. */
+  /** The rope in JavaScript, for tables, frequencies and everything else that needs no device. */
   readonly rope: RotaryEmbedding;
   readonly spec: RopeSpec;
   readonly capabilities: Required<RopeCapabilities>;
@@ -112,18 +123,22 @@ export interface GpuRope {
   /**
    * Records the rotation of query and key as one dispatch.
    *
-   * @param target a compute pass (whose pipeline and bind group 0 it replaces), or a command encoder, on which it opens a
-   * pass of its own. Submitting is the caller's.
-   * @throws RopeError `ROPE_SHAPE`, `ROPE_POSITION_RANGE`, `ROPE_UNSUPPORTED`; `ROPE_BACKEND_UNAVAILABLE` once the device
-   * is lost or the rope disposed. Nothing has been recorded then.
+   * @param target a compute pass, whose pipeline and bind group 0 are replaced; or a command encoder, which gets a pass of its
+   * own. The caller submits.
+   * @throws RopeError `ROPE_SHAPE` for positions or tensors that do not fit each other or overlap; `ROPE_POSITION_RANGE` for a
+   * position of the host outside the range; `ROPE_UNSUPPORTED` for an operation that the type does not have, or a call beyond
+   * the device's limits; `ROPE_BACKEND_UNAVAILABLE` if the platform refuses the call. Nothing is recorded then.
    */
   encode(target: GpuComputePass | GpuCommandEncoder, tensors: EncodeArguments): EncodeResult;
-  /** Compiles what `encode` with these arguments needs, so that its first dispatch need not wait. Records nothing. */
+  /** Compiles the kernel that `encode` needs for these arguments, so that its first dispatch does not wait. Records nothing. */
   prepare(tensors: EncodeArguments, options?: AsyncOptions): Promise<void>;
-  /** Uploads cos and sin of a step once, for use in every layer. */
+  /** Uploads cos and sin of a step once, for every layer. @throws RopeError as `RotaryEmbedding.at`. */
   at(positions: Positions, options?: AtOptions): GpuStep;
 
-  /** `rope.apply` on typed arrays: to the device and back. Resolves when the results have been written. */
+  /**
+   * `rope.apply` for typed arrays, by way of the device. Resolves when the results are written.
+   * @throws RopeError (as rejection) as `rope.apply`; `ROPE_UNSUPPORTED` for float64. Nothing is written then.
+   */
   apply(
     tensors: RotateArguments & AtOptions & { readonly positions: Positions },
     options?: AsyncOptions,
@@ -139,15 +154,15 @@ export interface GpuRope {
   shift(tensors: ShiftArguments, options?: AsyncOptions): Promise<Tensor>;
 
   /**
-   * Resolves if nothing went wrong in what was submitted since the last call.
+   * Resolves if the device reported no error since the last call of `check`. Call it after the commands are submitted.
    *
-   * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` where positions of a buffer were not below `length`;
-   * `ROPE_BACKEND_UNAVAILABLE` for what the device refused, or for want of its memory.
+   * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` for positions in a buffer that are negative or not below `length`;
+   * `ROPE_BACKEND_UNAVAILABLE` if the device refused a call or is out of memory.
    */
   check(): Promise<void>;
   /**
-   * Frees everything that the rope has on the device; a device that it was given lives on. Submit what was recorded
-   * before. Calling it again does nothing.
+   * Frees the rope's memory on the device, and the device if the rope requested it itself. Submit recorded commands before. A second
+   * call does nothing.
    */
   dispose(): void;
   [Symbol.dispose](): void;

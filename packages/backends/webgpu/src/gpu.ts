@@ -1,6 +1,6 @@
 /**
- * The parts of WebGPU's objects that callers hand in, by structure: the types of `lib.dom`, of `@webgpu/types` and of npm
- * `webgpu` all fit, and a program without any of them still compiles.
+ * The WebGPU objects that callers pass, typed by structure: the types of `lib.dom`, `@webgpu/types` and npm `webgpu` all fit, and
+ * a program without these types compiles.
  */
 
 /** A `GPUDevice`. */
@@ -32,15 +32,15 @@ export interface GpuCommandEncoder {
   beginComputePass(descriptor?: any): GpuComputePass;
 }
 
-/** A `GPU`: `navigator.gpu`, or what npm `webgpu` creates. */
+/** A `GPU`: `navigator.gpu`, or the result of `create` of npm `webgpu`. */
 export interface Gpu {
   requestAdapter(options?: any): Promise<object | null>;
 }
 
-/** Flags of the specification, spelt out: in Node their namespaces are not global. */
+/** Flags of the specification as numbers: in Node their namespaces are not global. */
 export const usage = { mapRead: 0x01, copySource: 0x04, copyTarget: 0x08, uniform: 0x40, storage: 0x80 } as const;
 export const MAP_READ = 1;
 
-/** `Symbol.dispose` where the engine has it; else the symbol that transpilers agree on. */
+/** `Symbol.dispose`, or for older JavaScript engines the symbol that transpilers use. */
 export const disposeSymbol: typeof Symbol.dispose =
   Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);

@@ -1,25 +1,25 @@
-/** Registers the backend `webgpu`: rotations on a WebGPU device, of the caller's buffers, with exact tables. */
+/** Registers the backend `webgpu`: rotation in the caller's buffers on a WebGPU device, with exact tables. */
 
 import { registerBackend } from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
-import { abortable, requestDevice, stateOf } from "./device.ts";
+import { abortable, requestDevice, signalIssues, sourceIssues, stateOf } from "./device.ts";
 import { DeviceRope } from "./device-rope.ts";
 import type { GpuRope, TableKind } from "./gpu-rope.ts";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 
 /** Options of `rope.to("webgpu", …)`. */
 export interface WebGpuOptions {
-  /** The device to rotate on; it stays the caller's and is never destroyed. Absent: one of the rope's own is requested. */
+  /** The device to rotate on, which stays the caller's. Default: the rope requests a device, and destroys it on `dispose`. */
   readonly device?: GpuDevice | undefined;
-  /** Where to request one; default `navigator.gpu`. */
+  /** The GPU to request a device from. Default `navigator.gpu`. */
   readonly gpu?: Gpu | undefined;
   /**
-   * For positions in buffers of the device. `"rows"` (default): one row of cos and sin for each position below the length,
-   * `8 · rotaryDim/2` bytes each, exact. `"factored"`: about `√length` rows and the addition theorem in the shader.
+   * The table for positions in buffers of the device. `"rows"` (default): one exact row of cos and sin for each position below
+   * the length, `8 · rotaryDim/2` bytes each. `"factored"`: about `1024 + length/1024` rows, and the addition theorem in the shader.
    */
   readonly tables?: TableKind | undefined;
-  /** Gives up waiting for the device. */
+  /** Aborts the wait for the device: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,20 +29,14 @@ declare module "@ropewalk/core" {
   }
 }
 
-/** @throws RopeError `ROPE_INVALID_PARAMETERS` */
+/** @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown or wrong option. */
 function readOptions(options: unknown = {}): WebGpuOptions {
   checkKeys("the options of webgpu", options, ["device", "gpu", "tables", "signal"]);
   const given = options as WebGpuOptions;
-  const { tables, device, gpu } = given;
-  const issues = [];
+  const { tables, device, gpu, signal } = given;
+  const issues = [...sourceIssues(device, gpu), ...signalIssues(signal)];
   if (tables !== undefined && tables !== "rows" && tables !== "factored") {
     issues.push({ path: "tables", expected: '"rows" or "factored"', received: show(tables) });
-  }
-  if (device !== undefined && typeof device?.createComputePipeline !== "function") {
-    issues.push({ path: "device", expected: "a GPUDevice", received: show(device) });
-  }
-  if (gpu !== undefined && typeof gpu?.requestAdapter !== "function") {
-    issues.push({ path: "gpu", expected: "a GPU, like navigator.gpu", received: show(gpu) });
   }
   if (issues.length > 0) throw invalid("the options of webgpu", issues);
   return given;
@@ -56,13 +50,26 @@ async function create(context: BackendContext, options: unknown): Promise<GpuRop
   try {
     return new DeviceRope(context, stateOf((await abortable(requested, signal)) as unknown as GpuDevice), true, tables);
   } catch (error) {
-    // A caller who gave up waiting will not free it.
+    // A caller that aborted cannot destroy the device.
     void requested.then((own) => own.destroy()).catch(() => undefined);
     throw error;
   }
 }
 
-/** The backend, as a value. */
+/**
+ * The backend, as a value. Importing the package registers it; `rope.to("webgpu", options)` resolves to a {@link GpuRope}.
+ *
+ * The promise rejects with RopeError `ROPE_INVALID_PARAMETERS` for an unknown or wrong option, and with
+ * `ROPE_BACKEND_UNAVAILABLE` if there is no device.
+ *
+ * @example
+ * import "@ropewalk/default";
+ * import "@ropewalk/webgpu-backend";
+ *
+ * const rope = getRope({ headDim: 128, parameters: { ropeType: "default" } });
+ * const { available } = await probe();
+ * const gpuRope = available ? await rope.to("webgpu") : undefined;
+ */
 export const webgpuBackend: RopeBackend = Object.freeze({
   specificationVersion: 1,
   name: "webgpu",

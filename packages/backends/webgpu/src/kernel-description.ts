@@ -1,33 +1,34 @@
 /**
- * What the text of a kernel depends on, and how an invocation's work follows from it.
+ * The description of a kernel, which determines its text, and the work of an invocation.
  *
- * An invocation rotates `run` elements and their partners (or, where partners are neighbours, `run` elements of both), as
- * vectors of at most four.
+ * An invocation rotates `run` elements and their partners, or, if partners are neighbours, `run` elements with both. It uses
+ * vectors of at most four elements.
  */
 
 /** Element types that a kernel reads and writes. It computes in float32. */
 export type KernelElement = "float32" | "float16" | "bfloat16";
 
-/** Elements of one tensor in one of the bound memories. */
+/** The memory and the element type of a tensor. */
 export interface KernelRole {
   /** Index into `memories`. */
   readonly memory: number;
   readonly dtype: KernelElement;
 }
 
-/** One tensor. `output` is absent where it is rotated in place. */
+/** One tensor. A tensor without `output` is rotated in place. */
 export interface KernelTensor {
   readonly name: "query" | "key";
   readonly input: KernelRole;
   readonly output?: KernelRole | undefined;
 }
 
-/** One bound buffer: WebGPU forbids binding a buffer twice when it is written, so each is bound once. */
+/** One bound buffer. Each buffer is bound once, because WebGPU forbids two bindings of a buffer that is written. */
 export interface KernelMemory {
+  /** Whether the kernel writes to it. */
   readonly writable: boolean;
   /** 32-bit words of one element of the WGSL array. */
   readonly words: 1 | 2 | 4;
-  /** Where two invocations may write halves of one word. */
+  /** Whether two invocations may write the halves of one word. */
   readonly atomic: boolean;
 }
 
@@ -35,42 +36,44 @@ export interface KernelMemory {
 export interface KernelPositions {
   /** 32-bit words of one position: 2 for 64-bit integers. */
   readonly words: 1 | 2;
-  /** The position axis of each pair; `null` where there is one axis. */
+  /** The position axis of each pair; `null` for one axis. */
   readonly axes: readonly number[] | null;
 }
 
-/** Where cos and sin come from. Positions beyond the table's limit are not rotated, but reported. */
+/** The source of cos and sin. Tokens with a position beyond the table's limit are not rotated, but reported. */
 export type KernelRows =
-  /** One row for each token, gathered by the host. */
+  /** One row for each token, which the host computed. */
   | { readonly kind: "gathered" }
   /** A table with a row for each position. */
   | ({ readonly kind: "table" } & KernelPositions)
-  /** Two small tables whose angles add up; `rounded` says that angles are those of `precision: "float32"`. */
+  /** Two small tables, whose angles are added. `rounded`: angles are rounded as for `precision: "float32"`. */
   | ({ readonly kind: "factored"; readonly rounded: boolean } & KernelPositions);
 
-/** Loads of more than 16 bytes do not exist. */
+/** Elements of one load. No load has more than 16 bytes. */
 export type Run = 1 | 2 | 4 | 8;
 
-/** Everything that the text of a kernel depends on. */
+/** The description of a kernel. Equal descriptions have the same text. Head sizes and pairing are those of a rope. */
 export interface Kernel {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly rotaryOffset: number;
   readonly blocks: number;
-  /** Elements of one load: all strides and offsets are multiples of it. 8 where all elements have 16 bits. */
+  /** Elements of one load; it divides all strides and offsets. 8 only if all elements have 16 bits. */
   readonly run: Run;
-  /** Heads of one invocation, which share cos and sin; it divides those of every tensor. */
+  /** Heads of one invocation, which share cos and sin; it divides the number of heads of every tensor. */
   readonly heads: 1 | 2 | 4 | 8;
   readonly tensors: readonly KernelTensor[];
   readonly memories: readonly KernelMemory[];
   readonly rows: KernelRows;
-  /** Convert float16 by the device's own instructions (needs `shader-f16`), not by integer operations. */
+  /** Whether the device's own instructions convert float16 (needs `shader-f16`), not integer operations. */
   readonly nativeFloat16: boolean;
   readonly workgroupSize: number;
 }
 
-/** Invocations for one head: rotated ones first, then those that copy what is not rotated. */
-export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): {
+/**
+ * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are not rotated.
+ */
+export function unitsOf({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): {
   readonly rotated: number;
   readonly copied: number;
 } {
@@ -81,7 +84,7 @@ export function unitsPerHead({ headDim, rotaryDim, run, tensors, ...kernel }: Om
   };
 }
 
-/** Whether partners are neighbours that one load brings together. */
+/** Whether partners are neighbours, so that one load has both. */
 export function isInterleaved({ rotaryDim, blocks, run }: Pick<Kernel, "rotaryDim" | "blocks" | "run">): boolean {
   return blocks === rotaryDim / 2 && run > 1;
 }
@@ -91,12 +94,12 @@ export function pairsPerUnit(kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run"
   return isInterleaved(kernel) ? kernel.run / 2 : kernel.run;
 }
 
-/** Elements of one vector: WGSL has none of eight. */
+/** Elements of one vector; WGSL has no vectors of eight. */
 export const lanesOf = ({ run }: Pick<Kernel, "run">): 1 | 2 | 4 => (run === 8 ? 4 : run);
 
-/** Pairs whose cos and sin come together. */
+/** Pairs of one `Turn`. */
 export const turnSize = (kernel: Pick<Kernel, "rotaryDim" | "blocks" | "run">): number =>
   Math.min(4, pairsPerUnit(kernel));
 
-/** The WGSL type of so many numbers. */
+/** The WGSL type of `size` numbers. */
 export const vector = (size: number, type: string): string => (size === 1 ? type : `vec${size}<${type}>`);

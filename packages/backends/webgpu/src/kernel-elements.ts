@@ -1,11 +1,11 @@
 /**
- * Elements in WGSL: how they lie in words of memory, and how 16-bit ones become float32 and back.
+ * Elements in WGSL: loads and stores of words, and the conversions of 16-bit elements to float32 and back.
  */
 
 import { lanesOf, vector } from "./kernel-description.ts";
 import type { Kernel, KernelElement, KernelRole } from "./kernel-description.ts";
 
-/** 16-bit elements as packed words, and apart. */
+/** Splits packed words into 16-bit elements, and joins them. */
 export const halves = (lanes: 2 | 4): string =>
   lanes === 2
     ? `fn split(w: u32) -> Words { return Words(w & 0xffffu, w >> 16u); }
@@ -16,14 +16,14 @@ fn join(h: Words) -> vec2<u32> { return h.xz | (h.yw << vec2<u32>(16u)); }
 `;
 
 /**
- * float16 where shaders have none. Few operations on integers, since a graphics card has more to do with them than with its memory.
+ * float16 for shaders without `shader-f16`, in few integer operations: these limit a graphics card more than its memory does.
  *
- * From float16: every WGSL has `unpack2x16float`, but a device may take subnormal numbers for 0, so those are made of a
- * sum of normal ones.
+ * From float16: every WGSL has `unpack2x16float`, but a device may read subnormal numbers as 0. So subnormal numbers are computed
+ * from normal ones.
  *
- * To float16: `pack2x16float` may round either way. To add 2^13 times the power of two of a value cuts its mantissa to 10
- * bits, to the nearest, ties to even; and what it adds to the bits of the sum is that mantissa, its leading bit counted.
- * Below 2^-14 the power stays.
+ * To float16: `pack2x16float` may round up or down. Adding 2^13 times the power of two of a value rounds its mantissa to 10 bits,
+ * to nearest, ties to even. The bits of the sum then hold that mantissa with its leading bit. Below 2^-14 the power stays the
+ * same.
  */
 export const float16 = (
   lanes: 1 | 2 | 4,
@@ -55,14 +55,14 @@ fn to_bfloat16(value: Floats) -> Words {
 }
 `;
 
-/** The WGSL type of `run` elements as they lie in memory. */
+/** The WGSL type of the words of `run` elements. */
 export function wordsType({ run }: Kernel, dtype: KernelElement): string {
   return dtype === "float32" ? vector(run, "u32") : vector(Math.max(1, run / 2), "u32");
 }
 
 const letters = ["x", "y", "z", "w"] as const;
 
-/** `load_query`, say: the words of `run` elements from element `e` of a memory on. */
+/** A function like `load_query`: the words of `run` elements of a memory, from element `e` on. */
 export function loadText(kernel: Kernel, name: string, { memory, dtype }: KernelRole): string {
   const { run } = kernel;
   const { words, atomic } = kernel.memories[memory]!;
@@ -76,13 +76,13 @@ export function loadText(kernel: Kernel, name: string, { memory, dtype }: Kernel
   return `${head} let i = ${first}; return ${vector(wanted, "u32")}(${Array.from({ length: wanted }, (_, k) => word(k === 0 ? "i" : `i + ${k}u`)).join(", ")}); }`;
 }
 
-/** `store_query`, say: the reverse of {@link loadText}. */
+/** A function like `store_query`: the reverse of {@link loadText}. */
 export function storeText(kernel: Kernel, name: string, { memory, dtype }: KernelRole): string {
   const { run } = kernel;
   const { words, atomic } = kernel.memories[memory]!;
   const head = `fn store_${name}(e: u32, w: ${wordsType(kernel, dtype)}) {`;
   const wanted = dtype === "float32" ? run : run / 2;
-  // Other invocations own the other half of the word and leave this one alone, so two steps are safe.
+  // Another invocation may write the other half of the word, but not this half, so two steps are safe.
   if (wanted < 1) {
     return `${head} let s = 16u * (e & 1u); atomicAnd(&memory${memory}[e / 2u], ~(0xffffu << s)); atomicOr(&memory${memory}[e / 2u], w << s); }`;
   }
@@ -92,7 +92,7 @@ export function storeText(kernel: Kernel, name: string, { memory, dtype }: Kerne
   return `${head} let i = ${first};${Array.from({ length: wanted }, (_, k) => ` memory${memory}[${k === 0 ? "i" : `i + ${k}u`}] = w.${letters[k]};`).join("")} }`;
 }
 
-/** `Floats` of the words of as many elements. */
+/** `Floats` from the words of a vector of elements. */
 export function decoded(kernel: Kernel, dtype: KernelElement, words: string): string {
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
@@ -103,7 +103,7 @@ export function decoded(kernel: Kernel, dtype: KernelElement, words: string): st
   return `from_${dtype}(${lanes === 1 || dtype === "float16" ? words : `split(${words})`})`;
 }
 
-/** The words of `Floats`, rounded to the type. */
+/** The words of `Floats`, rounded to the element type. */
 export function encoded(kernel: Kernel, dtype: KernelElement, value: string): string {
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;

@@ -1,11 +1,11 @@
 /**
- * cos and sin in WGSL: a row that the host gathered, or that of a token's position, looked up or composed of two.
+ * cos and sin in WGSL: a row from the host, or the row of a token's position, from one table or composed from two.
  */
 
 import { pairsPerUnit, turnSize } from "./kernel-description.ts";
 import type { Kernel, KernelPositions } from "./kernel-description.ts";
 
-/** `position`, and `in_table`: whether all positions of a token have a row. */
+/** The functions `position` and `in_table`, which tells whether all positions of a token have a row. */
 export function positionText({ words, axes }: KernelPositions): string {
   const axisCount = axes === null ? 1 : Math.max(...axes) + 1;
   const place = axes === null ? "call.position_offset + row" : "call.position_offset + axis * call.position_axis + row";
@@ -25,15 +25,15 @@ ${
 `;
 }
 
-/** Rows of the factored table: frequencies, then positions below this number, then its multiples. */
+/** The factored table has a row of frequencies, a row for each position below this number, and a row for each multiple of it. */
 export const FACTOR = 1024;
 
 /**
- * `angle_sum`: cos and sin at `position = FACTOR·a + b` by the addition theorem, from two rows whose numbers are sums of
- * two floats. Products carry their rounding errors along.
+ * The function `angle_sum`: cos and sin at `position = FACTOR·a + b` by the addition theorem, from two rows. Each number is a sum of
+ * two floats, and products keep their rounding errors.
  *
- * The rows hold exact angles. Where the rope rounds its angle to float32, the rounding is found in integers (position and
- * mantissa have at most 24 bits each, and no compiler may reorder integers) and turned by its Taylor polynomial.
+ * The rows hold exact angles. If the rope rounds its angle to float32, the rounding is computed in integers (position and mantissa
+ * have at most 24 bits each, and no compiler may reorder integers), and a Taylor polynomial rotates by it.
  */
 export const factoredText = (
   pairs: number,
@@ -84,7 +84,7 @@ fn angle_rounding(position: u32, frequency: vec4<f32>) -> f32 {
     : ""
 }`;
 
-/** `turn`: cos and sin of as many pairs as a vector holds. */
+/** The function `turn`: cos and sin of the pairs of one vector. */
 export function turnText(kernel: Kernel): string {
   const { rows, rotaryDim } = kernel;
   const pairs = turnSize(kernel);
@@ -118,7 +118,7 @@ export function turnText(kernel: Kernel): string {
 `;
 }
 
-/** What holds cos and sin of an invocation's pairs: one `Turn`, or where they are eight, two. */
+/** The names of the variables with cos and sin of an invocation's pairs: one `Turn`, or two for eight pairs. */
 export const turnNames = (kernel: Kernel): readonly string[] => (pairsPerUnit(kernel) === 8 ? ["t", "u"] : ["t"]);
-/** The call that gives the k-th of them. */
+/** The call that computes the k-th of these variables. */
 export const turnOf = (k: number): string => `turn(row, pair${k === 0 ? "" : ` + ${4 * k}u`})`;

@@ -1,16 +1,16 @@
 /**
- * The WGSL text of the rotation. Pure: a description of one kernel goes in, its text comes out.
+ * The WGSL text of the rotation, from the description of a kernel. Pure.
  *
- * The text holds what a rope and its layouts fix, the uniform `call` what changes from call to call. Angles are never
- * formed here: WGSL promises nothing for sin and cos beyond ±π.
+ * The text has the constants of a rope and its layouts; the uniform `call` has the numbers that change from call to call. No angle
+ * is computed here, because WGSL has no accuracy for sin and cos beyond ±π.
  */
 
-import { isInterleaved, lanesOf, pairsPerUnit, turnSize, unitsPerHead, vector } from "./kernel-description.ts";
+import { isInterleaved, lanesOf, pairsPerUnit, turnSize, unitsOf, vector } from "./kernel-description.ts";
 import type { Kernel, KernelTensor } from "./kernel-description.ts";
 import { bfloat16, decoded, encoded, float16, halves, loadText, storeText } from "./kernel-elements.ts";
+import { checkKernel, checkWholeKernel } from "./kernel-check.ts";
 import { factoredText, positionText, turnNames, turnOf, turnText } from "./kernel-rows.ts";
 
-export { unitsPerHead } from "./kernel-description.ts";
 export type {
   Kernel,
   KernelElement,
@@ -23,8 +23,14 @@ export type {
 } from "./kernel-description.ts";
 export { FACTOR } from "./kernel-rows.ts";
 
-/** The names of the numbers in the uniform `call`, in order; each is a u32 unless it ends in `factor`, then an f32. */
-export function callFields({ tensors, rows, run }: Pick<Kernel, "tensors" | "rows" | "run">): string[] {
+/**
+ * The names of the fields of the uniform `call`, in order. A name that ends in `factor` is an f32, every other field a u32.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for wrong fields.
+ */
+export function callFields(kernel: Pick<Kernel, "tensors" | "rows" | "run">): string[] {
+  checkKernel(kernel, ["tensors", "rows", "run"]);
+  const { tensors, rows, run } = kernel;
   const layout = (name: string): string[] => [
     `${name}_offset`,
     `${name}_batch`,
@@ -46,11 +52,26 @@ export function callFields({ tensors, rows, run }: Pick<Kernel, "tensors" | "row
   ];
 }
 
-/** Bindings of group 0: `call` is 0, `table` 1, memories from 2 on, then positions and faults where there are any. */
+/**
+ * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are not rotated.
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for wrong fields.
+ */
+export function unitsPerHead(kernel: Omit<Kernel, "heads">): { readonly rotated: number; readonly copied: number } {
+  checkKernel(kernel, ["headDim", "rotaryDim", "blocks", "run", "tensors"]);
+  return unitsOf(kernel);
+}
+
+/** Bindings of group 0: `call` is 0, `table` 1, memories from 2 on, then positions and faults if the kernel has them. */
 export const FIRST_MEMORY = 2;
 
-/** The text of a kernel. Its entry point is `main`. */
+/**
+ * The WGSL text of a kernel. Its entry point is `main`, its bindings are in group 0 (see {@link FIRST_MEMORY}).
+ *
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for missing, unknown or wrong fields.
+ */
 export function kernelText(kernel: Kernel): string {
+  checkWholeKernel(kernel);
   const { rows, rotaryDim, tensors, memories } = kernel;
   const lanes = lanesOf(kernel);
   const types = new Set(tensors.flatMap(({ input, output }) => [input.dtype, output?.dtype ?? input.dtype]));
@@ -111,7 +132,7 @@ const pairOfUnit = (kernel: Kernel): string => `let pair = unit * ${pairsPerUnit
 /** Loads, stores and the rotation of one tensor. */
 function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): string {
   const { run, rotaryDim, rotaryOffset, blocks, headDim } = kernel;
-  const units = unitsPerHead(kernel);
+  const units = unitsOf(kernel);
   const width = rotaryDim / 2 / blocks;
   const target = output ?? input;
   const checked = kernel.rows.kind !== "gathered";
@@ -180,7 +201,7 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   }
   if (!shared) body("  ", ...turnNames(kernel).map((turn, k) => `let ${turn} = ${turnOf(k)};`));
   const parts = partsOf(kernel);
-  // What a load brings: both partners, or one of them. A load of one part needs no name of its own.
+  // A load has both partners, or one of them. A load of one part needs no variable.
   const loads = isInterleaved(kernel)
     ? [["v", "i"]]
     : [
@@ -237,7 +258,7 @@ function tensorText(kernel: Kernel, { name, input, output }: KernelTensor): stri
   return lines.join("\n");
 }
 
-/** As much of a load as one vector of floats holds: swizzle, and what tells its names from another's. */
+/** The part of a load that fits one vector of floats: its swizzle, and the suffix of its variables. */
 interface Part {
   readonly part: string;
   readonly suffix: string;
@@ -251,13 +272,13 @@ const partsOf = ({ run }: Kernel): readonly Part[] =>
       ]
     : [{ part: "", suffix: "" }];
 
-/** The words of a load, from those of its parts. */
+/** The words of a load, from the words of its parts. */
 const joined = (parts: readonly Part[], words: (part: Part, index: number) => string): string =>
   parts.length > 1 ? `vec4<u32>(${parts.map(words).join(", ")})` : words(parts[0]!, 0);
 
 function mainText(kernel: Kernel): string {
   const { tensors, workgroupSize, heads } = kernel;
-  const { rotated, copied } = unitsPerHead(kernel);
+  const { rotated, copied } = unitsOf(kernel);
   const checked = kernel.rows.kind !== "gathered";
   const turns = heads > 1 ? turnNames(kernel) : [];
   const rotate = (name: string, head: string): string => {
@@ -266,7 +287,7 @@ function mainText(kernel: Kernel): string {
     return heads === 1 ? one(head) : `for (var h = 0u; h < ${heads}u; h++) { ${one(`${head} + h`)} }`;
   };
   const [first, second] = tensors;
-  // Not for units that only copy, nor for positions without a row.
+  // Units that only copy, and positions without a row, need no cos and sin.
   const needed = [...(checked ? ["in_range"] : []), ...(copied > 0 ? [`unit < ${rotated}u`] : [])].join(" && ");
   const shared =
     heads === 1

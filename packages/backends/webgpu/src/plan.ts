@@ -1,12 +1,12 @@
 /**
- * From checked layouts to one dispatch: which kernel, which parts of which buffers, which numbers.
+ * From checked layouts to one dispatch: its kernel, its parts of buffers, and its numbers.
  */
 
 import { RopeError } from "@ropewalk/core";
 import { extent } from "@ropewalk/core/backend";
 import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
 import { callFields } from "./kernel.ts";
-import { unitsPerHead } from "./kernel-description.ts";
+import { unitsOf } from "./kernel-description.ts";
 import type {
   Kernel,
   KernelElement,
@@ -17,7 +17,7 @@ import type {
   Run,
 } from "./kernel-description.ts";
 
-/** What stands in for a typed array in a layout: memory on a device, as elements. */
+/** Memory on a device, in the place of a typed array in a layout. */
 export interface DeviceMemory {
   readonly buffer: GPUBuffer;
   readonly byteOffset: 0;
@@ -25,20 +25,20 @@ export interface DeviceMemory {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** One tensor to rotate; `output` is `input` itself where it is rotated in place. Layouts hold a {@link DeviceMemory}. */
+/** One tensor to rotate; `output` is `input` itself for a rotation in place. The `data` of layouts is a {@link DeviceMemory}. */
 export interface PlannedTensor {
   readonly name: "query" | "key";
   readonly input: TensorLayout;
   readonly output: TensorLayout;
 }
 
-/** What a dispatch needs to know beside its tensors. */
+/** The input of a plan. */
 export interface PlanRequest extends RotationShape {
   readonly tensors: readonly PlannedTensor[];
   readonly rows: KernelRows;
-  /** Whether each row of the batch has positions of its own. */
+  /** Whether each batch row has its own positions. */
   readonly batched: boolean;
-  /** Numbers for the further fields of `call`. */
+  /** The values of further fields of `call`. */
   readonly values?: Readonly<Record<string, number>>;
 }
 
@@ -61,7 +61,7 @@ export interface Plan {
   readonly bytes: number;
 }
 
-/** What of a device a plan depends on. */
+/** The properties of a device that a plan depends on. */
 export interface PlanLimits {
   readonly limits: GPUSupportedLimits;
   readonly hasFloat16: boolean;
@@ -75,7 +75,12 @@ export function deviceMemory(buffer: GPUBuffer, dtype: TensorLayout["dtype"]): D
 
 const memoryOf = (layout: TensorLayout): DeviceMemory => layout.data as unknown as DeviceMemory;
 
-/** The plan of one dispatch; `undefined` where no tensor has an element. @throws RopeError `ROPE_UNSUPPORTED`. */
+/**
+ * The plan of one dispatch; `undefined` if no tensor has an element.
+ *
+ * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits; `ROPE_SHAPE` for a buffer whose last bytes cannot be
+ * bound.
+ */
 export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanLimits): Plan | undefined {
   const tensors = request.tensors.filter(({ input }) => input.batch * input.tokens * input.heads > 0);
   const [first] = tensors;
@@ -104,7 +109,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
     workgroupSize: Math.min(256, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
   };
   const heads = tensors.reduce((sum, { input }) => sum + input.heads, 0);
-  const { rotated, copied } = unitsPerHead(own);
+  const { rotated, copied } = unitsOf(own);
   const all = batch * tokens * heads * (rotated + copied);
   const kernel: Kernel = { ...own, heads: sharedHeads(own, tensors, all) };
   const bound = kernel.memories.length + (request.rows.kind === "gathered" ? 1 : 3);
@@ -113,7 +118,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
       what: "the call uses too many buffers",
       expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`,
       received: `${bound}`,
-      remedy: "Request the device with a higher limit, rotate in place, or query and key one after the other.",
+      remedy: "Request the device with a higher limit, rotate in place, or rotate query and key in two calls.",
       facts: { bound },
     });
   }
@@ -140,7 +145,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
   return { kernel, call: packed(kernel, values), ranges: parts.map(({ range }) => range), groups, bytes };
 }
 
-/** The largest run that divides every offset and stride, and what is rotated. */
+/** The largest run that divides every offset and stride, and the rotated and copied parts of a head. */
 function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors: readonly PlannedTensor[]): Run {
   const layouts = tensors.flatMap(({ input, output }) => [input, output]);
   const width = rotaryDim / 2 / blocks;
@@ -157,19 +162,19 @@ function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors:
       );
     }
   }
-  // 16 bytes each: narrower loads leave a graphics card waiting for instructions instead of for memory.
+  // Loads of 16 bytes: with narrower loads, instructions and not memory limit a graphics card.
   const longest: readonly Run[] = layouts.every((layout) => memoryOf(layout).BYTES_PER_ELEMENT === 2)
     ? [8, 4, 2]
     : [4, 2];
   return longest.find((run) => multiples.every((multiple) => multiple % run === 0)) ?? 1;
 }
 
-/** Enough to keep a large graphics card busy. */
+/** Enough invocations to keep a large graphics card busy. */
 const FEWEST_INVOCATIONS = 1 << 16;
 
 /**
- * Heads of one invocation. Where cos and sin have to be computed, that takes longer than moving a head's elements, so as
- * many heads share them as leaves the device enough to do at once.
+ * Heads of one invocation. To compute cos and sin takes longer than to move the elements of a head. So heads share cos and sin,
+ * as many as possible while the device still has enough invocations.
  */
 function sharedHeads(
   { rows }: Omit<Kernel, "heads">,
@@ -189,7 +194,7 @@ interface Part {
   readonly range: BoundRange;
 }
 
-/** Each buffer once, from the first byte that any tensor uses to the last. */
+/** Each buffer once, from the first to the last byte that a tensor uses. */
 function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSupportedLimits): Part[] {
   const buffers = new Map<
     GPUBuffer,
@@ -203,7 +208,7 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
       part.low = Math.min(part.low, low * bytes);
       part.high = Math.max(part.high, (high + 1) * bytes);
       part.writable ||= layout === output;
-      // Halves of one word may belong to two invocations.
+      // Two invocations may write the halves of one word.
       part.atomic ||= layout === output && bytes === 2 && run === 1;
       part.words.add(Math.max(1, (run * bytes) / 4));
       buffers.set(buffer, part);
@@ -237,7 +242,10 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
   });
 }
 
-/** Rows of workgroups where they are too many for one: as few as possible, and equally long, since workgroups with nothing to do take time. */
+/**
+ * Splits workgroups into rows if they are too many for one row: as few rows as possible, of equal length, because empty workgroups
+ * take time.
+ */
 function fold(
   count: number,
   workgroupSize: number,
@@ -247,7 +255,7 @@ function fold(
   const most = limits.maxComputeWorkgroupsPerDimension;
   const y = Math.ceil(all / most);
   const x = Math.ceil(all / y);
-  // The last row may reach beyond `count`, and its indices must not wrap.
+  // The last row may go beyond `count`; its indices must not overflow.
   if (y > most || x * y * workgroupSize > 2 ** 32) {
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: "the call is too large for one dispatch",
@@ -277,7 +285,7 @@ function packed(kernel: Kernel, values: Readonly<Record<string, number>>): Array
   const words = new DataView(new ArrayBuffer(fields.length * 4));
   fields.forEach((name, i) => {
     if (name.endsWith("factor")) words.setFloat32(4 * i, values[name]!, true);
-    // Negative strides count on the shader's arithmetic modulo 2^32.
+    // Negative strides rely on the shader's arithmetic modulo 2^32.
     else words.setUint32(4 * i, values[name]!, true);
   });
   return words.buffer;

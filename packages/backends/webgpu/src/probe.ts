@@ -1,36 +1,50 @@
-/** What WebGPU can do here, as data. */
+/** Reports the WebGPU of the platform as data. */
 
-import { lackOf, NO_ADAPTER, NO_WEBGPU, platformGpu, textOf } from "./device.ts";
+import { checkKeys, invalid } from "@ropewalk/core/backend";
+import { lackOf, NO_ADAPTER, NO_WEBGPU, platformGpu, sourceIssues, textOf } from "./device.ts";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 
-/** What `probe` found. */
+/** The result of {@link probe}. */
 export interface WebGpuProbe {
-  /** Whether ropes can move to this device or adapter. */
+  /** Whether ropes can use this device or adapter. */
   readonly available: boolean;
-  /** Why not, in a sentence; empty where it can. */
+  /** The reason why not, in a sentence; else empty. */
   readonly reason: string;
-  /** Vendor, architecture and description, as far as the platform tells them. */
+  /** Vendor, architecture and description, as far as the platform reports them. */
   readonly adapter: string;
-  /** Whether it is the platform's software fallback. */
+  /** Whether the adapter is the platform's software fallback. */
   readonly fallback: boolean;
-  /** How float16 is converted: by the device (`shader-f16`), or by integer operations on packed words. */
+  /** The conversion of float16: by the device (`shader-f16`), or by integer operations on packed words. */
   readonly float16: "native" | "integer";
-  /** Whether passes can be timed on the device. */
+  /** Whether the device can measure the time of passes. */
   readonly timestamps: boolean;
-  /** Bytes of one binding: no more of one buffer can be used in a call. */
+  /** The most bytes of one buffer that a call can use. */
   readonly maxBindingBytes: number;
 }
 
-/** Where to look. */
+/** Options of {@link probe}. */
 export interface ProbeOptions {
-  /** A device that exists already. */
+  /** A device to report, instead of the platform's adapter. */
   readonly device?: GpuDevice | undefined;
-  /** Default `navigator.gpu`. In Node: what npm `webgpu` creates. */
+  /** The GPU to ask for an adapter. Default `navigator.gpu`. In Node: the result of `create` of npm `webgpu`. */
   readonly gpu?: Gpu | undefined;
 }
 
-/** What WebGPU can do here. Never throws, and starts nothing that has to be ended. */
-export async function probe({ device, gpu = platformGpu() }: ProbeOptions = {}): Promise<WebGpuProbe> {
+/**
+ * Reports the WebGPU of the platform, or of a device. A platform without WebGPU is a result, not an error. It creates nothing
+ * that must be freed.
+ *
+ * @throws RopeError (as rejection) `ROPE_INVALID_PARAMETERS` for an unknown or wrong option.
+ *
+ * @example
+ * const { available, reason } = await probe();
+ * available || reason.length > 0; // true
+ */
+export async function probe(options: ProbeOptions = {}): Promise<WebGpuProbe> {
+  checkKeys("the options of probe", options, ["device", "gpu"]);
+  const { device, gpu = platformGpu() } = options;
+  const issues = sourceIssues(device, options.gpu);
+  if (issues.length > 0) throw invalid("the options of probe", issues);
   const missing = (reason: string): WebGpuProbe => ({
     available: false,
     reason,

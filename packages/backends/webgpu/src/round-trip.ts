@@ -1,5 +1,5 @@
 /**
- * Typed arrays through the device: up, one dispatch, and back.
+ * Rotates typed arrays on the device: upload, one dispatch, and copy back.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -15,8 +15,8 @@ import type { ReadBack } from "./transfer.ts";
 import type { Uploads } from "./uploads.ts";
 
 /**
- * Rotates the tensors of checked tasks, which share one table. Resolves when the results have been written; nothing is
- * written where it rejects.
+ * Rotates the tensors of checked tasks, which share one table. Resolves when the results are written. If it rejects, nothing is
+ * written.
  *
  * @throws RopeError `ROPE_UNSUPPORTED` for float64, `ROPE_BACKEND_UNAVAILABLE`; the signal's reason.
  */
@@ -31,7 +31,7 @@ export async function roundTrip(
       what: "WebGPU has no float64",
       expected: "float32, float16 or bfloat16 tensors",
       received: "float64",
-      remedy: "Rotate float64 tensors with the rope in JavaScript, or through wasm.",
+      remedy: "Rotate float64 tensors with the JavaScript or WebAssembly backend.",
     });
   }
   const { device } = state;
@@ -46,7 +46,7 @@ export async function roundTrip(
     } finally {
       scopes.push(device.popErrorScope(), device.popErrorScope());
     }
-    // Asked for at once: each answer of a device takes its time.
+    // All requests are made at once, because each answer of a device takes time.
     const mapped = Promise.all(results.map((read) => read.map()));
     mapped.catch(() => undefined);
     const error = (await abortable(Promise.all(scopes), signal)).find((caught) => caught !== null);
@@ -63,7 +63,7 @@ export async function roundTrip(
   }
 }
 
-/** Uploads, records, submits. Buffers that it makes go to `own`. */
+/** Uploads, records and submits. The buffers that it creates are added to `own`. */
 function start(
   state: DeviceState,
   uploads: Uploads,

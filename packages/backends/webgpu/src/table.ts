@@ -1,6 +1,6 @@
 /**
- * Tables that a shader looks positions up in: made by the host, kept with the device, shared by every rope and layer
- * with the same frequencies.
+ * Tables of cos and sin for positions in buffers. The host computes them; ropes and layers with the same frequencies on a device
+ * share them.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -9,7 +9,7 @@ import { usage } from "./gpu.ts";
 import type { TableKind } from "./gpu-rope.ts";
 import { FACTOR } from "./kernel-rows.ts";
 
-/** Row after row, cos before sin. */
+/** One array from cos and sin: row after row, cos before sin. */
 export function interleaveRows(cos: Float32Array, sin: Float32Array, pairs: number): Float32Array<ArrayBuffer> {
   const rows = new Float32Array(2 * cos.length);
   for (let row = 0; row * pairs < cos.length; row++) {
@@ -19,11 +19,11 @@ export function interleaveRows(cos: Float32Array, sin: Float32Array, pairs: numb
   return rows;
 }
 
-/** Rows made and uploaded at a time. */
+/** Rows are computed in multiples of `STEP_ROWS`, and at most `MOST_ROWS_AT_ONCE` in one upload. */
 const STEP_ROWS = 128;
 const MOST_ROWS_AT_ONCE = 4096;
 
-/** A table that grows at its end. What is in it never changes. */
+/** A table that grows at its end. Its rows never change. */
 export class DeviceTable {
   readonly #device: GPUDevice;
   readonly #rowFloats: number;
@@ -49,8 +49,8 @@ export class DeviceTable {
   /**
    * The table with at least `rows` rows.
    *
-   * Growing copies on the device and uploads what is new; nobody waits for it. The buffer before may be in commands that
-   * are not submitted yet, so it is let go, not destroyed.
+   * To grow, it copies on the device and uploads the new rows; no call waits. Commands that are not submitted yet may use the old
+   * buffer, so it is released, not destroyed.
    */
   reserve(rows: number): GPUBuffer {
     const rowBytes = 4 * this.#rowFloats;
@@ -93,7 +93,7 @@ export class DeviceTable {
     this.#users++;
   }
 
-  /** Whether nobody uses it any more. */
+  /** Removes one user. Returns whether no user is left. */
   release(): boolean {
     return --this.#users === 0;
   }
@@ -103,7 +103,7 @@ export class DeviceTable {
   }
 }
 
-/** A device with the tables that are kept with it, by kind, length and rope. */
+/** A device with its tables by kind, length and rope. */
 export interface TableHome {
   readonly device: GPUDevice;
   readonly tables: Map<string, DeviceTable>;
@@ -136,7 +136,7 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
   const { rotaryDim, positionLimit, ropeType } = rope;
   const { axisCount } = rope.capabilities;
   return new DeviceTable(device, ropeType, rotaryDim, (first, count) => {
-    // Filled in whole steps, the last of which may reach beyond what the rope admits.
+    // The table is filled in whole steps; the last step may go beyond the positions that the rope accepts.
     const admitted = Math.max(0, Math.min(count, positionLimit - first));
     const run = Float64Array.from({ length: axisCount * admitted }, (_, i) => first + (i % admitted));
     const { cos, sin } = rope.cosSin(
@@ -150,8 +150,8 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
 }
 
 /**
- * Row 0: each frequency as a mantissa ≥ 0, from which the shader takes whole bits, and a scale with the sign. Then the positions below `FACTOR`, then its multiples: cos and sin of
- * exact angles as sums of two floats, amplitude 1.
+ * Row 0 holds each frequency as a mantissa ≥ 0, of which the shader takes whole bits, and a scale with the sign. Then follow the
+ * positions below `FACTOR` and the multiples of `FACTOR`: cos and sin of exact angles as sums of two floats, amplitude 1.
  */
 function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
   const invFreq = rope.frequencies(length).invFreq.map((frequency) => rope.spec.direction * frequency);

@@ -1,6 +1,6 @@
 /**
- * Typed arrays to the device and back. The stretch of memory that a tensor spans goes over as it lies; only the tensor's
- * own elements come back.
+ * Copies typed arrays to the device and back. The whole memory range of a tensor is uploaded; only the tensor's own elements are
+ * written back.
  */
 
 import { extent } from "@ropewalk/core/backend";
@@ -8,7 +8,7 @@ import type { TensorLayout } from "@ropewalk/core/backend";
 import { MAP_READ, usage } from "./gpu.ts";
 import { deviceMemory } from "./plan.ts";
 
-/** A layout on the device for a tensor of the caller's; its elements are copied if `fill` says so. */
+/** A layout on the device for the caller's tensor. With `fill` its elements are copied. */
 export function upload(device: GPUDevice, layout: TensorLayout, own: GPUBuffer[], fill: boolean): TensorLayout {
   const { low, high } = extent(layout);
   const count = high < low ? 0 : high - low + 1;
@@ -21,7 +21,7 @@ export function upload(device: GPUDevice, layout: TensorLayout, own: GPUBuffer[]
   own.push(buffer);
   if (fill && count > 0) {
     const part = layout.data.subarray(low, high + 1);
-    // Whole words only.
+    // Writes have whole words of 4 bytes.
     const whole =
       part.byteLength % 4 === 0 ? part : Uint16Array.from({ length: part.length + 1 }, (_, i) => part[i] ?? 0);
     device.queue.writeBuffer(buffer, 0, whole as Uint16Array<ArrayBuffer>);
@@ -33,11 +33,11 @@ export function upload(device: GPUDevice, layout: TensorLayout, own: GPUBuffer[]
   };
 }
 
-/** The way back of one tensor. */
+/** The copy of one tensor back to the caller's memory. */
 export interface ReadBack {
-  /** Resolves when the device has written. */
+  /** Resolves when the device has written its result. */
   map(): Promise<void>;
-  /** Copies the tensor's elements to where the caller wants them. */
+  /** Copies the tensor's elements to the caller's memory. */
   write(): void;
 }
 

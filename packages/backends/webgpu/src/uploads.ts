@@ -1,9 +1,8 @@
 /**
- * Small data on its way to the device: the numbers of a call, rows of a table.
+ * Uploads of small data: the numbers of a call, rows of a table.
  *
- * A recorded command may wait for its submission as long as the caller likes, so bytes that one refers to are never
- * written again. Small pieces share chunks that are filled from front to back; a full chunk is let go and freed by the
- * platform when no command refers to it any more.
+ * The caller may submit a recorded command at any later time, so its bytes are never written again. Small pieces share chunks,
+ * which are filled from front to back. A full chunk is released; the platform frees it when no command refers to it.
  */
 
 import { usage } from "./gpu.ts";
@@ -15,7 +14,7 @@ export class Uploads {
   readonly #device: GPUDevice;
   readonly #alignment: number;
   readonly #own = new Set<GPUBuffer>();
-  /** What has been let go, to be freed with the rope if it still exists then. */
+  /** Released buffers; `dispose` destroys those that still exist. */
   #letGo: WeakRef<GPUBuffer>[] = [];
   #look = 16;
   #chunk: GPUBuffer | undefined;
@@ -28,8 +27,8 @@ export class Uploads {
   }
 
   /**
-   * Copies data to the device, to be bound as `kind`.
-   * @param own whether it gets a buffer of its own, to be freed with `free`.
+   * Copies data to the device, for a binding of usage `kind`.
+   * @param own whether the data gets its own buffer, which `free` destroys.
    */
   write(data: Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>, kind: number, own: boolean): BoundRange {
     const size = Math.max(16, data.byteLength);
@@ -56,7 +55,7 @@ export class Uploads {
     return { buffer, offset, size };
   }
 
-  /** Frees a buffer of its own. */
+  /** Destroys a buffer that `write` created with `own`. */
   free(buffer: GPUBuffer): void {
     if (this.#own.delete(buffer)) buffer.destroy();
   }
@@ -71,7 +70,7 @@ export class Uploads {
   }
 
   #forget(buffer: GPUBuffer): void {
-    // Looking through the list each time it has doubled costs nothing per buffer.
+    // The list is cleaned when it has doubled, which costs almost nothing for each buffer.
     if (this.#letGo.length >= this.#look) {
       this.#letGo = this.#letGo.filter((reference) => reference.deref() !== undefined);
       this.#look = 2 * this.#letGo.length + 16;

@@ -1,5 +1,5 @@
 /**
- * What must hold on every device, in Node and in a browser. Needs nothing but the device: no runner, no file.
+ * The tests for every device, in Node and in a browser. They need only the device: no runner, no file.
  */
 
 import { createRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";

@@ -79,7 +79,7 @@ describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? b
       ropeType: "plain",
       registry,
       backend,
-      // What remains is of the provider, and the same on every backend.
+      // The other laws concern the provider, and are the same on every backend.
       only: ["rotation", "memory", "backend"],
       cases: [{ name: "16 of 16", request: { headDim: 16, parameters: { amplitude: 1.138 } } }],
     });

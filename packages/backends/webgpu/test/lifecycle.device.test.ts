@@ -1,4 +1,4 @@
-/** What is made, kept, shared and freed; and what goes wrong. */
+/** The lifetime of buffers, tables and pipelines; and errors. */
 
 import { createRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
 import type { RopeProvider } from "@ropewalk/core";
@@ -71,7 +71,7 @@ async function codeOf(call: () => unknown): Promise<string> {
   return "no error";
 }
 
-test("10 000 ropes made, used and disposed leave nothing", async () => {
+test("10 000 ropes leave no buffers after they are disposed", async () => {
   const { device: counted, counts } = counting(device);
   const query = tensor([1, 2, 64]);
   const positions = bufferOf(device, Uint32Array.from([5]));
@@ -97,7 +97,7 @@ test("10 000 ropes made, used and disposed leave nothing", async () => {
   expect(process.memoryUsage().rss - afterFirst).toBeLessThan(250e6);
 });
 
-test("a long loop on one rope lets go of what it has used", async () => {
+test("a long loop on one rope releases its buffers", async () => {
   const { device: counted, counts } = counting(device);
   using gpu = await gpuRope(counted, request);
   const query = tensor([1, 2, 64]);
@@ -342,7 +342,7 @@ test("arguments that do not fit are refused before anything is recorded", async 
   });
 });
 
-test("a table that does not fit says how to do without", async () => {
+test("the error of a table that does not fit names the option tables", async () => {
   using gpu = await gpuRope(device, { headDim: 256, pairing: "half" });
   const buffer = bufferOf(device, Uint32Array.from([1]));
   const encoder = device.createCommandEncoder();
@@ -371,7 +371,7 @@ test("read once and written once: the bytes of a call", async () => {
   });
 });
 
-test("probe tells what there is, and never throws", async () => {
+test("probe reports the platform, and missing WebGPU is no error", async () => {
   expect(await probe()).toMatchObject({ available: false, reason: expect.stringContaining("navigator.gpu") });
   expect(await probe({ gpu: { requestAdapter: async () => null } })).toMatchObject({
     available: false,

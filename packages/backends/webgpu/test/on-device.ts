@@ -96,7 +96,7 @@ export function copyOf({ query, key, out }: Tensors): Tensors {
 const viewsOf = ({ query, key, out }: Tensors): View[] =>
   [query, key, out?.query, out?.key].filter((view) => view !== undefined);
 
-/** What one dispatch does to tensors. */
+/** The tensors after one dispatch. */
 export async function rotatedOnDevice(
   device: GPUDevice,
   gpu: GpuRope,

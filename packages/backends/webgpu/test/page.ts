@@ -1,4 +1,4 @@
-/** What the page in headless Chromium runs: the same body as Node. */
+/** The program of the page in headless Chromium: the same body as in Node. */
 
 import { bodyCases } from "./body.ts";
 import { compareGoldens } from "./golden-body.ts";
