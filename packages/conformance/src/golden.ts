@@ -8,7 +8,7 @@
 
 import type { RotaryEmbedding } from "@ropewalk/core";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
-import { equal, fail, isFar } from "./assert.ts";
+import { equal, fail, isFar, sameData } from "./assert.ts";
 import { pairsOf } from "./numbers.ts";
 import { requireFrequencies, requireRotations, requireTables, requireTruth } from "./records.ts";
 import type { EngineRecord, TruthRecord } from "./records.ts";
@@ -39,7 +39,7 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
   equal(rope.precision, "float32", "precision of the rope that is compared with an engine");
   for (const name of ["headDim", "rotaryDim"] as const) equal(rope[name], record[name], name);
   equal(rope.rotaryOffset, record.rotaryOffset ?? 0, "rotaryOffset");
-  equal(rope.pairing, record.pairing, "pairing");
+  sameData(rope.pairing, record.pairing, "pairing");
   const { invFreq, attentionFactor, softmaxScaleFactor } = rope.frequencies(record.length ?? undefined);
   equal(invFreq.length, record.invFreq.length, "number of frequencies");
   record.invFreq.forEach((expected, pair) => {

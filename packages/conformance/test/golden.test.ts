@@ -45,6 +45,12 @@ test("an engine's record and the truth agree with the rope that they describe", 
   compareTruth(rope({ ...mistral, precision: "float64" }), truth);
 });
 
+test("pairings of blocks are compared by their number, not as objects", () => {
+  const blocks = rope({ ...mistral, pairing: { blocks: 2 } });
+  compareFrequencies(blocks, { ...engine, pairing: { blocks: 2 } });
+  expect(() => compareFrequencies(blocks, { ...engine, pairing: { blocks: 4 } })).toThrow(/^pairing: expected/);
+});
+
 describe("a record that differs is noticed", () => {
   const row = engine.positions.indexOf(131071);
   const third = {
@@ -55,7 +61,7 @@ describe("a record that differs is noticed", () => {
     ["a frequency by 3 ulp", rope(mistral), third, /^invFreq of pair 3: expected .* ± 2 ulp/],
     ["the base by a thousandth", rope({ ...mistral, base: 1_001_000 }), engine, /^invFreq of pair/],
     ["the attention factor", rope(mistral, 1 + 2 ** -48), engine, /^attentionFactor: expected 1, got/],
-    ["the pairing", rope({ ...mistral, pairing: "adjacent" }), engine, /^pairing: expected half, got adjacent/],
+    ["the pairing", rope({ ...mistral, pairing: "adjacent" }), engine, /^pairing: expected "half", got "adjacent"/],
     ["the rounding of angles", rope({ ...mistral, precision: "float64" }), engine, /^precision of the rope/],
     [
       "a cosine by 4 ulp",
