@@ -27,11 +27,18 @@ export interface Import {
   readonly form: "import" | "export" | "export *" | "dynamic";
 }
 
+/** A comment with the numbers of its lines. */
+export interface SourceComment {
+  readonly line: number;
+  readonly lines: readonly string[];
+}
+
 export interface Module {
   readonly file: string;
   readonly program: Program;
   readonly imports: readonly Import[];
   readonly errors: readonly string[];
+  readonly comments: readonly SourceComment[];
   lineOf(node: Node): number;
 }
 
@@ -71,8 +78,13 @@ function sourceFiles(root: string, folder: string): string[] {
 
 function readModule(root: string, file: string): Module {
   const source = readFileSync(path.join(root, file), "utf8");
-  const { program, errors } = parseSync(file, source);
-  const lineOf = ({ start }: Node): number => source.slice(0, start).split("\n").length;
+  const { program, errors, comments: parsed } = parseSync(file, source);
+  const lineOf = ({ start }: { readonly start: number }): number => source.slice(0, start).split("\n").length;
+  const sourceLines = source.split("\n");
+  const comments = parsed.map((comment) => {
+    const line = lineOf(comment);
+    return { line, lines: sourceLines.slice(line - 1, line + comment.value.split("\n").length - 1) };
+  });
   const imports: Import[] = [];
   visit(program, (node) => {
     switch (node.type) {
@@ -105,7 +117,7 @@ function readModule(root: string, file: string): Module {
       }
     }
   });
-  return { file, program, imports, errors: errors.map(({ message }) => message), lineOf };
+  return { file, program, imports, errors: errors.map(({ message }) => message), comments, lineOf };
 }
 
 /** The calls of a function by its plain name, decorators included. */

@@ -1,9 +1,9 @@
 /**
  * The engines, and the limits of distance for each.
  *
- * `angle`: the largest difference of an angle in roundings, which are multiples of position × invFreq × 2^-24, beyond the
- * effect of different stated frequencies. `places`: an additional limit for cos and sin, in float32 ulp. `why` has the
- * reason for each number.
+ * `angle`: the largest difference of an angle in roundings, which are multiples of position × invFreq × 2^-24, beyond
+ * the effect of different stated frequencies. `places`: an additional limit for cos and sin, in float32 ulp. `why` has
+ * the reason for each number.
  */
 
 import type { Engine } from "./vectors.ts";

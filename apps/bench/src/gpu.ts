@@ -1,5 +1,8 @@
 /**
- * `node dist/gpu.js [--tokens 1,512,4096] [--dtype float32,float16,bfloat16] [--pairing half,adjacent] [--dawn] [--enable toggle] [--json file]`
+ * ```sh
+ * node dist/gpu.js [--tokens 1,512,4096] [--dtype float32,float16,bfloat16] [--pairing half,adjacent] \
+ *   [--dawn] [--enable toggle] [--json file]
+ * ```
  *
  * Runs in headless Chromium, together with onnxruntime-web. With `--dawn` it runs in this process, without
  * onnxruntime-web, on the Vulkan driver of the computer: use this for a real graphics card without a display.

@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- [--tokens 1,16] [--dtype float32] [--pairing half] [--seconds 3] [--json file] [--smoke]`
  *
- * `--smoke` checks every contestant on small inputs and measures almost nothing. It shows in CI that the benchmark runs.
+ * `--smoke` checks every contestant on small inputs and measures almost nothing. It shows in CI that the benchmark
+ * runs.
  */
 
 import { writeFileSync } from "node:fs";

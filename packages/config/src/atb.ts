@@ -29,13 +29,13 @@ export interface AtbRequest {
  * | --- | --- | --- | --- |
  * | 2 | halves of the head | `half` | `headDim/2` columns, or doubled |
  * | 4 | each half of the head by halves | `{ blocks: 2 }` | `headDim` columns, doubled within each half |
- * | `headDim/2` | neighbours in the first half of the head; the rest passes | `adjacent`, `rotaryDim = headDim/2` | `headDim/2` columns, doubled |
+ * | `headDim/2` | neighbours in the first half | `adjacent`, `rotaryDim = headDim/2` | `headDim/2` columns, doubled |
  * | `headDim` | neighbours | `adjacent` | `headDim` columns, doubled |
  *
  * If two rows apply (a head of 8 with 4, a head of 4 with 2), the upper one wins, as in ATB's documentation.
  *
- * @returns fields to spread into a request, and the `width` of ATB's table for `rope.cosSin(positions, { width, dtype
- * })`.
+ * @returns fields to spread into a request, and the `width` of ATB's table for
+ * `rope.cosSin(positions, { width, dtype })`.
  * @throws RopeError `ROPE_CONFIG` for another coefficient or an odd head; `ROPE_INVALID_PARAMETERS` for an unknown key.
  * Source: Ascend ATB `infer::RopeParam`; golden tests of MindIE-LLM's RopeOperation.
  * @example

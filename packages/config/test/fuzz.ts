@@ -2,8 +2,8 @@
  * Random configs and headers, most of them wrong. Each has to give ropes or a RopeError quickly, and must not be
  * changed.
  *
- * `node packages/config/test/fuzz.ts [count] [seed]` prints what came back, how long it took and the most memory that the process
- * held; a failure prints its number, from which the same input comes again.
+ * `node packages/config/test/fuzz.ts [count] [seed]` prints what came back, how long it took and the most memory that
+ * the process held; a failure prints its number, from which the same input comes again.
  */
 
 import { dialects, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";

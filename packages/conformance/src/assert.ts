@@ -1,6 +1,6 @@
 /**
- * Assertions of the suite. Each throws an Error with the subject, the expected and the received value. Messages are built
- * only when a check fails.
+ * Assertions of the suite. Each throws an Error with the subject, the expected and the received value. Messages are
+ * built only when a check fails.
  */
 
 import { RopeError } from "@ropewalk/core";

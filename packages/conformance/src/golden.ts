@@ -1,9 +1,9 @@
 /**
- * Comparisons with numbers from outside: the results of an engine, or of arithmetic with many digits. Laws alone cannot find
- * a wrong frequency.
+ * Comparisons with numbers from outside: the results of an engine, or of arithmetic with many digits. Laws alone cannot
+ * find a wrong frequency.
  *
- * Each function throws an Error at the first number outside its tolerance; its comment derives the tolerance. Nothing is
- * varied: the rope must be the one that the record describes.
+ * Each function throws an Error at the first number outside its tolerance; its comment derives the tolerance. Nothing
+ * is varied: the rope must be the one that the record describes.
  */
 
 import type { RotaryEmbedding } from "@ropewalk/core";
@@ -27,12 +27,14 @@ const optionsAt = ({ length }: { readonly length?: number | null }): { readonly 
 /**
  * Compares head, pairing, frequencies and factors of a rope with an engine's.
  *
- * Frequencies must agree within 2 float32 ulp. The engine's steps are float32 operations, and the last bit depends on its
- * power function: the same steps differ by one or two ulp, a wrong step by more. The factors must agree within 4 · 2^-53.
+ * Frequencies must agree within 2 float32 ulp. The engine's steps are float32 operations, and the last bit depends on
+ * its power function: the same steps differ by one or two ulp, a wrong step by more. The factors must agree within 4 ·
+ * 2^-53.
  *
  * @param rope of precision `"float32"`.
  * @throws Error at the first number that differs.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the
+ * record.
  */
 export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord): void {
   requireFrequencies(rope, record);
@@ -59,14 +61,14 @@ export function compareFrequencies(rope: RotaryEmbedding, record: EngineRecord):
 /**
  * Compares cos and sin of a rope with an engine's, and with the exact values at the engine's float32 angle.
  *
- * If a frequency equals the engine's, the angles are equal bit for bit. Then cos and sin lie within 2 ulp of the exact value
- * (cos, the amplitude and their product round once each: 1.5 ulp), and within 2 ulp of the engine's value. If a frequency
- * differs by an ulp or two, the angle differs by that times the position, and each of the two angles rounds by half an ulp of
- * its own: cos and sin may differ by as much more.
+ * If a frequency equals the engine's, the angles are equal bit for bit. Then cos and sin lie within 2 ulp of the exact
+ * value (cos, the amplitude and their product round once each: 1.5 ulp), and within 2 ulp of the engine's value. If a
+ * frequency differs by an ulp or two, the angle differs by that times the position, and each of the two angles rounds
+ * by half an ulp of its own: cos and sin may differ by as much more.
  *
  * @throws Error at the first number that differs.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record;
- * `ROPE_POSITION_RANGE` for a position that the rope does not accept.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the
+ * record; `ROPE_POSITION_RANGE` for a position that the rope does not accept.
  */
 export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void {
   requireTables(rope, record);
@@ -102,11 +104,11 @@ export function compareTables(rope: RotaryEmbedding, record: EngineRecord): void
 const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
 
 /**
- * Rotates the record's query and key by `rope.apply`, and compares the result with the engine's. A record without `rotated`
- * passes.
+ * Rotates the record's query and key by `rope.apply`, and compares the result with the engine's. A record without
+ * `rotated` passes.
  *
- * Tolerances are shares of `r`, the length of the pair times the attention factor, with the unit roundoff `u` of the element
- * type:
+ * Tolerances are shares of `r`, the length of the pair times the attention factor, with the unit roundoff `u` of the
+ * element type:
  * - float32: 10 · 2^-24. cos and sin differ by 2 ulp, below 2^-22 for a sum of two products; and each side rounds three
  *   times by 2^-24.
  * - float16, bfloat16: 5 u. An engine that multiplies in 16 bits rounds cos and sin, each product and the sum, which is
@@ -116,8 +118,8 @@ const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as cons
  * Elements that are not rotated must have the same bits.
  *
  * @throws Error at the first element that differs.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record;
- * `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions and shapes that the rope does not accept.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the
+ * record; `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions and shapes that the rope does not accept.
  */
 export function compareRotations(rope: RotaryEmbedding, record: EngineRecord): void {
   requireRotations(rope, record);
@@ -173,12 +175,13 @@ function decode(dtype: keyof typeof unit, base64: string): Float32Array {
 /**
  * Compares a rope of `precision: "float64"` with the results of arithmetic with many digits.
  *
- * Frequencies and factors must agree within 2 float64 ulp: the last operation of the formula, and the rounding to one double.
- * cos and sin in float32 must lie within 1 ulp of the exact value at every position, also near zero. Positions that the rope
- * does not accept are skipped.
+ * Frequencies and factors must agree within 2 float64 ulp: the last operation of the formula, and the rounding to one
+ * double. cos and sin in float32 must lie within 1 ulp of the exact value at every position, also near zero. Positions
+ * that the rope does not accept are skipped.
  *
  * @throws Error at the first number that differs; also if the rope accepts none of the positions.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the record.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no rope, or for missing or wrong fields of the
+ * record.
  */
 export function compareTruth(rope: RotaryEmbedding, truth: TruthRecord): void {
   requireTruth(rope, truth);

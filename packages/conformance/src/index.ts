@@ -1,6 +1,6 @@
 /**
- * The suite that a rope provider or a backend must pass: the laws of rotary position embedding, tested through the public
- * interface of `@ropewalk/core` with the runner of your choice. It depends on core only.
+ * The suite that a rope provider or a backend must pass: the laws of rotary position embedding, tested through the
+ * public interface of `@ropewalk/core` with the runner of your choice. It depends on core only.
  */
 
 import { backendLaws } from "./backend-laws.ts";
@@ -19,19 +19,22 @@ const caseLaws: readonly Law[] = [...requestLaws, ...tableLaws, ...rotationLaws,
  * Defines the tests that a provider or a backend must pass: one for each law and case.
  *
  * Each case is varied over pairings, rounding of the angle, place of the rotated elements in the head, element types,
- * batches, lengths and layouts. Test data comes from a seed, which every message has. The capabilities of the type decide how
- * a law applies: a declared feature must work, an undeclared one must throw. A test that fails throws an Error.
+ * batches, lengths and layouts. Test data comes from a seed, which every message has. The capabilities of the type
+ * decide how a law applies: a declared feature must work, an undeclared one must throw. A test that fails throws an
+ * Error.
  *
  * @param test the runner's function; called once for each test, while `conformance` runs.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` when an argument is wrong, when the options have neither type nor provider, no
- * case, or two cases of one name; `ROPE_SPEC_VERSION` for a provider of another contract version. No test is defined then.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when an argument is wrong, when the options have neither type nor
+ * provider, no case, or two cases of one name; `ROPE_SPEC_VERSION` for a provider of another contract version. No test
+ * is defined then.
  *
  * @example
  * import { conformance } from "@ropewalk/conformance";
  * import "rope-mine";
  * import { test } from "vitest";
  *
- * conformance(test, { ropeType: "mine", cases: [{ name: "factor 4", request: { headDim: 128, parameters: { factor: 4 } } }] });
+ * conformance(test, { ropeType: "mine", cases: [{ name: "factor 4", request: { headDim: 128, parameters: { factor: 4 }
+ * } }] });
  */
 export function conformance(test: TestFunction, options: ConformanceOptions): void {
   const { target, cases, only } = readArguments(test, options);

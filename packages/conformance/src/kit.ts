@@ -28,8 +28,8 @@ type Awaitable<T> = T | Promise<T>;
 type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
 
 /**
- * The part of a rope that the laws use. Every `RotaryEmbedding` has it. `backend.adapt` wraps a rope whose methods take other
- * arguments, or memory of its own. Methods may return promises.
+ * The part of a rope that the laws use. Every `RotaryEmbedding` has it. `backend.adapt` wraps a rope whose methods take
+ * other arguments, or memory of its own. Methods may return promises.
  */
 export interface RopeUnderTest extends Pick<
   RotaryEmbedding,
@@ -133,9 +133,9 @@ export class Kit {
   }
 
   /**
-   * The case's request with other pairings, other roundings of the angle, and other places of the rotated elements in a wider
-   * head. The number of rotated elements stays, because parameters may depend on it. Variants that the type refuses are left
-   * out; if it refuses all, the case as written remains.
+   * The case's request with other pairings, other roundings of the angle, and other places of the rotated elements in a
+   * wider head. The number of rotated elements stays, because parameters may depend on it. Variants that the type
+   * refuses are left out; if it refuses all, the case as written remains.
    */
   variants({
     pairings = true,

@@ -27,8 +27,8 @@ import type { PlaceOptions, Placed, Shape } from "./tensors.ts";
 const HEADS = { query: 3, key: 1 } as const;
 
 /**
- * Calls `check` for each pairing, slice, batch and number of tokens, with two of the four element types in turn: every two of
- * these are combined, not all five. The rounding of angles only changes the tables, and stays as in the case.
+ * Calls `check` for each pairing, slice, batch and number of tokens, with two of the four element types in turn: every
+ * two of these are combined, not all five. The rounding of angles only changes the tables, and stays as in the case.
  */
 function forTensors(name: string, check: (scene: Scene) => Promise<void>): Law {
   return {

@@ -1,6 +1,6 @@
 /**
- * The rotation as the suite computes it: from the frequencies, in float64, by the definition. It uses nothing else of the code
- * under test.
+ * The rotation as the suite computes it: from the frequencies, in float64, by the definition. It uses nothing else of
+ * the code under test.
  */
 
 import type { ElementType, Pairing, RopeSpec } from "@ropewalk/core";
@@ -59,9 +59,10 @@ export function anglesOf(rope: RopeUnderTest, { values, axes }: TestPositions, l
 /**
  * The tolerance of a rotated element, as a share of the length of its rotated pair.
  *
- * All in float64: `invFreq` is reported as one double, half an ulp off, and so is its product with the position. The angle is
- * uncertain by 2^-52 of itself; a dozen roundings of 2^-53 come on top. Otherwise cos, sin, the amplitude, their product, two
- * products and a sum are rounded to float32: at most 8 roundings of 2^-24. A 16-bit result is rounded once more.
+ * All in float64: `invFreq` is reported as one double, half an ulp off, and so is its product with the position. The
+ * angle is uncertain by 2^-52 of itself; a dozen roundings of 2^-53 come on top. Otherwise cos, sin, the amplitude,
+ * their product, two products and a sum are rounded to float32: at most 8 roundings of 2^-24. A 16-bit result is
+ * rounded once more.
  */
 export function share(rope: RopeUnderTest, dtype: ElementType, angle: number): number {
   if (dtype === "float64") return rope.spec.precision === "float64" ? angle * 2 ** -52 + 16 * 2 ** -53 : 8 * 2 ** -24;
@@ -75,14 +76,16 @@ export function floorOf(dtype: ElementType): number {
 }
 
 /**
- * The difference in angle that is allowed between two rotations whose positions have the same sum: 0 for exact angles, else
- * half a float32 ulp of each rounded angle, which is at most 2^-24 of it.
+ * The difference in angle that is allowed between two rotations whose positions have the same sum: 0 for exact angles,
+ * else half a float32 ulp of each rounded angle, which is at most 2^-24 of it.
  */
 export function angleSlack(rope: RopeUnderTest, ...sizes: readonly number[]): number {
   return rope.spec.precision === "float64" ? 0 : sizes.reduce((sum, size) => sum + size, 0) * 2 ** -24;
 }
 
-/** Calls `visit` for each rotated pair of a block, with its row of positions, its pair and the indices of its elements. */
+/**
+ * Calls `visit` for each rotated pair of a block, with its row of positions, its pair and the indices of its elements.
+ */
 export function eachPair(
   spec: RopeSpec,
   tested: TestPositions,

@@ -82,7 +82,8 @@ const schema: ProviderLaw = {
         rule.description,
       );
       if (rule.default === undefined || rule.default === null) continue;
-      // A default that is written out gives the same instance as one that is left out, unless the case sets the parameter.
+      // A default that is written out gives the same instance as one that is left out, unless the case sets the
+      // parameter.
       for (const { request } of kits) {
         if (name in request.parameters) continue;
         equal(

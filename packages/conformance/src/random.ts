@@ -1,8 +1,8 @@
 /** Test data, the same on every machine and in every run. */
 
 /**
- * Uniform numbers in [0, 1) from a seed and a label. Each check has its own stream, so a test that runs alone gets the same
- * data as in the whole suite.
+ * Uniform numbers in [0, 1) from a seed and a label. Each check has its own stream, so a test that runs alone gets the
+ * same data as in the whole suite.
  *
  * Source: Marsaglia, Xorshift RNGs (2003), the triple 13, 17, 5; started from a hash of the label (FNV-1a).
  */

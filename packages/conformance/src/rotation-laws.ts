@@ -1,8 +1,9 @@
 /**
  * The laws of rotation by position, for any frequencies.
  *
- * Most laws are tested in float64 with exact angles, where rounding cannot hide a wrong formula, and again with float32 angles
- * and a tolerance for their rounding. A type that declares `isRotation: false` must refuse the methods of rotations.
+ * Most laws are tested in float64 with exact angles, where rounding cannot hide a wrong formula, and again with float32
+ * angles and a tolerance for their rounding. A type that declares `isRotation: false` must refuse the methods of
+ * rotations.
  */
 
 import type { ElementType } from "@ropewalk/core";
@@ -15,7 +16,10 @@ import type { TestPositions } from "./test-positions.ts";
 import { elementTypes, place, randomValues, sizeOf } from "./tensors.ts";
 import type { Placed, Shape } from "./tensors.ts";
 
-/** A tensor for some positions, with elements from the kit's stream. Three heads: code for one and for two heads both run. */
+/**
+ * A tensor for some positions, with elements from the kit's stream. Three heads: code for one and for two heads both
+ * run.
+ */
 function tensorFor(
   kit: Kit,
   rope: RopeUnderTest,
@@ -53,9 +57,10 @@ function dots(rope: RopeUnderTest, tested: TestPositions, a: Placed, b: Placed):
 }
 
 /**
- * The tolerance of the sums of {@link dots}. A float64 sum of products of elements below 2 over a head loses about a hundred
- * roundings of 2^-53. 2^-44 of the lengths is 500 roundings, but only a millionth of one float32 rounding, so an accidental
- * step in float32 is found. With float32 angles, the table's rounding of 2^-24 and the rounding of the angles are added.
+ * The tolerance of the sums of {@link dots}. A float64 sum of products of elements below 2 over a head loses about a
+ * hundred roundings of 2^-53. 2^-44 of the lengths is 500 roundings, but only a millionth of one float32 rounding, so
+ * an accidental step in float32 is found. With float32 angles, the table's rounding of 2^-24 and the rounding of the
+ * angles are added.
  */
 function dotTolerance(
   kit: Kit,

@@ -1,6 +1,6 @@
 /**
- * Tensors of the suite: one logical block of numbers `[batch, tokens, heads, headDim]` in the layouts that callers use. Elements
- * outside the block have a known pattern, which no rotation may change.
+ * Tensors of the suite: one logical block of numbers `[batch, tokens, heads, headDim]` in the layouts that callers use.
+ * Elements outside the block have a known pattern, which no rotation may change.
  */
 
 import type { ElementType, Tensor, TensorData } from "@ropewalk/core";

@@ -74,8 +74,8 @@ export function moved(rope: Limits, tested: TestPositions, by: (row: number, axi
 }
 
 /**
- * The option `length` for all calls of one law, so that a type that depends on the length keeps the same frequencies; empty
- * for other types.
+ * The option `length` for all calls of one law, so that a type that depends on the length keeps the same frequencies;
+ * empty for other types.
  */
 export function lengthFor({ capabilities }: Limits, ...tested: readonly TestPositions[]): { readonly length?: number } {
   return capabilities.dependsOnLength ? { length: Math.max(...tested.map(({ largest }) => largest)) + 1 } : {};

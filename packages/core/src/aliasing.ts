@@ -1,5 +1,6 @@
 /**
- * Checks that the tensors of one call do not overlap: no element is written twice, and none is read after it was written.
+ * Checks that the tensors of one call do not overlap: no element is written twice, and none is read after it was
+ * written.
  */
 
 import { shapeError } from "./errors.ts";
@@ -12,8 +13,8 @@ const sizesOf = (t: TensorLayout): Four => [t.batch, t.tokens, t.heads, t.headDi
 const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.headStride, t.elementStride];
 
 /**
- * Refuses tensors whose memory overlaps in a way that would give a wrong result. A tensor may be written over itself (in
- * place). Slices of one buffer may interleave, as in fused q, k and v.
+ * Refuses tensors whose memory overlaps in a way that would give a wrong result. A tensor may be written over itself
+ * (in place). Slices of one buffer may interleave, as in fused q, k and v.
  *
  * @param tensors checked layouts; `output` is the same object as `input` for a rotation in place.
  * @throws RopeError `ROPE_SHAPE` when an output writes one element twice, or when an output shares some elements with
@@ -69,7 +70,10 @@ function sameElements(a: TensorLayout, b: TensorLayout): boolean {
 const sameMemory = (a: TensorLayout, b: TensorLayout): boolean => a.data.buffer === b.data.buffer;
 const firstByte = (t: TensorLayout): number => t.data.byteOffset + t.offset * t.data.BYTES_PER_ELEMENT;
 
-/** Whether the elements are disjoint because the stride of each axis, in the order of the shape, exceeds the extent inside it. */
+/**
+ * Whether the elements are disjoint because the stride of each axis, in the order of the shape, exceeds the extent
+ * inside it.
+ */
 function isNested(t: TensorLayout): boolean {
   const insideHead = (t.headDim - 1) * t.elementStride;
   const insideToken = insideHead + (t.heads - 1) * t.headStride;
@@ -83,8 +87,8 @@ function isNested(t: TensorLayout): boolean {
 }
 
 /**
- * Whether two indices may name one element. `false` is certain: sorted by stride, each axis steps over everything inside
- * it. `true` may be wrong for unusual strides.
+ * Whether two indices may name one element. `false` is certain: sorted by stride, each axis steps over everything
+ * inside it. `true` may be wrong for unusual strides.
  */
 function overlapsItself(tensor: TensorLayout): boolean {
   // The usual case allocates nothing.
@@ -104,9 +108,9 @@ function overlapsItself(tensor: TensorLayout): boolean {
 }
 
 /**
- * Whether two tensors share bytes. The answer is exact when a stride of one is a period of both, as in a fused buffer that
- * holds q, k and v side by side for each token or for each head. Otherwise the extents are compared, which may report an
- * overlap that does not exist.
+ * Whether two tensors share bytes. The answer is exact when a stride of one is a period of both, as in a fused buffer
+ * that holds q, k and v side by side for each token or for each head. Otherwise the extents are compared, which may
+ * report an overlap that does not exist.
  */
 function overlap(a: TensorLayout, b: TensorLayout): boolean {
   if (!sameMemory(a, b)) return false;

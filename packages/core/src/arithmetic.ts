@@ -3,8 +3,8 @@
  *
  * A formula is written once, with `add`, `multiply`, … in the order of operations of the engine that it follows. In
  * {@link float32} every operation rounds as a float32 tensor does, so the result equals the engine's. In
- * {@link doubleDouble} the same formula gives about 30 correct digits, which make tables exact at every position. This is
- * no general big-number library: it has only the operations that the formulas of this field use.
+ * {@link doubleDouble} the same formula gives about 30 correct digits, which make tables exact at every position. This
+ * is no general big-number library: it has only the operations that the formulas of this field use.
  */
 
 import { invalid, show } from "./errors.ts";
@@ -177,16 +177,19 @@ export const doubleDouble: Arithmetic = Object.freeze({
 } satisfies Arithmetic);
 
 /**
- * The inverse frequencies of the original rope, from which other types start: `invFreq[i] = 1 / base^(2i/dim)`, `i < dim/2`.
+ * The inverse frequencies of the original rope, from which other types start: `invFreq[i] = 1 / base^(2i/dim)`,
+ * `i < dim/2`.
  *
  * @param base `theta` of the model, > 0.
  * @param dim the denominator of the exponent: the rotary dimension, or the dimension of one axis.
  * @param arithmetic rounding: {@link float32} gives Hugging Face's and vLLM's values (integer arange cast to float32,
  * divided by `dim`, `base ** x`, reciprocal, each in float32).
  * @returns a new list of `ceil(dim/2)` frequencies in radians per position.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` when `base` is no number, `dim` is no integer ≥ 0, or `arithmetic` is missing.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when `base` is no number, `dim` is no integer ≥ 0, or `arithmetic` is
+ * missing.
  *
- * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; Hugging Face transformers 5, `compute_default_rope_parameters`.
+ * Source: Su et al., RoFormer (arXiv 2104.09864), §3.2.2; Hugging Face transformers 5,
+ * `compute_default_rope_parameters`.
  *
  * @example
  * inverseFrequencies(10_000, 4, float64); // [1, 0.01]

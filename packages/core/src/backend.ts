@@ -17,8 +17,8 @@ export interface RotationExecutor {
   /** The backend's name, `"js"` for core's own. */
   readonly name: string;
   /**
-   * Rotates all tensors of one call. Core has checked shapes, bounds and aliasing before. The executor writes only to the
-   * `output` of each task, and never to a table.
+   * Rotates all tensors of one call. Core has checked shapes, bounds and aliasing before. The executor writes only to
+   * the `output` of each task, and never to a table.
    */
   rotate(tasks: readonly RotationTask[]): void;
   /** Computes cos and sin with the same bits as core's {@link writeCosSin}. Default: that function. */
@@ -38,16 +38,16 @@ export interface BackendContext {
    * compare turns by identity.
    *
    * @param options `length`: the current length in tokens. Default: the largest position + 1.
-   * @throws RopeError `ROPE_SHAPE` for positions of another shape; `ROPE_POSITION_RANGE` for a position outside the range;
-   * `ROPE_UNSUPPORTED` for `"invert"` and `"adjoint"` of a type that is no rotation; `ROPE_INVALID_PARAMETERS` for an
-   * unknown option or a length that is no integer ≥ 0.
+   * @throws RopeError `ROPE_SHAPE` for positions of another shape; `ROPE_POSITION_RANGE` for a position outside the
+   * range; `ROPE_UNSUPPORTED` for `"invert"` and `"adjoint"` of a type that is no rotation; `ROPE_INVALID_PARAMETERS`
+   * for an unknown option or a length that is no integer ≥ 0.
    */
   turns(positions: Positions, operation: Operation, options?: AtOptions): Turns;
   /**
    * The turns that move rotated keys from one position to another: the difference of the two angles, amplitude 1.
    *
-   * @throws RopeError as {@link turns}; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type
-   * that does not declare `canShift`.
+   * @throws RopeError as {@link turns}; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a
+   * type that does not declare `canShift`.
    */
   turnsBetween(from: Positions, to: Positions, options?: AtOptions): Turns;
   /**
@@ -70,7 +70,9 @@ export interface RopeBackend {
   readonly name: string;
   /** Package and version. Registering the same source again does nothing. */
   readonly source: string;
-  /** Makes the backend's form of a rope. It may return a promise, which `rope.to` passes on. Checks `options` itself. */
+  /**
+   * Makes the backend's form of a rope. It may return a promise, which `rope.to` passes on. Checks `options` itself.
+   */
   create(context: BackendContext, options: unknown): unknown;
 }
 

@@ -25,7 +25,8 @@ const elementTypes = ["float64", "float32", "float16", "bfloat16"];
 /**
  * cos and sin of positions in the form that the options name.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown width or element type, `ROPE_SHAPE` for arrays that do not fit.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown width or element type, `ROPE_SHAPE` for arrays that do not
+ * fit.
  */
 export function cosSinInForm(
   positions: ResolvedPositions,
@@ -79,8 +80,8 @@ function columnsOf(width: "half" | "full", pairing: Pairing, rotaryDim: number):
 }
 
 /**
- * Values `[rows, pairs]` as `[rows, columns]` of an element type, row-major, in `target` or a new array. 16-bit types are
- * rounded from float32.
+ * Values `[rows, pairs]` as `[rows, columns]` of an element type, row-major, in `target` or a new array. 16-bit types
+ * are rounded from float32.
  */
 function inForm(
   values: Float32Array | Float64Array,
@@ -102,7 +103,8 @@ function inForm(
 /**
  * The caller's arrays, checked.
  *
- * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap. Nothing is written then.
+ * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap. Nothing is written
+ * then.
  */
 function cosSinTargets(
   out: NonNullable<CosSinOptions["out"]>,

@@ -1,6 +1,6 @@
 /**
- * cos and sin of position × frequency for consecutive positions, with amplitude 1, rounded as the precision says. The bits
- * of a row do not depend on the other rows of the call, on earlier calls, or on the backend that computes them.
+ * cos and sin of position × frequency for consecutive positions, with amplitude 1, rounded as the precision says. The
+ * bits of a row do not depend on the other rows of the call, on earlier calls, or on the backend that computes them.
  */
 
 import { remainder, toNumber, twoProduct } from "./arithmetic.ts";
@@ -26,12 +26,12 @@ export interface AngleFrequencies {
 }
 
 /**
- * Writes cos and sin of position × frequency, amplitude 1, for the positions `first`, `first + 1`, … Positions lie within
- * ±2^24 and may be fractions.
+ * Writes cos and sin of position × frequency, amplitude 1, for the positions `first`, `first + 1`, … Positions lie
+ * within ±2^24 and may be fractions.
  *
- * `cos` and `sin` belong to the caller. Rows are written to them as `[rows, pairs]`, row-major, from index `start` on. They
- * are Float32Array for precision `"float32"`, Float64Array for `"float64"`. Nothing else is written, and nothing is thrown.
- * A backend may supply its own writer, with the same bits as {@link writeCosSin}.
+ * `cos` and `sin` belong to the caller. Rows are written to them as `[rows, pairs]`, row-major, from index `start` on.
+ * They are Float32Array for precision `"float32"`, Float64Array for `"float64"`. Nothing else is written, and nothing
+ * is thrown. A backend may supply its own writer, with the same bits as {@link writeCosSin}.
  */
 export type CosSinWriter = (
   frequencies: AngleFrequencies,
@@ -57,7 +57,10 @@ export const writeCosSin: CosSinWriter = ({ invFreq, rest, precision, steepest }
   }
 };
 
-/** Turns cos and sin by the part of the angle that the float64 product lost. It is below 2e-9: the first-order term is enough. */
+/**
+ * Turns cos and sin by the part of the angle that the float64 product lost. It is below 2e-9: the first-order term is
+ * enough.
+ */
 function turnByRest(
   position: number,
   invFreq: Float64Array,

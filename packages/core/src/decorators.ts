@@ -1,8 +1,9 @@
 /**
- * The helpers that `tsc` calls for a decorated class, for packages that set `noEmitHelpers` and import them by these names.
+ * The helpers that `tsc` calls for a decorated class, for packages that set `noEmitHelpers` and import them by these
+ * names.
  *
- * TypeScript's own two helpers handle every kind of decorator and add 0.4 kB to each provider. These handle classes only,
- * and all providers share them. The compiler fixes names and arguments. A package need not use them: without
+ * TypeScript's own two helpers handle every kind of decorator and add 0.4 kB to each provider. These handle classes
+ * only, and all providers share them. The compiler fixes names and arguments. A package need not use them: without
  * `noEmitHelpers` `tsc` emits its own.
  */
 
@@ -16,8 +17,8 @@ interface ClassContext {
 type Decorator = (value: unknown, context: ClassContext & { addInitializer(initializer: () => void): void }) => unknown;
 
 /**
- * Applies decorators to the class in `descriptor.value`, the last decorator first. A value that a decorator returns replaces
- * the class.
+ * Applies decorators to the class in `descriptor.value`, the last decorator first. A value that a decorator returns
+ * replaces the class.
  *
  * @param initializers receives the functions that decorators pass to `addInitializer`, in order.
  */

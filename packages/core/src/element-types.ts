@@ -1,8 +1,9 @@
 /**
  * Element types of tensors: float64, float32 and the two 16-bit formats, which JavaScript holds as bits.
  *
- * float16 is IEEE 754 binary16; bfloat16 is the upper half of a float32. Conversions from float32 round to nearest, ties to
- * even. They keep infinities and NaNs, and overflow to infinity, as hardware does. A float64 is rounded to float32 first.
+ * float16 is IEEE 754 binary16; bfloat16 is the upper half of a float32. Conversions from float32 round to nearest,
+ * ties to even. They keep infinities and NaNs, and overflow to infinity, as hardware does. A float64 is rounded to
+ * float32 first.
  */
 
 /** Element types that tensors may have. */
@@ -20,8 +21,8 @@ export interface Float16ArrayLike {
 }
 
 /**
- * The class name of a typed array or DataView; `undefined` for other values. The name is used, not `instanceof`, because
- * arrays may come from another realm (an iframe, a test runner's context).
+ * The class name of a typed array or DataView; `undefined` for other values. The name is used, not `instanceof`,
+ * because arrays may come from another realm (an iframe, a test runner's context).
  */
 export function viewName(value: unknown): string | undefined {
   return ArrayBuffer.isView(value)
@@ -59,8 +60,8 @@ export function toFloat16(value: number): number {
 function float16OfBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
-  // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even. 65520 is half-way between the
-  // largest float16 and the next power of two, and rounds to infinity.
+  // Normal: shift the exponent bias from 127 to 15, round the 13 bits that fall off to even. 65520 is half-way between
+  // the largest float16 and the next power of two, and rounds to infinity.
   if (magnitude >= 0x38800000 && magnitude < 0x477ff000) {
     return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   }
@@ -138,8 +139,8 @@ export function storeElements(
 }
 
 /**
- * {@link storeElements} for 16-bit types; `source` holds the bits of float32 numbers. To turn a JavaScript number back into
- * bits would take longer than the rounding.
+ * {@link storeElements} for 16-bit types; `source` holds the bits of float32 numbers. To turn a JavaScript number back
+ * into bits would take longer than the rounding.
  */
 export function storeRounded(
   type: ElementType,

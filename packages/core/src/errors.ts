@@ -1,8 +1,8 @@
 /**
  * The one error class of the project, and the form of its messages.
  *
- * Every message says what is wrong, what was expected, what was received, and what to do. Codes are stable; the wording may
- * change. Recognise an error with {@link RopeError.is}, never with `instanceof`: two copies of core may be loaded.
+ * Every message says what is wrong, what was expected, what was received, and what to do. Codes are stable; the wording
+ * may change. Recognise an error with {@link RopeError.is}, never with `instanceof`: two copies of core may be loaded.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The numbers of a rope at a length: the result of the provider's formula, checked because other packages may supply providers,
- * and the fields of the request that apply to any formula.
+ * The numbers of a rope at a length: the result of the provider's formula, checked because other packages may supply
+ * providers, and the fields of the request that apply to any formula.
  */
 
 import { doubleDouble, float32, float64, toNumber } from "./arithmetic.ts";
@@ -14,7 +14,10 @@ import type { RopeSpec } from "./request.ts";
 
 /** The numbers of a rope at one length. */
 export interface FrequenciesAtLength {
-  /** The effective length, which stands for all lengths with the same frequencies; `null` for types that do not depend on it. */
+  /**
+   * The effective length, which stands for all lengths with the same frequencies; `null` for types that do not depend
+   * on it.
+   */
   readonly length: number | null;
   /** The provider's result, with the axes of the request. */
   readonly given: RopeFrequencies;
@@ -28,7 +31,10 @@ export interface FrequenciesAtLength {
   readonly axisOfPair: readonly number[] | undefined;
 }
 
-/** The number of effective lengths whose frequencies are kept. A decoding loop under dynamic scaling adds one at each length. */
+/**
+ * The number of effective lengths whose frequencies are kept. A decoding loop under dynamic scaling adds one at each
+ * length.
+ */
 const LENGTHS_KEPT = 4;
 
 /** The frequencies of one rope, shared by all its backends. */
@@ -49,7 +55,9 @@ export class RopeNumbers {
     this.capabilities = Object.freeze({ ...declared, axisCount, fractionalPositions: spec.fractionalPositions });
   }
 
-  /** The numbers at a length in tokens. @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0. */
+  /**
+   * The numbers at a length in tokens. @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
+   */
   at(length: number): FrequenciesAtLength {
     const { spec, provider } = this;
     if (!Number.isSafeInteger(length) || length < 0) {
@@ -99,7 +107,10 @@ export class RopeNumbers {
   }
 }
 
-/** @throws RopeError `ROPE_INVALID_PARAMETERS` when the provider's result has a wrong length or a number that cannot be used. */
+/**
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` when the provider's result has a wrong length or a number that cannot be
+ * used.
+ */
 function checkFrequencies(
   { invFreq, axes, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 }: RopeFrequencies,
   pairs: number,

@@ -157,11 +157,11 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
 /**
  * The rope that a request describes. The compiler does not check the parameters; `getRope` is the typed form.
  *
- * Equal requests give the same frozen instance. The order of keys, lists or typed arrays, and defaults written out or left
- * out make no difference. A request that differs in any field gives another instance.
+ * Equal requests give the same frozen instance. The order of keys, lists or typed arrays, and defaults written out or
+ * left out make no difference. A request that differs in any field gives another instance.
  *
- * @throws RopeError `ROPE_UNKNOWN_TYPE` when the type is not registered; `ROPE_INVALID_PARAMETERS` with every issue of the
- * request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ * @throws RopeError `ROPE_UNKNOWN_TYPE` when the type is not registered; `ROPE_INVALID_PARAMETERS` with every issue of
+ * the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
  *
  * @example
  * import "@ropewalk/default";

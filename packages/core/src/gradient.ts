@@ -1,6 +1,6 @@
 /**
- * The derivative of a rotation by its angles, for ropes whose frequencies or positions are learned. `rope.adjoint` gives the
- * derivative by the elements.
+ * The derivative of a rotation by its angles, for ropes whose frequencies or positions are learned. `rope.adjoint`
+ * gives the derivative by the elements.
  */
 
 import { loadElements } from "./element-types.ts";

@@ -1,5 +1,6 @@
 /**
- * The one check of a head (its size, its rotated elements, their pairing) for requests, given tables, weights and gradients.
+ * The one check of a head (its size, its rotated elements, their pairing) for requests, given tables, weights and
+ * gradients.
  */
 
 import { issue, RopeError } from "./errors.ts";
@@ -8,8 +9,8 @@ import { blocksOf, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 
 /**
- * The largest head: far beyond any model, but small enough that a mistake does not use up all memory. A *wide head*, the
- * whole hidden vector of a token, fits as well.
+ * The largest head: far beyond any model, but small enough that a mistake does not use up all memory. A *wide head*,
+ * the whole hidden vector of a token, fits as well.
  */
 const LARGEST_HEAD = 65536;
 
@@ -19,7 +20,10 @@ export interface RotationShape {
   readonly rotaryDim: number;
   /** Index of the first rotated element. */
   readonly rotaryOffset: number;
-  /** Number of equal blocks: inside a block of `2w` elements, `j` pairs with `j + w`. 1 is `"half"`, `rotaryDim/2` is `"adjacent"`. */
+  /**
+   * Number of equal blocks: inside a block of `2w` elements, `j` pairs with `j + w`. 1 is `"half"`, `rotaryDim/2` is
+   * `"adjacent"`.
+   */
   readonly blocks: number;
 }
 
@@ -30,7 +34,9 @@ interface GivenHead {
   readonly rotaryOffset: unknown;
 }
 
-/** The mistakes in the sizes of a head. A size that depends on a wrong one is not reported: one mistake gives one issue. */
+/**
+ * The mistakes in the sizes of a head. A size that depends on a wrong one is not reported: one mistake gives one issue.
+ */
 export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): RopeIssue[] {
   const issues: RopeIssue[] = [];
   const head = isSize(headDim) && headDim <= LARGEST_HEAD ? headDim : undefined;
@@ -60,7 +66,10 @@ export function requireHead(what: string, head: GivenHead, pairings: Readonly<Re
   if (issues.length > 0) throw new RopeError("ROPE_SHAPE", { what, issues });
 }
 
-/** The {@link RotationShape} of a checked head, as `rope.spec` has it. The pairing must divide `rotaryDim`; nothing is checked. */
+/**
+ * The {@link RotationShape} of a checked head, as `rope.spec` has it. The pairing must divide `rotaryDim`; nothing is
+ * checked.
+ */
 export function rotationShape(head: {
   readonly rotaryDim: number;
   readonly rotaryOffset: number;

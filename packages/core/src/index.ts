@@ -1,8 +1,8 @@
 /**
  * Rotary position embedding: provider registry, exact tables, rotation.
  *
- * `getRope(request)` gives a {@link RotaryEmbedding}. A provider package (`@ropewalk/yarn`, …) adds its rope type when it is
- * imported. Core has no dependency, no side effect on import, and uses no Node built-in.
+ * `getRope(request)` gives a {@link RotaryEmbedding}. A provider package (`@ropewalk/yarn`, …) adds its rope type when
+ * it is imported. Core has no dependency, no side effect on import, and uses no Node built-in.
  */
 
 import { getRopeUntyped } from "./get-rope.ts";
@@ -30,12 +30,12 @@ export interface RopeRequest extends Omit<UntypedRopeRequest, "parameters"> {
 /**
  * The rope that a request describes.
  *
- * Equal requests give the same frozen instance. The order of keys, lists or typed arrays, and defaults written out or left
- * out make no difference. A request that differs in any field gives another instance. For requests whose type is known only
- * at run time (from a worker, from a file) use {@link getRopeUntyped}.
+ * Equal requests give the same frozen instance. The order of keys, lists or typed arrays, and defaults written out or
+ * left out make no difference. A request that differs in any field gives another instance. For requests whose type is
+ * known only at run time (from a worker, from a file) use {@link getRopeUntyped}.
  *
- * @throws RopeError `ROPE_UNKNOWN_TYPE` when no package registered the type; `ROPE_INVALID_PARAMETERS` with every issue of
- * the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ * @throws RopeError `ROPE_UNKNOWN_TYPE` when no package registered the type; `ROPE_INVALID_PARAMETERS` with every issue
+ * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
  *
  * @example
  * import { getRope } from "@ropewalk/core";

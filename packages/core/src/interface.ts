@@ -13,18 +13,18 @@ import type { Tensor } from "./tensor.ts";
 /**
  * The tensors of one call: `query`, `key`, or both. They belong to the caller.
  *
- * Their logical shape is `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. Both
- * have the tokens of the positions; their numbers of heads may differ. They may share a buffer if they have no element in
- * common. float32 and float64 are computed in their own type. 16-bit elements are computed in float32, and the result is
- * rounded once, to nearest, ties to even.
+ * Their logical shape is `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`.
+ * Both have the tokens of the positions; their numbers of heads may differ. They may share a buffer if they have no
+ * element in common. float32 and float64 are computed in their own type. 16-bit elements are computed in float32, and
+ * the result is rounded once, to nearest, ties to even.
  */
 export interface RotateArguments {
   readonly query?: Tensor | undefined;
   readonly key?: Tensor | undefined;
   /**
-   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its input,
-   * but may have another element type and other strides: float32 keys go into a slot of a float16 cache in one pass.
-   * Elements that are not rotated are copied.
+   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its
+   * input, but may have another element type and other strides: float32 keys go into a slot of a float16 cache in one
+   * pass. Elements that are not rotated are copied.
    */
   readonly out?: { readonly query?: Tensor | undefined; readonly key?: Tensor | undefined } | undefined;
 }
@@ -63,11 +63,14 @@ export interface CosSinOptions extends AtOptions {
    * `"full"`: `rotaryDim` columns, each value at both elements of its pair (Hugging Face, ATB).
    */
   readonly width?: "half" | "full" | undefined;
-  /** Element type of the result. Default `"float32"`. 16-bit types are rounded from float32 and come as bits in a Uint16Array. */
+  /**
+   * Element type of the result. Default `"float32"`. 16-bit types are rounded from float32 and come as bits in a
+   * Uint16Array.
+   */
   readonly dtype?: ElementType | undefined;
   /**
-   * The arrays to write to, of that element type and of the length of the result. Default: new arrays; to allocate a large
-   * table takes as long as to compute it.
+   * The arrays to write to, of that element type and of the length of the result. Default: new arrays; to allocate a
+   * large table takes as long as to compute it.
    */
   readonly out?: { readonly cos: ElementArray; readonly sin: ElementArray } | undefined;
 }
@@ -113,21 +116,24 @@ export interface RopeExplanation {
 export interface RotaryStep {
   /** The shape of cos and sin: `[tokens, rotaryDim/2]`, with `batch` in front if positions have one. */
   readonly shape: readonly number[];
-  /** cos of every token and pair, attention factor included. A copy that belongs to the caller: to write to it changes no rotation. */
+  /**
+   * cos of every token and pair, attention factor included. A copy that belongs to the caller: to write to it changes
+   * no rotation.
+   */
   readonly cos: Float32Array;
   /** The same for sin. */
   readonly sin: Float32Array;
   /**
-   * The factor of the queries of each token, `[tokens]` or `[batch, tokens]`, which the attention layer must apply; `null`
-   * for a rope without `queryScale`.
+   * The factor of the queries of each token, `[tokens]` or `[batch, tokens]`, which the attention layer must apply;
+   * `null` for a rope without `queryScale`.
    */
   readonly queryScale: Float32Array | null;
   /** The effective length of the step's frequencies; `null` for types that do not depend on the length. */
   readonly effectiveLength: number | null;
   /**
    * Rotates query and key as `rope.apply` does at the step's positions.
-   * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the step or overlap; `ROPE_INVALID_PARAMETERS` for an unknown
-   * key. Nothing is written then.
+   * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the step or overlap; `ROPE_INVALID_PARAMETERS` for an
+   * unknown key. Nothing is written then.
    */
   apply(tensors: RotateArguments): RotateResult;
 }
@@ -177,8 +183,8 @@ export interface RotaryEmbedding {
    * Rotates query and key by their positions, in place or to `out`.
    * @returns the tensors that were written.
    * @throws RopeError `ROPE_POSITION_RANGE` for a position that is negative, no integer, or not below `positionLimit`;
-   * `ROPE_SHAPE` for positions or tensors that do not fit each other, or tensors that overlap; `ROPE_INVALID_PARAMETERS` for
-   * an unknown key or a length that is no integer ≥ 0.
+   * `ROPE_SHAPE` for positions or tensors that do not fit each other, or tensors that overlap;
+   * `ROPE_INVALID_PARAMETERS` for an unknown key or a length that is no integer ≥ 0.
    *
    * @example
    * import "@ropewalk/default";
@@ -195,10 +201,11 @@ export interface RotaryEmbedding {
    */
   at(positions: Positions, options?: AtOptions): RotaryStep;
   /**
-   * cos and sin as `[tokens, columns]` or `[batch, tokens, columns]`, for engines that rotate themselves: new arrays, or the
-   * arrays of `out`. `attentionFactor` is included.
-   * @throws RopeError `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions, as `apply`; `ROPE_SHAPE` for arrays of `out` that
-   * do not fit or overlap; `ROPE_INVALID_PARAMETERS` for an unknown option, width or element type. Nothing is written then.
+   * cos and sin as `[tokens, columns]` or `[batch, tokens, columns]`, for engines that rotate themselves: new arrays,
+   * or the arrays of `out`. `attentionFactor` is included.
+   * @throws RopeError `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions, as `apply`; `ROPE_SHAPE` for arrays of
+   * `out` that do not fit or overlap; `ROPE_INVALID_PARAMETERS` for an unknown option, width or element type. Nothing
+   * is written then.
    */
   cosSin(positions: Positions, options?: CosSinOptions): CosSin;
   /**
@@ -212,22 +219,24 @@ export interface RotaryEmbedding {
    */
   invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
   /**
-   * The transpose of `apply`, for the gradient of the input: angle −φ and the same amplitude m. `dL/dx = m R(−φ) dL/dx'`.
+   * The transpose of `apply`, for the gradient of the input: angle −φ and the same amplitude m.
+   * `dL/dx = m R(−φ) dL/dx'`.
    * @throws RopeError as `invert`.
    */
   adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
   /**
-   * Moves rotated keys from one position to another, with amplitude 1. Keys that `apply` rotated at `from` become, up to
-   * rounding, the keys that `apply` would give at `to`. Both are absolute positions, so repeated shifts do not drift.
+   * Moves rotated keys from one position to another, with amplitude 1. Keys that `apply` rotated at `from` become, up
+   * to rounding, the keys that `apply` would give at `to`. Both are absolute positions, so repeated shifts do not
+   * drift.
    * @returns the tensor that was written: `out` or `keys`.
-   * @throws RopeError as `apply`; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type that does
-   * not declare `canShift`.
+   * @throws RopeError as `apply`; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type that
+   * does not declare `canShift`.
    */
   shift(tensors: ShiftArguments): Tensor;
   /**
-   * The effective length at `length` tokens: lengths with the same result have the same frequencies. Keys that were rotated
-   * at another effective length are stale: rotate the unrotated keys again. `null` for types that do not depend on the
-   * length.
+   * The effective length at `length` tokens: lengths with the same result have the same frequencies. Keys that were
+   * rotated at another effective length are stale: rotate the unrotated keys again. `null` for types that do not depend
+   * on the length.
    * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
    */
   effectiveLength(length: number): number | null;

@@ -1,9 +1,9 @@
 /**
  * The rotation itself, on the CPU in JavaScript: two multiplications and one addition for each element.
  *
- * It knows nothing of positions, frequencies or rope types: it gets cos and sin for each token and pair. Every product and
- * sum of float32 data rounds to float32, like the engines' kernels without fused multiply-add. So other backends can agree
- * bit for bit.
+ * It knows nothing of positions, frequencies or rope types: it gets cos and sin for each token and pair. Every product
+ * and sum of float32 data rounds to float32, like the engines' kernels without fused multiply-add. So other backends
+ * can agree bit for bit.
  */
 
 import { loadElements, storeElements, storeRounded } from "./element-types.ts";
@@ -31,7 +31,9 @@ export interface RotationTask extends RotationShape {
 
 const { fround } = Math;
 
-/** The places of the pairs of a head: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`. */
+/**
+ * The places of the pairs of a head: pair `j` of run `r` is `(i, i + distance)` with `i = r · 2 · length + j · step`.
+ */
 interface PairRuns {
   readonly runs: number;
   /** Pairs of one run. */
@@ -41,9 +43,9 @@ interface PairRuns {
 }
 
 /**
- * Rotates one tensor: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair. float64 is computed in float64, all other
- * types in float32 with every product and sum rounded; 16-bit results are rounded once more. Elements that are not rotated
- * keep their bits. Arguments are not checked: tasks come from `context.check`.
+ * Rotates one tensor: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair. float64 is computed in float64, all
+ * other types in float32 with every product and sum rounded; 16-bit results are rounded once more. Elements that are
+ * not rotated keep their bits. Arguments are not checked: tasks come from `context.check`.
  */
 export function rotateTask(task: RotationTask): void {
   const { input, output, table, rotaryDim, rotaryOffset } = task;
@@ -146,8 +148,8 @@ function rotateHeads(
     rotate64(data as Float64Array, first, headStride, heads, cos as Float64Array, sin as Float64Array, row, pairs);
     return;
   }
-  // JavaScript has float32 memory but only float64 arithmetic: most of the time goes into conversions. Two heads at a time
-  // share the conversions of cos and sin.
+  // JavaScript has float32 memory but only float64 arithmetic: most of the time goes into conversions. Two heads at a
+  // time share the conversions of cos and sin.
   const even = heads - (heads % 2);
   rotateTwoHeads32(data as Float32Array, first, headStride, even, cos as Float32Array, sin as Float32Array, row, pairs);
   if (even < heads) {
@@ -316,8 +318,8 @@ function bitsOf({
 }
 
 /**
- * Copies the elements that are not rotated from input to output, for executors with kernels that only rotate. Bits stay if
- * the element types agree; else elements are converted. Arguments are not checked.
+ * Copies the elements that are not rotated from input to output, for executors with kernels that only rotate. Bits stay
+ * if the element types agree; else elements are converted. Arguments are not checked.
  */
 export function copyUnrotated(task: RotationTask): void {
   const { input, output } = task;

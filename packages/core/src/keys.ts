@@ -11,8 +11,8 @@ import type { RopeIssue } from "./errors.ts";
  * @param what the subject of the message: `"the options of at"`.
  * @param given the caller's argument.
  * @param known the keys that the caller may use.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no object, and for unknown keys: all of them at once, each
- * with the nearest known key.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no object, and for unknown keys: all of them at once,
+ * each with the nearest known key.
  */
 export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
   if (typeof given !== "object" || given === null) {

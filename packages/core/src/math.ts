@@ -1,6 +1,6 @@
 /**
- * The parts of core that need no registry: arithmetic for formulas, element types, pairings, and rotation by tables of your
- * own.
+ * The parts of core that need no registry: arithmetic for formulas, element types, pairings, and rotation by tables of
+ * your own.
  */
 
 export { doubleDouble, float32, float64, inverseFrequencies, remainder, toNumber } from "./arithmetic.ts";

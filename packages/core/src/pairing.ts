@@ -1,8 +1,8 @@
 /**
  * Which two elements of a head form a rotated pair.
  *
- * All pairings of this field have one form: the rotated elements are cut into `n` equal blocks, and inside a block of `2w`
- * elements, element `j` pairs with element `j + w`. One block is `half`; blocks of two elements are `adjacent`.
+ * All pairings of this field have one form: the rotated elements are cut into `n` equal blocks, and inside a block of
+ * `2w` elements, element `j` pairs with element `j + w`. One block is `half`; blocks of two elements are `adjacent`.
  */
 
 import { issue, RopeError } from "./errors.ts";
@@ -39,10 +39,11 @@ export function blocksOf(pairing: Pairing, rotaryDim: number): number {
 }
 
 /**
- * The number of equal blocks that a pairing cuts `rotaryDim` elements into: 1 for `"half"`, `rotaryDim/2` for `"adjacent"`.
+ * The number of equal blocks that a pairing cuts `rotaryDim` elements into: 1 for `"half"`, `rotaryDim/2` for
+ * `"adjacent"`.
  *
- * @throws RopeError `ROPE_SHAPE` when `rotaryDim` is no even integer > 0, the pairing is none, or its blocks do not divide
- * `rotaryDim/2`.
+ * @throws RopeError `ROPE_SHAPE` when `rotaryDim` is no even integer > 0, the pairing is none, or its blocks do not
+ * divide `rotaryDim/2`.
  *
  * @example
  * blockCount("adjacent", 8); // 4
@@ -72,8 +73,8 @@ export function canonicalPairing(pairing: Pairing, rotaryDim: number): Pairing {
 }
 
 /**
- * The elements of each pair: pair `i` is `(first[i], first[i] + distance)`, counted from the first rotated element. `first`
- * is a new array of `rotaryDim/2` indices.
+ * The elements of each pair: pair `i` is `(first[i], first[i] + distance)`, counted from the first rotated element.
+ * `first` is a new array of `rotaryDim/2` indices.
  *
  * @throws RopeError as {@link blockCount}.
  *

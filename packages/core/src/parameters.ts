@@ -1,6 +1,6 @@
 /**
- * Parameter schemas: a provider declares its parameters as data. Parsing, errors, defaults, documentation and the command
- * line all read this one declaration.
+ * Parameter schemas: a provider declares its parameters as data. Parsing, errors, defaults, documentation and the
+ * command line all read this one declaration.
  */
 
 import { viewName } from "./element-types.ts";
@@ -33,8 +33,8 @@ export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyo
 /**
  * Checks `raw` against a schema and fills in defaults.
  *
- * @param raw the caller's object; read once, never changed. A value `undefined` counts as absent, and so does `null` if the
- * default is `null`.
+ * @param raw the caller's object; read once, never changed. A value `undefined` counts as absent, and so does `null` if
+ * the default is `null`.
  * @param prefix of the issue paths: `"parameters."`.
  * @param issues receives every issue.
  * @returns the frozen values in the schema's order, without the wrong ones.

@@ -1,10 +1,10 @@
 /**
- * Weights for another pairing: reorders the rows of a query or key projection, so that a rope with the other pairing gives
- * the same attention.
+ * Weights for another pairing: reorders the rows of a query or key projection, so that a rope with the other pairing
+ * gives the same attention.
  *
- * One model pairs elements `i` and `i + R/2` of a head, another `2i` and `2i + 1`. With their rows in the matching order, both
- * compute the same products of queries and keys. Rows are only moved, so nothing is rounded. Permute the rows of queries and
- * keys alike, and leave the rows of values.
+ * One model pairs elements `i` and `i + R/2` of a head, another `2i` and `2i + 1`. With their rows in the matching
+ * order, both compute the same products of queries and keys. Rows are only moved, so nothing is rounded. Permute the
+ * rows of queries and keys alike, and leave the rows of values.
  */
 
 import { shapeError, show } from "./errors.ts";
@@ -31,8 +31,8 @@ export interface PermuteOptions {
  * The permutation of the rows of one head: row `i` of the result is row `order[i]` of the input.
  *
  * @returns a new array of `headDim` indices.
- * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other; `ROPE_INVALID_PARAMETERS` for an unknown
- * option.
+ * @throws RopeError `ROPE_SHAPE` for sizes or pairings that do not fit each other; `ROPE_INVALID_PARAMETERS` for an
+ * unknown option.
  *
  * @example
  * rowOrder({ headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3
@@ -66,15 +66,15 @@ export interface Rows {
 /**
  * The rows of a query or key projection in the order of another pairing.
  *
- * @param rows `[heads · headDim, columns]`, row-major: a weight as `nn.Linear` stores it (columns are inputs), a bias or the
- * weight of a norm over one head (1 column), LoRA's B. Only read.
+ * @param rows `[heads · headDim, columns]`, row-major: a weight as `nn.Linear` stores it (columns are inputs), a bias
+ * or the weight of a norm over one head (1 column), LoRA's B. Only read.
  * @param options `columns` is the number of array elements in one row; default 1.
  * @returns a new array of the same type and size.
- * @throws RopeError `ROPE_SHAPE` when the size is no whole number of heads, or sizes and pairings do not fit each other;
- * `ROPE_INVALID_PARAMETERS` for an unknown option.
+ * @throws RopeError `ROPE_SHAPE` when the size is no whole number of heads, or sizes and pairings do not fit each
+ * other; `ROPE_INVALID_PARAMETERS` for an unknown option.
  *
- * Source: the permutation in Hugging Face `convert_llama_weights_to_hf.py` (adjacent → half), and its inverse in llama.cpp's
- * conversion (half → adjacent).
+ * Source: the permutation in Hugging Face `convert_llama_weights_to_hf.py` (adjacent → half), and its inverse in
+ * llama.cpp's conversion (half → adjacent).
  *
  * @example
  * permuteRows(Float32Array.of(0, 1, 2, 3), { headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3

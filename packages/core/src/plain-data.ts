@@ -9,8 +9,8 @@ const MOST_LEVELS = 16;
 const MOST_ENTRIES = 2 ** 16;
 
 /**
- * A copy of the own enumerable data of a request. It is read once: parser and cache see the same values, even with getters,
- * prototypes or proxies. Typed arrays are not copied.
+ * A copy of the own enumerable data of a request. It is read once: parser and cache see the same values, even with
+ * getters, prototypes or proxies. Typed arrays are not copied.
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` when it cannot be read.
  */

@@ -1,5 +1,6 @@
 /**
- * From a call to the tasks of an executor: check positions, form turns, check tensors, make tasks. Nothing here rotates.
+ * From a call to the tasks of an executor: check positions, form turns, check tensors, make tasks. Nothing here
+ * rotates.
  *
  * One plan serves a rope on all its backends. It holds the only cache of turns.
  */
@@ -38,8 +39,8 @@ export interface CheckedTensor {
 }
 
 /**
- * The most values of cos that are kept from one call to the next: 8192 tokens of 64 pairs, 4 MiB with sin. The layers of a
- * model use the same positions one after another.
+ * The most values of cos that are kept from one call to the next: 8192 tokens of 64 pairs, 4 MiB with sin. The layers
+ * of a model use the same positions one after another.
  */
 const KEPT_VALUES = 2 ** 19;
 /** The most positions that are kept, to be compared with those of the next call: 1 MiB. */
@@ -159,11 +160,12 @@ const outKeys = ["query", "key"];
  *
  * @param tensors the caller's query, key and `out`. Other keys are the caller's to check.
  * @param expected the batch, tokens and head size that every tensor must have.
- * @param resolve describes one tensor as a {@link TensorLayout}, or throws. `name` is for its message: `"query"`, `"out.key"`.
+ * @param resolve describes one tensor as a {@link TensorLayout}, or throws. `name` is for its message: `"query"`,
+ * `"out.key"`.
  * @returns one entry for each tensor, query before key.
- * @throws RopeError `ROPE_SHAPE` when there is neither query nor key, when `out` has a tensor without an input or another
- * shape than its input, or when tensors overlap (as {@link checkAliasing}); `ROPE_INVALID_PARAMETERS` for an unknown key of
- * `out`; and the errors of `resolve`.
+ * @throws RopeError `ROPE_SHAPE` when there is neither query nor key, when `out` has a tensor without an input or
+ * another shape than its input, or when tensors overlap (as {@link checkAliasing}); `ROPE_INVALID_PARAMETERS` for an
+ * unknown key of `out`; and the errors of `resolve`.
  */
 export function checkTensors<T>(
   { query, key, out }: CallTensors<T>,

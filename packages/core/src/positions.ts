@@ -15,8 +15,8 @@ export type PositionArray = readonly number[] | Int32Array | Uint32Array | BigIn
  * - `{ data, shape }` or nested lists: `[batch, tokens]`, or `[axes, tokens]` and `[axes, batch, tokens]` for a rope of
  *   several axes.
  *
- * They are integers from 0. Ropes that declare `fractionalPositions` also take fractions, negative positions, Float32Array and
- * Float64Array.
+ * They are integers from 0. Ropes that declare `fractionalPositions` also take fractions, negative positions,
+ * Float32Array and Float64Array.
  */
 export type Positions =
   | PositionArray
@@ -60,8 +60,8 @@ export interface PositionRules {
  * Checks positions and copies them.
  *
  * @param known the result of an earlier call with the same rules. It is returned itself if the positions are equal.
- * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_INVALID_PARAMETERS` for an unknown key;
- * `ROPE_POSITION_RANGE` for a position that is negative, not an integer, or not below the limit.
+ * @throws RopeError `ROPE_SHAPE` for a form or shape that is not accepted; `ROPE_INVALID_PARAMETERS` for an unknown
+ * key; `ROPE_POSITION_RANGE` for a position that is negative, not an integer, or not below the limit.
  */
 export function resolvePositions(input: Positions, rules: PositionRules, known?: ResolvedPositions): ResolvedPositions {
   if (isRun(input)) return resolveRun(input, rules, known);

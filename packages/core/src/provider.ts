@@ -1,9 +1,9 @@
 /**
  * The contract between core and the packages that know a rope type.
  *
- * A provider is a pure formula: from checked parameters to frequencies and amplitudes. Core has the tables, the cache, the
- * rotation and the positions, once for all providers. A provider declares in {@link RopeCapabilities} what its ropes can do;
- * core never compares the names of types.
+ * A provider is a pure formula: from checked parameters to frequencies and amplitudes. Core has the tables, the cache,
+ * the rotation and the positions, once for all providers. A provider declares in {@link RopeCapabilities} what its
+ * ropes can do; core never compares the names of types.
  */
 
 import type { Arithmetic, Real } from "./arithmetic.ts";
@@ -48,7 +48,10 @@ export interface RopeSettings {
 /** The input of a formula: settings, length, and the arithmetic to compute in. */
 export interface FrequencyRequest extends RopeSettings {
   readonly precision: Precision;
-  /** The length in tokens, as the provider's `effectiveLength` returned it; `null` for a type that does not depend on it. */
+  /**
+   * The length in tokens, as the provider's `effectiveLength` returned it; `null` for a type that does not depend on
+   * it.
+   */
   readonly length: number | null;
   /** For steps that engines compute in Python floats: float64, or double-double for `precision: "float64"`. */
   readonly scalar: Arithmetic;
@@ -91,7 +94,10 @@ export interface RopeFrequencies {
 export interface RopeCapabilities {
   /** Each pair is turned by an angle proportional to the position and scaled by the amplitude. Default true. */
   readonly isRotation?: boolean;
-  /** A second rotation moves a rotated key to another position. Default: true for rotations that do not depend on the length. */
+  /**
+   * A second rotation moves a rotated key to another position. Default: true for rotations that do not depend on the
+   * length.
+   */
   readonly canShift?: boolean;
   /** Frequencies depend on the current length: keys cached under other frequencies are stale. Default false. */
   readonly dependsOnLength?: boolean;
@@ -144,7 +150,9 @@ export interface RopeProvider<P = any> {
   readonly capabilities?: RopeCapabilities | ((parameters: P, settings: RopeSettings) => RopeCapabilities);
   /** Defaults for the request, if the type's models differ from core's. */
   readonly defaults?: { readonly pairing?: Pairing };
-  /** Checks that the schema cannot express: parameters that contradict each other or the settings. Returns every issue. */
+  /**
+   * Checks that the schema cannot express: parameters that contradict each other or the settings. Returns every issue.
+   */
   check?(parameters: P, settings: RopeSettings): readonly RopeIssue[];
   /**
    * For a type that depends on the length: the effective length at `length` tokens. Lengths with equal results share
@@ -156,17 +164,17 @@ export interface RopeProvider<P = any> {
 }
 
 /**
- * Another way to write requests of an existing type, as a value: `mrope` with `sections` stands for `default` with `axes`. It
- * is registered like a rope type and has a schema and checks, but no formula. Both ways to write a request give the same
- * instance.
+ * Another way to write requests of an existing type, as a value: `mrope` with `sections` stands for `default` with
+ * `axes`. It is registered like a rope type and has a schema and checks, but no formula. Both ways to write a request
+ * give the same instance.
  */
 export interface RopeSpelling<P = any> extends Pick<
   RopeProvider<P>,
   "specificationVersion" | "source" | "parameters" | "defaults" | "check"
 > {
   /**
-   * The request that is meant. Pure. Its type must be registered and have a formula: a spelling of a spelling is refused with
-   * `ROPE_INVALID_PARAMETERS`.
+   * The request that is meant. Pure. Its type must be registered and have a formula: a spelling of a spelling is
+   * refused with `ROPE_INVALID_PARAMETERS`.
    */
   rewrite(parameters: P, settings: RopeSettings): RewrittenRequest;
 }

@@ -1,8 +1,9 @@
 /**
  * Factors of queries by their position, which some models have beside their rope.
  *
- * They are not part of the rotation, since some models use them only in layers without rope: a step reports the factors, and
- * the attention layer multiplies. A rule is registered by its name, like a rope type; three rules are built in.
+ * They are not part of the rotation, since some models use them only in layers without rope: a step reports the
+ * factors, and the attention layer multiplies. A rule is registered by its name, like a rope type; three rules are
+ * built in.
  */
 
 import type { ParameterSchema } from "./parameters.ts";
@@ -19,21 +20,22 @@ export interface QueryScaleParametersByRule {
 
 /**
  * A rule with its parameters. The factor of a query at position `p`:
- * - `"temperature"`: `1 + beta · ln(1 + floor((p + offset) / length))`. Llama 4 (beta 0.1, length 8192, offset 1, layers
- *   without rope), Ministral 3 and Mistral 4 (`llama_4_scaling_beta`, the original context, offset 0).
+ * - `"temperature"`: `1 + beta · ln(1 + floor((p + offset) / length))`. Llama 4 (beta 0.1, length 8192, offset 1,
+ *   layers without rope), Ministral 3 and Mistral 4 (`llama_4_scaling_beta`, the original context, offset 0).
  * - `"logn"`: `ln(p + 1) / ln(length)` where `p + 1 > length`, else 1. Qwen 1 (`use_logn_attn`).
- * - `"logarithm"`: `1 + alpha · ln(max((p + 1) / length, 1))`. Inkling (`log_scaling_alpha`, `log_scaling_n_floor`; layers
- *   without rope), transformers 5.24.
+ * - `"logarithm"`: `1 + alpha · ln(max((p + 1) / length, 1))`. Inkling (`log_scaling_alpha`, `log_scaling_n_floor`;
+ *   layers without rope), transformers 5.24.
  */
 export type QueryScale = {
   [Rule in keyof QueryScaleParametersByRule]: { readonly rule: Rule } & QueryScaleParametersByRule[Rule];
 }[keyof QueryScaleParametersByRule];
 
 /**
- * A rule for the factor of queries by their position, as a value. `registerQueryScale` gives it a name. It has no state.
+ * A rule for the factor of queries by their position, as a value. `registerQueryScale` gives it a name. It has no
+ * state.
  *
- * A step evaluates `scale` once for each token, at the token's position on the first axis, and reports the factors in float32
- * as `step.queryScale`. The rotation does not apply them.
+ * A step evaluates `scale` once for each token, at the token's position on the first axis, and reports the factors in
+ * float32 as `step.queryScale`. The rotation does not apply them.
  */
 export interface QueryScaleRule<P = any> {
   /** Version of the contract that the rule was written against: 1. */

@@ -27,16 +27,16 @@ export interface RegisterDecorator {
 }
 
 /**
- * Registers a rope type in the default registry. It decorates a provider class, or a static method that returns a provider.
- * Without decorators, call the result with the provider: `registerRopeType("yarn")(YarnProvider)`.
+ * Registers a rope type in the default registry. It decorates a provider class, or a static method that returns a
+ * provider. Without decorators, call the result with the provider: `registerRopeType("yarn")(YarnProvider)`.
  *
  * @param name the name that requests use in `parameters.ropeType`.
  * @param options `aliases`: more names of the type, each with its presets; `registry`: the registry to use instead.
  * @returns a decorator (TC39, stage 3), which is also a plain function and then returns its argument.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option. The decorator throws `ROPE_TYPE_CONFLICT` when another
- * source has registered one of the names, `ROPE_SPEC_VERSION` when core does not know the provider's contract,
- * `ROPE_INVALID_PARAMETERS` when name, aliases or provider cannot be used, and `ROPE_UNSUPPORTED` when it decorates something
- * other than a class or a static method.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option. The decorator throws `ROPE_TYPE_CONFLICT` when
+ * another source has registered one of the names, `ROPE_SPEC_VERSION` when core does not know the provider's contract,
+ * `ROPE_INVALID_PARAMETERS` when name, aliases or provider cannot be used, and `ROPE_UNSUPPORTED` when it decorates
+ * something other than a class or a static method.
  *
  * @example
  * @registerRopeType("yarn")
@@ -81,7 +81,10 @@ export function registerRopeType(
   return decorate as RegisterDecorator;
 }
 
-/** Removes a type and its aliases from the default registry, and its ropes from the cache. Returns whether it was registered. */
+/**
+ * Removes a type and its aliases from the default registry, and its ropes from the cache. Returns whether it was
+ * registered.
+ */
 export function unregisterRopeType(name: string): boolean {
   return defaultRegistry.unregister(name);
 }
@@ -94,8 +97,8 @@ export function listRopeTypes(): readonly RopeRegistration[] {
 /**
  * Registers a backend in the default registry. A backend package calls this when it is imported.
  *
- * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
- * know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
+ * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core
+ * does not know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
  */
 export function registerBackend(backend: RopeBackend): void {
   defaultRegistry.registerBackend(backend);
@@ -105,8 +108,8 @@ export function registerBackend(backend: RopeBackend): void {
  * Registers a rule of `queryScale` in the default registry.
  *
  * @param name the name that requests use in `queryScale.rule`.
- * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
- * know the rule's contract; `ROPE_INVALID_PARAMETERS` when it is no rule.
+ * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core
+ * does not know the rule's contract; `ROPE_INVALID_PARAMETERS` when it is no rule.
  *
  * @example
  * registerQueryScale("root", {

@@ -1,9 +1,9 @@
 /**
  * Registries: rope types, backends and rules of query scales by name.
  *
- * The default registry is kept on the global object under a registered symbol, so several loaded copies of core share it.
- * `createRegistry()` makes an isolated registry. A name belongs to one source: registering the same source again does
- * nothing, another source gives an error.
+ * The default registry is kept on the global object under a registered symbol, so several loaded copies of core share
+ * it. `createRegistry()` makes an isolated registry. A name belongs to one source: registering the same source again
+ * does nothing, another source gives an error.
  */
 
 import type { RopeBackend } from "./backend.ts";
@@ -42,9 +42,9 @@ export class RopeRegistry {
   /**
    * Registers a rope type and its aliases. If another source has registered one of the names, none is registered.
    *
-   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered a name; `ROPE_SPEC_VERSION` when core does not
-   * know the provider's contract; `ROPE_INVALID_PARAMETERS` for an unknown option, a value that is no provider, or aliases
-   * that are no names.
+   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered a name; `ROPE_SPEC_VERSION` when core
+   * does not know the provider's contract; `ROPE_INVALID_PARAMETERS` for an unknown option, a value that is no
+   * provider, or aliases that are no names.
    */
   register(name: string, provider: RopeProvider | RopeSpelling, options: RegisterOptions = {}): void {
     checkKeys("the options of register", options, ["aliases"]);
@@ -62,7 +62,10 @@ export class RopeRegistry {
     for (const entry of fresh) this.#state.types.set(entry.name, Object.freeze(entry));
   }
 
-  /** Removes a type with its aliases, or one alias, and its ropes from the cache. Returns whether the name was registered. */
+  /**
+   * Removes a type with its aliases, or one alias, and its ropes from the cache. Returns whether the name was
+   * registered.
+   */
   unregister(name: string): boolean {
     const entry = this.#state.types.get(name);
     if (entry === undefined) return false;
@@ -105,8 +108,8 @@ export class RopeRegistry {
   /**
    * Registers a backend.
    *
-   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core does not
-   * know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
+   * @throws RopeError `ROPE_TYPE_CONFLICT` when another source has registered the name; `ROPE_SPEC_VERSION` when core
+   * does not know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
    */
   registerBackend(backend: RopeBackend): void {
     checkBackend(backend);
@@ -136,7 +139,9 @@ export class RopeRegistry {
     return this.#state.queryScales;
   }
 
-  /** The backend of a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none. */
+  /**
+   * The backend of a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none.
+   */
   requireBackend(name: string): RopeBackend {
     const backend = this.#state.backends.get(name);
     if (backend !== undefined) return backend;
@@ -240,7 +245,9 @@ function emptyState(): RegistryState {
   return { version: 1, types: new Map(), backends: new Map(), queryScales, listeners: new Set() };
 }
 
-/** A new registry, isolated from the default one and from all others. It has the built-in rules of query scales only. */
+/**
+ * A new registry, isolated from the default one and from all others. It has the built-in rules of query scales only.
+ */
 export function createRegistry(): RopeRegistry {
   return new RopeRegistry();
 }

@@ -38,28 +38,28 @@ export interface UntypedRopeRequest {
   /** Which two elements form a pair. Default: the type's own, else `"half"` (Hugging Face `rotate_half`). */
   readonly pairing?: Pairing | undefined;
   /**
-   * The position axis of each pair, `rotaryDim/2` integers from 0: gives several axes to a type of one axis (M-RoPE over any
-   * scaling). Default: the type's own axes, else one axis.
+   * The position axis of each pair, `rotaryDim/2` integers from 0: gives several axes to a type of one axis (M-RoPE
+   * over any scaling). Default: the type's own axes, else one axis.
    */
   readonly axes?: readonly number[] | null | undefined;
   /** 1 (default) rotates by +φ, −1 by −φ as nanochat does. The logits differ, so it is another rope. */
   readonly direction?: 1 | -1 | undefined;
   /**
-   * Learned factors of single frequencies: `invFreq[i] · pairFactors[i]`, `rotaryDim/2` finite numbers (LeRoPE, Mistral Large
-   * 4: `exp(alpha[i])` of the checkpoint). Default: none.
+   * Learned factors of single frequencies: `invFreq[i] · pairFactors[i]`, `rotaryDim/2` finite numbers (LeRoPE, Mistral
+   * Large 4: `exp(alpha[i])` of the checkpoint). Default: none.
    */
   readonly pairFactors?: readonly number[] | null | undefined;
   /**
-   * Whether positions may be fractions and negative: seconds, normalised coordinates. Only for types that do not depend on
-   * the length. Default: the type's own.
+   * Whether positions may be fractions and negative: seconds, normalised coordinates. Only for types that do not depend
+   * on the length. Default: the type's own.
    */
   readonly fractionalPositions?: boolean | undefined;
   /** The rule for a factor of queries by their position; steps report it as `queryScale`. Default: none. */
   readonly queryScale?: QueryScale | null | undefined;
   /**
-   * How the angle is rounded. `"float32"` (default): as in the engines that train models; equal to Hugging Face transformers
-   * up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true value at every position up to
-   * 2^24.
+   * How the angle is rounded. `"float32"` (default): as in the engines that train models; equal to Hugging Face
+   * transformers up to the last place. `"float64"`: exact; cos and sin within one float32 ulp of the true value at
+   * every position up to 2^24.
    */
   readonly precision?: Precision | undefined;
   /** The type and its own parameters. */
@@ -69,8 +69,8 @@ export interface UntypedRopeRequest {
 }
 
 /**
- * A rope as plain data: complete, canonical, safe for JSON, frozen. `getRope(spec)` gives the same rope, also in a worker or
- * from a file, if the type is registered there. The fields are those of {@link UntypedRopeRequest}.
+ * A rope as plain data: complete, canonical, safe for JSON, frozen. `getRope(spec)` gives the same rope, also in a
+ * worker or from a file, if the type is registered there. The fields are those of {@link UntypedRopeRequest}.
  */
 export interface RopeSpec extends RopeSettings {
   readonly specificationVersion: 1;

@@ -35,10 +35,10 @@ export interface RotateOptions {
   /** Index of the first rotated element. Default 0. */
   readonly rotaryOffset?: number | undefined;
   /**
-   * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair (`"full"`), or
-   * `rotaryDim` with a value for each element (`"element"`: V-JEPA 2, whose two elements of a pair turn by different angles,
-   * which is no rotation). Absent: for a view without `positions`, what gives a row to each token; else `"half"`, and an error
-   * where all rows could as well be doubled ones.
+   * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair
+   * (`"full"`), or `rotaryDim` with a value for each element (`"element"`: V-JEPA 2, whose two elements of a pair turn
+   * by different angles, which is no rotation). Absent: for a view without `positions`, what gives a row to each token;
+   * else `"half"`, and an error where all rows could as well be doubled ones.
    */
   readonly width?: "half" | "full" | "element" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
@@ -52,14 +52,14 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
 /**
  * Rotates one tensor by given cos and sin: `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for each pair `(x, y)`.
  *
- * float32 and float64 are computed in their own type. 16-bit elements are computed in float32 with every product and sum
- * rounded, and the result is rounded once more. Elements that are not rotated keep their bits.
+ * float32 and float64 are computed in their own type. 16-bit elements are computed in float32 with every product and
+ * sum rounded, and the result is rounded once more. Elements that are not rotated keep their bits.
  *
- * @param tensor queries or keys, `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or `[tokens, heads · headDim]`;
- * rotated in place without `out`.
+ * @param tensor queries or keys, `[batch, tokens, heads, headDim]`, `[tokens, heads, headDim]` or
+ * `[tokens, heads · headDim]`; rotated in place without `out`.
  * @returns the tensor that was written: `out` or `tensor`.
- * @throws RopeError `ROPE_SHAPE` when tensor, tables and `out` do not fit each other or overlap; `ROPE_POSITION_RANGE` for a
- * position without a row; `ROPE_INVALID_PARAMETERS` for an unknown option. Nothing is written then.
+ * @throws RopeError `ROPE_SHAPE` when tensor, tables and `out` do not fit each other or overlap; `ROPE_POSITION_RANGE`
+ * for a position without a row; `ROPE_INVALID_PARAMETERS` for an unknown option. Nothing is written then.
  *
  * Source: Su et al., RoFormer (arXiv 2104.09864), eq. 34; ONNX RotaryEmbedding 23 with `cos_cache` and `sin_cache`.
  *

@@ -9,8 +9,8 @@ import { cosSinAt, givenTurns } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 
 /**
- * cos and sin of the angle at `target` minus the angle at `source`, each rounded as in a table row; amplitude 1. Both are
- * absolute positions, so repeated shifts do not drift.
+ * cos and sin of the angle at `target` minus the angle at `source`, each rounded as in a table row; amplitude 1. Both
+ * are absolute positions, so repeated shifts do not drift.
  *
  * @throws RopeError `ROPE_SHAPE` if the two differ in shape.
  */

@@ -9,11 +9,11 @@ import { checkKeys } from "./keys.ts";
 
 /**
  * Queries or keys:
- * - a typed array: contiguous `[tokens, heads, headDim]`, or `[batch, tokens, heads, headDim]` if positions have a batch; the
- *   number of heads follows from the length;
+ * - a typed array: contiguous `[tokens, heads, headDim]`, or `[batch, tokens, heads, headDim]` if positions have a
+ *   batch; the number of heads follows from the length;
  * - `{ data, shape, strides?, offset?, dtype? }`: `shape` is the logical `[batch, tokens, heads, headDim]`,
- *   `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. `strides` give the order in memory, in elements, one for each
- *   entry of `shape`: head-first is `shape [t, h, d]` with `strides [d, t·d, 1]`.
+ *   `[tokens, heads, headDim]` or `[tokens, heads · headDim]`. `strides` give the order in memory, in elements, one for
+ *   each entry of `shape`: head-first is `shape [t, h, d]` with `strides [d, t·d, 1]`.
  *
  * `Uint16Array` holds the bits of float16 or bfloat16 and needs `dtype`.
  */
@@ -137,11 +137,11 @@ function contiguousLayout(
 }
 
 /**
- * Describes a tensor in memory of any kind. `data` is a typed array, or an object that stands for one (for a buffer on a
- * device) and has its `buffer`, `byteOffset`, `length` and `BYTES_PER_ELEMENT`.
+ * Describes a tensor in memory of any kind. `data` is a typed array, or an object that stands for one (for a buffer on
+ * a device) and has its `buffer`, `byteOffset`, `length` and `BYTES_PER_ELEMENT`.
  *
- * @throws RopeError `ROPE_SHAPE` when shape, strides or offset are wrong, the sizes differ from `expected`, or an index falls
- * outside the data.
+ * @throws RopeError `ROPE_SHAPE` when shape, strides or offset are wrong, the sizes differ from `expected`, or an index
+ * falls outside the data.
  */
 export function resolveLayout(
   name: string,

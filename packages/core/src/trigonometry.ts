@@ -2,9 +2,9 @@
  * cos and sin of many angles in float64, by additions and multiplications only. So a table has the same bits in every
  * JavaScript engine (`Math.cos` and `Math.sin` may differ in the last bit). It takes a third of the time of these two.
  *
- * `x = n · π/256 + r` with `|r| ≤ π/512`. cos and sin of `n · π/256` come from a list of 512 entries, cos and sin of `r` from
- * short polynomials; the addition theorem combines them. The error is below 2^-53 + 2^-57, and also below 2^-51 of the result
- * plus 2^-75; the tests compare with an evaluation in 320 bits.
+ * `x = n · π/256 + r` with `|r| ≤ π/512`. cos and sin of `n · π/256` come from a list of 512 entries, cos and sin of
+ * `r` from short polynomials; the addition theorem combines them. The error is below 2^-53 + 2^-57, and also below
+ * 2^-51 of the result plus 2^-75; the tests compare with an evaluation in 320 bits.
  */
 
 import { doubleDouble, toNumber } from "./arithmetic.ts";
@@ -15,8 +15,8 @@ const STEPS = 512;
 const stepsPerRadian = 256 / Math.PI;
 
 /**
- * π/256 in three parts. The first two have 22 bits: their products with `n < 2^31` are exact, and so are the differences
- * after these are subtracted (Cody and Waite, 1980).
+ * π/256 in three parts. The first two have 22 bits: their products with `n < 2^31` are exact, and so are the
+ * differences after these are subtracted (Cody and Waite, 1980).
  */
 const stepHigh = 3294199 / 2 ** 28;
 const stepMiddle = -2866131 / 2 ** 51;
@@ -29,7 +29,10 @@ const stepLow = 4.2111741079360304e-17;
 const cos2 = -0.4999999999991519;
 const cos4 = 0.04166659386159033;
 
-/** The largest angle of the fast method, in radians: beyond it `n` needs more than 31 bits. Only frequencies above 1 reach it. */
+/**
+ * The largest angle of the fast method, in radians: beyond it `n` needs more than 31 bits. Only frequencies above 1
+ * reach it.
+ */
 export const LARGEST_ANGLE: number = 2 ** 24;
 
 /** To add and subtract this number rounds to an integer. */
@@ -38,8 +41,8 @@ const rounder = 1.5 * 2 ** 52;
 let madeParts: Float64Array | undefined;
 
 /**
- * cos and sin of `n · π/256` for `n` from 0 to 511, `[512, 2]`, correctly rounded to float64. All callers share the array and
- * must not change it.
+ * cos and sin of `n · π/256` for `n` from 0 to 511, `[512, 2]`, correctly rounded to float64. All callers share the
+ * array and must not change it.
  */
 export function partsOfCircle(): Float64Array {
   if (madeParts !== undefined) return madeParts;
@@ -104,8 +107,8 @@ export function cosSinOf(
 }
 
 /**
- * Writes cos and sin of the `angles` beyond {@link LARGEST_ANGLE}, and skips the others. A separate loop, because a call inside
- * the loop above would slow down all angles.
+ * Writes cos and sin of the `angles` beyond {@link LARGEST_ANGLE}, and skips the others. A separate loop, because a
+ * call inside the loop above would slow down all angles.
  */
 export function cosSinOfLarge(
   angles: Float64Array,

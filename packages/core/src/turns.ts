@@ -1,8 +1,8 @@
 /**
  * The turns of a call: cos and sin of its positions, computed once for all its tensors, layers and backends.
  *
- * Turns are immutable: the same object always has the same numbers. So a backend may keep a copy (in its own memory, in a
- * buffer on a device) and reuse it while it gets the same object. Only backends see the arrays of turns.
+ * Turns are immutable: the same object always has the same numbers. So a backend may keep a copy (in its own memory, in
+ * a buffer on a device) and reuse it while it gets the same object. Only backends see the arrays of turns.
  */
 
 import { writeCosSin } from "./cos-sin.ts";
@@ -18,8 +18,8 @@ import type { ResolvedPositions } from "./positions.ts";
 export type Operation = "apply" | "invert" | "adjoint";
 
 /**
- * cos and sin of the positions of one call. Immutable; core makes them, and gives the same object again for the same call. A
- * backend gets turns from `BackendContext.turns` and must not write to their arrays.
+ * cos and sin of the positions of one call. Immutable; core makes them, and gives the same object again for the same
+ * call. A backend gets turns from `BackendContext.turns` and must not write to their arrays.
  */
 export interface Turns {
   /** Rows of the batch; `undefined` if all rows share one list of positions. */
@@ -28,8 +28,9 @@ export interface Turns {
   /** The effective length of the frequencies; `null` for types that do not depend on the length. */
   readonly length: number | null;
   /**
-   * cos and sin as `[batch · tokens, rotaryDim/2]`, row-major, amplitude and sign of the operation included. `"float64"` is
-   * for float64 tensors, `"float32"` for all others. Each is computed on first use; later calls return the same object.
+   * cos and sin as `[batch · tokens, rotaryDim/2]`, row-major, amplitude and sign of the operation included.
+   * `"float64"` is for float64 tensors, `"float32"` for all others. Each is computed on first use; later calls return
+   * the same object.
    */
   table(dtype: "float32" | "float64"): RotationTable;
 }
@@ -120,8 +121,8 @@ export interface CosSinArrays {
 const CHUNK_ROWS = 64;
 
 /**
- * `cos · cosFactor` and `sin · sinFactor` of positions. With precision `"float32"` the product rounds to float32, also for a
- * float64 array.
+ * `cos · cosFactor` and `sin · sinFactor` of positions. With precision `"float32"` the product rounds to float32, also
+ * for a float64 array.
  *
  * @param target the arrays to fill. Default: new arrays.
  */

@@ -159,8 +159,8 @@ describe("float32", () => {
   test("operands are rounded before they meet", () => {
     const tenth = 13421773 / 2 ** 27;
     expect(float32.subtract(0.1, tenth)).toBe(0);
-    // 2^24 + 1 becomes 2^24, and 3 · (2^24 + 1) becomes 3 · 2^24 + 4, before the operation; rounding only its result gives
-    // 2^24 + 2, 3 · 2^24 + 4, 2^24 and 2^48 + 2^25 instead.
+    // 2^24 + 1 becomes 2^24, and 3 · (2^24 + 1) becomes 3 · 2^24 + 4, before the operation; rounding only its result
+    // gives 2^24 + 2, 3 · 2^24 + 4, 2^24 and 2^48 + 2^25 instead.
     expect(float32.add(2 ** 24 + 1, 1)).toBe(2 ** 24);
     expect(float32.multiply(2 ** 24 + 1, 3)).toBe(3 * 2 ** 24);
     expect(float32.divide(3 * (2 ** 24 + 1), 3)).toBe(2 ** 24 + 2);

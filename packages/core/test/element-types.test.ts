@@ -1,6 +1,6 @@
 /**
- * The 16-bit formats against an oracle that shares nothing with the code: it looks up the nearest value in the sorted list of
- * all values of a format. Also against the JavaScript engine's own float16, if it has one.
+ * The 16-bit formats against an oracle that shares nothing with the code: it looks up the nearest value in the sorted
+ * list of all values of a format. Also against the JavaScript engine's own float16, if it has one.
  */
 
 import fc from "fast-check";
@@ -26,7 +26,10 @@ function decode(bits: number, fractionBits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** (1 - bias) : sign * (1 + fraction) * 2 ** (exponent - bias);
 }
 
-/** All non-negative values below infinity, and in its place the power of two that would follow: 754 rounds as if it were there. */
+/**
+ * All non-negative values below infinity, and in its place the power of two that would follow: 754 rounds as if it were
+ * there.
+ */
 const ascending = (fractionBits: number, infinity: number) =>
   Float64Array.from({ length: infinity + 1 }, (_, bits) =>
     bits === infinity ? 2 * decode(infinity - 2 ** fractionBits, fractionBits) : decode(bits, fractionBits),

@@ -54,7 +54,8 @@ export function neighbour(value: number, step: 1 | -1): number {
   return view.getFloat32(0);
 }
 
-// Fixed point with 240 bits behind the point: an angle of up to 2^24 radians, given exactly, keeps more than 200 of them.
+// Fixed point with 240 bits behind the point: an angle of up to 2^24 radians, given exactly, keeps more than 200 of
+// them.
 const POINT = 240n;
 const one = 1n << POINT;
 

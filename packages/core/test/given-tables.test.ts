@@ -228,7 +228,10 @@ describe("a table of unclear width", () => {
 });
 
 describe('width: "element"', () => {
-  /** V-JEPA 2's table of one axis of d elements: cos and sin of p · ω at element e, ω_k = 10000^(−k/(d/2)), k = e mod d/2. */
+  /**
+   * V-JEPA 2's table of one axis of d elements: cos and sin of p · ω at element e, ω_k = 10000^(−k/(d/2)), k = e mod
+   * d/2.
+   */
   const d = 8;
   const angles = (position: number): number[] =>
     Array.from({ length: d }, (_, e) => position * 10_000 ** (-(e % (d / 2)) / (d / 2)));

@@ -14,7 +14,9 @@ const rope = getRope(
   { registry },
 );
 
-/** The formula of `stepped`: the base grows with the length, rounded up to a power of two; the amplitude grows with it. */
+/**
+ * The formula of `stepped`: the base grows with the length, rounded up to a power of two; the amplitude grows with it.
+ */
 const expected = (positions: readonly number[], scheduled: number) =>
   rotateReference(noise(positions.length * 8), [1, positions.length, 1, 8], {
     rotaryDim: 8,

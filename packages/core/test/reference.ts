@@ -1,6 +1,6 @@
 /**
- * Rotation as the paper writes it: every pair is a complex number, multiplied by m·e^(iφ), in float64. It shares nothing with
- * core, not even the lists of pairs.
+ * Rotation as the paper writes it: every pair is a complex number, multiplied by m·e^(iφ), in float64. It shares
+ * nothing with core, not even the lists of pairs.
  */
 
 import type { ElementType, Pairing, Tensor } from "@ropewalk/core";

@@ -1,4 +1,7 @@
-/** Fields of a request that hold for every type: direction, factors of pairs, fractions, axes, rewriting types, wide heads. */
+/**
+ * Fields of a request that hold for every type: direction, factors of pairs, fractions, axes, rewriting types, wide
+ * heads.
+ */
 
 import { describe, expect, test } from "vitest";
 import { getRopeUntyped } from "@ropewalk/core";
@@ -216,7 +219,8 @@ describe("a spelling of requests", () => {
 });
 
 describe("a wide head", () => {
-  // The whole hidden vector of a token: 32 heads of 128, rotated as one, with another frequency for each pair of all heads.
+  // The whole hidden vector of a token: 32 heads of 128, rotated as one, with another frequency for each pair of all
+  // heads.
   const headDim = 4096;
 
   test.each(["half", "adjacent", { blocks: 32 }] as const)("is rotated like any other, %j", (pairing) => {

@@ -24,10 +24,10 @@ const positions = [0, 1, 5, 127, 999];
 const unit = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 };
 
 /**
- * The rounding error of `x' = x·c − y·s`. In float32, c and s, each product and the sum are rounded: at most three units of
- * |x·c| + |y·s|. In 16 bits the result is rounded once more; below the normal range of float16 that is half of its spacing
- * 2^-24. In float64 the angle's own error dominates: an angle of up to
- * 1000 rounded to 53 bits, in the reference as in the code.
+ * The rounding error of `x' = x·c − y·s`. In float32, c and s, each product and the sum are rounded: at most three
+ * units of |x·c| + |y·s|. In 16 bits the result is rounded once more; below the normal range of float16 that is half of
+ * its spacing 2^-24. In float64 the angle's own error dominates: an angle of up to 1000 rounded to 53 bits, in the
+ * reference as in the code.
  */
 function tolerance(dtype: ElementType, expected: number, largest: number): number {
   if (dtype === "float64") return 2 * 1000 * unit.float64 * largest;

@@ -107,7 +107,8 @@ describe("float32 angles", () => {
 
   test("frequencies are float32 numbers, within two units of the true ones", () => {
     const truth = inverseFrequencies(500_000, 128, doubleDouble);
-    // Rounded: the exponent (times ln 500000 in the power), the power, the reciprocal. Hugging Face rounds in the same places.
+    // Rounded: the exponent (times ln 500000 in the power), the power, the reciprocal. Hugging Face rounds in the same
+    // places.
     invFreq.forEach((value, i) => {
       expect(value).toBe(Math.fround(value));
       expect(agree(ofFloat64(value), ofReal(truth[i]!), 20)).toBe(true);

@@ -7,7 +7,12 @@ import type { Finding, Module, Package, Workspace } from "../workspace.ts";
 
 export function checkCode(workspace: Workspace): Finding[] {
   const modules = workspace.packages.flatMap((item) => item.modules);
-  return [...modules.flatMap(pathnames), ...modules.flatMap(instanceofRopeError), ...snakeCase(workspace)];
+  return [
+    ...modules.flatMap(pathnames),
+    ...modules.flatMap(instanceofRopeError),
+    ...modules.flatMap(wideComments),
+    ...snakeCase(workspace),
+  ];
 }
 
 /**
@@ -62,6 +67,22 @@ function instanceofRopeError({ file, program, lineOf }: Module): Finding[] {
     });
   });
   return findings;
+}
+
+const COLUMNS = 120;
+
+/** oxfmt breaks code at 120 columns, but no comment. Orders to oxlint and lines of one word have no place to break. */
+function wideComments({ file, comments }: Module): Finding[] {
+  return comments.flatMap(({ line, lines }) =>
+    lines.flatMap((text, index): Finding[] => {
+      // What stands behind code on its line is oxfmt's.
+      const words = /^\s*(?:\/\/|\/\*+|\*)\s(?!oxlint-)(.*)$/.exec(text)?.[1]?.trim() ?? "";
+      const width = [...text].length;
+      if (width <= COLUMNS || !words.includes(" ")) return [];
+      const message = `a comment of ${width} columns: expected at most ${COLUMNS}, as in code. Break the line.`;
+      return [{ rule: "comment-width", file, line: line + index, message }];
+    }),
+  );
 }
 
 /** Files with snake_case words of other formats: the start of a path, and the meaning of the words. */

@@ -487,6 +487,13 @@ const planted: Planted[] = [
     /fileURLToPath/,
   ],
   [
+    "a comment is wider than code may be",
+    { "apps/bench/src/main.ts": `/**\n * ${"word ".repeat(24)}\n */\nexport const a = 1;\n` },
+    "comment-width",
+    "apps/bench/src/main.ts",
+    /expected at most 120/,
+  ],
+  [
     "an error is recognised by its class",
     {
       "packages/ropewalk/src/index.ts": {

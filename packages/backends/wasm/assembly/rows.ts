@@ -1,9 +1,9 @@
 /**
- * cos and sin of position × frequency, two angles at a time, with the operations of core's `cos-sin.ts` and `trigonometry.ts` in
- * the same order, so that the bits are the same.
+ * cos and sin of position × frequency, two angles at a time, with the operations of core's `cos-sin.ts` and
+ * `trigonometry.ts` in the same order, so that the bits are the same.
  *
- * All pointers are in bytes. `turn` holds cos and sin of `n · π/256` side by side, 512 times. Frequencies are padded with
- * zeros to whole vectors of 16 bytes, and a row's last vector may write beyond it, where the next row comes.
+ * All pointers are in bytes. `turn` holds cos and sin of `n · π/256` side by side, 512 times. Frequencies are padded
+ * with zeros to whole vectors of 16 bytes, and a row's last vector may write beyond it, where the next row comes.
  */
 
 // prettier-ignore
@@ -47,7 +47,9 @@ const constants: usize = memory.data<f64>([
   }
 }
 
-/** Rows of positions `first`, `first + 1`, …: the angle is the float32 product of both factors. Frequencies are float32. */
+/**
+ * Rows of positions `first`, `first + 1`, …: the angle is the float32 product of both factors. Frequencies are float32.
+ */
 export function writeRows32(frequencies: usize, pairs: i32, first: f64, rows: i32, cos: usize, sin: usize, turn: usize): void {
   const bytes = <usize>pairs << 2;
   for (let row = 0; row < rows; row++) {
@@ -64,8 +66,8 @@ export function writeRows32(frequencies: usize, pairs: i32, first: f64, rows: i3
 }
 
 /**
- * The same with exact angles: the part that the float64 product loses, and the part of the frequency that float64 does not hold,
- * rotate the result by their first-order term.
+ * The same with exact angles: the part that the float64 product loses, and the part of the frequency that float64 does
+ * not hold, rotate the result by their first-order term.
  */
 export function writeRows64(frequencies: usize, rests: usize, pairs: i32, first: f64, rows: i32, cos: usize, sin: usize, turn: usize): void {
   const bytes = <usize>pairs << 3;

@@ -1,9 +1,10 @@
 /**
  * float16 and bfloat16 to float32 and back.
  *
- * Eight elements at a time, by the shortest way that is right for normal numbers, zeros and subnormal numbers. One comparison at
- * the end finds other elements (infinities, NaN, results beyond the range), and then the head is converted again by the slower
- * way. Constants are read from memory: as literals they would be built for every vector, which takes half of the time.
+ * Eight elements at a time, by the shortest way that is right for normal numbers, zeros and subnormal numbers. One
+ * comparison at the end finds other elements (infinities, NaN, results beyond the range), and then the head is
+ * converted again by the slower way. Constants are read from memory: as literals they would be built for every vector,
+ * which takes half of the time.
  */
 
 // prettier-ignore

@@ -6,7 +6,9 @@
  * arithmetic falls away, and with it the spilled registers that cost more than the multiplications.
  */
 
-/** Rotates the elements at `x + at` and `y + at`, as many as fit a vector, into those at the same places plus `move`. */
+/**
+ * Rotates the elements at `x + at` and `y + at`, as many as fit a vector, into those at the same places plus `move`.
+ */
 // @ts-ignore: decorator
 @inline function turnVector<T>(x: usize, y: usize, move: usize, c: v128, s: v128, at: usize): void {
   const vx = v128.load(x + at);
@@ -89,7 +91,10 @@
   }
 }
 
-/** cos and sin of one token with each value twice, as neighbours need them: `[c0, c0, c1, c1, …]`, `[−s0, s0, −s1, s1, …]`. */
+/**
+ * cos and sin of one token with each value twice, as neighbours need them: `[c0, c0, c1, c1, …]`,
+ * `[−s0, s0, −s1, s1, …]`.
+ */
 export function spread(cos: usize, sin: usize, row: usize, wide: usize): void {
   // The sign bit of the first of each two: x − y s is x + y (−s), bit for bit.
   const sign = i32x4(0x80000000, 0, 0x80000000, 0);

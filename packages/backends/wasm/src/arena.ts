@@ -11,7 +11,10 @@ import { areas, createMemory } from "./kernel.ts";
 export interface ArenaTensor<
   A extends Float64Array | Float32Array | Uint16Array = Float64Array | Float32Array | Uint16Array,
 > extends TensorView {
-  /** A view of the arena's memory; a Uint16Array holds the bits of a 16-bit type. After `dispose` another tensor may use the memory. */
+  /**
+   * A view of the arena's memory; a Uint16Array holds the bits of a 16-bit type. After `dispose` another tensor may use
+   * the memory.
+   */
   readonly data: A;
   /** As given to the arena; a frozen copy. */
   readonly shape: readonly number[];
@@ -32,8 +35,8 @@ export interface Arena {
   readonly free: number;
   /**
    * Allocates a tensor of zeros. Any shape is allowed; a rotation needs one that `Tensor` of core describes.
-   * @throws RopeError `ROPE_SHAPE` when `shape` is no list of integers ≥ 0; `ROPE_BACKEND_UNAVAILABLE` when no free piece is
-   * large enough.
+   * @throws RopeError `ROPE_SHAPE` when `shape` is no list of integers ≥ 0; `ROPE_BACKEND_UNAVAILABLE` when no free
+   * piece is large enough.
    */
   float32(shape: readonly number[]): ArenaTensor<Float32Array>;
   /** As `float32`, of 8 bytes an element. */
@@ -55,8 +58,8 @@ const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as cons
  *
  * @param options `bytes`: room for tensors, rounded up to whole pages of 64 KiB. `shared` (default false): use a
  * `SharedArrayBuffer`, in which a pool of threads can rotate.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, a size that is no integer > 0, or `shared` that is no
- * boolean; `ROPE_BACKEND_UNAVAILABLE` when the platform does not provide the memory.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, a size that is no integer > 0, or `shared` that is
+ * no boolean; `ROPE_BACKEND_UNAVAILABLE` when the platform does not provide the memory.
  *
  * @example
  * const arena = createArena({ bytes: 1 << 20 });

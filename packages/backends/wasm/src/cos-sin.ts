@@ -8,8 +8,8 @@ import { areas, FREQUENCY_BYTES, ROW_BYTES } from "./kernel.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
 /**
- * Writes rows with the same bits as core's JavaScript, two angles at a time. Core writes the rows that do not fit the areas, and
- * those whose angles are too large for the kernels.
+ * Writes rows with the same bits as core's JavaScript, two angles at a time. Core writes the rows that do not fit the
+ * areas, and those whose angles are too large for the kernels.
  */
 export function cosSinWriter(memory: KernelMemory): CosSinWriter {
   return (frequencies, first, rows, cos, sin, start) => {

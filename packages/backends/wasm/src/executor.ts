@@ -1,8 +1,8 @@
 /**
  * Rotates with the WebAssembly kernels, in arenas and in JavaScript's memory.
  *
- * A tensor in an arena is rotated in place. A tensor in JavaScript's memory is copied through the memory of the kernels in
- * pieces that stay in the processor's cache.
+ * A tensor in an arena is rotated in place. A tensor in JavaScript's memory is copied through the memory of the kernels
+ * in pieces that stay in the processor's cache.
  */
 
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";

@@ -14,8 +14,8 @@ import type { Pool } from "./pool.ts";
 /** Options of `rope.to("wasm", …)`. */
 export interface WasmOptions {
   /**
-   * The arena through which tensors outside arenas are copied. Default: the pool's arena, else memory of the backend. Tensors in
-   * an arena are rotated in place, with or without this option.
+   * The arena through which tensors outside arenas are copied. Default: the pool's arena, else memory of the backend.
+   * Tensors in an arena are rotated in place, with or without this option.
    */
   readonly arena?: Arena | undefined;
   /** Threads for tensors of 2^20 elements and more in the pool's arena. The results are the same as with one thread. */
@@ -29,10 +29,11 @@ declare module "@ropewalk/core" {
 }
 
 /**
- * The backend, as a value. Importing the package registers it; `rope.to("wasm", options)` returns a {@link RotaryEmbedding}.
+ * The backend, as a value. Importing the package registers it; `rope.to("wasm", options)` returns a
+ * {@link RotaryEmbedding}.
  *
- * `create` throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena or a pool that this package did not make,
- * or a pool of another arena; `ROPE_BACKEND_UNAVAILABLE` without WebAssembly SIMD.
+ * `create` throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena or a pool that this package did
+ * not make, or a pool of another arena; `ROPE_BACKEND_UNAVAILABLE` without WebAssembly SIMD.
  *
  * @example
  * import "@ropewalk/default";

@@ -1,7 +1,8 @@
 /**
  * A memory with kernels, and the current contents of its areas.
  *
- * All ropes share the areas, since rotations are synchronous. Each arena has its own kernels, which rotate its tensors in place.
+ * All ropes share the areas, since rotations are synchronous. Each arena has its own kernels, which rotate its tensors
+ * in place.
  */
 
 import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";

@@ -92,7 +92,10 @@ export const areas: {
 
 const modules = new Map<boolean, WebAssembly.Module>();
 
-/** The kernels for shared or private memory, compiled once each. They differ in one bit, the kind of the imported memory. */
+/**
+ * The kernels for shared or private memory, compiled once each. They differ in one bit, the kind of the imported
+ * memory.
+ */
 export function kernelModule(shared: boolean): WebAssembly.Module {
   let module = modules.get(shared);
   if (module === undefined) {

@@ -2,8 +2,8 @@
  * Threads that rotate in a shared arena. The caller's thread works too, and waits for the others, so a rotation stays
  * synchronous.
  *
- * Beside the arena, threads share one block of 32-bit integers: a turn, which increases by one with every job, the number of
- * threads that still work, and for each thread the arguments of the kernel.
+ * Beside the arena, threads share one block of 32-bit integers: a turn, which increases by one with every job, the
+ * number of threads that still work, and for each thread the arguments of the kernel.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -28,8 +28,8 @@ export interface PoolOptions {
   /** Number of threads with the caller's, 2 to 64. Default: as many as the machine runs in parallel, at most 8. */
   readonly threads?: number | undefined;
   /**
-   * Starts a classic worker (Node: CommonJS) with the given source text. Needed if the package cannot start one: under a content
-   * security policy that forbids `blob:`, and in Node before 20.16.
+   * Starts a classic worker (Node: CommonJS) with the given source text. Needed if the package cannot start one: under
+   * a content security policy that forbids `blob:`, and in Node before 20.16.
    */
   readonly createWorker?: ((source: string) => PoolWorker) | undefined;
 }
@@ -39,7 +39,10 @@ export interface Pool {
   readonly arena: Arena;
   /** Number of threads, with the caller's. */
   readonly threads: number;
-  /** Number of threads that have started, with the caller's; 0 after `dispose`. Until all run, the caller's thread works alone. */
+  /**
+   * Number of threads that have started, with the caller's; 0 after `dispose`. Until all run, the caller's thread works
+   * alone.
+   */
   readonly running: number;
   /** Resolves when all threads run. Rejects with `ROPE_BACKEND_UNAVAILABLE` if they do not within ten seconds. */
   readonly ready: Promise<void>;
@@ -61,13 +64,16 @@ const JOBS = 16;
 
 /** About ten microseconds of spinning: longer than the pause between two tensors or pieces. */
 const SPINS = 2000;
-/** Integers of one thread: the arguments of its job, with the number of tokens at `TOKENS`. A first integer below 0 is no job. */
+/**
+ * Integers of one thread: the arguments of its job, with the number of tokens at `TOKENS`. A first integer below 0 is
+ * no job.
+ */
 const JOB_SIZE = 16;
 const TOKENS = 10;
 
 /**
- * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, works, and reports that
- * it is done. The numbers are those above.
+ * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, works, and
+ * reports that it is done. The numbers are those above.
  */
 const workerSource = `
 const start = ({ module, memory, shared, index }) => {
@@ -97,9 +103,9 @@ else self.onmessage = ({ data }) => start(data);
 /**
  * Starts threads for an arena. They sleep between rotations, and do not keep a Node program alive.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena that this package did not make, `threads` that is
- * no integer from 2 to 64, or `createWorker` that is no function; `ROPE_BACKEND_UNAVAILABLE` without workers or shared memory,
- * for an arena that is not shared, or that has no room for the pool.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown option, an arena that this package did not make, `threads`
+ * that is no integer from 2 to 64, or `createWorker` that is no function; `ROPE_BACKEND_UNAVAILABLE` without workers or
+ * shared memory, for an arena that is not shared, or that has no room for the pool.
  */
 export function createPool(options: PoolOptions): Pool {
   checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);

@@ -1,4 +1,7 @@
-/** cos and sin made by the kernels are core's, bit for bit; core's are held against arbitrary precision in its own tests. */
+/**
+ * cos and sin made by the kernels are core's, bit for bit; core's are held against arbitrary precision in its own
+ * tests.
+ */
 
 import { createRegistry, getRopeUntyped } from "@ropewalk/core";
 import type { Precision, RopeProvider, RotaryEmbedding } from "@ropewalk/core";

@@ -1,5 +1,6 @@
 /**
- * A rope on a device. Core checks a call and forms its turns, `plan.ts` makes one dispatch of it, and this class records it.
+ * A rope on a device. Core checks a call and forms its turns, `plan.ts` makes one dispatch of it, and this class
+ * records it.
  */
 
 import { RopeError } from "@ropewalk/core";

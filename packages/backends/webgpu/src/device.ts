@@ -43,7 +43,10 @@ export class DeviceState {
     return pipeline;
   }
 
-  /** The pipeline of a kernel, compiled asynchronously. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` if the driver refuses it. */
+  /**
+   * The pipeline of a kernel, compiled asynchronously. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` if the driver
+   * refuses it.
+   */
   async compile(kernel: Kernel): Promise<GPUComputePipeline> {
     const key = keyOf(kernel);
     const known = this.#pipelines.get(key);

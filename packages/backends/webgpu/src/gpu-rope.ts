@@ -39,9 +39,9 @@ export interface GpuRotateArguments {
   readonly query?: GpuTensor | undefined;
   readonly key?: GpuTensor | undefined;
   /**
-   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its input, but
-   * may have other strides and another element type: float32 keys go into a slot of a float16 cache in the same dispatch. It may
-   * lie in the buffer of an input, without a common element.
+   * Destinations of the results. A tensor without one is rotated in place. A destination has the logical shape of its
+   * input, but may have other strides and another element type: float32 keys go into a slot of a float16 cache in the
+   * same dispatch. It may lie in the buffer of an input, without a common element.
    */
   readonly out?: { readonly query?: GpuTensor | undefined; readonly key?: GpuTensor | undefined } | undefined;
 }
@@ -67,8 +67,8 @@ export type TableKind = "rows" | "factored";
 /** Options of a recorded rotation. */
 export interface EncodeArguments extends GpuRotateArguments, AtOptions {
   /**
-   * Positions as `rope.apply` takes them, or in a buffer of the device. The host does not see positions in a buffer, so they need
-   * `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects.
+   * Positions as `rope.apply` takes them, or in a buffer of the device. The host does not see positions in a buffer, so
+   * they need `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects.
    */
   readonly positions: Positions | GpuPositions;
   /** `"apply"` (default), `"invert"` or `"adjoint"`; see the methods of `RotaryEmbedding`. */
@@ -93,9 +93,15 @@ export interface AsyncOptions {
 export interface GpuStep {
   /** `[tokens, rotaryDim/2]`, with `batch` in front if positions have one. */
   readonly shape: readonly number[];
-  /** As `GpuRope.encode` at the step's positions. @throws RopeError as `encode`; `ROPE_BACKEND_UNAVAILABLE` after `dispose`. */
+  /**
+   * As `GpuRope.encode` at the step's positions. @throws RopeError as `encode`; `ROPE_BACKEND_UNAVAILABLE` after
+   * `dispose`.
+   */
   encode(target: GpuComputePass | GpuCommandEncoder, tensors: GpuRotateArguments): EncodeResult;
-  /** Frees its memory on the device. Submitted commands still run; submit recorded ones before. A second call does nothing. */
+  /**
+   * Frees its memory on the device. Submitted commands still run; submit recorded ones before. A second call does
+   * nothing.
+   */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -103,13 +109,13 @@ export interface GpuStep {
 /**
  * A rope on a WebGPU device.
  *
- * `encode` is synchronous. It checks all arguments, then records: an error records nothing. `apply`, `invert`, `adjoint` and
- * `shift` take typed arrays, and copy them to the device and back. Every method throws, or rejects with, RopeError
- * `ROPE_INVALID_PARAMETERS` for an unknown key or a wrong option, and `ROPE_BACKEND_UNAVAILABLE` after the device is lost or
- * the rope disposed.
+ * `encode` is synchronous. It checks all arguments, then records: an error records nothing. `apply`, `invert`,
+ * `adjoint` and `shift` take typed arrays, and copy them to the device and back. Every method throws, or rejects with,
+ * RopeError `ROPE_INVALID_PARAMETERS` for an unknown key or a wrong option, and `ROPE_BACKEND_UNAVAILABLE` after the
+ * device is lost or the rope disposed.
  *
- * float32 results equal JavaScript's within 1e-6, or bit for bit on a device without fused multiply-add. 16-bit elements are
- * computed in float32 and rounded once, to nearest, ties to even.
+ * float32 results equal JavaScript's within 1e-6, or bit for bit on a device without fused multiply-add. 16-bit
+ * elements are computed in float32 and rounded once, to nearest, ties to even.
  */
 export interface GpuRope {
   readonly backend: "webgpu";
@@ -123,14 +129,18 @@ export interface GpuRope {
   /**
    * Records the rotation of query and key as one dispatch.
    *
-   * @param target a compute pass, whose pipeline and bind group 0 are replaced; or a command encoder, which gets a pass of its
-   * own. The caller submits.
-   * @throws RopeError `ROPE_SHAPE` for positions or tensors that do not fit each other or overlap; `ROPE_POSITION_RANGE` for a
-   * position of the host outside the range; `ROPE_UNSUPPORTED` for an operation that the type does not have, or a call beyond
-   * the device's limits; `ROPE_BACKEND_UNAVAILABLE` if the platform refuses the call. Nothing is recorded then.
+   * @param target a compute pass, whose pipeline and bind group 0 are replaced; or a command encoder, which gets a pass
+   * of its own. The caller submits.
+   * @throws RopeError `ROPE_SHAPE` for positions or tensors that do not fit each other or overlap;
+   * `ROPE_POSITION_RANGE` for a position of the host outside the range; `ROPE_UNSUPPORTED` for an operation that the
+   * type does not have, or a call beyond the device's limits; `ROPE_BACKEND_UNAVAILABLE` if the platform refuses the
+   * call. Nothing is recorded then.
    */
   encode(target: GpuComputePass | GpuCommandEncoder, tensors: EncodeArguments): EncodeResult;
-  /** Compiles the kernel that `encode` needs for these arguments, so that its first dispatch does not wait. Records nothing. */
+  /**
+   * Compiles the kernel that `encode` needs for these arguments, so that its first dispatch does not wait. Records
+   * nothing.
+   */
   prepare(tensors: EncodeArguments, options?: AsyncOptions): Promise<void>;
   /** Uploads cos and sin of a step once, for every layer. @throws RopeError as `RotaryEmbedding.at`. */
   at(positions: Positions, options?: AtOptions): GpuStep;
@@ -156,13 +166,13 @@ export interface GpuRope {
   /**
    * Resolves if the device reported no error since the last call of `check`. Call it after the commands are submitted.
    *
-   * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` for positions in a buffer that are negative or not below `length`;
-   * `ROPE_BACKEND_UNAVAILABLE` if the device refused a call or is out of memory.
+   * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` for positions in a buffer that are negative or not below
+   * `length`; `ROPE_BACKEND_UNAVAILABLE` if the device refused a call or is out of memory.
    */
   check(): Promise<void>;
   /**
-   * Frees the rope's memory on the device, and the device if the rope requested it itself. Submit recorded commands before. A second
-   * call does nothing.
+   * Frees the rope's memory on the device, and the device if the rope requested it itself. Submit recorded commands
+   * before. A second call does nothing.
    */
   dispose(): void;
   [Symbol.dispose](): void;

@@ -1,6 +1,6 @@
 /**
- * The WebGPU objects that callers pass, typed by structure: the types of `lib.dom`, `@webgpu/types` and npm `webgpu` all fit, and
- * a program without these types compiles.
+ * The WebGPU objects that callers pass, typed by structure: the types of `lib.dom`, `@webgpu/types` and npm `webgpu`
+ * all fit, and a program without these types compiles.
  */
 
 /** A `GPUDevice`. */

@@ -10,13 +10,17 @@ import type { Gpu, GpuDevice } from "./gpu.ts";
 
 /** Options of `rope.to("webgpu", …)`. */
 export interface WebGpuOptions {
-  /** The device to rotate on, which stays the caller's. Default: the rope requests a device, and destroys it on `dispose`. */
+  /**
+   * The device to rotate on, which stays the caller's. Default: the rope requests a device, and destroys it on
+   * `dispose`.
+   */
   readonly device?: GpuDevice | undefined;
   /** The GPU to request a device from. Default `navigator.gpu`. */
   readonly gpu?: Gpu | undefined;
   /**
-   * The table for positions in buffers of the device. `"rows"` (default): one exact row of cos and sin for each position below
-   * the length, `8 · rotaryDim/2` bytes each. `"factored"`: about `1024 + length/1024` rows, and the addition theorem in the shader.
+   * The table for positions in buffers of the device. `"rows"` (default): one exact row of cos and sin for each
+   * position below the length, `8 · rotaryDim/2` bytes each. `"factored"`: about `1024 + length/1024` rows, and the
+   * addition theorem in the shader.
    */
   readonly tables?: TableKind | undefined;
   /** Aborts the wait for the device: the promise rejects with the signal's reason. */
@@ -57,7 +61,8 @@ async function create(context: BackendContext, options: unknown): Promise<GpuRop
 }
 
 /**
- * The backend, as a value. Importing the package registers it; `rope.to("webgpu", options)` resolves to a {@link GpuRope}.
+ * The backend, as a value. Importing the package registers it; `rope.to("webgpu", options)` resolves to a
+ * {@link GpuRope}.
  *
  * The promise rejects with RopeError `ROPE_INVALID_PARAMETERS` for an unknown or wrong option, and with
  * `ROPE_BACKEND_UNAVAILABLE` if there is no device.

@@ -1,8 +1,8 @@
 /**
  * The description of a kernel, which determines its text, and the work of an invocation.
  *
- * An invocation rotates `run` elements and their partners, or, if partners are neighbours, `run` elements with both. It uses
- * vectors of at most four elements.
+ * An invocation rotates `run` elements and their partners, or, if partners are neighbours, `run` elements with both. It
+ * uses vectors of at most four elements.
  */
 
 /** Element types that a kernel reads and writes. It computes in float32. */
@@ -71,7 +71,8 @@ export interface Kernel {
 }
 
 /**
- * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are not rotated.
+ * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are
+ * not rotated.
  */
 export function unitsOf({ headDim, rotaryDim, run, tensors, ...kernel }: Omit<Kernel, "heads">): {
   readonly rotated: number;

@@ -16,14 +16,15 @@ fn join(h: Words) -> vec2<u32> { return h.xz | (h.yw << vec2<u32>(16u)); }
 `;
 
 /**
- * float16 for shaders without `shader-f16`, in few integer operations: these limit a graphics card more than its memory does.
+ * float16 for shaders without `shader-f16`, in few integer operations: these limit a graphics card more than its memory
+ * does.
  *
- * From float16: every WGSL has `unpack2x16float`, but a device may read subnormal numbers as 0. So subnormal numbers are computed
- * from normal ones.
+ * From float16: every WGSL has `unpack2x16float`, but a device may read subnormal numbers as 0. So subnormal numbers
+ * are computed from normal ones.
  *
- * To float16: `pack2x16float` may round up or down. Adding 2^13 times the power of two of a value rounds its mantissa to 10 bits,
- * to nearest, ties to even. The bits of the sum then hold that mantissa with its leading bit. Below 2^-14 the power stays the
- * same.
+ * To float16: `pack2x16float` may round up or down. Adding 2^13 times the power of two of a value rounds its mantissa
+ * to 10 bits, to nearest, ties to even. The bits of the sum then hold that mantissa with its leading bit. Below 2^-14
+ * the power stays the same.
  */
 export const float16 = (
   lanes: 1 | 2 | 4,

@@ -25,15 +25,18 @@ ${
 `;
 }
 
-/** The factored table has a row of frequencies, a row for each position below this number, and a row for each multiple of it. */
+/**
+ * The factored table has a row of frequencies, a row for each position below this number, and a row for each multiple
+ * of it.
+ */
 export const FACTOR = 1024;
 
 /**
- * The function `angle_sum`: cos and sin at `position = FACTOR·a + b` by the addition theorem, from two rows. Each number is a sum of
- * two floats, and products keep their rounding errors.
+ * The function `angle_sum`: cos and sin at `position = FACTOR·a + b` by the addition theorem, from two rows. Each
+ * number is a sum of two floats, and products keep their rounding errors.
  *
- * The rows hold exact angles. If the rope rounds its angle to float32, the rounding is computed in integers (position and mantissa
- * have at most 24 bits each, and no compiler may reorder integers), and a Taylor polynomial rotates by it.
+ * The rows hold exact angles. If the rope rounds its angle to float32, the rounding is computed in integers (position
+ * and mantissa have at most 24 bits each, and no compiler may reorder integers), and a Taylor polynomial rotates by it.
  */
 export const factoredText = (
   pairs: number,

@@ -1,8 +1,8 @@
 /**
  * The WGSL text of the rotation, from the description of a kernel. Pure.
  *
- * The text has the constants of a rope and its layouts; the uniform `call` has the numbers that change from call to call. No angle
- * is computed here, because WGSL has no accuracy for sin and cos beyond ±π.
+ * The text has the constants of a rope and its layouts; the uniform `call` has the numbers that change from call to
+ * call. No angle is computed here, because WGSL has no accuracy for sin and cos beyond ±π.
  */
 
 import { isInterleaved, lanesOf, pairsPerUnit, turnSize, unitsOf, vector } from "./kernel-description.ts";
@@ -24,7 +24,8 @@ export type {
 export { FACTOR } from "./kernel-rows.ts";
 
 /**
- * The names of the fields of the uniform `call`, in order. A name that ends in `factor` is an f32, every other field a u32.
+ * The names of the fields of the uniform `call`, in order. A name that ends in `factor` is an f32, every other field a
+ * u32.
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` for wrong fields.
  */
@@ -53,7 +54,8 @@ export function callFields(kernel: Pick<Kernel, "tensors" | "rows" | "run">): st
 }
 
 /**
- * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are not rotated.
+ * The number of invocations for one head: `rotated` of them rotate pairs, then `copied` of them copy elements that are
+ * not rotated.
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` for wrong fields.
  */
@@ -62,7 +64,9 @@ export function unitsPerHead(kernel: Omit<Kernel, "heads">): { readonly rotated:
   return unitsOf(kernel);
 }
 
-/** Bindings of group 0: `call` is 0, `table` 1, memories from 2 on, then positions and faults if the kernel has them. */
+/**
+ * Bindings of group 0: `call` is 0, `table` 1, memories from 2 on, then positions and faults if the kernel has them.
+ */
 export const FIRST_MEMORY = 2;
 
 /**

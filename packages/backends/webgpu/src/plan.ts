@@ -25,7 +25,10 @@ export interface DeviceMemory {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** One tensor to rotate; `output` is `input` itself for a rotation in place. The `data` of layouts is a {@link DeviceMemory}. */
+/**
+ * One tensor to rotate; `output` is `input` itself for a rotation in place. The `data` of layouts is a
+ * {@link DeviceMemory}.
+ */
 export interface PlannedTensor {
   readonly name: "query" | "key";
   readonly input: TensorLayout;
@@ -78,8 +81,8 @@ const memoryOf = (layout: TensorLayout): DeviceMemory => layout.data as unknown 
 /**
  * The plan of one dispatch; `undefined` if no tensor has an element.
  *
- * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits; `ROPE_SHAPE` for a buffer whose last bytes cannot be
- * bound.
+ * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits; `ROPE_SHAPE` for a buffer whose last
+ * bytes cannot be bound.
  */
 export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanLimits): Plan | undefined {
   const tensors = request.tensors.filter(({ input }) => input.batch * input.tokens * input.heads > 0);
@@ -173,8 +176,8 @@ function longestRun({ rotaryDim, rotaryOffset, blocks }: RotationShape, tensors:
 const FEWEST_INVOCATIONS = 1 << 16;
 
 /**
- * Heads of one invocation. To compute cos and sin takes longer than to move the elements of a head. So heads share cos and sin,
- * as many as possible while the device still has enough invocations.
+ * Heads of one invocation. To compute cos and sin takes longer than to move the elements of a head. So heads share cos
+ * and sin, as many as possible while the device still has enough invocations.
  */
 function sharedHeads(
   { rows }: Omit<Kernel, "heads">,
@@ -243,8 +246,8 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
 }
 
 /**
- * Splits workgroups into rows if they are too many for one row: as few rows as possible, of equal length, because empty workgroups
- * take time.
+ * Splits workgroups into rows if they are too many for one row: as few rows as possible, of equal length, because empty
+ * workgroups take time.
  */
 function fold(
   count: number,

@@ -31,8 +31,8 @@ export interface ProbeOptions {
 }
 
 /**
- * Reports the WebGPU of the platform, or of a device. A platform without WebGPU is a result, not an error. It creates nothing
- * that must be freed.
+ * Reports the WebGPU of the platform, or of a device. A platform without WebGPU is a result, not an error. It creates
+ * nothing that must be freed.
  *
  * @throws RopeError (as rejection) `ROPE_INVALID_PARAMETERS` for an unknown or wrong option.
  *

@@ -15,8 +15,8 @@ import type { ReadBack } from "./transfer.ts";
 import type { Uploads } from "./uploads.ts";
 
 /**
- * Rotates the tensors of checked tasks, which share one table. Resolves when the results are written. If it rejects, nothing is
- * written.
+ * Rotates the tensors of checked tasks, which share one table. Resolves when the results are written. If it rejects,
+ * nothing is written.
  *
  * @throws RopeError `ROPE_UNSUPPORTED` for float64, `ROPE_BACKEND_UNAVAILABLE`; the signal's reason.
  */

@@ -1,6 +1,6 @@
 /**
- * Tables of cos and sin for positions in buffers. The host computes them; ropes and layers with the same frequencies on a device
- * share them.
+ * Tables of cos and sin for positions in buffers. The host computes them; ropes and layers with the same frequencies on
+ * a device share them.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -49,8 +49,8 @@ export class DeviceTable {
   /**
    * The table with at least `rows` rows.
    *
-   * To grow, it copies on the device and uploads the new rows; no call waits. Commands that are not submitted yet may use the old
-   * buffer, so it is released, not destroyed.
+   * To grow, it copies on the device and uploads the new rows; no call waits. Commands that are not submitted yet may
+   * use the old buffer, so it is released, not destroyed.
    */
   reserve(rows: number): GPUBuffer {
     const rowBytes = 4 * this.#rowFloats;
@@ -116,8 +116,8 @@ export interface SharedTable {
 }
 
 /**
- * The table of a rope at a length: one for all ropes on the device that turn by the same numbers, whatever gave them. A spec
- * would not do: another provider may stand behind the same name.
+ * The table of a rope at a length: one for all ropes on the device that turn by the same numbers, whatever gave them. A
+ * spec would not do: another provider may stand behind the same name.
  */
 export function sharedTable(state: TableHome, rope: RotaryEmbedding, kind: TableKind, length: number): SharedTable {
   const { invFreq, attentionFactor } = rope.frequencies(length);
@@ -150,8 +150,9 @@ function rowsTable(device: GPUDevice, rope: RotaryEmbedding, length: number): De
 }
 
 /**
- * Row 0 holds each frequency as a mantissa ≥ 0, of which the shader takes whole bits, and a scale with the sign. Then follow the
- * positions below `FACTOR` and the multiples of `FACTOR`: cos and sin of exact angles as sums of two floats, amplitude 1.
+ * Row 0 holds each frequency as a mantissa ≥ 0, of which the shader takes whole bits, and a scale with the sign. Then
+ * follow the positions below `FACTOR` and the multiples of `FACTOR`: cos and sin of exact angles as sums of two floats,
+ * amplitude 1.
  */
 function factoredTable(device: GPUDevice, rope: RotaryEmbedding, length: number): DeviceTable {
   const invFreq = rope.frequencies(length).invFreq.map((frequency) => rope.spec.direction * frequency);

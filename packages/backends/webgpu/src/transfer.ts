@@ -1,6 +1,6 @@
 /**
- * Copies typed arrays to the device and back. The whole memory range of a tensor is uploaded; only the tensor's own elements are
- * written back.
+ * Copies typed arrays to the device and back. The whole memory range of a tensor is uploaded; only the tensor's own
+ * elements are written back.
  */
 
 import { extent } from "@ropewalk/core/backend";

@@ -1,8 +1,9 @@
 /**
  * Uploads of small data: the numbers of a call, rows of a table.
  *
- * The caller may submit a recorded command at any later time, so its bytes are never written again. Small pieces share chunks,
- * which are filled from front to back. A full chunk is released; the platform frees it when no command refers to it.
+ * The caller may submit a recorded command at any later time, so its bytes are never written again. Small pieces share
+ * chunks, which are filled from front to back. A full chunk is released; the platform frees it when no command refers
+ * to it.
  */
 
 import { usage } from "./gpu.ts";

@@ -199,7 +199,8 @@ export const bodyCases: readonly BodyCase[] = [
             { positions: positionsOf(41) },
             { query: view(0), key: view(2) },
           );
-          // Eight at a time, where the geometry admits it; and, to out of the other type, copies of what is not rotated.
+          // Eight at a time, where the geometry admits it; and, to out of the other type, copies of what is not
+          // rotated.
           const other = dtype === "float16" ? "bfloat16" : "float16";
           const out: View = { data: bits(41 * 3 * headDim, other), shape: [41, 3, headDim], dtype: other };
           await agree(

@@ -38,7 +38,10 @@ async function widened(gpu: GpuRope, call: Parameters<GpuRope["apply"]>[0], targ
 const rowMajor = (shape: readonly number[]): number[] =>
   shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
 
-/** The methods that the laws use, on the device. WebGPU has no float64; those tensors stay in JavaScript, as the package says. */
+/**
+ * The methods that the laws use, on the device. WebGPU has no float64; those tensors stay in JavaScript, as the package
+ * says.
+ */
 function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
   const on = ({ query, key, out }: RotateArguments): Pick<GpuRope | RotaryEmbedding, "apply" | "invert" | "adjoint"> =>
     [query, key, out?.query, out?.key].some(isFloat64) ? rope : gpu;

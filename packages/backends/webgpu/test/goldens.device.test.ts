@@ -47,7 +47,10 @@ class Unanswered extends Error {
   }
 }
 
-/** `compareRotations` is synchronous, a device is not: it runs again and again, each time with one more answer of the device. */
+/**
+ * `compareRotations` is synchronous, a device is not: it runs again and again, each time with one more answer of the
+ * device.
+ */
 async function compareOnDevice(given: RotaryEmbedding, record: EngineRecord): Promise<number> {
   const rope = reaching(given, record);
   using gpu = await rope.to("webgpu", { device });
