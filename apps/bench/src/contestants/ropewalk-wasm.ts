@@ -50,15 +50,16 @@ export const wasmArraysApply: Contestant = {
   source,
   angles: "float32",
   prepare(workload) {
-    const { working, queryHeads, keyHeads, start, tokens } = workload;
-    // Without the arena option, the workload's memory is treated like any other array.
+    const { pristine, queryHeads, keyHeads, start, tokens } = workload;
+    // Arrays of its own: the backend knows the workload's memory as an arena, whatever its options.
+    const own = { query: pristine.query.slice(), key: pristine.key.slice() };
     const rope = ropeOf(workload).to("wasm");
     const tensors = {
-      query: tensor(workload, working.query, queryHeads),
-      key: tensor(workload, working.key, keyHeads),
+      query: tensor(workload, own.query, queryHeads),
+      key: tensor(workload, own.key, keyHeads),
       positions: { start, count: tokens },
     };
-    return { run: () => rope.apply(tensors), result: working };
+    return { run: () => rope.apply(tensors), result: own };
   },
 };
 
