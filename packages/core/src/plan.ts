@@ -12,7 +12,7 @@ import type { FrequenciesAtLength } from "./frequencies.ts";
 import { rotationShape } from "./head.ts";
 import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
-import type { RotationTask } from "./kernel.ts";
+import type { RotationTable, RotationTask } from "./kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
 import type { PositionRules, Positions, ResolvedPositions } from "./positions.ts";
 import type { RopeProvider } from "./provider.ts";
@@ -128,8 +128,11 @@ export class RopePlan {
     const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
     const { rotaryDim, rotaryOffset, blocks } = this.#shape;
     const tasks: RotationTask[] = [];
+    // Large turns keep no table: query and key would each get one of their own.
+    const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
     for (const { input, output } of checked) {
-      const table = turns.table(input.dtype === "float64" ? "float64" : "float32");
+      const dtype = input.dtype === "float64" ? "float64" : "float32";
+      const table = (tables[dtype] ??= turns.table(dtype));
       tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table });
     }
     return tasks;

@@ -168,6 +168,16 @@ test("turns of equal positions are the same, of any form; others, another operat
   expect(context!.check(turns([1, 2], "apply"), { query: new Float32Array(32) })).toHaveLength(1);
 });
 
+test("query and key of a long call share one table, also where turns keep none", () => {
+  const { moved, log } = setUp();
+  const { headDim } = moved;
+  const tokens = 2 ** 18 + 1; // 2 pairs: more than the 2^19 values of cos that a plan keeps
+  const tensor = (): Float32Array => new Float32Array(tokens * headDim);
+  moved.apply({ positions: Array.from({ length: tokens }, (_, i) => i % 16), query: tensor(), key: tensor() });
+  const [query, key] = log[0]!;
+  expect(key!.table).toBe(query!.table);
+});
+
 test("nothing reaches the executor that core refuses", () => {
   const { moved, log } = setUp();
   const data = new Float32Array(16);
