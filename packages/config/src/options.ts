@@ -5,6 +5,7 @@ import type { Pairing, Precision, RopeRegistry } from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import type { Dialect, DialectName } from "./facts/dialect.ts";
 import { dialects } from "./facts/dialects.ts";
+import type { TowerPart } from "./facts/tower.ts";
 
 /** Options for every file format. Each overrides the file. */
 export interface RequestOverrides {
@@ -18,6 +19,11 @@ export interface RequestOverrides {
 
 /** Options for a config.json. */
 export interface ConfigOptions extends RequestOverrides {
+  /**
+   * The part of the model whose ropes are read. A file that is the config of a tower alone is read as that tower in any
+   * case. Default: `"text"`.
+   */
+  readonly part?: "text" | TowerPart | undefined;
   /**
    * The registry with the parameters of each type. A type that is not registered there is read with a built-in list.
    */
@@ -56,6 +62,7 @@ export interface GgufOptions extends RequestOverrides {
 }
 
 const configKeys: Readonly<Record<keyof ConfigOptions, true>> = {
+  part: true,
   registry: true,
   precision: true,
   maxPosition: true,
@@ -85,7 +92,11 @@ const tensorNames: Readonly<Record<keyof GgufRopeTensors, true>> = {
  */
 export function checkOptions(options: ConfigOptions): void {
   checkCommon(options, Object.keys(configKeys));
+  const { part = "text" } = options;
+  if (!parts.includes(part)) throw wrong("part", `one of ${parts.map(show).join(", ")}`, part);
 }
+
+const parts: readonly string[] = ["text", "vision", "audio"] satisfies readonly ConfigOptions["part"][];
 
 /** Checks the options of a GGUF header, including the names of its tensors. */
 export function checkGgufOptions(options: GgufOptions): void {

@@ -4,9 +4,10 @@
  */
 
 import { RopeError } from "@ropewalk/core";
-import type { QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
+import type { Pairing, QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
 import { hasRope, isSameRope } from "./facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
+import type { TowerPositions } from "./facts/tower.ts";
 import { shown } from "./locate/found.ts";
 import type { RequestOverrides } from "./options.ts";
 import type { ConfigNote } from "./report.ts";
@@ -19,6 +20,13 @@ export interface LayerRopeRequest {
   readonly request: UntypedRopeRequest | null;
   /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
+  /** What the positions of a tower are, which the caller makes. Absent: positions count tokens. */
+  readonly positions?: TowerPositions;
+  /**
+   * The pairs in the published weights, where transformers permutes them on loading: with those weights as they are,
+   * use this as `pairing`. Absent: those of the request.
+   */
+  readonly checkpointPairing?: Pairing;
   /** The reason for each number, with its place in the file. */
   readonly rules: readonly RopeRule[];
 }
@@ -58,7 +66,7 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
     Array.from(model.byLabel, ([label, facts]): [string | null, LayerRopeRequest] => {
       const { queryScale } = facts;
       const rope = hasRope(facts)
-        ? { request: requestOf(facts) }
+        ? { request: requestOf(facts), ...besideRequest(facts) }
         : { request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }) };
       const rules = rulesOf(hasRope(facts) ? withOverrides(facts, overrides) : facts, model.dialect);
       return [label, Object.freeze({ layerType: label, ...rope, rules: Object.freeze(rules) })];
@@ -71,6 +79,17 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
     layerTypeOf: (layer: number) => layerTypeOf(layer, model),
     notes: Object.freeze([...model.notes]),
   });
+}
+
+/** Facts of a layer that no request holds. */
+function besideRequest({
+  checkpointPairing,
+  positions,
+}: RopeFacts): Pick<LayerRopeRequest, "checkpointPairing" | "positions"> {
+  return {
+    ...(positions === undefined ? {} : { positions: positions.value }),
+    ...(checkpointPairing === undefined ? {} : { checkpointPairing: checkpointPairing.value }),
+  };
 }
 
 /** The fields of a request that are facts of a layer, in the order of `rules`. */
@@ -92,7 +111,7 @@ const requestFields = [
  * requests.
  */
 export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
-  const { ropeType, parameters, ...fields } = withOverrides(facts, overrides);
+  const { checkpointPairing: _, parameters, positions: __, ropeType, ...fields } = withOverrides(facts, overrides);
   const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
     Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
   const { precision } = overrides;
@@ -121,7 +140,10 @@ function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
   return [
     ruleOf("dialect", dialect),
     ruleOf("ropeType", facts.ropeType),
-    ...requestFields.flatMap((name) => (facts[name] === undefined ? [] : [ruleOf(name, facts[name])])),
+    ...[...requestFields, "positions", "checkpointPairing"].flatMap((name) => {
+      const fact = facts[name as (typeof requestFields)[number]];
+      return fact === undefined ? [] : [ruleOf(name, fact)];
+    }),
     ...Object.entries(facts.parameters).map(([name, fact]) => ruleOf(`parameters.${name}`, fact)),
   ];
 }

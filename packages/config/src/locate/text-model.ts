@@ -46,15 +46,19 @@ const textModelKeys = [
 const deepest = 4;
 
 /** @throws RopeError `ROPE_CONFIG` if `config` is not an object. */
-export function findTextModel(config: unknown, report: Report): TextModel {
-  if (!isObject(config)) {
-    throw new RopeError("ROPE_CONFIG", {
-      what: "a config is not an object",
-      expected: "the parsed JSON of a model's config.json",
-      received: shown(config),
-      remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
-    });
-  }
+export function requireObject(config: unknown): JsonObject {
+  if (isObject(config)) return config;
+  throw new RopeError("ROPE_CONFIG", {
+    what: "a config is not an object",
+    expected: "the parsed JSON of a model's config.json",
+    received: shown(config),
+    remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
+  });
+}
+
+/** @throws RopeError `ROPE_CONFIG` if `config` is not an object. */
+export function findTextModel(given: unknown, report: Report): TextModel {
+  const config = requireObject(given);
   let inner: { readonly record: JsonObject; readonly path: string } = { record: config, path: "" };
   const nesting = [inner];
   while (nesting.length < deepest) {
