@@ -396,15 +396,6 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
 
-  // Vision towers with two axes. The caller makes their coordinates: Llama 4 counts from 1, DINOv3 uses −1 to 1.
-  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
-  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
-  ...row("dinov3_vit", {
-    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI },
-    fractionalPositions: true,
-    defaults: { rope_theta: 100 },
-  }),
-
   // No rope.
   ...row(
     "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt",

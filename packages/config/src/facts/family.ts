@@ -82,12 +82,8 @@ export interface Family {
     /** A sentence about engines that differ. */
     readonly note?: string;
   };
-  /** The type and its parameters if the file says `default` or nothing: vision towers. */
-  readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
-  /** Positions are coordinates and may be fractions. */
-  readonly fractionalPositions?: true;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */

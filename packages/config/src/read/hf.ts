@@ -74,14 +74,9 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   };
 }
 
-/** Facts of a model's class that concern more than frequencies and that no key of a file states. */
-function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
-  const { direction, fractionalPositions } = family;
-  const rule = `what the class of ${modelType} does`;
-  return {
-    ...(direction === undefined ? {} : { direction: { value: direction, rule } }),
-    ...(fractionalPositions === undefined ? {} : { fractionalPositions: { value: fractionalPositions, rule } }),
-  };
+/** A fact of a model's class that concerns more than frequencies and that no key of a file states. */
+function ofClass({ family: { direction }, modelType }: TextModel): Pick<RopeFacts, "direction"> {
+  return direction === undefined ? {} : { direction: { value: direction, rule: `what the class of ${modelType} does` } };
 }
 
 /** A found value as a fact; its place is the reason for it. */

@@ -146,7 +146,7 @@ function typeBehind(stated: string, dictionary: Fields, model: TextModel, { dyna
   if (canonical !== "default") return canonical;
   if (dictionary.flag("use_fope")?.value === true) return "fope";
   if (fields.flag("use_dynamic_ntk")?.value === true) return "qwen_dynamic";
-  return family.defaultType?.ropeType ?? "default";
+  return "default";
 }
 
 /** Keys of a rope dictionary that are not parameters of a type. Other code reads them. */
@@ -158,7 +158,6 @@ const notParameters: ReadonlySet<string> = new Set([
 /** The parameters of the type by their name in core, as the file and the family's class state them. */
 function statedParameters(entry: RopeEntry, ropeType: string, { model, options, report }: Located): Parameters {
   const { defaults } = entry.spelled;
-  const { defaultType } = model.family;
   const isRead = parametersOf(ropeType, options.registry);
   const found = new Map<string, Found>();
   for (const key of entry.dictionary.keys()) {
@@ -172,9 +171,6 @@ function statedParameters(entry: RopeEntry, ropeType: string, { model, options, 
   };
   if (ropeType === "yarn" && defaults["attention_factor"] !== undefined) {
     ofClass("attentionFactor", defaults["attention_factor"]);
-  }
-  if (ropeType === defaultType?.ropeType) {
-    for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") ofClass(name, value);
   }
   const trained = ropeType === "qwen_dynamic" ? model.fields.size("seq_length") : undefined;
   if (trained !== undefined) found.set("maxTrainedPosition", trained);
