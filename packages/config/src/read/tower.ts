@@ -57,7 +57,7 @@ export function readAxial(tower: AxialTower, context: TowerContext): ModelFacts 
     }
   }
   if (remark !== undefined) report.note("implied", fields.pathOf("model_type"), remark);
-  noteUnread(dictionary, context);
+  noteUnread(fields, context, dictionary);
   report.throwIfBroken();
   const labelOf = (layer: number): string | null => layerTypes?.typeOf(layer, fields) ?? null;
   const lost = layerTypes && Array.from({ length: count.value }, (_, i) => labelOf(i)).findIndex((l) => !byLabel.has(l));
@@ -168,9 +168,13 @@ function ropeFacts(rope: TowerRope, headDim: Fact<number>, base: Fact<number>, c
 }
 
 /** Notes every key that looks like a rope key and was never read. */
-function noteUnread(dictionary: Fields, { fields, modelType, report }: TowerContext): void {
-  const unread: Found[] = [...dictionary.unread(), ...fields.unread().filter(({ key }) => ropeKey.test(key))];
-  for (const { key, path, value } of unread) {
+export function noteUnread(
+  fields: Fields,
+  { modelType, report }: Pick<TowerContext, "modelType" | "report">,
+  dictionary?: Fields,
+): void {
+  const unread: Found[] = fields.unread().filter(({ key }) => ropeKey.test(key));
+  for (const { key, path, value } of [...(dictionary?.unread() ?? []), ...unread]) {
     report.note("unused", path, `The class of ${modelType} does not read ${key} = ${shown(value)}.`);
   }
 }
