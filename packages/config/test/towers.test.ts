@@ -78,8 +78,7 @@ describe.each(Object.entries(towers))("%s in transformers", (modelType, { answer
       const { output, patches } = answers[indices[indices.length === 1 ? 0 : at]!]!;
       expect(patches.length).toBeGreaterThanOrEqual(4);
       patches.forEach((patch, i) => {
-        const positions =
-          typeof patch === "number" ? [patch] : positionsOf(patch, ropes.positionsOf(layer)!, config);
+        const positions = typeof patch === "number" ? [patch] : positionsOf(patch, ropes.positionsOf(layer)!, config);
         const ours = rotated(rope, positions);
         // Angles up to 17 rad in float32 are off by 1e-6, of elements up to 256; the turned values by less than 1e-3.
         ours.forEach((value, element) => {
@@ -93,7 +92,10 @@ describe.each(Object.entries(towers))("%s in transformers", (modelType, { answer
 
   test("has the same defaults", () => {
     const [width, heads, layers, headDim, base] = sizes;
-    const silent = ropesFromConfig({ model_type: modelType, ...(towerOf(modelType)!.kind === "line" ? { hidden_size: width, num_attention_heads: heads } : {}) });
+    const silent = ropesFromConfig({
+      model_type: modelType,
+      ...(towerOf(modelType)!.kind === "line" ? { hidden_size: width, num_attention_heads: heads } : {}),
+    });
     const rope = [...silent.byLayerType.values()].find((one) => one !== null)!;
     const wide = modelType === "efficientloftr";
     expect(rope.headDim).toBe(wide ? width : (headDim ?? width / heads));

@@ -71,10 +71,12 @@ const flux: AxesRope = {
   kind: "axes",
   axes: ["image", "height", "width"],
   dims: axesDims(16, 56, 56),
-  remark: "Text tokens have the position 0 on every axis; patches are counted from 0, and the first axis is 0 for the image.",
+  remark:
+    "Text tokens have the position 0 on every axis; patches are counted from 0, and the first axis is 0 for the image.",
 };
 const themselves = (standard: number): Stated => ({ key: "rope_theta", standard });
-const centred = "Patches are counted from the centre of the image, so positions may be negative; text follows on all axes.";
+const centred =
+  "Patches are counted from the centre of the image, so positions may be negative; text follows on all axes.";
 const hunyuan: AxesRope = {
   kind: "axes",
   axes: video,
@@ -94,13 +96,17 @@ const cogvideo: AxesRope = {
   dims: { head: head(64), of: (headDim) => [headDim / 4, (headDim / 8) * 3, (headDim / 8) * 3] },
   fractionalPositions: true,
   ifSet: "use_rotary_positional_embeddings",
-  remark: "Rows and columns are spread evenly over a crop of the base size, so they may be fractions; text tokens are not rotated.",
+  remark:
+    "Rows and columns are spread evenly over a crop of the base size, so they may be fractions; text tokens are not rotated.",
 };
 const lengths = (list: string): string => `Text counts on the first axis, and patches follow it there (${list}).`;
 
 const classes: ReadonlyMap<string, Diffuser> = new Map([
   // Flux and relatives.
-  ...row("FluxTransformer2DModel ChromaTransformer2DModel OvisImageTransformer2DModel LongCatImageTransformer2DModel", flux),
+  ...row(
+    "FluxTransformer2DModel ChromaTransformer2DModel OvisImageTransformer2DModel LongCatImageTransformer2DModel",
+    flux,
+  ),
   ...row("BriaTransformer2DModel BriaFiboTransformer2DModel", { ...flux, base: themselves(10_000) }),
   ...row("Flux2Transformer2DModel", {
     ...flux,

@@ -82,6 +82,8 @@ export interface Family {
     /** A sentence about engines that differ. */
     readonly note?: string;
   };
+  /** The pairs in the published weights, where the class in transformers permutes them on loading. */
+  readonly checkpointPairing?: "half" | "adjacent";
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */

@@ -19,7 +19,8 @@ const axial = (name: string, sizes: Sizes, more: Omit<Partial<AxialTower>, "kind
 ];
 const line = (names: string, part: TowerPart, family: Family): [string, Tower][] =>
   row(names, { kind: "line", part, family });
-const none = (part: TowerPart, why: string, names: string): [string, Tower][] => row(names, { kind: "none", part, why });
+const none = (part: TowerPart, why: string, names: string): [string, Tower][] =>
+  row(names, { kind: "none", part, why });
 
 const widthFirst: TowerRope = { axes: ["width", "height"] };
 /** Llama 4, Inkling and Muse give the class token the position 0, or none, and patches the positions from 1 on. */
@@ -38,11 +39,7 @@ const memory = (layers: number): Omit<AxialTower, "kind" | "part"> => ({
   ...widthFirst,
   sizes: [256, 1, layers],
   pairing: "adjacent",
-  keys: [
-    ["memory_attention_hidden_size"],
-    ["memory_attention_num_attention_heads"],
-    ["memory_attention_num_layers"],
-  ],
+  keys: [["memory_attention_hidden_size"], ["memory_attention_num_attention_heads"], ["memory_attention_num_layers"]],
   remark:
     "This is the rope of the memory attention. The keys of several frames have the same positions, and tokens of object pointers are not rotated.",
 });
@@ -218,7 +215,8 @@ const towers: ReadonlyMap<string, Tower> = new Map([
     kind: "refused",
     part: "vision",
     why: "the tower is a model of timm, and the file does not state its rope",
-    remedy: "Look the model up in timm: most have embeddings; those with rope need a request of the type nd or their own tables.",
+    remedy:
+      "Look the model up in timm: most have embeddings; those with rope need a request of the type nd or their own tables.",
   }),
 ]);
 

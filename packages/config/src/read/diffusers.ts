@@ -35,7 +35,12 @@ export function readDiffusers(part: "text" | TowerPart, context: Context): Model
   const { dialect, fields, modelType, report } = context;
   const diffuser = diffuserOf(modelType);
   if (part === "audio") {
-    report.issue("part", '"vision", or nothing', show(part), "Only ropes of images and videos are read from these files.");
+    report.issue(
+      "part",
+      '"vision", or nothing',
+      show(part),
+      "Only ropes of images and videos are read from these files.",
+    );
   }
   const facts = diffuser === undefined ? refuseUnknown(context) : readRow(diffuser, context);
   const counts = ["num_layers", "num_single_layers"].flatMap((key) => fields.size(key)?.value ?? []);
@@ -95,7 +100,11 @@ function numberOf({ key, standard }: Stated, { fields, modelType, report }: Cont
 }
 
 /** A list of numbers > 0 with one for each axis. */
-function listOf(key: string, standard: readonly number[], { fields, modelType, report }: Context): Fact<readonly number[]> {
+function listOf(
+  key: string,
+  standard: readonly number[],
+  { fields, modelType, report }: Context,
+): Fact<readonly number[]> {
   const found = fields.list(key);
   if (found === undefined) {
     report.note("implied", key, `The file does not state it; [${standard.join(", ")}] is the default of ${modelType}.`);
@@ -233,7 +242,9 @@ function common(
   const rows = fields.size("rope_max_seq_len");
   return {
     maxPosition: rows === undefined ? { value: null, rule: "not in the file" } : { value: rows.value, rule: rows.path },
-    positions: classFact(context)(Object.freeze({ axes: Object.freeze([...axes]), counting: "by the pipeline" } as const)),
+    positions: classFact(context)(
+      Object.freeze({ axes: Object.freeze([...axes]), counting: "by the pipeline" } as const),
+    ),
   };
 }
 

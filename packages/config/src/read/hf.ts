@@ -1,12 +1,15 @@
 /** config.json → facts: the values in the file, completed by the family's code and the dialect's engine. */
 
+import type { Pairing } from "@ropewalk/core";
 import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
+import type { Fields } from "../locate/fields.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 import { readAxes } from "./axes.ts";
 import { readBase, readNoRopeQueryScale } from "./base.ts";
 import { lengthWithAxes } from "./engine-rules.ts";
@@ -25,6 +28,7 @@ export function readConfig(located: Located): ModelFacts {
   const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
+  noteCheckpoint(model.family.checkpointPairing, model.fields, report);
   noteUnread(
     located,
     entries.map(({ label }) => byLabel.get(label)!.ropeType.value ?? "none"),
@@ -74,9 +78,25 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   };
 }
 
-/** A fact of a model's class that concerns more than frequencies and that no key of a file states. */
-function ofClass({ family: { direction }, modelType }: TextModel): Pick<RopeFacts, "direction"> {
-  return direction === undefined ? {} : { direction: { value: direction, rule: `what the class of ${modelType} does` } };
+/** Facts of a model's class that concern more than frequencies and that no key of a file states. */
+function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "checkpointPairing" | "direction"> {
+  const { checkpointPairing, direction } = family;
+  const rule = `what the class of ${modelType} does`;
+  return {
+    ...(direction === undefined ? {} : { direction: { value: direction, rule } }),
+    ...(checkpointPairing === undefined ? {} : { checkpointPairing: { value: checkpointPairing, rule } }),
+  };
+}
+
+/** A note about published weights whose pairs are not those of the class. */
+export function noteCheckpoint(pairing: Pairing | undefined, fields: Fields, report: Report): void {
+  if (pairing === undefined) return;
+  const pairs = pairing === "adjacent" ? "adjacent elements" : shown(pairing);
+  report.note(
+    "differs",
+    fields.pathOf("model_type"),
+    `transformers permutes the weights of queries and keys on loading; in the published weights the pairs are ${pairs}.`,
+  );
 }
 
 /** A found value as a fact; its place is the reason for it. */

@@ -11,6 +11,7 @@ import type { Found } from "../locate/found.ts";
 import { mostLayers } from "../locate/layers.ts";
 import type { Report } from "../report.ts";
 import { largestHead } from "./head.ts";
+import { noteCheckpoint } from "./hf.ts";
 
 /** What reading a tower needs. */
 export interface TowerContext {
@@ -41,7 +42,9 @@ export function readAxial(tower: AxialTower, context: TowerContext): ModelFacts 
   const [widthKeys, headKeys, layerKeys] = tower.keys ?? defaultKeys;
   const size = (keys: readonly string[], index: number): Fact<number> => {
     const found = fields.size(...keys);
-    return found === undefined ? classDefault(keys[0]!, sizes[index]!, context) : { value: found.value, rule: found.path };
+    return found === undefined
+      ? classDefault(keys[0]!, sizes[index]!, context)
+      : { value: found.value, rule: found.path };
   };
   const count = size(layerKeys!, 2);
   if (count.value > mostLayers) report.issue(count.rule, `at most ${mostLayers} layers`, `${count.value}`);
@@ -60,7 +63,8 @@ export function readAxial(tower: AxialTower, context: TowerContext): ModelFacts 
   noteUnread(fields, context, dictionary);
   report.throwIfBroken();
   const labelOf = (layer: number): string | null => layerTypes?.typeOf(layer, fields) ?? null;
-  const lost = layerTypes && Array.from({ length: count.value }, (_, i) => labelOf(i)).findIndex((l) => !byLabel.has(l));
+  const lost =
+    layerTypes && Array.from({ length: count.value }, (_, i) => labelOf(i)).findIndex((l) => !byLabel.has(l));
   if (lost !== undefined && lost >= 0) {
     const known = Object.keys(layerTypes!.ropes).join(", ");
     report.issue(`${fields.pathOf("layer_types")}[${lost}]`, `one of ${known}`, shown(labelOf(lost)));
@@ -143,20 +147,12 @@ function ropeFacts(rope: TowerRope, headDim: Fact<number>, base: Fact<number>, c
   const ofClass = <T>(value: T): Fact<T> => ({ value, rule, source });
   const positions: TowerPositions = Object.freeze({ axes: Object.freeze([...axes]), counting });
   const { parameters = { axisCount: axes.length } } = rope;
-  if (checkpointPairing !== undefined) {
-    context.report.note(
-      "differs",
-      context.fields.pathOf("model_type"),
-      `transformers permutes the weights of queries and keys on loading; in the published weights the pairs are ${checkpointPairing === "adjacent" ? "adjacent elements" : shown(checkpointPairing)}.`,
-    );
-  }
+  noteCheckpoint(checkpointPairing, context.fields, context.report);
   return {
     ropeType: ofClass("nd"),
     headDim,
     rotaryDim:
-      rotated === undefined
-        ? { value: headDim.value, rule: "all of the head" }
-        : ofClass(rotated(headDim.value)),
+      rotated === undefined ? { value: headDim.value, rule: "all of the head" } : ofClass(rotated(headDim.value)),
     base,
     maxPosition: { value: null, rule: "a tower promises no length" },
     pairing: ofClass(pairing),
