@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { ropesFromConfig } from "@ropewalk/config";
 import { describe, expect, test } from "vitest";
 import { diffuserNames, diffuserOf } from "../src/facts/diffusers.ts";
-import { deepFreeze, failure } from "./helpers.ts";
+import { deepFreeze, failure, llama } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 
 interface Fixture {
@@ -59,4 +59,75 @@ test("every class of the table that rotates ran", () => {
   expect(rotates.filter((name) => !ran.has(name))).toEqual(["JoyImageEditPlusTransformer3DModel"]);
 });
 
-void failure;
+describe("a file that cannot be read", () => {
+  const issue = (config: Json, options = {}): string => {
+    const error = failure(() => ropesFromConfig(config, options));
+    expect(error.code).toBe("ROPE_CONFIG");
+    return error.issues
+      .map(({ path, expected, received, remedy = "" }) => `${path}: ${expected} | ${received} | ${remedy}`)
+      .join("\n");
+  };
+
+  test("an unknown class, whatever keys it has", () => {
+    // Without the class, these keys would be a rope of one axis.
+    const config = { _class_name: "ToastTransformer2DModel", attention_head_dim: 128, rope_theta: 256, num_layers: 2 };
+    expect(issue(config)).toMatch(
+      /^_class_name: a class of diffusers that is known \| "ToastTransformer2DModel" \| .*getRope/,
+    );
+    expect(issue({ _class_name: "WanPipeline" })).toMatch(/index of a pipeline: pass transformer\/config\.json/);
+  });
+
+  test.each(["MochiTransformer3DModel", "ErnieImageTransformer2DModel"])("%s, with the reason", (_class_name) => {
+    expect(issue({ _class_name })).toMatch(new RegExp(`^_class_name: .* \\| ${_class_name}: .+ \\| .+\\.$`));
+  });
+
+  test.each<[string, Json, string]>([
+    ["a list that is too short", { axes_dims_rope: [16, 112] }, "axes_dims_rope"],
+    ["a list that is none", { axes_dims_rope: 128 }, "axes_dims_rope"],
+    ["odd elements", { axes_dims_rope: [15, 57, 56] }, "axes_dims_rope"],
+    ["a head that is not the sum", { axes_dims_rope: [16, 56, 56], attention_head_dim: 64 }, "attention_head_dim"],
+  ])("Flux: %s", (_, more, path) => {
+    const error = failure(() => ropesFromConfig({ _class_name: "FluxTransformer2DModel", ...more }));
+    expect(error.issues.map((one) => one.path)).toEqual([path]);
+  });
+
+  test("others", () => {
+    const paths = (config: Json, options = {}): string[] =>
+      failure(() => ropesFromConfig(config, options)).issues.map((one) => one.path);
+    expect(paths({ _class_name: "WanTransformer3DModel", attention_head_dim: 127 })).toEqual(["attention_head_dim"]);
+    expect(paths({ _class_name: "Flux2Transformer2DModel", rope_theta: -1 })).toEqual(["rope_theta"]);
+    expect(paths({ _class_name: "LTX2VideoTransformer3DModel", rope_type: "mixed" })).toEqual(["rope_type"]);
+    expect(paths({ _class_name: "LTX2VideoTransformer3DModel", num_attention_heads: 1e9 })).toEqual([
+      "num_attention_heads",
+    ]);
+    expect(paths({ _class_name: "CosmosTransformer3DModel", rope_scale: [1, 1] })).toEqual(["rope_scale"]);
+    expect(paths({ _class_name: "Ideogram4Transformer2DModel", mrope_section: [200, 20, 20] })).toEqual([
+      "mrope_section",
+    ]);
+    expect(paths({ _class_name: "LTX2VideoTransformer3DModel" }, { part: "audio" })).toEqual(["part"]);
+  });
+});
+
+test("classes without rope, and CogVideoX without its flag", () => {
+  for (const config of [
+    { _class_name: "SD3Transformer2DModel" },
+    { _class_name: "UNet2DConditionModel" },
+    { _class_name: "CogVideoXTransformer3DModel", num_layers: 30 },
+  ]) {
+    const ropes = ropesFromConfig(config);
+    expect(ropes.forLayer(0)).toBeNull();
+    expect(ropes.notes[0]!.message).toMatch(/^No layer of /);
+  }
+});
+
+test("layers are those of both streams, and the length is that of the tables", () => {
+  const ropes = ropesFromConfig({ _class_name: "FluxTransformer2DModel", num_layers: 19, num_single_layers: 38 });
+  expect(ropes.forLayer(56)).toBe(ropes.forLayer(0));
+  expect(() => ropes.forLayer(57)).toThrow(/no such layer/);
+  const wan = ropesFromConfig({ _class_name: "WanTransformer3DModel", rope_max_seq_len: 1024 }).forLayer(0)!;
+  expect(wan.spec.maxPosition).toBe(1024);
+});
+
+test("a file with a model_type is no file of diffusers", () => {
+  expect(ropesFromConfig({ ...llama(), _class_name: "WanTransformer3DModel" }).forLayer(0)!.ropeType).toBe("default");
+});

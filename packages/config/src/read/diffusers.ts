@@ -11,7 +11,6 @@ import type { Fields } from "../locate/fields.ts";
 import { isSize, shown } from "../locate/found.ts";
 import type { TowerPart } from "../facts/tower.ts";
 import type { Report } from "../report.ts";
-import { axesFact } from "./axes.ts";
 import { largestHead } from "./head.ts";
 import { noteUnread } from "./tower.ts";
 
@@ -212,13 +211,17 @@ function readWide(row: Extract<Diffuser, { kind: "wide" }>, context: Context): R
   };
 }
 
+/** Pair `i` has axis `i mod 3` while `i < 3 · sections[axis]`, else the first axis, as all pairs beyond the sections. */
 function readCyclic(row: Extract<Diffuser, { kind: "cyclic" }>, context: Context): RopeFacts {
   const ofClass = classFact(context);
   const headDim = headOf(row.head, context);
-  const sections = listOf(row.sections.key, row.sections.standard, context);
-  const axes = axesFact(sections.value, "cyclic", "first", sections.rule);
-  // Pairs beyond the sections follow the first axis.
-  const rest = new Array<number>(Math.max(0, headDim.value / 2 - axes.value.length)).fill(0);
+  const { rule, value: sections } = listOf(row.sections.key, row.sections.standard, context);
+  const pairs = headDim.value / 2;
+  if (!sections.every(isSize) || total(sections) > pairs) {
+    const expected = `integers that add up to at most ${pairs}, the pairs of a head`;
+    context.report.issue(row.sections.key, expected, sections.join(" + "));
+  }
+  const axes = Array.from({ length: pairs }, (_, i) => (i < 3 * sections[i % 3]! ? i % 3 : 0));
   return {
     ...common(["time", "height", "width"], row.remark, context),
     ropeType: ofClass("default"),
@@ -226,7 +229,7 @@ function readCyclic(row: Extract<Diffuser, { kind: "cyclic" }>, context: Context
     rotaryDim: { value: headDim.value, rule: "all of the head" },
     base: numberOf(row.base, context),
     pairing: ofClass("half"),
-    axes: { ...axes, value: Object.freeze([...axes.value, ...rest]) },
+    axes: { value: Object.freeze(axes), rule: `${rule}: [${sections.join(", ")}], cyclic` },
     parameters: {},
   };
 }
