@@ -98,6 +98,27 @@ describe("a tower is found", () => {
   });
 });
 
+test("models whose own rope is none of a tower's", () => {
+  const config = {
+    model_type: "sam2_video",
+    memory_attention_hidden_size: 64,
+    vision_config: { model_type: "sam2_vision_model" },
+  };
+  expect(ropesFromConfig(config).forLayer(0)!.headDim).toBe(64);
+  expect(ropesFromConfig(config, vision).forLayer(0)).toBeNull();
+  // Two heads, at half the width.
+  const more = { memory_attention_num_attention_heads: 2, memory_attention_downsample_rate: 2 };
+  expect(ropesFromConfig({ ...config, ...more }).forLayer(0)!.headDim).toBe(16);
+});
+
+test("Mistral Large 4 is published in Mistral's own format, whose pairs are adjacent", () => {
+  const pixtral = { model_type: "pixtral", ...sizes };
+  const pairings = ["mistral3", "mistral_large4"].map((model_type) =>
+    ropesFromConfig({ model_type, vision_config: pixtral }, vision).checkpointPairingOf(0),
+  );
+  expect(pairings).toEqual([null, "adjacent"]);
+});
+
 describe("published files", () => {
   test.each(fixtures("vision").filter(({ model }) => model.startsWith("Qwen/")))("$model", (answer) => {
     const config = models().find(({ id }) => id === answer.model)!.config;
@@ -187,6 +208,8 @@ describe("a file that says nothing usable", () => {
     ["no heads", { num_attention_heads: 0 }, "num_attention_heads"],
     ["a head of a fraction", { hidden_size: 65 }, "head_dim"],
     ["too many layers", { num_hidden_layers: 1e6 }, "num_hidden_layers"],
+    ["layer types that are no list", { model_type: "lfm3_vl_vision", layer_types: 5 }, "layer_types"],
+    ["global layers that are no list", { model_type: "sam3_vit_model", global_attn_indexes: 5 }, "global_attn_indexes"],
   ])("%s", (_, more, path) => {
     const paths = failure(() => ropesFromConfig({ model_type: "step3p5_vision", ...sizes, ...more })).issues.map(
       (issue) => issue.path,

@@ -12,6 +12,8 @@ import type { Json } from "./helpers.ts";
 type Patch = readonly [frame: number, row: number, column: number];
 
 interface Fixture {
+  /** The model types whose rope is of the type `axial` there. */
+  readonly axial: readonly string[];
   /** For each row of a head of 32 as the class has it: its place in the published weights. */
   readonly permuted: readonly number[];
   readonly towers: Readonly<
@@ -29,7 +31,7 @@ interface Fixture {
   readonly answers: readonly { readonly patches: readonly (Patch | number)[]; readonly output: readonly number[][] }[];
 }
 
-const { answers, permuted, towers } = JSON.parse(
+const { answers, axial, permuted, towers } = JSON.parse(
   readFileSync(new URL("fixtures/towers.json", import.meta.url), "utf8"),
 ) as Fixture;
 
@@ -101,6 +103,13 @@ describe.each(Object.entries(towers))("%s in transformers", (modelType, { answer
       expect(ropeRequestsFromConfig({ model_type: modelType }).layerCount).toBe(layers);
     }
   });
+});
+
+test("every class of transformers whose rope is of the type axial is in the table", () => {
+  expect(axial.length).toBe(34);
+  const kinds = axial.map((name) => [name, towerOf(name)?.kind]);
+  // It has the configuration of a rope, and learned positions.
+  expect(kinds.filter(([, kind]) => kind !== "axial")).toEqual([["glm_image_vision", "none"]]);
 });
 
 test("every tower of the table that rotates and is in transformers ran", () => {

@@ -118,6 +118,7 @@ export type {
   AtbRequest,
   AtbRope,
   AttentionShape,
+  AxisName,
   ConfigNote,
   ConfigOptions,
   Dialect,
@@ -132,6 +133,8 @@ export type {
   ModelRopes,
   RequestOverrides,
   RopeRequests,
+  TowerPart,
+  TowerPositions,
   YarnDialect,
 } from "@ropewalk/config";
 

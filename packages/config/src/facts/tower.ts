@@ -51,6 +51,8 @@ export interface AxialTower extends TowerRope {
   readonly base?: number;
   /** The keys of width, heads and layers, if they have others. */
   readonly keys?: readonly (readonly string[])[];
+  /** The config is that of a whole model, with other towers inside; the rope is none of theirs. */
+  readonly isModel?: true;
   /** One head is as wide as the whole vector: the tower rotates before it cuts the vector into heads. */
   readonly wide?: true;
   /** The types of layers, where their ropes differ; a type with `null` has no rope. */

@@ -38,6 +38,7 @@ const dino: Omit<AxialTower, "kind" | "part" | "sizes"> = {
 const memory = (layers: number): Omit<AxialTower, "kind" | "part"> => ({
   ...widthFirst,
   sizes: [256, 1, layers],
+  isModel: true,
   pairing: "adjacent",
   keys: [["memory_attention_hidden_size"], ["memory_attention_num_attention_heads"], ["memory_attention_num_layers"]],
   remark:
@@ -110,7 +111,7 @@ const towers: ReadonlyMap<string, Tower> = new Map([
   axial("moonvit", [1152, 16, 27], { ...widthFirst, parameters: byTurns, pairing: "adjacent" }),
   axial("pixtral", [1024, 16, 24], {
     parameters: { axisCount: 2, frequencies: "shared" },
-    remark: "In Mistral's own format (consolidated.safetensors) the pairs of the weights are adjacent elements.",
+    remark: "Weights in Mistral's own format (consolidated.safetensors) have adjacent elements as pairs.",
   }),
   axial("gemma4_vision", [768, 12, 16], {
     ...widthFirst,
@@ -262,6 +263,12 @@ const towersOfModels: ReadonlyMap<string, string> = new Map(
     ] as const
   ).flatMap(([part, models, tower]) => models.split(" ").map((model) => [`${part} ${model}`, tower] as const)),
 );
+
+/** A tower as it is in a model: the published weights of some models are in a format of their own. */
+export function asInModel(tower: Tower, model: string): Tower {
+  // Mistral's own format, in which pairs are adjacent elements.
+  return model === "mistral_large4" && tower.kind === "axial" ? { ...tower, checkpointPairing: "adjacent" } : tower;
+}
 
 /** The tower of a model whose file does not name it. */
 export function towerNameOf(model: string, part: TowerPart): string | undefined {

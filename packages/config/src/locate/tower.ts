@@ -4,7 +4,7 @@ import { show } from "@ropewalk/core/backend";
 import { familyOf } from "../facts/families.ts";
 import type { Family } from "../facts/family.ts";
 import type { Tower, TowerPart } from "../facts/tower.ts";
-import { towerNameOf, towerOf } from "../facts/towers.ts";
+import { asInModel, towerNameOf, towerOf } from "../facts/towers.ts";
 import type { Report } from "../report.ts";
 import { isObject, isText, join, own, shown } from "./found.ts";
 import type { JsonObject } from "./found.ts";
@@ -15,8 +15,11 @@ export interface FoundTower {
   /** The place of the config in the file; `""` for the whole file. */
   readonly path: string;
   readonly modelType: string;
-  readonly tower: Tower;
+  readonly tower: Exclude<Tower, { readonly kind: "around" }>;
 }
+
+/** A config that may be that of a tower around the one that is meant. */
+type Candidate = Omit<FoundTower, "tower"> & { readonly tower: Tower };
 
 /** The keys of a tower's config in a model's config, in the order of the search. */
 const partKeys: Readonly<Record<TowerPart, readonly string[]>> = {
@@ -61,7 +64,9 @@ export function towerInside(config: JsonObject, part: TowerPart, report: Report)
     // The encoder of a text model is no tower.
     if (key === "encoder_config" && known?.part !== part) continue;
     const tower = known ?? (modelType === undefined ? undefined : asLine(modelType, part));
-    if (modelType !== undefined && tower !== undefined) return inside({ record, path, modelType, tower }, report);
+    if (modelType !== undefined && tower !== undefined) {
+      return inside({ record, path, modelType, tower: asInModel(tower, outer) }, report);
+    }
     report.issue(
       join(path, "model_type"),
       `the model_type of ${named} tower that is known`,
@@ -113,9 +118,8 @@ function asLine(modelType: string, part: TowerPart): Tower | undefined {
 }
 
 /** The tower itself, where its config stands inside another one. */
-function inside(found: FoundTower, report: Report): FoundTower | undefined {
-  const { modelType, path, record, tower } = found;
-  if (tower.kind !== "around") return found;
+function inside({ modelType, path, record, tower }: Candidate, report: Report): FoundTower | undefined {
+  if (tower.kind !== "around") return { modelType, path, record, tower };
   const inner = own(record, tower.key);
   const stated = isObject(inner) ? own(inner, "model_type") : undefined;
   const innerTower = isText(stated) ? towerOf(stated) : undefined;

@@ -1,5 +1,6 @@
 /** Reads the part of a model that the caller asked for: the text model or a tower. */
 
+import { RopeError } from "@ropewalk/core";
 import type { ModelFacts } from "../facts/fact.ts";
 import { Fields } from "../locate/fields.ts";
 import { findRopes } from "../locate/dictionaries.ts";
@@ -31,7 +32,8 @@ export function readPart(config: unknown, options: ConfigOptions): ModelFacts {
     return readDiffusers(part, { dialect: dialectOf(options.dialect), fields, modelType: className, report });
   }
   const whole = wholeTower(record, report);
-  const found = whole ?? (part === "text" ? undefined : towerInside(record, part, report));
+  const isPart = whole !== undefined && !(whole.tower.kind === "axial" && whole.tower.isModel === true);
+  const found = part === "text" || isPart ? whole : towerInside(record, part, report);
   report.throwIfBroken();
   return found === undefined ? readConfig(locate(config, options)) : readTower(found, options, report);
 }
@@ -48,12 +50,17 @@ function readTower({ modelType, path, record, tower }: FoundTower, options: Conf
       const model: TextModel = { fields, modelType, family: tower.family, known: true };
       return readConfig({ model, dialect, options, report, ...findRopes(model, undefined, report) });
     }
-    default: {
-      // `around` is gone: the tower inside was found.
-      const { why, remedy } = tower.kind === "refused" ? tower : { why: "", remedy: "" };
-      report.issue(fields.pathOf("model_type"), "a tower that a rope can rotate", `${modelType}: ${why}`, remedy);
-      report.throwIfBroken();
-      throw new Error("unreachable");
-    }
+    case "refused":
+      throw new RopeError("ROPE_CONFIG", {
+        what: "no rope can be read from this config",
+        issues: [
+          {
+            path: fields.pathOf("model_type"),
+            expected: "a tower that a rope can rotate",
+            received: `${modelType}: ${tower.why}`,
+            remedy: tower.remedy,
+          },
+        ],
+      });
   }
 }

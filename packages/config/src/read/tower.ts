@@ -53,24 +53,25 @@ export function readAxial(tower: AxialTower, context: TowerContext): ModelFacts 
   const base = readBase(tower, dictionary, context);
   const facts = (rope: TowerRope): RopeFacts => ropeFacts({ ...tower, ...rope }, headDim, base, context);
   const byLabel = new Map<string | null, LayerFacts>();
-  if (layerTypes === undefined) byLabel.set(null, facts({}));
-  else {
-    for (const [label, rope] of Object.entries(layerTypes.ropes)) {
-      byLabel.set(label, rope === null ? noRope(`layers of the type ${label} have no attention`) : facts(rope));
-    }
+  for (const [label, rope] of layerTypes === undefined ? [[null, {}] as const] : Object.entries(layerTypes.ropes)) {
+    byLabel.set(label, rope === null ? noRope(`layers of the type ${label} have no attention`) : facts(rope));
+  }
+  const labels = Array.from(
+    { length: Math.min(count.value, mostLayers) },
+    (_, layer) => layerTypes?.typeOf(layer, fields) ?? null,
+  );
+  const lost = labels.findIndex((label) => !byLabel.has(label));
+  if (lost >= 0) {
+    report.issue(
+      `${fields.pathOf("layer_types")}[${lost}]`,
+      `one of ${[...byLabel.keys()].join(", ")}`,
+      shown(labels[lost]),
+    );
   }
   if (remark !== undefined) report.note("implied", fields.pathOf("model_type"), remark);
   noteUnread(fields, context, dictionary);
   report.throwIfBroken();
-  const labelOf = (layer: number): string | null => layerTypes?.typeOf(layer, fields) ?? null;
-  const lost =
-    layerTypes && Array.from({ length: count.value }, (_, i) => labelOf(i)).findIndex((l) => !byLabel.has(l));
-  if (lost !== undefined && lost >= 0) {
-    const known = Object.keys(layerTypes!.ropes).join(", ");
-    report.issue(`${fields.pathOf("layer_types")}[${lost}]`, `one of ${known}`, shown(labelOf(lost)));
-    report.throwIfBroken();
-  }
-  return factsOf(byLabel, count.value, labelOf, context);
+  return factsOf(byLabel, count.value, (layer) => labels[layer], context);
 }
 
 const defaultKeys = [
