@@ -111,6 +111,11 @@ test("models whose own rope is none of a tower's", () => {
   expect(ropesFromConfig({ ...config, ...more }).forLayer(0)!.headDim).toBe(16);
 });
 
+test("Music Flamingo: a note about what the model does with the encoder's output", () => {
+  const config = { model_type: "musicflamingo", audio_config: { model_type: "audioflamingo3_encoder" } };
+  expect(ropesFromConfig(config, audio).notes[0]!.message).toMatch(/by time/);
+});
+
 test("Mistral Large 4 is published in Mistral's own format, whose pairs are adjacent", () => {
   const pixtral = { model_type: "pixtral", ...sizes };
   const pairings = ["mistral3", "mistral_large4"].map((model_type) =>
@@ -177,13 +182,16 @@ test.each(towerNames().filter((name) => towerOf(name)!.kind === "none"))("%s has
   expect(ropesFromConfig({ model_type }).forLayer(5)).toBeNull();
 });
 
-test.each(["vjepa2", "lightglue", "timm_wrapper"])("%s cannot be read, and the error says why", (model_type) => {
-  const [issue] = refused({ model_type, hidden_size: 64 });
-  expect(issue).toMatch(new RegExp(`^model_type: .* \\| ${model_type}: .* \\| .+\\.$`));
-  expect(refused({ vision_config: { model_type } }, vision)).toEqual([
-    issue!.replace("model_type:", "vision_config.model_type:"),
-  ]);
-});
+test.each(["vjepa2", "lightglue", "timm_wrapper", "esmfold2"])(
+  "%s cannot be read, and the error says why",
+  (model_type) => {
+    const [issue] = refused({ model_type, hidden_size: 64 });
+    expect(issue).toMatch(new RegExp(`^model_type: .* \\| ${model_type}: .* \\| .+\\.$`));
+    expect(refused({ vision_config: { model_type } }, vision)).toEqual([
+      issue!.replace("model_type:", "vision_config.model_type:"),
+    ]);
+  },
+);
 
 describe("a file that says nothing usable", () => {
   test("no tower, and a tower that is not known", () => {

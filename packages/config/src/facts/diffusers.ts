@@ -102,7 +102,6 @@ const cogvideo: AxesRope = {
   axes: video,
   dims: { head: head(64), of: (headDim) => [headDim / 4, (headDim / 8) * 3, (headDim / 8) * 3] },
   fractionalPositions: true,
-  ifSet: "use_rotary_positional_embeddings",
   remark:
     "Rows and columns are spread evenly over a crop of the base size, so they may be fractions; text tokens are not rotated.",
 };
@@ -137,6 +136,13 @@ const classes: ReadonlyMap<string, Diffuser> = new Map([
     fractionalPositions: true,
     remark: centred,
   }),
+  ...row("QwenImage21Transformer2DModel", {
+    ...flux,
+    axes: video,
+    fractionalPositions: true,
+    remark:
+      "Text counts on all axes. An image has the next number on the first axis and counts rows and columns from its centre; text goes on after max(height, width) numbers.",
+  }),
   ...row("ZImageTransformer2DModel BriaFibo2Transformer2DModel", {
     ...flux,
     axes: video,
@@ -160,6 +166,10 @@ const classes: ReadonlyMap<string, Diffuser> = new Map([
 
   // Video.
   ...row("HunyuanVideoTransformer3DModel HunyuanVideo15Transformer3DModel MotifVideoTransformer3DModel", hunyuan),
+  ...row("HunyuanVideoFramepackTransformer3DModel", {
+    ...hunyuan,
+    remark: "The caller gives the numbers of the frames; rows and columns are counted from 0.",
+  }),
   ...row("HunyuanImageTransformer2DModel", {
     ...hunyuan,
     axes: ["height", "width"],
@@ -192,7 +202,8 @@ const classes: ReadonlyMap<string, Diffuser> = new Map([
     base: { key: "theta", standard: 256 },
     remark: "Patches are counted from 0; text follows the largest position on all axes.",
   }),
-  ...row("CogVideoXTransformer3DModel", cogvideo),
+  ...row("CogVideoXTransformer3DModel", { ...cogvideo, ifSet: "use_rotary_positional_embeddings" }),
+  ...row("EasyAnimateTransformer3DModel", cogvideo),
   ...row("CosmosTransformer3DModel", {
     ...wan,
     pairing: "half",

@@ -212,6 +212,13 @@ const towers: ReadonlyMap<string, Tower> = new Map([
     why: "its angles are learned mixes of both coordinates",
     remedy: "Make cos and sin from posenc.projector in the weights, and call rotate of @ropewalk/core/math.",
   }),
+  ...row("esmfold2", {
+    kind: "refused",
+    part: "vision",
+    why: "its atoms turn by their places in space, and the file does not say which part is meant",
+    remedy:
+      "Make the rope with getRope: type nd, with num_spatial_rope_pairs_per_axis three times and num_uid_rope_pairs as sections, their two base frequencies as bases, and padEnd for the other pairs of the head.",
+  }),
   ...row("timm_wrapper timm_backbone", {
     kind: "refused",
     part: "vision",
@@ -264,8 +271,11 @@ const towersOfModels: ReadonlyMap<string, string> = new Map(
   ).flatMap(([part, models, tower]) => models.split(" ").map((model) => [`${part} ${model}`, tower] as const)),
 );
 
-/** A tower as it is in a model: the published weights of some models are in a format of their own. */
+/** A tower as it is in a model, where the model makes a difference. */
 export function asInModel(tower: Tower, model: string): Tower {
+  if (model === "musicflamingo" && tower.kind === "none") {
+    return { ...tower, why: `${tower.why}; the model turns what comes out of it by time, which is no rope of a head` };
+  }
   // Mistral's own format, in which pairs are adjacent elements.
   return model === "mistral_large4" && tower.kind === "axial" ? { ...tower, checkpointPairing: "adjacent" } : tower;
 }
