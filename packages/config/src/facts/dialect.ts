@@ -53,6 +53,15 @@ export interface Dialect {
   readonly typeKey: "agree" | "rope_type" | "type";
   /** Type names that the engine reads as another type. */
   readonly typeNames: Readonly<Record<string, string>>;
+  /** Scaling keys that stand among the model's own keys. */
+  readonly beside: {
+    /** The type that the engine builds for a name there, if it is another one. */
+    readonly typeNames: Readonly<Record<string, string>>;
+    /** Whether YaRN's amplitude is applied, or cos and sin are not scaled. */
+    readonly amplitude: "applied" | "one";
+    /** Whether `rotary_scaling_factor` of Nomic is read. */
+    readonly dynamic: "read" | "ignored";
+  };
   /**
    * Whether a partial rotary factor of a `default` rope is always read, or only if transformers' class of the family
    * reads it.

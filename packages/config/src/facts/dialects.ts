@@ -30,6 +30,12 @@ const hf: Dialect = {
   otherTypes: "built",
   typeKey: "agree",
   typeNames: {},
+  // Nomic's published code, and SGLang's class of Grok: transformers 5.24 has neither.
+  beside: {
+    typeNames: { original: "default", yarn_linear: "yarn" },
+    amplitude: "one",
+    dynamic: "read",
+  },
   partialRotary: "by-class",
   originalLength: {
     precedence: "beside",
@@ -82,6 +88,7 @@ const vllm: Dialect = {
     "bailing_mrope",
   ],
   otherTypes: "refused",
+  beside: { ...hf.beside, dynamic: "ignored" },
   partialRotary: "always",
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
@@ -160,6 +167,12 @@ const llamaCpp: Dialect = {
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional"],
   otherTypes: "refused",
   typeKey: "rope_type",
+  // Its converter of Grok takes "original" for a mistake, and writes no other type.
+  beside: {
+    typeNames: { original: "yarn", yarn_linear: "default", yarn_log: "default", theta_scale: "default" },
+    amplitude: "applied",
+    dynamic: "ignored",
+  },
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
   deepseekYarn: {

@@ -7,7 +7,7 @@
  * with the model. To add a family, add a row.
  */
 
-import type { AxisOrder, Family, LayerRule } from "./family.ts";
+import type { AxisOrder, Family, LayerRule, ScalingBeside } from "./family.ts";
 
 const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
 
@@ -68,6 +68,22 @@ const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, o
 
 const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
+/** The spelling of Grok-2. Files of families that are not in the table may have it too. */
+export const topLevelScaling: ScalingBeside = {
+  mark: "rope_type",
+  keys: {
+    rope_type: "rope_type",
+    factor: "scaling_factor",
+    extrapolation_factor: "extrapolation_factor",
+    attn_factor: "attn_factor",
+    beta_fast: "beta_fast",
+    beta_slow: "beta_slow",
+    original_max_position_embeddings: "original_max_position_embeddings",
+  },
+  halfKey: "rope_rotate_half_dims",
+  defaults: {},
+};
+
 const families: ReadonlyMap<string, Family> = new Map([
   // The same as Llama.
   ...row(
@@ -94,7 +110,25 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("mixtral lfm2 lfm2_moe minimax emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
   ...row("phimoe", { shortListOnly: true, defaults: { rope_theta: 1_000_000 } }),
   ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
-  ...row("nomic_bert", { readsInterleave: true, defaults: { rope_theta: 1_000 } }),
+  ...row("nomic_bert", {
+    readsInterleave: true,
+    defaults: { rope_theta: 1_000 },
+    scalingBeside: {
+      mark: "rotary_scaling_factor",
+      ropeType: "dynamic",
+      keys: { factor: "rotary_scaling_factor", max_trained_positions: "max_trained_positions" },
+      defaults: { max_trained_positions: 2048 },
+      note: "The base grows with the length beyond max_trained_positions, as in the code published with the model; the class in transformers 5.24, vLLM and llama.cpp rotate as in training at every length.",
+    },
+  }),
+  // SGLang's class, which its publisher names. The published file has the model_type of another model.
+  ...row("grok grok-1 grok_1", {
+    readsPartial: true,
+    scalingBeside: {
+      ...topLevelScaling,
+      note: '"original" keeps the frequencies, and YaRN does not scale cos and sin, as in SGLang; llama.cpp reads both names as YaRN and scales.',
+    },
+  }),
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
   ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
   // Scaled unless the file says otherwise.
@@ -418,6 +452,17 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("bloom mpt", { noRope: "attention is biased by distance (ALiBi)" }),
   ...row("mamba mamba2 falcon_mamba rwkv", { noRope: "it has no attention" }),
 ]);
+
+/** Models whose `model_type` is that of another model, or none. */
+const architectures: ReadonlyMap<unknown, string> = new Map([
+  ["Grok1ForCausalLM", "grok"],
+  ["Grok1ModelForCausalLM", "grok"],
+]);
+
+/** The `model_type` that the `architectures` of a config stand for, whatever `model_type` says; mostly `undefined`. */
+export function modelTypeOfArchitectures(names: unknown): string | undefined {
+  return Array.isArray(names) ? architectures.get(names[0]) : undefined;
+}
 
 /** The row of a `model_type`; `undefined` for a family that is not in the table. */
 export function familyOf(modelType: string): Family | undefined {

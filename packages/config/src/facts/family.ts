@@ -43,6 +43,22 @@ export type LayerRule =
  */
 export type AxisOrder = "sectioned" | "cyclic" | "alternating";
 
+/** How a family spells scaling keys that stand among the model's own keys instead of in a rope dictionary. */
+export interface ScalingBeside {
+  /** The key that says that the model is scaled. Without it, the others are not read. */
+  readonly mark: string;
+  /** The type, if the mark does not name it. */
+  readonly ropeType?: string;
+  /** The key in the file for each key of a rope dictionary. */
+  readonly keys: Readonly<Record<string, string>>;
+  /** The key of a flag: only the first half of a head is rotated. */
+  readonly halfKey?: string;
+  /** The values of the model's code for keys that the file does not state. */
+  readonly defaults: JsonObject;
+  /** A sentence about engines that differ. */
+  readonly note?: string;
+}
+
 /** The facts of a family. A missing field means: the same as Llama. */
 export interface Family {
   /** Which two elements form a pair; absent: `"half"`. */
@@ -92,6 +108,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Scaling keys that stand among the model's own keys. */
+  readonly scalingBeside?: ScalingBeside;
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for the type that is now `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */

@@ -378,6 +378,20 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: byKnob(({ dynamic }) => dynamic.trainedKey === "max_trained_positions"),
     },
     {
+      key: "rotary_scaling_factor",
+      ropeTypes: [],
+      besideDictionary: true,
+      meaning: "factor of the dynamic type beyond max_trained_positions (Nomic)",
+      engines: uses(
+        otherwise("as in the code published with the model; the class in transformers ignores it"),
+        silent("texts end at max_trained_positions unless the caller gives a rope dictionary"),
+        ignored,
+        silent("texts end at max_trained_positions"),
+        ignored,
+        ignored,
+      ),
+    },
+    {
       key: "mixed_b",
       ropeTypes: ["ntk"],
       meaning: "exponent of the mixed form",

@@ -5,7 +5,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import { show } from "@ropewalk/core/backend";
-import { familyOf } from "../facts/families.ts";
+import { familyOf, modelTypeOfArchitectures } from "../facts/families.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { dialectOf } from "../options.ts";
 import type { ConfigOptions } from "../options.ts";
@@ -78,7 +78,11 @@ export function findTextModel(config: unknown, report: Report): TextModel {
     report,
   );
   const types = nesting.map(({ record }) => own(record, "model_type")).filter(isText);
-  const modelType = types.find((type) => familyOf(type) !== undefined) ?? types[0] ?? null;
+  const modelType =
+    modelTypeOfArchitectures(fields.first("architectures")?.value) ??
+    types.find((type) => familyOf(type) !== undefined) ??
+    types[0] ??
+    null;
   const family = modelType === null ? undefined : familyOf(modelType);
   if (family?.latent === true && fields.flag("use_mla")?.value === false) {
     report.note(
