@@ -120,6 +120,10 @@ export interface Dialect {
     readonly interleavedKeys: readonly string[];
     /** Whether the family's class or the key sets the order of axes. */
     readonly order: "by-class" | "by-key";
+    /** Whether `video_rope` says that the order is that of `bailing_mrope`. */
+    readonly videoRope: "read" | "ignored";
+    /** Whether frequencies of the order of `bailing_mrope` may be scaled. */
+    readonly timeLast: "any-type" | "default-only";
     /** What happens with sections that do not add up to the number of pairs. */
     readonly wrongSum: "refused" | "rescaled";
     /** The axis of pairs that remain in the cyclic order: the first axis, or an extra axis that is always 0. */

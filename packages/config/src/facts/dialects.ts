@@ -58,6 +58,8 @@ const hf: Dialect = {
     axes: "all",
     interleavedKeys: ["mrope_interleaved", "interleaved"],
     order: "by-class",
+    videoRope: "read",
+    timeLast: "any-type",
     wrongSum: "refused",
     spare: "first",
   },
@@ -109,7 +111,13 @@ const vllm: Dialect = {
   },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
-  mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key" },
+  mrope: {
+    ...hf.mrope,
+    interleavedKeys: ["mrope_interleaved"],
+    order: "by-key",
+    videoRope: "ignored",
+    timeLast: "default-only",
+  },
 };
 
 const sglang: Dialect = {
@@ -154,7 +162,7 @@ const sglang: Dialect = {
   dynamic: { length: "promised-times-factor", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   proportional: { factor: "ignored" },
-  mrope: { axes: "all", interleavedKeys: ["mrope_interleaved"], order: "by-key", wrongSum: "rescaled", spare: "first" },
+  mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key", wrongSum: "rescaled" },
 };
 
 // What its converter writes into a GGUF file and its loaders read. The pairing is that of the published weights. The
@@ -186,7 +194,7 @@ const llamaCpp: Dialect = {
   longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
-  mrope: { axes: "all", interleavedKeys: [], order: "by-class", wrongSum: "refused", spare: "own" },
+  mrope: { ...hf.mrope, interleavedKeys: [], videoRope: "ignored", spare: "own" },
 };
 
 const mlx: Dialect = {
@@ -222,11 +230,12 @@ const mlx: Dialect = {
   },
   longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
-  mrope: { ...hf.mrope, axes: "first" },
+  mrope: { ...hf.mrope, axes: "first", videoRope: "ignored" },
 };
 
 const mindie: Dialect = {
   ...hf,
+  mrope: { ...hf.mrope, videoRope: "ignored" },
   name: "mindie",
   engine: "MindIE-LLM",
   version: "2026-04",

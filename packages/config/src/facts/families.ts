@@ -196,7 +196,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("deepseek_v2 deepseek_v32 glm_moe_dsa axk2 deepseek_vl_v2", latent),
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
-  ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
+  // With images and video: Ling, Ming. Their sections stand beside text_config.
+  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" }, defaults: { rope_theta: 6_000_000 } }),
   ...row("mistral4", {
     ...latent,
     readsInterleave: true,
@@ -312,6 +313,12 @@ const families: ReadonlyMap<string, Family> = new Map([
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
     },
+  }),
+
+  // P.RoPE: some pairs of the whole head turn, with the frequencies of a head of these elements. vLLM 0.33, run.
+  ...row("k2_horizon xllm", {
+    defaultType: { ropeType: "proportional", denominator: "rotated" },
+    rotatedKey: "rope_head_dim",
   }),
 
   // Layers without rope.

@@ -39,9 +39,9 @@ export type LayerRule =
 
 /**
  * How sections of pairs are assigned to axes: in runs; cyclically; or the first two sections in alternation, followed
- * by the third as axis 0.
+ * by the third as axis 0; or the second and third in alternation as axes 1 and 2, followed by the first as axis 0.
  */
-export type AxisOrder = "sectioned" | "cyclic" | "alternating";
+export type AxisOrder = "sectioned" | "cyclic" | "alternating" | "time-last";
 
 /** How a family spells scaling keys that stand among the model's own keys instead of in a rope dictionary. */
 export interface ScalingBeside {
@@ -100,6 +100,8 @@ export interface Family {
   };
   /** The type and its parameters if the file says `default` or nothing: vision towers. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
+  /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
+  readonly rotatedKey?: string;
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
   /** Positions are coordinates and may be fractions. */

@@ -436,6 +436,15 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: uses(ignored, ignored, read, ignored, ignored, ignored),
     },
     {
+      key: "video_rope",
+      ropeTypes: ["default", "yarn"],
+      meaning: "axes are height and width by turns, then time, as in bailing_mrope",
+      engines: byKnob(({ mrope }) => mrope.videoRope === "read", {
+        hf: "as SGLang",
+        vllm: "rope_type bailing_mrope says it",
+      }),
+    },
+    {
       key: "xdrope_section",
       ropeTypes: ["xdrope", "dynamic"],
       meaning: "pairs of each of four position axes",

@@ -19,6 +19,8 @@ export interface RuleContext {
   readonly nested: boolean;
   /** The dictionary is made of keys that stand among the model's own keys. */
   readonly beside: boolean;
+  /** The axes have the order of `bailing_mrope`. */
+  readonly timeLast: boolean;
   /** The length that the file promises. */
   readonly maxPosition: Found<number> | undefined;
   /** `original_max_position_embeddings` beside the dictionary. */

@@ -9,6 +9,7 @@ import { agree, isText, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
+import { isTimeLast } from "./axes.ts";
 import { applyEngineRules } from "./engine-rules.ts";
 import type { Parameters } from "./rule.ts";
 
@@ -33,10 +34,11 @@ export function readScaling(entry: RopeEntry, located: Located): ScalingFacts {
     report,
     dialect,
     beside: entry.beside === true,
+    timeLast: isTimeLast(entry.dictionary, located),
     shortListOnly: model.family.shortListOnly === true,
     capacity: options.capacity,
   });
-  const namesAxes = stated.some(({ value }) => value === "mrope" || value === "xdrope");
+  const namesAxes = stated.some(({ value }) => ["mrope", "xdrope", "bailing_mrope"].includes(value));
   const maxPosition =
     promised === undefined ? { value: null, rule: "not in the file" } : { value: promised.value, rule: promised.path };
   return { ropeType, parameters, maxPosition, namesAxes };
@@ -102,7 +104,11 @@ function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, mo
       const expected = `a type that ${dialect.engine} ${dialect.version} has: ${dialect.ropeTypes.join(", ")}`;
       report.issue(first.path, expected, shown(first.value));
     }
-    if (value !== first.value && first.value !== "mrope" && first.value !== model.family.scalingBeside?.ropeType) {
+    if (
+      value !== first.value &&
+      !["mrope", "bailing_mrope"].includes(first.value) &&
+      first.value !== model.family.scalingBeside?.ropeType
+    ) {
       report.note("alias", first.path, `${shown(first.value)} is read as the type ${value}.`);
     }
     return { value, rule: first.path };

@@ -110,13 +110,16 @@ function whyNoEffect(
  */
 function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boolean): Rule {
   return (parameters, context) => {
-    const { beside, dictionary, dialect, report } = context;
+    const { beside, dictionary, dialect, report, timeLast } = context;
     noteAttnFactor(parameters, context);
     if (beside && dialect.beside.amplitude === "one") {
       const path = "the class of Grok does not scale cos and sin";
       return { attentionFactor: { value: 1, path, key: "attention_factor", source: "SGLang 0.5.23" } };
     }
-    const rules = knobs(dialect);
+    const stated = knobs(dialect);
+    // SGLang's class of this order reads no mscale.
+    const rules =
+      timeLast && stated.mscales === "both-stated" ? { ...stated, amplitude: ["magnitude"] as const } : stated;
     const found = findAmplitude(parameters, rules);
     // Not computable here: the provider reports what is missing.
     if (found === undefined) return {};
