@@ -126,7 +126,7 @@ describe("names, spellings and defaults", () => {
     ["proportional", "@ropewalk/proportional"],
     ["telechat3-yarn", "@ropewalk/yarn"],
     ["deepseek_llama_scaling", "@ropewalk/deepseek-yarn"],
-    ["bailing_mrope", null],
+    ["openpangu", null],
     ["ntk", "@ropewalk/ntk"],
     ["su", "@ropewalk/longrope"],
   ])("the type %s is in %s", (rope_type, packageName) => {

@@ -53,6 +53,15 @@ export interface Dialect {
   readonly typeKey: "agree" | "rope_type" | "type";
   /** Type names that the engine reads as another type. */
   readonly typeNames: Readonly<Record<string, string>>;
+  /** Scaling keys that stand among the model's own keys. */
+  readonly beside: {
+    /** The type that the engine builds for a name there, if it is another one. */
+    readonly typeNames: Readonly<Record<string, string>>;
+    /** Whether YaRN's amplitude is applied, or cos and sin are not scaled. */
+    readonly amplitude: "applied" | "one";
+    /** Whether `rotary_scaling_factor` of Nomic is read. */
+    readonly dynamic: "read" | "ignored";
+  };
   /**
    * Whether a partial rotary factor of a `default` rope is always read, or only if transformers' class of the family
    * reads it.
@@ -111,6 +120,10 @@ export interface Dialect {
     readonly interleavedKeys: readonly string[];
     /** Whether the family's class or the key sets the order of axes. */
     readonly order: "by-class" | "by-key";
+    /** Whether `video_rope` says that the order is that of `bailing_mrope`. */
+    readonly videoRope: "read" | "ignored";
+    /** Whether frequencies of the order of `bailing_mrope` may be scaled. */
+    readonly timeLast: "any-type" | "default-only";
     /** What happens with sections that do not add up to the number of pairs. */
     readonly wrongSum: "refused" | "rescaled";
     /** The axis of pairs that remain in the cyclic order: the first axis, or an extra axis that is always 0. */

@@ -30,6 +30,12 @@ const hf: Dialect = {
   otherTypes: "built",
   typeKey: "agree",
   typeNames: {},
+  // Nomic's published code, and SGLang's class of Grok: transformers 5.24 has neither.
+  beside: {
+    typeNames: { original: "default", yarn_linear: "yarn" },
+    amplitude: "one",
+    dynamic: "read",
+  },
   partialRotary: "by-class",
   originalLength: {
     precedence: "beside",
@@ -52,6 +58,8 @@ const hf: Dialect = {
     axes: "all",
     interleavedKeys: ["mrope_interleaved", "interleaved"],
     order: "by-class",
+    videoRope: "read",
+    timeLast: "any-type",
     wrongSum: "refused",
     spare: "first",
   },
@@ -82,6 +90,7 @@ const vllm: Dialect = {
     "bailing_mrope",
   ],
   otherTypes: "refused",
+  beside: { ...hf.beside, dynamic: "ignored" },
   partialRotary: "always",
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
@@ -102,7 +111,13 @@ const vllm: Dialect = {
   },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
-  mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key" },
+  mrope: {
+    ...hf.mrope,
+    interleavedKeys: ["mrope_interleaved"],
+    order: "by-key",
+    videoRope: "ignored",
+    timeLast: "default-only",
+  },
 };
 
 const sglang: Dialect = {
@@ -147,7 +162,7 @@ const sglang: Dialect = {
   dynamic: { length: "promised-times-factor", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   proportional: { factor: "ignored" },
-  mrope: { axes: "all", interleavedKeys: ["mrope_interleaved"], order: "by-key", wrongSum: "rescaled", spare: "first" },
+  mrope: { ...hf.mrope, interleavedKeys: ["mrope_interleaved"], order: "by-key", wrongSum: "rescaled" },
 };
 
 // What its converter writes into a GGUF file and its loaders read. The pairing is that of the published weights. The
@@ -160,6 +175,12 @@ const llamaCpp: Dialect = {
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional"],
   otherTypes: "refused",
   typeKey: "rope_type",
+  // Its converter of Grok takes "original" for a mistake, and writes no other type.
+  beside: {
+    typeNames: { original: "yarn", yarn_linear: "default", yarn_log: "default", theta_scale: "default" },
+    amplitude: "applied",
+    dynamic: "ignored",
+  },
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
   deepseekYarn: {
@@ -173,7 +194,7 @@ const llamaCpp: Dialect = {
   longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
-  mrope: { axes: "all", interleavedKeys: [], order: "by-class", wrongSum: "refused", spare: "own" },
+  mrope: { ...hf.mrope, interleavedKeys: [], videoRope: "ignored", spare: "own" },
 };
 
 const mlx: Dialect = {
@@ -209,11 +230,12 @@ const mlx: Dialect = {
   },
   longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
-  mrope: { ...hf.mrope, axes: "first" },
+  mrope: { ...hf.mrope, axes: "first", videoRope: "ignored" },
 };
 
 const mindie: Dialect = {
   ...hf,
+  mrope: { ...hf.mrope, videoRope: "ignored" },
   name: "mindie",
   engine: "MindIE-LLM",
   version: "2026-04",

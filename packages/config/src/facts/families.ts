@@ -10,7 +10,7 @@
 import { isObject } from "../locate/found.ts";
 import type { JsonObject } from "../locate/found.ts";
 import { classesWithoutRope, classFacts } from "./class-facts.ts";
-import type { AxisOrder, ClassFacts, Family, IndexerFacts, LayerRope, LayerRule } from "./family.ts";
+import type { AxisOrder, ClassFacts, Family, IndexerFacts, LayerRope, LayerRule, ScalingBeside } from "./family.ts";
 
 const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
 
@@ -72,6 +72,22 @@ const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, o
 
 const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
+/** The spelling of Grok-2. Files of families that are not in the table may have it too. */
+export const topLevelScaling: ScalingBeside = {
+  mark: "rope_type",
+  keys: {
+    rope_type: "rope_type",
+    factor: "scaling_factor",
+    extrapolation_factor: "extrapolation_factor",
+    attn_factor: "attn_factor",
+    beta_fast: "beta_fast",
+    beta_slow: "beta_slow",
+    original_max_position_embeddings: "original_max_position_embeddings",
+  },
+  halfKey: "rope_rotate_half_dims",
+  defaults: {},
+};
+
 const families: ReadonlyMap<string, Family> = new Map([
   // The same as Llama.
   ...row(
@@ -111,7 +127,25 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("mixtral lfm2 lfm2_moe minimax emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
   ...row("phimoe", { shortListOnly: true, defaults: { rope_theta: 1_000_000 } }),
   ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
-  ...row("nomic_bert", { readsInterleave: true, defaults: { rope_theta: 1_000 } }),
+  ...row("nomic_bert", {
+    readsInterleave: true,
+    defaults: { rope_theta: 1_000 },
+    scalingBeside: {
+      mark: "rotary_scaling_factor",
+      ropeType: "dynamic",
+      keys: { factor: "rotary_scaling_factor", max_trained_positions: "max_trained_positions" },
+      defaults: { max_trained_positions: 2048 },
+      note: "The base grows with the length beyond max_trained_positions, as in the code published with the model; the class in transformers 5.24, vLLM and llama.cpp rotate as in training at every length.",
+    },
+  }),
+  // SGLang's class, which its publisher names. The published file has the model_type of another model.
+  ...row("grok grok-1 grok_1", {
+    readsPartial: true,
+    scalingBeside: {
+      ...topLevelScaling,
+      note: '"original" keeps the frequencies, and YaRN does not scale cos and sin, as in SGLang; llama.cpp reads both names as YaRN and scales.',
+    },
+  }),
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
   ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
   // Scaled unless the file says otherwise.
@@ -192,7 +226,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("pangu_ultra_moe", latent),
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
-  ...row("bailing_hybrid", { ...latent, defaults: { rope_theta: 6_000_000 } }),
+  // With images and video: Ling, Ming. Their sections stand beside text_config.
+  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" }, defaults: { rope_theta: 6_000_000 } }),
   ...row("mistral4", {
     ...latent,
     readsInterleave: true,
@@ -317,6 +352,12 @@ const families: ReadonlyMap<string, Family> = new Map([
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
     },
+  }),
+
+  // P.RoPE: some pairs of the whole head turn, with the frequencies of a head of these elements. vLLM 0.33, run.
+  ...row("k2_horizon xllm", {
+    defaultType: { ropeType: "proportional", denominator: "rotated" },
+    rotatedKey: "rope_head_dim",
   }),
 
   // Layers without rope.
@@ -487,8 +528,16 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("mamba mamba2 falcon_mamba rwkv", { noRope: "it has no attention" }),
 ]);
 
-/** Models whose `model_type` in published files is another model's: their family by the name in `architectures`. */
-export const familyOfArchitecture: ReadonlyMap<string, string> = new Map([["Grok1ForCausalLM", "grok"]]);
+/** Models whose `model_type` is that of another model, or none. */
+const architectures: ReadonlyMap<unknown, string> = new Map([
+  ["Grok1ForCausalLM", "grok"],
+  ["Grok1ModelForCausalLM", "grok"],
+]);
+
+/** The `model_type` that the `architectures` of a config stand for, whatever `model_type` says; mostly `undefined`. */
+export function modelTypeOfArchitectures(names: unknown): string | undefined {
+  return Array.isArray(names) ? architectures.get(names[0]) : undefined;
+}
 
 /** All names of families. */
 export function familyNames(): string[] {

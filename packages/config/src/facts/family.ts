@@ -78,9 +78,25 @@ export interface IndexerFacts {
 
 /**
  * How sections of pairs are assigned to axes: in runs; cyclically; or the first two sections in alternation, followed
- * by the third as axis 0.
+ * by the third as axis 0; or the second and third in alternation as axes 1 and 2, followed by the first as axis 0.
  */
-export type AxisOrder = "sectioned" | "cyclic" | "alternating";
+export type AxisOrder = "sectioned" | "cyclic" | "alternating" | "time-last";
+
+/** How a family spells scaling keys that stand among the model's own keys instead of in a rope dictionary. */
+export interface ScalingBeside {
+  /** The key that says that the model is scaled. Without it, the others are not read. */
+  readonly mark: string;
+  /** The type, if the mark does not name it. */
+  readonly ropeType?: string;
+  /** The key in the file for each key of a rope dictionary. */
+  readonly keys: Readonly<Record<string, string>>;
+  /** The key of a flag: only the first half of a head is rotated. */
+  readonly halfKey?: string;
+  /** The values of the model's code for keys that the file does not state. */
+  readonly defaults: JsonObject;
+  /** A sentence about engines that differ. */
+  readonly note?: string;
+}
 
 /** Learned numbers of a checkpoint that belong to its rope. They are read, not kept or changed. */
 export interface RopeWeights {
@@ -139,6 +155,8 @@ export interface Family {
   };
   /** The type and its parameters if the file says `default` or nothing: vision towers. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
+  /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
+  readonly rotatedKey?: string;
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
   /** Positions are coordinates and may be fractions. */
@@ -147,6 +165,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Scaling keys that stand among the model's own keys. */
+  readonly scalingBeside?: ScalingBeside;
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for the type that is now `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */

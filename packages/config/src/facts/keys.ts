@@ -379,6 +379,20 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: byKnob(({ dynamic }) => dynamic.trainedKey === "max_trained_positions"),
     },
     {
+      key: "rotary_scaling_factor",
+      ropeTypes: [],
+      besideDictionary: true,
+      meaning: "factor of the dynamic type beyond max_trained_positions (Nomic)",
+      engines: uses(
+        otherwise("as in the code published with the model; the class in transformers ignores it"),
+        silent("texts end at max_trained_positions unless the caller gives a rope dictionary"),
+        ignored,
+        silent("texts end at max_trained_positions"),
+        ignored,
+        ignored,
+      ),
+    },
+    {
       key: "mixed_b",
       ropeTypes: ["ntk"],
       meaning: "exponent of the mixed form",
@@ -421,6 +435,15 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: [],
       meaning: "axes are cyclic; an axis whose pairs are used up is skipped",
       engines: uses(ignored, ignored, read, ignored, ignored, ignored),
+    },
+    {
+      key: "video_rope",
+      ropeTypes: ["default", "yarn"],
+      meaning: "axes are height and width by turns, then time, as in bailing_mrope",
+      engines: byKnob(({ mrope }) => mrope.videoRope === "read", {
+        hf: "as SGLang",
+        vllm: "rope_type bailing_mrope says it",
+      }),
     },
     {
       key: "xdrope_section",

@@ -8,6 +8,7 @@
 import { show } from "@ropewalk/core/backend";
 import type { LayerRope } from "../facts/family.ts";
 import type { Report } from "../report.ts";
+import { scalingBeside } from "./beside.ts";
 import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
 import { isObject, join, own, shown } from "./found.ts";
@@ -56,7 +57,9 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
   const flat = dictionaries.filter((found) => !nested.includes(found));
   if (nested.length > 0) return nestedEntries(nested, flat, model, report);
 
-  const levels = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const levels: Level[] = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const outside = scalingBeside(model, levels.length > 0, report);
+  if (outside !== undefined) levels.push(outside);
   if (levels.length === 0 && family.defaultRope !== undefined) {
     levels.push({ record: family.defaultRope, path: "rope_parameters", level: 0 });
     report.note(
@@ -66,7 +69,8 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
     );
   }
   if (family.layerRopes === undefined) {
-    return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared }];
+    const beside = outside === undefined ? {} : ({ beside: true } as const);
+    return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared, ...beside }];
   }
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, spelled]) => {

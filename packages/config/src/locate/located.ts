@@ -31,6 +31,8 @@ export interface RopeEntry {
   readonly noRope?: string;
   /** True if the dictionary belongs to these layers alone. */
   readonly nested: boolean;
+  /** Set if the dictionary is made of keys that stand among the model's own keys. */
+  readonly beside?: true;
   /** How the family spells this rope. */
   readonly spelled: LayerRope;
   /** The base of these layers, if the file states it layer by layer. */

@@ -5,7 +5,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import { nearest, show } from "@ropewalk/core/backend";
-import { familyNames, familyOf, familyOfArchitecture } from "../facts/families.ts";
+import { familyNames, familyOf, modelTypeOfArchitectures } from "../facts/families.ts";
 import type { Family } from "../facts/family.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { dialectOf } from "../options.ts";
@@ -172,9 +172,7 @@ const isModel = (family: Family | undefined): boolean => family !== undefined &&
 /** The `model_type` of the innermost model; the class of the model around it knows it if the file does not state it. */
 function findType(nesting: readonly Place[], config: JsonObject): string | null {
   const [inner] = nesting;
-  const architectures = own(config, "architectures");
-  const [architecture] = Array.isArray(architectures) ? (architectures as readonly unknown[]) : [];
-  const byArchitecture = isText(architecture) ? familyOfArchitecture.get(architecture) : undefined;
+  const byArchitecture = modelTypeOfArchitectures(own(config, "architectures"));
   if (byArchitecture !== undefined) return byArchitecture;
   const types = nesting.flatMap((place) => typeOf(place) ?? []);
   const key = inner!.path.split(".").at(-1)!;

@@ -91,7 +91,8 @@ const turns =
     const { betas, zeroBeta } = knobs(context.dialect);
     const found = parameters.get(name);
     if (found === undefined) return {};
-    if (betas === "standard") {
+    // The engines that ignore them elsewhere read Grok's.
+    if (betas === "standard" && !context.beside) {
       return found.value === standard
         ? { [name]: undefined }
         : dropped(name, parameters, context, `: ${standard} is used.`);
@@ -131,8 +132,8 @@ const truncation =
 /** Reads `extrapolation_factor` if the engine has it. */
 const extrapolation =
   (knobs: Knobs): Rule =>
-  (_, { dictionary, dialect }) => {
-    if (knobs(dialect).extrapolation === "ignored") return {};
+  (_, { beside, dictionary, dialect }) => {
+    if (knobs(dialect).extrapolation === "ignored" && !beside) return {};
     const found = dictionary.number("extrapolation_factor");
     return found === undefined ? {} : { extrapolationFactor: { ...found, source: engineOf(dialect) } };
   };

@@ -134,8 +134,9 @@ function readRotated(
   const stated = statedShare(entry, located);
   // In latent attention, a share of the whole head gives the slice.
   if (latentSlice(model) !== undefined) return { rotaryDim: whole };
+  const ofPairs = shareOfPairs(ropeType, headDim, located);
   if (ropeType === "proportional") {
-    const share = stated ?? classShare(entry, model);
+    const share = stated ?? ofPairs ?? classShare(entry, model);
     const rotaryDim = { value: headDim, rule: "all of the head; pairs beyond the share have frequency 0" };
     return { rotaryDim, ...(share === undefined ? {} : { share }) };
   }
@@ -163,6 +164,21 @@ function readRotated(
     `The first ${value} elements of a head are rotated, as vLLM does; the class of ${modelType} in transformers cannot rotate a part of the head.`,
   );
   return { rotaryDim: { value, rule } };
+}
+
+/** The share of pairs that turn, for a family that states their elements. Other types than `proportional` have all. */
+function shareOfPairs(ropeType: string, headDim: number, { model, report }: Located): Found<number> | undefined {
+  const { rotatedKey } = model.family;
+  const found = rotatedKey === undefined ? undefined : model.fields.size(rotatedKey);
+  if (found === undefined) return undefined;
+  const isScaled = ropeType !== "proportional";
+  if (found.value > headDim || found.value % 2 === 1 || (isScaled && found.value !== headDim)) {
+    const expected = isScaled
+      ? `head_dim = ${headDim}: no type of this library scales some pairs of the whole head`
+      : `an even number up to head_dim = ${headDim}`;
+    report.issue(found.path, expected, `${found.value}`);
+  }
+  return { ...found, value: found.value / headDim, path: `${found.path} / head_dim = ${found.value} / ${headDim}` };
 }
 
 /** The number of rotated elements that the file states, directly or as a share. Both have to agree. */

@@ -12,7 +12,7 @@ import { readBase, readNoRopeQueryScale } from "./base.ts";
 import { lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
 import { changed } from "./rule.ts";
-import { readScaling } from "./scaling.ts";
+import { readScaling, thetaScaled } from "./scaling.ts";
 
 /**
  * The facts of each layer of a config.
@@ -53,7 +53,7 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
   const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
-  const base = readBase(entry, stated.get("originalMaxPosition")?.value, located);
+  const base = thetaScaled(readBase(entry, stated.get("originalMaxPosition")?.value, located), entry, located);
   // The report has the reason and the other issues.
   if (head === undefined) return noRope("no head dimension");
   const { share, ...rotated } = head;

@@ -1,5 +1,6 @@
 /** The engine rules of the types other than YaRN: longrope, dynamic, llama3, proportional. */
 
+import type { Dialect } from "../facts/dialect.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import { dropped, engineOf, implied, numberOf, ratioOfLengths } from "./rule.ts";
@@ -72,11 +73,14 @@ export const longropeRule: Rule = (parameters, context) => {
   return changes;
 };
 
+/** Nomic's own code, whatever the engine does with a rope dictionary. */
+const ofNomic: Dialect["dynamic"] = { length: "current", trainedKey: "max_trained_positions" };
+
 /** Whether the base grows with the current length or is fixed for the run. */
-export const dynamicRule: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
-  const { length, trainedKey } = dialect.dynamic;
+export const dynamicRule: Rule = (parameters, { beside, dialect, dictionary, maxPosition }) => {
+  const { length, trainedKey } = beside ? ofNomic : dialect.dynamic;
   const stated = trainedKey === null ? undefined : dictionary.size(trainedKey);
-  const source = engineOf(dialect);
+  const source = beside ? "the code published with the model" : engineOf(dialect);
   const maxTrainedPosition = stated && { ...stated, source };
   if (length !== "promised" && length !== "promised-times-factor") {
     return maxTrainedPosition === undefined ? {} : { maxTrainedPosition };
