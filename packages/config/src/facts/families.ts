@@ -105,18 +105,15 @@ const families: ReadonlyMap<string, Family> = new Map([
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
-  ...row(
-    "apertus1p5_text beam csm_depth_decoder_model deepseek_ocr2_encoder dia_decoder dia_encoder dory esmc gradium_phonon_tts",
-    {},
-  ),
+  ...row("apertus1p5_text beam csm_depth_decoder_model dia_decoder dia_encoder dory esmc gradium_phonon_tts", {}),
   ...row("granite4_vision_text granite_docling_text higgs_audio_v2 hrm_text iquestcoder kyutai_speech_to_text", {}),
-  ...row("lasr_encoder lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
+  ...row("lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
   ...row("muse_glimmer_assistant muse_glimmer_text muse_spark_text sarvam_moe unlimited_ocr_text xcodec2", {}),
   ...row(
     "pocket_tts pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder pocket_tts_audio_tokenizer_encoder",
     {},
   ),
-  ...row("EvollaModel voxtral_realtime_encoder", {}),
+  ...row("EvollaModel", {}),
   // Remote code.
   ...row("minicpm minicpmv minicpmo phi3small aquila skywork RefinedWeb RefinedWebModel Dream llada", {}),
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
@@ -172,10 +169,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
-  ...row("glmasr_encoder dots3_note_audio_encoder laguna recurrent_gemma zaya", { readsPartial: true }),
-  ...row("nemotron3_5_transcribe_asr_audio nemotron3_5_transcribe_word_timestamp nemotron3_diarization_audio", {
-    readsPartial: true,
-  }),
+  ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
+  ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
   ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", {
@@ -478,10 +473,11 @@ const families: ReadonlyMap<string, Family> = new Map([
     layerRule: hybridAttention,
   }),
   ...row("qwen4_exp_text", {
-    ...mrope([], "cyclic"),
+    axes: { order: "cyclic" },
     readsPartial: true,
     indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
   }),
+  ...row("neomme", { axes: { count: 2, order: "cyclic" }, readsPartial: true }),
   ...row("cosmos3_edge_text", mrope([24, 20, 20], "cyclic")),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
     ...mrope([8, 12, 12], "sectioned"),
@@ -505,13 +501,13 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
 
-  // Vision towers with two axes. The caller makes their coordinates: Llama 4 counts from 1, DINOv3 uses −1 to 1.
-  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
-  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
-  ...row("dinov3_vit", {
-    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI },
-    fractionalPositions: true,
-    defaults: { rope_theta: 100 },
+  // No head of it can be rotated as a rope does.
+  ...row("qwen2_5_omni_dit", {
+    refused: "one head of its attention is rotated, and its pairs are adjacent elements before and halves after",
+  }),
+  ...row("musicflamingo", { refused: "it turns the outputs of its audio encoder by time, before any attention" }),
+  ...row("clvp_encoder", {
+    refused: "its attention rotates values too, and the queries before they are split into heads",
   }),
 
   // No rope.

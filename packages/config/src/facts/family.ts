@@ -149,18 +149,18 @@ export interface Family {
   /** Several position axes: their order, and the sections if the file does not state them. */
   readonly axes?: {
     readonly sections?: readonly number[];
+    /** The number of axes with equal sections, if the sections are not stated. */
+    readonly count?: number;
     readonly order: AxisOrder;
     /** A sentence about engines that differ. */
     readonly note?: string;
   };
-  /** The type and its parameters if the file says `default` or nothing: vision towers. */
+  /** The type and its parameters if the file says `default` or nothing. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
   readonly rotatedKey?: string;
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
-  /** Positions are coordinates and may be fractions. */
-  readonly fractionalPositions?: true;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
@@ -171,6 +171,8 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /** Why no rope of this library does what its attention does. */
+  readonly refused?: string;
   /** The reason why the family has no rope. */
   readonly noRope?: string;
   /**

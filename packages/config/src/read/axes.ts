@@ -27,9 +27,10 @@ export function readAxes(
   const { axes, spare, wrongSum } = dialect.mrope;
   const timeLast = isTimeLast(dictionary, { dialect, model });
   const stated =
-    dictionary.list("mrope_section", "xdrope_section") ?? (timeLast ? model.fields.list("mrope_section") : undefined);
+    dictionary.list("mrope_section", "xdrope_section") ??
+    (timeLast ? (model.fields.list("mrope_section") ?? model.around.list("mrope_section")) : undefined);
   if (stated === undefined && dictionary.has("mrope_section", "xdrope_section")) return undefined;
-  const sections = stated?.value ?? family.axes?.sections;
+  const sections = stated?.value ?? family.axes?.sections ?? evenSections(family.axes?.count, pairs);
   const path = stated?.path ?? dictionary.pathOf("mrope_section");
   if (sections === undefined) {
     if (isNamed) report.issue(path, "the number of pairs of each position axis", "nothing");
@@ -102,6 +103,12 @@ function checkTimeLast(
 }
 
 const isPlain = (type: unknown): boolean => type === "default" || type === "bailing_mrope";
+
+/** Equal sections; the first takes a pair more than the second if they do not divide. */
+function evenSections(count: number | undefined, pairs: number): readonly number[] | undefined {
+  if (count === undefined) return undefined;
+  return Array.from({ length: count }, (_, axis) => Math.ceil((pairs - axis) / count));
+}
 
 /** The axis of each pair as a fact. Its rule names the sections. */
 export function axesFact(

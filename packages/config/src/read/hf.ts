@@ -4,7 +4,7 @@ import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
-import { isSize, shown } from "../locate/found.ts";
+import { isEqual, isSize, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
@@ -149,14 +149,11 @@ function readIndexer(
 const isOn = (types: readonly string[], label: string): boolean =>
   types.some((type) => label === type || label.startsWith(`${type} `));
 
-/** Facts of a model's class that concern more than frequencies and that no key of a file states. */
-function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
-  const { direction, fractionalPositions } = family;
-  const rule = `what the class of ${modelType} does`;
-  return {
-    ...(direction === undefined ? {} : { direction: { value: direction, rule } }),
-    ...(fractionalPositions === undefined ? {} : { fractionalPositions: { value: fractionalPositions, rule } }),
-  };
+/** A fact of a model's class that concerns more than frequencies and that no key of a file states. */
+function ofClass({ family: { direction }, modelType }: TextModel): Pick<RopeFacts, "direction"> {
+  return direction === undefined
+    ? {}
+    : { direction: { value: direction, rule: `what the class of ${modelType} does` } };
 }
 
 /** A found value as a fact; its place is the reason for it. */
@@ -189,7 +186,7 @@ function checkAround({ entries, model, report }: Located): void {
  * Every key that looks like a rope key and was never read: a note, and an issue if it is a list or an object, because
  * then some layer has another rope than the one that was read.
  */
-function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
+function noteUnread({ entries, model: { around, fields }, report }: Located, ropeTypes: readonly string[]): void {
   const chunks = fields.first("dual_chunk_attention_config");
   if (chunks !== undefined) {
     report.note(
@@ -205,6 +202,15 @@ function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: 
   });
   // A model without rope may have any keys.
   if (entries.every(({ noRope: why }) => why !== undefined)) return;
+  for (const { key, path, value } of around.unread()) {
+    const inner = fields.first(key);
+    if (!ropeKey.test(key) || isEqual(value, inner?.value)) continue;
+    const message =
+      inner === undefined
+        ? `It is not read: it stands beside the text model ${fields.path}, which does not state it.`
+        : `${inner.path} is used instead; its value differs.`;
+    report.note("differs", path, message, "warning");
+  }
   for (const { key, path, value } of fields.unread()) {
     if (!ropeKey.test(key)) continue;
     if (typeof value !== "object" || value === null || Object.keys(value).length === 0) {
