@@ -145,9 +145,9 @@ function compareRope(
     }
   }
   const { attentionFactor } = rope.frequencies(shortLength);
-  if (Math.abs(attentionFactor - engine.attentionFactor) > 1e-5 * engine.attentionFactor) {
-    return `amplitude ${attentionFactor} instead of ${engine.attentionFactor}`;
-  }
+  const { attentionFactor: measured = 1 } = engine;
+  if (Math.abs(attentionFactor - measured) > 1e-5 * measured)
+    return `amplitude ${attentionFactor} instead of ${measured}`;
   return compareScale(rope, engine);
 }
 

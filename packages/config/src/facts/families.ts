@@ -146,7 +146,12 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
   ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
   // Scaled unless the file says otherwise.
-  ...row("gpt_oss openai_privacy_filter", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
+  ...row("gpt_oss", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
+  ...row("openai_privacy_filter", {
+    pairing: "adjacent",
+    defaults: { head_dim: 64, rope_theta: 150_000 },
+    defaultRope: yarn32,
+  }),
   ...row("apertus", { defaults: { rope_theta: 12_000_000 }, defaultRope: { ...llama3, factor: 8 } }),
   ...row("cwm", { defaults: { head_dim: 128, rope_theta: 1_000_000 }, defaultRope: { ...llama3, factor: 16 } }),
   ...row("ministral3", {
@@ -166,14 +171,16 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Only a part of the head is rotated.
   ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
-  ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
+  ...row("phi persimmon nemotron glm4_moe", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
   ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
-  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", {
+  ...row("minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, ignored: ["rotary_dim"] }),
+  ...row("minimax_m2", {
     readsPartial: true,
     defaults: { head_dim: 128, rope_theta: 5_000_000 },
   }),
@@ -560,7 +567,8 @@ function findFamily(modelType: string): Family | undefined {
   }
   // What a class with a rope does has to stand in a row.
   const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
-  return row === undefined && !isHolder ? undefined : { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+  if (row === undefined) return isHolder ? { holds: ofClass.nested! } : undefined;
+  return { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
 }
 
 /** The default values of a class, replaced by those of its row. */
@@ -569,9 +577,9 @@ function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "def
 }
 
 /** The default values of a configuration class as facts of a family. */
-function familyOfClass({ values = {}, lists, nested }: ClassFacts): Family {
+function familyOfClass({ values = {}, lists }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
-  const shared = { ...(lists === undefined ? {} : { lists }), ...(nested === undefined ? {} : { nested }) };
+  const shared = lists === undefined ? {} : { lists };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));
   if (ofTypes.length > 0) {

@@ -138,8 +138,12 @@ export interface Family {
   readonly rotatesKeys?: Readonly<Record<string, string>>;
   /** Lists that the class makes for each layer where the file has none. */
   readonly lists?: Readonly<Record<string, LayerPattern>>;
-  /** The `model_type` of models inside, by their keys. */
-  readonly nested?: Readonly<Record<string, string>>;
+  /** It is no model itself: the `model_type` of the models that it holds, by their keys. */
+  readonly holds?: Readonly<Record<string, string>>;
+  /** The key of a list of the layers that have attention. */
+  readonly attentionOn?: string;
+  /** Keys that its class does not read, though other classes do. */
+  readonly ignored?: readonly string[];
   readonly indexer?: IndexerFacts;
   /**
    * The weight with a learned number α for each pair, whose frequency is multiplied by e^α. Without it the frequencies

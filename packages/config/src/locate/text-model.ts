@@ -160,7 +160,7 @@ function modelsInside(outer: Place): Place[] {
 }
 
 /** Whether a family is a model, and not only a holder of models. */
-const isModel = (family: Family | undefined): boolean => family !== undefined && family.nested === undefined;
+const isModel = (family: Family | undefined): boolean => family !== undefined && family.holds === undefined;
 
 /** The `model_type` of the innermost model; the class of the model around it knows it if the file does not state it. */
 function findType(nesting: readonly Place[], config: JsonObject): string | null {
@@ -170,7 +170,7 @@ function findType(nesting: readonly Place[], config: JsonObject): string | null 
   const types = nesting.flatMap((place) => typeOf(place) ?? []);
   const key = inner!.path.split(".").at(-1)!;
   const outerType = own(config, "model_type");
-  const holder = isText(outerType) ? familyOf(outerType)?.nested : undefined;
+  const holder = isText(outerType) ? familyOf(outerType)?.holds : undefined;
   // A text model without a type, or the keys of a text model in a class that holds one.
   const ofHolder =
     holder?.[key] ?? (inner!.path === "" ? textModelKeys.flatMap((each) => holder?.[each] ?? [])[0] : undefined);
@@ -227,6 +227,14 @@ function checkFamily({ family, fields, modelType, known }: TextModel, report: Re
   const path = fields.pathOf("model_type");
   if (family.refused !== undefined)
     report.issue(path, "a model whose heads a rope can rotate", `${show(modelType)}: ${family.refused}`);
+  if (family.holds !== undefined) {
+    report.issue(
+      path,
+      `a text model in ${Object.keys(family.holds).join(" or ")}`,
+      `${show(modelType)}, which holds models and is none`,
+      "Is this the whole file?",
+    );
+  }
   if (known) return;
   if (modelType !== null) {
     const near = nearest(modelType, familyNames());
