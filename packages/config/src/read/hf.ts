@@ -8,7 +8,7 @@ import { isEqual, isSize, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
-import { readBase, readNoRopeQueryScale } from "./base.ts";
+import { readBase, readLogarithm, readNoRopeQueryScale } from "./base.ts";
 import { checkYarnFits, lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
 import { changed } from "./rule.ts";
@@ -48,7 +48,9 @@ export function readConfig(located: Located): ModelFacts {
 
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, whole: Located): LayerFacts {
-  if (entry.noRope !== undefined) return noRope(entry.noRope);
+  if (entry.noRope !== undefined) {
+    return noRope(entry.noRope, readLogarithm(entry.label, whole.model, whole.report));
+  }
   const located = entry.fields === undefined ? whole : { ...whole, model: { ...whole.model, fields: entry.fields } };
   const { dialect, model } = located;
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
