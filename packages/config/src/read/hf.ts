@@ -69,7 +69,7 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
   if (axes !== undefined && dialect.mrope.scaled === "refused" && ropeType.value !== "default") {
     const expected = `"default", which ${dialect.engine} ${dialect.version} requires for several position axes`;
-    located.report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
+    report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
   }
   checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
