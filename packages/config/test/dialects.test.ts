@@ -279,7 +279,7 @@ describe("dialects are data", () => {
 
   test("an unknown name", () => {
     expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "candle" as DialectName })).message).toContain(
-      "one of hf, vllm, sglang, llama.cpp, mlx, mindie",
+      "one of hf, vllm, sglang, llama.cpp, mlx, mindie, ort-genai",
     );
     expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "constructor" as DialectName })).code).toBe(
       "ROPE_CONFIG",
@@ -301,23 +301,23 @@ describe("dialects are data", () => {
 
 // From each engine's own code: whether it looks the key up, and whether it has the type of the key.
 test.each([
-  ["attention_factor", "read otherwise ignored ignored ignored ignored"],
-  ["attn_factor", "ignored ignored read ignored ignored ignored"],
-  ["extrapolation_factor", "ignored ignored read ignored ignored ignored"],
-  ["truncate", "otherwise otherwise otherwise ignored ignored ignored"],
-  ["beta_fast", "otherwise read read ignored read read"],
-  ["mscale", "otherwise otherwise otherwise ignored otherwise otherwise"],
-  ["short_factor", "read otherwise otherwise otherwise ignored refused"],
-  ["long_mscale", "otherwise read read ignored otherwise refused"],
-  ["low_freq_factor", "read read otherwise otherwise otherwise read"],
-  ["max_trained_positions", "ignored read ignored ignored ignored ignored"],
-  ["mrope_section", "otherwise read otherwise read ignored otherwise"],
-  ["mrope_interleaved", "ignored otherwise otherwise ignored ignored ignored"],
-  ["interleaved", "ignored ignored ignored ignored ignored ignored"],
-  ["mixed_b", "ignored read refused refused refused refused"],
-])("%s in transformers, vLLM, SGLang, llama.cpp, MLX, MindIE: %s", (key, expected) => {
+  ["attention_factor", "read otherwise ignored ignored ignored ignored ignored"],
+  ["attn_factor", "ignored ignored read ignored ignored ignored ignored"],
+  ["extrapolation_factor", "ignored ignored read ignored ignored ignored ignored"],
+  ["truncate", "otherwise otherwise otherwise ignored ignored ignored ignored"],
+  ["beta_fast", "otherwise read read ignored read read otherwise"],
+  ["mscale", "otherwise otherwise otherwise ignored otherwise otherwise otherwise"],
+  ["short_factor", "read otherwise otherwise otherwise ignored refused otherwise"],
+  ["long_mscale", "otherwise read read ignored otherwise refused otherwise"],
+  ["low_freq_factor", "read read otherwise otherwise otherwise read otherwise"],
+  ["max_trained_positions", "ignored read ignored ignored ignored ignored ignored"],
+  ["mrope_section", "otherwise read otherwise read ignored otherwise read"],
+  ["mrope_interleaved", "ignored otherwise otherwise ignored ignored ignored ignored"],
+  ["interleaved", "ignored ignored ignored ignored ignored ignored ignored"],
+  ["mixed_b", "ignored read refused refused refused refused refused"],
+])("%s in transformers, vLLM, SGLang, llama.cpp, MLX, MindIE, onnxruntime-genai: %s", (key, expected) => {
   const { engines } = keyFacts.find((facts) => facts.key === key)!;
-  const names = ["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const;
+  const names = ["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie", "ort-genai"] as const;
   expect(names.map((name) => engines[name].use).join(" ")).toBe(expected);
 });
 

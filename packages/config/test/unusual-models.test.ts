@@ -144,7 +144,7 @@ describe("bad input stays short and named", () => {
     ]);
   });
 
-  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const)(
+  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie", "ort-genai"] as const)(
     "a share below 0 with several axes is a RopeError (%s)",
     (dialect) => {
       const talker = llama({

@@ -130,7 +130,7 @@ program
   .argument("<config>", "config.json")
   .option(
     "--for <engines>",
-    "hf, vllm, sglang, llama.cpp, mlx, mindie, onnx; several with commas between (default: all)",
+    "hf, vllm, sglang, llama.cpp, mlx, mindie, ort-genai, onnx; several with commas between (default: all)",
   )
   .option("--json", "print one JSON document")
   .addHelpText(

@@ -4,7 +4,7 @@
  */
 
 /** The names of the dialects that come with this package. */
-export type DialectName = "hf" | "vllm" | "sglang" | "llama.cpp" | "mlx" | "mindie";
+export type DialectName = "hf" | "vllm" | "sglang" | "llama.cpp" | "mlx" | "mindie" | "ort-genai";
 
 /**
  * A source of YaRN's amplitude of cos and sin. `M(s, k) = 0.1 k ln s + 1`.
@@ -32,8 +32,14 @@ export interface YarnDialect {
   readonly betas: "stated" | "standard";
   /** Whether a beta of 0 counts as absent or is an error. */
   readonly zeroBeta: "standard" | "refused";
-  /** Whether `truncate: false` is read. If not, the range is always rounded to whole pairs. */
-  readonly truncate: "stated" | "always";
+  /** Whether absent betas are 32 and 1, or an error. */
+  readonly absentBetas: "standard" | "refused";
+  /** Whether `truncate: false` is read. If not, the blended range is always or never rounded to whole pairs. */
+  readonly truncate: "stated" | "always" | "never";
+  /** Whether the blended range has to lie inside the pairs: `0 < low < high < D/2 − 1`. */
+  readonly range: "any" | "inside";
+  /** Whether a part of a head can be scaled. */
+  readonly part: "any" | "whole-head";
   /** Whether `extrapolation_factor` is read. */
   readonly extrapolation: "stated" | "ignored";
   /** A factor of the trained length from which the blended range is computed, for ropes of several position axes. */
@@ -49,6 +55,12 @@ export interface Dialect {
   readonly ropeTypes: readonly string[];
   /** What happens with another type: it is built if it is registered here, or refused as in the engine. */
   readonly otherTypes: "built" | "refused";
+  /** Families whose classes build other types, and what these classes do with the others. */
+  readonly familyTypes: Readonly<
+    Record<string, { readonly ropeTypes: readonly string[]; readonly others: "refused" | "ignored" }>
+  >;
+  /** The families with a rope for each layer type that the engine has; `"any"`: it reads such files of every family. */
+  readonly layeredFamilies: "any" | readonly string[];
   /** Which key wins if `rope_type` and `type` name different types; `"agree"`: this is an error. */
   readonly typeKey: "agree" | "rope_type" | "type";
   /** Type names that the engine reads as another type. */
@@ -98,13 +110,18 @@ export interface Dialect {
      * from `short_mscale` to `long_mscale`. No other class reads these two keys then.
      */
     readonly ofClass: boolean;
+    /**
+     * Whether the engine takes the rule of the amplitude from `type`, which it requires: YaRN's `0.1 ln s + 1` if that
+     * is `"yarn"`.
+     */
+    readonly byType: boolean;
   };
   readonly dynamic: {
     /**
      * The length in the formula: the current length, or the promised length times 1 or `factor`. `"ignored"`: the base
-     * does not change.
+     * does not change. `"refused"`: there is `dynamic` with `alpha` only.
      */
-    readonly length: "current" | "promised" | "promised-times-factor" | "ignored";
+    readonly length: "current" | "promised" | "promised-times-factor" | "ignored" | "refused";
     /** The key of the trained length; `null`: the promised length is the trained length. */
     readonly trainedKey: string | null;
   };
@@ -120,6 +137,8 @@ export interface Dialect {
     readonly interleavedKeys: readonly string[];
     /** Whether the family's class or the key sets the order of axes. */
     readonly order: "by-class" | "by-key";
+    /** Whether frequencies of several axes may be scaled. */
+    readonly scaled: "read" | "refused";
     /** Whether `video_rope` says that the order is that of `bailing_mrope`. */
     readonly videoRope: "read" | "ignored";
     /** Whether frequencies of the order of `bailing_mrope` may be scaled. */

@@ -4,7 +4,8 @@
  * these do.
  *
  * Sources: transformers 5.23, vLLM 0.33.0, SGLang 0.5.23, mlx-lm 0.32.2 and llama.cpp's converter and loader as of
- * llama-cpp-python 0.3.36, each run for the fixtures of `@ropewalk/goldens`; MindIE-LLM of April 2026, read, not run.
+ * llama-cpp-python 0.3.36, each run for the fixtures of `@ropewalk/goldens`; onnxruntime-genai 0.18.0, run for
+ * `test/fixtures/readings.json`; MindIE-LLM of April 2026, read, not run.
  */
 
 import type { Dialect, DialectName, YarnDialect } from "./dialect.ts";
@@ -17,7 +18,10 @@ const hfYarn: YarnDialect = {
   amplitudeFactors: [],
   betas: "stated",
   zeroBeta: "standard",
+  absentBetas: "standard",
   truncate: "stated",
+  range: "any",
+  part: "any",
   extrapolation: "ignored",
   lengthsWithAxes: 1,
 };
@@ -28,6 +32,8 @@ const hf: Dialect = {
   version: "5.23",
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional", "xdrope"],
   otherTypes: "built",
+  familyTypes: {},
+  layeredFamilies: "any",
   typeKey: "agree",
   typeNames: {},
   // Nomic's published code, and SGLang's class of Grok: transformers 5.24 has neither.
@@ -50,6 +56,7 @@ const hf: Dialect = {
     factor: "stated",
     amplitudeKeys: ["attention_factor", "short_mscale", "long_mscale"],
     ofClass: true,
+    byType: false,
   },
   dynamic: { length: "current", trainedKey: null },
   llama3: { absentLowFreqFactor: "refused", absentHighFreqFactor: "refused" },
@@ -58,6 +65,7 @@ const hf: Dialect = {
     axes: "all",
     interleavedKeys: ["mrope_interleaved", "interleaved"],
     order: "by-class",
+    scaled: "read",
     videoRope: "read",
     timeLast: "any-type",
     wrongSum: "refused",
@@ -108,6 +116,7 @@ const vllm: Dialect = {
     factor: "ratio-of-lengths",
     amplitudeKeys: ["short_mscale", "long_mscale"],
     ofClass: false,
+    byType: false,
   },
   dynamic: { length: "promised", trainedKey: "max_trained_positions" },
   proportional: { factor: "ignored" },
@@ -158,6 +167,7 @@ const sglang: Dialect = {
     factor: "ratio-of-lengths",
     amplitudeKeys: ["short_mscale", "long_mscale"],
     ofClass: false,
+    byType: false,
   },
   dynamic: { length: "promised-times-factor", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
@@ -191,7 +201,14 @@ const llamaCpp: Dialect = {
     truncate: "always",
     softmax: "mscale_all_dim",
   },
-  longrope: { selection: "by-capacity", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
+  longrope: {
+    selection: "by-capacity",
+    shortBeyond: 0,
+    factor: "ratio-of-lengths",
+    amplitudeKeys: [],
+    ofClass: false,
+    byType: false,
+  },
   dynamic: { length: "ignored", trainedKey: null },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { ...hf.mrope, interleavedKeys: [], videoRope: "ignored", spare: "own" },
@@ -228,7 +245,14 @@ const mlx: Dialect = {
     truncate: "always",
     softmax: "mscale_all_dim",
   },
-  longrope: { selection: "long", shortBeyond: 0, factor: "ratio-of-lengths", amplitudeKeys: [], ofClass: false },
+  longrope: {
+    selection: "long",
+    shortBeyond: 0,
+    factor: "ratio-of-lengths",
+    amplitudeKeys: [],
+    ofClass: false,
+    byType: false,
+  },
   llama3: { absentLowFreqFactor: 1, absentHighFreqFactor: 4 },
   mrope: { ...hf.mrope, axes: "first", videoRope: "ignored" },
 };
@@ -255,6 +279,59 @@ const mindie: Dialect = {
   },
 };
 
+// transformers' configuration class normalizes the dictionary before the builder reads it.
+const genaiYarn: YarnDialect = {
+  ...hfYarn,
+  amplitude: ["mscale-ratio", "mscale-verbatim", "magnitude"],
+  absentMscale: 0,
+  zeroBeta: "refused",
+  absentBetas: "refused",
+  truncate: "never",
+  range: "inside",
+  part: "whole-head",
+};
+const ofLlama = { ropeTypes: ["default", "llama3"], others: "ignored" } as const;
+const ofPhi = { ropeTypes: ["default", "longrope", "su"], others: "refused" } as const;
+const ofGemma4 = { ropeTypes: ["default", "proportional"], others: "refused" } as const;
+
+const ortGenai: Dialect = {
+  ...hf,
+  name: "ort-genai",
+  engine: "onnxruntime-genai",
+  version: "0.18.0",
+  ropeTypes: ["default", "mrope", "linear", "yarn"],
+  otherTypes: "refused",
+  familyTypes: {
+    llama: ofLlama,
+    nemotron: ofLlama,
+    smollm3: ofLlama,
+    hunyuan_v1_dense: { ropeTypes: ["default", "dynamic"], others: "ignored" },
+    phi3: ofPhi,
+    phi4_multimodal: ofPhi,
+    gemma4: ofGemma4,
+    gemma4_text: ofGemma4,
+    gemma4_unified: ofGemma4,
+    gemma4_unified_text: ofGemma4,
+  },
+  layeredFamilies: ["gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text"],
+  beside: { ...hf.beside, dynamic: "ignored" },
+  partialRotary: "always",
+  absentFactor: "refused",
+  yarn: genaiYarn,
+  deepseekYarn: { ...genaiYarn, softmax: "none" },
+  longrope: {
+    selection: "by-current-length",
+    shortBeyond: 0,
+    factor: "ratio-of-lengths",
+    amplitudeKeys: ["short_mscale", "long_mscale"],
+    ofClass: false,
+    byType: true,
+  },
+  dynamic: { length: "refused", trainedKey: null },
+  proportional: { factor: "ignored" },
+  mrope: { ...hf.mrope, interleavedKeys: [], scaled: "refused", videoRope: "ignored" },
+};
+
 /** The dialects by name; `"hf"` is the default everywhere. */
 export const dialects: Readonly<Record<DialectName, Dialect>> = deepFreeze({
   hf,
@@ -263,6 +340,7 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = deepFreeze({
   "llama.cpp": llamaCpp,
   mlx,
   mindie,
+  "ort-genai": ortGenai,
 });
 
 function deepFreeze<T>(value: T): T {

@@ -9,7 +9,7 @@ import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
 import { readBase, readNoRopeQueryScale } from "./base.ts";
-import { lengthWithAxes } from "./engine-rules.ts";
+import { checkYarnFits, lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
 import { changed } from "./rule.ts";
 import { readScaling, thetaScaled } from "./scaling.ts";
@@ -25,6 +25,7 @@ export function readConfig(located: Located): ModelFacts {
   const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
+  checkLayered(located);
   noteUnread(
     located,
     entries.map(({ label }) => byLabel.get(label)!.ropeType.value ?? "none"),
@@ -63,6 +64,11 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   const isWidth = rotaryDim.value > 0 && rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value;
   const axes = mayHaveAxes && isWidth ? readAxes(entry.dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
+  if (axes !== undefined && dialect.mrope.scaled === "refused" && ropeType.value !== "default") {
+    const expected = `"default", which ${dialect.engine} ${dialect.version} requires for several position axes`;
+    located.report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
+  }
+  checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
   return {
     ...scaling,
@@ -108,6 +114,15 @@ function checkAround({ entries, model, report }: Located): void {
       "The file says two things; correct or remove one of them.",
     );
   }
+}
+
+/** Some engines have a rope for each layer type in a few families only. */
+function checkLayered({ dialect, entries, model, report }: Located): void {
+  const { layeredFamilies } = dialect;
+  if (layeredFamilies === "any" || entries.length === 1 || layeredFamilies.includes(model.modelType ?? "")) return;
+  const engine = `${dialect.engine} ${dialect.version}`;
+  const expected = `one rope for all layers, since ${engine} has several in ${layeredFamilies.join(", ")} only`;
+  report.issue("model_type", expected, shown(model.modelType));
 }
 
 /** Notes every key that looks like a rope key and was never read. */

@@ -96,13 +96,22 @@ function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, mo
       report.issue(first.path, expected, shown(first.value), remedy);
     }
     const named = ofFamily(first.value, model);
+    const ofClass = ownTypes(model, dialect);
+    const ropeTypes = ofClass?.ropeTypes ?? dialect.ropeTypes;
     const isBuilt =
-      entry.beside === true ||
-      dialect.ropeTypes.includes(named) ||
-      (named === "mrope" && model.family.axes !== undefined);
-    if (dialect.otherTypes === "refused" && !isBuilt) {
-      const expected = `a type that ${dialect.engine} ${dialect.version} has: ${dialect.ropeTypes.join(", ")}`;
-      report.issue(first.path, expected, shown(first.value));
+      entry.beside === true || ropeTypes.includes(named) || (named === "mrope" && model.family.axes !== undefined);
+    if (dialect.otherTypes === "refused" && !isBuilt && ofClass?.others !== "ignored") {
+      const has = `a type that ${dialect.engine} ${dialect.version} has${ofClass === undefined ? "" : " for this family"}`;
+      report.issue(first.path, `${has}: ${ropeTypes.join(", ")}`, shown(first.value));
+    }
+    if (ofClass?.others === "ignored" && !isBuilt) {
+      const message = `${dialect.engine} ignores the type ${shown(first.value)} in this family and rotates without scaling.`;
+      report.note("differs", first.path, message);
+      return { value, rule: `${first.path}, which ${dialect.engine} ignores in this family` };
+    }
+    if (dialect.dynamic.length === "refused" && value === "dynamic") {
+      const expected = `a number, which ${dialect.engine} ${dialect.version} requires for dynamic`;
+      report.issue(dictionary.pathOf("alpha"), expected, shown(dictionary.first("alpha")?.value));
     }
     if (
       value !== first.value &&
@@ -152,6 +161,11 @@ function ofFamily(name: string, { family }: TextModel): string {
   return family.typeNames !== undefined && Object.hasOwn(family.typeNames, name) ? family.typeNames[name]! : name;
 }
 
+/** The types of the family's class in the engine, if it has its own. */
+function ownTypes({ modelType }: TextModel, { familyTypes }: Dialect): Dialect["familyTypes"][string] | undefined {
+  return modelType !== null && Object.hasOwn(familyTypes, modelType) ? familyTypes[modelType] : undefined;
+}
+
 /** The type that a name stands for. It may depend on the family and on other keys. */
 function typeBehind(stated: string, entry: RopeEntry, model: TextModel, dialect: Dialect): string {
   const { dictionary } = entry;
@@ -159,6 +173,8 @@ function typeBehind(stated: string, entry: RopeEntry, model: TextModel, dialect:
   if (entry.beside === true) return typeBeside(stated, dialect);
   const { dynamic, typeNames } = dialect;
   const name = ofFamily(stated, model);
+  const ofClass = ownTypes(model, dialect);
+  if (ofClass?.others === "ignored" && !ofClass.ropeTypes.includes(name)) return "default";
   const canonical = canonicalTypeName(Object.hasOwn(typeNames, name) ? typeNames[name]! : name);
   if (canonical === "dynamic" && dictionary.first("alpha")?.value) return "dynamic_alpha";
   if (canonical === "dynamic" && dynamic.length === "ignored") return "default";
