@@ -117,6 +117,44 @@ test("a head_dim that latent attention does not use is a note", () => {
   ]);
 });
 
+describe("Inkling has no rope; queries grow with the logarithm of the position", () => {
+  const inkling: Json = {
+    model_type: "inkling_mm_model",
+    text_config: { model_type: "inkling_text", num_hidden_layers: 12, head_dim: 128, log_scaling_n_floor: 65536 },
+  };
+  const text = (more: Json): Json => ({ ...inkling, text_config: { ...(inkling["text_config"] as Json), ...more } });
+  const scaled = { rule: "logarithm", alpha: 0.1, length: 65536 };
+
+  test("in every sixth layer, which is not sliding", () => {
+    const { forLayer, queryScaleOf } = ropesFromConfig(inkling);
+    const layers = Array.from({ length: 12 }, (_, layer) => layer);
+    expect(layers.map(forLayer)).toEqual(layers.map(() => null));
+    expect(layers.map(queryScaleOf)).toEqual(layers.map((layer) => ([5, 11].includes(layer) ? scaled : null)));
+    expect(notesAt(inkling, "text_config.log_scaling_n_floor")).toMatchObject([{ kind: "implied" }]);
+  });
+
+  test("in the layers that the file lists", () => {
+    const types = ["hybrid", ...new Array<string>(11).fill("hybrid_sliding")];
+    for (const file of [text({ layer_types: types }), text({ local_layer_ids: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] })]) {
+      const { queryScaleOf } = ropesFromConfig(file);
+      expect([0, 1, 5, 11].map(queryScaleOf)).toEqual([scaled, null, null, null]);
+    }
+  });
+
+  test("without a floor there is none; the class of Inkling 2 has one", () => {
+    expect(ropesFromConfig(text({ log_scaling_n_floor: null })).queryScaleOf(5)).toBeNull();
+    const second = { ...inkling, text_config: { model_type: "inkling2_text", num_hidden_layers: 12 } };
+    expect(ropesFromConfig(second).queryScaleOf(5)).toEqual({ rule: "logarithm", alpha: 0.1, length: 128000 });
+    expect(ropesFromConfig(text({ log_scaling_alpha: 0.25 })).queryScaleOf(5)).toMatchObject({ alpha: 0.25 });
+  });
+
+  test.each([[0], [-1], ["65536"], [1.5]])("%j is not a floor", (log_scaling_n_floor) => {
+    expect(failure(() => ropesFromConfig(text({ log_scaling_n_floor }))).issues).toMatchObject([
+      { path: "text_config.log_scaling_n_floor" },
+    ]);
+  });
+});
+
 describe("bad input stays short and named", () => {
   test("the error for an unknown option names the nearest known option", () => {
     const error = failure(() => ropesFromConfig(llama(), { precison: "float64" } as object));

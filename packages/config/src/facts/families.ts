@@ -55,6 +55,16 @@ const gemma4: Family = {
   defaults: { head_dim: 256, global_head_dim: 512, max_position_embeddings: 131_072 },
 };
 
+const inkling = (floor: number | null): Family => ({
+  rotatesIf: {
+    key: "model_type",
+    rotates: () => false,
+    otherwise: "its attention has a learned bias of relative distance",
+  },
+  layerRule: { kind: "indices", key: "local_layer_ids", match: "hybrid_sliding", others: "hybrid", interval: 6 },
+  logarithm: { on: "hybrid", others: "hybrid_sliding", alpha: 0.1, floor },
+});
+
 const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
 const yarn32 = {
   rope_type: "yarn",
@@ -377,6 +387,10 @@ const families: ReadonlyMap<string, Family> = new Map([
       otherwise: 'its class rotates only for the position_embedding_type "rotary"',
     },
   }),
+  // Queries of layers that are not sliding grow with the logarithm of the position. transformers 5.24.
+  ...row("inkling_mm_model inkling_text", inkling(null)),
+  ...row("inkling2 inkling2_text", inkling(128_000)),
+  ...row("inkling2_loop inkling2_loop_text", inkling(8192)),
   // Remote code; llama.cpp goes by the number of layers, which comes to the same.
   ...row("baichuan", {
     rotatesIf: {

@@ -29,6 +29,14 @@ export type LayerRule =
       readonly other: string;
       readonly endsWithMatch?: boolean;
     }
+  /** A list of the layers of one type; all others have the other. Without the list, the last of each group is `others`. */
+  | {
+      readonly kind: "indices";
+      readonly key: string;
+      readonly match: string;
+      readonly others: string;
+      readonly interval: number;
+    }
   /** A list with one code for each layer. If the file has no list, `fallback` gives the family's own layer types. */
   | {
       readonly kind: "codes";
@@ -112,6 +120,16 @@ export interface Family {
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
+  /**
+   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the type
+   * of the other layers, and the values of the class for α and n (`null`: no scale).
+   */
+  readonly logarithm?: {
+    readonly on: string;
+    readonly others: string;
+    readonly alpha: number;
+    readonly floor: number | null;
+  };
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for the type that is now `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */

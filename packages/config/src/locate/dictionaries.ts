@@ -26,10 +26,16 @@ export function findRopes(
   noRope: string | undefined,
   report: Report,
 ): Pick<Located, "entries" | "layers"> {
-  const entries =
-    noRope === undefined
-      ? findEntries(model, report)
-      : [{ label: null, dictionary: new Fields([], report), noRope, nested: false, spelled: unspelled }];
+  const { logarithm } = model.family;
+  const bare = (label: string | null): RopeEntry => ({
+    label,
+    dictionary: new Fields([], report),
+    noRope: noRope!,
+    nested: false,
+    spelled: unspelled,
+  });
+  const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
+  const entries = noRope === undefined ? findEntries(model, report) : labels.map(bare);
   return { entries, layers: findLayers(model, entries, report) };
 }
 

@@ -98,6 +98,16 @@ function typesByRule(
   report: Report,
 ): (layer: number) => string | undefined {
   if (rule === undefined) return () => undefined;
+  if (rule.kind === "indices") {
+    const list = fields.list(rule.key)?.value;
+    if (list !== undefined) return (layer) => (list.includes(layer) ? rule.match : rule.others);
+    report.note(
+      "implied",
+      fields.pathOf(rule.key),
+      `The file does not list these layers; all but every ${rule.interval}th are ${rule.match}, as in the configuration class of ${modelType}.`,
+    );
+    return (layer) => ((layer + 1) % rule.interval === 0 ? rule.others : rule.match);
+  }
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
     if (list !== undefined) {

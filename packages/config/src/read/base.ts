@@ -193,3 +193,28 @@ export function readNoRopeQueryScale({ fields, family }: TextModel, report: Repo
   );
   return { value: Object.freeze({ rule: "temperature", beta, length, offset: 1 }), rule };
 }
+
+/**
+ * The query scale of a family without rope, for the layers with a label; `undefined` for layers that have none.
+ *
+ * Source: Hugging Face transformers 5.24, `InklingAttention`, `Inkling2LogScale`.
+ */
+export function readLogarithm(
+  label: string | null,
+  { fields, family }: TextModel,
+  report: Report,
+): Fact<QueryScale> | undefined {
+  const { logarithm } = family;
+  if (logarithm === undefined || label !== logarithm.on) return undefined;
+  const key = "log_scaling_n_floor";
+  const length = fields.size(key)?.value ?? (fields.isNull(key) ? null : logarithm.floor);
+  const alpha = fields.number("log_scaling_alpha")?.value ?? logarithm.alpha;
+  if (length === null) return undefined;
+  const rule = `1 + log_scaling_alpha · ln(max((p + 1) / ${key}, 1)) with ${alpha} and ${length}`;
+  report.note(
+    "implied",
+    fields.first(key)?.path ?? fields.pathOf(key),
+    `In layers of the type ${label} queries, and the bias of relative distance, are multiplied by ${rule} at position p: queryScaleOf(layer).`,
+  );
+  return { value: Object.freeze({ rule: "logarithm", alpha, length }), rule };
+}

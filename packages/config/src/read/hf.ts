@@ -8,7 +8,7 @@ import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
-import { readBase, readNoRopeQueryScale } from "./base.ts";
+import { readBase, readLogarithm, readNoRopeQueryScale } from "./base.ts";
 import { checkYarnFits, lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
 import { changed } from "./rule.ts";
@@ -48,7 +48,8 @@ export function readConfig(located: Located): ModelFacts {
 
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, located: Located): LayerFacts {
-  if (entry.noRope !== undefined) return noRope(entry.noRope);
+  if (entry.noRope !== undefined)
+    return noRope(entry.noRope, readLogarithm(entry.label, located.model, located.report));
   const { dialect, model } = located;
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
   const { ropeType } = scaling;
