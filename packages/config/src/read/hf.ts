@@ -48,9 +48,8 @@ export function readConfig(located: Located): ModelFacts {
 
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, located: Located): LayerFacts {
-  if (entry.noRope !== undefined)
-    return noRope(entry.noRope, readLogarithm(entry.label, located.model, located.report));
-  const { dialect, model } = located;
+  const { dialect, model, report } = located;
+  if (entry.noRope !== undefined) return noRope(entry.noRope, readLogarithm(entry.label, model, report));
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
   const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
@@ -67,7 +66,7 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
   if (axes !== undefined && dialect.mrope.scaled === "refused" && ropeType.value !== "default") {
     const expected = `"default", which ${dialect.engine} ${dialect.version} requires for several position axes`;
-    located.report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
+    report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
   }
   checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
