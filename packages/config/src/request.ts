@@ -17,6 +17,8 @@ export interface LayerRopeRequest {
   readonly layerType: string | null;
   /** The request; `null` for layers without rope. Layers with equal facts share one request. */
   readonly request: UntypedRopeRequest | null;
+  /** The second rope of these layers, that of their indexer. Absent: they have none. */
+  readonly indexer?: UntypedRopeRequest;
   /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
   /** The reason for each number, with its place in the file. */
@@ -57,8 +59,9 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
   const byLayerType = new Map(
     Array.from(model.byLabel, ([label, facts]): [string | null, LayerRopeRequest] => {
       const { queryScale } = facts;
+      const indexer = hasRope(facts) && facts.indexer !== undefined ? { indexer: requestOf(facts.indexer) } : {};
       const rope = hasRope(facts)
-        ? { request: requestOf(facts) }
+        ? { request: requestOf(facts), ...indexer }
         : { request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }) };
       const rules = rulesOf(hasRope(facts) ? withOverrides(facts, overrides) : facts, model.dialect);
       return [label, Object.freeze({ layerType: label, ...rope, rules: Object.freeze(rules) })];
@@ -83,6 +86,7 @@ const requestFields = [
   "pairing",
   "axes",
   "direction",
+  "pairFactors",
   "fractionalPositions",
   "queryScale",
 ] as const satisfies readonly (keyof RopeFacts & keyof UntypedRopeRequest)[];
@@ -92,7 +96,7 @@ const requestFields = [
  * requests.
  */
 export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
-  const { ropeType, parameters, ...fields } = withOverrides(facts, overrides);
+  const { ropeType, parameters, indexer: _, ...fields } = withOverrides(facts, overrides);
   const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
     Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
   const { precision } = overrides;
@@ -123,7 +127,16 @@ function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
     ruleOf("ropeType", facts.ropeType),
     ...requestFields.flatMap((name) => (facts[name] === undefined ? [] : [ruleOf(name, facts[name])])),
     ...Object.entries(facts.parameters).map(([name, fact]) => ruleOf(`parameters.${name}`, fact)),
+    ...indexerRules(facts),
   ];
+}
+
+/** The rules of an indexer's own fields. */
+function indexerRules({ indexer }: RopeFacts): RopeRule[] {
+  if (indexer === undefined) return [];
+  return (["headDim", "rotaryDim", "rotaryOffset", "pairing"] as const).flatMap((name) =>
+    indexer[name] === undefined ? [] : [ruleOf(`indexer.${name}`, indexer[name])],
+  );
 }
 
 /** A rule as data. Long lists are shortened and objects become text. */

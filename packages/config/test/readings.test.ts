@@ -85,7 +85,8 @@ describe("Ling and Ming", () => {
       model_type: "bailing_hybrid",
       qk_rope_head_dim: 64,
       qk_nope_head_dim: 128,
-      num_hidden_layers: 4,
+      num_hidden_layers: 2,
+      layer_types: ["full_attention", "full_attention"],
       rope_parameters: { rope_type: "default", rope_theta: 600000 },
     },
   };

@@ -132,6 +132,7 @@ export type {
   ModelRopes,
   RequestOverrides,
   RopeRequests,
+  RopeWeights,
   YarnDialect,
 } from "@ropewalk/config";
 

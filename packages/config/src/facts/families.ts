@@ -7,7 +7,10 @@
  * with the model. To add a family, add a row.
  */
 
-import type { AxisOrder, Family, LayerRule, ScalingBeside } from "./family.ts";
+import { isObject } from "../locate/found.ts";
+import type { JsonObject } from "../locate/found.ts";
+import { classesWithoutRope, classFacts } from "./class-facts.ts";
+import type { AxisOrder, ClassFacts, Family, IndexerFacts, LayerRope, LayerRule, ScalingBeside } from "./family.ts";
 
 const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
 
@@ -65,6 +68,7 @@ const inkling = (floor: number | null): Family => ({
   logarithm: { on: "hybrid", others: "hybrid_sliding", alpha: 0.1, floor },
 });
 
+const indexer = (pairing: "half" | "adjacent"): IndexerFacts => ({ headDimKeys: ["index_head_dim"], pairing });
 const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
 const yarn32 = {
   rope_type: "yarn",
@@ -111,7 +115,20 @@ const families: ReadonlyMap<string, Family> = new Map([
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
+  ...row(
+    "apertus1p5_text beam csm_depth_decoder_model deepseek_ocr2_encoder dia_decoder dia_encoder dory esmc gradium_phonon_tts",
+    {},
+  ),
+  ...row("granite4_vision_text granite_docling_text higgs_audio_v2 hrm_text iquestcoder kyutai_speech_to_text", {}),
+  ...row("lasr_encoder lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
+  ...row("muse_glimmer_assistant muse_glimmer_text muse_spark_text sarvam_moe unlimited_ocr_text xcodec2", {}),
+  ...row(
+    "pocket_tts pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder pocket_tts_audio_tokenizer_encoder",
+    {},
+  ),
+  ...row("EvollaModel voxtral_realtime_encoder", {}),
   // Remote code.
+  ...row("minicpm minicpmv minicpmo phi3small aquila skywork RefinedWeb RefinedWebModel Dream llada", {}),
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
   // Another base, or a head dimension of its own.
   ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
@@ -165,6 +182,11 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
+  ...row("glmasr_encoder dots3_note_audio_encoder laguna recurrent_gemma zaya", { readsPartial: true }),
+  ...row("nemotron3_5_transcribe_asr_audio nemotron3_5_transcribe_word_timestamp nemotron3_diarization_audio", {
+    readsPartial: true,
+  }),
+  ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
   ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", {
     readsPartial: true,
@@ -183,6 +205,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("qwen", { readsPartial: true }),
 
   // Adjacent elements.
+  ...row("blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher", { pairing: "adjacent" }),
+  ...row("pe_audio_encoder pe_audio_video_encoder pe_video_encoder roformer", { pairing: "adjacent" }),
   ...row("cohere", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
   ...row("ernie4_5", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 500_000 } }),
   ...row("ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
@@ -203,11 +227,22 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
 
   // Latent attention.
-  ...row("deepseek_v2 deepseek_v32 glm_moe_dsa axk2 deepseek_vl_v2", latent),
+  ...row("deepseek_v2 deepseek_vl_v2", latent),
+  ...row("deepseek_v32 axk2", { ...latent, indexer: indexer("half") }),
+  ...row("glm_moe_dsa", { ...latent, indexer: { ...indexer("adjacent"), interleaveKey: "indexer_rope_interleave" } }),
+  ...row("dots3_note_text", { ...latent, indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] } }),
+  ...row("sarvam_mla", { ...latent, readsInterleave: true }),
+  // Remote code.
+  ...row("pangu_ultra_moe", latent),
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
   // With images and video: Ling, Ming. Their sections stand beside text_config.
-  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" }, defaults: { rope_theta: 6_000_000 } }),
+  ...row("bailing_hybrid", {
+    ...latent,
+    axes: { order: "time-last" },
+    keysAround: ["mrope_section"],
+    defaults: { rope_theta: 6_000_000 },
+  }),
   ...row("mistral4", {
     ...latent,
     readsInterleave: true,
@@ -224,6 +259,8 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("mistral_large4_text", {
     ...latent,
+    learnedExponents: "lerope.alpha",
+    indexer: indexer("adjacent"),
     defaultRope: {
       rope_type: "yarn",
       factor: 2048,
@@ -233,12 +270,19 @@ const families: ReadonlyMap<string, Family> = new Map([
       attention_factor: 1,
     },
   }),
-  ...row("minicpm3 hy_v4", { ...latent, pairing: "half" }),
+  ...row("minicpm3", { ...latent, pairing: "half" }),
+  ...row("hy_v4", { ...latent, pairing: "half", indexer: { ...indexer("half"), rotatesLast: true } }),
+  ...row("hy_v4_vl_text", {
+    ...latent,
+    ...mrope([12, 10, 10], "cyclic"),
+    indexer: { ...indexer("half"), rotatesLast: true },
+  }),
   ...row("deepseek_v4", {
     pairing: "adjacent",
     latent: true,
     rotatesLast: true,
     readsPartial: true,
+    indexer: { ...indexer("adjacent"), rotatesLast: true, onlyOn: ["compressed_sparse_attention"] },
     defaults: { head_dim: 512, partial_rotary_factor: 0.125 },
     layerRopes: {
       main: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
@@ -270,7 +314,7 @@ const families: ReadonlyMap<string, Family> = new Map([
     defaults: { head_dim: 256, max_position_embeddings: 32_768 },
   }),
   ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3, defaults: { head_dim: 256 } }),
-  ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text", gemma4),
+  ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text diffusion_gemma_text", gemma4),
   ...row("modernbert modernbert-decoder", {
     layerRopes: {
       [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
@@ -339,12 +383,12 @@ const families: ReadonlyMap<string, Family> = new Map([
     layerRule: slidingPattern(4),
     defaults: { head_dim: 128 },
   }),
+  ...row("kolibri1 flint lara_mini", { ropeOnlyOn: [sliding] }),
   ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
-  ...row("smollm3", { noRopeInterval: 4, defaults: { rope_theta: 2_000_000 } }),
+  ...row("smollm3", { defaults: { rope_theta: 2_000_000 } }),
   ...row("llama4 llama4_text", {
     pairing: "adjacent",
-    noRopeInterval: 4,
     noRopeTemperature: { attn_scale: 0.1, floor_scale: 8192 },
     defaults: { head_dim: 128, rope_theta: 500_000 },
   }),
@@ -378,6 +422,29 @@ const families: ReadonlyMap<string, Family> = new Map([
       key: "mla_use_nope",
       rotates: (flag) => flag === false,
       otherwise: "its attention never rotates; mla_use_nope says so",
+    },
+  }),
+  ...row("glm5_next_text", {
+    rotatesIf: {
+      key: "qk_rope_head_dim",
+      rotates: (size) => size !== 0,
+      otherwise: "qk_rope_head_dim is 0, so its latent attention has no rotated slice",
+    },
+  }),
+  // The rotation comes before the projections to query and key.
+  ...row("wav2vec2-conformer wav2vec2-bert seamless_m4t", {
+    rotatesIf: {
+      key: "position_embeddings_type",
+      rotates: (type) => type === "rotary",
+      otherwise: 'its class rotates only for the position_embeddings_type "rotary"',
+    },
+  }),
+  // Remote code; a flag for each kind of attention.
+  ...row("minicpm_sala", {
+    rotatesKeys: { minicpm4: "attn_use_rope", "lightning-attn": "lightning_use_rope" },
+    layerRopes: {
+      minicpm4: { thetaKeys: ["rope_theta"], scaled: true, defaults: {} },
+      "lightning-attn": { thetaKeys: ["rope_theta"], scaled: true, defaults: {}, headDimKeys: ["lightning_head_dim"] },
     },
   }),
   ...row("esm", {
@@ -429,6 +496,12 @@ const families: ReadonlyMap<string, Family> = new Map([
     defaults: { head_dim: 256, partial_rotary_factor: 0.25 },
     layerRule: hybridAttention,
   }),
+  ...row("qwen4_exp_text", {
+    ...mrope([], "cyclic"),
+    readsPartial: true,
+    indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
+  }),
+  ...row("cosmos3_edge_text", mrope([24, 20, 20], "cyclic")),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
     ...mrope([8, 12, 12], "sectioned"),
     pairing: "adjacent",
@@ -485,7 +558,63 @@ export function modelTypeOfArchitectures(names: unknown): string | undefined {
   return Array.isArray(names) ? architectures.get(names[0]) : undefined;
 }
 
-/** The row of a `model_type`; `undefined` for a family that is not in the table. */
+/** All names of families. */
+export function familyNames(): string[] {
+  const ofClasses = [...Object.keys(classFacts), ...classesWithoutRope];
+  return [...families.keys(), ...ofClasses.filter((name) => familyOf(name) !== undefined)];
+}
+
+const known = new Map<string, Family | undefined>();
+
+/**
+ * The facts of a `model_type`: its row, completed by what its configuration class sets; `undefined` for a family that
+ * is not known.
+ */
 export function familyOf(modelType: string): Family | undefined {
-  return families.get(modelType);
+  if (!known.has(modelType)) known.set(modelType, findFamily(modelType));
+  return known.get(modelType);
+}
+
+function findFamily(modelType: string): Family | undefined {
+  const row = families.get(modelType);
+  const ofClass = Object.hasOwn(classFacts, modelType) ? classFacts[modelType]! : {};
+  if (row === undefined && classesWithoutRope.has(modelType)) {
+    return { noRope: "its class in transformers does not rotate queries and keys" };
+  }
+  // What a class with a rope does has to stand in a row.
+  const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
+  return row === undefined && !isHolder ? undefined : { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+}
+
+/** The default values of a class, replaced by those of its row. */
+function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "defaults"> {
+  return { defaults: { ...familyOfClass(ofClass).defaults, ...row?.defaults } };
+}
+
+/** The default values of a configuration class as facts of a family. */
+function familyOfClass({ values = {}, lists, nested }: ClassFacts): Family {
+  const { rope_parameters: rope, ...others } = values;
+  const shared = { ...(lists === undefined ? {} : { lists }), ...(nested === undefined ? {} : { nested }) };
+  if (!isObject(rope)) return { ...shared, defaults: others };
+  const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));
+  if (ofTypes.length > 0) {
+    const layerRopes = ofTypes.map(([label, value]): [string, LayerRope] => [
+      label,
+      {
+        thetaKeys: [],
+        scaled: false,
+        defaults: (value ?? {}) as JsonObject,
+        ...(value === null ? { noRope: true } : {}),
+      },
+    ]);
+    return { ...shared, defaults: others, layerRopes: Object.fromEntries(layerRopes) };
+  }
+  const { rope_theta, partial_rotary_factor, ...scaling } = rope;
+  const defaults = {
+    ...others,
+    ...(rope_theta === undefined ? {} : { rope_theta }),
+    ...(partial_rotary_factor === undefined ? {} : { partial_rotary_factor }),
+  };
+  const isScaled = scaling["rope_type"] !== "default" && scaling["rope_type"] !== "axial";
+  return { ...shared, defaults, ...(isScaled ? { defaultRope: rope } : {}) };
 }

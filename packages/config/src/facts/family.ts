@@ -1,4 +1,4 @@
-/** The fields of one row of `families.ts`. */
+/** The fields of one row of `families.ts`, and of one class in `class-facts.ts`. */
 
 import type { JsonObject } from "../locate/found.ts";
 
@@ -12,6 +12,8 @@ export interface LayerRope {
   readonly defaults: JsonObject;
   /** The keys of its head dimension, if it has its own. */
   readonly headDimKeys?: readonly string[];
+  /** These layers have no rope unless the file says so. */
+  readonly noRope?: boolean;
 }
 
 /** How a family assigns types to layers if the file has no `layer_types`. */
@@ -45,6 +47,43 @@ export type LayerRule =
       readonly fallback: ((layer: number) => string) | null;
     };
 
+/** How a list goes by layer in a class that makes it itself. */
+export type LayerPattern =
+  /** `prefix`, then `period` again and again, counted from the first layer or from the last. `end`: the last layer. */
+  | {
+      readonly from: "first" | "last";
+      readonly prefix?: readonly unknown[];
+      readonly period: readonly unknown[];
+      readonly end?: unknown;
+    }
+  /** The same list for any number of layers. */
+  | { readonly constant: readonly unknown[] }
+  /** It follows no pattern that is known here. */
+  | { readonly unknown: true };
+
+/** What a configuration class of transformers sets where a file is silent. */
+export interface ClassFacts {
+  /** By the keys of a file. */
+  readonly values?: JsonObject;
+  /** Lists with an entry for each layer, by their keys. */
+  readonly lists?: Readonly<Record<string, LayerPattern>>;
+  /** The `model_type` of the models that the class holds, by their keys. */
+  readonly nested?: Readonly<Record<string, string>>;
+}
+
+/** The second rope of a layer: that of the indexer, which picks the keys that sparse attention looks at. */
+export interface IndexerFacts {
+  /** Keys of the size of its heads; the first that the file or the class states counts. */
+  readonly headDimKeys: readonly string[];
+  readonly pairing: "half" | "adjacent";
+  /** A key that says whether its pairs are adjacent, for engines that read it. */
+  readonly interleaveKey?: string;
+  /** Whether its last elements are rotated, not the first. */
+  readonly rotatesLast?: boolean;
+  /** Layer types that have an indexer. Absent: every layer with a rope. */
+  readonly onlyOn?: readonly string[];
+}
+
 /**
  * How sections of pairs are assigned to axes: in runs; cyclically; or the first two sections in alternation, followed
  * by the third as axis 0; or the second and third in alternation as axes 1 and 2, followed by the first as axis 0.
@@ -65,6 +104,12 @@ export interface ScalingBeside {
   readonly defaults: JsonObject;
   /** A sentence about engines that differ. */
   readonly note?: string;
+}
+
+/** Learned numbers of a checkpoint that belong to its rope. They are read, not kept or changed. */
+export interface RopeWeights {
+  /** Mistral Large 4 (LeRoPE): α of each pair, whose frequency is multiplied by e^α. */
+  readonly "lerope.alpha"?: ArrayLike<number> | undefined;
 }
 
 /** The facts of a family. A missing field means: the same as Llama. */
@@ -97,8 +142,18 @@ export interface Family {
   readonly ropeOfLayerType?: ReadonlyMap<string, string>;
   /** Layer types that are rotated; all others have no rope. Applies only if the file sets `sliding_window`. */
   readonly ropeOnlyOn?: readonly string[];
-  /** Every n-th layer has no rope, unless `no_rope_layers` says otherwise. */
-  readonly noRopeInterval?: number;
+  /** A key for each layer type that says whether its layers are rotated: MiniCPM-SALA. */
+  readonly rotatesKeys?: Readonly<Record<string, string>>;
+  /** Lists that the class makes for each layer where the file has none. */
+  readonly lists?: Readonly<Record<string, LayerPattern>>;
+  /** The `model_type` of models inside, by their keys. */
+  readonly nested?: Readonly<Record<string, string>>;
+  readonly indexer?: IndexerFacts;
+  /**
+   * The weight with a learned number α for each pair, whose frequency is multiplied by e^α. Without it the frequencies
+   * are not known.
+   */
+  readonly learnedExponents?: keyof RopeWeights;
   /** Several position axes: their order, and the sections if the file does not state them. */
   readonly axes?: {
     readonly sections?: readonly number[];
@@ -118,6 +173,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Keys that stand beside the text model, in the model around it. */
+  readonly keysAround?: readonly string[];
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**

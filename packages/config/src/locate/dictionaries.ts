@@ -13,8 +13,9 @@ import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
 import { isObject, join, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
-import { findLayers } from "./layers.ts";
+import { everyLayer, findLayers } from "./layers.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
+import { splitByLayer } from "./per-layer.ts";
 
 /**
  * The ropes of a model, and the layers that have them.
@@ -26,17 +27,19 @@ export function findRopes(
   noRope: string | undefined,
   report: Report,
 ): Pick<Located, "entries" | "layers"> {
-  const { logarithm } = model.family;
-  const bare = (label: string | null): RopeEntry => ({
-    label,
-    dictionary: new Fields([], report),
-    noRope: noRope!,
-    nested: false,
-    spelled: unspelled,
-  });
-  const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
-  const entries = noRope === undefined ? findEntries(model, report) : labels.map(bare);
-  return { entries, layers: findLayers(model, entries, report) };
+  if (noRope !== undefined) {
+    const { logarithm } = model.family;
+    const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
+    const entries = labels.map((label): RopeEntry => {
+      return { label, dictionary: new Fields([], report), noRope, nested: false, spelled: unspelled };
+    });
+    return {
+      entries,
+      layers: logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report),
+    };
+  }
+  const entries = findEntries(model, report);
+  return splitByLayer(entries, findLayers(model, entries, report), model, report);
 }
 
 /** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
@@ -79,7 +82,8 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, spelled]) => {
     const scaled = scaledTypes === undefined ? spelled.scaled : scaledTypes.includes(label);
-    return { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
+    const entry = { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
+    return spelled.noRope === true ? { ...entry, noRope: `the class of ${model.modelType} has none` } : entry;
   });
 }
 
@@ -137,7 +141,7 @@ function nestedEntries(
     });
     const entry = { label, nested: true, spelled: known ?? unspelled };
     // In a family that always has a rope of this type, null means the family's defaults.
-    return mine.length > 0 && levels.length === 0 && known === undefined
+    return mine.length > 0 && levels.length === 0 && (known === undefined || known.noRope === true)
       ? { ...entry, dictionary: new Fields([], report), noRope: "null in the file: these layers have no rope" }
       : { ...entry, dictionary: new Fields([...levels, ...around], report) };
   });

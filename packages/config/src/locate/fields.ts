@@ -20,13 +20,31 @@ export interface Level {
 /** One or several JSON objects that are read as if they were one. */
 export class Fields {
   readonly #levels: readonly Level[];
-  readonly #read = new Set<string>();
+  readonly #read: Set<string>;
   readonly #report: Report;
 
-  /** @param levels innermost first. */
-  constructor(levels: readonly Level[], report: Report) {
+  /**
+   * @param levels innermost first.
+   * @param read the keys that were read; shared by fields that look at the same places.
+   */
+  constructor(levels: readonly Level[], report: Report, read: Set<string> = new Set()) {
     this.#levels = levels;
     this.#report = report;
+    this.#read = read;
+  }
+
+  /** The same fields with one more object before them. */
+  within({ record, path }: { readonly record: JsonObject; readonly path: string }): Fields {
+    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this.#read);
+  }
+
+  /** The same fields without all keys but these. */
+  only(...keys: readonly string[]): Fields {
+    const levels = this.#levels.map(({ record, ...place }) => ({
+      ...place,
+      record: Object.fromEntries(keys.flatMap((key) => (Object.hasOwn(record, key) ? [[key, record[key]]] : []))),
+    }));
+    return new Fields(levels, this.#report);
   }
 
   /** The path of the innermost object, for messages. */

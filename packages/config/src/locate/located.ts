@@ -5,6 +5,7 @@ import type { Family, LayerRope } from "../facts/family.ts";
 import type { ConfigOptions } from "../options.ts";
 import type { Report } from "../report.ts";
 import type { Fields } from "./fields.ts";
+import type { Found } from "./found.ts";
 
 /** The text model of a config. */
 export interface TextModel {
@@ -34,6 +35,12 @@ export interface RopeEntry {
   readonly beside?: true;
   /** How the family spells this rope. */
   readonly spelled: LayerRope;
+  /** The base of these layers, if the file states it layer by layer. */
+  readonly theta?: Found<number>;
+  /** The rotated share of a head, if the file states it layer by layer. */
+  readonly share?: Found<number>;
+  /** The keys of the text model, after those that these layers have for themselves. Absent: only the former. */
+  readonly fields?: Fields;
 }
 
 /** The layers of a model. */

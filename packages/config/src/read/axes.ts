@@ -4,7 +4,8 @@ import type { Dialect } from "../facts/dialect.ts";
 import type { Fact } from "../facts/fact.ts";
 import type { AxisOrder } from "../facts/family.ts";
 import type { Fields } from "../locate/fields.ts";
-import { shown } from "../locate/found.ts";
+import { agree, shown } from "../locate/found.ts";
+import type { Found } from "../locate/found.ts";
 import type { Located } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 
@@ -26,8 +27,10 @@ export function readAxes(
   const { family, modelType } = model;
   const { axes, spare, wrongSum } = dialect.mrope;
   const timeLast = isTimeLast(dictionary, { dialect, model });
-  const stated =
-    dictionary.list("mrope_section", "xdrope_section") ?? (timeLast ? model.fields.list("mrope_section") : undefined);
+  const inside = dictionary.list("mrope_section", "xdrope_section");
+  const around = timeLast ? model.fields.list("mrope_section") : undefined;
+  const places = [inside, around].filter((found): found is Found<readonly unknown[]> => found !== undefined);
+  const stated = agree(places, report);
   if (stated === undefined && dictionary.has("mrope_section", "xdrope_section")) return undefined;
   const sections = stated?.value ?? family.axes?.sections;
   const path = stated?.path ?? dictionary.pathOf("mrope_section");

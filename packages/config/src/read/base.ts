@@ -3,7 +3,7 @@
 import type { Pairing, QueryScale } from "@ropewalk/core";
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
-import { agree, asNumber, isObject, join, own, perLayer, shown } from "../locate/found.ts";
+import { agree, asNumber, isObject, join, own, shown } from "../locate/found.ts";
 import type { Found, JsonObject } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
@@ -23,15 +23,16 @@ export function readBase(entry: RopeEntry, trained: unknown, located: Located): 
 
 /** The base: in the dictionary, beside it, in `attn_config`, or the default of the family. */
 function readTheta(entry: RopeEntry, located: Located): Fact<number> {
-  const { model, layers, report } = located;
-  const { dictionary, label, nested, spelled } = entry;
+  const { model, report } = located;
+  const { dictionary, label, nested, spelled, theta } = entry;
+  if (theta !== undefined) {
+    if (theta.value < 0) report.issue(theta.path, "a number > 0, or 0 for a layer without rope", shown(theta.value));
+    return { value: theta.value, rule: theta.path };
+  }
   checkAttentionSettings(model, report);
-  const labelled = layers.labelled(label);
+  // Lists say it layer by layer (`locate/per-layer.ts`).
   const outer = (keys: readonly string[]): Found<number>[] =>
-    model.fields.all(...keys).flatMap((found) => {
-      const one = perLayer(found, labelled, report);
-      return one === undefined ? [] : (asNumber(one, report) ?? []);
-    });
+    model.fields.all(...keys).flatMap((found) => (Array.isArray(found.value) ? [] : (asNumber(found, report) ?? [])));
   const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
   // If each layer type has its own rope, rope_theta beside them is the default for types that state none.
   const isOwn = (key: string): boolean => !(nested && inside.length > 0 && key === "rope_theta");
@@ -55,6 +56,8 @@ function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel
   const value = typeof standard === "number" ? standard : 10_000;
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
+  // ChatGLM's code stores original_rope, and computes the same with either value.
+  if (family.ratioKey !== undefined) fields.first("original_rope");
   if (ratio !== undefined) {
     return {
       value: value * ratio.value,

@@ -2,9 +2,10 @@
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
-import { agree, asNumber, perLayer } from "../locate/found.ts";
+import { agree, asNumber, isSize } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 
 /** A head, and the part of it that is rotated. */
 export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "rotaryOffset"> {
@@ -24,11 +25,26 @@ export function readHead(entry: RopeEntry, ropeType: string, located: Located): 
 /** The keys of the head dimension. */
 const headDimKeys = ["head_dim", "kv_channels", "attention_head_dim", "head_size"];
 const widthKeys = ["hidden_size", "n_embd", "d_model", "dim"];
-export const headCountKeys: readonly string[] = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
+export const headCountKeys: readonly string[] = [
+  "num_attention_heads",
+  "n_head",
+  "n_heads",
+  "num_heads",
+  "encoder_num_attention_heads",
+  "decoder_num_attention_heads",
+];
+
+/** Keys of the rotated slice of latent attention. The second is that of openPangu. */
+const latentSliceKeys = ["qk_rope_head_dim", "attention_qk_rope_dim"];
 
 /** The part of a head that latent attention rotates. It is a separate tensor there. */
-export function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
-  return (family.latent ?? !known) && family.rotatesLast !== true ? fields.size("qk_rope_head_dim") : undefined;
+export function latentSlice({ fields, family, known, modelType }: TextModel): Found<number> | undefined {
+  const isLatent = (family.latent ?? !known) && family.rotatesLast !== true;
+  if (!isLatent) return undefined;
+  const key = "qk_rope_head_dim";
+  const value = family.defaults?.[key];
+  const ofClass = isSize(value) ? { value, key, path: `${key} of the class of ${modelType}` } : undefined;
+  return fields.size(...latentSliceKeys) ?? ofClass;
 }
 
 /** Whether a head dimension is stated, follows from stated numbers, or is a constant of the family. */
@@ -89,8 +105,8 @@ function findHeadDim(
     report.note("implied", fields.pathOf("head_dim"), `The file does not state it; ${standard} is the ${ofClass}.`);
     return { value: standard, rule: `head_dim is not in the file; ${ofClass}` };
   }
-  const width = fields.size(...widthKeys);
-  const heads = fields.size(...headCountKeys);
+  const width = fields.size(...widthKeys) ?? classSize(widthKeys, model, report);
+  const heads = fields.size(...headCountKeys) ?? classSize(headCountKeys, model, report);
   if (width === undefined || heads === undefined) {
     const got = width?.path ?? heads?.path ?? "none of them";
     report.issue("head_dim", "head_dim, or hidden_size and num_attention_heads", got);
@@ -189,15 +205,9 @@ function statedWidth(
 
 const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
 
-function statedShare(
-  { dictionary, label, nested }: RopeEntry,
-  { model, layers, report }: Located,
-): Found<number> | undefined {
+function statedShare({ dictionary, nested, share }: RopeEntry, { model, report }: Located): Found<number> | undefined {
   const inside = dictionary.all("partial_rotary_factor");
-  const lists = model.fields
-    .all("partial_rotary_factors")
-    .flatMap((found) => perLayer(found, layers.labelled(label), report) ?? []);
-  const outside = [...model.fields.all(...shareKeys), ...lists];
+  const outside = [...model.fields.all(...shareKeys), ...(share === undefined ? [] : [share])];
   const places = nested && inside.length > 0 ? inside : [...inside, ...outside];
   return agree(
     places.flatMap((found) => asNumber(found, report) ?? []),
@@ -222,6 +232,20 @@ function classShare({ spelled }: RopeEntry, { family, modelType }: TextModel): F
   return typeof value === "number"
     ? { value, key, path: `default of the configuration class of ${modelType}` }
     : undefined;
+}
+
+/** A size that the configuration class sets where the file is silent. */
+function classSize(
+  keys: readonly string[],
+  { family, fields, modelType }: TextModel,
+  report: Report,
+): Found<number> | undefined {
+  const key = keys.find((each) => isSize(family.defaults?.[each]));
+  if (key === undefined) return undefined;
+  const value = family.defaults![key] as number;
+  const ofClass = `the default of the configuration class of ${modelType}`;
+  report.note("implied", fields.pathOf(key), `The file does not state it; ${value} is ${ofClass}.`);
+  return { value, key, path: ofClass };
 }
 
 function classDefault(key: string, { family }: TextModel): number | undefined {

@@ -4,7 +4,7 @@ import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
-import { shown } from "../locate/found.ts";
+import { isSize, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import { readAxes } from "./axes.ts";
@@ -47,9 +47,11 @@ export function readConfig(located: Located): ModelFacts {
 }
 
 /** The facts of the layers that one entry of the file describes. */
-function readRope(entry: RopeEntry, located: Located): LayerFacts {
-  const { dialect, model, report } = located;
-  if (entry.noRope !== undefined) return noRope(entry.noRope, readLogarithm(entry.label, model, report));
+function readRope(entry: RopeEntry, whole: Located): LayerFacts {
+  const { report } = whole;
+  if (entry.noRope !== undefined) return noRope(entry.noRope, readLogarithm(entry.label, whole.model, report));
+  const located = entry.fields === undefined ? whole : { ...whole, model: { ...whole.model, fields: entry.fields } };
+  const { dialect, model } = located;
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
   const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
@@ -70,15 +72,89 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   }
   checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
-  return {
+  const factors = readPairFactors(rotaryDim.value / 2, located);
+  const facts: RopeFacts = {
     ...scaling,
     ...rotated,
     ...base,
     ...(axes === undefined ? {} : { axes }),
+    ...(factors === undefined ? {} : { pairFactors: factors }),
     ...ofClass(model),
     parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
   };
+  const indexer = readIndexer(entry, facts, located);
+  return indexer === undefined ? facts : { ...facts, indexer };
 }
+
+/**
+ * Learned factors of the frequencies.
+ *
+ * Source: Hugging Face transformers 5.24, `MistralLarge4LeRoPE`: ω · e^α.
+ */
+function readPairFactors(
+  pairs: number,
+  { model: { family, fields, modelType }, options, report }: Located,
+): Fact<readonly number[]> | undefined {
+  const name = family.learnedExponents;
+  if (name === undefined) return undefined;
+  const alpha = options.weights?.[name];
+  const path = `weights[${JSON.stringify(name)}]`;
+  const list = alpha !== undefined && alpha.length === pairs ? Array.from(alpha) : [];
+  if (list.length !== pairs || list.some((value) => !Number.isFinite(value))) {
+    report.issue(
+      path,
+      `${pairs} finite numbers, the weight ${name} of the checkpoint`,
+      alpha === undefined ? "nothing" : `${alpha.length} values`,
+      `Each frequency of ${modelType} is multiplied by e^α with a learned α, so the config alone does not tell the rope. Pass { weights: { ${JSON.stringify(name)}: … } }; zeros give the rope before training.`,
+    );
+    return undefined;
+  }
+  const value = Object.freeze(list.map((each) => Math.fround(Math.exp(each))));
+  return { value, rule: `e^α with ${path}`, source: `the class of ${fields.path === "" ? modelType : fields.path}` };
+}
+
+/** The rope of the indexer: the frequencies of the layer, on a head of another size. */
+function readIndexer(
+  { label }: RopeEntry,
+  facts: RopeFacts,
+  { model: { family, fields, modelType }, report }: Located,
+): RopeFacts | undefined {
+  const { indexer } = family;
+  if (indexer === undefined || (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))) {
+    return undefined;
+  }
+  const stated = fields.size(...indexer.headDimKeys);
+  const standard = indexer.headDimKeys.map((key) => family.defaults?.[key]).find(isSize);
+  const rule = `the class of ${modelType}`;
+  if (stated === undefined && standard === undefined) return undefined;
+  const headDim = stated === undefined ? { value: standard!, rule } : { value: stated.value, rule: stated.path };
+  const { rotaryOffset: _, queryScale: __, ...shared } = facts;
+  if (headDim.value < facts.rotaryDim.value) {
+    report.issue(
+      headDim.rule,
+      `at least ${facts.rotaryDim.value}, the rotated elements of the layer`,
+      `${headDim.value}`,
+    );
+  }
+  const flag = indexer.interleaveKey === undefined ? undefined : fields.flag(indexer.interleaveKey);
+  const pairing: Fact<"half" | "adjacent"> =
+    flag === undefined
+      ? { value: indexer.pairing, rule }
+      : { value: flag.value ? "adjacent" : "half", rule: flag.path, source: "vLLM 0.33, SGLang 0.5.23" };
+  const offset = headDim.value - facts.rotaryDim.value;
+  return {
+    ...shared,
+    headDim,
+    pairing,
+    ...(indexer.rotatesLast === true && offset > 0
+      ? { rotaryOffset: { value: offset, rule: "the last elements of a head" } }
+      : {}),
+  };
+}
+
+/** Whether layers with a label are of one of some types; a label may go on after the type. */
+const isOn = (types: readonly string[], label: string): boolean =>
+  types.some((type) => label === type || label.startsWith(`${type} `));
 
 /** Facts of a model's class that concern more than frequencies and that no key of a file states. */
 function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
@@ -125,7 +201,10 @@ function checkLayered({ dialect, entries, model, report }: Located): void {
   report.issue("model_type", expected, shown(model.modelType));
 }
 
-/** Notes every key that looks like a rope key and was never read. */
+/**
+ * Every key that looks like a rope key and was never read: a note, and an issue if it is a list or an object, because
+ * then some layer has another rope than the one that was read.
+ */
 function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
   const chunks = fields.first("dual_chunk_attention_config");
   if (chunks !== undefined) {
@@ -140,8 +219,20 @@ function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: 
       report.note("unused", path, whyUnused(key, value, ropeTypes[index]!));
     }
   });
+  // A model without rope may have any keys.
+  if (entries.every(({ noRope: why }) => why !== undefined)) return;
   for (const { key, path, value } of fields.unread()) {
-    if (ropeKey.test(key)) report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`);
+    if (!ropeKey.test(key)) continue;
+    if (typeof value !== "object" || value === null || Object.keys(value).length === 0) {
+      report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`, "warning");
+    } else {
+      report.issue(
+        path,
+        "a key that this version knows, since a list or an object says which layers differ",
+        shown(value),
+        "Remove the key if the ropes are right without it.",
+      );
+    }
   }
 }
 

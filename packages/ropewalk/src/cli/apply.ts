@@ -26,6 +26,7 @@ export interface ApplyOptions {
   readonly layerType?: string;
   readonly length?: string;
   readonly maxPosition?: string;
+  readonly family?: string;
 }
 
 type Role = "query" | "key";
@@ -72,9 +73,13 @@ export function apply(config: string, options: ApplyOptions): string[] {
 }
 
 /** The only rope of a config, or the rope of the layer that the options name. */
-function chooseRope(config: string, { layer, layerType, maxPosition, precision }: ApplyOptions): RotaryEmbedding {
+function chooseRope(
+  config: string,
+  { family, layer, layerType, maxPosition, precision }: ApplyOptions,
+): RotaryEmbedding {
   const ropes = ropesFromConfig(readJson(config), {
     precision,
+    family,
     ...(maxPosition === undefined ? {} : { maxPosition: wholeNumber("--max-position", maxPosition, 1) }),
   });
   if (layer !== undefined && layerType !== undefined) {

@@ -23,6 +23,7 @@ export type LintEngine = DialectName | "onnx";
 export interface LintOptions {
   readonly json?: boolean;
   readonly for?: string;
+  readonly family?: string;
 }
 
 /** A rope key of the file. */
@@ -92,7 +93,7 @@ const titleOf = (engine: LintEngine): string =>
 /** @throws CliFailure, RopeError if the file is not a config. */
 export function lint(file: string, options: LintOptions): LintReport {
   const engines = chosenEngines(options.for);
-  const config = readJson(file);
+  const config = named(readJson(file), options.family);
   const base = attempt(() => ropesFromConfig(config));
   // The file is not an object or has no rope key: there is nothing to examine.
   if (RopeError.is(base) && base.issues.length === 0) throw base;
@@ -116,6 +117,13 @@ export function lint(file: string, options: LintOptions): LintReport {
     keys: keys.map(({ steps: _, ...key }) => key),
     findings,
   };
+}
+
+/** The config with the `model_type` that the caller names, in it and in its text model. */
+function named(config: unknown, family: string | undefined): unknown {
+  if (family === undefined || !isObject(config)) return config;
+  const { text_config: text } = config;
+  return { ...config, model_type: family, ...(isObject(text) ? { text_config: { ...text, model_type: family } } : {}) };
 }
 
 function attempt(task: () => ModelRopes): ModelRopes | RopeError {
