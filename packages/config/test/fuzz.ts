@@ -125,6 +125,20 @@ const keys = [
     "attn_type_list",
     "dual_chunk_attention_config",
   ],
+  ...[
+    "vision_config",
+    "audio_config",
+    "encoder_config",
+    "backbone_config",
+    "_class_name",
+    "depth",
+    "num_heads",
+    "embed_dim",
+    "global_attn_indexes",
+    "axes_dims_rope",
+    "attention_head_dim",
+    "rope_scale",
+  ],
   ...["__proto__", "constructor", "toString", "hasOwnProperty", "ropeType", "length", "capacity", "selection", ""],
 ];
 const families = models().flatMap(({ config }) =>
@@ -157,6 +171,14 @@ const words = [
     "constructor",
     "__proto__",
     "",
+    "pixtral",
+    "sam3_vit_model",
+    "lfm3_vl_vision",
+    "glmasr_encoder",
+    "siglip_vision_model",
+    "FluxTransformer2DModel",
+    "CosmosTransformer3DModel",
+    "LTXVideoTransformer3DModel",
     "LLG",
     "L".repeat(10_000),
   ],
@@ -319,6 +341,7 @@ function outcome(number: number): string {
       : chance.mutant(chance.pick(configs));
     const options: ConfigOptions = {
       ...(chance.oneIn(2) ? { dialect: chance.pick(dialectNames) } : {}),
+      ...(chance.oneIn(3) ? { part: chance.pick(["text", "vision", "audio"] as const) } : {}),
       ...(chance.oneIn(8) ? { capacity: chance.pick([1, 4096, 131072]) } : {}),
     };
     return ropesFromConfig(config, options);

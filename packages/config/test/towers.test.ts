@@ -6,12 +6,14 @@ import type { TowerPositions } from "@ropewalk/config";
 import type { RotaryEmbedding } from "@ropewalk/core";
 import { describe, expect, test } from "vitest";
 import { towerNames, towerOf } from "../src/facts/towers.ts";
-import { deepFreeze, failure } from "./helpers.ts";
+import { deepFreeze, llama } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 
 type Patch = readonly [frame: number, row: number, column: number];
 
 interface Fixture {
+  /** For each row of a head of 32 as the class has it: its place in the published weights. */
+  readonly permuted: readonly number[];
   readonly towers: Readonly<
     Record<
       string,
@@ -27,7 +29,7 @@ interface Fixture {
   readonly answers: readonly { readonly patches: readonly (Patch | number)[]; readonly output: readonly number[][] }[];
 }
 
-const { answers, towers } = JSON.parse(
+const { answers, permuted, towers } = JSON.parse(
   readFileSync(new URL("fixtures/towers.json", import.meta.url), "utf8"),
 ) as Fixture;
 
@@ -113,4 +115,37 @@ test("every tower of the table that rotates and is in transformers ran", () => {
   expect(Object.keys(towers).filter((name) => towerOf(name) === undefined)).toEqual([]);
 });
 
-void failure;
+describe("weights that transformers permutes on loading", () => {
+  const permuting = ["kimi_k25_vision", "step3p5_vision"];
+
+  test("are those of these towers", () => {
+    const named = Object.keys(towers).filter(
+      (name) => ropesFromConfig(towers[name]!.config).checkpointPairingOf(0) !== null,
+    );
+    expect(named.sort()).toEqual(permuting);
+  });
+
+  test.each(permuting)("%s: the pairs of the published weights, then permuted, are the class's", (model_type) => {
+    const ropes = ropesFromConfig(towers[model_type]!.config);
+    const pairing = ropes.checkpointPairingOf(0)!;
+    expect(pairing).toBe("adjacent");
+    expect(ropes.notes.some(({ kind, message }) => kind === "differs" && message.includes("adjacent"))).toBe(true);
+    const published = ropesFromConfig(towers[model_type]!.config, { pairing }).forLayer(0)!;
+    // Elements of a query as the published weights make it.
+    const query = Float32Array.from({ length: 32 }, (_, i) => Math.cos(3 * i) * 4);
+    const loaded = Float32Array.from(permuted, (from) => query[from]!);
+    const positions = [[5], [2]];
+    published.apply({ positions, query });
+    ropes.forLayer(0)!.apply({ positions, query: loaded });
+    // The same products in the same order.
+    expect([...loaded]).toEqual(permuted.map((from) => query[from]!));
+  });
+
+  test("Pocket TTS, a text model", () => {
+    const ropes = ropesFromConfig({ model_type: "pocket_tts", hidden_size: 1024, num_attention_heads: 16 });
+    expect(ropes.forLayer(0)!.pairing).toBe("half");
+    expect(ropes.checkpointPairingOf(0)).toBe("adjacent");
+    expect(ropes.notes.some(({ message }) => message.includes("the published weights"))).toBe(true);
+    expect(ropesFromConfig(llama()).checkpointPairingOf(0)).toBeNull();
+  });
+});

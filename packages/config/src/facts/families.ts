@@ -112,6 +112,8 @@ const families: ReadonlyMap<string, Family> = new Map([
     "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 moshi idefics voxtral_realtime_text deepseek_ocr2_text",
     {},
   ),
+  // Weights are permuted on loading.
+  ...row("pocket_tts", { checkpointPairing: "adjacent", defaults: { head_dim: 64 } }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
@@ -533,7 +535,7 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // No rope.
   ...row(
-    "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt",
+    "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart clip clip_text_model siglip ctrl openai-gpt biogpt",
     {
       noRope: "its positions are learned or sinusoidal embeddings",
     },

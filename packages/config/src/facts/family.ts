@@ -171,6 +171,8 @@ export interface Family {
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
   readonly rotatedKey?: string;
+  /** The pairs in the published weights, where the class in transformers permutes them on loading. */
+  readonly checkpointPairing?: "half" | "adjacent";
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */

@@ -7,16 +7,22 @@ import type { Family } from "./family.ts";
 /** A part of a model that is no text model. */
 export type TowerPart = "vision" | "audio";
 
-/** What the positions of a tower's rope are. The caller makes them. */
+/**
+ * What a position axis counts: frames, rows or columns of patches; tokens of text; or images, where a prompt may have
+ * several.
+ */
+export type AxisName = "time" | "height" | "width" | "text" | "image";
+
+/** What the positions of a rope are that do not count tokens. The caller makes them. */
 export interface TowerPositions {
   /** The coordinate that each position axis takes, in the order of the axes. Towers differ: some have width first. */
-  readonly axes: readonly ("time" | "height" | "width")[];
+  readonly axes: readonly AxisName[];
   /**
    * How patches are counted along each axis: from 0, from 1, as centres of patches with −1 and 1 at the edges of the
    * image (patch `i` of `n` is at `(2 i + 1) / n − 1`), or from 0 and times `window / n` (a layer that sees `n` patches
-   * across and was trained on `window`).
+   * across and was trained on `window`). Diffusion models leave it to their pipelines; a note says how.
    */
-  readonly counting: "from 0" | "from 1" | "centres from -1 to 1" | "scaled to a window";
+  readonly counting: "from 0" | "from 1" | "centres from -1 to 1" | "scaled to a window" | "by the pipeline";
 }
 
 /** What a tower's class does with a head. A missing field means: as in Qwen2-VL's tower. */

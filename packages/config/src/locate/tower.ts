@@ -51,34 +51,36 @@ export function wholeTower(config: JsonObject, report: Report): FoundTower | und
  */
 export function towerInside(config: JsonObject, part: TowerPart, report: Report): FoundTower | undefined {
   const model = own(config, "model_type");
-  for (const { record, path, outer } of places(config, "", isText(model) ? model : "", part)) {
+  const named = part === "audio" ? "an audio" : "a vision";
+  for (const { key, outer, path, record } of places(config, "", isText(model) ? model : "", part)) {
     const stated = own(record, "model_type");
-    const named = isText(stated) ? stated : undefined;
-    const byModel = named === undefined || named === outer ? towerNameOf(outer, part) : undefined;
-    const modelType = byModel ?? named;
-    const tower = modelType === undefined ? undefined : (towerOf(modelType) ?? asLine(modelType, part));
+    const ofTower = isText(stated) ? stated : undefined;
+    const byModel = ofTower === undefined || ofTower === outer ? towerNameOf(outer, part) : undefined;
+    const modelType = byModel ?? ofTower;
+    const known = modelType === undefined ? undefined : towerOf(modelType);
     // The encoder of a text model is no tower.
-    if (path.endsWith("encoder_config") && (tower === undefined || tower.part !== part)) continue;
+    if (key === "encoder_config" && known?.part !== part) continue;
+    const tower = known ?? (modelType === undefined ? undefined : asLine(modelType, part));
     if (modelType !== undefined && tower !== undefined) return inside({ record, path, modelType, tower }, report);
     report.issue(
       join(path, "model_type"),
-      `the model_type of a ${part} tower that is known`,
+      `the model_type of ${named} tower that is known`,
       shown(stated),
       "This tower is not in the table. If you know its rope, make it with getRope; most towers of several axes are of the type nd.",
     );
     return undefined;
   }
-  const [key] = partKeys[part];
   report.issue(
-    key!,
-    `the config of a ${part} tower`,
+    partKeys[part][0]!,
+    `the config of ${named} tower`,
     "nothing",
-    `This model has no ${part} tower, or the tower's config is another file: pass that.`,
+    `This model has no such tower, or the tower's config is another file: pass that.`,
   );
   return undefined;
 }
 
 interface Place {
+  readonly key: string;
   readonly record: JsonObject;
   readonly path: string;
   /** The `model_type` of the model around it. */
@@ -90,7 +92,7 @@ function places(record: JsonObject, path: string, outer: string, part: TowerPart
   const objects = (keys: readonly string[]): Place[] =>
     keys.flatMap((key) => {
       const inner = own(record, key);
-      return isObject(inner) ? [{ record: inner, path: join(path, key), outer }] : [];
+      return isObject(inner) ? [{ key, record: inner, path: join(path, key), outer }] : [];
     });
   // Four levels are more than any model has, and end the search in objects that contain themselves.
   const models = path.split(".").length > 4 ? [] : objects(modelKeys);

@@ -3,6 +3,7 @@
 import type { ModelFacts } from "../facts/fact.ts";
 import { Fields } from "../locate/fields.ts";
 import { findRopes } from "../locate/dictionaries.ts";
+import { isText, own } from "../locate/found.ts";
 import type { TextModel } from "../locate/located.ts";
 import { locate, requireObject } from "../locate/text-model.ts";
 import { towerInside, wholeTower } from "../locate/tower.ts";
@@ -10,6 +11,7 @@ import type { FoundTower } from "../locate/tower.ts";
 import { dialectOf } from "../options.ts";
 import type { ConfigOptions } from "../options.ts";
 import { Report } from "../report.ts";
+import { readDiffusers } from "./diffusers.ts";
 import { readConfig } from "./hf.ts";
 import { readAxial, readUnrotated } from "./tower.ts";
 
@@ -23,6 +25,11 @@ export function readPart(config: unknown, options: ConfigOptions): ModelFacts {
   const { part = "text" } = options;
   const report = new Report();
   const record = requireObject(config);
+  const className = own(record, "_class_name");
+  if (isText(className) && own(record, "model_type") === undefined) {
+    const fields = new Fields([{ record, path: "", level: 0 }], report);
+    return readDiffusers(part, { dialect: dialectOf(options.dialect), fields, modelType: className, report });
+  }
   const whole = wholeTower(record, report);
   const found = whole ?? (part === "text" ? undefined : towerInside(record, part, report));
   report.throwIfBroken();

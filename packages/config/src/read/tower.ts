@@ -11,6 +11,7 @@ import type { Found } from "../locate/found.ts";
 import { mostLayers } from "../locate/layers.ts";
 import type { Report } from "../report.ts";
 import { largestHead } from "./head.ts";
+import { noteCheckpoint } from "./hf.ts";
 
 /** What reading a tower needs. */
 export interface TowerContext {
@@ -59,7 +60,7 @@ export function readAxial(tower: AxialTower, context: TowerContext): ModelFacts 
     }
   }
   if (remark !== undefined) report.note("implied", fields.pathOf("model_type"), remark);
-  noteUnread(dictionary, context);
+  noteUnread(fields, context, dictionary);
   report.throwIfBroken();
   const labelOf = (layer: number): string | null => layerTypes?.typeOf(layer, fields) ?? null;
   const lost =
@@ -146,13 +147,7 @@ function ropeFacts(rope: TowerRope, headDim: Fact<number>, base: Fact<number>, c
   const ofClass = <T>(value: T): Fact<T> => ({ value, rule, source });
   const positions: TowerPositions = Object.freeze({ axes: Object.freeze([...axes]), counting });
   const { parameters = { axisCount: axes.length } } = rope;
-  if (checkpointPairing !== undefined) {
-    context.report.note(
-      "differs",
-      context.fields.pathOf("model_type"),
-      `transformers permutes the weights of queries and keys on loading; in the published weights the pairs are ${checkpointPairing === "adjacent" ? "adjacent elements" : shown(checkpointPairing)}.`,
-    );
-  }
+  noteCheckpoint(checkpointPairing, context.fields, context.report);
   return {
     ropeType: ofClass("nd"),
     headDim,
@@ -169,9 +164,13 @@ function ropeFacts(rope: TowerRope, headDim: Fact<number>, base: Fact<number>, c
 }
 
 /** Notes every key that looks like a rope key and was never read. */
-function noteUnread(dictionary: Fields, { fields, modelType, report }: TowerContext): void {
-  const unread: Found[] = [...dictionary.unread(), ...fields.unread().filter(({ key }) => ropeKey.test(key))];
-  for (const { key, path, value } of unread) {
+export function noteUnread(
+  fields: Fields,
+  { modelType, report }: Pick<TowerContext, "modelType" | "report">,
+  dictionary?: Fields,
+): void {
+  const unread: Found[] = fields.unread().filter(({ key }) => ropeKey.test(key));
+  for (const { key, path, value } of [...(dictionary?.unread() ?? []), ...unread]) {
     report.note("unused", path, `The class of ${modelType} does not read ${key} = ${shown(value)}.`);
   }
 }
