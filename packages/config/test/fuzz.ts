@@ -126,6 +126,20 @@ const keys = [
     "dual_chunk_attention_config",
   ],
   ...[
+    "layer_rope_theta",
+    "rope_scaling_layers",
+    "per_layer_config",
+    "cross_attention_layers",
+    "use_rope_layers",
+    "no_rope_layer_indices",
+    "attn_layer_indices",
+    "mixer_types",
+    "block_types",
+    "index_head_dim",
+    "indexer_rope_interleave",
+    "head_rope",
+  ],
+  ...[
     "vision_config",
     "audio_config",
     "encoder_config",
@@ -342,6 +356,7 @@ function outcome(number: number): string {
     const options: ConfigOptions = {
       ...(chance.oneIn(2) ? { dialect: chance.pick(dialectNames) } : {}),
       ...(chance.oneIn(3) ? { part: chance.pick(["text", "vision", "audio"] as const) } : {}),
+      ...(chance.oneIn(3) ? { family: chance.pick(families) } : {}),
       ...(chance.oneIn(8) ? { capacity: chance.pick([1, 4096, 131072]) } : {}),
     };
     return ropesFromConfig(config, options);
