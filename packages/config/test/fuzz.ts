@@ -308,6 +308,7 @@ class Chance {
       if (this.oneIn(5)) delete target[key];
       else define(target, key, this.tree(2));
     }
+    if (this.oneIn(30)) define(copy, "rope_scaling", { rope_type: this.pick(words), factor: 2 });
     return copy;
   }
 }
