@@ -34,10 +34,10 @@ export function classFactsText(): string {
   for (const [name, { values, lists, nested }] of Object.entries(classes)) {
     const status = models[name]?.status;
     const speaks = Object.keys(values).some((key) => /rope|rotary/.test(key));
-    if (status === "rotates" || (speaks && status !== "none" && status !== "absolute")) {
+    if (speaks || (status === "rotates" && !holdsText(nested))) {
       const parts = { values, ...(isEmpty(lists) ? {} : { lists }), ...(isEmpty(nested) ? {} : { nested }) };
       rows.push(`  ${JSON.stringify(name)}: ${JSON.stringify(parts)},`);
-    } else if (!isEmpty(nested)) {
+    } else if (!isEmpty(nested) && ((status !== "none" && status !== "absolute") || holdsText(nested))) {
       rows.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ nested })},`);
     } else {
       withoutRope.push(name);
@@ -58,6 +58,10 @@ export const classesWithoutRope: ReadonlySet<string> = new Set(
 );
 `;
 }
+
+/** Whether one of the models inside is a text model. */
+const holdsText = (nested: Readonly<Record<string, string>>): boolean =>
+  Object.keys(nested).some((key) => /text|decoder|language|thinker|vlm/.test(key));
 
 const isEmpty = (record: object | undefined): boolean => Object.keys(record ?? {}).length === 0;
 

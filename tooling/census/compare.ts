@@ -2,16 +2,42 @@
 
 import { RopeError, ropesFromConfig } from "ropewalk";
 import type { ConfigOptions, ModelRopes, RotaryEmbedding } from "ropewalk";
+import { refused } from "./refused.ts";
+import { readCensus } from "./results.ts";
 import type { Census, MeasuredModel, MeasuredRope, Measurement, Part } from "./results.ts";
 
 /** What came of one file. */
 export interface Outcome {
+  readonly engine: string;
   readonly modelType: string;
   /** `full`, `saved`, or the name of a variant. */
   readonly file: string;
   readonly result: "equal" | "no rope" | "refused" | "different" | "not probed";
   /** The first difference, or the reason. */
   readonly why: string;
+}
+
+/** The outcomes of every model of an engine's census. */
+export function compareAll(census: Census = readCensus("transformers")): Outcome[] {
+  const outcomes = Object.entries(census.models).flatMap(([name, model]) => compareModel(name, model, census));
+  const known = new Set(outcomes.flatMap(({ modelType, result }) => (result === "refused" ? [modelType] : [])));
+  const stale = Object.keys(refused).filter((name) => Object.hasOwn(census.models, name) && !known.has(name));
+  // A refusal without a reason that a user would accept is a difference.
+  const judged = outcomes.map((outcome): Outcome =>
+    outcome.result !== "refused" || Object.hasOwn(refused, outcome.modelType)
+      ? outcome
+      : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
+  );
+  return [
+    ...judged,
+    ...stale.map((modelType): Outcome => ({
+      engine: census.source.engine,
+      modelType,
+      file: "full",
+      result: "different",
+      why: "it is listed as refused, and is not",
+    })),
+  ];
 }
 
 /** Weights that a class multiplies into its frequencies; a fresh model has zeros there, as the census found it. */
@@ -26,12 +52,13 @@ const absoluteError = 3e-8;
 
 /** One outcome for each file of a model. */
 export function compareModel(modelType: string, model: MeasuredModel, census: Census): Outcome[] {
+  const { engine } = census.source;
   const outcomes: Outcome[] = [];
   const add = (file: string, measured: Measurement, config: Readonly<Record<string, unknown>>): void => {
-    outcomes.push({ modelType, file, ...compareFile(config, measured, model.part, census) });
+    outcomes.push({ engine, modelType, file, ...compareFile(config, measured, model.part, census) });
   };
   if (model.status === "notProbed") {
-    return [{ modelType, file: "full", result: "not probed", why: model.reason ?? "" }];
+    return [{ engine, modelType, file: "full", result: "not probed", why: model.reason ?? "" }];
   }
   if (model.full !== undefined) add("full", model, model.full);
   if (model.saved !== undefined) add("saved", model, model.saved);
@@ -78,7 +105,8 @@ function compareFile(
     ropes = ropesFromConfig(config, { ...learned, ...(part === "text" ? {} : { part }) });
   } catch (error) {
     if (!RopeError.is(error)) throw error;
-    return { result: "refused", why: error.issues[0] === undefined ? error.message : issueText(error) };
+    const why = error.issues[0] === undefined ? error.message : issueText(error);
+    return { result: "refused", why };
   }
   const layers = measured.layers ?? [];
   const difference =
@@ -145,9 +173,9 @@ function compareRope(
     }
   }
   const { attentionFactor } = rope.frequencies(shortLength);
-  if (Math.abs(attentionFactor - engine.attentionFactor) > 1e-5 * engine.attentionFactor) {
-    return `amplitude ${attentionFactor} instead of ${engine.attentionFactor}`;
-  }
+  const { attentionFactor: measured = 1 } = engine;
+  if (Math.abs(attentionFactor - measured) > 1e-5 * measured)
+    return `amplitude ${attentionFactor} instead of ${measured}`;
   return compareScale(rope, engine);
 }
 

@@ -13,7 +13,8 @@ export interface MeasuredRope {
   /** The name of a list in `frequencies`. */
   readonly frequencies: string;
   readonly axes?: readonly number[];
-  readonly attentionFactor: number;
+  /** Absent: 1. */
+  readonly attentionFactor?: number;
   /** The factor of queries at some positions, if it is not 1. */
   readonly queryScale?: Readonly<Record<string, number>>;
   /** The elements of each pair, if they are neither halves nor adjacent. */

@@ -14,6 +14,7 @@ export { attentionShape } from "./attention-shape.ts";
 export type { AttentionShape, LatentShape } from "./attention-shape.ts";
 export type { RopeWeights } from "./facts/family.ts";
 export type { Fact } from "./facts/fact.ts";
+export type { AxisName, TowerPart, TowerPositions } from "./facts/tower.ts";
 export { dialects } from "./facts/dialects.ts";
 export type { AmplitudeRule, Dialect, DialectName, YarnDialect } from "./facts/dialect.ts";
 export { keyFacts } from "./facts/keys.ts";

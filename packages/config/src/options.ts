@@ -7,6 +7,7 @@ import type { Dialect, DialectName } from "./facts/dialect.ts";
 import { dialects } from "./facts/dialects.ts";
 import { familyNames, familyOf } from "./facts/families.ts";
 import type { RopeWeights } from "./facts/family.ts";
+import type { TowerPart } from "./facts/tower.ts";
 
 /** Options for every file format. Each overrides the file. */
 export interface RequestOverrides {
@@ -20,6 +21,11 @@ export interface RequestOverrides {
 
 /** Options for a config.json. */
 export interface ConfigOptions extends RequestOverrides {
+  /**
+   * The part of the model whose ropes are read. A file that is the config of a tower alone is read as that tower in any
+   * case. Default: `"text"`.
+   */
+  readonly part?: "text" | TowerPart | undefined;
   /**
    * The registry with the parameters of each type. A type that is not registered there is read with a built-in list.
    */
@@ -65,6 +71,7 @@ export interface GgufOptions extends RequestOverrides {
 }
 
 const configKeys: Readonly<Record<keyof ConfigOptions, true>> = {
+  part: true,
   registry: true,
   precision: true,
   maxPosition: true,
@@ -97,7 +104,8 @@ const tensorNames: Readonly<Record<keyof GgufRopeTensors, true>> = {
  */
 export function checkOptions(options: ConfigOptions): void {
   checkCommon(options, Object.keys(configKeys));
-  const { family, weights = {} } = options;
+  const { family, part = "text", weights = {} } = options;
+  if (!parts.includes(part)) throw wrong("part", `one of ${parts.map(show).join(", ")}`, part);
   if (!isRecord(weights)) throw wrong("weights", "an object with weights of the checkpoint by their names", weights);
   checkKeys("the weights", weights, Object.keys(weightNames));
   if (family === undefined || (typeof family === "string" && familyOf(family) !== undefined)) return;
@@ -111,6 +119,8 @@ export function checkOptions(options: ConfigOptions): void {
     },
   ]);
 }
+
+const parts: readonly string[] = ["text", "vision", "audio"] satisfies readonly ConfigOptions["part"][];
 
 /** Checks the options of a GGUF header, including the names of its tensors. */
 export function checkGgufOptions(options: GgufOptions): void {

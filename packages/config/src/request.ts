@@ -4,9 +4,10 @@
  */
 
 import { RopeError } from "@ropewalk/core";
-import type { QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
+import type { Pairing, QueryScale, RopeRule, UntypedRopeRequest } from "@ropewalk/core";
 import { hasRope, isSameRope } from "./facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
+import type { TowerPositions } from "./facts/tower.ts";
 import { shown } from "./locate/found.ts";
 import type { RequestOverrides } from "./options.ts";
 import type { ConfigNote } from "./report.ts";
@@ -21,6 +22,13 @@ export interface LayerRopeRequest {
   readonly indexer?: UntypedRopeRequest;
   /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
+  /** What the positions of a tower are, which the caller makes. Absent: positions count tokens. */
+  readonly positions?: TowerPositions;
+  /**
+   * The pairs in the published weights, where transformers permutes them on loading: with those weights as they are,
+   * use this as `pairing`. Absent: those of the request.
+   */
+  readonly checkpointPairing?: Pairing;
   /** The reason for each number, with its place in the file. */
   readonly rules: readonly RopeRule[];
 }
@@ -61,7 +69,7 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
       const { queryScale } = facts;
       const indexer = hasRope(facts) && facts.indexer !== undefined ? { indexer: requestOf(facts.indexer) } : {};
       const rope = hasRope(facts)
-        ? { request: requestOf(facts), ...indexer }
+        ? { request: requestOf(facts), ...indexer, ...besideRequest(facts) }
         : { request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }) };
       const rules = rulesOf(hasRope(facts) ? withOverrides(facts, overrides) : facts, model.dialect);
       return [label, Object.freeze({ layerType: label, ...rope, rules: Object.freeze(rules) })];
@@ -74,6 +82,17 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
     layerTypeOf: (layer: number) => layerTypeOf(layer, model),
     notes: Object.freeze([...model.notes]),
   });
+}
+
+/** Facts of a layer that no request holds. */
+function besideRequest({
+  checkpointPairing,
+  positions,
+}: RopeFacts): Pick<LayerRopeRequest, "checkpointPairing" | "positions"> {
+  return {
+    ...(positions === undefined ? {} : { positions: positions.value }),
+    ...(checkpointPairing === undefined ? {} : { checkpointPairing: checkpointPairing.value }),
+  };
 }
 
 /** The fields of a request that are facts of a layer, in the order of `rules`. */
@@ -96,7 +115,8 @@ const requestFields = [
  * requests.
  */
 export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
-  const { ropeType, parameters, indexer: _, ...fields } = withOverrides(facts, overrides);
+  const plainFacts = withOverrides(facts, overrides);
+  const { checkpointPairing: _, indexer: __, parameters, positions: ___, ropeType, ...fields } = plainFacts;
   const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
     Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
   const { precision } = overrides;
@@ -125,7 +145,10 @@ function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
   return [
     ruleOf("dialect", dialect),
     ruleOf("ropeType", facts.ropeType),
-    ...requestFields.flatMap((name) => (facts[name] === undefined ? [] : [ruleOf(name, facts[name])])),
+    ...[...requestFields, "positions", "checkpointPairing"].flatMap((name) => {
+      const fact = facts[name as (typeof requestFields)[number]];
+      return fact === undefined ? [] : [ruleOf(name, fact)];
+    }),
     ...Object.entries(facts.parameters).map(([name, fact]) => ruleOf(`parameters.${name}`, fact)),
     ...indexerRules(facts),
   ];

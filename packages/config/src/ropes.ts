@@ -5,14 +5,14 @@
  */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { QueryScale, RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
+import type { Pairing, QueryScale, RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
 import { invalid } from "@ropewalk/core/backend";
 import { ropeTypeFacts } from "./facts/rope-types.ts";
-import { locate } from "./locate/text-model.ts";
+import type { TowerPositions } from "./facts/tower.ts";
 import { checkGgufOptions, checkOptions } from "./options.ts";
 import type { ConfigOptions, GgufOptions } from "./options.ts";
 import { readGguf } from "./read/gguf.ts";
-import { readConfig } from "./read/hf.ts";
+import { readPart } from "./read/part.ts";
 import type { ConfigNote } from "./report.ts";
 import { toRequests } from "./request.ts";
 import type { LayerRopeRequest, RopeRequests } from "./request.ts";
@@ -47,6 +47,20 @@ export interface ModelRopes {
    */
   queryScaleOf(layer: number): QueryScale | null;
   /**
+   * What the positions of a tower's layer are: the coordinate of each axis, and how patches are counted. The caller
+   * makes them. `null` where positions count tokens, and for layers without rope.
+   *
+   * @throws RopeError `ROPE_CONFIG` as `forLayer`.
+   */
+  positionsOf(layer: number): TowerPositions | null;
+  /**
+   * The pairs in the published weights of a layer, where transformers permutes them on loading. With those weights as
+   * they are, pass it as the option `pairing`. `null`: the rope's own pairing, or no rope.
+   *
+   * @throws RopeError `ROPE_CONFIG` as `forLayer`.
+   */
+  checkpointPairingOf(layer: number): Pairing | null;
+  /**
    * Why each number of a layer type's rope was read: its place in the file, or the rule and its source.
    * `rope.explain()` has what the type computes from them.
    */
@@ -71,7 +85,7 @@ export interface ModelRopes {
  */
 export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions = {}): RopeRequests {
   checkOptions(options);
-  return toRequests(readConfig(locate(config, options)), options);
+  return toRequests(readPart(config, options), options);
 }
 
 /**
@@ -171,6 +185,8 @@ function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests,
     forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null,
     indexerOf: (layer: number) => indexers.get(layerTypeOf(layer)) ?? null,
     queryScaleOf,
+    positionsOf: (layer: number) => requests.get(layerTypeOf(layer))?.positions ?? null,
+    checkpointPairingOf: (layer: number) => requests.get(layerTypeOf(layer))?.checkpointPairing ?? null,
     notes,
   });
 }

@@ -125,6 +125,34 @@ const keys = [
     "attn_type_list",
     "dual_chunk_attention_config",
   ],
+  ...[
+    "layer_rope_theta",
+    "rope_scaling_layers",
+    "per_layer_config",
+    "cross_attention_layers",
+    "use_rope_layers",
+    "no_rope_layer_indices",
+    "attn_layer_indices",
+    "mixer_types",
+    "block_types",
+    "index_head_dim",
+    "indexer_rope_interleave",
+    "head_rope",
+  ],
+  ...[
+    "vision_config",
+    "audio_config",
+    "encoder_config",
+    "backbone_config",
+    "_class_name",
+    "depth",
+    "num_heads",
+    "embed_dim",
+    "global_attn_indexes",
+    "axes_dims_rope",
+    "attention_head_dim",
+    "rope_scale",
+  ],
   ...["__proto__", "constructor", "toString", "hasOwnProperty", "ropeType", "length", "capacity", "selection", ""],
 ];
 const families = models().flatMap(({ config }) =>
@@ -157,6 +185,14 @@ const words = [
     "constructor",
     "__proto__",
     "",
+    "pixtral",
+    "sam3_vit_model",
+    "lfm3_vl_vision",
+    "glmasr_encoder",
+    "siglip_vision_model",
+    "FluxTransformer2DModel",
+    "CosmosTransformer3DModel",
+    "LTXVideoTransformer3DModel",
     "LLG",
     "L".repeat(10_000),
   ],
@@ -272,6 +308,7 @@ class Chance {
       if (this.oneIn(5)) delete target[key];
       else define(target, key, this.tree(2));
     }
+    if (this.oneIn(30)) define(copy, "rope_scaling", { rope_type: this.pick(words), factor: 2 });
     return copy;
   }
 }
@@ -319,6 +356,8 @@ function outcome(number: number): string {
       : chance.mutant(chance.pick(configs));
     const options: ConfigOptions = {
       ...(chance.oneIn(2) ? { dialect: chance.pick(dialectNames) } : {}),
+      ...(chance.oneIn(3) ? { part: chance.pick(["text", "vision", "audio"] as const) } : {}),
+      ...(chance.oneIn(3) ? { family: chance.pick(families) } : {}),
       ...(chance.oneIn(8) ? { capacity: chance.pick([1, 4096, 131072]) } : {}),
     };
     return ropesFromConfig(config, options);

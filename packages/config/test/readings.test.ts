@@ -85,14 +85,13 @@ describe("Ling and Ming", () => {
       model_type: "bailing_hybrid",
       qk_rope_head_dim: 64,
       qk_nope_head_dim: 128,
-      num_hidden_layers: 2,
-      layer_types: ["full_attention", "full_attention"],
+      num_hidden_layers: 6,
       rope_parameters: { rope_type: "default", rope_theta: 600000 },
     },
   };
   /** Height and width by turns, then time: vLLM's own run has the same. */
   const { axes } = records.find(({ name }) => name === "bailing-mrope")!;
-  const readLing = (config: Json, dialect: DialectName = "hf") => ropesFromConfig(config, { dialect }).forLayer(0)!;
+  const readLing = (config: Json, dialect: DialectName = "hf") => ropesFromConfig(config, { dialect }).forLayer(5)!;
   const withParameters = (more: Json): Json => ({
     ...ling,
     text_config: { ...(ling["text_config"] as Json), rope_parameters: { rope_theta: 600000, ...more } },

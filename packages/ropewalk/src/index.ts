@@ -133,6 +133,8 @@ export type {
   RequestOverrides,
   RopeRequests,
   RopeWeights,
+  TowerPart,
+  TowerPositions,
   YarnDialect,
 } from "@ropewalk/config";
 

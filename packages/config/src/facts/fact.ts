@@ -6,6 +6,7 @@
 import type { Pairing, QueryScale } from "@ropewalk/core";
 import { isEqual } from "../locate/found.ts";
 import type { ConfigNote } from "../report.ts";
+import type { TowerPositions } from "./tower.ts";
 
 /** A value with the reason for it. */
 export interface Fact<T> {
@@ -35,6 +36,10 @@ export interface RopeFacts {
   /** Absent: positions are integers. */
   readonly fractionalPositions?: Fact<true>;
   readonly queryScale?: Fact<QueryScale>;
+  /** What the positions of a tower are. No field of a request. */
+  readonly positions?: Fact<TowerPositions>;
+  /** The pairs in the published weights, if an engine permutes them on loading. No field of a request. */
+  readonly checkpointPairing?: Fact<Pairing>;
   /** The type's own parameters by their name in core. */
   readonly parameters: Readonly<Record<string, Fact<unknown>>>;
   /** The second rope of these layers: that of the indexer of sparse attention. */

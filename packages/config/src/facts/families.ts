@@ -112,21 +112,20 @@ const families: ReadonlyMap<string, Family> = new Map([
     "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 moshi idefics voxtral_realtime_text deepseek_ocr2_text",
     {},
   ),
+  // Weights are permuted on loading.
+  ...row("pocket_tts", { checkpointPairing: "adjacent", defaults: { head_dim: 64 } }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
-  ...row(
-    "apertus1p5_text beam csm_depth_decoder_model deepseek_ocr2_encoder dia_decoder dia_encoder dory esmc gradium_phonon_tts",
-    {},
-  ),
+  ...row("apertus1p5_text beam csm_depth_decoder_model dia_decoder dia_encoder dory esmc gradium_phonon_tts", {}),
   ...row("granite4_vision_text granite_docling_text higgs_audio_v2 hrm_text iquestcoder kyutai_speech_to_text", {}),
-  ...row("lasr_encoder lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
+  ...row("lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
   ...row("muse_glimmer_assistant muse_glimmer_text muse_spark_text sarvam_moe unlimited_ocr_text xcodec2", {}),
   ...row(
     "pocket_tts pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder pocket_tts_audio_tokenizer_encoder",
     {},
   ),
-  ...row("EvollaModel voxtral_realtime_encoder", {}),
+  ...row("EvollaModel", {}),
   // Remote code.
   ...row("minicpm minicpmv minicpmo phi3small aquila skywork RefinedWeb RefinedWebModel Dream llada", {}),
   ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
@@ -159,7 +158,12 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("gte", { defaults: { rope_theta: 160_000 } }),
   ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
   // Scaled unless the file says otherwise.
-  ...row("gpt_oss openai_privacy_filter", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
+  ...row("gpt_oss", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
+  ...row("openai_privacy_filter", {
+    pairing: "adjacent",
+    defaults: { head_dim: 64, rope_theta: 150_000 },
+    defaultRope: yarn32,
+  }),
   ...row("apertus", { defaults: { rope_theta: 12_000_000 }, defaultRope: { ...llama3, factor: 8 } }),
   ...row("cwm", { defaults: { head_dim: 128, rope_theta: 1_000_000 }, defaultRope: { ...llama3, factor: 16 } }),
   ...row("ministral3", {
@@ -179,16 +183,16 @@ const families: ReadonlyMap<string, Family> = new Map([
 
   // Only a part of the head is rotated.
   ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
-  ...row("phi persimmon nemotron glm4_moe bamba", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
+  ...row("phi persimmon nemotron glm4_moe", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
-  ...row("glmasr_encoder dots3_note_audio_encoder laguna recurrent_gemma zaya", { readsPartial: true }),
-  ...row("nemotron3_5_transcribe_asr_audio nemotron3_5_transcribe_word_timestamp nemotron3_diarization_audio", {
-    readsPartial: true,
-  }),
+  ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
+  ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
-  ...row("minimax_m2 minimax_m3_vl minimax_m3_vl_text", {
+  ...row("minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, ignored: ["rotary_dim"] }),
+  ...row("minimax_m2", {
     readsPartial: true,
     defaults: { head_dim: 128, rope_theta: 5_000_000 },
   }),
@@ -237,12 +241,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
   ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
   // With images and video: Ling, Ming. Their sections stand beside text_config.
-  ...row("bailing_hybrid", {
-    ...latent,
-    axes: { order: "time-last" },
-    keysAround: ["mrope_section"],
-    defaults: { rope_theta: 6_000_000 },
-  }),
+  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" }, defaults: { rope_theta: 6_000_000 } }),
   ...row("mistral4", {
     ...latent,
     readsInterleave: true,
@@ -497,10 +496,11 @@ const families: ReadonlyMap<string, Family> = new Map([
     layerRule: hybridAttention,
   }),
   ...row("qwen4_exp_text", {
-    ...mrope([], "cyclic"),
+    axes: { order: "cyclic" },
     readsPartial: true,
     indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
   }),
+  ...row("neomme", { axes: { count: 2, order: "cyclic" }, readsPartial: true }),
   ...row("cosmos3_edge_text", mrope([24, 20, 20], "cyclic")),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
     ...mrope([8, 12, 12], "sectioned"),
@@ -524,18 +524,18 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
 
-  // Vision towers with two axes. The caller makes their coordinates: Llama 4 counts from 1, DINOv3 uses −1 to 1.
-  ...row("llama4_vision_model", { pairing: "adjacent", defaultType: { ropeType: "nd", axisCount: 2 } }),
-  ...row("pixtral", { defaultType: { ropeType: "nd", axisCount: 2, frequencies: "shared" } }),
-  ...row("dinov3_vit", {
-    defaultType: { ropeType: "nd", axisCount: 2, angleScale: 2 * Math.PI },
-    fractionalPositions: true,
-    defaults: { rope_theta: 100 },
+  // No head of it can be rotated as a rope does.
+  ...row("qwen2_5_omni_dit", {
+    refused: "one head of its attention is rotated, and its pairs are adjacent elements before and halves after",
+  }),
+  ...row("musicflamingo", { refused: "it turns the outputs of its audio encoder by time, before any attention" }),
+  ...row("clvp_encoder", {
+    refused: "its attention rotates values too, and the queries before they are split into heads",
   }),
 
   // No rope.
   ...row(
-    "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart whisper clip clip_text_model siglip siglip_vision_model vit ctrl openai-gpt biogpt",
+    "bert roberta xlm-roberta camembert distilbert albert electra gpt2 gpt_neo gpt_bigcode opt bart mbart clip clip_text_model siglip ctrl openai-gpt biogpt",
     {
       noRope: "its positions are learned or sinusoidal embeddings",
     },
@@ -583,7 +583,8 @@ function findFamily(modelType: string): Family | undefined {
   }
   // What a class with a rope does has to stand in a row.
   const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
-  return row === undefined && !isHolder ? undefined : { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+  if (row === undefined) return isHolder ? { holds: ofClass.nested! } : undefined;
+  return { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
 }
 
 /** The default values of a class, replaced by those of its row. */
@@ -592,9 +593,9 @@ function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "def
 }
 
 /** The default values of a configuration class as facts of a family. */
-function familyOfClass({ values = {}, lists, nested }: ClassFacts): Family {
+function familyOfClass({ values = {}, lists }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
-  const shared = { ...(lists === undefined ? {} : { lists }), ...(nested === undefined ? {} : { nested }) };
+  const shared = lists === undefined ? {} : { lists };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));
   if (ofTypes.length > 0) {

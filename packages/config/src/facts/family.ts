@@ -146,8 +146,12 @@ export interface Family {
   readonly rotatesKeys?: Readonly<Record<string, string>>;
   /** Lists that the class makes for each layer where the file has none. */
   readonly lists?: Readonly<Record<string, LayerPattern>>;
-  /** The `model_type` of models inside, by their keys. */
-  readonly nested?: Readonly<Record<string, string>>;
+  /** It is no model itself: the `model_type` of the models that it holds, by their keys. */
+  readonly holds?: Readonly<Record<string, string>>;
+  /** The key of a list of the layers that have attention. */
+  readonly attentionOn?: string;
+  /** Keys that its class does not read, though other classes do. */
+  readonly ignored?: readonly string[];
   readonly indexer?: IndexerFacts;
   /**
    * The weight with a learned number α for each pair, whose frequency is multiplied by e^α. Without it the frequencies
@@ -157,24 +161,24 @@ export interface Family {
   /** Several position axes: their order, and the sections if the file does not state them. */
   readonly axes?: {
     readonly sections?: readonly number[];
+    /** The number of axes with equal sections, if the sections are not stated. */
+    readonly count?: number;
     readonly order: AxisOrder;
     /** A sentence about engines that differ. */
     readonly note?: string;
   };
-  /** The type and its parameters if the file says `default` or nothing: vision towers. */
+  /** The type and its parameters if the file says `default` or nothing. */
   readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
   /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
   readonly rotatedKey?: string;
+  /** The pairs in the published weights, where the class in transformers permutes them on loading. */
+  readonly checkpointPairing?: "half" | "adjacent";
   /** Positions turn by −φ instead of φ. The logits differ. */
   readonly direction?: -1;
-  /** Positions are coordinates and may be fractions. */
-  readonly fractionalPositions?: true;
   /** Queries are scaled by their position if the file has `llama_4_scaling_beta`. */
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
-  /** Keys that stand beside the text model, in the model around it. */
-  readonly keysAround?: readonly string[];
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**
@@ -191,6 +195,8 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /** Why no rope of this library does what its attention does. */
+  readonly refused?: string;
   /** The reason why the family has no rope. */
   readonly noRope?: string;
   /**

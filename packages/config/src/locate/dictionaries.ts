@@ -27,19 +27,20 @@ export function findRopes(
   noRope: string | undefined,
   report: Report,
 ): Pick<Located, "entries" | "layers"> {
-  if (noRope !== undefined) {
-    const { logarithm } = model.family;
-    const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
-    const entries = labels.map((label): RopeEntry => {
-      return { label, dictionary: new Fields([], report), noRope, nested: false, spelled: unspelled };
-    });
-    return {
-      entries,
-      layers: logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report),
-    };
+  if (noRope === undefined) {
+    const entries = findEntries(model, report);
+    return splitByLayer(entries, findLayers(model, entries, report), model, report);
   }
-  const entries = findEntries(model, report);
-  return splitByLayer(entries, findLayers(model, entries, report), model, report);
+  const { logarithm } = model.family;
+  const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
+  const entries = labels.map((label) => ({
+    label,
+    dictionary: new Fields([], report),
+    noRope,
+    nested: false,
+    spelled: unspelled,
+  }));
+  return { entries, layers: logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report) };
 }
 
 /** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */

@@ -11,6 +11,8 @@ import type { Found } from "./found.ts";
 export interface TextModel {
   /** The keys of the text model, followed by the keys of the models around it. */
   readonly fields: Fields;
+  /** The keys of the models around it, if it has a type of its own: it takes nothing from them. */
+  readonly around: Fields;
   readonly modelType: string | null;
   /** Facts of the model's code that the file does not state. */
   readonly family: Family;

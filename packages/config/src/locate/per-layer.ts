@@ -38,7 +38,7 @@ interface Reading {
 }
 
 /** Later readers have precedence where two state the same thing. */
-const readers: readonly Reader[] = [thetas, layerThetas, shares, rotated, bare, scaled, settings];
+const readers: readonly Reader[] = [thetas, layerThetas, shares, rotated, bare, withAttention, scaled, settings];
 
 /** Splits the ropes of layer types into those of single layers, where the file tells layers of a type apart. */
 export function splitByLayer(
@@ -229,6 +229,16 @@ function bare({ model, layers, report }: Reading): Statements | undefined {
   };
 }
 
+/** Lists of the layers that have attention; the others mix tokens in other ways. Bamba, older files of LFM 2. */
+function withAttention({ model: { fields, family, modelType }, layers, report }: Reading): Statements | undefined {
+  const key = family.attentionOn ?? "full_attn_idxs";
+  const found = fields.list(key);
+  if (found === undefined && family.attentionOn === undefined) return undefined;
+  const list = found === undefined ? [] : indices(found, layers, report);
+  const why = found?.path ?? `${key} of the class of ${modelType}`;
+  return (layer) => (list.includes(layer) ? undefined : { noRope: `${why} does not have ${layer}` });
+}
+
 /** `rope_scaling_layers`: the layers to which the scaling of the file applies. Molmo 2. */
 function scaled({ model: { fields }, layers, report }: Reading): Statements | undefined {
   const found = fields.list("rope_scaling_layers");
@@ -288,9 +298,14 @@ function indices({ path, value }: Found<readonly unknown[]>, { count }: Layers, 
   const isLayer = (layer: unknown): layer is number =>
     Number.isSafeInteger(layer) && (layer as number) >= 0 && (count === null || (layer as number) < count);
   const wrong = value.find((layer) => !isLayer(layer));
-  if (wrong !== undefined) {
-    report.issue(path, count === null ? "layers, counted from 0" : `layers from 0 to ${count - 1}`, shown(wrong));
-  }
+  if (Number.isSafeInteger(wrong) && (wrong as number) >= 0) {
+    report.note(
+      "differs",
+      path,
+      `The model has ${count} layers, so its layer ${wrong as number} does not exist.`,
+      "warning",
+    );
+  } else if (wrong !== undefined) report.issue(path, "layers, counted from 0", shown(wrong));
   return value.filter(isLayer);
 }
 

@@ -13,7 +13,7 @@ import type { ConfigOptions } from "../options.ts";
 import { Report } from "../report.ts";
 import { findRopes } from "./dictionaries.ts";
 import { Fields } from "./fields.ts";
-import { isEqual, isObject, isText, join, own, shown } from "./found.ts";
+import { isObject, isText, join, own, shown } from "./found.ts";
 import type { JsonObject } from "./found.ts";
 import type { Located, TextModel } from "./located.ts";
 
@@ -47,6 +47,7 @@ const textModelKeys = [
 /** Keys that hold the text model in configs that are no model themselves. */
 const otherTextModelKeys = [
   "transformer_layer_config",
+  "global_config",
   "vlm_config",
   "decoder_config",
   "decoder",
@@ -63,23 +64,28 @@ interface Place {
   readonly path: string;
 }
 
+/** @throws RopeError `ROPE_CONFIG` if `config` is not an object. */
+export function requireObject(config: unknown): JsonObject {
+  if (isObject(config)) return config;
+  throw new RopeError("ROPE_CONFIG", {
+    what: "a config is not an object",
+    expected: "the parsed JSON of a model's config.json",
+    received: shown(config),
+    remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
+  });
+}
+
 /**
  * Finds the text model of a config.
  *
  * @param like the family that the caller names, for a model that is not known.
  * @throws RopeError `ROPE_CONFIG` if `config` is not an object.
  */
-export function findTextModel(config: unknown, report: Report, like?: string): TextModel {
-  if (!isObject(config)) {
-    throw new RopeError("ROPE_CONFIG", {
-      what: "a config is not an object",
-      expected: "the parsed JSON of a model's config.json",
-      received: shown(config),
-      remedy: typeof config === "string" ? "Pass JSON.parse(text)." : "Read the file and parse it.",
-    });
-  }
+export function findTextModel(given: unknown, report: Report, like?: string): TextModel {
+  const config = requireObject(given);
   let inner: Place = { record: config, path: "" };
   const nesting = [inner];
+  const outside: Place[] = [];
   for (let depth = 1; depth < deepest; depth++) {
     const [chosen, ...others] = modelsInside(inner);
     if (chosen === undefined) break;
@@ -91,21 +97,16 @@ export function findTextModel(config: unknown, report: Report, like?: string): T
         "warning",
       );
     }
-    // A model with a type of its own takes nothing from the models around it, or a few keys.
-    const type = typeOf(chosen);
-    if (type !== undefined) {
-      const { keysAround = [] } = familyOf(type) ?? {};
-      const kept = nesting.flatMap(({ record, path }) => {
-        const keys = keysAround.filter((key) => own(record, key) !== undefined);
-        return keys.length === 0 ? [] : [{ path, record: Object.fromEntries(keys.map((key) => [key, record[key]])) }];
-      });
-      for (const place of nesting) noteAround(place, chosen, keysAround, report);
-      nesting.splice(0, nesting.length, ...kept);
-    }
+    // A model with a type of its own takes nothing from the models around it.
+    if (typeOf(chosen) !== undefined) outside.unshift(...nesting.splice(0));
     nesting.unshift((inner = chosen));
   }
   const fields = new Fields(
     nesting.map((place, level) => ({ ...place, level })),
+    report,
+  );
+  const around = new Fields(
+    outside.map((place, level) => ({ ...place, level })),
     report,
   );
   const modelType = findType(nesting, config);
@@ -117,23 +118,9 @@ export function findTextModel(config: unknown, report: Report, like?: string): T
       fields.first("use_mla")!.path,
       `Attention is Llama's, as in the code published with the model; the class of ${modelType} in transformers has latent attention only.`,
     );
-    return { fields, modelType, family: {}, known: true };
+    return { fields, around, modelType, family: {}, known: true };
   }
-  return { fields, modelType, family: family ?? {}, known: family !== undefined };
-}
-
-/** Notes the rope keys around a text model with a type of its own: they are those of another model. */
-function noteAround(around: Place, { record, path }: Place, read: readonly string[], report: Report): void {
-  for (const key of Object.keys(around.record)) {
-    const value = own(around.record, key);
-    const inner = own(record, key);
-    if (value === undefined || !ropeKey.test(key) || read.includes(key) || isEqual(value, inner)) continue;
-    const message =
-      inner === undefined
-        ? `It is not read: it stands beside the text model ${path}, which does not state it.`
-        : `${join(path, key)} is used instead; its value differs.`;
-    report.note("differs", join(around.path, key), message, "warning");
-  }
+  return { fields, around, modelType, family: family ?? {}, known: family !== undefined };
 }
 
 /** Keys of a class's defaults that concern how it rotates. */
@@ -162,7 +149,7 @@ function modelsInside(outer: Place): Place[] {
   const type = typeOf(outer);
   if (named.length > 0 || (type !== undefined && isModel(familyOf(type)))) return named;
   const others = otherTextModelKeys.flatMap(at);
-  if (others.length > 0) return others.slice(0, 1);
+  if (others.length > 0) return others;
   // Any other key, if what it holds is a model with a rope.
   const keys = Object.keys(outer.record).filter((key) => !textModelKeys.includes(key));
   return keys.flatMap(at).filter((place) => {
@@ -173,7 +160,7 @@ function modelsInside(outer: Place): Place[] {
 }
 
 /** Whether a family is a model, and not only a holder of models. */
-const isModel = (family: Family | undefined): boolean => family !== undefined && family.nested === undefined;
+const isModel = (family: Family | undefined): boolean => family !== undefined && family.holds === undefined;
 
 /** The `model_type` of the innermost model; the class of the model around it knows it if the file does not state it. */
 function findType(nesting: readonly Place[], config: JsonObject): string | null {
@@ -183,7 +170,7 @@ function findType(nesting: readonly Place[], config: JsonObject): string | null 
   const types = nesting.flatMap((place) => typeOf(place) ?? []);
   const key = inner!.path.split(".").at(-1)!;
   const outerType = own(config, "model_type");
-  const holder = isText(outerType) ? familyOf(outerType)?.nested : undefined;
+  const holder = isText(outerType) ? familyOf(outerType)?.holds : undefined;
   // A text model without a type, or the keys of a text model in a class that holds one.
   const ofHolder =
     holder?.[key] ?? (inner!.path === "" ? textModelKeys.flatMap((each) => holder?.[each] ?? [])[0] : undefined);
@@ -236,9 +223,19 @@ function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined 
 }
 
 /** Refuses a model that is not known: what its code does with positions cannot be guessed. */
-function checkFamily({ fields, modelType, known }: TextModel, report: Report): void {
-  if (known) return;
+function checkFamily({ family, fields, modelType, known }: TextModel, report: Report): void {
   const path = fields.pathOf("model_type");
+  if (family.refused !== undefined)
+    report.issue(path, "a model whose heads a rope can rotate", `${show(modelType)}: ${family.refused}`);
+  if (family.holds !== undefined) {
+    report.issue(
+      path,
+      `a text model in ${Object.keys(family.holds).join(" or ")}`,
+      `${show(modelType)}, which holds models and is none`,
+      "Is this the whole file?",
+    );
+  }
+  if (known) return;
   if (modelType !== null) {
     const near = nearest(modelType, familyNames());
     const meant = near === undefined ? "" : `Did you mean ${show(near)}? `;

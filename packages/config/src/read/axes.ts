@@ -4,8 +4,7 @@ import type { Dialect } from "../facts/dialect.ts";
 import type { Fact } from "../facts/fact.ts";
 import type { AxisOrder } from "../facts/family.ts";
 import type { Fields } from "../locate/fields.ts";
-import { agree, shown } from "../locate/found.ts";
-import type { Found } from "../locate/found.ts";
+import { shown } from "../locate/found.ts";
 import type { Located } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 
@@ -27,12 +26,11 @@ export function readAxes(
   const { family, modelType } = model;
   const { axes, spare, wrongSum } = dialect.mrope;
   const timeLast = isTimeLast(dictionary, { dialect, model });
-  const inside = dictionary.list("mrope_section", "xdrope_section");
-  const around = timeLast ? model.fields.list("mrope_section") : undefined;
-  const places = [inside, around].filter((found): found is Found<readonly unknown[]> => found !== undefined);
-  const stated = agree(places, report);
+  const stated =
+    dictionary.list("mrope_section", "xdrope_section") ??
+    (timeLast ? (model.fields.list("mrope_section") ?? model.around.list("mrope_section")) : undefined);
   if (stated === undefined && dictionary.has("mrope_section", "xdrope_section")) return undefined;
-  const sections = stated?.value ?? family.axes?.sections;
+  const sections = stated?.value ?? family.axes?.sections ?? evenSections(family.axes?.count, pairs);
   const path = stated?.path ?? dictionary.pathOf("mrope_section");
   if (sections === undefined) {
     if (isNamed) report.issue(path, "the number of pairs of each position axis", "nothing");
@@ -105,6 +103,12 @@ function checkTimeLast(
 }
 
 const isPlain = (type: unknown): boolean => type === "default" || type === "bailing_mrope";
+
+/** Equal sections; the first takes a pair more than the second if they do not divide. */
+function evenSections(count: number | undefined, pairs: number): readonly number[] | undefined {
+  if (count === undefined) return undefined;
+  return Array.from({ length: count }, (_, axis) => Math.ceil((pairs - axis) / count));
+}
 
 /** The axis of each pair as a fact. Its rule names the sections. */
 export function axesFact(

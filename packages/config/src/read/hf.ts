@@ -1,16 +1,20 @@
 /** config.json → facts: the values in the file, completed by the family's code and the dialect's engine. */
 
+import type { Pairing } from "@ropewalk/core";
 import { noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
-import { isSize, shown } from "../locate/found.ts";
+import type { Fields } from "../locate/fields.ts";
+import { isEqual, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 import { readAxes } from "./axes.ts";
 import { readBase, readLogarithm, readNoRopeQueryScale } from "./base.ts";
 import { checkYarnFits, lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
+import { readIndexer, readPairFactors } from "./indexer.ts";
 import { changed } from "./rule.ts";
 import { readScaling, thetaScaled } from "./scaling.ts";
 
@@ -26,6 +30,7 @@ export function readConfig(located: Located): ModelFacts {
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
   checkLayered(located);
+  noteCheckpoint(model.family.checkpointPairing, model.fields, report);
   noteUnread(
     located,
     entries.map(({ label }) => byLabel.get(label)!.ropeType.value ?? "none"),
@@ -48,8 +53,9 @@ export function readConfig(located: Located): ModelFacts {
 
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, whole: Located): LayerFacts {
-  const { report } = whole;
-  if (entry.noRope !== undefined) return noRope(entry.noRope, readLogarithm(entry.label, whole.model, report));
+  if (entry.noRope !== undefined) {
+    return noRope(entry.noRope, readLogarithm(entry.label, whole.model, whole.report));
+  }
   const located = entry.fields === undefined ? whole : { ...whole, model: { ...whole.model, fields: entry.fields } };
   const { dialect, model } = located;
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
@@ -68,7 +74,7 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
   if (axes !== undefined && dialect.mrope.scaled === "refused" && ropeType.value !== "default") {
     const expected = `"default", which ${dialect.engine} ${dialect.version} requires for several position axes`;
-    report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
+    located.report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
   }
   checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
@@ -86,84 +92,25 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   return indexer === undefined ? facts : { ...facts, indexer };
 }
 
-/**
- * Learned factors of the frequencies.
- *
- * Source: Hugging Face transformers 5.24, `MistralLarge4LeRoPE`: ω · e^α.
- */
-function readPairFactors(
-  pairs: number,
-  { model: { family, fields, modelType }, options, report }: Located,
-): Fact<readonly number[]> | undefined {
-  const name = family.learnedExponents;
-  if (name === undefined) return undefined;
-  const alpha = options.weights?.[name];
-  const path = `weights[${JSON.stringify(name)}]`;
-  const list = alpha !== undefined && alpha.length === pairs ? Array.from(alpha) : [];
-  if (list.length !== pairs || list.some((value) => !Number.isFinite(value))) {
-    report.issue(
-      path,
-      `${pairs} finite numbers, the weight ${name} of the checkpoint`,
-      alpha === undefined ? "nothing" : `${alpha.length} values`,
-      `Each frequency of ${modelType} is multiplied by e^α with a learned α, so the config alone does not tell the rope. Pass { weights: { ${JSON.stringify(name)}: … } }; zeros give the rope before training.`,
-    );
-    return undefined;
-  }
-  const value = Object.freeze(list.map((each) => Math.fround(Math.exp(each))));
-  return { value, rule: `e^α with ${path}`, source: `the class of ${fields.path === "" ? modelType : fields.path}` };
-}
-
-/** The rope of the indexer: the frequencies of the layer, on a head of another size. */
-function readIndexer(
-  { label }: RopeEntry,
-  facts: RopeFacts,
-  { model: { family, fields, modelType }, report }: Located,
-): RopeFacts | undefined {
-  const { indexer } = family;
-  if (indexer === undefined || (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))) {
-    return undefined;
-  }
-  const stated = fields.size(...indexer.headDimKeys);
-  const standard = indexer.headDimKeys.map((key) => family.defaults?.[key]).find(isSize);
-  const rule = `the class of ${modelType}`;
-  if (stated === undefined && standard === undefined) return undefined;
-  const headDim = stated === undefined ? { value: standard!, rule } : { value: stated.value, rule: stated.path };
-  const { rotaryOffset: _, queryScale: __, ...shared } = facts;
-  if (headDim.value < facts.rotaryDim.value) {
-    report.issue(
-      headDim.rule,
-      `at least ${facts.rotaryDim.value}, the rotated elements of the layer`,
-      `${headDim.value}`,
-    );
-  }
-  const flag = indexer.interleaveKey === undefined ? undefined : fields.flag(indexer.interleaveKey);
-  const pairing: Fact<"half" | "adjacent"> =
-    flag === undefined
-      ? { value: indexer.pairing, rule }
-      : { value: flag.value ? "adjacent" : "half", rule: flag.path, source: "vLLM 0.33, SGLang 0.5.23" };
-  const offset = headDim.value - facts.rotaryDim.value;
-  return {
-    ...shared,
-    headDim,
-    pairing,
-    ...(indexer.rotatesLast === true && offset > 0
-      ? { rotaryOffset: { value: offset, rule: "the last elements of a head" } }
-      : {}),
-  };
-}
-
-/** Whether layers with a label are of one of some types; a label may go on after the type. */
-const isOn = (types: readonly string[], label: string): boolean =>
-  types.some((type) => label === type || label.startsWith(`${type} `));
-
 /** Facts of a model's class that concern more than frequencies and that no key of a file states. */
-function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "direction" | "fractionalPositions"> {
-  const { direction, fractionalPositions } = family;
+function ofClass({ family, modelType }: TextModel): Pick<RopeFacts, "checkpointPairing" | "direction"> {
+  const { checkpointPairing, direction } = family;
   const rule = `what the class of ${modelType} does`;
   return {
     ...(direction === undefined ? {} : { direction: { value: direction, rule } }),
-    ...(fractionalPositions === undefined ? {} : { fractionalPositions: { value: fractionalPositions, rule } }),
+    ...(checkpointPairing === undefined ? {} : { checkpointPairing: { value: checkpointPairing, rule } }),
   };
+}
+
+/** A note about published weights whose pairs are not those of the class. */
+export function noteCheckpoint(pairing: Pairing | undefined, fields: Fields, report: Report): void {
+  if (pairing === undefined) return;
+  const pairs = pairing === "adjacent" ? "adjacent elements" : shown(pairing);
+  report.note(
+    "differs",
+    fields.pathOf("model_type"),
+    `transformers permutes the weights of queries and keys on loading; in the published weights the pairs are ${pairs}.`,
+  );
 }
 
 /** A found value as a fact; its place is the reason for it. */
@@ -205,7 +152,7 @@ function checkLayered({ dialect, entries, model, report }: Located): void {
  * Every key that looks like a rope key and was never read: a note, and an issue if it is a list or an object, because
  * then some layer has another rope than the one that was read.
  */
-function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
+function noteUnread({ entries, model: { around, fields }, report }: Located, ropeTypes: readonly string[]): void {
   const chunks = fields.first("dual_chunk_attention_config");
   if (chunks !== undefined) {
     report.note(
@@ -221,6 +168,15 @@ function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: 
   });
   // A model without rope may have any keys.
   if (entries.every(({ noRope: why }) => why !== undefined)) return;
+  for (const { key, path, value } of around.unread()) {
+    const inner = fields.first(key);
+    if (!ropeKey.test(key) || isEqual(value, inner?.value)) continue;
+    const message =
+      inner === undefined
+        ? `It is not read: it stands beside the text model ${fields.path}, which does not state it.`
+        : `${inner.path} is used instead; its value differs.`;
+    report.note("differs", path, message, "warning");
+  }
   for (const { key, path, value } of fields.unread()) {
     if (!ropeKey.test(key)) continue;
     if (typeof value !== "object" || value === null || Object.keys(value).length === 0) {

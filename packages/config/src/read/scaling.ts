@@ -208,7 +208,6 @@ const notParameters: ReadonlySet<string> = new Set([
 /** The parameters of the type by their name in core, as the file and the family's class state them. */
 function statedParameters(entry: RopeEntry, ropeType: string, { model, options, report }: Located): Parameters {
   const { defaults } = entry.spelled;
-  const { defaultType } = model.family;
   const isRead = parametersOf(ropeType, options.registry);
   const found = new Map<string, Found>();
   for (const key of entry.dictionary.keys()) {
@@ -223,6 +222,7 @@ function statedParameters(entry: RopeEntry, ropeType: string, { model, options, 
   if (ropeType === "yarn" && defaults["attention_factor"] !== undefined) {
     ofClass("attentionFactor", defaults["attention_factor"]);
   }
+  const { defaultType } = model.family;
   if (ropeType === defaultType?.ropeType) {
     for (const [name, value] of Object.entries(defaultType)) if (name !== "ropeType") ofClass(name, value);
   }
