@@ -6,7 +6,7 @@
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import { models } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
-import { deepFreeze, failure, issues, llama, notesAt, registryOf } from "./helpers.ts";
+import { deepFreeze, failure, issues, llama, notesAt, registryOf, ulps } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 
 const only = (config: Json) => {
@@ -277,7 +277,7 @@ describe("names, spellings and defaults", () => {
           rope_theta: "ten",
           num_hidden_layers: 0,
           rope_scaling: { rope_type: "yarn", type: "linear", factor: 4, original_max_position_embeddings: 4096 },
-          max_position_embeddings: 131072,
+          max_position_embeddings: -1,
         }),
       ),
     ).toHaveLength(5);
@@ -450,15 +450,32 @@ describe("YaRN", () => {
     ]);
   });
 
-  test("a factor that does not reach the promised length prints the arithmetic", () => {
+  test("a factor that does not reach the promised length is a warning with the arithmetic", () => {
     const config = llama({
       max_position_embeddings: 131072,
       rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 4096 },
     });
-    expect(issues(config)).toEqual([
-      "max_position_embeddings: at most factor · original_max_position_embeddings = 4 · 4096 = 16384 | 4 · 4096 = 16384 < 131072",
+    const warning = { kind: "differs", path: "max_position_embeddings", severity: "warning" };
+    const message =
+      "factor · original_max_position_embeddings = 4 · 4096 = 16384 is below max_position_embeddings = 131072";
+    expect(notesAt(config, "max_position_embeddings")).toMatchObject([
+      { ...warning, message: expect.stringContaining(message) },
     ]);
-    expect(issues(deepseek({ factor: 10 }))).toHaveLength(1);
+    expect(notesAt(deepseek({ factor: 10 }), "max_position_embeddings")).toMatchObject([warning]);
+    expect(notesAt(yarn(), "max_position_embeddings")).toEqual([]);
+  });
+
+  test("such a file is scaled by its factor, as transformers 5.24 does", () => {
+    const config = llama({
+      hidden_size: 1024,
+      num_attention_heads: 8,
+      rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 2048 },
+    });
+    // `LlamaRotaryEmbedding`: attention_scaling, and inv_freq of pairs 20, 40 and 63.
+    expect(only(config).attentionFactor).toBeCloseTo(1.0693147180559945, 14);
+    const { invFreq } = only(config).frequencies();
+    const expected = [0.05173540115356445, 0.0016443845815956593, 5.773909651907161e-5];
+    [20, 40, 63].forEach((pair, i) => expect(ulps(invFreq[pair]!, expected[i]!)).toBeLessThanOrEqual(1));
   });
 
   test("a model whose length is left as it was trained may be extended", () => {

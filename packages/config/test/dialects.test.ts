@@ -390,14 +390,39 @@ describe("knobs that no fixture covers", () => {
     const config = yarn({ factor: undefined });
     const factor = (dialect: DialectName): unknown =>
       ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
-    expect(factor("hf")).toBe(4);
-    for (const dialect of ["vllm", "mlx", "mindie"] as const) {
+    for (const dialect of ["hf", "vllm", "mlx", "mindie"] as const) {
       expect(failure(() => factor(dialect)).issues).toMatchObject([
         { path: "rope_scaling.factor", received: "nothing" },
       ]);
     }
+    const genai = failure(() => ropesFromConfig({ ...config, model_type: "qwen2" }, { dialect: "ort-genai" }));
+    expect(genai.issues.map(({ path }) => path)).toContain("rope_scaling.factor");
     // An absent factor is 1 here and does not reach the promised length.
-    expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
+    expect(factor("sglang")).toBe(1);
+    expect(ropesFromConfig(config, { dialect: "sglang" }).notes).toContainEqual(
+      expect.objectContaining({ path: "max_position_embeddings", severity: "warning" }),
+    );
+    // The converter writes no scaling then.
+    const { byLayerType, notes } = ropesFromConfig(config, { dialect: "llama.cpp" });
+    expect(byLayerType.get(null)).toMatchObject({ ropeType: "default", attentionFactor: 1 });
+    expect(notes).toContainEqual(expect.objectContaining({ path: "rope_scaling.factor", severity: "warning" }));
+  });
+
+  test("a factor of null: transformers 5.24 takes the ratio of the lengths, the others refuse it or do not scale", () => {
+    const config = yarn({ factor: null });
+    const factor = (dialect: DialectName): unknown =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
+    expect(factor("hf")).toBe(4);
+    for (const dialect of ["vllm", "mlx", "mindie"] as const) {
+      expect(failure(() => factor(dialect)).issues).toMatchObject([{ path: "rope_scaling.factor" }]);
+    }
+    expect(factor("llama.cpp")).toBeUndefined();
+  });
+
+  test("transformers 5.24 refuses YaRN without factor and lengths", () => {
+    const config = llama({ rope_scaling: { rope_type: "yarn" } });
+    // KeyError: Missing required keys in `rope_parameters` for 'rope_type'='yarn': {'factor'}
+    expect(failure(() => ropesFromConfig(config)).issues).toMatchObject([{ path: "rope_scaling.factor" }]);
   });
 
   test("a trained length beside the dictionary and another one inside", () => {

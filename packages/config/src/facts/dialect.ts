@@ -85,8 +85,11 @@ export interface Dialect {
     /** The value of a missing trained length, by type: the promised length, a number, or an error. */
     readonly absent: Readonly<Record<"yarn" | "llama3" | "longrope", "max-position" | "refused" | number>>;
   };
-  /** The value of a missing `factor` of YaRN: promised / trained length, a number, or an error. */
-  readonly absentFactor: "ratio-of-lengths" | "refused" | number;
+  /**
+   * What a missing `factor` of YaRN means: promised / trained length if the file says `null` for it, and an error if it
+   * does not mention it; always an error; no scaling; or a number.
+   */
+  readonly absentFactor: "ratio-if-null" | "refused" | "unscaled" | number;
   readonly yarn: YarnDialect;
   /** For latent attention that multiplies its softmax scale by a magnitude. */
   readonly deepseekYarn: YarnDialect & {

@@ -47,7 +47,7 @@ const hf: Dialect = {
     precedence: "beside",
     absent: { yarn: "max-position", llama3: "max-position", longrope: "max-position" },
   },
-  absentFactor: "ratio-of-lengths",
+  absentFactor: "ratio-if-null",
   yarn: hfYarn,
   deepseekYarn: { ...hfYarn, softmax: "mscale_all_dim" },
   longrope: {
@@ -192,6 +192,7 @@ const llamaCpp: Dialect = {
     dynamic: "ignored",
   },
   originalLength: { precedence: "inside", absent: { yarn: "refused", llama3: 8192, longrope: "refused" } },
+  absentFactor: "unscaled",
   yarn: { ...hfYarn, zeroBeta: "refused", amplitude: ["magnitude"], betas: "standard", truncate: "always" },
   deepseekYarn: {
     ...hfYarn,

@@ -194,10 +194,10 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: ["linear", "dynamic", "ntk", ...yarns, "longrope", "llama3", "proportional"],
       meaning: "context extension",
       engines: uses(
-        otherwise("absent in yarn and longrope: promised / trained length"),
+        otherwise("null in yarn, absent in longrope: promised / trained length"),
         otherwise("required; linear wants a float; longrope and proportional ignore it"),
         otherwise("absent: 1; linear wants a float; longrope and proportional ignore it"),
-        otherwise("longrope ignores it: promised / trained length"),
+        otherwise("absent in yarn: no scaling; longrope ignores it: promised / trained length"),
         otherwise("longrope ignores it: promised / trained length"),
         read,
         otherwise("required; longrope ignores it: promised / trained length"),

@@ -48,14 +48,15 @@ const originalLength =
 
 /** Fills in a missing factor. */
 const absentFactor =
-  (knob: (dialect: Dialect) => Dialect["absentFactor"]): Rule =>
+  (knob: (dialect: Dialect) => Dialect["absentFactor"] | "ratio-of-lengths"): Rule =>
   (parameters, { dictionary, maxPosition, report, dialect }) => {
     if (parameters.has("factor")) return {};
     const path = dictionary.pathOf("factor");
     const absent = knob(dialect);
     const original = numberOf(parameters, "originalMaxPosition");
-    if (absent === "refused") {
-      report.issue(path, `a number, which ${engineOf(dialect)} requires`, "nothing");
+    if (absent === "refused" || (absent === "ratio-if-null" && !dictionary.isNull("factor"))) {
+      const orNull = absent === "refused" ? "" : " (null: promised / trained length)";
+      report.issue(path, `a number, which ${engineOf(dialect)} requires${orNull}`, "nothing");
       return {};
     }
     if (typeof absent === "number") {
@@ -68,17 +69,18 @@ const absentFactor =
     return { factor };
   };
 
-/** Checks that `factor` reaches the length that the file promises, unless the file promises only the trained length. */
+/** Notes that `factor` does not reach the length that the file promises. Engines load such a file. */
 const reachableLength: Rule = (parameters, { maxPosition, report }) => {
   const factor = numberOf(parameters, "factor");
   const original = numberOf(parameters, "originalMaxPosition");
   if (factor === undefined || original === undefined || maxPosition === undefined) return {};
   if (maxPosition.value <= original || maxPosition.value <= factor * original) return {};
-  report.issue(
+  const ratio = maxPosition.value / original;
+  report.note(
+    "differs",
     maxPosition.path,
-    `at most factor · original_max_position_embeddings = ${factor} · ${original} = ${factor * original}`,
-    `${factor} · ${original} = ${factor * original} < ${maxPosition.value}`,
-    `Correct one of the three: factor ${maxPosition.value / original} would reach ${maxPosition.value}.`,
+    `factor · original_max_position_embeddings = ${factor} · ${original} = ${factor * original} is below ${maxPosition.key} = ${maxPosition.value}; factor ${ratio} would reach it. Engines scale by ${factor}; transformers warns.`,
+    "warning",
   );
   return {};
 };

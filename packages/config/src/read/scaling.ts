@@ -113,6 +113,10 @@ function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, mo
       const expected = `a number, which ${dialect.engine} ${dialect.version} requires for dynamic`;
       report.issue(dictionary.pathOf("alpha"), expected, shown(dictionary.first("alpha")?.value));
     }
+    if (named === "yarn" && value === "default" && ofClass === undefined && entry.beside !== true) {
+      const message = `Without a factor ${dialect.engine} does not scale; transformers refuses the file.`;
+      report.note("differs", dictionary.pathOf("factor"), message, "warning");
+    }
     if (
       value !== first.value &&
       !["mrope", "bailing_mrope"].includes(first.value) &&
@@ -178,6 +182,7 @@ function typeBehind(stated: string, entry: RopeEntry, model: TextModel, dialect:
   const canonical = canonicalTypeName(Object.hasOwn(typeNames, name) ? typeNames[name]! : name);
   if (canonical === "dynamic" && dictionary.first("alpha")?.value) return "dynamic_alpha";
   if (canonical === "dynamic" && dynamic.length === "ignored") return "default";
+  if (canonical === "yarn" && dialect.absentFactor === "unscaled" && !dictionary.has("factor")) return "default";
   if (canonical === "yarn" && (family.softmaxMagnitude ?? (!known && fields.has("qk_rope_head_dim")))) {
     return "deepseek_yarn";
   }

@@ -47,10 +47,11 @@ export interface Finding {
   /** `null`: the finding concerns every engine. */
   readonly engine: LintEngine | null;
   /**
-   * `"invalid"`: the file contradicts itself or lacks a value; `"unknown"`: no engine reads the key; `"refused"`: the
-   * engine refuses the file; `"differs"`: it builds other ropes than transformers; `"unable"`: it cannot express them.
+   * `"invalid"`: the file contradicts itself or lacks a value; `"warning"`: engines read it, but perhaps not as its
+   * author meant; `"unknown"`: no engine reads the key; `"refused"`: the engine refuses the file; `"differs"`: it builds
+   * other ropes than transformers; `"unable"`: it cannot express them.
    */
-  readonly kind: "invalid" | "unknown" | "refused" | "differs" | "unable";
+  readonly kind: "invalid" | "warning" | "unknown" | "refused" | "differs" | "unable";
   /** The paths of the keys concerned. */
   readonly paths: readonly string[];
   readonly message: string;
@@ -104,7 +105,7 @@ export function lint(file: string, options: LintOptions): LintReport {
     ),
   );
   const keys = keysOf(config as Json, engines, taken);
-  const findings: Finding[] = RopeError.is(base) ? invalid(base) : unknownKeys(base);
+  const findings: Finding[] = RopeError.is(base) ? invalid(base) : [...warnings(base), ...unknownKeys(base)];
   for (const engine of engines) {
     if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
@@ -211,6 +212,12 @@ function invalid(error: RopeError): Finding[] {
     instead: remedy === undefined ? [] : [remedy],
   }));
 }
+
+/** What engines read, but perhaps not as the author of the file meant. */
+const warnings = ({ notes }: ModelRopes): Finding[] =>
+  notes
+    .filter(({ kind, severity }) => kind === "differs" && severity === "warning")
+    .map(({ message, path }) => ({ engine: null, kind: "warning", paths: [path], message, effects: [], instead: [] }));
 
 /** Keys that look like rope keys and that no engine knows. */
 function unknownKeys({ notes }: ModelRopes): Finding[] {
@@ -478,7 +485,7 @@ export function lintText(
           ].join("\n"),
         ];
   const about = (finding: Finding): string[] => [
-    `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
+    `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "warning" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
     ...finding.effects.map((effect) => `      ${effect}`),
     ...finding.instead.map((text) => `      ${green("→")} ${text}`),
   ];
