@@ -22,8 +22,8 @@ export interface SlidingRope {
   readonly base: "full" | "same" | "standard";
   /** What of the file's scaling applies to these layers: all of it, the amplitude without the factor, or nothing. */
   readonly scaling: "all" | "amplitude" | "none";
-  /** Without `attention.sliding_window` all layers are full. */
-  readonly onlyWithWindow?: boolean;
+  /** All layers are full without `attention.sliding_window`, or only if it is 0. Absent: they are not. */
+  readonly onlyWithWindow?: "stated" | "unless 0";
   /** A model of another number of layers has full layers only. */
   readonly onlyWithLayers?: number;
 }
@@ -130,7 +130,7 @@ const unscaled = (layers: SlidingRope["layers"], more: Partial<SlidingRope> = {}
   layers,
   base: "full",
   scaling: "none",
-  onlyWithWindow: true,
+  onlyWithWindow: "stated",
   ...more,
 });
 const latent: GgufArchitecture = { pairing: "adjacent", latent: true };
@@ -180,8 +180,8 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("llama4", {
     pairing: "adjacent",
     factors: "one list",
-    sliding: likeFull(4),
-    layersWithoutRope: { ...everyFourthHasNone, ifNoWindow: "model's last" },
+    sliding: likeFull(4, { onlyWithWindow: "unless 0" }),
+    layersWithoutRope: { kind: "interval", interval: 4, at: "last", ifNoWindow: "model's last" },
   }),
   ...rows("cohere2", { pairing: "adjacent", sliding: likeFull(4, { base: "full" }), layersWithoutRope: fullHaveNone }),
   ...rows("cohere2moe", {
@@ -223,13 +223,14 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("dflash", {
     ...inRuns,
     factors: "one list",
+    sliding: likeFull("listed", { base: "full", onlyWithWindow: "stated" }),
     unknownIf: { key: "hyper_connection.count", why: "the drafting model of DeepSeek-V4 has another graph" },
   }),
   ...rows("qwen3vl qwen3vlmoe qwen3tts", cyclic),
   ...rows("qwen35 qwen35moe", { ...cyclic, layersWithoutRope: everyFourthAttends }),
   ...rows("qwen4exp", { ...cyclic, layersWithoutRope: everyFourthAttends, hasIndexer: true }),
   ...rows("gemma2", { pairing: "half", sliding: likeFull(2) }),
-  ...rows("gemma3", { pairing: "half", sliding: ofItsOwn(6, { onlyWithWindow: true }) }),
+  ...rows("gemma3", { pairing: "half", sliding: ofItsOwn(6, { onlyWithWindow: "stated" }) }),
   ...rows("gemma3n", { pairing: "half", sliding: ofItsOwn(5) }),
   ...rows("gemma-embedding", { pairing: "half", sliding: ofItsOwn(6) }),
   ...rows("gemma4 gemma4-assistant", {
@@ -239,8 +240,8 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
     factors: "one list",
     factorsOnFullOnly: true,
   }),
-  ...rows("modern-bert", { pairing: "half", sliding: ofItsOwn(3, { fullAt: "first", onlyWithWindow: true }) }),
-  ...rows("plamo3", { pairing: "half", sliding: ofItsOwn(8, { onlyWithWindow: true }) }),
+  ...rows("modern-bert", { pairing: "half", sliding: ofItsOwn(3, { fullAt: "first", onlyWithWindow: "stated" }) }),
+  ...rows("plamo3", { pairing: "half", sliding: ofItsOwn(8, { onlyWithWindow: "stated" }) }),
   ...rows("olmo2 mellum", { pairing: "half", sliding: unscaled(4) }),
   ...rows("laguna", {
     pairing: "half",
@@ -269,12 +270,12 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("spark2_5", { pairing: "half", sliding: likeFull("listed"), sizes: "by layer" }),
   ...rows("afmoe", {
     pairing: "half",
-    sliding: likeFull(4, { onlyWithWindow: true }),
+    sliding: likeFull(4, { onlyWithWindow: "stated" }),
     layersWithoutRope: everyFourthHasNone,
   }),
   ...rows("smallthinker", {
     pairing: "half",
-    sliding: likeFull(4, { fullAt: "first", onlyWithWindow: true }),
+    sliding: likeFull(4, { fullAt: "first", onlyWithWindow: "stated" }),
     layersWithoutRope: { kind: "interval", interval: 4, at: "first", ifNoWindow: "none", isAbsentNone: true },
   }),
   ...rows("mimo2", { pairing: "half", sliding: ofItsOwn("listed") }),
