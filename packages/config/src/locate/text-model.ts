@@ -109,9 +109,9 @@ export function findTextModel(given: unknown, report: Report, like?: string): Te
     outside.map((place, level) => ({ ...place, level })),
     report,
   );
-  const modelType = findType(nesting, config);
+  const modelType = like ?? findType(nesting, config);
   const stated = modelType === null ? undefined : familyOf(modelType);
-  const family = like === undefined ? stated : withoutSizes(familyOf(like)!);
+  const family = like === undefined || stated === undefined ? stated : withoutSizes(stated);
   if (family?.latent === true && fields.flag("use_mla")?.value === false) {
     report.note(
       "differs",
