@@ -1,7 +1,7 @@
 /** Compares the ropes that ropewalk reads from a file with what the engine's class did when it was run. */
 
-import { RopeError, ropesFromConfig } from "ropewalk";
-import type { ConfigOptions, ModelRopes, RotaryEmbedding } from "ropewalk";
+import { getRope, RopeError, ropesFromConfig } from "ropewalk";
+import type { ConfigOptions, ModelRopes, QueryScale, RotaryEmbedding } from "ropewalk";
 import { refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
 import type { Census, MeasuredModel, MeasuredRope, Measurement, Part } from "./results.ts";
@@ -110,7 +110,9 @@ function compareFile(
   }
   const layers = measured.layers ?? [];
   const difference =
-    measured.status === "rotates" ? compareLayers(layers, measured, ropes, census) : compareNone(layers.length, ropes);
+    measured.status === "rotates"
+      ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length))
+      : compareNone(layers.length, ropes);
   if (difference !== undefined) return { result: "different", why: difference };
   return { result: measured.status === "rotates" ? "equal" : "no rope", why: "" };
 }
@@ -132,15 +134,46 @@ function compareLayers(
   measured: Measurement,
   ropes: ModelRopes,
   census: Census,
+  blocks: readonly number[],
 ): string | undefined {
-  for (const [layer, index] of layers.entries()) {
-    const difference = compareRope(index, ropes.forLayer(layer), measured, census);
+  for (const [position, index] of layers.entries()) {
+    const layer = blocks[position] ?? position;
+    const difference = compareLayer(index, layer, measured, ropes, census);
     if (difference !== undefined) return `layer ${layer}: ${difference}`;
     if (measured.indexers === undefined) continue;
-    const indexer = compareRope(measured.indexers[layer] ?? null, ropes.indexerOf(layer), measured, census);
+    const indexer = compareRope(measured.indexers[position] ?? null, ropes.indexerOf(layer), measured, census);
     if (indexer !== undefined) return `indexer of layer ${layer}: ${indexer}`;
   }
   return undefined;
+}
+
+/**
+ * The numbers of a file's layers for the attentions that were measured. Dory counts its MLP blocks as layers, and the
+ * census found attentions only.
+ */
+function blocksWithAttention(config: Readonly<Record<string, unknown>>, attentions: number): number[] {
+  const types = config["layer_types"];
+  if (!Array.isArray(types) || types.length === attentions) return [];
+  return types.flatMap((type, layer) => (type === "mlp" ? [] : [layer]));
+}
+
+/** Layers without rope may multiply their queries by a factor of the position. */
+function compareLayer(
+  index: number | null,
+  layer: number,
+  measured: Measurement,
+  ropes: ModelRopes,
+  census: Census,
+): string | undefined {
+  const engine = index === null ? undefined : measured.ropes![index]!;
+  if (engine === undefined || engine.rotaryDim !== undefined) {
+    return compareRope(index, ropes.forLayer(layer), measured, census);
+  }
+  if (ropes.forLayer(layer) !== null) return "a rope, and the class does not rotate";
+  // A warning says it where no rule does it.
+  if (ropes.notes.some(({ message, severity }) => severity === "warning" && message.startsWith("Queries")))
+    return undefined;
+  return compareScale(engine, scaleAt(ropes.queryScaleOf(layer)));
 }
 
 function compareRope(
@@ -177,17 +210,24 @@ function compareRope(
   if (Math.abs(attentionFactor - measured) > 1e-5 * measured) {
     return `amplitude ${attentionFactor} instead of ${measured}`;
   }
-  return compareScale(rope, engine);
+  return compareScale(engine, scaleAt(rope.spec.queryScale));
 }
 
 /** Frequencies that depend on the length were measured in short texts. */
 const shortLength = 64;
 
-function compareScale(rope: RotaryEmbedding, { queryScale }: MeasuredRope): string | undefined {
-  if (queryScale === undefined) return undefined;
-  for (const [position, factor] of Object.entries(queryScale)) {
-    const ours = rope.spec.queryScale === null ? 1 : rope.at([Number(position)]).queryScale?.[0];
-    if (ours === undefined || Math.abs(ours - factor) > 1e-5 * factor) {
+/** The factor of queries at a position, by a rule that is reported and not applied. */
+function scaleAt(scale: QueryScale | null): (position: number) => number {
+  if (scale === null) return () => 1;
+  const rope = getRope({ headDim: 2, queryScale: scale, parameters: { ropeType: "default" } });
+  return (position) => rope.at([position]).queryScale![0]!;
+}
+
+function compareScale({ queryScale }: MeasuredRope, scaleOf: (position: number) => number): string | undefined {
+  for (const [position, factor] of Object.entries(queryScale ?? {})) {
+    // Measured against position 0.
+    const ours = scaleOf(Number(position)) / scaleOf(0);
+    if (Math.abs(ours - factor) > 1e-4 * factor) {
       return `queries at position ${position} are multiplied by ${ours} instead of ${factor}`;
     }
   }

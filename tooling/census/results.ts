@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 
-/** One rope of a class, read off query and key. */
+/** One rope of a class, read off query and key. Without `rotaryDim` nothing turns, and queries are scaled. */
 export interface MeasuredRope {
   readonly headDim: number;
   readonly rotaryOffset: number;

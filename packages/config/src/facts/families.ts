@@ -95,7 +95,7 @@ export const topLevelScaling: ScalingBeside = {
 
 /** Halves of the whole head, as Llama; what differs are numbers, which the configuration class sets. */
 const asLlama = `
-  apertus apertus1p5_text arcee aria_text beam bitnet chameleon csm csm_depth_decoder_model cwm dbrx
+  apertus apertus1p5_text arcee aria_text bitnet chameleon csm csm_depth_decoder_model cwm dbrx
   deepseek_ocr2_text dia_decoder dia_encoder diffllama doge dory dots1 emu3_text_model esmc eurobert evolla
   EvollaModel falcon falcon_h1 flex_olmo gemma gemma2 gpt_oss gradium_phonon_tts granite granite4_vision_text
   granite_docling_text granite_swa granitemoe granitemoe_swa granitemoeshared gte higgs_audio_v2 hrm_text
@@ -465,6 +465,11 @@ export const rows: readonly (readonly [string, Family])[] = [
       order: "sectioned",
       note: "Sections count pairs, as in vLLM; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
     },
+  }),
+
+  ...row("beam", {
+    remark:
+      "Queries of its layers without rope are multiplied by (1 + (p + 1) / 2048)^0.1 at position p (measured); no rule of this library does it.",
   }),
 
   // No head of it can be rotated as a rope does.

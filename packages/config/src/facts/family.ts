@@ -195,6 +195,8 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /** A sentence about what its attention does beside the rope, which no rope of this library does. */
+  readonly remark?: string;
   /** Why no rope of this library does what its attention does. */
   readonly refused?: string;
   /** The reason why the family has no rope. */

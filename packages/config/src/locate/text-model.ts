@@ -236,6 +236,7 @@ function checkFamily({ family, fields, modelType, known }: TextModel, report: Re
       "Is this the whole file?",
     );
   }
+  if (family.remark !== undefined) report.note("differs", path, family.remark, "warning");
   if (known) return;
   if (modelType !== null) {
     const near = nearest(modelType, familyNames());
