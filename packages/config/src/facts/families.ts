@@ -118,7 +118,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row(asLlama, {}),
   ...row(asLlamaInRemoteCode, {}),
   // Weights are permuted on loading.
-  ...row("pocket_tts", { checkpointPairing: "adjacent", defaults: { head_dim: 64 } }),
+  ...row("pocket_tts", { checkpointPairing: "adjacent" }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
