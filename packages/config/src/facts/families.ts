@@ -128,7 +128,10 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("EvollaModel", {}),
   // Remote code.
   ...row("minicpm minicpmv minicpmo phi3small aquila skywork RefinedWeb RefinedWebModel Dream llada", {}),
-  ...row("deepseek internlm internlm2 internlm3 yi orion xverse exaone telechat3", {}),
+  ...row("deepseek internlm internlm2 internlm3 yi orion xverse telechat3", {}),
+  ...row("exaone", {
+    disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
+  }),
   // Another base, or a head dimension of its own.
   ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
   ...row("gemma gemma2 vaultgemma", { defaults: { head_dim: 256 } }),
@@ -270,7 +273,15 @@ const families: ReadonlyMap<string, Family> = new Map([
     },
   }),
   ...row("minicpm3", { ...latent, pairing: "half" }),
-  ...row("hy_v4", { ...latent, pairing: "half", indexer: { ...indexer("half"), rotatesLast: true } }),
+  ...row("hy_v4", {
+    ...latent,
+    pairing: "half",
+    disputed: {
+      pairing:
+        "Pairs are halves in transformers 5.24, which does not reorder the weights; vLLM 0.33, SGLang 0.5.23 and llama.cpp rotate adjacent elements of the same weights: choose a dialect, or the option pairing.",
+    },
+    indexer: { ...indexer("half"), rotatesLast: true },
+  }),
   ...row("hy_v4_vl_text", {
     ...latent,
     ...mrope([12, 10, 10], "cyclic"),
@@ -520,7 +531,7 @@ const families: ReadonlyMap<string, Family> = new Map([
   ...row("hunyuan_vl hunyuan_vl_text", {
     axes: {
       order: "sectioned",
-      note: "Sections count pairs, as in vLLM; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
+      note: "Sections count pairs, as in llama.cpp and mlx-vlm; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
     },
   }),
 

@@ -179,6 +179,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Where engines contradict each other: a sentence about the pairing, and one about the base of a silent file. */
+  readonly disputed?: { readonly pairing?: string; readonly base?: string };
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**
