@@ -174,8 +174,9 @@ function compareRope(
   }
   const { attentionFactor } = rope.frequencies(shortLength);
   const { attentionFactor: measured = 1 } = engine;
-  if (Math.abs(attentionFactor - measured) > 1e-5 * measured)
+  if (Math.abs(attentionFactor - measured) > 1e-5 * measured) {
     return `amplitude ${attentionFactor} instead of ${measured}`;
+  }
   return compareScale(rope, engine);
 }
 

@@ -42,7 +42,14 @@ type ListOf = (key: string, standard: readonly number[]) => readonly number[];
 export type Diffuser =
   | AxesRope
   /** LTX: frequencies run over all heads together. */
-  | { readonly kind: "wide"; readonly heads: Stated; readonly head: Stated; readonly remark: string }
+  | {
+      readonly kind: "wide";
+      readonly heads: Stated;
+      readonly head: Stated;
+      /** The heads of the audio, which has one axis. */
+      readonly audio?: { readonly heads: Stated; readonly head: Stated };
+      readonly remark: string;
+    }
   /** The ladder of all pairs on axes by turns, as in Qwen3-VL. */
   | {
       readonly kind: "cyclic";
@@ -250,8 +257,12 @@ const classes: ReadonlyMap<string, Diffuser> = new Map([
     kind: "wide",
     heads: { key: "num_attention_heads", standard: 32 },
     head: head(128),
+    audio: {
+      heads: { key: "audio_num_attention_heads", standard: 32 },
+      head: { key: "audio_attention_head_dim", standard: 64 },
+    },
     remark:
-      "The rope turns all heads together: give tensors of shape [tokens, 1, width]. A position is 2 c / M − 1, for the middle c of a patch from 0 to M = 20 seconds, 2048 rows or columns. This is the video's rope; the audio and the cross attention have their own.",
+      "The rope turns all heads together: give tensors of shape [tokens, 1, width]. A position is 2 c / M − 1, for the middle c of a patch from 0 to M = 20 seconds, 2048 rows or columns. The attention between video and audio has ropes of its own.",
   }),
 
   // No rope.

@@ -1,10 +1,10 @@
 /**
  * Facts about a model's rope that stand in its code and not in its config.json: one row for each family, found by
- * `model_type`.
+ * `model_type`. Numbers that a configuration class sets are in `class-facts.ts`.
  *
- * Source of every row: the family's configuration and modelling classes in Hugging Face transformers 5.23. A test
- * compares the table with the answers of those classes. Rows marked "remote code" follow the code that is published
- * with the model. To add a family, add a row.
+ * Source of every row: the family's classes in Hugging Face transformers 5.24, which the census ran; `docs/coverage.md`
+ * says for which the rope is equal. Rows marked "remote code" follow the code that is published with the model. To add
+ * a family, add a row.
  */
 
 import { isObject } from "../locate/found.ts";
@@ -12,7 +12,11 @@ import type { JsonObject } from "../locate/found.ts";
 import { classesWithoutRope, classFacts } from "./class-facts.ts";
 import type { AxisOrder, ClassFacts, Family, IndexerFacts, LayerRope, LayerRule, ScalingBeside } from "./family.ts";
 
-const row = (names: string, family: Family): [string, Family][] => names.split(" ").map((name) => [name, family]);
+const row = (names: string, family: Family): [string, Family][] =>
+  names
+    .trim()
+    .split(/\s+/)
+    .map((name) => [name, family]);
 
 const sliding = "sliding_attention";
 const full = "full_attention";
@@ -70,15 +74,6 @@ const inkling = (floor: number | null): Family => ({
 
 const indexer = (pairing: "half" | "adjacent"): IndexerFacts => ({ headDimKeys: ["index_head_dim"], pairing });
 const latent: Family = { pairing: "adjacent", latent: true, softmaxMagnitude: true };
-const yarn32 = {
-  rope_type: "yarn",
-  factor: 32,
-  beta_fast: 32,
-  beta_slow: 1,
-  truncate: false,
-  original_max_position_embeddings: 4096,
-};
-const llama3 = { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
 
 const mrope = (sections: readonly number[], order: AxisOrder): Pick<Family, "axes"> => ({ axes: { sections, order } });
 
@@ -98,50 +93,41 @@ export const topLevelScaling: ScalingBeside = {
   defaults: {},
 };
 
-const families: ReadonlyMap<string, Family> = new Map([
-  // The same as Llama.
-  ...row(
-    "llama mistral ministral qwen2 qwen2_moe qwen3_moe granite granitemoe granitemoeshared granite_swa granitemoe_swa",
-    {},
-  ),
-  ...row(
-    "olmo olmo2 olmoe olmo_hybrid starcoder2 falcon falcon_h1 dbrx jetmoe arcee aria_text chameleon diffllama doge dots1 eurobert",
-    {},
-  ),
-  ...row(
-    "hunyuan_v1_dense hunyuan_v1_moe hyperclovax jais2 moshi idefics voxtral_realtime_text deepseek_ocr2_text",
-    {},
-  ),
+/** Halves of the whole head, as Llama; what differs are numbers, which the configuration class sets. */
+const asLlama = `
+  apertus apertus1p5_text arcee aria_text beam bitnet chameleon csm csm_depth_decoder_model cwm dbrx
+  deepseek_ocr2_text dia_decoder dia_encoder diffllama doge dory dots1 emu3_text_model esmc eurobert evolla
+  EvollaModel falcon falcon_h1 flex_olmo gemma gemma2 gpt_oss gradium_phonon_tts granite granite4_vision_text
+  granite_docling_text granite_swa granitemoe granitemoe_swa granitemoeshared gte higgs_audio_v2 hrm_text
+  hunyuan_v1_dense hunyuan_v1_moe hy_v3 hyperclovax idefics iquestcoder jais2 jetmoe jina_embeddings_v3
+  kyutai_speech_to_text lfm2 lfm2_moe lfm3 llama mellum mimi mimi_decoder mimi_encoder minimax ministral mistral
+  mixtral mllama mllama_text_model molmo2_text moshi muse_glimmer_assistant muse_glimmer_text muse_spark_text
+  neucodec olmo olmo2 olmo_hybrid olmoe pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder
+  pocket_tts_audio_tokenizer_encoder qwen2 qwen2_moe qwen3 qwen3_moe qwen3_omni_moe_talker_code_predictor
+  sarvam_moe seed_oss smollm3 starcoder2 t5_gemma_module timesfm2_5 ultrabert unlimited_ocr_text vaultgemma
+  voxtral_realtime_text xcodec2
+`;
+/** The same in code that is published with the models. */
+const asLlamaInRemoteCode = `
+  aquila deepseek Dream internlm internlm2 internlm3 llada minicpm minicpmo minicpmv orion phi3small
+  RefinedWeb RefinedWebModel skywork telechat3 xverse yi
+`;
+
+/** One entry for each `model_type`. */
+export const rows: readonly (readonly [string, Family])[] = [
+  ...row(asLlama, {}),
+  ...row(asLlamaInRemoteCode, {}),
+  ...row("exaone", {
+    disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
+  }),
   // Weights are permuted on loading.
   ...row("pocket_tts", { checkpointPairing: "adjacent", defaults: { head_dim: 64 } }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
-  ...row("apertus1p5_text beam csm_depth_decoder_model dia_decoder dia_encoder dory esmc gradium_phonon_tts", {}),
-  ...row("granite4_vision_text granite_docling_text higgs_audio_v2 hrm_text iquestcoder kyutai_speech_to_text", {}),
-  ...row("lfm3 mellum mimi mimi_decoder mimi_encoder neucodec t5_gemma_module timesfm2_5 ultrabert", {}),
-  ...row("muse_glimmer_assistant muse_glimmer_text muse_spark_text sarvam_moe unlimited_ocr_text xcodec2", {}),
-  ...row(
-    "pocket_tts pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder pocket_tts_audio_tokenizer_encoder",
-    {},
-  ),
-  ...row("EvollaModel", {}),
-  // Remote code.
-  ...row("minicpm minicpmv minicpmo phi3small aquila skywork RefinedWeb RefinedWebModel Dream llada", {}),
-  ...row("deepseek internlm internlm2 internlm3 yi orion xverse telechat3", {}),
-  ...row("exaone", {
-    disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
-  }),
-  // Another base, or a head dimension of its own.
-  ...row("qwen3 seed_oss molmo2_text qwen3_omni_moe_talker_code_predictor", { defaults: { head_dim: 128 } }),
-  ...row("gemma gemma2 vaultgemma", { defaults: { head_dim: 256 } }),
-  ...row("bitnet csm evolla flex_olmo mllama mllama_text_model", { defaults: { rope_theta: 500_000 } }),
-  ...row("mixtral lfm2 lfm2_moe minimax emu3_text_model", { defaults: { rope_theta: 1_000_000 } }),
-  ...row("phimoe", { shortListOnly: true, defaults: { rope_theta: 1_000_000 } }),
-  ...row("hy_v3", { defaults: { head_dim: 128, rope_theta: 11_158_840 } }),
+  ...row("phimoe", { shortListOnly: true }),
   ...row("nomic_bert", {
     readsInterleave: true,
-    defaults: { rope_theta: 1_000 },
     scalingBeside: {
       mark: "rotary_scaling_factor",
       ropeType: "dynamic",
@@ -158,50 +144,29 @@ const families: ReadonlyMap<string, Family> = new Map([
       note: '"original" keeps the frequencies, and YaRN does not scale cos and sin, as in SGLang; llama.cpp reads both names as YaRN and scales.',
     },
   }),
-  ...row("gte", { defaults: { rope_theta: 160_000 } }),
-  ...row("jina_embeddings_v3", { defaults: { rope_theta: 20_000 } }),
-  // Scaled unless the file says otherwise.
-  ...row("gpt_oss", { defaults: { head_dim: 64, rope_theta: 150_000 }, defaultRope: yarn32 }),
   ...row("openai_privacy_filter", {
     pairing: "adjacent",
-    defaults: { head_dim: 64, rope_theta: 150_000 },
-    defaultRope: yarn32,
   }),
-  ...row("apertus", { defaults: { rope_theta: 12_000_000 }, defaultRope: { ...llama3, factor: 8 } }),
-  ...row("cwm", { defaults: { head_dim: 128, rope_theta: 1_000_000 }, defaultRope: { ...llama3, factor: 16 } }),
   ...row("ministral3", {
     readsTemperature: true,
-    defaults: { head_dim: 128 },
-    defaultRope: {
-      rope_type: "yarn",
-      rope_theta: 1_000_000,
-      factor: 16,
-      original_max_position_embeddings: 16_384,
-      beta_fast: 32,
-      beta_slow: 1,
-      mscale: 1,
-      mscale_all_dim: 1,
-    },
   }),
 
   // Only a part of the head is rotated.
   ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
-  ...row("phi persimmon nemotron glm4_moe", { readsPartial: true, defaults: { partial_rotary_factor: 0.5 } }),
+  ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
   ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
-  ...row("solar_open", { readsPartial: true, defaults: { head_dim: 128, rope_theta: 1_000_000 } }),
+  ...row("solar_open", { readsPartial: true }),
   ...row("minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, ignored: ["rotary_dim"] }),
   ...row("minimax_m2", {
     readsPartial: true,
-    defaults: { head_dim: 128, rope_theta: 5_000_000 },
   }),
   ...row("qwen3_next", {
     readsPartial: true,
-    defaults: { head_dim: 256, partial_rotary_factor: 0.25 },
     layerRule: hybridAttention,
   }),
   // Remote code; only layers of softmax attention are rotated.
@@ -214,14 +179,13 @@ const families: ReadonlyMap<string, Family> = new Map([
   // Adjacent elements.
   ...row("blt_global_transformer blt_local_decoder blt_local_encoder blt_patcher", { pairing: "adjacent" }),
   ...row("pe_audio_encoder pe_audio_video_encoder pe_video_encoder roformer", { pairing: "adjacent" }),
-  ...row("cohere", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
-  ...row("ernie4_5", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 500_000 } }),
-  ...row("ernie4_5_moe", { pairing: "adjacent", defaults: { rope_theta: 500_000 } }),
-  ...row("helium", { pairing: "adjacent", defaults: { head_dim: 128, rope_theta: 100_000 } }),
+  ...row("cohere", { pairing: "adjacent" }),
+  ...row("ernie4_5", { pairing: "adjacent" }),
+  ...row("ernie4_5_moe", { pairing: "adjacent" }),
+  ...row("helium", { pairing: "adjacent" }),
   ...row("glm glm4", {
     pairing: "adjacent",
     readsPartial: true,
-    defaults: { head_dim: 128, partial_rotary_factor: 0.5 },
   }),
   // The base is a constant of the code.
   ...row("gptj codegen", { pairing: "adjacent", readsPartial: true, defaults: { rope_theta: 10_000, rotary_dim: 64 } }),
@@ -242,35 +206,18 @@ const families: ReadonlyMap<string, Family> = new Map([
   // Remote code.
   ...row("pangu_ultra_moe", latent),
   ...row("deepseek_v3 kimi_k2 kimi_k25 axk1 youtu glm4_moe_lite", { ...latent, readsInterleave: true }),
-  ...row("longcat_flash", { ...latent, defaults: { rope_theta: 10_000_000 } }),
+  ...row("longcat_flash", { ...latent }),
   // With images and video: Ling, Ming. Their sections stand beside text_config.
-  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" }, defaults: { rope_theta: 6_000_000 } }),
+  ...row("bailing_hybrid", { ...latent, axes: { order: "time-last" } }),
   ...row("mistral4", {
     ...latent,
     readsInterleave: true,
     readsTemperature: true,
-    defaultRope: {
-      rope_type: "yarn",
-      factor: 128,
-      original_max_position_embeddings: 8192,
-      beta_fast: 32,
-      beta_slow: 1,
-      mscale: 1,
-      mscale_all_dim: 1,
-    },
   }),
   ...row("mistral_large4_text", {
     ...latent,
     learnedExponents: "lerope.alpha",
     indexer: indexer("adjacent"),
-    defaultRope: {
-      rope_type: "yarn",
-      factor: 2048,
-      original_max_position_embeddings: 512,
-      beta_fast: 32,
-      beta_slow: 1,
-      attention_factor: 1,
-    },
   }),
   ...row("minicpm3", { ...latent, pairing: "half" }),
   ...row("hy_v4", {
@@ -293,7 +240,6 @@ const families: ReadonlyMap<string, Family> = new Map([
     rotatesLast: true,
     readsPartial: true,
     indexer: { ...indexer("adjacent"), rotatesLast: true, onlyOn: ["compressed_sparse_attention"] },
-    defaults: { head_dim: 512, partial_rotary_factor: 0.125 },
     layerRopes: {
       main: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
       compress: {
@@ -323,7 +269,7 @@ const families: ReadonlyMap<string, Family> = new Map([
     layerRule: slidingPattern(5),
     defaults: { head_dim: 256, max_position_embeddings: 32_768 },
   }),
-  ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3, defaults: { head_dim: 256 } }),
+  ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3 }),
   ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text diffusion_gemma_text", gemma4),
   ...row("modernbert modernbert-decoder", {
     layerRopes: {
@@ -372,7 +318,6 @@ const families: ReadonlyMap<string, Family> = new Map([
   // Bases and shares are lists with one number for each layer.
   ...row("step3p5 step3p7", {
     readsPartial: true,
-    defaults: { head_dim: 128 },
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
@@ -395,12 +340,10 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("kolibri1 flint lara_mini", { ropeOnlyOn: [sliding] }),
   ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
-  ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4), defaults: { head_dim: 128 } }),
-  ...row("smollm3", { defaults: { rope_theta: 2_000_000 } }),
+  ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("llama4 llama4_text", {
     pairing: "adjacent",
     noRopeTemperature: { attn_scale: 0.1, floor_scale: 8192 },
-    defaults: { head_dim: 128, rope_theta: 500_000 },
   }),
 
   // Rope in some of the family's models, or keys of a rope that its attention never applies.
@@ -494,7 +437,7 @@ const families: ReadonlyMap<string, Family> = new Map([
     ...mrope([24, 20, 20], "cyclic"),
     defaults: { head_dim: 128, rope_theta: 500_000 },
   }),
-  ...row("qwen3_vl_moe qwen3_vl_moe_text", { ...mrope([24, 20, 20], "cyclic"), defaults: { rope_theta: 500_000 } }),
+  ...row("qwen3_vl_moe qwen3_vl_moe_text", { ...mrope([24, 20, 20], "cyclic") }),
   ...row("qwen3_omni_moe qwen3_omni_moe_thinker qwen3_omni_moe_text", {
     ...mrope([24, 20, 20], "cyclic"),
     defaults: { rope_theta: 1_000_000 },
@@ -556,7 +499,9 @@ const families: ReadonlyMap<string, Family> = new Map([
   }),
   ...row("bloom mpt", { noRope: "attention is biased by distance (ALiBi)" }),
   ...row("mamba mamba2 falcon_mamba rwkv", { noRope: "it has no attention" }),
-]);
+];
+
+const families: ReadonlyMap<string, Family> = new Map(rows);
 
 /** Models whose `model_type` is that of another model, or none. */
 const architectures: ReadonlyMap<unknown, string> = new Map([
@@ -588,7 +533,7 @@ export function familyOf(modelType: string): Family | undefined {
 
 function findFamily(modelType: string): Family | undefined {
   const row = families.get(modelType);
-  const ofClass = Object.hasOwn(classFacts, modelType) ? classFacts[modelType]! : {};
+  const ofClass = classOf(modelType);
   if (row === undefined && classesWithoutRope.has(modelType)) {
     return { noRope: "its class in transformers does not rotate queries and keys" };
   }
@@ -596,6 +541,13 @@ function findFamily(modelType: string): Family | undefined {
   const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
   if (row === undefined) return isHolder ? { holds: ofClass.nested! } : undefined;
   return { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+}
+
+/** What a class sets; for the row of a class that holds a text model, what the class of the latter sets. */
+function classOf(modelType: string): ClassFacts {
+  const facts = Object.hasOwn(classFacts, modelType) ? classFacts[modelType]! : {};
+  const text = ["text_config", "thinker_config"].map((key) => facts.nested?.[key]).find((name) => name !== undefined);
+  return families.has(modelType) && facts.values === undefined && text !== undefined ? classOf(text) : facts;
 }
 
 /** The default values of a class, replaced by those of its row. */

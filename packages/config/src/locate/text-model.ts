@@ -225,8 +225,9 @@ function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined 
 /** Refuses a model that is not known: what its code does with positions cannot be guessed. */
 function checkFamily({ family, fields, modelType, known }: TextModel, report: Report): void {
   const path = fields.pathOf("model_type");
-  if (family.refused !== undefined)
+  if (family.refused !== undefined) {
     report.issue(path, "a model whose heads a rope can rotate", `${show(modelType)}: ${family.refused}`);
+  }
   if (family.holds !== undefined) {
     report.issue(
       path,

@@ -33,15 +33,16 @@ interface Context {
 export function readDiffusers(part: "text" | TowerPart, context: Context): ModelFacts {
   const { dialect, fields, modelType, report } = context;
   const diffuser = diffuserOf(modelType);
-  if (part === "audio") {
+  const hasAudio = diffuser?.kind === "wide" && diffuser.audio !== undefined;
+  if (part === "audio" && !hasAudio) {
     report.issue(
       "part",
       '"vision", or nothing',
       show(part),
-      "Only ropes of images and videos are read from these files.",
+      "Of this class only the rope of images or videos is known.",
     );
   }
-  const facts = diffuser === undefined ? refuseUnknown(context) : readRow(diffuser, context);
+  const facts = diffuser === undefined ? refuseUnknown(context) : readRow(diffuser, part, context);
   const counts = ["num_layers", "num_single_layers"].flatMap((key) => fields.size(key)?.value ?? []);
   noteUnread(fields, context);
   report.throwIfBroken();
@@ -63,7 +64,7 @@ function refuseUnknown({ modelType, report }: Context): LayerFacts {
   return noRope("unknown");
 }
 
-function readRow(diffuser: Diffuser, context: Context): LayerFacts {
+function readRow(diffuser: Diffuser, part: "text" | TowerPart, context: Context): LayerFacts {
   const { modelType, report } = context;
   switch (diffuser.kind) {
     case "none":
@@ -78,7 +79,7 @@ function readRow(diffuser: Diffuser, context: Context): LayerFacts {
       return unrotated(`it rotates only if ${diffuser.ifSet} is true`, context);
     }
     case "wide":
-      return readWide(diffuser, context);
+      return readWide(diffuser, part === "audio" ? diffuser.audio : undefined, context);
     case "cyclic":
       return readCyclic(diffuser, context);
   }
@@ -176,16 +177,17 @@ function checkHead(headDim: Fact<number>, { fields, report }: Context): void {
  * The rope of LTX on a head of all heads' width W. Of F = ⌊W / 2n⌋ pairs of each of n axes, pair k turns by
  * `theta^(k / (F − 1)) · π/2`, rising; the pairs that are left over stand in front and do not turn.
  */
-function readWide(row: Extract<Diffuser, { kind: "wide" }>, context: Context): RopeFacts {
+function readWide(row: Extract<Diffuser, { kind: "wide" }>, audio: typeof row.audio, context: Context): RopeFacts {
   const { fields, modelType, report } = context;
   const ofClass = classFact(context);
-  const heads = numberOf(row.heads, context);
-  const head = headOf(row.head, context);
+  const { heads: headCount, head: headSize } = audio ?? row;
+  const heads = numberOf(headCount, context);
+  const head = headOf(headSize, context);
   const width = heads.value * head.value;
-  const axes: readonly AxisName[] = ["time", "height", "width"];
+  const axes: readonly AxisName[] = audio === undefined ? ["time", "height", "width"] : ["time"];
   const pairs = Math.floor(width / (2 * axes.length));
   if (!isSize(width) || width > largestHead || pairs < 2) {
-    report.issue(row.heads.key, `a width of at most ${largestHead}, with at least 2 pairs for each axis`, `${width}`);
+    report.issue(headCount.key, `a width of at most ${largestHead}, with at least 2 pairs for each axis`, `${width}`);
   }
   const theta = numberOf({ key: "rope_theta", standard: 10_000 }, context);
   const kind = fields.first("rope_type")?.value ?? "interleaved";
