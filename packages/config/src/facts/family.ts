@@ -94,6 +94,8 @@ export type AxisOrder = "sectioned" | "cyclic" | "alternating" | "time-last";
 export interface ScalingBeside {
   /** The key that says that the model is scaled. Without it, the others are not read. */
   readonly mark: string;
+  /** The value of the mark that means no scaling. */
+  readonly neutral?: unknown;
   /** The type, if the mark does not name it. */
   readonly ropeType?: string;
   /** The key in the file for each key of a rope dictionary. */
@@ -102,6 +104,8 @@ export interface ScalingBeside {
   readonly halfKey?: string;
   /** The values of the model's code for keys that the file does not state. */
   readonly defaults: JsonObject;
+  /** Numbers of the model's code that no key states, by the keys of a rope dictionary. */
+  readonly constants?: JsonObject;
   /** A sentence about engines that differ. */
   readonly note?: string;
 }
