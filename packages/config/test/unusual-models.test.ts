@@ -392,3 +392,24 @@ describe("facts of a class that concern more than frequencies", () => {
     expect(failure(() => pixtral.apply({ positions: [[0.25], [0]], query })).code).toBe("ROPE_POSITION_RANGE");
   });
 });
+
+describe("engines that contradict each other", () => {
+  test("HY-V4: halves in transformers, adjacent elements elsewhere, for the same weights", () => {
+    const config: Json = { model_type: "hy_v4", rope_theta: 10000, qk_rope_head_dim: 64, num_hidden_layers: 2 };
+    const pairings = (["hf", "vllm", "sglang", "llama.cpp"] as const).map(
+      (dialect) => ropeRequestsFromConfig(config, { dialect }).byLayerType.get(null)!.request!.pairing,
+    );
+    // `rotate_half`; `is_neox_style=False`; DeepSeek's class; `LLAMA_ROPE_TYPE_NORM`, without a permutation.
+    expect(pairings).toEqual(["half", "adjacent", "adjacent", "adjacent"]);
+    expect(notesAt(config, "model_type")).toMatchObject([{ kind: "differs", severity: "warning" }]);
+  });
+
+  test("EXAONE 3 whose file does not state the base", () => {
+    const config: Json = { model_type: "exaone", head_dim: 128 };
+    expect(notesAt(config, "rope_theta")).toMatchObject([
+      { kind: "implied" },
+      { kind: "differs", severity: "warning", message: expect.stringContaining("10000") },
+    ]);
+    expect(notesAt({ ...config, rope_theta: 1e6 }, "rope_theta")).toEqual([]);
+  });
+});

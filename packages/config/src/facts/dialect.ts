@@ -79,6 +79,8 @@ export interface Dialect {
    * reads it.
    */
   readonly partialRotary: "by-class" | "always";
+  /** Families whose pairing the engine has otherwise than transformers, the indexer's too. */
+  readonly familyPairings: Readonly<Record<string, "half" | "adjacent">>;
   readonly originalLength: {
     /** Whether the trained length beside the rope dictionary wins over the trained length inside it. */
     readonly precedence: "beside" | "inside";

@@ -33,6 +33,7 @@ const hf: Dialect = {
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional", "xdrope"],
   otherTypes: "built",
   familyTypes: {},
+  familyPairings: {},
   layeredFamilies: "any",
   typeKey: "agree",
   typeNames: {},
@@ -73,6 +74,9 @@ const hf: Dialect = {
   },
 };
 
+/** The checkpoint's pairs are adjacent, say vLLM and llama.cpp; SGLang rotates as in DeepSeek's class. */
+const ofHyV4 = { hy_v4: "adjacent" } as const;
+
 // transformers' configuration class normalizes the dictionary before vLLM reads it.
 const vllm: Dialect = {
   ...hf,
@@ -99,6 +103,7 @@ const vllm: Dialect = {
   ],
   otherTypes: "refused",
   beside: { ...hf.beside, dynamic: "ignored" },
+  familyPairings: ofHyV4,
   partialRotary: "always",
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
@@ -137,6 +142,7 @@ const sglang: Dialect = {
   ropeTypes: ["default", "linear", "dynamic", "yarn", "deepseek_yarn", "longrope", "llama3", "proportional"],
   otherTypes: "refused",
   typeKey: "rope_type",
+  familyPairings: ofHyV4,
   partialRotary: "always",
   originalLength: {
     precedence: "inside",
@@ -185,6 +191,7 @@ const llamaCpp: Dialect = {
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional"],
   otherTypes: "refused",
   typeKey: "rope_type",
+  familyPairings: ofHyV4,
   // Its converter of Grok takes "original" for a mistake, and writes no other type.
   beside: {
     typeNames: { original: "yarn", yarn_linear: "default", yarn_log: "default", theta_scale: "default" },

@@ -109,7 +109,7 @@ const asLlama = `
 `;
 /** The same in code that is published with the models. */
 const asLlamaInRemoteCode = `
-  aquila deepseek Dream exaone internlm internlm2 internlm3 llada minicpm minicpmo minicpmv orion phi3small
+  aquila deepseek Dream internlm internlm2 internlm3 llada minicpm minicpmo minicpmv orion phi3small
   RefinedWeb RefinedWebModel skywork telechat3 xverse yi
 `;
 
@@ -117,6 +117,9 @@ const asLlamaInRemoteCode = `
 export const rows: readonly (readonly [string, Family])[] = [
   ...row(asLlama, {}),
   ...row(asLlamaInRemoteCode, {}),
+  ...row("exaone", {
+    disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
+  }),
   // Weights are permuted on loading.
   ...row("pocket_tts", { checkpointPairing: "adjacent" }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
@@ -198,7 +201,21 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("deepseek_v2 deepseek_vl_v2", latent),
   ...row("deepseek_v32 axk2", { ...latent, indexer: indexer("half") }),
   ...row("glm_moe_dsa", { ...latent, indexer: { ...indexer("adjacent"), interleaveKey: "indexer_rope_interleave" } }),
-  ...row("dots3_note_text", { ...latent, indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] } }),
+  // The published file has keys of its own for sliding layers; transformers 5.24 makes a rope for each layer type of them.
+  ...row("dots3_note_text", {
+    ...latent,
+    indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] },
+    layerRopes: {
+      indexed_attention: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 80_000_000 } },
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 80_000_000 } },
+      [sliding]: {
+        thetaKeys: ["swa_rope_theta"],
+        scaled: true,
+        defaults: { rope_theta: 50_000 },
+        headDimKeys: ["swa_qk_rope_head_dim"],
+      },
+    },
+  }),
   ...row("sarvam_mla", { ...latent, readsInterleave: true }),
   // Remote code.
   ...row("pangu_ultra_moe", latent),
@@ -217,7 +234,15 @@ export const rows: readonly (readonly [string, Family])[] = [
     indexer: indexer("adjacent"),
   }),
   ...row("minicpm3", { ...latent, pairing: "half" }),
-  ...row("hy_v4", { ...latent, pairing: "half", indexer: { ...indexer("half"), rotatesLast: true } }),
+  ...row("hy_v4", {
+    ...latent,
+    pairing: "half",
+    disputed: {
+      pairing:
+        "Pairs are halves in transformers 5.24, which does not reorder the weights; vLLM 0.33, SGLang 0.5.23 and llama.cpp rotate adjacent elements of the same weights: choose a dialect, or the option pairing.",
+    },
+    indexer: { ...indexer("half"), rotatesLast: true },
+  }),
   ...row("hy_v4_vl_text", {
     ...latent,
     ...mrope([12, 10, 10], "cyclic"),
@@ -312,6 +337,73 @@ export const rows: readonly (readonly [string, Family])[] = [
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
     },
   }),
+
+  // Engines alone have these; the source is beside each.
+  // Remote code; llama.cpp's converter spells out its flat keys of YaRN, vLLM 0.33 its bases.
+  ...row("plamo3", {
+    layerRopes: {
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: {} },
+      [sliding]: { thetaKeys: ["rope_local_theta"], scaled: false, defaults: {} },
+    },
+    layerRule: slidingPattern(8),
+    scalingBeside: {
+      mark: "rope_scaling_factor",
+      neutral: 1,
+      ropeType: "yarn",
+      keys: { factor: "rope_scaling_factor", original_max_position_embeddings: "initial_context_length" },
+      defaults: {},
+      constants: { beta_fast: 32, beta_slow: 1, truncate: false },
+    },
+  }),
+  // vLLM 0.33 `models/step5`: scaled in every layer type unless `yarn_only_types` lists some.
+  ...row("step5", {
+    readsPartial: true,
+    layerRopes: {
+      [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
+      [sliding]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
+    },
+    layerRule: {
+      kind: "interval",
+      keys: ["sliding_window_pattern"],
+      interval: 2,
+      at: "last",
+      match: full,
+      other: sliding,
+    },
+  }),
+  // SGLang 0.5.23 `Spark2_5Config`.
+  ...row("spark2_5", {
+    readsPartial: true,
+    defaults: { head_dim: 256 },
+    layerRopes: {
+      [full]: {
+        thetaKeys: ["rope_theta"],
+        scaled: true,
+        defaults: { rope_theta: 5_000_000, partial_rotary_factor: 0.25 },
+      },
+      [sliding]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
+    },
+    layerRule: slidingPattern(4),
+  }),
+  // vLLM 0.33 `moondream3.py`: 32 elements of a head.
+  ...row("moondream3 moondream3_text", {
+    readsPartial: true,
+    defaults: { rotary_dim: 32, rope_theta: 1_500_000 },
+  }),
+  // vLLM 0.33 `domyn_edge.py`, `iquest_loopcoder.py`: as Llama; the first lists layers without rope.
+  ...row("domyn_edge iquest_loopcoder iquestloopcoder", {}),
+  // llama.cpp's converter absorbs the backward rotation into the weights of the second halves.
+  ...row("talkie", { direction: -1 }),
+  // vLLM 0.33: the model never rotates, its drafter does.
+  ...row("kimi_k3", {
+    ...latent,
+    rotatesIf: {
+      key: "mla_use_nope",
+      rotates: (flag) => flag === false,
+      otherwise: "its attention never rotates; mla_use_nope says so",
+    },
+  }),
+  ...row("k3_dspark", { ...latent, defaults: { rope_theta: 50_000 } }),
 
   // P.RoPE: some pairs of the whole head turn, with the frequencies of a head of these elements. vLLM 0.33, run.
   ...row("k2_horizon xllm", {
@@ -463,7 +555,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("hunyuan_vl hunyuan_vl_text", {
     axes: {
       order: "sectioned",
-      note: "Sections count pairs, as in vLLM; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
+      note: "Sections count pairs, as in llama.cpp and mlx-vlm; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
     },
   }),
 

@@ -94,6 +94,8 @@ export type AxisOrder = "sectioned" | "cyclic" | "alternating" | "time-last";
 export interface ScalingBeside {
   /** The key that says that the model is scaled. Without it, the others are not read. */
   readonly mark: string;
+  /** The value of the mark that means no scaling. */
+  readonly neutral?: unknown;
   /** The type, if the mark does not name it. */
   readonly ropeType?: string;
   /** The key in the file for each key of a rope dictionary. */
@@ -102,6 +104,8 @@ export interface ScalingBeside {
   readonly halfKey?: string;
   /** The values of the model's code for keys that the file does not state. */
   readonly defaults: JsonObject;
+  /** Numbers of the model's code that no key states, by the keys of a rope dictionary. */
+  readonly constants?: JsonObject;
   /** A sentence about engines that differ. */
   readonly note?: string;
 }
@@ -179,6 +183,8 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Where engines contradict each other: a sentence about the pairing, and one about the base of a silent file. */
+  readonly disputed?: { readonly pairing?: string; readonly base?: string };
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**

@@ -20,7 +20,7 @@ export function scalingBeside(
 ): Level | undefined {
   const spelling = family.scalingBeside ?? (known ? undefined : topLevelScaling);
   const mark = spelling && fields.first(spelling.mark);
-  if (spelling === undefined || mark === undefined) return undefined;
+  if (spelling === undefined || mark === undefined || mark.value === spelling.neutral) return undefined;
   if (inside) {
     report.note(
       "differs",
@@ -29,7 +29,7 @@ export function scalingBeside(
     );
     return undefined;
   }
-  const record: Record<string, unknown> = {};
+  const record: Record<string, unknown> = { ...spelling.constants };
   for (const [key, spelled] of Object.entries(spelling.keys)) {
     const found = fields.first(spelled);
     const value = found?.value ?? own(spelling.defaults as JsonObject, key);

@@ -176,7 +176,7 @@ function shares({ model: { fields }, layers, report }: Reading): Statements | un
 }
 
 /** Lists that say whether a layer is rotated. `no_rope_layers` has 1 for a layer that is, despite its name. */
-const flagKeys = ["no_rope_layers", "use_rope_layers", "rope_layers", "rope_layout"];
+const flagKeys = ["no_rope_layers", "use_rope_layers", "rope_layers", "rope_layout", "position_layers"];
 const yes: readonly unknown[] = [1, true, "rope", "rotary"];
 const no: readonly unknown[] = [0, false, null, "nope", "none"];
 

@@ -76,6 +76,7 @@ function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel
       ? [fields.pathOf(spelled.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${ofLabel}`]
       : [isNull[1].pathOf(isNull[0]), `The file says null for the base${ofLabel}, as JSON does for NaN`];
   report.note("implied", path, `${why}; ${value} is the default ${whose}.`);
+  if (family.disputed?.base !== undefined) report.note("differs", path, family.disputed.base, "warning");
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
 }
 
@@ -126,8 +127,13 @@ function checkAttentionSettings({ fields }: TextModel, report: Report): void {
 }
 
 /** The pairing. Few configs state it; usually the family determines it. */
-function readPairing({ model, report }: Located): Fact<Pairing> {
+function readPairing({ dialect, model, report }: Located): Fact<Pairing> {
   const { family, fields, modelType, known } = model;
+  if (family.disputed?.pairing !== undefined) {
+    report.note("differs", fields.pathOf("model_type"), family.disputed.pairing, "warning");
+  }
+  const ofEngine = modelType === null ? undefined : dialect.familyPairings[modelType];
+  if (ofEngine !== undefined) return { value: ofEngine, rule: `the class of ${modelType}`, source: dialect.engine };
   const latent = !known && fields.has("qk_rope_head_dim");
   const standard = family.pairing ?? (latent ? "adjacent" : "half");
   const flag = fields.flag("rope_interleave") ?? fields.flag("rotary_emb_interleaved");

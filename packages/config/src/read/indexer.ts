@@ -35,7 +35,7 @@ export function readPairFactors(
 export function readIndexer(
   { label }: RopeEntry,
   facts: RopeFacts,
-  { model: { family, fields, modelType }, report }: Located,
+  { dialect, model: { family, fields, modelType }, report }: Located,
 ): RopeFacts | undefined {
   const { indexer } = family;
   if (indexer === undefined || (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))) {
@@ -57,7 +57,7 @@ export function readIndexer(
   const flag = indexer.interleaveKey === undefined ? undefined : fields.flag(indexer.interleaveKey);
   const pairing: Fact<"half" | "adjacent"> =
     flag === undefined
-      ? { value: indexer.pairing, rule }
+      ? { value: (modelType === null ? undefined : dialect.familyPairings[modelType]) ?? indexer.pairing, rule }
       : { value: flag.value ? "adjacent" : "half", rule: flag.path, source: "vLLM 0.33, SGLang 0.5.23" };
   const offset = headDim.value - facts.rotaryDim.value;
   return {

@@ -51,6 +51,7 @@ const maxPositionKeys = [
   "max_sequence_length",
   "seq_length",
   "n_ctx",
+  "max_context",
 ];
 
 /** The length that the file promises, in tokens. */
