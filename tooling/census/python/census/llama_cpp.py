@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .llama_cpp_metadata import CASES, FROM_FILE, ONE_TOKEN, TARGETS, TENSORS, metadata_of, skipped
+from .llama_cpp_metadata import CASES, EMBEDDING, FROM_FILE, ONE_TOKEN, TARGETS, TENSORS, WITH_FEATURES, metadata_of, skipped
 
 HERE = Path(__file__).resolve()
 # Seconds. A graph takes a tenth of one, a model out of a file ten; some never end.
@@ -31,6 +31,10 @@ sys.path[:0] = [str(SOURCE), str(HERE.parents[3] / "goldens" / "python")]
 
 from goldens.ggml_run import BUILD, IMROPE, MODES, MROPE, InitParams, Library, Tensor  # noqa: E402
 from llama_cpp import llama_cpp as bindings  # noqa: E402
+
+# 64-bit lists.
+WIDE = (".layer_multipliers", ".head_offsets", ".head_vocab_sizes")
+
 
 def architectures() -> list[str]:
     """Every name that the loader knows, in its own order."""
@@ -113,7 +117,7 @@ class Engine:
                 said.clear()
                 model = bindings.llama_model_load_from_file(path, bindings.llama_model_default_params())
                 if model:
-                    return model
+                    return model, set(shapes)
                 text = "".join(said)
                 missing = re.search(r"(?:missing tensor |tensor )'([^']+)'(?: not found)?\n", text)
                 wrong = re.search(r"tensor '([^']+)' has wrong shape; expected ([\d, ]+), got", text)
@@ -124,7 +128,7 @@ class Engine:
                     shapes[wrong[1]] = [int(number) for number in wrong[2].split(",")]
                 else:
                     sys.stderr.write(text)
-                    return None
+                    return None, set()
 
     def ropes(self, values: dict, tensors: dict, n_ctx: int) -> tuple[int, list[str], list[dict]]:
         """The number of layers, the tensors of factors that the loader asks for, and every ROPE operator that runs."""
@@ -163,12 +167,12 @@ class Engine:
         name = values["general.architecture"]
         model_params = bindings.llama_model_default_params()
         if name in FROM_FILE:
-            model = self.from_file(values, tensors)
+            model, created = self.from_file(values, tensors)
         else:
             model = bindings.llama_model_init_from_user(self.header(values), fill, None, model_params)
         if not model:
             raise RuntimeError("the loader refuses the metadata")
-        asked = sorted(tensors) if name in FROM_FILE else sorted(created)
+        asked = sorted(created)
         params = bindings.llama_context_default_params()
         params.n_ctx, params.n_seq_max = n_ctx, 1
         params.n_threads = params.n_threads_batch = 1
@@ -182,14 +186,12 @@ class Engine:
             plain = bindings.llama_context_default_params()
             plain.n_ctx, plain.n_seq_max = n_ctx, 1
             params.ctx_other = bindings.llama_init_from_model(target, plain)
-        if name in ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert",
-                                              "jina-bert-v2", "jina-bert-v3", "eurobert", "gemma-embedding", "llama-embed"):
-            params.embeddings = True
+        params.embeddings = name in EMBEDDING
         context = bindings.llama_init_from_model(model, params)
         if not context:
             raise RuntimeError("no context can be made")
         batch = bindings.llama_batch_init(2, 0, 1)
-        if name in ("eagle3", "gemma4-assistant"):
+        if name in WITH_FEATURES:
             features = (ctypes.c_float * (2 * bindings.llama_model_n_embd_inp(model)))(*[0.1])
             batch.embd = ctypes.cast(features, type(batch.embd))
         batch.n_tokens = tokens
@@ -203,9 +205,6 @@ class Engine:
             if bindings.llama_decode(context, batch) != 0:
                 raise RuntimeError("decoding fails")
         return values[f"{name}.block_count"], asked, seen
-
-
-WIDE = (".layer_multipliers", ".head_offsets", ".head_vocab_sizes")
 
 
 def layer_of(tensor: Tensor) -> int | None:

@@ -138,8 +138,15 @@ CHANGES["glm5-next"].update(PLE)
 for delta in ("qwen3next", "qwen35", "qwen35moe"):
     CHANGES[delta] = {**CHANGES.get(delta, {}), "ssm.inner_size": 64}
 
-# Drafting models share parts of the model that they draft for.
+# Drafting models, and a model that they draft for. They share parts of it.
 TARGETS = {"eagle3": "llama", "dflash": "llama", "gemma4-assistant": "gemma4"}
+
+# Drafting models that are given features of their target beside tokens.
+WITH_FEATURES = ("eagle3", "gemma4-assistant")
+
+# Encoders without logits.
+EMBEDDING = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert",
+             "gemma-embedding", "llama-embed")
 
 # Models that the loader cannot make out of metadata alone.
 FROM_FILE = ("gemma4-assistant",)
