@@ -6,6 +6,7 @@
  * the process held; a failure prints its number, from which the same input comes again.
  */
 
+import { readFileSync } from "node:fs";
 import { dialects, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
 import type { ConfigOptions, DialectName, GgufOptions } from "@ropewalk/config";
 import { RopeError } from "@ropewalk/core";
@@ -219,11 +220,40 @@ const parts = [
   ...towers.flatMap(({ config }) => [config, { model_type: "x", vision_config: config }, { audio_config: config }]),
   ...diffusers.map(({ config }) => config),
 ];
-const headers = fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({
-  metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json,
-  tensors: ggufTensors,
-  capacity: n_ctx,
-}));
+const census = JSON.parse(
+  readFileSync(new URL("../../../tooling/census/results/llama.cpp.json", import.meta.url), "utf8"),
+) as { readonly architectures: Readonly<Record<string, { readonly metadata?: Json }>> };
+const headers = [
+  ...fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({
+    metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json,
+    tensors: ggufTensors,
+    capacity: n_ctx,
+  })),
+  ...Object.values(census.architectures).flatMap(({ metadata }) =>
+    metadata === undefined ? [] : [{ metadata, tensors: {}, capacity: 512 }],
+  ),
+];
+/** Keys of a header that decide which layers have which rope. */
+const layerKeys = [
+  "rope.dimension_count",
+  "rope.dimension_count_swa",
+  "rope.dimension_sections",
+  "rope.scaling.alpha",
+  "rope.scaling.finetuned",
+  "rope.scaling.type",
+  "attention.sliding_window",
+  "attention.sliding_window_pattern",
+  "attention.rope_pattern",
+  "attention.recurrent_layers",
+  "attention.compress_ratios",
+  "attention.head_count",
+  "attention.head_count_kv",
+  "full_attention_interval",
+  "leading_dense_block_count",
+  "nextn_predict_layers",
+  "hyper_connection.count",
+  "block_count",
+];
 const dialectNames = Object.keys(dialects) as DialectName[];
 
 /** One case's sources of chance. */
@@ -328,12 +358,8 @@ function outcome(number: number): string {
       const architecture = String(metadata["general.architecture"]);
       const changed = chance.mutant(metadata);
       if (chance.oneIn(2)) define(changed, chance.pick(Object.keys(metadata)), chance.leaf());
-      if (chance.oneIn(4)) {
-        define(
-          changed,
-          `${architecture}.${chance.pick(["rope.dimension_count", "rope.dimension_sections", "attention.sliding_window_pattern", "block_count", "attention.head_count"])}`,
-          chance.leaf(),
-        );
+      if (chance.oneIn(2)) {
+        define(changed, `${architecture}.${chance.pick(layerKeys)}`, chance.leaf());
       }
       const options = {
         tensors: chance.oneIn(5) ? ({ "rope_freqs.weight": chance.leaf() } as GgufOptions["tensors"]) : tensors,
