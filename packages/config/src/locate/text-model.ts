@@ -208,6 +208,13 @@ function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined 
   if (flag?.value === true) return { why: alibi, path: flag.path };
   const rotary = fields.first("rotary");
   if (rotary?.value === false) return { why: "the file says that nothing is rotated", path: rotary.path };
+  if (family.nullBaseIsNone === true) {
+    const dictionary = fields.first("rope_parameters", "rope_scaling");
+    const inside = isObject(dictionary?.value) && dictionary.value["rope_theta"] === null;
+    if (inside || fields.isNull("rope_theta")) {
+      return { why: "its base is null", path: inside ? `${dictionary!.path}.rope_theta` : fields.pathOf("rope_theta") };
+    }
+  }
   const { rotatesIf } = family;
   const position = fields.first("position_embedding_type");
   if (rotatesIf?.key !== "position_embedding_type" && isText(position?.value) && !/rope|rotary/i.test(position.value)) {
