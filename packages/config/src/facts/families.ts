@@ -467,6 +467,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   // The rotation comes before the projections to query and key.
   ...row("wav2vec2-conformer wav2vec2-bert seamless_m4t", {
+    remark: "Its class turns the hidden vector before the projections to query and key, as heads of the same size.",
     rotatesIf: {
       key: "position_embeddings_type",
       rotates: (type) => type === "rotary",

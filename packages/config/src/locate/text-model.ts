@@ -30,7 +30,12 @@ export function locate(config: unknown, options: ConfigOptions): Located {
   const model = findTextModel(config, report, options.family);
   checkFamily(model, report);
   report.throwIfBroken();
-  return { model, dialect, options, report, ...findRopes(model, whyNoRope(model, report), report) };
+  const why = whyNoRope(model, report);
+  const { family, fields } = model;
+  if (why === undefined && family.remark !== undefined) {
+    report.note("differs", fields.pathOf("model_type"), family.remark, "warning");
+  }
+  return { model, dialect, options, report, ...findRopes(model, why, report) };
 }
 
 /** Keys of the text model in a config of several models, in the order of the search. */
@@ -243,7 +248,6 @@ function checkFamily({ family, fields, modelType, known }: TextModel, report: Re
       "Is this the whole file?",
     );
   }
-  if (family.remark !== undefined) report.note("differs", path, family.remark, "warning");
   if (known) return;
   if (modelType !== null) {
     const near = nearest(modelType, familyNames());
