@@ -101,6 +101,11 @@ export interface GgufArchitecture {
   readonly factors?: "one list" | "two lists" | "any" | "unused";
   /** `rope_freqs.weight` applies to full layers only. */
   readonly factorsOnFullOnly?: boolean;
+  /**
+   * Queries are scaled by their position: by the file's `attention.temperature_scale` and `temperature_length`, or with
+   * the trained length instead; in Llama 4, unless the window is 0, in layers without rope by the values of the loader.
+   */
+  readonly temperature?: "temperature_length" | "trained length" | "layers without rope";
   /** A second rope of each layer, in what chooses the keys; it is not read. */
   readonly hasIndexer?: boolean;
   /** Why the graph of some files is not known. */
@@ -157,12 +162,18 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ...rows("graniteswitch", { pairing: "adjacent", layersWithoutRope: finetunedOnly }),
   ...rows("granite_swa", { pairing: "adjacent", factors: "any", layersWithoutRope: { kind: "pattern" } }),
   ...rows("baichuan", { pairing: "adjacent", layersWithoutRope: { kind: "unless", layers: 32 } }),
-  ...rows("mistral3", { pairing: "adjacent", factors: "any", readsBetas: true, logMultiplier: "magnitude" }),
+  ...rows("mistral3", {
+    pairing: "adjacent",
+    factors: "any",
+    readsBetas: true,
+    logMultiplier: "magnitude",
+    temperature: "trained length",
+  }),
   ...rows("plm", latent),
   ...rows("hy_v4 glm-dsa", { ...latent, hasIndexer: true }),
   ...rows("bailingmoe3", { ...latent, axes: { order: "sectioned", ifTwo: true } }),
-  ...rows("deepseek2", { ...latentTenth, overallIsMscale: true }),
-  ...rows("mistral4", latentTenth),
+  ...rows("deepseek2", { ...latentTenth, overallIsMscale: true, temperature: "temperature_length" }),
+  ...rows("mistral4", { ...latentTenth, temperature: "temperature_length" }),
   ...rows("deepseek32", { ...latentTenth, hasIndexer: true }),
   ...rows("dots3note", {
     ...latent,
@@ -181,6 +192,7 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
     pairing: "adjacent",
     factors: "one list",
     sliding: likeFull(4, { onlyWithWindow: "unless 0" }),
+    temperature: "layers without rope",
     layersWithoutRope: { kind: "interval", interval: 4, at: "last", ifNoWindow: "model's last" },
   }),
   ...rows("cohere2", { pairing: "adjacent", sliding: likeFull(4, { base: "full" }), layersWithoutRope: fullHaveNone }),
