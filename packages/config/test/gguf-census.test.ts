@@ -63,6 +63,10 @@ const refused: Readonly<Record<string, { readonly path: RegExp; readonly why: st
   sections: { path: /\.rope\.dimension_sections$/, why: "sections in a model of one axis" },
   "four sections": { path: /\.rope\.dimension_sections$/, why: "sections in a model of one axis" },
   "one section": { path: /\.rope\.dimension_sections$/, why: "the same; or pairs of the first and fourth axis only" },
+  "heads by layer": {
+    path: /\.attention\.head_count(_kv)?$/,
+    why: "layers without heads, in a graph that rotates them",
+  },
   partial: { path: /\.rope\.dimension_sections$/, why: "more sections than pairs; llama.cpp leaves some out" },
 };
 

@@ -325,6 +325,31 @@ describe("layers and lists", () => {
     expect(ropes.notes.map(({ path }) => path)).toContain("deepseek4.attention.indexer.key_length");
   });
 
+  test("queries scaled by position: Llama 4, Ministral 3, Mistral 4", () => {
+    const scales = (architecture: string, more: Json): unknown[] => {
+      const { queryScaleOf } = ropesFromGguf(header(architecture, { context_length: 65536, ...more }));
+      return [2, 3].map(queryScaleOf);
+    };
+    const temperature = (beta: number, length: number, offset: number): Json => ({
+      rule: "temperature",
+      beta,
+      length,
+      offset,
+    });
+    // llama4.cpp: floor scale 8192, scale 0.1, offset 1; layer 3 has no rope.
+    expect(scales("llama4", {})).toEqual([null, temperature(0.1, 8192, 1)]);
+    expect(scales("llama4", { "attention.sliding_window": 0 })).toEqual([null, null]);
+    const beta = { "attention.temperature_scale": 0.25 };
+    const ministral = scales("mistral3", { ...beta, "rope.scaling.original_context_length": 16384 });
+    expect(ministral).toEqual([temperature(0.25, 16384, 0), temperature(0.25, 16384, 0)]);
+    expect(scales("mistral3", beta)[0]).toEqual(temperature(0.25, 65536, 0));
+    const latent = { "rope.dimension_count": 16, "attention.temperature_length": 8192 };
+    expect(scales("mistral4", { ...beta, ...latent })[1]).toEqual(temperature(0.25, 8192, 0));
+    expect(scales("mistral4", latent)).toEqual([null, null]);
+    const { issues } = failure(() => scales("deepseek2", { ...beta, "rope.dimension_count": 16 }));
+    expect(issues).toMatchObject([{ path: "deepseek2.attention.temperature_length" }]);
+  });
+
   test("a list about rope that nothing reads is an issue, a number is a note", () => {
     const sections = header("qwen2", { "rope.dimension_sections": [16, 8, 8, 0] });
     expect(failure(() => ropesFromGguf(sections)).issues).toMatchObject([{ path: "qwen2.rope.dimension_sections" }]);
