@@ -22,12 +22,24 @@ export const types: readonly { readonly names: string; readonly here: string }[]
   },
   { names: "`longrope`, `su`", here: "`@ropewalk/longrope`" },
   { names: "`llama3`", here: "`@ropewalk/llama3`" },
-  { names: "`proportional`", here: "`@ropewalk/proportional`" },
+  {
+    names: "`proportional`; P.RoPE (K2-Horizon)",
+    here: "`@ropewalk/proportional`; the second with the denominator `rotated`",
+  },
   { names: "`mllama4`", here: "`@ropewalk/nd-qwen2vl`, type `nd`: Llama 4's vision tower" },
   { names: "axes with a base each (Cosmos)", here: "`@ropewalk/nd-qwen2vl`, type `nd` with `bases`" },
   {
     names: "`mrope_section`, `mrope_interleaved`",
     here: "`@ropewalk/nd-qwen2vl`, or `axes` beside any type of one axis",
+  },
+  { names: "`bailing_mrope`, `video_rope`", here: "`default` or `yarn` with `axes`; `@ropewalk/config` writes them" },
+  {
+    names: "Grok's `original`, `yarn_linear`, `theta_scale`, beside the model",
+    here: "`default`, `yarn`, and `default` with another base; `@ropewalk/config` reads them",
+  },
+  {
+    names: "Grok's `yarn_log`",
+    here: "not built: it interpolates the logarithms of frequencies; no published file has it",
   },
   { names: "`ernie45_vl`", here: "`default` with `axes`; `@ropewalk/config` writes them" },
   {
@@ -53,7 +65,7 @@ export const types: readonly { readonly names: string; readonly here: string }[]
   },
   {
     names: "XPos",
-    here: "not built: an amplitude that depends on the position and differs between queries and keys; no model that engines serve uses it",
+    here: "not built: an amplitude that depends on the position and differs between queries and keys; Datadog's Toto has it",
   },
   {
     names: "learned frequencies, one list for all heads or one for each",

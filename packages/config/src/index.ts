@@ -12,6 +12,7 @@ export type { ConfigOptions, GgufOptions, GgufRopeTensors, RequestOverrides } fr
 export type { ConfigNote } from "./report.ts";
 export { attentionShape } from "./attention-shape.ts";
 export type { AttentionShape, LatentShape } from "./attention-shape.ts";
+export type { RopeWeights } from "./facts/family.ts";
 export type { Fact } from "./facts/fact.ts";
 export type { AxisName, TowerPart, TowerPositions } from "./facts/tower.ts";
 export { dialects } from "./facts/dialects.ts";

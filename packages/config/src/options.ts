@@ -2,9 +2,11 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { Pairing, Precision, RopeRegistry } from "@ropewalk/core";
-import { checkKeys, invalid, show } from "@ropewalk/core/backend";
+import { checkKeys, invalid, nearest, show } from "@ropewalk/core/backend";
 import type { Dialect, DialectName } from "./facts/dialect.ts";
 import { dialects } from "./facts/dialects.ts";
+import { familyNames, familyOf } from "./facts/families.ts";
+import type { RopeWeights } from "./facts/family.ts";
 import type { TowerPart } from "./facts/tower.ts";
 
 /** Options for every file format. Each overrides the file. */
@@ -38,6 +40,13 @@ export interface ConfigOptions extends RequestOverrides {
    * that choose by it. Default: the length that the file promises.
    */
   readonly capacity?: number | undefined;
+  /**
+   * The known model whose attention rotates as this one does, by its `model_type`: `"llama"`. For a file whose own
+   * `model_type` is not known; it replaces that of the file.
+   */
+  readonly family?: string | undefined;
+  /** Learned numbers of the checkpoint that a rope needs. */
+  readonly weights?: RopeWeights | undefined;
 }
 
 /**
@@ -69,7 +78,10 @@ const configKeys: Readonly<Record<keyof ConfigOptions, true>> = {
   pairing: true,
   dialect: true,
   capacity: true,
+  family: true,
+  weights: true,
 };
+const weightNames: Readonly<Record<keyof RopeWeights, true>> = { "lerope.alpha": true };
 const ggufKeys: Readonly<Record<keyof GgufOptions, true>> = {
   registry: true,
   precision: true,
@@ -92,8 +104,20 @@ const tensorNames: Readonly<Record<keyof GgufRopeTensors, true>> = {
  */
 export function checkOptions(options: ConfigOptions): void {
   checkCommon(options, Object.keys(configKeys));
-  const { part = "text" } = options;
+  const { family, part = "text", weights = {} } = options;
   if (!parts.includes(part)) throw wrong("part", `one of ${parts.map(show).join(", ")}`, part);
+  if (!isRecord(weights)) throw wrong("weights", "an object with weights of the checkpoint by their names", weights);
+  checkKeys("the weights", weights, Object.keys(weightNames));
+  if (family === undefined || (typeof family === "string" && familyOf(family) !== undefined)) return;
+  const near = typeof family === "string" ? nearest(family, familyNames()) : undefined;
+  throw invalid("the options", [
+    {
+      path: "family",
+      expected: "the model_type of a known model, such as llama",
+      received: show(family),
+      ...(near === undefined ? {} : { remedy: `Did you mean ${show(near)}?` }),
+    },
+  ]);
 }
 
 const parts: readonly string[] = ["text", "vision", "audio"] satisfies readonly ConfigOptions["part"][];

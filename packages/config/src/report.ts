@@ -18,6 +18,8 @@ export interface ConfigNote {
   readonly path: string;
   /** One sentence. */
   readonly message: string;
+  /** `"warning"`: the ropes may not be those that the model was trained with. `"info"`: nothing has to be done. */
+  readonly severity: "info" | "warning";
 }
 
 /** Collects notes and issues. Every step of reading writes to it. */
@@ -25,9 +27,9 @@ export class Report {
   readonly notes: ConfigNote[] = [];
   readonly issues: RopeIssue[] = [];
 
-  note(kind: ConfigNote["kind"], path: string, message: string): void {
+  note(kind: ConfigNote["kind"], path: string, message: string, severity: ConfigNote["severity"] = "info"): void {
     if (!this.notes.some((other) => other.path === path && other.message === message)) {
-      this.notes.push(Object.freeze({ kind, path, message }));
+      this.notes.push(Object.freeze({ kind, path, message, severity }));
     }
   }
 

@@ -8,7 +8,7 @@ import type { Pairing, QueryScale, RopeRule, UntypedRopeRequest } from "@ropewal
 import { hasRope, isSameRope } from "./facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
 import type { TowerPositions } from "./facts/tower.ts";
-import { shown } from "./locate/found.ts";
+import { isObject, shown } from "./locate/found.ts";
 import type { RequestOverrides } from "./options.ts";
 import type { ConfigNote } from "./report.ts";
 
@@ -18,6 +18,8 @@ export interface LayerRopeRequest {
   readonly layerType: string | null;
   /** The request; `null` for layers without rope. Layers with equal facts share one request. */
   readonly request: UntypedRopeRequest | null;
+  /** The second rope of these layers, that of their indexer. Absent: they have none. */
+  readonly indexer?: UntypedRopeRequest;
   /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
   /** What the positions of a tower are, which the caller makes. Absent: positions count tokens. */
@@ -65,8 +67,9 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
   const byLayerType = new Map(
     Array.from(model.byLabel, ([label, facts]): [string | null, LayerRopeRequest] => {
       const { queryScale } = facts;
+      const indexer = hasRope(facts) && facts.indexer !== undefined ? { indexer: requestOf(facts.indexer) } : {};
       const rope = hasRope(facts)
-        ? { request: requestOf(facts), ...besideRequest(facts) }
+        ? { request: requestOf(facts), ...indexer, ...besideRequest(facts) }
         : { request: null, ...(queryScale === undefined ? {} : { queryScale: queryScale.value }) };
       const rules = rulesOf(hasRope(facts) ? withOverrides(facts, overrides) : facts, model.dialect);
       return [label, Object.freeze({ layerType: label, ...rope, rules: Object.freeze(rules) })];
@@ -102,6 +105,7 @@ const requestFields = [
   "pairing",
   "axes",
   "direction",
+  "pairFactors",
   "fractionalPositions",
   "queryScale",
 ] as const satisfies readonly (keyof RopeFacts & keyof UntypedRopeRequest)[];
@@ -111,7 +115,8 @@ const requestFields = [
  * requests.
  */
 export function toRequest(facts: RopeFacts, overrides: RequestOverrides): UntypedRopeRequest {
-  const { checkpointPairing: _, parameters, positions: __, ropeType, ...fields } = withOverrides(facts, overrides);
+  const plainFacts = withOverrides(facts, overrides);
+  const { checkpointPairing: _, indexer: __, parameters, positions: ___, ropeType, ...fields } = plainFacts;
   const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
     Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
   const { precision } = overrides;
@@ -145,7 +150,16 @@ function rulesOf(facts: LayerFacts, dialect: Fact<string>): RopeRule[] {
       return fact === undefined ? [] : [ruleOf(name, fact)];
     }),
     ...Object.entries(facts.parameters).map(([name, fact]) => ruleOf(`parameters.${name}`, fact)),
+    ...indexerRules(facts),
   ];
+}
+
+/** The rules of an indexer's own fields. */
+function indexerRules({ indexer }: RopeFacts): RopeRule[] {
+  if (indexer === undefined) return [];
+  return (["headDim", "rotaryDim", "rotaryOffset", "pairing"] as const).flatMap((name) =>
+    indexer[name] === undefined ? [] : [ruleOf(`indexer.${name}`, indexer[name])],
+  );
 }
 
 /** A rule as data. Long lists are shortened and objects become text. */
@@ -158,6 +172,7 @@ function plainValue(value: unknown): RopeRule["value"] {
     return value;
   }
   if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
+  if (isPositions(value)) return `${value.axes.join(", ")}; ${value.counting}`;
   try {
     const text = JSON.stringify(value);
     return text.length > 200 ? shown(value) : text;
@@ -165,6 +180,9 @@ function plainValue(value: unknown): RopeRule["value"] {
     return shown(value);
   }
 }
+
+const isPositions = (value: unknown): value is TowerPositions =>
+  isObject(value) && Array.isArray(value["axes"]) && typeof value["counting"] === "string";
 
 /** @throws RopeError `ROPE_CONFIG` for a layer that does not exist, or whose type the file does not state. */
 function layerTypeOf(layer: number, { labelOf, layerCount }: ModelFacts): string | null {

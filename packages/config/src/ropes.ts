@@ -31,6 +31,14 @@ export interface ModelRopes {
    */
   forLayer(layer: number): RotaryEmbedding | null;
   /**
+   * The second rope of a layer, counted from 0: that of the indexer that picks keys for sparse attention
+   * (DeepSeek-V3.2, GLM-5). Its head has another size than the layer's. `null` if the layer has no indexer, or one
+   * without rope.
+   *
+   * @throws RopeError `ROPE_CONFIG` as `forLayer`.
+   */
+  indexerOf(layer: number): RotaryEmbedding | null;
+  /**
    * The query scale of a layer, by which the attention layer multiplies queries; `null` if it has none. For a layer
    * with a rope it is the scale of the rope, whose steps give it as numbers. Llama 4 has one in its layers without
    * rope.
@@ -152,10 +160,14 @@ export function ropesFromGguf(metadata: unknown, options: GgufOptions = {}): Mod
 /** Builds the ropes of a file; the same for every file format. */
 function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
+  const indexers = new Map<string | null, RotaryEmbedding>();
   const failures: RopeError[] = [];
   for (const [layerType, request] of requests) {
     try {
       byLayerType.set(layerType, build(request, registry));
+      if (request.indexer !== undefined) {
+        indexers.set(layerType, build({ ...request, request: request.indexer }, registry)!);
+      }
     } catch (error) {
       if (!RopeError.is(error)) throw error;
       failures.push(error);
@@ -171,6 +183,7 @@ function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests,
     byLayerType,
     rules,
     forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null,
+    indexerOf: (layer: number) => indexers.get(layerTypeOf(layer)) ?? null,
     queryScaleOf,
     positionsOf: (layer: number) => requests.get(layerTypeOf(layer))?.positions ?? null,
     checkpointPairingOf: (layer: number) => requests.get(layerTypeOf(layer))?.checkpointPairing ?? null,

@@ -6,7 +6,7 @@
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
 import { models } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
-import { deepFreeze, failure, issues, llama, notesAt, registryOf } from "./helpers.ts";
+import { deepFreeze, failure, issues, llama, notesAt, registryOf, ulps } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 
 const only = (config: Json) => {
@@ -71,11 +71,13 @@ describe("names, spellings and defaults", () => {
         kind: "unused",
         path: "rope_scaling.mrope_section",
         message: "mrope_section belongs to models of several position axes; the class of this model has one.",
+        severity: "info",
       },
       {
         kind: "unused",
         path: "rope_scaling.factor",
         message: "factor belongs to linear, dynamic, ntk, yarn and others; a rope of type default does not read it.",
+        severity: "info",
       },
     ]);
   });
@@ -124,7 +126,7 @@ describe("names, spellings and defaults", () => {
     ["proportional", "@ropewalk/proportional"],
     ["telechat3-yarn", "@ropewalk/yarn"],
     ["deepseek_llama_scaling", "@ropewalk/deepseek-yarn"],
-    ["bailing_mrope", null],
+    ["openpangu", null],
     ["ntk", "@ropewalk/ntk"],
     ["su", "@ropewalk/longrope"],
   ])("the type %s is in %s", (rope_type, packageName) => {
@@ -211,37 +213,32 @@ describe("names, spellings and defaults", () => {
     ["bloom", { n_embd: 768, n_head: 12 }],
     ["falcon", { alibi: true, hidden_size: 4544, num_attention_heads: 71 }],
     ["mpt", { attn_config: { alibi: true } }],
-    ["my_model", { position_embedding_type: "absolute", hidden_size: 64, num_attention_heads: 2, rope_theta: 1 }],
+    ["llama", { position_embedding_type: "absolute", hidden_size: 64, num_attention_heads: 2, rope_theta: 1 }],
     ["gptj", { rotary: false, n_embd: 4096, n_head: 16 }],
-  ])("%s with %j has no rope", (model_type, more) => {
-    const error = failure(() => ropesFromConfig({ model_type, ...more }));
-    expect(error).toMatchObject({ code: "ROPE_CONFIG" });
-    expect(error.issues[0]!.received).toMatch(/positions|ALiBi|nope|absolute|false/);
+  ])("%s with %j has no rope in any layer, and a note says why", (model_type, more) => {
+    const { forLayer, notes } = ropesFromConfig({ model_type, ...more });
+    expect(forLayer(0)).toBeNull();
+    expect(notes).toMatchObject([
+      {
+        kind: "implied",
+        message: expect.stringMatching(/No layer.*(positions|ALiBi|nope|absolute|nothing is rotated)/),
+      },
+    ]);
   });
 
   test("a file without any rope key: the error says what is missing", () => {
     expect(issues({})).toEqual([
       "rope_theta: rope_theta, rope_scaling, rope_parameters or another key of a rope, or a known model_type | none of these keys and no model_type",
     ]);
-    expect(issues({ model_type: "llama" })).toEqual([
+    expect(issues({ rope_theta: 1 })).toEqual([
       "head_dim: head_dim, or hidden_size and num_attention_heads | none of them",
     ]);
-    expect(issues({ model_type: "llama", hidden_size: 4096 })).toEqual([
+    expect(issues({ rope_theta: 1, hidden_size: 4096 })).toEqual([
       "head_dim: head_dim, or hidden_size and num_attention_heads | hidden_size",
-    ]);
-    expect(
-      issues({
-        model_type: "qwen2_vl",
-        hidden_size: 4096,
-        rope_scaling: { type: "mrope", mrope_section: [16, 24, 24] },
-      }),
-    ).toHaveLength(1);
-    expect(issues({ model_type: "toast", hidden_size: 64, num_attention_heads: 2 })).toEqual([
-      expect.stringContaining('the model_type "toast" is not known'),
     ]);
   });
 
-  test("an unknown family is read with a note", () => {
+  test("an unknown model_type is refused, and read as the family that the caller names", () => {
     const config = {
       model_type: "toast",
       hidden_size: 64,
@@ -249,8 +246,27 @@ describe("names, spellings and defaults", () => {
       rope_theta: 10000,
       partial_rotary_factor: 0.5,
     };
+    const error = failure(() => ropesFromConfig(config));
+    expect(error.issues).toMatchObject([
+      { path: "model_type", received: '"toast"', remedy: expect.stringContaining('family: "llama"') },
+    ]);
+    expect(failure(() => ropesFromConfig({ ...config, model_type: "lama" })).issues[0]!.remedy).toMatch(
+      /^Did you mean "llama"\?/,
+    );
+    const readAs = (family: string) => ropesFromConfig(config, { family }).byLayerType.get(null);
+    expect(readAs("llama")).toMatchObject({ headDim: 32, rotaryDim: 32, pairing: "half", maxPosition: null });
+    expect(readAs("gpt_neox")).toMatchObject({ rotaryDim: 16, pairing: "half" });
+    expect(readAs("cohere")).toMatchObject({ rotaryDim: 32, pairing: "adjacent" });
+    expect(failure(() => readAs("lama"))).toMatchObject({
+      code: "ROPE_INVALID_PARAMETERS",
+      issues: [{ path: "family", remedy: 'Did you mean "llama"?' }],
+    });
+  });
+
+  test("a file without model_type is read as what it says, with a warning", () => {
+    const config = { hidden_size: 64, num_attention_heads: 2, rope_theta: 10000, partial_rotary_factor: 0.5 };
     expect(only(config)).toMatchObject({ rotaryDim: 16, pairing: "half", maxPosition: null });
-    expect(notesAt(config, "model_type")).toMatchObject([{ kind: "implied" }]);
+    expect(notesAt(config, "model_type")).toMatchObject([{ kind: "implied", severity: "warning" }]);
   });
 
   test("all contradictions of a file come at once", () => {
@@ -261,7 +277,7 @@ describe("names, spellings and defaults", () => {
           rope_theta: "ten",
           num_hidden_layers: 0,
           rope_scaling: { rope_type: "yarn", type: "linear", factor: 4, original_max_position_embeddings: 4096 },
-          max_position_embeddings: 131072,
+          max_position_embeddings: -1,
         }),
       ),
     ).toHaveLength(5);
@@ -362,6 +378,7 @@ describe("YaRN", () => {
         path: "rope_scaling.attn_factor",
         message:
           "attn_factor is not read by transformers, whose key is attention_factor; SGLang and older versions of vLLM multiply by it: cos and sin would be multiplied by 1 instead of 1.138629.",
+        severity: "info",
       },
     ]);
   });
@@ -433,15 +450,32 @@ describe("YaRN", () => {
     ]);
   });
 
-  test("a factor that does not reach the promised length prints the arithmetic", () => {
+  test("a factor that does not reach the promised length is a warning with the arithmetic", () => {
     const config = llama({
       max_position_embeddings: 131072,
       rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 4096 },
     });
-    expect(issues(config)).toEqual([
-      "max_position_embeddings: at most factor · original_max_position_embeddings = 4 · 4096 = 16384 | 4 · 4096 = 16384 < 131072",
+    const warning = { kind: "differs", path: "max_position_embeddings", severity: "warning" };
+    const message =
+      "factor · original_max_position_embeddings = 4 · 4096 = 16384 is below max_position_embeddings = 131072";
+    expect(notesAt(config, "max_position_embeddings")).toMatchObject([
+      { ...warning, message: expect.stringContaining(message) },
     ]);
-    expect(issues(deepseek({ factor: 10 }))).toHaveLength(1);
+    expect(notesAt(deepseek({ factor: 10 }), "max_position_embeddings")).toMatchObject([warning]);
+    expect(notesAt(yarn(), "max_position_embeddings")).toEqual([]);
+  });
+
+  test("such a file is scaled by its factor, as transformers 5.24 does", () => {
+    const config = llama({
+      hidden_size: 1024,
+      num_attention_heads: 8,
+      rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 2048 },
+    });
+    // `LlamaRotaryEmbedding`: attention_scaling, and inv_freq of pairs 20, 40 and 63.
+    expect(only(config).attentionFactor).toBeCloseTo(1.0693147180559945, 14);
+    const { invFreq } = only(config).frequencies();
+    const expected = [0.05173540115356445, 0.0016443845815956593, 5.773909651907161e-5];
+    [20, 40, 63].forEach((pair, i) => expect(ulps(invFreq[pair]!, expected[i]!)).toBeLessThanOrEqual(1));
   });
 
   test("a model whose length is left as it was trained may be extended", () => {
@@ -465,9 +499,9 @@ describe("YaRN", () => {
     const config = llama({ max_position_embeddings: 32768, rope_scaling: { rope_type: "yarn", factor: 4 } });
     expect(only(config)).toBe(only(yarn()));
     expect(notesAt(config, "rope_scaling.original_max_position_embeddings")).toMatchObject([{ kind: "implied" }]);
-    expect(failure(() => ropesFromConfig({ ...config, max_position_embeddings: undefined })).issues).toMatchObject([
-      { path: "parameters.originalMaxPosition", received: "nothing" },
-    ]);
+    expect(
+      failure(() => ropesFromConfig({ ...config, model_type: undefined, max_position_embeddings: undefined })).issues,
+    ).toMatchObject([{ path: "parameters.originalMaxPosition", received: "nothing" }]);
   });
 
   test("a trained length beside the dictionary wins over a trained length inside", () => {

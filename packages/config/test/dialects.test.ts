@@ -279,7 +279,7 @@ describe("dialects are data", () => {
 
   test("an unknown name", () => {
     expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "candle" as DialectName })).message).toContain(
-      "one of hf, vllm, sglang, llama.cpp, mlx, mindie",
+      "one of hf, vllm, sglang, llama.cpp, mlx, mindie, ort-genai",
     );
     expect(failure(() => ropeRequestsFromConfig(llama(), { dialect: "constructor" as DialectName })).code).toBe(
       "ROPE_CONFIG",
@@ -301,23 +301,23 @@ describe("dialects are data", () => {
 
 // From each engine's own code: whether it looks the key up, and whether it has the type of the key.
 test.each([
-  ["attention_factor", "read otherwise ignored ignored ignored ignored"],
-  ["attn_factor", "ignored ignored read ignored ignored ignored"],
-  ["extrapolation_factor", "ignored ignored read ignored ignored ignored"],
-  ["truncate", "otherwise otherwise otherwise ignored ignored ignored"],
-  ["beta_fast", "otherwise read read ignored read read"],
-  ["mscale", "otherwise otherwise otherwise ignored otherwise otherwise"],
-  ["short_factor", "read otherwise otherwise otherwise ignored refused"],
-  ["long_mscale", "otherwise read read ignored otherwise refused"],
-  ["low_freq_factor", "read read otherwise otherwise otherwise read"],
-  ["max_trained_positions", "ignored read ignored ignored ignored ignored"],
-  ["mrope_section", "otherwise read otherwise read ignored otherwise"],
-  ["mrope_interleaved", "ignored otherwise otherwise ignored ignored ignored"],
-  ["interleaved", "ignored ignored ignored ignored ignored ignored"],
-  ["mixed_b", "ignored read refused refused refused refused"],
-])("%s in transformers, vLLM, SGLang, llama.cpp, MLX, MindIE: %s", (key, expected) => {
+  ["attention_factor", "read otherwise ignored ignored ignored ignored ignored"],
+  ["attn_factor", "ignored ignored read ignored ignored ignored ignored"],
+  ["extrapolation_factor", "ignored ignored read ignored ignored ignored ignored"],
+  ["truncate", "otherwise otherwise otherwise ignored ignored ignored ignored"],
+  ["beta_fast", "otherwise read read ignored read read otherwise"],
+  ["mscale", "otherwise otherwise otherwise ignored otherwise otherwise otherwise"],
+  ["short_factor", "read otherwise otherwise otherwise ignored refused otherwise"],
+  ["long_mscale", "otherwise read read ignored otherwise refused otherwise"],
+  ["low_freq_factor", "read read otherwise otherwise otherwise read otherwise"],
+  ["max_trained_positions", "ignored read ignored ignored ignored ignored ignored"],
+  ["mrope_section", "otherwise read otherwise read ignored otherwise read"],
+  ["mrope_interleaved", "ignored otherwise otherwise ignored ignored ignored ignored"],
+  ["interleaved", "ignored ignored ignored ignored ignored ignored ignored"],
+  ["mixed_b", "ignored read refused refused refused refused refused"],
+])("%s in transformers, vLLM, SGLang, llama.cpp, MLX, MindIE, onnxruntime-genai: %s", (key, expected) => {
   const { engines } = keyFacts.find((facts) => facts.key === key)!;
-  const names = ["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const;
+  const names = ["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie", "ort-genai"] as const;
   expect(names.map((name) => engines[name].use).join(" ")).toBe(expected);
 });
 
@@ -390,14 +390,39 @@ describe("knobs that no fixture covers", () => {
     const config = yarn({ factor: undefined });
     const factor = (dialect: DialectName): unknown =>
       ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
-    expect(factor("hf")).toBe(4);
-    for (const dialect of ["vllm", "mlx", "mindie"] as const) {
+    for (const dialect of ["hf", "vllm", "mlx", "mindie"] as const) {
       expect(failure(() => factor(dialect)).issues).toMatchObject([
         { path: "rope_scaling.factor", received: "nothing" },
       ]);
     }
+    const genai = failure(() => ropesFromConfig({ ...config, model_type: "qwen2" }, { dialect: "ort-genai" }));
+    expect(genai.issues.map(({ path }) => path)).toContain("rope_scaling.factor");
     // An absent factor is 1 here and does not reach the promised length.
-    expect(failure(() => factor("sglang")).issues).toMatchObject([{ path: "max_position_embeddings" }]);
+    expect(factor("sglang")).toBe(1);
+    expect(ropesFromConfig(config, { dialect: "sglang" }).notes).toContainEqual(
+      expect.objectContaining({ path: "max_position_embeddings", severity: "warning" }),
+    );
+    // The converter writes no scaling then.
+    const { byLayerType, notes } = ropesFromConfig(config, { dialect: "llama.cpp" });
+    expect(byLayerType.get(null)).toMatchObject({ ropeType: "default", attentionFactor: 1 });
+    expect(notes).toContainEqual(expect.objectContaining({ path: "rope_scaling.factor", severity: "warning" }));
+  });
+
+  test("a factor of null: transformers 5.24 takes the ratio of the lengths, the others refuse it or do not scale", () => {
+    const config = yarn({ factor: null });
+    const factor = (dialect: DialectName): unknown =>
+      ropesFromConfig(config, { dialect }).byLayerType.get(null)!.spec.parameters["factor"];
+    expect(factor("hf")).toBe(4);
+    for (const dialect of ["vllm", "mlx", "mindie"] as const) {
+      expect(failure(() => factor(dialect)).issues).toMatchObject([{ path: "rope_scaling.factor" }]);
+    }
+    expect(factor("llama.cpp")).toBeUndefined();
+  });
+
+  test("transformers 5.24 refuses YaRN without factor and lengths", () => {
+    const config = llama({ rope_scaling: { rope_type: "yarn" } });
+    // KeyError: Missing required keys in `rope_parameters` for 'rope_type'='yarn': {'factor'}
+    expect(failure(() => ropesFromConfig(config)).issues).toMatchObject([{ path: "rope_scaling.factor" }]);
   });
 
   test("a trained length beside the dictionary and another one inside", () => {

@@ -6,11 +6,11 @@
  * the process held; a failure prints its number, from which the same input comes again.
  */
 
+import { readFileSync } from "node:fs";
 import { dialects, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
 import type { ConfigOptions, DialectName, GgufOptions } from "@ropewalk/config";
 import { RopeError } from "@ropewalk/core";
 import { fixtures, models, modelsV5 } from "@ropewalk/goldens";
-import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
@@ -126,6 +126,20 @@ const keys = [
     "attn_type_list",
     "dual_chunk_attention_config",
   ],
+  ...[
+    "layer_rope_theta",
+    "rope_scaling_layers",
+    "per_layer_config",
+    "cross_attention_layers",
+    "use_rope_layers",
+    "no_rope_layer_indices",
+    "attn_layer_indices",
+    "mixer_types",
+    "block_types",
+    "index_head_dim",
+    "indexer_rope_interleave",
+    "head_rope",
+  ],
   ...["__proto__", "constructor", "toString", "hasOwnProperty", "ropeType", "length", "capacity", "selection", ""],
 ];
 const families = models().flatMap(({ config }) =>
@@ -205,11 +219,40 @@ const parts = [
   ...towers.flatMap(({ config }) => [config, { model_type: "x", vision_config: config }, { audio_config: config }]),
   ...diffusers.map(({ config }) => config),
 ];
-const headers = fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({
-  metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json,
-  tensors: ggufTensors,
-  capacity: n_ctx,
-}));
+const census = JSON.parse(
+  readFileSync(new URL("../../../tooling/census/results/llama.cpp.json", import.meta.url), "utf8"),
+) as { readonly architectures: Readonly<Record<string, { readonly metadata?: Json }>> };
+const headers = [
+  ...fixtures("llama.cpp").map(({ gguf, ggufTensors, n_ctx }) => ({
+    metadata: { "general.architecture": gguf["architecture"], ...gguf } as Json,
+    tensors: ggufTensors,
+    capacity: n_ctx,
+  })),
+  ...Object.values(census.architectures).flatMap(({ metadata }) =>
+    metadata === undefined ? [] : [{ metadata, tensors: {}, capacity: 512 }],
+  ),
+];
+/** Keys of a header that decide which layers have which rope. */
+const layerKeys = [
+  "rope.dimension_count",
+  "rope.dimension_count_swa",
+  "rope.dimension_sections",
+  "rope.scaling.alpha",
+  "rope.scaling.finetuned",
+  "rope.scaling.type",
+  "attention.sliding_window",
+  "attention.sliding_window_pattern",
+  "attention.rope_pattern",
+  "attention.recurrent_layers",
+  "attention.compress_ratios",
+  "attention.head_count",
+  "attention.head_count_kv",
+  "full_attention_interval",
+  "leading_dense_block_count",
+  "nextn_predict_layers",
+  "hyper_connection.count",
+  "block_count",
+];
 const dialectNames = Object.keys(dialects) as DialectName[];
 
 /** One case's sources of chance. */
@@ -282,6 +325,7 @@ class Chance {
       if (this.oneIn(5)) delete target[key];
       else define(target, key, this.tree(2));
     }
+    if (this.oneIn(30)) define(copy, "rope_scaling", { rope_type: this.pick(words), factor: 2 });
     return copy;
   }
 }
@@ -313,12 +357,8 @@ function outcome(number: number): string {
       const architecture = String(metadata["general.architecture"]);
       const changed = chance.mutant(metadata);
       if (chance.oneIn(2)) define(changed, chance.pick(Object.keys(metadata)), chance.leaf());
-      if (chance.oneIn(4)) {
-        define(
-          changed,
-          `${architecture}.${chance.pick(["rope.dimension_count", "rope.dimension_sections", "attention.sliding_window_pattern", "block_count", "attention.head_count"])}`,
-          chance.leaf(),
-        );
+      if (chance.oneIn(2)) {
+        define(changed, `${architecture}.${chance.pick(layerKeys)}`, chance.leaf());
       }
       const options = {
         tensors: chance.oneIn(5) ? ({ "rope_freqs.weight": chance.leaf() } as GgufOptions["tensors"]) : tensors,
@@ -333,6 +373,7 @@ function outcome(number: number): string {
       : chance.mutant(chance.pick(configs));
     const options: ConfigOptions = {
       ...(chance.oneIn(2) ? { dialect: chance.pick(dialectNames) } : {}),
+      ...(chance.oneIn(3) ? { family: chance.pick(families) } : {}),
       ...(chance.oneIn(8) ? { capacity: chance.pick([1, 4096, 131072]) } : {}),
     };
     return ropesFromConfig(config, options);

@@ -3,7 +3,7 @@
 import { createRegistry, defaultRegistry, RopeError } from "@ropewalk/core";
 import type { RopeRegistry } from "@ropewalk/core";
 import { ropeRequestsFromConfig, ropesFromConfig } from "@ropewalk/config";
-import type { ConfigNote } from "@ropewalk/config";
+import type { ConfigNote, ConfigOptions } from "@ropewalk/config";
 import "@ropewalk/deepseek-yarn";
 import "@ropewalk/default";
 import "@ropewalk/dynamic";
@@ -39,14 +39,14 @@ export function failure(call: () => unknown): RopeError {
 }
 
 /** The issues of a config as text, sorted by path. */
-export function issues(config: Json): string[] {
-  const error = failure(() => ropeRequestsFromConfig(config));
+export function issues(config: Json, options: ConfigOptions = {}): string[] {
+  const error = failure(() => ropeRequestsFromConfig(config, options));
   return error.issues.map(({ path, expected, received }) => `${path}: ${expected} | ${received}`).sort();
 }
 
 /** The notes about a config at a path. */
-export function notesAt(config: Json, path: string): ConfigNote[] {
-  return ropesFromConfig(config).notes.filter((note) => note.path === path);
+export function notesAt(config: Json, path: string, options: ConfigOptions = {}): ConfigNote[] {
+  return ropesFromConfig(config, options).notes.filter((note) => note.path === path);
 }
 
 /** A small Llama; `more` adds or replaces keys. */

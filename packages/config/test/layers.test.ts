@@ -200,7 +200,7 @@ describe("layers", () => {
 
   test("null for a layer type means no rope there", () => {
     const config = llama({
-      model_type: "beam",
+      model_type: "qwen3",
       rope_theta: undefined,
       num_hidden_layers: 2,
       layer_types: ["sliding_attention", "full_attention"],
@@ -219,25 +219,24 @@ describe("layers", () => {
   });
 
   test("without a number of layers, any layer of a shared rope will do", () => {
-    const { byLayerType, forLayer } = ropesFromConfig(llama({ num_hidden_layers: undefined }));
+    const { byLayerType, forLayer } = ropesFromConfig(llama({ model_type: undefined, num_hidden_layers: undefined }));
     expect(forLayer(1000)).toBe(byLayerType.get(null));
     expect(failure(() => forLayer(-1)).code).toBe("ROPE_CONFIG");
   });
 
   test("ropes by layer type without layer_types: byLayerType works, forLayer does not guess", () => {
     const rope_parameters = { full_attention: { rope_theta: 7 }, sliding_attention: { rope_theta: 8 } };
-    const { byLayerType, forLayer } = ropesFromConfig({ model_type: "toast", head_dim: 64, rope_parameters });
+    const { byLayerType, forLayer } = ropesFromConfig({ head_dim: 64, rope_parameters });
     expect([...byLayerType.values()].map((rope) => rope?.base)).toEqual([7, 8]);
     expect(failure(() => forLayer(0))).toMatchObject({
       code: "ROPE_CONFIG",
       message: expect.stringContaining("add layer_types"),
     });
-    expect(issues({ model_type: "toast", head_dim: 64, rope_parameters, num_hidden_layers: 2 })).toEqual([
+    expect(issues({ head_dim: 64, rope_parameters, num_hidden_layers: 2 })).toEqual([
       "layer_types: which layers are of the types full_attention, sliding_attention, which have a rope each | nothing",
     ]);
     expect(
       issues({
-        model_type: "toast",
         head_dim: 64,
         rope_parameters,
         layer_types: ["full_attention", "chunked_attention"],
@@ -251,10 +250,12 @@ describe("layers", () => {
     expect(issues(llama({ layer_types: ["full_attention"] }))).toEqual([
       "layer_types: 4 entries, as num_hidden_layers says | 1",
     ]);
-    expect(issues(llama({ no_rope_layers: [1] }))).toEqual(["no_rope_layers: 4 entries, one for each layer | 1"]);
+    expect(issues(llama({ no_rope_layers: [1] }))).toEqual([
+      "no_rope_layers: a list of 4 entries, one for each layer | 1",
+    ]);
   });
 
-  test("a base for each layer has to follow the layer types", () => {
+  test("a base for each layer, which need not follow the layer types", () => {
     const layer_types = ["full_attention", "sliding_attention", "full_attention", "sliding_attention"];
     const step = {
       model_type: "step3p5",
@@ -269,12 +270,18 @@ describe("layers", () => {
       ["full_attention", 5, 32],
       ["sliding_attention", 6, 64],
     ]);
-    expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual([
-      "rope_theta: one value for all layers of a type | 5 in layer 0 and 7 in layer 2",
+    // Layers of one type that differ.
+    expect(
+      [...ropesFromConfig({ ...step, rope_theta: [5, 6, 7, 6] }).byLayerType].map(([key, rope]) => [key, rope?.base]),
+    ).toEqual([
+      ["full_attention theta 5 partial 0.5", 5],
+      ["sliding_attention", 6],
+      ["full_attention theta 7 partial 0.5", 7],
     ]);
     // A list, though all layers share a rope.
     expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
-    expect(issues(llama({ rope_theta: [5, 6, 5, 5] }))).toHaveLength(1);
+    const { forLayer } = ropesFromConfig(llama({ rope_theta: [5, 6, 5, 5] }));
+    expect([0, 1, 2, 3].map((layer) => forLayer(layer)?.base)).toEqual([5, 6, 5, 5]);
   });
 
   test.each<[string, string, string, Json]>([
@@ -317,7 +324,6 @@ describe("layers", () => {
 
   test("a base beside the layer types is a default, and an error if no type has it", () => {
     const nested = (more: Json) => ({
-      model_type: "toast",
       head_dim: 64,
       layer_types: ["full_attention", "sliding_attention"],
       ...more,
@@ -404,8 +410,15 @@ describe("nested models", () => {
     expect(base({ ...text, text_config: null })).toBe(77);
   });
 
-  test("a key of the outer model fills a gap; if both state it, the inner model wins, with a note", () => {
-    expect(base({ model_type: "outer", rope_theta: 66, text_config: { ...text, rope_theta: undefined } })).toBe(66);
+  test("a key of the outer model fills a gap of a text model without a type of its own", () => {
+    const { model_type, ...plain } = text;
+    expect(base({ model_type, rope_theta: 66, text_config: { ...plain, rope_theta: undefined } })).toBe(66);
+    const config = { model_type: "outer", rope_theta: 66, text_config: { ...text, rope_theta: undefined } };
+    expect(base(config)).toBe(10000);
+    expect(notesAt(config, "rope_theta")).toMatchObject([{ kind: "differs", severity: "warning" }]);
+  });
+
+  test("if both models state a key, the inner model wins, with a note", () => {
     const both = { model_type: "outer", rope_theta: 66, text_config: text };
     expect(base(both)).toBe(77);
     expect(notesAt(both, "rope_theta")).toMatchObject([
@@ -518,7 +531,7 @@ describe("position axes", () => {
       "rope_scaling.mrope_section: integers > 0 that add up to rotaryDim / 2 = 32 | [8, 12, 11.5]",
     ]);
     expect(issues(vl({ type: "mrope", mrope_section: 32 }))).toEqual(["rope_scaling.mrope_section: a list | 32"]);
-    expect(issues({ model_type: "toast", head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual([
+    expect(issues({ head_dim: 64, rope_scaling: { type: "mrope" } })).toEqual([
       "rope_scaling.mrope_section: the number of pairs of each position axis | nothing",
     ]);
   });
@@ -528,7 +541,6 @@ describe("position axes", () => {
     expect(request(config).axes?.slice(6, 10)).toEqual([0, 0, 1, 1]);
     expect(notesAt(config, "rope_scaling.mrope_interleaved")).toMatchObject([{ kind: "differs" }]);
     const unknown = {
-      model_type: "toast",
       head_dim: 64,
       rope_scaling: { rope_type: "default", mrope_section: [8, 12, 12], mrope_interleaved: true },
     };
@@ -594,7 +606,6 @@ describe("pairing", () => {
 
   test("an unknown family of latent attention is read as DeepSeek", () => {
     const config = {
-      model_type: "toast",
       qk_rope_head_dim: 64,
       qk_nope_head_dim: 128,
       rope_scaling: { rope_type: "yarn", factor: 2, original_max_position_embeddings: 64 },

@@ -172,7 +172,7 @@ test.each(towerNames().filter((name) => towerOf(name)!.kind === "none"))("%s has
   expect([ropes.forLayer(0), ropes.forLayer(1)]).toEqual([null, null]);
   expect(ropes.positionsOf(0)).toBeNull();
   expect(ropes.checkpointPairingOf(0)).toBeNull();
-  expect(ropes.notes).toEqual([
+  expect(ropes.notes).toMatchObject([
     {
       kind: "implied",
       path: `${key}.model_type`,

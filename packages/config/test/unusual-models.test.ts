@@ -34,9 +34,9 @@ describe("the base at other places", () => {
   });
 
   test("Phi-3-small calls it rope_embedding_base", () => {
-    expect(
-      requestOf(llama({ model_type: "phi3small", rope_theta: undefined, rope_embedding_base: 1000000 })).base,
-    ).toBe(1000000);
+    expect(requestOf(llama({ model_type: undefined, rope_theta: undefined, rope_embedding_base: 1000000 })).base).toBe(
+      1000000,
+    );
   });
 
   test("null for a base gives a note", () => {
@@ -74,6 +74,8 @@ describe("keys of a rope that is never applied", () => {
     ["granitemoehybrid", { position_embedding_type: "nope" }],
     ["granitemoehybrid", { position_embedding_type: null, layer_types: ["mamba", "attention", "mamba"] }],
     ["llama", { position_embedding_type: "nope" }],
+    ["olmo_hybrid", { rope_theta: null }],
+    ["olmo_hybrid", { rope_theta: undefined, rope_parameters: { rope_theta: null, rope_type: "default" } }],
     ["kimi_linear", { mla_use_nope: true, head_dim: 72, qk_rope_head_dim: 64, qk_nope_head_dim: 128 }],
     ["esm", { rope_theta: undefined }],
   ];
@@ -90,7 +92,7 @@ describe("keys of a rope that is never applied", () => {
   const some: readonly (readonly [string, Json, number])[] = [
     ["zamba2", { use_mem_rope: true }, 64],
     ["baichuan", {}, 32],
-    ["granitemoehybrid", { position_embedding_type: "rope" }, 32],
+    ["granitemoehybrid", { position_embedding_type: "rope", layer_types: ["attention", "mamba", "mamba"] }, 32],
     ["esm", { position_embedding_type: "rotary", rope_theta: undefined }, 32],
   ];
 
@@ -115,6 +117,44 @@ test("a head_dim that latent attention does not use is a note", () => {
   expect(notesAt(config, "head_dim")).toMatchObject([
     { kind: "differs", message: expect.stringContaining("128 + 64 = 192") },
   ]);
+});
+
+describe("Inkling has no rope; queries grow with the logarithm of the position", () => {
+  const inkling: Json = {
+    model_type: "inkling_mm_model",
+    text_config: { model_type: "inkling_text", num_hidden_layers: 12, head_dim: 128, log_scaling_n_floor: 65536 },
+  };
+  const text = (more: Json): Json => ({ ...inkling, text_config: { ...(inkling["text_config"] as Json), ...more } });
+  const scaled = { rule: "logarithm", alpha: 0.1, length: 65536 };
+
+  test("in every sixth layer, which is not sliding", () => {
+    const { forLayer, queryScaleOf } = ropesFromConfig(inkling);
+    const layers = Array.from({ length: 12 }, (_, layer) => layer);
+    expect(layers.map(forLayer)).toEqual(layers.map(() => null));
+    expect(layers.map(queryScaleOf)).toEqual(layers.map((layer) => ([5, 11].includes(layer) ? scaled : null)));
+    expect(notesAt(inkling, "text_config.log_scaling_n_floor")).toMatchObject([{ kind: "implied" }]);
+  });
+
+  test("in the layers that the file lists", () => {
+    const types = ["hybrid", ...new Array<string>(11).fill("hybrid_sliding")];
+    for (const file of [text({ layer_types: types }), text({ local_layer_ids: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] })]) {
+      const { queryScaleOf } = ropesFromConfig(file);
+      expect([0, 1, 5, 11].map(queryScaleOf)).toEqual([scaled, null, null, null]);
+    }
+  });
+
+  test("without a floor there is none; the class of Inkling 2 has one", () => {
+    expect(ropesFromConfig(text({ log_scaling_n_floor: null })).queryScaleOf(5)).toBeNull();
+    const second = { ...inkling, text_config: { model_type: "inkling2_text", num_hidden_layers: 12 } };
+    expect(ropesFromConfig(second).queryScaleOf(5)).toEqual({ rule: "logarithm", alpha: 0.1, length: 128000 });
+    expect(ropesFromConfig(text({ log_scaling_alpha: 0.25 })).queryScaleOf(5)).toMatchObject({ alpha: 0.25 });
+  });
+
+  test.each([[0], [-1], ["65536"], [1.5]])("%j is not a floor", (log_scaling_n_floor) => {
+    expect(failure(() => ropesFromConfig(text({ log_scaling_n_floor }))).issues).toMatchObject([
+      { path: "text_config.log_scaling_n_floor" },
+    ]);
+  });
 });
 
 describe("bad input stays short and named", () => {
@@ -144,7 +184,7 @@ describe("bad input stays short and named", () => {
     ]);
   });
 
-  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie"] as const)(
+  test.each(["hf", "vllm", "sglang", "llama.cpp", "mlx", "mindie", "ort-genai"] as const)(
     "a share below 0 with several axes is a RopeError (%s)",
     (dialect) => {
       const talker = llama({
@@ -299,8 +339,8 @@ describe("keys that the published code of a model reads", () => {
     expect(issues(mpt({ rope_impl: "dail", rope_dail_config: { type: "xpos" } }))).toEqual([
       'attn_config.rope_dail_config.type: "original" | "xpos"',
     ]);
-    expect(issues(mpt({ rope: false }))).toHaveLength(1);
-    expect(issues(mpt({ alibi: true }))).toHaveLength(1);
+    expect(ropesFromConfig(mpt({ rope: false })).forLayer(0)).toBeNull();
+    expect(ropesFromConfig(mpt({ alibi: true })).forLayer(0)).toBeNull();
   });
 
   test("DeepSeek without latent attention has Llama's rope", () => {
@@ -319,7 +359,10 @@ describe("keys that the published code of a model reads", () => {
     };
     expect(requestOf(tiny)).toMatchObject({ headDim: 128, rotaryDim: 128, pairing: "half", base: 10000 });
     expect(notesAt(tiny, "language_config.use_mla")).toMatchObject([{ kind: "differs" }]);
-    expect(issues({ ...tiny, language_config: { ...tiny.language_config, use_mla: true } })).toHaveLength(1);
+    expect(issues({ ...tiny, language_config: { ...tiny.language_config, use_mla: true } })).toEqual([
+      "language_config.qk_nope_head_dim: an integer > 0 | 0",
+      "language_config.qk_rope_head_dim: an integer > 0 | 0",
+    ]);
   });
 });
 
@@ -349,5 +392,26 @@ describe("facts of a class that concern more than frequencies", () => {
     const pixtral = ropesFromConfig({ ...tower, model_type: "pixtral" }).forLayer(0)!;
     expect(pixtral.spec.fractionalPositions).toBe(false);
     expect(failure(() => pixtral.apply({ positions: [[0.25], [0]], query })).code).toBe("ROPE_POSITION_RANGE");
+  });
+});
+
+describe("engines that contradict each other", () => {
+  test("HY-V4: halves in transformers, adjacent elements elsewhere, for the same weights", () => {
+    const config: Json = { model_type: "hy_v4", rope_theta: 10000, qk_rope_head_dim: 64, num_hidden_layers: 2 };
+    const pairings = (["hf", "vllm", "sglang", "llama.cpp"] as const).map(
+      (dialect) => ropeRequestsFromConfig(config, { dialect }).byLayerType.get(null)!.request!.pairing,
+    );
+    // `rotate_half`; `is_neox_style=False`; DeepSeek's class; `LLAMA_ROPE_TYPE_NORM`, without a permutation.
+    expect(pairings).toEqual(["half", "adjacent", "adjacent", "adjacent"]);
+    expect(notesAt(config, "model_type")).toMatchObject([{ kind: "differs", severity: "warning" }]);
+  });
+
+  test("EXAONE 3 whose file does not state the base", () => {
+    const config: Json = { model_type: "exaone", head_dim: 128 };
+    expect(notesAt(config, "rope_theta")).toMatchObject([
+      { kind: "implied" },
+      { kind: "differs", severity: "warning", message: expect.stringContaining("10000") },
+    ]);
+    expect(notesAt({ ...config, rope_theta: 1e6 }, "rope_theta")).toEqual([]);
   });
 });

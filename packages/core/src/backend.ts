@@ -91,5 +91,5 @@ export type { PositionRules, ResolvedPositions } from "./positions.ts";
 export { writeCosSin } from "./cos-sin.ts";
 export type { AngleFrequencies, CosSinWriter } from "./cos-sin.ts";
 export { LARGEST_ANGLE, partsOfCircle } from "./trigonometry.ts";
-export { checkKeys } from "./keys.ts";
+export { checkKeys, nearest } from "./keys.ts";
 export { invalid, shapeError, show } from "./errors.ts";

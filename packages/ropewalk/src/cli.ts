@@ -39,6 +39,17 @@ const precision = (): Option =>
 const length = (): Option =>
   new Option("--length <n>", "current length in tokens, for types whose frequencies depend on it");
 
+const family = (): Option =>
+  new Option(
+    "--family <model_type>",
+    "the known model whose attention rotates as this one's, for an unknown model_type",
+  );
+
+const part = (): Option =>
+  new Option("--part <part>", "which model of a file with several: the text model or a tower")
+    .choices(["text", "vision", "audio"])
+    .default("text");
+
 const program = new Command("ropewalk")
   .description("Rotary position embeddings, exactly as the engines compute them.")
   .version(version)
@@ -50,6 +61,8 @@ program
   .description("say what ropes a model's config.json or GGUF file asks for, and why each number is what it is")
   .argument("<config...>", "config.json files, .gguf files, or folders")
   .option("--json", "print one JSON document a line and a file")
+  .addOption(family())
+  .addOption(part())
   .addOption(length())
   .addOption(precision())
   .addHelpText(
@@ -95,6 +108,8 @@ program
   .option("--layer <i>", "the layer whose rope to use, where a model has several")
   .option("--layer-type <name>", "the same by type, for example sliding_attention")
   .option("--max-position <n>", "positions to admit, instead of what the config says")
+  .addOption(family())
+  .addOption(part())
   .addOption(length())
   .addOption(precision())
   .addHelpText(
@@ -110,6 +125,7 @@ program
   .description("say what differs between the ropes of two configs")
   .argument("<a>", "config.json")
   .argument("<b>", "the other config.json")
+  .addOption(family())
   .option("--json", "print one JSON document")
   .addOption(
     new Option(
@@ -130,8 +146,9 @@ program
   .argument("<config>", "config.json")
   .option(
     "--for <engines>",
-    "hf, vllm, sglang, llama.cpp, mlx, mindie, onnx; several with commas between (default: all)",
+    "hf, vllm, sglang, llama.cpp, mlx, mindie, ort-genai, onnx; several with commas between (default: all)",
   )
+  .addOption(family())
   .option("--json", "print one JSON document")
   .addHelpText(
     "after",
@@ -151,6 +168,7 @@ program
   .requiredOption("--config <file>", "config.json of the model")
   .requiredOption("--from <pairing>", "pairing of the file: half, adjacent or blocks:<n>")
   .requiredOption("--to <pairing>", "pairing of the result")
+  .addOption(family())
   .option("--query-pattern <regex>", "names of query projections, biases and norms, instead of the usual ones")
   .option("--key-pattern <regex>", "the same of keys")
   .addOption(

@@ -133,6 +133,7 @@ export type {
   ModelRopes,
   RequestOverrides,
   RopeRequests,
+  RopeWeights,
   TowerPart,
   TowerPositions,
   YarnDialect,

@@ -31,6 +31,8 @@ export interface RopeFacts {
   readonly axes?: Fact<readonly number[]>;
   /** −1: positions turn by −φ. Absent: by φ. */
   readonly direction?: Fact<-1>;
+  /** Learned factors of single frequencies. Absent: none. */
+  readonly pairFactors?: Fact<readonly number[]>;
   /** Absent: positions are integers. */
   readonly fractionalPositions?: Fact<true>;
   readonly queryScale?: Fact<QueryScale>;
@@ -40,6 +42,8 @@ export interface RopeFacts {
   readonly checkpointPairing?: Fact<Pairing>;
   /** The type's own parameters by their name in core. */
   readonly parameters: Readonly<Record<string, Fact<unknown>>>;
+  /** The second rope of these layers: that of the indexer of sparse attention. */
+  readonly indexer?: RopeFacts;
 }
 
 /** The facts of a layer that has no rope. */
@@ -87,7 +91,7 @@ export function isSameRope(a: LayerFacts, b: LayerFacts): boolean {
 }
 
 function values({ ropeType, ...facts }: LayerFacts): unknown {
-  const { parameters = {}, ...fields } = facts as Partial<RopeFacts>;
+  const { parameters = {}, indexer: _, ...fields } = facts as Partial<RopeFacts>;
   const plain = (of: Readonly<Record<string, Fact<unknown>>>): object =>
     Object.fromEntries(Object.entries(of).map(([name, { value }]) => [name, value]));
   return { ropeType: ropeType.value, fields: plain(fields), parameters: plain(parameters) };

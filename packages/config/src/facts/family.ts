@@ -1,4 +1,4 @@
-/** The fields of one row of `families.ts`. */
+/** The fields of one row of `families.ts`, and of one class in `class-facts.ts`. */
 
 import type { JsonObject } from "../locate/found.ts";
 
@@ -12,6 +12,8 @@ export interface LayerRope {
   readonly defaults: JsonObject;
   /** The keys of its head dimension, if it has its own. */
   readonly headDimKeys?: readonly string[];
+  /** These layers have no rope unless the file says so. */
+  readonly noRope?: boolean;
 }
 
 /** How a family assigns types to layers if the file has no `layer_types`. */
@@ -29,6 +31,14 @@ export type LayerRule =
       readonly other: string;
       readonly endsWithMatch?: boolean;
     }
+  /** A list of the layers of one type; all others have the other. Without the list, the last of each group is `others`. */
+  | {
+      readonly kind: "indices";
+      readonly key: string;
+      readonly match: string;
+      readonly others: string;
+      readonly interval: number;
+    }
   /** A list with one code for each layer. If the file has no list, `fallback` gives the family's own layer types. */
   | {
       readonly kind: "codes";
@@ -37,11 +47,74 @@ export type LayerRule =
       readonly fallback: ((layer: number) => string) | null;
     };
 
+/** How a list goes by layer in a class that makes it itself. */
+export type LayerPattern =
+  /** `prefix`, then `period` again and again, counted from the first layer or from the last. `end`: the last layer. */
+  | {
+      readonly from: "first" | "last";
+      readonly prefix?: readonly unknown[];
+      readonly period: readonly unknown[];
+      readonly end?: unknown;
+    }
+  /** The same list for any number of layers. */
+  | { readonly constant: readonly unknown[] }
+  /** It follows no pattern that is known here. */
+  | { readonly unknown: true };
+
+/** What a configuration class of transformers sets where a file is silent. */
+export interface ClassFacts {
+  /** By the keys of a file. */
+  readonly values?: JsonObject;
+  /** Lists with an entry for each layer, by their keys. */
+  readonly lists?: Readonly<Record<string, LayerPattern>>;
+  /** The `model_type` of the models that the class holds, by their keys. */
+  readonly nested?: Readonly<Record<string, string>>;
+}
+
+/** The second rope of a layer: that of the indexer, which picks the keys that sparse attention looks at. */
+export interface IndexerFacts {
+  /** Keys of the size of its heads; the first that the file or the class states counts. */
+  readonly headDimKeys: readonly string[];
+  readonly pairing: "half" | "adjacent";
+  /** A key that says whether its pairs are adjacent, for engines that read it. */
+  readonly interleaveKey?: string;
+  /** Whether its last elements are rotated, not the first. */
+  readonly rotatesLast?: boolean;
+  /** Layer types that have an indexer. Absent: every layer with a rope. */
+  readonly onlyOn?: readonly string[];
+}
+
 /**
  * How sections of pairs are assigned to axes: in runs; cyclically; or the first two sections in alternation, followed
- * by the third as axis 0.
+ * by the third as axis 0; or the second and third in alternation as axes 1 and 2, followed by the first as axis 0.
  */
-export type AxisOrder = "sectioned" | "cyclic" | "alternating";
+export type AxisOrder = "sectioned" | "cyclic" | "alternating" | "time-last";
+
+/** How a family spells scaling keys that stand among the model's own keys instead of in a rope dictionary. */
+export interface ScalingBeside {
+  /** The key that says that the model is scaled. Without it, the others are not read. */
+  readonly mark: string;
+  /** The value of the mark that means no scaling. */
+  readonly neutral?: unknown;
+  /** The type, if the mark does not name it. */
+  readonly ropeType?: string;
+  /** The key in the file for each key of a rope dictionary. */
+  readonly keys: Readonly<Record<string, string>>;
+  /** The key of a flag: only the first half of a head is rotated. */
+  readonly halfKey?: string;
+  /** The values of the model's code for keys that the file does not state. */
+  readonly defaults: JsonObject;
+  /** Numbers of the model's code that no key states, by the keys of a rope dictionary. */
+  readonly constants?: JsonObject;
+  /** A sentence about engines that differ. */
+  readonly note?: string;
+}
+
+/** Learned numbers of a checkpoint that belong to its rope. They are read, not kept or changed. */
+export interface RopeWeights {
+  /** Mistral Large 4 (LeRoPE): α of each pair, whose frequency is multiplied by e^α. */
+  readonly "lerope.alpha"?: ArrayLike<number> | undefined;
+}
 
 /** The facts of a family. A missing field means: the same as Llama. */
 export interface Family {
@@ -73,15 +146,35 @@ export interface Family {
   readonly ropeOfLayerType?: ReadonlyMap<string, string>;
   /** Layer types that are rotated; all others have no rope. Applies only if the file sets `sliding_window`. */
   readonly ropeOnlyOn?: readonly string[];
-  /** Every n-th layer has no rope, unless `no_rope_layers` says otherwise. */
-  readonly noRopeInterval?: number;
+  /** A key for each layer type that says whether its layers are rotated: MiniCPM-SALA. */
+  readonly rotatesKeys?: Readonly<Record<string, string>>;
+  /** Lists that the class makes for each layer where the file has none. */
+  readonly lists?: Readonly<Record<string, LayerPattern>>;
+  /** It is no model itself: the `model_type` of the models that it holds, by their keys. */
+  readonly holds?: Readonly<Record<string, string>>;
+  /** The key of a list of the layers that have attention. */
+  readonly attentionOn?: string;
+  /** Keys that its class does not read, though other classes do. */
+  readonly ignored?: readonly string[];
+  readonly indexer?: IndexerFacts;
+  /**
+   * The weight with a learned number α for each pair, whose frequency is multiplied by e^α. Without it the frequencies
+   * are not known.
+   */
+  readonly learnedExponents?: keyof RopeWeights;
   /** Several position axes: their order, and the sections if the file does not state them. */
   readonly axes?: {
     readonly sections?: readonly number[];
+    /** The number of axes with equal sections, if the sections are not stated. */
+    readonly count?: number;
     readonly order: AxisOrder;
     /** A sentence about engines that differ. */
     readonly note?: string;
   };
+  /** The type and its parameters if the file says `default` or nothing. */
+  readonly defaultType?: { readonly ropeType: string; readonly [parameter: string]: unknown };
+  /** The key of the number of rotated elements, for a family whose pairs span the whole head. */
+  readonly rotatedKey?: string;
   /** The pairs in the published weights, where the class in transformers permutes them on loading. */
   readonly checkpointPairing?: "half" | "adjacent";
   /** Positions turn by −φ instead of φ. The logits differ. */
@@ -90,10 +183,30 @@ export interface Family {
   readonly readsTemperature?: boolean;
   /** In layers without rope, queries are scaled by their position. These are the values of the class. */
   readonly noRopeTemperature?: { readonly attn_scale: number; readonly floor_scale: number };
+  /** Where engines contradict each other: a sentence about the pairing, and one about the base of a silent file. */
+  readonly disputed?: { readonly pairing?: string; readonly base?: string };
+  /** Scaling keys that stand among the model's own keys. */
+  readonly scalingBeside?: ScalingBeside;
+  /**
+   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the type
+   * of the other layers, and the values of the class for α and n (`null`: no scale).
+   */
+  readonly logarithm?: {
+    readonly on: string;
+    readonly others: string;
+    readonly alpha: number;
+    readonly floor: number | null;
+  };
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for the type that is now `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /** A base of `null` in the file says that nothing is rotated. Elsewhere it says that the file does not state it. */
+  readonly nullBaseIsNone?: boolean;
+  /** A sentence about what its attention does beside the rope, which no rope of this library does. */
+  readonly remark?: string;
+  /** Why no rope of this library does what its attention does. */
+  readonly refused?: string;
   /** The reason why the family has no rope. */
   readonly noRope?: string;
   /**

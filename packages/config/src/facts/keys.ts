@@ -7,7 +7,8 @@ import type { AmplitudeRule, Dialect, DialectName } from "./dialect.ts";
 import { dialects } from "./dialects.ts";
 
 /** Matches keys that only a model with rope has. */
-export const ropeKey: RegExp = /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope)|_rope_|rope_theta/;
+export const ropeKey: RegExp =
+  /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope|nope)|_rope_|_(rope|theta|rotary)$|rope_theta|rotary_emb/;
 
 /** What an engine does with a key. */
 export interface KeyUse {
@@ -36,7 +37,7 @@ const refused = (note: string): KeyUse => ({ use: "refused", note });
 const otherwise = (note: string): KeyUse => ({ use: "otherwise", note });
 const silent = (note: string): KeyUse => ({ use: "ignored", note });
 
-/** All six engines, in the order of the columns below. */
+/** All engines, in the order of the columns below. */
 function uses(
   hf: KeyUse,
   vllm: KeyUse,
@@ -44,8 +45,9 @@ function uses(
   llamaCpp: KeyUse,
   mlx: KeyUse,
   mindie: KeyUse,
+  ortGenai: KeyUse,
 ): KeyFacts["engines"] {
-  return { hf, vllm, sglang, "llama.cpp": llamaCpp, mlx, mindie };
+  return { hf, vllm, sglang, "llama.cpp": llamaCpp, mlx, mindie, "ort-genai": ortGenai };
 }
 
 type Notes = Readonly<Partial<Record<DialectName, string>>>;
@@ -58,15 +60,24 @@ type Notes = Readonly<Partial<Record<DialectName, string>>>;
  */
 function byKnob(isRead: (dialect: Dialect) => boolean, notes: Notes = {}, ropeType?: string): KeyFacts["engines"] {
   const useIn = (name: DialectName): KeyUse => {
-    const { otherTypes, ropeTypes } = dialects[name];
-    if (ropeType !== undefined && otherTypes === "refused" && !ropeTypes.includes(ropeType)) {
+    const { familyTypes, otherTypes, ropeTypes } = dialects[name];
+    const known = [ropeTypes, ...Object.values(familyTypes).map((family) => family.ropeTypes)].flat();
+    if (ropeType !== undefined && otherTypes === "refused" && !known.includes(ropeType)) {
       return refused("unknown type");
     }
     const note = notes[name];
     if (isRead(dialects[name])) return note === undefined ? read : otherwise(note);
     return note === undefined ? ignored : silent(note);
   };
-  return uses(useIn("hf"), useIn("vllm"), useIn("sglang"), useIn("llama.cpp"), useIn("mlx"), useIn("mindie"));
+  return uses(
+    useIn("hf"),
+    useIn("vllm"),
+    useIn("sglang"),
+    useIn("llama.cpp"),
+    useIn("mlx"),
+    useIn("mindie"),
+    useIn("ort-genai"),
+  );
 }
 
 /** Llama 3's numbers of turns: a note where the engine has a default. */
@@ -76,10 +87,11 @@ function turnsOfLlama3(knob: "absentLowFreqFactor" | "absentHighFreqFactor"): Ke
     const baked = name === "llama.cpp" ? "; baked into rope_freqs" : "";
     if (llama3[knob] !== "refused") notes[name] = `absent: ${llama3[knob]}${baked}`;
   }
+  notes["ort-genai"] = "Llama's class only; required";
   return byKnob(() => true, notes, "llama3");
 }
 
-const byAll: KeyFacts["engines"] = uses(read, read, read, read, read, read);
+const byAll: KeyFacts["engines"] = uses(read, read, read, read, read, read, read);
 
 const yarns = ["yarn", "deepseek_yarn", "telechat3-yarn", "deepseek_llama_scaling"];
 const classFixesIt = "the family's class fixes it";
@@ -99,7 +111,7 @@ export const keyFacts: readonly KeyFacts[] = (
       key: "rope_type",
       ropeTypes: [],
       meaning: "how frequencies are scaled",
-      engines: uses(read, read, read, read, otherwise("type is looked at first"), read),
+      engines: uses(read, read, read, read, otherwise("type is looked at first"), read, read),
     },
     {
       key: "type",
@@ -112,6 +124,7 @@ export const keyFacts: readonly KeyFacts[] = (
         otherwise("only where rope_type is absent"),
         read,
         ignored,
+        otherwise("only where rope_type is absent; longrope requires it"),
       ),
       instead: "rope_type alone",
     },
@@ -127,6 +140,7 @@ export const keyFacts: readonly KeyFacts[] = (
         otherwise("by the family's converter"),
         otherwise("by the family's class"),
         otherwise("by the family's class"),
+        otherwise("read for every family; an error with yarn"),
       ),
     },
     {
@@ -134,7 +148,7 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: [],
       besideDictionary: true,
       meaning: "number of rotated elements",
-      engines: uses(ignored, read, ignored, ignored, ignored, ignored),
+      engines: uses(ignored, read, ignored, ignored, ignored, ignored, ignored),
       instead: "partial_rotary_factor",
     },
     {
@@ -147,6 +161,7 @@ export const keyFacts: readonly KeyFacts[] = (
         silent("always adjacent there"),
         silent("always adjacent there"),
         silent("by architecture"),
+        silent("by class"),
         silent("by class"),
         silent("by class"),
       ),
@@ -170,6 +185,7 @@ export const keyFacts: readonly KeyFacts[] = (
         read,
         otherwise("absent: 4096 for yarn, 8192 for llama3"),
         read,
+        otherwise("beside the dictionary it overrides the one inside"),
       ),
       instead: "the same number beside and inside the dictionary",
     },
@@ -178,12 +194,13 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: ["linear", "dynamic", "ntk", ...yarns, "longrope", "llama3", "proportional"],
       meaning: "context extension",
       engines: uses(
-        otherwise("absent in yarn and longrope: promised / trained length"),
+        otherwise("null in yarn, absent in longrope: promised / trained length"),
         otherwise("required; linear wants a float; longrope and proportional ignore it"),
         otherwise("absent: 1; linear wants a float; longrope and proportional ignore it"),
-        otherwise("longrope ignores it: promised / trained length"),
+        otherwise("absent in yarn: no scaling; longrope ignores it: promised / trained length"),
         otherwise("longrope ignores it: promised / trained length"),
         read,
+        otherwise("required; longrope ignores it: promised / trained length"),
       ),
       instead: "a number with a decimal point, equal to max_position_embeddings / original_max_position_embeddings",
     },
@@ -224,6 +241,7 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: yarns,
       meaning: "turns above which a pair is kept",
       engines: byKnob(({ yarn }) => yarn.betas === "stated", {
+        "ort-genai": "required",
         hf: "0 counts as 32",
         "llama.cpp": "converted; only the loaders of Grok and Mistral 3 read it back, others take 32",
       }),
@@ -233,6 +251,7 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: yarns,
       meaning: "turns below which a pair is slowed down",
       engines: byKnob(({ yarn }) => yarn.betas === "stated", {
+        "ort-genai": "required",
         hf: "0 counts as 1",
         "llama.cpp": "converted; only the loaders of Grok and Mistral 3 read it back, others take 1",
       }),
@@ -243,6 +262,7 @@ export const keyFacts: readonly KeyFacts[] = (
       meaning: "numerator of the amplitude",
       engines: byKnob(({ deepseekYarn, yarn }) => [...yarn.amplitude, ...deepseekYarn.amplitude].some(readsMscale), {
         hf: "with mscale_all_dim only, and if neither is 0",
+        "ort-genai": "without mscale_all_dim the amplitude itself",
         vllm: "yarn: as transformers; deepseek_yarn: by itself, absent 1",
         sglang: "yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 1; with mrope_section an error",
         "llama.cpp": "taken to be 1, or mscale_all_dim",
@@ -255,14 +275,21 @@ export const keyFacts: readonly KeyFacts[] = (
       key: "mscale_all_dim",
       ropeTypes: yarns,
       meaning: "denominator of the amplitude, and the softmax's magnitude",
-      engines: byKnob(({ deepseekYarn }) => deepseekYarn.softmax === "mscale_all_dim", {
-        hf: "for cos and sin with mscale only; for the softmax by itself",
-        vllm: "yarn: as transformers; deepseek_yarn: by itself, absent 0",
-        sglang: "yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 0; with mrope_section an error",
-        "llama.cpp": "latent attention and Mistral 3 only, as yarn_log_multiplier",
-        mlx: "by itself, absent 0",
-        mindie: "deepseek_yarn only",
-      }),
+      engines: byKnob(
+        ({ yarn, deepseekYarn }) =>
+          [yarn, deepseekYarn].some(({ amplitude }) => amplitude.includes("mscale-ratio")) ||
+          deepseekYarn.softmax === "mscale_all_dim",
+        {
+          "ort-genai": "with mscale only",
+          hf: "for cos and sin with mscale only; for the softmax by itself",
+          vllm: "yarn: as transformers; deepseek_yarn: by itself, absent 0",
+          sglang:
+            "yarn: if both are given, 0 included; deepseek_yarn: by itself, absent 0; with mrope_section an error",
+          "llama.cpp": "latent attention and Mistral 3 only, as yarn_log_multiplier",
+          mlx: "by itself, absent 0",
+          mindie: "deepseek_yarn only",
+        },
+      ),
     },
     {
       key: "truncate",
@@ -275,6 +302,7 @@ export const keyFacts: readonly KeyFacts[] = (
         "llama.cpp": "always rounded",
         mlx: "always rounded",
         mindie: "always rounded",
+        "ort-genai": "never rounded",
       }),
     },
     {
@@ -288,6 +316,7 @@ export const keyFacts: readonly KeyFacts[] = (
         ignored,
         ignored,
         silent("hidden by mscale, whose default is 1"),
+        ignored,
       ),
       instead: "attention_factor 1",
     },
@@ -300,6 +329,7 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: byKnob(
         ({ longrope }) => longrope.selection !== "long",
         {
+          "ort-genai": "Phi-3's class only",
           vllm: "chosen once, by max_model_len",
           sglang: "up to one token later than transformers",
           "llama.cpp": "chosen once, by the size of the context",
@@ -315,6 +345,7 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: byKnob(
         () => true,
         {
+          "ort-genai": "Phi-3's class only",
           vllm: "chosen once, by max_model_len",
           "llama.cpp": "chosen once, by the size of the context",
           mlx: "at every length",
@@ -328,7 +359,7 @@ export const keyFacts: readonly KeyFacts[] = (
       meaning: "amplitude in short texts",
       engines: byKnob(
         ({ longrope }) => longrope.amplitudeKeys.includes("short_mscale"),
-        { hf: "PhiMoE's class only" },
+        { hf: "PhiMoE's class only", "ort-genai": "Phi-3's class only" },
         "longrope",
       ),
     },
@@ -339,7 +370,7 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: {
         ...byKnob(
           ({ longrope }) => longrope.amplitudeKeys.includes("long_mscale"),
-          { hf: "PhiMoE's class only" },
+          { hf: "PhiMoE's class only", "ort-genai": "Phi-3's class only" },
           "longrope",
         ),
         // A class of its own there; the knob is the type's.
@@ -369,6 +400,7 @@ export const keyFacts: readonly KeyFacts[] = (
         otherwise("Hunyuan only, baked into freq_base"),
         otherwise("Hunyuan's class only"),
         ignored,
+        otherwise("Hunyuan's class only"),
       ),
     },
     {
@@ -376,6 +408,21 @@ export const keyFacts: readonly KeyFacts[] = (
       ropeTypes: ["dynamic"],
       meaning: "trained length of the dynamic type",
       engines: byKnob(({ dynamic }) => dynamic.trainedKey === "max_trained_positions"),
+    },
+    {
+      key: "rotary_scaling_factor",
+      ropeTypes: [],
+      besideDictionary: true,
+      meaning: "factor of the dynamic type beyond max_trained_positions (Nomic)",
+      engines: uses(
+        otherwise("as in the code published with the model; the class in transformers ignores it"),
+        silent("texts end at max_trained_positions unless the caller gives a rope dictionary"),
+        ignored,
+        silent("texts end at max_trained_positions"),
+        ignored,
+        ignored,
+        ignored,
+      ),
     },
     {
       key: "mixed_b",
@@ -419,7 +466,16 @@ export const keyFacts: readonly KeyFacts[] = (
       key: "mrope_interleaved_glm",
       ropeTypes: [],
       meaning: "axes are cyclic; an axis whose pairs are used up is skipped",
-      engines: uses(ignored, ignored, read, ignored, ignored, ignored),
+      engines: uses(ignored, ignored, read, ignored, ignored, ignored, ignored),
+    },
+    {
+      key: "video_rope",
+      ropeTypes: ["default", "yarn"],
+      meaning: "axes are height and width by turns, then time, as in bailing_mrope",
+      engines: byKnob(({ mrope }) => mrope.videoRope === "read", {
+        hf: "as SGLang",
+        vllm: "rope_type bailing_mrope says it",
+      }),
     },
     {
       key: "xdrope_section",
@@ -430,6 +486,7 @@ export const keyFacts: readonly KeyFacts[] = (
         refused("unknown type"),
         refused("unknown type"),
         otherwise("as dimension_sections"),
+        refused("unknown type"),
         refused("unknown type"),
         refused("unknown type"),
       ),
@@ -447,44 +504,45 @@ export const keyFacts: readonly KeyFacts[] = (
         otherwise("as temperature keys"),
         ignored,
         ignored,
+        ignored,
       ),
     },
     {
       key: "use_fope",
       ropeTypes: ["default"],
       meaning: "learned mixing of frequencies",
-      engines: uses(ignored, read, read, ignored, ignored, ignored),
+      engines: uses(ignored, read, read, ignored, ignored, ignored, ignored),
     },
     {
       key: "num_inv_freq",
       ropeTypes: ["default"],
       meaning: "frequencies that are mixed",
-      engines: uses(ignored, read, read, ignored, ignored, ignored),
+      engines: uses(ignored, read, read, ignored, ignored, ignored, ignored),
     },
     {
       key: "fope_sep_head",
       ropeTypes: ["default"],
       meaning: "one matrix for each head",
-      engines: uses(ignored, read, read, ignored, ignored, ignored),
+      engines: uses(ignored, read, read, ignored, ignored, ignored, ignored),
     },
     {
       key: "fope_init_factor",
       ropeTypes: ["default"],
       meaning: "scale of fresh matrices",
-      engines: uses(ignored, read, read, ignored, ignored, ignored),
+      engines: uses(ignored, read, read, ignored, ignored, ignored, ignored),
     },
     {
       key: "dual_chunk_attention_config",
       ropeTypes: [],
       besideDictionary: true,
       meaning: "positions folded into chunks",
-      engines: uses(ignored, read, read, ignored, ignored, ignored),
+      engines: uses(ignored, read, read, ignored, ignored, ignored, ignored),
     },
     {
       key: "finetuned",
       ropeTypes: [],
       meaning: "marks a checkpoint that was trained with the scaling",
-      engines: uses(ignored, ignored, ignored, silent("stored, but not used"), ignored, ignored),
+      engines: uses(ignored, ignored, ignored, silent("stored, but not used"), ignored, ignored, ignored),
     },
   ] satisfies KeyFacts[]
 ).map((facts) => Object.freeze(facts));

@@ -44,7 +44,7 @@ const facts: Readonly<Record<string, RopeTypeFacts>> = {
     parameters: ["factor", "originalMaxPosition", "lowFreqFactor", "highFreqFactor"],
   },
   given: { package: "@ropewalk/given", parameters: ["invFreq", "attentionFactor"] },
-  proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor"] },
+  proportional: { package: "@ropewalk/proportional", parameters: ["factor", "partialRotaryFactor", "denominator"] },
   // Sections and order come from several keys of a config, so `axes.ts` reads them.
   mrope: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
   nd: { package: "@ropewalk/nd-qwen2vl", parameters: [] },
@@ -65,11 +65,13 @@ export function typesThatRead(parameter: string): string[] {
   return ropeTypeNames().filter((name) => facts[name]?.parameters.includes(parameter));
 }
 
-/** Other names of a type. `mrope` and `xdrope` say which axes there are, not which frequencies. */
+/** Other names of a type. `mrope`, `xdrope` and `bailing_mrope` say which axes there are, not which frequencies. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ["su", "longrope"],
   ["mrope", "default"],
   ["xdrope", "dynamic"],
+  // Ling and Ming: `axes.ts` reads the order of their axes.
+  ["bailing_mrope", "default"],
 ]);
 
 /** The canonical name of a type of frequencies. */

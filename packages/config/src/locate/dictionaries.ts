@@ -8,12 +8,14 @@
 import { show } from "@ropewalk/core/backend";
 import type { LayerRope } from "../facts/family.ts";
 import type { Report } from "../report.ts";
+import { scalingBeside } from "./beside.ts";
 import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
 import { isObject, join, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
-import { findLayers } from "./layers.ts";
+import { everyLayer, findLayers } from "./layers.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
+import { splitByLayer } from "./per-layer.ts";
 
 /**
  * The ropes of a model, and the layers that have them.
@@ -25,16 +27,32 @@ export function findRopes(
   noRope: string | undefined,
   report: Report,
 ): Pick<Located, "entries" | "layers"> {
-  const entries =
-    noRope === undefined
-      ? findEntries(model, report)
-      : [{ label: null, dictionary: new Fields([], report), noRope, nested: false, spelled: unspelled }];
-  return { entries, layers: findLayers(model, entries, report) };
+  if (noRope === undefined) {
+    const entries = findEntries(model, report);
+    return splitByLayer(entries, findLayers(model, entries, report), model, report);
+  }
+  const { logarithm } = model.family;
+  const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
+  const entries = labels.map((label) => ({
+    label,
+    dictionary: new Fields([], report),
+    noRope,
+    nested: false,
+    spelled: unspelled,
+  }));
+  return { entries, layers: logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report) };
 }
 
 /** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
 const shared: LayerRope = {
-  thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"],
+  thetaKeys: [
+    "rope_theta",
+    "rotary_emb_base",
+    "rotary_base",
+    "rope_base",
+    "rope_embedding_base",
+    "rotary_embedding_base",
+  ],
   scaled: true,
   defaults: {},
 };
@@ -54,7 +72,9 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
   const flat = dictionaries.filter((found) => !nested.includes(found));
   if (nested.length > 0) return nestedEntries(nested, flat, model, report);
 
-  const levels = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const levels: Level[] = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const outside = scalingBeside(model, levels.length > 0, report);
+  if (outside !== undefined) levels.push(outside);
   if (levels.length === 0 && family.defaultRope !== undefined) {
     levels.push({ record: family.defaultRope, path: "rope_parameters", level: 0 });
     report.note(
@@ -64,12 +84,14 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
     );
   }
   if (family.layerRopes === undefined) {
-    return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared }];
+    const beside = outside === undefined ? {} : ({ beside: true } as const);
+    return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared, ...beside }];
   }
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, spelled]) => {
     const scaled = scaledTypes === undefined ? spelled.scaled : scaledTypes.includes(label);
-    return { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
+    const entry = { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
+    return spelled.noRope === true ? { ...entry, noRope: `the class of ${model.modelType} has none` } : entry;
   });
 }
 
@@ -127,7 +149,7 @@ function nestedEntries(
     });
     const entry = { label, nested: true, spelled: known ?? unspelled };
     // In a family that always has a rope of this type, null means the family's defaults.
-    return mine.length > 0 && levels.length === 0 && known === undefined
+    return mine.length > 0 && levels.length === 0 && (known === undefined || known.noRope === true)
       ? { ...entry, dictionary: new Fields([], report), noRope: "null in the file: these layers have no rope" }
       : { ...entry, dictionary: new Fields([...levels, ...around], report) };
   });

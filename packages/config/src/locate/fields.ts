@@ -13,18 +13,38 @@ export interface Level {
   readonly path: string;
   /** Objects of a lower level have precedence. Objects of equal level have to agree. */
   readonly level: number;
+  /** The key in the file, for keys that the file spells otherwise. */
+  readonly spelled?: Readonly<Record<string, string>>;
 }
 
 /** One or several JSON objects that are read as if they were one. */
 export class Fields {
   readonly #levels: readonly Level[];
-  readonly #read = new Set<string>();
+  readonly #read: Set<string>;
   readonly #report: Report;
 
-  /** @param levels innermost first. */
-  constructor(levels: readonly Level[], report: Report) {
+  /**
+   * @param levels innermost first.
+   * @param read the keys that were read; shared by fields that look at the same places.
+   */
+  constructor(levels: readonly Level[], report: Report, read: Set<string> = new Set()) {
     this.#levels = levels;
     this.#report = report;
+    this.#read = read;
+  }
+
+  /** The same fields with one more object before them. */
+  within({ record, path }: { readonly record: JsonObject; readonly path: string }): Fields {
+    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this.#read);
+  }
+
+  /** The same fields without all keys but these. */
+  only(...keys: readonly string[]): Fields {
+    const levels = this.#levels.map(({ record, ...place }) => ({
+      ...place,
+      record: Object.fromEntries(keys.flatMap((key) => (Object.hasOwn(record, key) ? [[key, record[key]]] : []))),
+    }));
+    return new Fields(levels, this.#report);
   }
 
   /** The path of the innermost object, for messages. */
@@ -34,7 +54,7 @@ export class Fields {
 
   /** The path that a key would have in the innermost object. */
   pathOf(key: string): string {
-    return join(this.path, key);
+    return join(this.path, this.#levels[0]?.spelled?.[key] ?? key);
   }
 
   /**
@@ -43,10 +63,10 @@ export class Fields {
    */
   all(...keys: readonly string[]): Found[] {
     for (const key of keys) this.#read.add(key);
-    const hits = this.#levels.flatMap(({ record, path, level }) =>
+    const hits = this.#levels.flatMap(({ record, path, level, spelled }) =>
       keys
         .filter((key) => own(record, key) !== undefined)
-        .map((key) => ({ value: record[key], path: join(path, key), key, level })),
+        .map((key) => ({ value: record[key], path: join(path, spelled?.[key] ?? key), key, level })),
     );
     const innermost = Math.min(...hits.map(({ level }) => level));
     const chosen = hits.filter(({ level }) => level === innermost);
@@ -112,10 +132,10 @@ export class Fields {
 
   /** The places that are set and were never read. */
   unread(): Found[] {
-    return this.#levels.flatMap(({ record, path }) =>
+    return this.#levels.flatMap(({ record, path, spelled }) =>
       Object.keys(record)
         .filter((key) => !this.#read.has(key) && own(record, key) !== undefined)
-        .map((key) => ({ value: record[key], path: join(path, key), key })),
+        .map((key) => ({ value: record[key], path: join(path, spelled?.[key] ?? key), key })),
     );
   }
 }

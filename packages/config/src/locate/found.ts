@@ -88,30 +88,3 @@ export function isEqual(a: unknown, b: unknown): boolean {
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]));
 }
-
-/**
- * The value of a per-layer list, which has to be equal at all of `layers`. A value that is not a list is returned
- * unchanged.
- *
- * @param layers empty if the number of layers is not known: then all entries of the list have to be equal.
- */
-export function perLayer(found: Found, layers: readonly number[], report: Report): Found | undefined {
-  if (!Array.isArray(found.value)) return found;
-  const list = found.value as readonly unknown[];
-  const [first, ...others] = layers.length === 0 ? list.keys() : layers;
-  const odd = others.find((layer) => list[layer] !== list[first!]);
-  if (first === undefined || odd !== undefined) {
-    const received =
-      first === undefined
-        ? "an empty list"
-        : `${shown(list[first])} in layer ${first} and ${shown(list[odd!])} in layer ${odd}`;
-    report.issue(
-      found.path,
-      "one value for all layers of a type",
-      received,
-      "Give layer_types that tell these layers apart.",
-    );
-    return undefined;
-  }
-  return { value: list[first], path: `${found.path}[${first}]`, key: found.key };
-}

@@ -1,17 +1,18 @@
-/**
- * Finds the rope of each layer: from `layer_types`, from the pattern of the family, and from lists of layers without
- * rope.
- */
+/** Finds the type of each layer: from `layer_types`, or from the pattern of the family. */
 
 import { noRopeLabel } from "../facts/fact.ts";
 import type { LayerRule } from "../facts/family.ts";
 import type { Report } from "../report.ts";
-import { shown } from "./found.ts";
+import { isSize, shown } from "./found.ts";
 import type { Found } from "./found.ts";
 import type { Layers, RopeEntry, TextModel } from "./located.ts";
+import { patternOf } from "./per-layer.ts";
 
-/** Layer types that mix tokens without attention, in any family. */
-const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "recurrent"];
+/** Layer types without attention, in any family. */
+const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba", "mamba2", "recurrent", "mlp", "moe"];
+
+/** Keys of a list with the type of each layer. `mixer_types`: MiniCPM-SALA. */
+const typeKeys = ["layer_types", "mixer_types", "layers_block_type"];
 
 /** No model has more layers. A larger number is a mistake in the file. */
 export const mostLayers = 10_000;
@@ -19,20 +20,20 @@ export const mostLayers = 10_000;
 /** The layers of a model, each with the label of its rope. */
 export function findLayers(model: TextModel, entries: readonly RopeEntry[], report: Report): Layers {
   const { fields, family } = model;
-  const list = fields.list("layer_types");
+  const list = fields.list(...typeKeys);
   const count = countLayers(model, list, report);
   const typeOf =
     list === undefined ? typesByRule(family.layerRule, model, count, report) : statedTypes(list, model, report);
-  const hasNoRope = layersWithoutRope(model, count, report);
 
   const labels = new Set<unknown>(entries.map(({ label }) => label));
   const shared = labels.has(null);
   // EXAONE-4 without a sliding window rotates every layer.
   const onlyOn = fields.isNull("sliding_window") ? undefined : family.ropeOnlyOn;
   const labelOf = (layer: number): string | null | undefined => {
-    if (hasNoRope(layer)) return noRopeLabel;
     const type = typeOf(layer);
     if (typeof type !== "string") return shared ? null : undefined;
+    const flag = family.rotatesKeys?.[type];
+    if (flag !== undefined && fields.flag(flag)?.value === false) return noRopeLabel;
     const label = family.ropeOfLayerType?.get(type) ?? type;
     if (labels.has(label)) return label;
     if (withoutAttention.includes(type) || (onlyOn !== undefined && !onlyOn.includes(type))) return type;
@@ -49,14 +50,25 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   return { count, labelOf, labelled: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
 }
 
-function countLayers(
-  { fields }: TextModel,
-  list: Found<readonly unknown[]> | undefined,
-  report: Report,
-): number | null {
-  const stated = fields.size("num_hidden_layers", "n_layer", "num_layers", "n_layers");
+/** The layers of a model without rope. */
+export function everyLayer(model: TextModel, report: Report): Layers {
+  const count = countLayers(model, model.fields.list(...typeKeys), report);
+  const all = Array.from({ length: count ?? 0 }, (_, layer) => layer);
+  return { count, labelOf: () => null, labelled: () => all };
+}
+
+const countKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
+
+/** The number of layers of the configuration class. */
+function classCount({ family }: TextModel): number | undefined {
+  return countKeys.map((key) => family.defaults?.[key]).find(isSize);
+}
+
+function countLayers(model: TextModel, list: Found<readonly unknown[]> | undefined, report: Report): number | null {
+  const { fields } = model;
+  const stated = fields.size(...countKeys);
   const extra = fields.number("num_nextn_predict_layers")?.value ?? 0;
-  const count = stated?.value ?? list?.value.length ?? null;
+  const count = stated?.value ?? list?.value.length ?? classCount(model) ?? null;
   if (count !== null && count > mostLayers) {
     report.issue((stated ?? list)!.path, `at most ${mostLayers} layers`, `${count}`);
     return null;
@@ -93,11 +105,37 @@ function statedTypes(
 
 function typesByRule(
   rule: LayerRule | undefined,
-  { fields, modelType }: TextModel,
+  { family, fields, modelType }: TextModel,
   count: number | null,
   report: Report,
 ): (layer: number) => string | undefined {
+  const pattern = patternOf(family.lists?.["layer_types"], count);
+  // Recurrent Gemma: a few types, again and again.
+  const cycle = fields.list("block_types");
+  if (cycle !== undefined && cycle.value.length > 0) {
+    return (layer) => cycle.value[layer % cycle.value.length] as string;
+  }
+  if (rule === undefined && pattern !== undefined) {
+    if (new Set(pattern).size > 1) {
+      report.note(
+        "implied",
+        fields.pathOf("layer_types"),
+        `The file does not say which layers are of which type; the configuration class of ${modelType} sets it.`,
+      );
+    }
+    return (layer) => pattern[layer] as string;
+  }
   if (rule === undefined) return () => undefined;
+  if (rule.kind === "indices") {
+    const list = fields.list(rule.key)?.value;
+    if (list !== undefined) return (layer) => (list.includes(layer) ? rule.match : rule.others);
+    report.note(
+      "implied",
+      fields.pathOf(rule.key),
+      `The file does not list these layers; all but every ${rule.interval}th are ${rule.match}, as in the configuration class of ${modelType}.`,
+    );
+    return (layer) => ((layer + 1) % rule.interval === 0 ? rule.others : rule.match);
+  }
   if (rule.kind === "codes") {
     const list = fields.list(rule.key);
     if (list !== undefined) {
@@ -112,45 +150,21 @@ function typesByRule(
     );
     return rule.fallback;
   }
-  const pattern = fields.first(...rule.keys);
-  if (typeof pattern?.value === "string" && /^[LG]+$/.test(pattern.value)) {
+  const interval = fields.first(...rule.keys);
+  if (typeof interval?.value === "string" && /^[LG]+$/.test(interval.value)) {
     // EXAONE-4: L(ocal) and G(lobal).
-    const letters = pattern.value;
+    const letters = interval.value;
     return (layer) => (letters[layer % letters.length] === "G" ? rule.match : rule.other);
   }
-  if (pattern === undefined) {
+  if (interval === undefined) {
     report.note(
       "implied",
       fields.pathOf(rule.keys[0]!),
       `The file does not say which layers are of which type; one of ${rule.interval} is ${rule.match}, as in the configuration class of ${modelType}.`,
     );
   }
-  const interval = fields.size(...rule.keys)?.value ?? rule.interval;
-  const chosen = rule.at === "first" ? 0 : interval - 1;
+  const size = fields.size(...rule.keys)?.value ?? rule.interval;
+  const chosen = rule.at === "first" ? 0 : size - 1;
   const last = rule.endsWithMatch === true && count !== null ? count - 1 : null;
-  return (layer) => (layer % interval === chosen || layer === last ? rule.match : rule.other);
-}
-
-/** `no_rope_layers` has 1 for a layer that is rotated and 0 for a layer that is not. */
-function layersWithoutRope(
-  { fields, family, modelType }: TextModel,
-  count: number | null,
-  report: Report,
-): (layer: number) => boolean {
-  const list = fields.list("no_rope_layers");
-  const stated = fields.size("no_rope_layer_interval");
-  if (list !== undefined && list.value.length > 0) {
-    if (count !== null && list.value.length !== count) {
-      report.issue(list.path, `${count} entries, one for each layer`, `${list.value.length}`);
-    }
-    return (layer) => !list.value[layer];
-  }
-  if (family.noRopeInterval === undefined) return () => false;
-  const interval = stated?.value ?? family.noRopeInterval;
-  report.note(
-    "implied",
-    fields.pathOf("no_rope_layers"),
-    `The file does not list the layers without rope; every ${interval}th has none, as in the configuration class of ${modelType}.`,
-  );
-  return (layer) => (layer + 1) % interval === 0;
+  return (layer) => (layer % size === chosen || layer === last ? rule.match : rule.other);
 }

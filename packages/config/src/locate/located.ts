@@ -5,11 +5,14 @@ import type { Family, LayerRope } from "../facts/family.ts";
 import type { ConfigOptions } from "../options.ts";
 import type { Report } from "../report.ts";
 import type { Fields } from "./fields.ts";
+import type { Found } from "./found.ts";
 
 /** The text model of a config. */
 export interface TextModel {
   /** The keys of the text model, followed by the keys of the models around it. */
   readonly fields: Fields;
+  /** The keys of the models around it, if it has a type of its own: it takes nothing from them. */
+  readonly around: Fields;
   readonly modelType: string | null;
   /** Facts of the model's code that the file does not state. */
   readonly family: Family;
@@ -30,8 +33,16 @@ export interface RopeEntry {
   readonly noRope?: string;
   /** True if the dictionary belongs to these layers alone. */
   readonly nested: boolean;
+  /** Set if the dictionary is made of keys that stand among the model's own keys. */
+  readonly beside?: true;
   /** How the family spells this rope. */
   readonly spelled: LayerRope;
+  /** The base of these layers, if the file states it layer by layer. */
+  readonly theta?: Found<number>;
+  /** The rotated share of a head, if the file states it layer by layer. */
+  readonly share?: Found<number>;
+  /** The keys of the text model, after those that these layers have for themselves. Absent: only the former. */
+  readonly fields?: Fields;
 }
 
 /** The layers of a model. */

@@ -25,9 +25,12 @@ export function readAxes(
 ): Fact<readonly number[]> | undefined {
   const { family, modelType } = model;
   const { axes, spare, wrongSum } = dialect.mrope;
-  const stated = dictionary.list("mrope_section", "xdrope_section");
+  const timeLast = isTimeLast(dictionary, { dialect, model });
+  const stated =
+    dictionary.list("mrope_section", "xdrope_section") ??
+    (timeLast ? (model.fields.list("mrope_section") ?? model.around.list("mrope_section")) : undefined);
   if (stated === undefined && dictionary.has("mrope_section", "xdrope_section")) return undefined;
-  const sections = stated?.value ?? family.axes?.sections;
+  const sections = stated?.value ?? family.axes?.sections ?? evenSections(family.axes?.count, pairs);
   const path = stated?.path ?? dictionary.pathOf("mrope_section");
   if (sections === undefined) {
     if (isNamed) report.issue(path, "the number of pairs of each position axis", "nothing");
@@ -39,7 +42,7 @@ export function readAxes(
   }
   let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) > 0);
   let sum = whole.reduce((total, size) => total + size, 0);
-  if (wrongSum === "rescaled" && sum !== pairs && sum > 0 && whole.length === sections.length) {
+  if (wrongSum === "rescaled" && !timeLast && sum !== pairs && sum > 0 && whole.length === sections.length) {
     report.note(
       "differs",
       path,
@@ -63,11 +66,48 @@ export function readAxes(
     );
     return undefined;
   }
+  if (timeLast) checkTimeLast(whole, path, dictionary, { dialect, report });
   if (family.axes?.note !== undefined) {
     report.note("differs", path, family.axes.note);
   }
-  const order = readOrder(dictionary, family.axes?.order, modelType, dialect, report);
+  const order = timeLast ? "time-last" : readOrder(dictionary, family.axes?.order, modelType, dialect, report);
   return axesFact(whole, order, spare, stated?.path ?? `the class of ${modelType}`);
+}
+
+/**
+ * Whether the axes have the order of `bailing_mrope`: by the type, by `video_rope` in engines that read it, or by the
+ * family.
+ */
+export function isTimeLast(dictionary: Fields, { dialect, model }: Pick<Located, "dialect" | "model">): boolean {
+  if (model.family.axes?.order === "time-last") return true;
+  if (dictionary.all("rope_type", "type").some(({ value }) => value === "bailing_mrope")) return true;
+  return dialect.mrope.videoRope === "read" && dictionary.flag("video_rope")?.value === true;
+}
+
+/** Checks what the engines of `bailing_mrope` require. */
+function checkTimeLast(
+  sections: readonly number[],
+  path: string,
+  dictionary: Fields,
+  { dialect, report }: Pick<Located, "dialect" | "report">,
+): void {
+  if (sections.length !== 3 || sections[1] !== sections[2]) {
+    const expected = "[time, height, width] with equal sections of height and width";
+    report.issue(path, expected, `[${sections.join(", ")}]`, "Pairs follow height and width by turns.");
+  }
+  const type = dictionary.first("rope_type", "type");
+  if (dialect.mrope.timeLast === "default-only" && type !== undefined && !isPlain(type.value)) {
+    const expected = `"default" with these axes, as ${dialect.engine} requires`;
+    report.issue(type.path, expected, shown(type.value));
+  }
+}
+
+const isPlain = (type: unknown): boolean => type === "default" || type === "bailing_mrope";
+
+/** Equal sections; the first takes a pair more than the second if they do not divide. */
+function evenSections(count: number | undefined, pairs: number): readonly number[] | undefined {
+  if (count === undefined) return undefined;
+  return Array.from({ length: count }, (_, axis) => Math.ceil((pairs - axis) / count));
 }
 
 /** The axis of each pair as a fact. Its rule names the sections. */
@@ -132,21 +172,22 @@ function readOrder(
  *
  * `sectioned`: runs (Qwen2-VL). `cyclic`: pair `i` has axis `i mod n` while `i < n · sections[axis]`, else axis 0
  * (Qwen3-VL) or an extra axis (ggml). `alternating`: the first two sections in alternation as axes 1 and 2, then the
- * third as axis 0 (Ernie 4.5 VL, whose sections are height, width, time).
+ * third as axis 0 (Ernie 4.5 VL, whose sections are height, width, time). `time-last`: the same order of axes for
+ * sections of time, height, width (Ling and Ming: vLLM's `bailing_mrope`).
  *
  * `@ropewalk/nd-qwen2vl` has the first two as `sectionedAxes` and `cyclicAxes`. This package must not import a
  * provider, and does not need one: the axes stand in the request.
  *
  * Source: Hugging Face transformers 5, `apply_multimodal_rotary_pos_emb`, `apply_interleaved_mrope`,
- * `Ernie4_5_VLMoeTextRotaryEmbedding`.
+ * `Ernie4_5_VLMoeTextRotaryEmbedding`; vLLM 0.33 `BailingMRotaryEmbedding`.
  */
 function axisOfEachPair(sections: readonly number[], order: AxisOrder, spare: Spare): number[] {
   if (order === "sectioned") return sections.flatMap((size, axis) => new Array<number>(size).fill(axis));
   const count = sections.length;
   const pairs = sections.reduce((total, size) => total + size, 0);
-  const spatial = pairs - (sections[2] ?? 0);
+  const spatial = pairs - (sections[order === "time-last" ? 0 : 2] ?? 0);
   return Array.from({ length: pairs }, (_, i) => {
-    if (order === "alternating") return i < spatial ? 1 + (i % 2) : 0;
+    if (order === "alternating" || order === "time-last") return i < spatial ? 1 + (i % 2) : 0;
     return i < count * sections[i % count]! ? i % count : spare === "first" ? 0 : count;
   });
 }

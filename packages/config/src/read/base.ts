@@ -3,7 +3,7 @@
 import type { Pairing, QueryScale } from "@ropewalk/core";
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
-import { agree, asNumber, isObject, join, own, perLayer, shown } from "../locate/found.ts";
+import { agree, asNumber, isObject, join, own, shown } from "../locate/found.ts";
 import type { Found, JsonObject } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
@@ -23,15 +23,16 @@ export function readBase(entry: RopeEntry, trained: unknown, located: Located): 
 
 /** The base: in the dictionary, beside it, in `attn_config`, or the default of the family. */
 function readTheta(entry: RopeEntry, located: Located): Fact<number> {
-  const { model, layers, report } = located;
-  const { dictionary, label, nested, spelled } = entry;
+  const { model, report } = located;
+  const { dictionary, label, nested, spelled, theta } = entry;
+  if (theta !== undefined) {
+    if (theta.value < 0) report.issue(theta.path, "a number > 0, or 0 for a layer without rope", shown(theta.value));
+    return { value: theta.value, rule: theta.path };
+  }
   checkAttentionSettings(model, report);
-  const labelled = layers.labelled(label);
+  // Lists say it layer by layer (`locate/per-layer.ts`).
   const outer = (keys: readonly string[]): Found<number>[] =>
-    model.fields.all(...keys).flatMap((found) => {
-      const one = perLayer(found, labelled, report);
-      return one === undefined ? [] : (asNumber(one, report) ?? []);
-    });
+    model.fields.all(...keys).flatMap((found) => (Array.isArray(found.value) ? [] : (asNumber(found, report) ?? [])));
   const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
   // If each layer type has its own rope, rope_theta beside them is the default for types that state none.
   const isOwn = (key: string): boolean => !(nested && inside.length > 0 && key === "rope_theta");
@@ -55,6 +56,8 @@ function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel
   const value = typeof standard === "number" ? standard : 10_000;
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);
+  // ChatGLM's code stores original_rope, and computes the same with either value.
+  if (family.ratioKey !== undefined) fields.first("original_rope");
   if (ratio !== undefined) {
     return {
       value: value * ratio.value,
@@ -73,6 +76,7 @@ function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel
       ? [fields.pathOf(spelled.thetaKeys[0] ?? "rope_theta"), `The file does not state the base${ofLabel}`]
       : [isNull[1].pathOf(isNull[0]), `The file says null for the base${ofLabel}, as JSON does for NaN`];
   report.note("implied", path, `${why}; ${value} is the default ${whose}.`);
+  if (family.disputed?.base !== undefined) report.note("differs", path, family.disputed.base, "warning");
   return { value, rule: `rope_theta is not in the file; default ${whose}` };
 }
 
@@ -123,8 +127,13 @@ function checkAttentionSettings({ fields }: TextModel, report: Report): void {
 }
 
 /** The pairing. Few configs state it; usually the family determines it. */
-function readPairing({ model, report }: Located): Fact<Pairing> {
+function readPairing({ dialect, model, report }: Located): Fact<Pairing> {
   const { family, fields, modelType, known } = model;
+  if (family.disputed?.pairing !== undefined) {
+    report.note("differs", fields.pathOf("model_type"), family.disputed.pairing, "warning");
+  }
+  const ofEngine = modelType === null ? undefined : dialect.familyPairings[modelType];
+  if (ofEngine !== undefined) return { value: ofEngine, rule: `the class of ${modelType}`, source: dialect.engine };
   const latent = !known && fields.has("qk_rope_head_dim");
   const standard = family.pairing ?? (latent ? "adjacent" : "half");
   const flag = fields.flag("rope_interleave") ?? fields.flag("rotary_emb_interleaved");
@@ -192,4 +201,29 @@ export function readNoRopeQueryScale({ fields, family }: TextModel, report: Repo
     `In layers without rope queries are multiplied by ${rule} at position p: queryScaleOf(layer).`,
   );
   return { value: Object.freeze({ rule: "temperature", beta, length, offset: 1 }), rule };
+}
+
+/**
+ * The query scale of a family without rope, for the layers with a label; `undefined` for layers that have none.
+ *
+ * Source: Hugging Face transformers 5.24, `InklingAttention`, `Inkling2LogScale`.
+ */
+export function readLogarithm(
+  label: string | null,
+  { fields, family }: TextModel,
+  report: Report,
+): Fact<QueryScale> | undefined {
+  const { logarithm } = family;
+  if (logarithm === undefined || label !== logarithm.on) return undefined;
+  const key = "log_scaling_n_floor";
+  const length = fields.size(key)?.value ?? (fields.isNull(key) ? null : logarithm.floor);
+  const alpha = fields.number("log_scaling_alpha")?.value ?? logarithm.alpha;
+  if (length === null) return undefined;
+  const rule = `1 + log_scaling_alpha · ln(max((p + 1) / ${key}, 1)) with ${alpha} and ${length}`;
+  report.note(
+    "implied",
+    fields.first(key)?.path ?? fields.pathOf(key),
+    `In layers of the type ${label} queries, and the bias of relative distance, are multiplied by ${rule} at position p: queryScaleOf(layer).`,
+  );
+  return { value: Object.freeze({ rule: "logarithm", alpha, length }), rule };
 }

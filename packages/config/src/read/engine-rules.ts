@@ -6,6 +6,7 @@
  */
 
 import type { Dialect } from "../facts/dialect.ts";
+import type { RopeFacts } from "../facts/fact.ts";
 import { shown } from "../locate/found.ts";
 import { dynamicRule, llama3Rule, longropeOfClass, longropeRule, proportionalRule } from "./other-type-rules.ts";
 import { changed, dropped, engineOf, implied, numberOf, ratioOfLengths } from "./rule.ts";
@@ -47,14 +48,15 @@ const originalLength =
 
 /** Fills in a missing factor. */
 const absentFactor =
-  (knob: (dialect: Dialect) => Dialect["absentFactor"]): Rule =>
+  (knob: (dialect: Dialect) => Dialect["absentFactor"] | "ratio-of-lengths"): Rule =>
   (parameters, { dictionary, maxPosition, report, dialect }) => {
     if (parameters.has("factor")) return {};
     const path = dictionary.pathOf("factor");
     const absent = knob(dialect);
     const original = numberOf(parameters, "originalMaxPosition");
-    if (absent === "refused") {
-      report.issue(path, `a number, which ${engineOf(dialect)} requires`, "nothing");
+    if (absent === "refused" || (absent === "ratio-if-null" && !dictionary.isNull("factor"))) {
+      const orNull = absent === "refused" ? "" : " (null: promised / trained length)";
+      report.issue(path, `a number, which ${engineOf(dialect)} requires${orNull}`, "nothing");
       return {};
     }
     if (typeof absent === "number") {
@@ -67,17 +69,18 @@ const absentFactor =
     return { factor };
   };
 
-/** Checks that `factor` reaches the length that the file promises, unless the file promises only the trained length. */
+/** Notes that `factor` does not reach the length that the file promises. Engines load such a file. */
 const reachableLength: Rule = (parameters, { maxPosition, report }) => {
   const factor = numberOf(parameters, "factor");
   const original = numberOf(parameters, "originalMaxPosition");
   if (factor === undefined || original === undefined || maxPosition === undefined) return {};
   if (maxPosition.value <= original || maxPosition.value <= factor * original) return {};
-  report.issue(
+  const ratio = maxPosition.value / original;
+  report.note(
+    "differs",
     maxPosition.path,
-    `at most factor · original_max_position_embeddings = ${factor} · ${original} = ${factor * original}`,
-    `${factor} · ${original} = ${factor * original} < ${maxPosition.value}`,
-    `Correct one of the three: factor ${maxPosition.value / original} would reach ${maxPosition.value}.`,
+    `factor · original_max_position_embeddings = ${factor} · ${original} = ${factor * original} is below ${maxPosition.key} = ${maxPosition.value}; factor ${ratio} would reach it. Engines scale by ${factor}; transformers warns.`,
+    "warning",
   );
   return {};
 };
@@ -86,12 +89,19 @@ type Knobs = (dialect: Dialect) => Dialect["yarn"];
 
 /** Handles betas that the engine does not read, and betas of 0. */
 const turns =
-  (knobs: Knobs, name: string, standard: number): Rule =>
+  (knobs: Knobs, name: string, key: string, standard: number): Rule =>
   (parameters, context) => {
-    const { betas, zeroBeta } = knobs(context.dialect);
+    const { absentBetas, betas, zeroBeta } = knobs(context.dialect);
     const found = parameters.get(name);
-    if (found === undefined) return {};
-    if (betas === "standard") {
+    if (found === undefined) {
+      if (absentBetas === "refused") {
+        const { dialect, dictionary, report } = context;
+        report.issue(dictionary.pathOf(key), `a number > 0, which ${engineOf(dialect)} requires`, "nothing");
+      }
+      return {};
+    }
+    // The engines that ignore them elsewhere read Grok's.
+    if (betas === "standard" && !context.beside) {
       return found.value === standard
         ? { [name]: undefined }
         : dropped(name, parameters, context, `: ${standard} is used.`);
@@ -113,9 +123,18 @@ const turns =
 const truncation =
   (knobs: Knobs): Rule =>
   (parameters, { dialect, nested, report }) => {
+    const { truncate } = knobs(dialect);
     const found = parameters.get("truncate");
+    if (truncate === "never") {
+      const path = `the range is never rounded in ${dialect.engine}`;
+      if (found?.value === true) {
+        const message = `truncate is not read by ${dialect.engine}: the range is not rounded to whole pairs.`;
+        report.note("differs", found.path, message);
+      }
+      return { truncate: implied("truncate", false, path, dialect) };
+    }
     if (found?.value !== false) return {};
-    const isIgnored = knobs(dialect).truncate === "always";
+    const isIgnored = truncate === "always";
     if (isIgnored || nested) {
       report.note(
         "differs",
@@ -131,8 +150,8 @@ const truncation =
 /** Reads `extrapolation_factor` if the engine has it. */
 const extrapolation =
   (knobs: Knobs): Rule =>
-  (_, { dictionary, dialect }) => {
-    if (knobs(dialect).extrapolation === "ignored") return {};
+  (_, { beside, dictionary, dialect }) => {
+    if (knobs(dialect).extrapolation === "ignored" && !beside) return {};
     const found = dictionary.number("extrapolation_factor");
     return found === undefined ? {} : { extrapolationFactor: { ...found, source: engineOf(dialect) } };
   };
@@ -145,8 +164,8 @@ const yarnRules = (knobs: Knobs, amplitude: Rule): readonly Rule[] => [
   originalLength("yarn"),
   absentFactor((dialect) => dialect.absentFactor),
   reachableLength,
-  turns(knobs, "betaFast", 32),
-  turns(knobs, "betaSlow", 1),
+  turns(knobs, "betaFast", "beta_fast", 32),
+  turns(knobs, "betaSlow", "beta_slow", 1),
   truncation(knobs),
   extrapolation(knobs),
   amplitude,
@@ -181,4 +200,36 @@ export function lengthWithAxes(ropeType: string, parameters: Parameters, dialect
   return changed(parameters, {
     [name]: implied("original_max_position_embeddings", times * original, path, dialect),
   });
+}
+
+/**
+ * Checks YaRN against what the engine can build: a whole head, and a blended range inside its pairs. The range ends at
+ * the pairs that turn β times within the trained length: `D/2 · ln(L₀/(2πβ)) / ln base`.
+ */
+export function checkYarnFits(
+  ropeType: string,
+  parameters: Parameters,
+  { base, headDim, rotaryDim }: Pick<RopeFacts, "base" | "headDim" | "rotaryDim">,
+  { dialect, report }: Pick<RuleContext, "dialect" | "report">,
+): void {
+  if (rules[ropeType] !== yarn) return;
+  const { part, range } = dialect.yarn;
+  if (part === "whole-head" && rotaryDim.value !== headDim.value) {
+    const expected = `all ${headDim.value} elements of a head, which ${engineOf(dialect)} requires for YaRN`;
+    report.issue("partial_rotary_factor", expected, `${rotaryDim.value} (${rotaryDim.rule})`);
+    return;
+  }
+  const [length, fast, slow] = ["originalMaxPosition", "betaFast", "betaSlow"].map((name) => parameters.get(name));
+  if (range === "any" || length === undefined || fast === undefined || slow === undefined) return;
+  const end = (beta: unknown): number =>
+    ((headDim.value / 2) * Math.log((length.value as number) / (2 * Math.PI * (beta as number)))) /
+    Math.log(base.value);
+  const [low, high] = [end(fast.value), end(slow.value)];
+  const last = headDim.value / 2 - 1;
+  if (0 < low && low < high && high < last) return;
+  report.issue(
+    length.path,
+    `a blended range inside pairs 0 to ${last}, which ${engineOf(dialect)} requires`,
+    `pairs ${Number(low.toPrecision(6))} to ${Number(high.toPrecision(6))}`,
+  );
 }

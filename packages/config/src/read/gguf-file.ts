@@ -56,7 +56,7 @@ export class GgufFile {
         'Say in the options which elements form a pair: pairing "adjacent" (NORM) or "half" (NEOX).',
       );
     }
-    this.architecture = architecture ?? { pairing: "half" };
+    this.architecture = architecture ?? { pairing: "half", factors: "any" };
   }
 
   /** The full key of a name within the architecture: `rope.freq_base` → `llama.rope.freq_base`. */
@@ -82,10 +82,20 @@ export class GgufFile {
     return found && { value: found.value, rule: found.path };
   }
 
-  /** A tensor as a list of numbers, one for each pair. */
+  flag(name: string): boolean | undefined {
+    return this.#fields.flag(this.key(name))?.value;
+  }
+
+  /** A tensor as a list of numbers, one for each pair; `undefined` if the graph does not use it. */
   tensor(name: keyof GgufRopeTensors, pairs: number): number[] | undefined {
     const values = this.options.tensors?.[name];
-    if (values === undefined) return undefined;
+    const { factors } = this.architecture;
+    if (values === undefined || factors === "unused") return undefined;
+    if (factors !== "any" && factors !== (name === "rope_freqs.weight" ? "one list" : "two lists")) {
+      const reads = factors === undefined ? "no factors" : `${factors} of factors`;
+      this.report.issue(name, `${reads}: llama.cpp's loader of ${this.name} reads no other`, "a tensor");
+      return undefined;
+    }
     const length = Array.isArray(values) || ArrayBuffer.isView(values) ? values.length : 0;
     const list = length >= pairs && length <= largestHead ? Array.from(values).slice(0, pairs) : [];
     const isFactor = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value > 0;
@@ -94,12 +104,15 @@ export class GgufFile {
     return undefined;
   }
 
-  /** Notes the rope keys that were never read. */
+  /** Rope keys that were never read: a note; a list would give some layer another rope, so it is an issue. */
   noteUnread(): void {
     for (const { key, path, value } of this.#fields.unread()) {
-      if (!/\.rope\./.test(key)) continue;
-      const message = `llama.cpp's loader of ${this.name} does not read ${key} = ${shown(value)}.`;
-      this.report.note("unused", path, message);
+      if (!/rope/.test(key.slice(this.name.length))) continue;
+      const what = `llama.cpp's loader of ${this.name} does not read`;
+      if (Array.isArray(value)) {
+        const remedy = "Leave it out to read the file as llama.cpp does.";
+        this.report.issue(path, `nothing: ${what} this list`, shown(value), remedy);
+      } else this.report.note("unused", path, `${what} ${key} = ${shown(value)}.`);
     }
   }
 }

@@ -19,22 +19,29 @@ type Given = Fact<number> | undefined;
 /** @param isSliding whether the layers have sliding attention. @param pairs the number of pairs of a head. */
 export function readGgufScaling(file: GgufFile, isSliding: boolean, pairs: number): Scaling {
   const { architecture, options, report } = file;
-  const isUnscaled = isSliding && architecture.sliding?.scaled === false;
   const stated = file.value("rope.scaling.type");
   const kind = stated ?? "linear";
   if (kind !== "none" && kind !== "linear" && kind !== "yarn" && kind !== "longrope") {
     report.issue(file.key("rope.scaling.type"), "none, linear, yarn or longrope", shown(kind));
   }
-  const factor = readFactor(file, kind, isUnscaled);
-  const amplitude = file.number("rope.scaling.attn_factor");
+  const isCompressed = architecture.compresses === true && !isSliding;
+  const applied =
+    architecture.compresses === true ? "none" : isSliding ? (architecture.sliding?.scaling ?? "all") : "all";
+  const isScaled = isCompressed || applied === "all";
+  const factor = readFactor(file, kind, isScaled, isSliding);
+  const statedAmplitude = file.number("rope.scaling.attn_factor");
+  const amplitude = applied === "none" ? undefined : statedAmplitude;
   const promised = file.size("context_length");
   const original = file.size("rope.scaling.original_context_length") ?? promised;
-  if (kind === "yarn" && !isUnscaled) return yarn(file, factor, original, amplitude);
+  if (architecture.isFixed === true) return unscaled(`the graph of ${file.name} scales nothing`);
+  if (kind === "yarn" && isScaled && !isWithoutExtrapolation(file)) {
+    return yarn(file, factor, original, isCompressed ? cancelled : amplitude);
+  }
 
   const isOnFullOnly = isSliding && architecture.factorsOnFullOnly === true;
-  const factors = isOnFullOnly ? undefined : file.tensor("rope_freqs.weight", pairs);
-  const long = file.tensor("rope_factors_long.weight", pairs);
-  const short = file.tensor("rope_factors_short.weight", pairs);
+  const [factors, long, short] = (
+    ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"] as const
+  ).map((name) => (isOnFullOnly ? undefined : file.tensor(name, pairs)));
   const times = (list: readonly number[]): number[] =>
     factor.value === 1 ? [...list] : list.map((value) => value * factor.value);
   const attentionFactor = amplitude ?? { value: 1, rule: "no rope.scaling.attn_factor in the file" };
@@ -65,16 +72,33 @@ export function readGgufScaling(file: GgufFile, isSliding: boolean, pairs: numbe
       attentionFactor,
     );
   }
-  if (factor.value === 1) return { ropeType: { value: "default", rule: factor.rule }, parameters: {} };
+  if (factor.value === 1) return unscaled(factor.rule);
   const rule = stated === undefined ? "llama.cpp's default type" : file.key("rope.scaling.type");
   return { ropeType: { value: "linear", rule }, parameters: { factor } };
 }
 
-function readFactor(file: GgufFile, kind: unknown, isUnscaled: boolean): Fact<number> {
+/** DeepSeek-V4 divides YaRN's amplitude away. */
+const cancelled: Fact<number> = { value: 1, rule: "the graph divides YaRN's amplitude away" };
+
+function unscaled(rule: string): Scaling {
+  return { ropeType: { value: "default", rule }, parameters: {} };
+}
+
+/** Without extrapolation YaRN is linear, and has no amplitude of its own. */
+function isWithoutExtrapolation(file: GgufFile): boolean {
+  return file.architecture.readsExtrapolation === true && file.number("rope.scaling.yarn_ext_factor")?.value === 0;
+}
+
+function readFactor(file: GgufFile, kind: unknown, isScaled: boolean, isSliding: boolean): Fact<number> {
   const stated = file.number("rope.scaling.factor") ?? file.number("rope.scale_linear");
   if (stated === undefined || stated.value === 0) return { value: 1, rule: "no rope.scaling.factor in the file" };
-  if (kind === "none") return { value: 1, rule: `rope.scaling.type none: ${stated.rule} does not count` };
-  return isUnscaled ? { value: 1, rule: "layers of sliding attention are not scaled" } : stated;
+  if (!isScaled) return { value: 1, rule: "layers of sliding attention are not scaled" };
+  // A sliding layer with a base of its own keeps the factor: the type "none" takes away that of the full layers only.
+  const hasOwn = isSliding && file.architecture.sliding?.base === "same";
+  if (kind === "none" && !hasOwn) {
+    return { value: 1, rule: `rope.scaling.type none: ${stated.rule} does not count` };
+  }
+  return stated;
 }
 
 /** Each frequency divided by a factor of its own. */
@@ -99,7 +123,7 @@ function oneList(list: number[], isInFile: boolean, original: Given, attentionFa
 
 function yarn(file: GgufFile, factor: Fact<number>, original: Given, amplitude: Given): Scaling {
   const { architecture, options, report } = file;
-  const { latent, logMultiplier, overallIsMscale, readsBetas, readsExtrapolation } = architecture;
+  const { betaFast, latent, logMultiplier, overallIsMscale, readsBetas, readsExtrapolation } = architecture;
   const typeKey = file.key("rope.scaling.type");
   if (options.tensors?.["rope_freqs.weight"] !== undefined) {
     report.issue(
@@ -115,7 +139,9 @@ function yarn(file: GgufFile, factor: Fact<number>, original: Given, amplitude: 
   };
   set("originalMaxPosition", original);
   if (readsBetas === true) {
-    set("betaFast", file.number("rope.scaling.yarn_beta_fast"));
+    const standard =
+      betaFast === undefined ? undefined : { value: betaFast, rule: `llama.cpp's loader of ${file.name}` };
+    set("betaFast", file.number("rope.scaling.yarn_beta_fast") ?? standard);
     set("betaSlow", file.number("rope.scaling.yarn_beta_slow"));
   }
   const extrapolation = readsExtrapolation === true ? file.number("rope.scaling.yarn_ext_factor") : undefined;
@@ -130,7 +156,8 @@ function yarn(file: GgufFile, factor: Fact<number>, original: Given, amplitude: 
     set("mscale", { value: mscale, rule: "llama.cpp knows one magnitude" });
     set("mscaleAllDim", { value: overall, rule: isTenth ? `${multiplier!.rule} / 0.1` : multiplier!.rule });
   }
-  if (amplitude !== undefined && amplitude.value !== 1) {
+  if (amplitude === cancelled) set("attentionFactor", cancelled);
+  else if (amplitude !== undefined && amplitude.value !== 1) {
     const under = overall === 0 ? 1 : yarnMagnitude(factor.value, overall);
     const value = (yarnMagnitude(factor.value, mscale) / under) * amplitude.value;
     set("attentionFactor", { value, rule: `YaRN's magnitude times ${amplitude.rule}` });

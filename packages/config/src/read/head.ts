@@ -2,9 +2,10 @@
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { Fields } from "../locate/fields.ts";
-import { agree, asNumber, perLayer } from "../locate/found.ts";
+import { agree, asNumber, isSize } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 
 /** A head, and the part of it that is rotated. */
 export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "rotaryOffset"> {
@@ -24,11 +25,26 @@ export function readHead(entry: RopeEntry, ropeType: string, located: Located): 
 /** The keys of the head dimension. */
 const headDimKeys = ["head_dim", "kv_channels", "attention_head_dim", "head_size"];
 const widthKeys = ["hidden_size", "n_embd", "d_model", "dim"];
-export const headCountKeys: readonly string[] = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
+export const headCountKeys: readonly string[] = [
+  "num_attention_heads",
+  "n_head",
+  "n_heads",
+  "num_heads",
+  "encoder_num_attention_heads",
+  "decoder_num_attention_heads",
+];
+
+/** Keys of the rotated slice of latent attention. The second is that of openPangu. */
+const latentSliceKeys = ["qk_rope_head_dim", "attention_qk_rope_dim"];
 
 /** The part of a head that latent attention rotates. It is a separate tensor there. */
-export function latentSlice({ fields, family, known }: TextModel): Found<number> | undefined {
-  return (family.latent ?? !known) && family.rotatesLast !== true ? fields.size("qk_rope_head_dim") : undefined;
+export function latentSlice({ fields, family, known, modelType }: TextModel): Found<number> | undefined {
+  const isLatent = (family.latent ?? !known) && family.rotatesLast !== true;
+  if (!isLatent) return undefined;
+  const key = "qk_rope_head_dim";
+  const value = family.defaults?.[key];
+  const ofClass = isSize(value) ? { value, key, path: `${key} of the class of ${modelType}` } : undefined;
+  return fields.size(...latentSliceKeys) ?? ofClass;
 }
 
 /** Whether a head dimension is stated, follows from stated numbers, or is a constant of the family. */
@@ -89,8 +105,8 @@ function findHeadDim(
     report.note("implied", fields.pathOf("head_dim"), `The file does not state it; ${standard} is the ${ofClass}.`);
     return { value: standard, rule: `head_dim is not in the file; ${ofClass}` };
   }
-  const width = fields.size(...widthKeys);
-  const heads = fields.size(...headCountKeys);
+  const width = fields.size(...widthKeys) ?? classSize(widthKeys, model, report);
+  const heads = fields.size(...headCountKeys) ?? classSize(headCountKeys, model, report);
   if (width === undefined || heads === undefined) {
     const got = width?.path ?? heads?.path ?? "none of them";
     report.issue("head_dim", "head_dim, or hidden_size and num_attention_heads", got);
@@ -118,12 +134,14 @@ function readRotated(
   const stated = statedShare(entry, located);
   // In latent attention, a share of the whole head gives the slice.
   if (latentSlice(model) !== undefined) return { rotaryDim: whole };
+  const ofPairs = shareOfPairs(ropeType, headDim, located);
   if (ropeType === "proportional") {
-    const share = stated ?? classShare(entry, model);
+    const share = stated ?? ofPairs ?? classShare(entry, model);
     const rotaryDim = { value: headDim, rule: "all of the head; pairs beyond the share have frequency 0" };
     return { rotaryDim, ...(share === undefined ? {} : { share }) };
   }
   const width = statedWidth(entry.dictionary, stated, headDim, located);
+  for (const key of family.ignored ?? []) noteIgnored(key, model, report);
   if (family.rotatesLast === true) {
     const rotaryDim = width ?? classWidth(entry, headDim, located) ?? whole;
     const rule = `headDim − rotaryDim: ${modelType} rotates the last elements of a head`;
@@ -149,6 +167,21 @@ function readRotated(
   return { rotaryDim: { value, rule } };
 }
 
+/** The share of pairs that turn, for a family that states their elements. Other types than `proportional` have all. */
+function shareOfPairs(ropeType: string, headDim: number, { model, report }: Located): Found<number> | undefined {
+  const { rotatedKey } = model.family;
+  const found = rotatedKey === undefined ? undefined : model.fields.size(rotatedKey);
+  if (found === undefined) return undefined;
+  const isScaled = ropeType !== "proportional";
+  if (found.value > headDim || found.value % 2 === 1 || (isScaled && found.value !== headDim)) {
+    const expected = isScaled
+      ? `head_dim = ${headDim}: no type of this library scales some pairs of the whole head`
+      : `an even number up to head_dim = ${headDim}`;
+    report.issue(found.path, expected, `${found.value}`);
+  }
+  return { ...found, value: found.value / headDim, path: `${found.path} / head_dim = ${found.value} / ${headDim}` };
+}
+
 /** The number of rotated elements that the file states, directly or as a share. Both have to agree. */
 function statedWidth(
   dictionary: Fields,
@@ -160,7 +193,8 @@ function statedWidth(
   const sizes = (of: Fields, key: string): Found<number>[] =>
     of.size(key) === undefined ? [] : (of.all(key) as Found<number>[]);
   const slice = family.rotatesLast === true ? sizes(fields, "qk_rope_head_dim") : [];
-  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim"), ...slice], report);
+  const direct = family.ignored?.includes("rotary_dim") === true ? [] : sizes(fields, "rotary_dim");
+  const width = agree([...sizes(dictionary, "rope_dim"), ...direct, ...slice], report);
   if (share === undefined) return width && { ...width, rule: width.path };
   const value = Math.trunc(headDim * share.value);
   const arithmetic = `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${value}`;
@@ -171,17 +205,18 @@ function statedWidth(
   return { ...width, rule: width.path };
 }
 
+function noteIgnored(key: string, { fields, modelType }: TextModel, report: Report): void {
+  const found = fields.first(key);
+  if (found === undefined) return;
+  const message = `The class of ${modelType} in transformers does not read ${key} = ${found.value as number}. This rope does the same.`;
+  report.note("differs", found.path, message, "warning");
+}
+
 const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
 
-function statedShare(
-  { dictionary, label, nested }: RopeEntry,
-  { model, layers, report }: Located,
-): Found<number> | undefined {
+function statedShare({ dictionary, nested, share }: RopeEntry, { model, report }: Located): Found<number> | undefined {
   const inside = dictionary.all("partial_rotary_factor");
-  const lists = model.fields
-    .all("partial_rotary_factors")
-    .flatMap((found) => perLayer(found, layers.labelled(label), report) ?? []);
-  const outside = [...model.fields.all(...shareKeys), ...lists];
+  const outside = [...model.fields.all(...shareKeys), ...(share === undefined ? [] : [share])];
   const places = nested && inside.length > 0 ? inside : [...inside, ...outside];
   return agree(
     places.flatMap((found) => asNumber(found, report) ?? []),
@@ -191,7 +226,7 @@ function statedShare(
 
 /** The default number of rotated elements in the family's code. */
 function classWidth(entry: RopeEntry, headDim: number, { model, report }: Located): Fact<number> | undefined {
-  const width = classDefault("rotary_dim", model);
+  const width = model.family.ignored?.includes("rotary_dim") === true ? undefined : classDefault("rotary_dim", model);
   const share = classShare(entry, model)?.value;
   if (width === undefined && share === undefined) return undefined;
   const [key, value] = width === undefined ? ["partial_rotary_factor", share] : ["rotary_dim", width];
@@ -206,6 +241,20 @@ function classShare({ spelled }: RopeEntry, { family, modelType }: TextModel): F
   return typeof value === "number"
     ? { value, key, path: `default of the configuration class of ${modelType}` }
     : undefined;
+}
+
+/** A size that the configuration class sets where the file is silent. */
+function classSize(
+  keys: readonly string[],
+  { family, fields, modelType }: TextModel,
+  report: Report,
+): Found<number> | undefined {
+  const key = keys.find((each) => isSize(family.defaults?.[each]));
+  if (key === undefined) return undefined;
+  const value = family.defaults![key] as number;
+  const ofClass = `the default of the configuration class of ${modelType}`;
+  report.note("implied", fields.pathOf(key), `The file does not state it; ${value} is ${ofClass}.`);
+  return { value, key, path: ofClass };
 }
 
 function classDefault(key: string, { family }: TextModel): number | undefined {

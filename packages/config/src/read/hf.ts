@@ -6,16 +6,17 @@ import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
 import type { Fields } from "../locate/fields.ts";
-import { shown } from "../locate/found.ts";
+import { isEqual, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 import { readAxes } from "./axes.ts";
-import { readBase, readNoRopeQueryScale } from "./base.ts";
-import { lengthWithAxes } from "./engine-rules.ts";
+import { readBase, readLogarithm, readNoRopeQueryScale } from "./base.ts";
+import { checkYarnFits, lengthWithAxes } from "./engine-rules.ts";
 import { readHead } from "./head.ts";
+import { readIndexer, readPairFactors } from "./indexer.ts";
 import { changed } from "./rule.ts";
-import { readScaling } from "./scaling.ts";
+import { readScaling, thetaScaled } from "./scaling.ts";
 
 /**
  * The facts of each layer of a config.
@@ -28,6 +29,7 @@ export function readConfig(located: Located): ModelFacts {
   const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
+  checkLayered(located);
   noteCheckpoint(model.family.checkpointPairing, model.fields, report);
   noteUnread(
     located,
@@ -50,13 +52,16 @@ export function readConfig(located: Located): ModelFacts {
 }
 
 /** The facts of the layers that one entry of the file describes. */
-function readRope(entry: RopeEntry, located: Located): LayerFacts {
-  if (entry.noRope !== undefined) return noRope(entry.noRope);
+function readRope(entry: RopeEntry, whole: Located): LayerFacts {
+  if (entry.noRope !== undefined) {
+    return noRope(entry.noRope, readLogarithm(entry.label, whole.model, whole.report));
+  }
+  const located = entry.fields === undefined ? whole : { ...whole, model: { ...whole.model, fields: entry.fields } };
   const { dialect, model } = located;
   const { namesAxes, parameters: stated, ...scaling } = readScaling(entry, located);
   const { ropeType } = scaling;
   const head = readHead(entry, ropeType.value, located);
-  const base = readBase(entry, stated.get("originalMaxPosition")?.value, located);
+  const base = thetaScaled(readBase(entry, stated.get("originalMaxPosition")?.value, located), entry, located);
   // The report has the reason and the other issues.
   if (head === undefined) return noRope("no head dimension");
   const { share, ...rotated } = head;
@@ -67,15 +72,24 @@ function readRope(entry: RopeEntry, located: Located): LayerFacts {
   const isWidth = rotaryDim.value > 0 && rotaryDim.value % 2 === 0 && rotaryDim.value <= headDim.value;
   const axes = mayHaveAxes && isWidth ? readAxes(entry.dictionary, rotaryDim.value / 2, namesAxes, located) : undefined;
   let parameters = axes === undefined ? stated : lengthWithAxes(ropeType.value, stated, dialect);
+  if (axes !== undefined && dialect.mrope.scaled === "refused" && ropeType.value !== "default") {
+    const expected = `"default", which ${dialect.engine} ${dialect.version} requires for several position axes`;
+    located.report.issue(entry.dictionary.pathOf("rope_type"), expected, shown(ropeType.value));
+  }
+  checkYarnFits(ropeType.value, stated, { ...base, ...rotated }, located);
   if (share !== undefined) parameters = changed(parameters, { partialRotaryFactor: share });
-  return {
+  const factors = readPairFactors(rotaryDim.value / 2, located);
+  const facts: RopeFacts = {
     ...scaling,
     ...rotated,
     ...base,
     ...(axes === undefined ? {} : { axes }),
+    ...(factors === undefined ? {} : { pairFactors: factors }),
     ...ofClass(model),
     parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
   };
+  const indexer = readIndexer(entry, facts, located);
+  return indexer === undefined ? facts : { ...facts, indexer };
 }
 
 /** Facts of a model's class that concern more than frequencies and that no key of a file states. */
@@ -125,8 +139,20 @@ function checkAround({ entries, model, report }: Located): void {
   }
 }
 
-/** Notes every key that looks like a rope key and was never read. */
-function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: readonly string[]): void {
+/** Some engines have a rope for each layer type in a few families only. */
+function checkLayered({ dialect, entries, model, report }: Located): void {
+  const { layeredFamilies } = dialect;
+  if (layeredFamilies === "any" || entries.length === 1 || layeredFamilies.includes(model.modelType ?? "")) return;
+  const engine = `${dialect.engine} ${dialect.version}`;
+  const expected = `one rope for all layers, since ${engine} has several in ${layeredFamilies.join(", ")} only`;
+  report.issue("model_type", expected, shown(model.modelType));
+}
+
+/**
+ * Every key that looks like a rope key and was never read: a note, and an issue if it is a list or an object, because
+ * then some layer has another rope than the one that was read.
+ */
+function noteUnread({ entries, model: { around, fields }, report }: Located, ropeTypes: readonly string[]): void {
   const chunks = fields.first("dual_chunk_attention_config");
   if (chunks !== undefined) {
     report.note(
@@ -140,8 +166,29 @@ function noteUnread({ entries, model: { fields }, report }: Located, ropeTypes: 
       report.note("unused", path, whyUnused(key, value, ropeTypes[index]!));
     }
   });
+  // A model without rope may have any keys.
+  if (entries.every(({ noRope: why }) => why !== undefined)) return;
+  for (const { key, path, value } of around.unread()) {
+    const inner = fields.first(key);
+    if (!ropeKey.test(key) || isEqual(value, inner?.value)) continue;
+    const message =
+      inner === undefined
+        ? `It is not read: it stands beside the text model ${fields.path}, which does not state it.`
+        : `${inner.path} is used instead; its value differs.`;
+    report.note("differs", path, message, "warning");
+  }
   for (const { key, path, value } of fields.unread()) {
-    if (ropeKey.test(key)) report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`);
+    if (!ropeKey.test(key)) continue;
+    if (typeof value !== "object" || value === null || Object.keys(value).length === 0) {
+      report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`, "warning");
+    } else {
+      report.issue(
+        path,
+        "a key that this version knows, since a list or an object says which layers differ",
+        shown(value),
+        "Remove the key if the ropes are right without it.",
+      );
+    }
   }
 }
 

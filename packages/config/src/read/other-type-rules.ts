@@ -1,5 +1,6 @@
 /** The engine rules of the types other than YaRN: longrope, dynamic, llama3, proportional. */
 
+import type { Dialect } from "../facts/dialect.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import { dropped, engineOf, implied, numberOf, ratioOfLengths } from "./rule.ts";
@@ -36,8 +37,8 @@ export const longropeOfClass: Rule = (parameters, context) => {
 
 /** Which amplitudes are read, which factor gives the amplitude, and what chooses the list. */
 export const longropeRule: Rule = (parameters, context) => {
-  const { capacity, dialect, maxPosition, report } = context;
-  const { amplitudeKeys, factor, selection, shortBeyond } = dialect.longrope;
+  const { capacity, dialect, dictionary, maxPosition, report } = context;
+  const { amplitudeKeys, byType, factor, selection, shortBeyond } = dialect.longrope;
   const changes: Record<string, Found | undefined> = {};
   for (const [name, key] of [["attentionFactor", "attention_factor"], ...mscales] as const) {
     if (!amplitudeKeys.includes(key)) Object.assign(changes, dropped(name, parameters, context, notForThisType));
@@ -58,6 +59,19 @@ export const longropeRule: Rule = (parameters, context) => {
   const set = (name: string, value: unknown, why: string): void => {
     changes[name] = implied(name, value, why, dialect);
   };
+  if (byType) {
+    const type = dictionary.first("type");
+    if (type === undefined) {
+      report.issue(dictionary.pathOf("type"), `the type, which ${engineOf(dialect)} reads`, "nothing");
+    }
+    const promised = maxPosition?.value;
+    if (type?.value === "yarn" && promised !== undefined && original !== undefined) {
+      const why = `0.1 ln(${promised} / ${original}) + 1, since ${type.path} is "yarn"`;
+      for (const [name] of mscales) {
+        if (!parameters.has(name)) set(name, promised > original ? 0.1 * Math.log(promised / original) + 1 : 1, why);
+      }
+    }
+  }
   if (selection !== "by-current-length") set("selection", selection, `what chooses the list in ${dialect.engine}`);
   if (selection === "by-capacity") {
     if (capacity !== undefined) set("capacity", capacity, "given by the caller");
@@ -72,11 +86,14 @@ export const longropeRule: Rule = (parameters, context) => {
   return changes;
 };
 
+/** Nomic's own code, whatever the engine does with a rope dictionary. */
+const ofNomic: Dialect["dynamic"] = { length: "current", trainedKey: "max_trained_positions" };
+
 /** Whether the base grows with the current length or is fixed for the run. */
-export const dynamicRule: Rule = (parameters, { dialect, dictionary, maxPosition }) => {
-  const { length, trainedKey } = dialect.dynamic;
+export const dynamicRule: Rule = (parameters, { beside, dialect, dictionary, maxPosition }) => {
+  const { length, trainedKey } = beside ? ofNomic : dialect.dynamic;
   const stated = trainedKey === null ? undefined : dictionary.size(trainedKey);
-  const source = engineOf(dialect);
+  const source = beside ? "the code published with the model" : engineOf(dialect);
   const maxTrainedPosition = stated && { ...stated, source };
   if (length !== "promised" && length !== "promised-times-factor") {
     return maxTrainedPosition === undefined ? {} : { maxTrainedPosition };

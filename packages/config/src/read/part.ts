@@ -47,7 +47,7 @@ function readTower({ modelType, path, record, tower }: FoundTower, options: Conf
     case "none":
       return readUnrotated(tower.why, { dialect, fields, modelType, report });
     case "line": {
-      const model: TextModel = { fields, modelType, family: tower.family, known: true };
+      const model: TextModel = { fields, around: new Fields([], report), modelType, family: tower.family, known: true };
       return readConfig({ model, dialect, options, report, ...findRopes(model, undefined, report) });
     }
     case "refused":

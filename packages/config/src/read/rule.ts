@@ -17,6 +17,10 @@ export interface RuleContext {
   readonly dictionary: Fields;
   /** The dictionary belongs to some layers alone. */
   readonly nested: boolean;
+  /** The dictionary is made of keys that stand among the model's own keys. */
+  readonly beside: boolean;
+  /** The axes have the order of `bailing_mrope`. */
+  readonly timeLast: boolean;
   /** The length that the file promises. */
   readonly maxPosition: Found<number> | undefined;
   /** `original_max_position_embeddings` beside the dictionary. */

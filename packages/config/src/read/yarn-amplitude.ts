@@ -110,9 +110,16 @@ function whyNoEffect(
  */
 function amplitudeRule(knobs: (dialect: Dialect) => YarnDialect, isDeepseek: boolean): Rule {
   return (parameters, context) => {
-    const { dictionary, dialect, report } = context;
+    const { beside, dictionary, dialect, report, timeLast } = context;
     noteAttnFactor(parameters, context);
-    const rules = knobs(dialect);
+    if (beside && dialect.beside.amplitude === "one") {
+      const path = "the class of Grok does not scale cos and sin";
+      return { attentionFactor: { value: 1, path, key: "attention_factor", source: "SGLang 0.5.23" } };
+    }
+    const stated = knobs(dialect);
+    // SGLang's class of this order reads no mscale.
+    const rules =
+      timeLast && stated.mscales === "both-stated" ? { ...stated, amplitude: ["magnitude"] as const } : stated;
     const found = findAmplitude(parameters, rules);
     // Not computable here: the provider reports what is missing.
     if (found === undefined) return {};
@@ -161,8 +168,9 @@ export const deepseekAmplitude: Rule = amplitudeRule(({ deepseekYarn }) => deeps
 
 /** Adds a note if `attn_factor` is set and not read, because it looks like `attention_factor`. */
 function noteAttnFactor(parameters: Parameters, { dictionary, dialect, report }: RuleContext): void {
+  // 1 changes nothing where it is read.
   const found = dictionary.first("attn_factor");
-  if (found === undefined || dialect.yarn.amplitudeFactors.includes("attn_factor")) return;
+  if (found === undefined || found.value === 1 || dialect.yarn.amplitudeFactors.includes("attn_factor")) return;
   const factor = numberOf(parameters, "factor");
   const stated = numberOf(parameters, "attentionFactor");
   const here = stated ?? (factor === undefined ? undefined : yarnMagnitude(factor));

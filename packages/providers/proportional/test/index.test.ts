@@ -16,6 +16,10 @@ conformance(test, {
       name: "half of the pairs, factor 8",
       request: { headDim: 16, maxPosition: 4096, parameters: { partialRotaryFactor: 0.5, factor: 8 } },
     },
+    {
+      name: "as K2-Horizon",
+      request: { headDim: 16, parameters: { partialRotaryFactor: 0.5, denominator: "rotated" } },
+    },
   ],
 });
 
@@ -59,6 +63,19 @@ test("the factor divides, the share only cuts", () => {
   expect([...invFreq]).toEqual(plain.map((f, i) => (i < 64 ? f / 8 : 0)));
 });
 
+test("the denominator rotated: the frequencies of a head of the rotated elements, in pairs of the whole head", () => {
+  const request = { headDim: 128, base: 1_000_000 };
+  const rotated = { partialRotaryFactor: 0.25, denominator: "rotated", factor: 2 } as const;
+  const rope = getRope({ ...proportional(rotated, request), precision: "float64" });
+  // R = 32, D = 128: 16 pairs turn by 1e6^(−2i/32) / 2; pair i is elements i and i + 64.
+  const { invFreq } = rope.frequencies();
+  for (let i = 0; i < 64; i++) expect(invFreq[i]).toBeCloseTo(i < 16 ? 1e6 ** (-i / 16) / 2 : 0, 14);
+  expect(rope.explain().pairs[15]!.elements).toEqual([15, 79]);
+  expect(rope.explain().rules).toContainEqual(expect.objectContaining({ name: "denominator", value: 32 }));
+  const none = proportional({ partialRotaryFactor: 0, denominator: "rotated" }, request);
+  expect([...getRope(none).frequencies().invFreq]).toEqual(new Array<number>(64).fill(0));
+});
+
 test("elements of pairs beyond the share pass bit for bit at every position", () => {
   const query = Float32Array.from({ length: 512 }, (_, i) => Math.sin(i + 1));
   const before = query.slice();
@@ -88,6 +105,7 @@ test.each([
   ["a rotary dimension below the head's", proportional({}, { rotaryDim: 128 }), "rotaryDim"],
   ["the share in the request", proportional({}, { partialRotaryFactor: 0.25 }), "rotaryDim"],
   ["a share above 1", proportional({ partialRotaryFactor: 1.5 }), "parameters.partialRotaryFactor"],
+  ["another denominator", proportional({ denominator: "pairs" as "head" }), "parameters.denominator"],
   ["a factor of 0", proportional({ factor: 0 }), "parameters.factor"],
 ])("refuses %s", (_, bad, path) => {
   expect(() => getRope(bad)).toThrow(

@@ -26,6 +26,8 @@ export interface ApplyOptions {
   readonly layerType?: string;
   readonly length?: string;
   readonly maxPosition?: string;
+  readonly family?: string;
+  readonly part: "text" | "vision" | "audio";
 }
 
 type Role = "query" | "key";
@@ -72,9 +74,14 @@ export function apply(config: string, options: ApplyOptions): string[] {
 }
 
 /** The only rope of a config, or the rope of the layer that the options name. */
-function chooseRope(config: string, { layer, layerType, maxPosition, precision }: ApplyOptions): RotaryEmbedding {
+function chooseRope(
+  config: string,
+  { family, layer, layerType, maxPosition, part, precision }: ApplyOptions,
+): RotaryEmbedding {
   const ropes = ropesFromConfig(readJson(config), {
     precision,
+    family,
+    part,
     ...(maxPosition === undefined ? {} : { maxPosition: wholeNumber("--max-position", maxPosition, 1) }),
   });
   if (layer !== undefined && layerType !== undefined) {

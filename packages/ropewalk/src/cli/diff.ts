@@ -10,6 +10,7 @@ import type { Palette } from "./plot.ts";
 export interface DiffOptions {
   readonly json?: boolean;
   readonly length?: string;
+  readonly family?: string;
 }
 
 type Fact = string | number | boolean | null;
@@ -57,14 +58,14 @@ export interface ConfigDifference {
 const ROUNDING = 2 ** -21;
 
 /** Compares two config.json files. @throws CliFailure, RopeError if a file cannot be read. */
-export function diff(paths: readonly [string, string], { length }: DiffOptions): ConfigDifference {
+export function diff(paths: readonly [string, string], { family, length }: DiffOptions): ConfigDifference {
   const configs = [readJson(paths[0]), readJson(paths[1])] as const;
-  const [a, b] = [ropesFromConfig(configs[0]), ropesFromConfig(configs[1])];
+  const [a, b] = [ropesFromConfig(configs[0], { family }), ropesFromConfig(configs[1], { family })];
   const at = length === undefined ? undefined : wholeNumber("--length", length, 1);
   const ropes = matched(a, b).map(([left, right]) =>
     compare([left, right], [a.byLayerType.get(left) ?? null, b.byLayerType.get(right) ?? null], at),
   );
-  const layers = differingLayers(configs, [a, b]);
+  const layers = differingLayers(configs, [a, b], family);
   return {
     files: paths,
     equal: ropes.every(({ equal }) => equal) && (layers === null || layers.length === 0),
@@ -189,8 +190,9 @@ function compareFrequencies(a: ArrayLike<number>, b: ArrayLike<number>, length: 
 function differingLayers(
   configs: readonly [unknown, unknown],
   [a, b]: readonly [ModelRopes, ModelRopes],
+  family: string | undefined,
 ): number[] | null {
-  const counts = configs.map((config) => ropeRequestsFromConfig(config).layerCount);
+  const counts = configs.map((config) => ropeRequestsFromConfig(config, { family }).layerCount);
   if (counts.includes(null)) return null;
   return Array.from({ length: Math.min(...(counts as number[])) }, (_, layer) => layer).filter(
     (layer) => a.forLayer(layer) !== b.forLayer(layer),

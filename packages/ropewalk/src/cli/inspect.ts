@@ -15,6 +15,8 @@ export interface InspectOptions {
   readonly json?: boolean;
   readonly precision: Precision;
   readonly length?: string;
+  readonly family?: string;
+  readonly part: "text" | "vision" | "audio";
 }
 
 export interface InspectOutput {
@@ -50,7 +52,7 @@ export async function inspect(
     await report(path, async () => {
       for (const file of configFiles(path)) {
         await report(file, async () => {
-          const ropes = await ropesOf(file, options.precision);
+          const ropes = await ropesOf(file, options);
           output.print(
             options.json
               ? JSON.stringify(document(file, ropes, length))
@@ -63,8 +65,8 @@ export async function inspect(
   return failures;
 }
 
-async function ropesOf(file: string, precision: Precision): Promise<ModelRopes> {
-  if (!isGguf(file)) return ropesFromConfig(readJson(file), { precision });
+async function ropesOf(file: string, { precision, family, part }: InspectOptions): Promise<ModelRopes> {
+  if (!isGguf(file)) return ropesFromConfig(readJson(file), { precision, family, part });
   const { metadata, tensors } = await readGguf(file);
   return ropesFromGguf(metadata, { tensors, precision });
 }

@@ -23,6 +23,7 @@ export type LintEngine = DialectName | "onnx";
 export interface LintOptions {
   readonly json?: boolean;
   readonly for?: string;
+  readonly family?: string;
 }
 
 /** A rope key of the file. */
@@ -46,10 +47,11 @@ export interface Finding {
   /** `null`: the finding concerns every engine. */
   readonly engine: LintEngine | null;
   /**
-   * `"invalid"`: the file contradicts itself or lacks a value; `"unknown"`: no engine reads the key; `"refused"`: the
-   * engine refuses the file; `"differs"`: it builds other ropes than transformers; `"unable"`: it cannot express them.
+   * `"invalid"`: the file contradicts itself or lacks a value; `"warning"`: engines read it, but perhaps not as its
+   * author meant; `"unknown"`: no engine reads the key; `"refused"`: the engine refuses the file; `"differs"`: it builds
+   * other ropes than transformers; `"unable"`: it cannot express them.
    */
-  readonly kind: "invalid" | "unknown" | "refused" | "differs" | "unable";
+  readonly kind: "invalid" | "warning" | "unknown" | "refused" | "differs" | "unable";
   /** The paths of the keys concerned. */
   readonly paths: readonly string[];
   readonly message: string;
@@ -92,7 +94,7 @@ const titleOf = (engine: LintEngine): string =>
 /** @throws CliFailure, RopeError if the file is not a config. */
 export function lint(file: string, options: LintOptions): LintReport {
   const engines = chosenEngines(options.for);
-  const config = readJson(file);
+  const config = named(readJson(file), options.family);
   const base = attempt(() => ropesFromConfig(config));
   // The file is not an object or has no rope key: there is nothing to examine.
   if (RopeError.is(base) && base.issues.length === 0) throw base;
@@ -103,7 +105,7 @@ export function lint(file: string, options: LintOptions): LintReport {
     ),
   );
   const keys = keysOf(config as Json, engines, taken);
-  const findings: Finding[] = RopeError.is(base) ? invalid(base) : unknownKeys(base);
+  const findings: Finding[] = RopeError.is(base) ? invalid(base) : [...warnings(base), ...unknownKeys(base)];
   for (const engine of engines) {
     if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
@@ -116,6 +118,13 @@ export function lint(file: string, options: LintOptions): LintReport {
     keys: keys.map(({ steps: _, ...key }) => key),
     findings,
   };
+}
+
+/** The config with the `model_type` that the caller names, in it and in its text model. */
+function named(config: unknown, family: string | undefined): unknown {
+  if (family === undefined || !isObject(config)) return config;
+  const { text_config: text } = config;
+  return { ...config, model_type: family, ...(isObject(text) ? { text_config: { ...text, model_type: family } } : {}) };
 }
 
 function attempt(task: () => ModelRopes): ModelRopes | RopeError {
@@ -203,6 +212,12 @@ function invalid(error: RopeError): Finding[] {
     instead: remedy === undefined ? [] : [remedy],
   }));
 }
+
+/** What engines read, but perhaps not as the author of the file meant. */
+const warnings = ({ notes }: ModelRopes): Finding[] =>
+  notes
+    .filter(({ kind, severity }) => kind === "differs" && severity === "warning")
+    .map(({ message, path }) => ({ engine: null, kind: "warning", paths: [path], message, effects: [], instead: [] }));
 
 /** Keys that look like rope keys and that no engine knows. */
 function unknownKeys({ notes }: ModelRopes): Finding[] {
@@ -470,7 +485,7 @@ export function lintText(
           ].join("\n"),
         ];
   const about = (finding: Finding): string[] => [
-    `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
+    `  ${finding.kind === "invalid" || finding.kind === "refused" ? red("✗") : yellow("•")} ${finding.kind === "invalid" || finding.kind === "refused" || finding.kind === "warning" || finding.kind === "unknown" ? `${finding.paths.map((path) => `${bold(path)}: `).join("")}${finding.message}` : finding.message}`,
     ...finding.effects.map((effect) => `      ${effect}`),
     ...finding.instead.map((text) => `      ${green("→")} ${text}`),
   ];

@@ -13,6 +13,7 @@ export interface PlanOptions {
   readonly keyPattern?: string;
   readonly fusedPattern?: string;
   readonly fused?: Fused;
+  readonly family?: string;
 }
 
 /** A run of heads in the rows of a tensor. The rows of each head are permuted. */
@@ -56,7 +57,7 @@ const towers = /(?:^|\.)(?:vision|visual|image|audio|vit)(?:_|\.|\w*\.)/;
 
 /** @throws CliFailure if a tensor cannot be permuted correctly, or if no tensor would be permuted. */
 export function planPermutation(header: SafetensorsHeader, config: unknown, path: string, options: PlanOptions): Plan {
-  const ropes = ropesFromConfig(config);
+  const ropes = ropesFromConfig(config, { family: options.family });
   const attention = attentionShape(config);
   const patterns = {
     query: pattern("--query-pattern", options.queryPattern) ?? queries,

@@ -1,7 +1,7 @@
 /** The text that `ropewalk inspect` prints for one file. */
 
 import Table from "cli-table3";
-import type { ModelRopes, RopeRule, RotaryEmbedding } from "../index.ts";
+import type { ConfigNote, ModelRopes, RopeRule, RotaryEmbedding } from "../index.ts";
 import type { Palette, PlotContext, PlottedPair } from "./plot.ts";
 import { plotWavelengths } from "./plot.ts";
 import { mergedRules } from "./rules.ts";
@@ -22,12 +22,15 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
     const read = layerTypes.flatMap((layerType) => rules.get(layerType) ?? []);
     return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, read, options);
   });
-  if (notes.length > 0) {
-    const lines = notes.map(
-      ({ path, message }) => `  ${palette.yellow("•")} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`,
+  const lines = (severity: ConfigNote["severity"], mark: string): string[] =>
+    notes.flatMap(({ path, message, severity: own }) =>
+      own === severity ? [`  ${mark} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`] : [],
     );
-    sections.push([palette.bold("notes on the config"), ...lines].join("\n"));
-  }
+  const warnings = lines("warning", palette.red("!"));
+  const remarks = lines("info", palette.yellow("•"));
+  // Above everything else: the ropes may be wrong.
+  if (warnings.length > 0) sections.unshift([palette.bold(palette.red("warnings")), ...warnings].join("\n"));
+  if (remarks.length > 0) sections.push([palette.bold("notes on the config"), ...remarks].join("\n"));
   return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
 }
 
@@ -84,7 +87,7 @@ function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palett
     typeof value === "number" ? String(Number(value.toPrecision(12))) : String(value),
   );
   const widest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length)) + 2;
-  const [first, second] = [widest(rules.map(({ name }) => name)), widest(values)];
+  const [first, second] = [widest(rules.map(({ name }) => name)), Math.min(widest(values), 30)];
   const table = new Table({
     colWidths: [first, second, Math.max(30, columns - first - second - 4)],
     wordWrap: true,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import transformers
 
-from .ggml_run import BUILD, IMROPE, MODES, MROPE, NORMAL, Library
+from .ggml_run import BUILD, IMROPE, MODES, MROPE, NORMAL, Library, Tensor
 from .paths import FIXTURES, MODELS, file_of
 from .sampling import GRID, POSITIONS, cos_sin_of, sampled_pairs, unit_heads
 from .writing import exact, write
@@ -34,17 +34,6 @@ from llama_cpp import llama_cpp as bindings  # noqa: E402
 
 ROPE_KEYS = (".rope.", ".context_length", ".attention.key_length", ".attention.sliding_window", ".attention.temperature")
 VOCABULARY = 64
-
-
-class Tensor(ctypes.Structure):
-    """struct ggml_tensor up to what is read of it."""
-
-
-Tensor._fields_ = [
-    ("type", ctypes.c_int), ("buffer", ctypes.c_void_p), ("ne", ctypes.c_int64 * 4), ("nb", ctypes.c_size_t * 4),
-    ("op", ctypes.c_int), ("op_params", ctypes.c_int32 * 16), ("flags", ctypes.c_int32), ("src", ctypes.POINTER(Tensor) * 10),
-    ("view_src", ctypes.c_void_p), ("view_offs", ctypes.c_size_t), ("data", ctypes.c_void_p), ("name", ctypes.c_char * 64),
-]
 
 
 def narrow(config: dict) -> dict:

@@ -1,0 +1,277 @@
+/** Compares the ropes that ropewalk reads from a file with what the engine's class did when it was run. */
+
+import { getRope, RopeError, ropesFromConfig } from "ropewalk";
+import type { ConfigOptions, ModelRopes, QueryScale, RotaryEmbedding } from "ropewalk";
+import { refused } from "./refused.ts";
+import { readCensus } from "./results.ts";
+import type { Census, MeasuredModel, MeasuredRope, Measurement, Part } from "./results.ts";
+
+/** What came of one file. */
+export interface Outcome {
+  readonly engine: string;
+  readonly modelType: string;
+  /** `full`, `saved`, or the name of a variant. */
+  readonly file: string;
+  readonly result: "equal" | "no rope" | "refused" | "different" | "not probed";
+  /** The first difference, or the reason. */
+  readonly why: string;
+}
+
+/** The outcomes of every model of an engine's census. */
+export function compareAll(census: Census = readCensus("transformers")): Outcome[] {
+  const outcomes = Object.entries(census.models).flatMap(([name, model]) => compareModel(name, model, census));
+  const known = new Set(outcomes.flatMap(({ modelType, result }) => (result === "refused" ? [modelType] : [])));
+  const stale = Object.keys(refused).filter((name) => Object.hasOwn(census.models, name) && !known.has(name));
+  // A refusal without a reason that a user would accept is a difference.
+  const judged = outcomes.map((outcome): Outcome =>
+    outcome.result !== "refused" || Object.hasOwn(refused, outcome.modelType)
+      ? outcome
+      : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
+  );
+  return [
+    ...judged,
+    ...stale.map((modelType): Outcome => ({
+      engine: census.source.engine,
+      modelType,
+      file: "full",
+      result: "different",
+      why: "it is listed as refused, and is not",
+    })),
+  ];
+}
+
+/** Weights that a class multiplies into its frequencies; a fresh model has zeros there, as the census found it. */
+const zeros: ConfigOptions = { weights: { "lerope.alpha": new Float32Array(32) } };
+
+/**
+ * Measured frequencies come from float32 rotations at several positions: a part in 10^6. A frequency below 1e-7 turns
+ * too little to be measured well.
+ */
+const relativeError = 1e-5;
+const absoluteError = 3e-8;
+
+/** One outcome for each file of a model. */
+export function compareModel(modelType: string, model: MeasuredModel, census: Census): Outcome[] {
+  const { engine } = census.source;
+  const outcomes: Outcome[] = [];
+  const add = (file: string, measured: Measurement, config: Readonly<Record<string, unknown>>): void => {
+    outcomes.push({ engine, modelType, file, ...compareFile(config, measured, model.part, census) });
+  };
+  if (model.status === "notProbed") {
+    return [{ engine, modelType, file: "full", result: "not probed", why: model.reason ?? "" }];
+  }
+  if (model.full !== undefined) add("full", model, model.full);
+  if (model.saved !== undefined) add("saved", model, model.saved);
+  for (const [name, variant] of Object.entries(model.variants ?? {})) {
+    // What the engine does not take has no right answer.
+    if (variant.status === undefined || variant.status === "notProbed") continue;
+    add(name, variant as Measurement, variantOf(model, variant.set));
+  }
+  return outcomes;
+}
+
+/** A file with other keys put over it; null takes a key away. Nested objects are put over one another. */
+function variantOf(model: MeasuredModel, set: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return over((model.saved ?? model.full)!, set);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function over(
+  file: Readonly<Record<string, unknown>>,
+  set: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...file };
+  for (const [key, value] of Object.entries(set)) {
+    const inside = result[key];
+    const isConfig = /_config$|^(encoder|decoder)$/.test(key);
+    result[key] = isConfig && isObject(value) && isObject(inside) ? over(inside, value) : value;
+  }
+  return result;
+}
+
+type Comparison = Pick<Outcome, "result" | "why">;
+
+function compareFile(
+  config: Readonly<Record<string, unknown>>,
+  measured: Measurement,
+  part: Part,
+  census: Census,
+): Comparison {
+  let ropes: ModelRopes;
+  try {
+    const learned = JSON.stringify(config).includes("mistral_large4") ? zeros : {};
+    ropes = ropesFromConfig(config, { ...learned, ...(part === "text" ? {} : { part }) });
+  } catch (error) {
+    if (!RopeError.is(error)) throw error;
+    const why = error.issues[0] === undefined ? error.message : issueText(error);
+    return { result: "refused", why };
+  }
+  const layers = measured.layers ?? [];
+  const difference =
+    measured.status === "rotates"
+      ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length))
+      : compareNone(layers.length, ropes);
+  if (difference !== undefined) return { result: "different", why: difference };
+  return { result: measured.status === "rotates" ? "equal" : "no rope", why: "" };
+}
+
+function issueText({ issues }: RopeError): string {
+  const [{ path, expected, received }] = issues as unknown as [(typeof issues)[number]];
+  return `${path}: expected ${expected}, got ${received}`;
+}
+
+function compareNone(count: number, ropes: ModelRopes): string | undefined {
+  for (let layer = 0; layer < Math.max(count, 1); layer++) {
+    if (ropes.forLayer(layer) !== null) return `layer ${layer}: a rope, and the class does not rotate`;
+  }
+  return undefined;
+}
+
+function compareLayers(
+  layers: readonly (number | null)[],
+  measured: Measurement,
+  ropes: ModelRopes,
+  census: Census,
+  blocks: readonly number[],
+): string | undefined {
+  for (const [position, index] of layers.entries()) {
+    const layer = blocks[position] ?? position;
+    const difference = compareLayer(index, layer, measured, ropes, census);
+    if (difference !== undefined) return `layer ${layer}: ${difference}`;
+    if (measured.indexers === undefined) continue;
+    const indexer = compareRope(measured.indexers[position] ?? null, ropes.indexerOf(layer), measured, census);
+    if (indexer !== undefined) return `indexer of layer ${layer}: ${indexer}`;
+  }
+  return undefined;
+}
+
+/**
+ * The numbers of a file's layers for the attentions that were measured. Dory counts its MLP blocks as layers, and the
+ * census found attentions only.
+ */
+function blocksWithAttention(config: Readonly<Record<string, unknown>>, attentions: number): number[] {
+  const types = config["layer_types"];
+  if (!Array.isArray(types) || types.length === attentions) return [];
+  return types.flatMap((type, layer) => (type === "mlp" ? [] : [layer]));
+}
+
+/** Layers without rope may multiply their queries by a factor of the position. */
+function compareLayer(
+  index: number | null,
+  layer: number,
+  measured: Measurement,
+  ropes: ModelRopes,
+  census: Census,
+): string | undefined {
+  const engine = index === null ? undefined : measured.ropes![index]!;
+  if (engine === undefined || engine.rotaryDim !== undefined) {
+    return compareRope(index, ropes.forLayer(layer), measured, census);
+  }
+  if (ropes.forLayer(layer) !== null) return "a rope, and the class does not rotate";
+  // A warning says it where no rule does it.
+  if (ropes.notes.some(({ message, severity }) => severity === "warning" && message.startsWith("Queries")))
+    return undefined;
+  return compareScale(engine, scaleAt(ropes.queryScaleOf(layer)));
+}
+
+function compareRope(
+  index: number | null,
+  rope: RotaryEmbedding | null,
+  { ropes = [] }: Measurement,
+  { frequencies }: Census,
+): string | undefined {
+  if (index === null || rope === null) {
+    if (index === null && rope === null) return undefined;
+    return rope === null ? "no rope, and the class rotates" : "a rope, and the class does not rotate";
+  }
+  const engine = ropes[index]!;
+  const theirs = pairsOfEngine(engine, frequencies[engine.frequencies]!);
+  const isSlice = rope.headDim < engine.headDim && rope.headDim === engine.rotaryDim;
+  if (!isSlice && rope.headDim !== engine.headDim) {
+    return `a head of ${rope.headDim} elements instead of ${engine.headDim}`;
+  }
+  const ours = pairsOfRope(rope, isSlice ? engine.rotaryOffset : 0);
+  if (ours.length !== theirs.length) return `${2 * ours.length} rotated elements instead of ${2 * theirs.length}`;
+  for (const [i, pair] of theirs.entries()) {
+    const mine = ours[i]!;
+    if (mine.first !== pair.first || mine.second !== pair.second) {
+      return `element ${mine.first} is paired with ${mine.second}, and element ${pair.first} with ${pair.second} in the class`;
+    }
+    if (mine.axis !== pair.axis) return `pair ${i} follows axis ${mine.axis} instead of ${pair.axis}`;
+    if (Math.sign(mine.frequency) !== Math.sign(pair.frequency)) return `pair ${i} turns the other way`;
+    if (Math.abs(mine.frequency - pair.frequency) > relativeError * Math.abs(pair.frequency) + absoluteError) {
+      return `pair ${i} has frequency ${mine.frequency} instead of ${pair.frequency}`;
+    }
+  }
+  const { attentionFactor } = rope.frequencies(shortLength);
+  const { attentionFactor: measured = 1 } = engine;
+  if (Math.abs(attentionFactor - measured) > 1e-5 * measured) {
+    return `amplitude ${attentionFactor} instead of ${measured}`;
+  }
+  return compareScale(engine, scaleAt(rope.spec.queryScale));
+}
+
+/** Frequencies that depend on the length were measured in short texts. */
+const shortLength = 64;
+
+/** The factor of queries at a position, by a rule that is reported and not applied. */
+function scaleAt(scale: QueryScale | null): (position: number) => number {
+  if (scale === null) return () => 1;
+  const rope = getRope({ headDim: 2, queryScale: scale, parameters: { ropeType: "default" } });
+  return (position) => rope.at([position]).queryScale![0]!;
+}
+
+function compareScale({ queryScale }: MeasuredRope, scaleOf: (position: number) => number): string | undefined {
+  for (const [position, factor] of Object.entries(queryScale ?? {})) {
+    // Measured against position 0.
+    const ours = scaleOf(Number(position)) / scaleOf(0);
+    if (Math.abs(ours - factor) > 1e-4 * factor) {
+      return `queries at position ${position} are multiplied by ${ours} instead of ${factor}`;
+    }
+  }
+  return undefined;
+}
+
+/** A pair that turns: its elements in the whole head, its axis, and its frequency with its direction. */
+interface Pair {
+  readonly first: number;
+  readonly second: number;
+  readonly axis: number;
+  readonly frequency: number;
+}
+
+function pairsOfEngine(rope: MeasuredRope, list: readonly number[]): Pair[] {
+  const { direction, pairing, rotaryDim, rotaryOffset } = rope;
+  const elements = rope.pairs ?? pairsOf(pairing === "adjacent", rotaryDim, rotaryOffset);
+  return turning(
+    elements.map(([first, second], i) => ({
+      first,
+      second,
+      axis: rope.axes?.[i] ?? 0,
+      frequency: direction * list[i]!,
+    })),
+  );
+}
+
+function pairsOfRope(rope: RotaryEmbedding, offset: number): Pair[] {
+  const { invFreq, axes } = rope.frequencies(shortLength);
+  const { pairing, rotaryDim, rotaryOffset, direction } = rope.spec;
+  const elements = pairsOf(pairing === "adjacent", rotaryDim, rotaryOffset + offset);
+  return turning(
+    elements.map(([first, second], i) => ({ first, second, axis: axes[i] ?? 0, frequency: direction * invFreq[i]! })),
+  );
+}
+
+/** The elements of each pair. */
+function pairsOf(isAdjacent: boolean, rotaryDim: number, offset: number): (readonly [number, number])[] {
+  const pairs = rotaryDim / 2;
+  return Array.from({ length: pairs }, (_, i) =>
+    isAdjacent ? [offset + 2 * i, offset + 2 * i + 1] : [offset + i, offset + i + pairs],
+  );
+}
+
+/** The pairs that turn, by their first element. What turns by less than can be measured counts as still. */
+const turning = (pairs: readonly Pair[]): Pair[] =>
+  pairs.filter(({ frequency }) => Math.abs(frequency) > absoluteError).sort((a, b) => a.first - b.first);

@@ -1,0 +1,35 @@
+/**
+ * Compares every measured class with the ropes of its file, and writes `docs/coverage.md` and the table of the
+ * classes' defaults. `--check`: writes nothing, and fails if a class is silently different or a file is not up to date.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { classFactsText } from "./class-facts.ts";
+import { compareAll } from "./compare.ts";
+import { pageText, readmeCounts } from "./page.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const readme = readFileSync(`${root}README.md`, "utf8");
+const outcomes = compareAll();
+const files: readonly (readonly [string, string])[] = [
+  ["packages/config/src/facts/class-facts.ts", classFactsText()],
+  ["docs/coverage.md", pageText(outcomes)],
+  ["README.md", readme.replace(/(<!-- coverage -->)[^]*?(<!-- \/coverage -->)/, `$1${readmeCounts(outcomes)}$2`)],
+];
+
+const isCheck = process.argv.includes("--check");
+const different = outcomes.filter(({ result }) => result === "different");
+for (const { engine, modelType, file, why } of different) {
+  console.error(`${engine} ${modelType} (${file}): ${why}`);
+}
+let stale = 0;
+for (const [path, text] of files) {
+  if (readFileSync(root + path, "utf8") === text) continue;
+  if (isCheck) {
+    stale++;
+    console.error(`${path} is not up to date: npm run census`);
+  } else writeFileSync(root + path, text);
+}
+console.log(`${outcomes.length} files of model classes, ${different.length} silently different.`);
+process.exitCode = different.length + stale === 0 ? 0 : 1;
