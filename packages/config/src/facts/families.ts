@@ -152,11 +152,13 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
 
   // Only a part of the head is rotated.
-  ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
+  // The base is rotary_emb_base in files of this class.
+  ...row("gpt_neox gpt_neox_japanese", { readsPartial: true, ignored: ["rope_theta"] }),
+  ...row("stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
-  ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
+  ...row("glm_image_text", { readsPartial: true }),
   ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
@@ -415,6 +417,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("cohere2", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("cohere2_moe", {
     pairing: "adjacent",
+    ignored: ["rope_scaling"],
     ropeOnlyOn: [sliding],
     layerRule: slidingPattern(4),
     defaults: { head_dim: 128 },
@@ -537,6 +540,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
   }),
   ...row("neomme", { axes: { count: 2, order: "cyclic" }, readsPartial: true }),
+  ...row("cohere_compass_text", mrope([24, 20, 20], "cyclic")),
   ...row("cosmos3_edge_text", mrope([24, 20, 20], "cyclic")),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
     ...mrope([8, 12, 12], "sectioned"),
@@ -641,13 +645,19 @@ function classOf(modelType: string): ClassFacts {
 
 /** The default values of a class, replaced by those of its row. */
 function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "defaults"> {
-  return { defaults: { ...familyOfClass(ofClass).defaults, ...row?.defaults } };
+  const defaults = Object.entries({ ...familyOfClass(ofClass).defaults, ...row?.defaults });
+  return { defaults: Object.fromEntries(defaults.filter(([key]) => row?.ignored?.includes(key) !== true)) };
 }
 
 /** The default values of a configuration class as facts of a family. */
 function familyOfClass({ values = {}, lists }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
-  const shared = lists === undefined ? {} : { lists };
+  // Bases beside the dictionary, which the class keeps and does not read where the dictionary has them.
+  const bases = Object.entries(rope === undefined ? {} : others).filter(([key]) => key.endsWith("rope_theta"));
+  const shared = {
+    ...(lists === undefined ? {} : { lists }),
+    ...(bases.length === 0 ? {} : { leftBases: Object.fromEntries(bases) }),
+  };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));
   if (ofTypes.length > 0) {

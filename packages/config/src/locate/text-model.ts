@@ -106,10 +106,6 @@ export function findTextModel(given: unknown, report: Report, like?: string): Te
     if (typeOf(chosen) !== undefined) outside.unshift(...nesting.splice(0));
     nesting.unshift((inner = chosen));
   }
-  const fields = new Fields(
-    nesting.map((place, level) => ({ ...place, level })),
-    report,
-  );
   const around = new Fields(
     outside.map((place, level) => ({ ...place, level })),
     report,
@@ -117,6 +113,10 @@ export function findTextModel(given: unknown, report: Report, like?: string): Te
   const modelType = like ?? findType(nesting, config);
   const stated = modelType === null ? undefined : familyOf(modelType);
   const family = like === undefined || stated === undefined ? stated : withoutSizes(stated);
+  const fields = new Fields(
+    nesting.map((place, level) => ({ ...place, record: withoutIgnored(place, family, modelType, report), level })),
+    report,
+  );
   if (family?.latent === true && fields.flag("use_mla")?.value === false) {
     report.note(
       "differs",
@@ -137,6 +137,23 @@ function withoutSizes({ defaults = {}, lists: _, ...family }: Family): Family {
     ...family,
     defaults: Object.fromEntries(Object.entries(defaults).filter(([key]) => ropeDefaults.test(key))),
   };
+}
+
+/** The keys that the class of a family reads. */
+function withoutIgnored(
+  { record, path }: Place,
+  family: Family | undefined,
+  modelType: string | null,
+  report: Report,
+): JsonObject {
+  const ignored = family?.ignored?.filter((key) => own(record, key) !== undefined) ?? [];
+  for (const key of ignored) {
+    const message = `The class of ${modelType} in transformers does not read ${key} = ${shown(record[key])}. This rope does the same.`;
+    report.note("differs", join(path, key), message, "warning");
+  }
+  return ignored.length === 0
+    ? record
+    : Object.fromEntries(Object.entries(record).filter(([key]) => !ignored.includes(key)));
 }
 
 const typeOf = ({ record }: Place): string | undefined => {
