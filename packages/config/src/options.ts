@@ -22,8 +22,8 @@ export interface RequestOverrides {
 /** Options for a config.json. */
 export interface ConfigOptions extends RequestOverrides {
   /**
-   * The part of the model whose ropes are read. A file that is the config of a tower alone is read as that tower in any
-   * case. Default: `"text"`.
+   * The part of the model whose ropes are read. Default: `"text"`, with which the config of a tower alone is read as
+   * that tower.
    */
   readonly part?: "text" | TowerPart | undefined;
   /**

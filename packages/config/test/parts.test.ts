@@ -72,6 +72,36 @@ describe("a tower is found", () => {
     );
   });
 
+  test("in an encoder, and in what is around one", () => {
+    const vit = {
+      model_type: "vision-encoder-decoder",
+      encoder: { model_type: "vit" },
+      decoder: { model_type: "bert" },
+    };
+    expect(ropesFromConfig(vit, vision).notes[0]!.path).toBe("encoder.model_type");
+    const t5 = {
+      model_type: "t5gemma2",
+      encoder: { model_type: "t5gemma2_encoder", vision_config: { model_type: "pixtral", ...sizes } },
+    };
+    expect(ropesFromConfig(t5, vision).forLayer(0)!.ropeType).toBe("nd");
+    const both = {
+      model_type: "pe_audio_video",
+      audio_video_config: {
+        model_type: "pe_audio_video_encoder",
+        ...sizes,
+        head_dim: 32,
+        video_config: { model_type: "pe_video_encoder", ...sizes, head_dim: 16 },
+      },
+    };
+    expect(ropesFromConfig(both, audio).forLayer(0)!.headDim).toBe(32);
+    expect(ropesFromConfig(both, vision).forLayer(0)!.headDim).toBe(16);
+  });
+
+  test("a vision tower's own file has no audio tower", () => {
+    expect(refused({ model_type: "pixtral", ...sizes }, audio)[0]).toMatch(/^audio_config: /);
+    expect(refused({ model_type: "glmasr_encoder", ...sizes }, vision)[0]).toMatch(/^vision_config: /);
+  });
+
   test("of sound, with one axis", () => {
     const config = {
       model_type: "glmasr",
@@ -187,6 +217,7 @@ test.each(["vjepa2", "lightglue", "timm_wrapper", "esmfold2"])(
   (model_type) => {
     const [issue] = refused({ model_type, hidden_size: 64 });
     expect(issue).toMatch(new RegExp(`^model_type: .* \\| ${model_type}: .* \\| .+\\.$`));
+    expect(refused({ model_type, hidden_size: 64 }, vision)).toEqual([issue]);
     expect(refused({ vision_config: { model_type } }, vision)).toEqual([
       issue!.replace("model_type:", "vision_config.model_type:"),
     ]);

@@ -23,7 +23,7 @@ type Candidate = Omit<FoundTower, "tower"> & { readonly tower: Tower };
 
 /** The keys of a tower's config in a model's config, in the order of the search. */
 const partKeys: Readonly<Record<TowerPart, readonly string[]>> = {
-  vision: ["vision_config", "video_config", "visual", "vit_config", "image_config", "encoder_config"],
+  vision: ["vision_config", "video_config", "visual", "vit_config", "image_config", "encoder_config", "encoder"],
   audio: [
     "audio_config",
     "audio_video_config",
@@ -31,10 +31,11 @@ const partKeys: Readonly<Record<TowerPart, readonly string[]>> = {
     "audio_encoder",
     "speech_config",
     "encoder_config",
+    "encoder",
   ],
 };
 /** The keys of models that have a tower inside. */
-const modelKeys = ["thinker_config", "vlm_config", "detector_config"];
+const modelKeys = ["thinker_config", "vlm_config", "detector_config", "audio_video_config", "encoder"];
 
 /**
  * The tower that a whole file describes; `undefined` if it is the config of another model.
@@ -62,7 +63,7 @@ export function towerInside(config: JsonObject, part: TowerPart, report: Report)
     const modelType = byModel ?? ofTower;
     const known = modelType === undefined ? undefined : towerOf(modelType);
     // The encoder of a text model is no tower.
-    if (key === "encoder_config" && known?.part !== part) continue;
+    if (key.startsWith("encoder") && known?.part !== part) continue;
     const tower = known ?? (modelType === undefined ? undefined : asLine(modelType, part));
     if (modelType !== undefined && tower !== undefined) {
       return inside({ record, path, modelType, tower: asInModel(tower, outer) }, report);

@@ -32,7 +32,7 @@ export function readPart(config: unknown, options: ConfigOptions): ModelFacts {
     return readDiffusers(part, { dialect: dialectOf(options.dialect), fields, modelType: className, report });
   }
   const whole = wholeTower(record, report);
-  const isPart = whole !== undefined && !(whole.tower.kind === "axial" && whole.tower.isModel === true);
+  const isPart = whole?.tower.part === part && !(whole.tower.kind === "axial" && whole.tower.isModel === true);
   const found = part === "text" || isPart ? whole : towerInside(record, part, report);
   report.throwIfBroken();
   return found === undefined ? readConfig(locate(config, options)) : readTower(found, options, report);
