@@ -201,7 +201,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("deepseek_v2 deepseek_vl_v2", latent),
   ...row("deepseek_v32 axk2", { ...latent, indexer: indexer("half") }),
   ...row("glm_moe_dsa", { ...latent, indexer: { ...indexer("adjacent"), interleaveKey: "indexer_rope_interleave" } }),
-  // The published file has keys of its own for sliding layers; transformers 5.24 makes a rope for each layer type of them.
+  // The published file has keys of its own for sliding layers, of which transformers 5.24 makes a rope for each type.
   ...row("dots3_note_text", {
     ...latent,
     indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] },

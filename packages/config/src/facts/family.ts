@@ -31,7 +31,7 @@ export type LayerRule =
       readonly other: string;
       readonly endsWithMatch?: boolean;
     }
-  /** A list of the layers of one type; all others have the other. Without the list, the last of each group is `others`. */
+  /** A list of the layers of one type; all others have the other. Without it, the last of each group is `others`. */
   | {
       readonly kind: "indices";
       readonly key: string;
@@ -188,8 +188,8 @@ export interface Family {
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**
-   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the type
-   * of the other layers, and the values of the class for α and n (`null`: no scale).
+   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the
+   * type of the other layers, and the values of the class for α and n (`null`: no scale).
    */
   readonly logarithm?: {
     readonly on: string;
