@@ -1,10 +1,10 @@
 /** Compares the ropes that ropewalk reads from a file with what the engine's class did when it was run. */
 
-import { RopeError, ropesFromConfig } from "ropewalk";
-import type { ConfigOptions, ModelRopes, RotaryEmbedding } from "ropewalk";
+import { getRope, RopeError, ropesFromConfig } from "ropewalk";
+import type { ConfigOptions, ModelRopes, QueryScale, RotaryEmbedding } from "ropewalk";
 import { refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
-import type { Census, MeasuredModel, MeasuredRope, Measurement, Part } from "./results.ts";
+import type { Census, MeasuredModel, MeasuredRope, Measurement, Part, Variant } from "./results.ts";
 
 /** What came of one file. */
 export interface Outcome {
@@ -60,36 +60,38 @@ export function compareModel(modelType: string, model: MeasuredModel, census: Ce
   if (model.status === "notProbed") {
     return [{ engine, modelType, file: "full", result: "not probed", why: model.reason ?? "" }];
   }
-  if (model.full !== undefined) add("full", model, model.full);
-  if (model.saved !== undefined) add("saved", model, model.saved);
+  if (model.full !== undefined) add("full", oneAxis(model), model.full);
+  if (model.saved !== undefined) add("saved", oneAxis(model), model.saved);
   for (const [name, variant] of Object.entries(model.variants ?? {})) {
     // What the engine does not take has no right answer.
     if (variant.status === undefined || variant.status === "notProbed") continue;
-    add(name, variant as Measurement, variantOf(model, variant.set));
+    add(name, variant as Measurement, variantOf(model, variant));
   }
   return outcomes;
 }
 
-/** A file with other keys put over it; null takes a key away. Nested objects are put over one another. */
-function variantOf(model: MeasuredModel, set: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return over((model.saved ?? model.full)!, set);
+/** A rope of the class's own file for which no axes were found has one. Variants were run along one axis only. */
+function oneAxis(model: MeasuredModel): Measurement {
+  const zeros = (rope: MeasuredRope): number[] => new Array<number>(rope.rotaryDim / 2).fill(0);
+  const ropes = model.ropes?.map((rope) =>
+    rope.axes === undefined && rope.rotaryDim !== undefined ? { ...rope, axes: zeros(rope) } : rope,
+  );
+  return ropes === undefined ? model : { ...model, ropes };
+}
+
+/** A file with keys taken away and others put over it, in the text model where the file has one. */
+function variantOf({ full, saved }: MeasuredModel, { set, unset = [] }: Variant): Readonly<Record<string, unknown>> {
+  const whole = saved ?? full ?? {};
+  const text = whole["text_config"];
+  const change = (file: Readonly<Record<string, unknown>>): Record<string, unknown> => ({
+    ...Object.fromEntries(Object.entries(file).filter(([key]) => !unset.includes(key))),
+    ...set,
+  });
+  return isObject(text) && !Object.hasOwn(set, "text_config") ? { ...whole, text_config: change(text) } : change(whole);
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-
-function over(
-  file: Readonly<Record<string, unknown>>,
-  set: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  const result: Record<string, unknown> = { ...file };
-  for (const [key, value] of Object.entries(set)) {
-    const inside = result[key];
-    const isConfig = /_config$|^(encoder|decoder)$/.test(key);
-    result[key] = isConfig && isObject(value) && isObject(inside) ? over(inside, value) : value;
-  }
-  return result;
-}
 
 type Comparison = Pick<Outcome, "result" | "why">;
 
@@ -110,7 +112,9 @@ function compareFile(
   }
   const layers = measured.layers ?? [];
   const difference =
-    measured.status === "rotates" ? compareLayers(layers, measured, ropes, census) : compareNone(layers.length, ropes);
+    measured.status === "rotates"
+      ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length))
+      : compareNone(layers.length, ropes);
   if (difference !== undefined) return { result: "different", why: difference };
   return { result: measured.status === "rotates" ? "equal" : "no rope", why: "" };
 }
@@ -132,15 +136,50 @@ function compareLayers(
   measured: Measurement,
   ropes: ModelRopes,
   census: Census,
+  blocks: readonly number[],
 ): string | undefined {
-  for (const [layer, index] of layers.entries()) {
-    const difference = compareRope(index, ropes.forLayer(layer), measured, census);
+  for (const [position, index] of layers.entries()) {
+    const layer = blocks[position] ?? position;
+    const difference = compareLayer(index, layer, measured, ropes, census);
     if (difference !== undefined) return `layer ${layer}: ${difference}`;
     if (measured.indexers === undefined) continue;
-    const indexer = compareRope(measured.indexers[layer] ?? null, ropes.indexerOf(layer), measured, census);
-    if (indexer !== undefined) return `indexer of layer ${layer}: ${indexer}`;
+    const own = measured.indexers[position] ?? null;
+    const ofIndexer = compareRope(own, ropes.indexerOf(layer), measured, census);
+    if (ofIndexer !== undefined) return `indexer of layer ${layer}: ${ofIndexer}`;
   }
   return undefined;
+}
+
+/**
+ * The numbers of a file's layers for the attentions that were measured. Dory counts its MLP blocks as layers, and the
+ * census found attentions only.
+ */
+function blocksWithAttention(config: Readonly<Record<string, unknown>>, attentions: number): number[] {
+  const types = config["layer_types"];
+  if (!Array.isArray(types) || types.length === attentions) return [];
+  return types.flatMap((type, layer) => (type === "mlp" ? [] : [layer]));
+}
+
+/** Layers without rope may multiply their queries by a factor of the position. */
+function compareLayer(
+  index: number | null,
+  layer: number,
+  measured: Measurement,
+  ropes: ModelRopes,
+  census: Census,
+): string | undefined {
+  const engine = index === null ? undefined : measured.ropes![index]!;
+  if (engine === undefined || engine.rotaryDim !== undefined) {
+    const rope = ropes.forLayer(layer);
+    const difference = compareRope(index, rope, measured, census, ropes.positionsOf(layer)?.axes);
+    return difference ?? (rope === null || engine === undefined ? undefined : compareFactors(rope, engine));
+  }
+  if (ropes.forLayer(layer) !== null) return "a rope, and the class does not rotate";
+  // A warning says it where no rule does it.
+  if (ropes.notes.some(({ message, severity }) => severity === "warning" && message.startsWith("Queries"))) {
+    return undefined;
+  }
+  return compareScale(engine, scaleAt(ropes.queryScaleOf(layer)));
 }
 
 function compareRope(
@@ -148,6 +187,7 @@ function compareRope(
   rope: RotaryEmbedding | null,
   { ropes = [] }: Measurement,
   { frequencies }: Census,
+  names?: readonly string[],
 ): string | undefined {
   if (index === null || rope === null) {
     if (index === null && rope === null) return undefined;
@@ -159,35 +199,49 @@ function compareRope(
   if (!isSlice && rope.headDim !== engine.headDim) {
     return `a head of ${rope.headDim} elements instead of ${engine.headDim}`;
   }
-  const ours = pairsOfRope(rope, isSlice ? engine.rotaryOffset : 0);
+  const ours = pairsOfRope(rope, isSlice ? engine.rotaryOffset : 0, names);
   if (ours.length !== theirs.length) return `${2 * ours.length} rotated elements instead of ${2 * theirs.length}`;
   for (const [i, pair] of theirs.entries()) {
     const mine = ours[i]!;
     if (mine.first !== pair.first || mine.second !== pair.second) {
       return `element ${mine.first} is paired with ${mine.second}, and element ${pair.first} with ${pair.second} in the class`;
     }
-    if (mine.axis !== pair.axis) return `pair ${i} follows axis ${mine.axis} instead of ${pair.axis}`;
+    if (pair.axis !== undefined && mine.axis !== pair.axis) {
+      return `pair ${i} follows axis ${mine.axis} instead of ${pair.axis}`;
+    }
     if (Math.sign(mine.frequency) !== Math.sign(pair.frequency)) return `pair ${i} turns the other way`;
     if (Math.abs(mine.frequency - pair.frequency) > relativeError * Math.abs(pair.frequency) + absoluteError) {
       return `pair ${i} has frequency ${mine.frequency} instead of ${pair.frequency}`;
     }
   }
+  return undefined;
+}
+
+/** Amplitude and query scale. Those of indexers were not measured. */
+function compareFactors(rope: RotaryEmbedding, engine: MeasuredRope): string | undefined {
   const { attentionFactor } = rope.frequencies(shortLength);
   const { attentionFactor: measured = 1 } = engine;
   if (Math.abs(attentionFactor - measured) > 1e-5 * measured) {
     return `amplitude ${attentionFactor} instead of ${measured}`;
   }
-  return compareScale(rope, engine);
+  return compareScale(engine, scaleAt(rope.spec.queryScale));
 }
 
 /** Frequencies that depend on the length were measured in short texts. */
 const shortLength = 64;
 
-function compareScale(rope: RotaryEmbedding, { queryScale }: MeasuredRope): string | undefined {
-  if (queryScale === undefined) return undefined;
-  for (const [position, factor] of Object.entries(queryScale)) {
-    const ours = rope.spec.queryScale === null ? 1 : rope.at([Number(position)]).queryScale?.[0];
-    if (ours === undefined || Math.abs(ours - factor) > 1e-5 * factor) {
+/** The factor of queries at a position, by a rule that is reported and not applied. */
+function scaleAt(scale: QueryScale | null): (position: number) => number {
+  if (scale === null) return () => 1;
+  const rope = getRope({ headDim: 2, queryScale: scale, parameters: { ropeType: "default" } });
+  return (position) => rope.at([position]).queryScale![0]!;
+}
+
+function compareScale({ queryScale }: MeasuredRope, scaleOf: (position: number) => number): string | undefined {
+  for (const [position, factor] of Object.entries(queryScale ?? {})) {
+    // Measured against position 0.
+    const ours = scaleOf(Number(position)) / scaleOf(0);
+    if (Math.abs(ours - factor) > 1e-4 * factor) {
       return `queries at position ${position} are multiplied by ${ours} instead of ${factor}`;
     }
   }
@@ -198,9 +252,12 @@ function compareScale(rope: RotaryEmbedding, { queryScale }: MeasuredRope): stri
 interface Pair {
   readonly first: number;
   readonly second: number;
-  readonly axis: number;
+  /** `undefined`: not measured. */
+  readonly axis: number | string | undefined;
   readonly frequency: number;
 }
+
+const axisNames = { t: "time", h: "height", w: "width" } as const;
 
 function pairsOfEngine(rope: MeasuredRope, list: readonly number[]): Pair[] {
   const { direction, pairing, rotaryDim, rotaryOffset } = rope;
@@ -209,18 +266,23 @@ function pairsOfEngine(rope: MeasuredRope, list: readonly number[]): Pair[] {
     elements.map(([first, second], i) => ({
       first,
       second,
-      axis: rope.axes?.[i] ?? 0,
+      axis: axisNames[rope.axes?.[i] as keyof typeof axisNames] ?? rope.axes?.[i],
       frequency: direction * list[i]!,
     })),
   );
 }
 
-function pairsOfRope(rope: RotaryEmbedding, offset: number): Pair[] {
+function pairsOfRope(rope: RotaryEmbedding, offset: number, names: readonly string[] | undefined): Pair[] {
   const { invFreq, axes } = rope.frequencies(shortLength);
   const { pairing, rotaryDim, rotaryOffset, direction } = rope.spec;
   const elements = pairsOf(pairing === "adjacent", rotaryDim, rotaryOffset + offset);
   return turning(
-    elements.map(([first, second], i) => ({ first, second, axis: axes[i] ?? 0, frequency: direction * invFreq[i]! })),
+    elements.map(([first, second], i) => ({
+      first,
+      second,
+      axis: names?.[axes[i] ?? 0] ?? axes[i] ?? 0,
+      frequency: direction * invFreq[i]!,
+    })),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 
-/** One rope of a class, read off query and key. */
+/** One rope of a class, read off query and key. Without `rotaryDim` nothing turns, and queries are scaled. */
 export interface MeasuredRope {
   readonly headDim: number;
   readonly rotaryOffset: number;
@@ -12,7 +12,8 @@ export interface MeasuredRope {
   readonly direction: 1 | -1;
   /** The name of a list in `frequencies`. */
   readonly frequencies: string;
-  readonly axes?: readonly number[];
+  /** The axis of each pair; towers name them. Absent: one axis, or, in a variant, not measured. */
+  readonly axes?: readonly (number | "t" | "h" | "w")[];
   /** Absent: 1. */
   readonly attentionFactor?: number;
   /** The factor of queries at some positions, if it is not 1. */
@@ -37,6 +38,8 @@ export interface Measurement {
 /** A file that differs from the class's own in a few keys. */
 export interface Variant extends Partial<Measurement> {
   readonly set: Readonly<Record<string, unknown>>;
+  /** Keys that are taken away. */
+  readonly unset?: readonly string[];
   /** The engine's error message, if it does not take the file. */
   readonly refused?: string;
 }

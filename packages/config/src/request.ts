@@ -8,7 +8,7 @@ import type { Pairing, QueryScale, RopeRule, UntypedRopeRequest } from "@ropewal
 import { hasRope, isSameRope } from "./facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "./facts/fact.ts";
 import type { TowerPositions } from "./facts/tower.ts";
-import { shown } from "./locate/found.ts";
+import { isObject, shown } from "./locate/found.ts";
 import type { RequestOverrides } from "./options.ts";
 import type { ConfigNote } from "./report.ts";
 
@@ -172,6 +172,7 @@ function plainValue(value: unknown): RopeRule["value"] {
     return value;
   }
   if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
+  if (isPositions(value)) return `${value.axes.join(", ")}; ${value.counting}`;
   try {
     const text = JSON.stringify(value);
     return text.length > 200 ? shown(value) : text;
@@ -179,6 +180,9 @@ function plainValue(value: unknown): RopeRule["value"] {
     return shown(value);
   }
 }
+
+const isPositions = (value: unknown): value is TowerPositions =>
+  isObject(value) && Array.isArray(value["axes"]) && typeof value["counting"] === "string";
 
 /** @throws RopeError `ROPE_CONFIG` for a layer that does not exist, or whose type the file does not state. */
 function layerTypeOf(layer: number, { labelOf, layerCount }: ModelFacts): string | null {

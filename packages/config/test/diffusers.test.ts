@@ -1,4 +1,4 @@
-/** Transformers of diffusers, compared with what their rope modules answered; `fixtures/diffusers_ropes.py` ran them. */
+/** Transformers of diffusers, compared with what their rope modules answered (`fixtures/diffusers_ropes.py`). */
 
 import { readFileSync } from "node:fs";
 import { ropesFromConfig } from "@ropewalk/config";
@@ -48,11 +48,9 @@ describe.each(classes)("$config._class_name in diffusers", ({ answer, config }) 
     // LTX's fixture has two heads, CogVideoX rotates only if its flag is set.
     const flags = Object.fromEntries(Object.entries(stated).filter(([, value]) => value === true));
     const silent = ropesFromConfig({ _class_name, ...flags }, { part });
-    if (!isWide) expect(silent.forLayer(0)).toBe(ropesFromConfig(config).forLayer(0));
-    else
-      expect(silent.forLayer(0)!.headDim).toBe(
-        part === "vision" && _class_name !== "LTXVideoTransformer3DModel" ? 4096 : 2048,
-      );
+    const width = part === "vision" && _class_name !== "LTXVideoTransformer3DModel" ? 4096 : 2048;
+    if (isWide) expect(silent.forLayer(0)!.headDim).toBe(width);
+    else expect(silent.forLayer(0)).toBe(ropesFromConfig(config).forLayer(0));
   });
 });
 

@@ -268,6 +268,114 @@ describe("headers alone", () => {
   });
 });
 
+/** Rules that stand beside the rows of single architectures; `gguf-census.test.ts` compares the rows themselves. */
+describe("layers and lists", () => {
+  const header = (architecture: string, more: Json): Json => ({
+    "general.architecture": architecture,
+    ...Object.fromEntries(
+      Object.entries({ block_count: 4, "attention.key_length": 64, ...more }).map(([key, value]) => [
+        `${architecture}.${key}`,
+        value,
+      ]),
+    ),
+  });
+  const rotates = (metadata: Json): boolean[] => {
+    const { forLayer } = ropesFromGguf(metadata);
+    return [0, 1, 2, 3].map((layer) => forLayer(layer) !== null);
+  };
+
+  test("Granite 4: rope.scaling.finetuned false means no rope at all", () => {
+    const granite = { "attention.head_count": 8, "attention.head_count_kv": [0, 2, 0, 2] };
+    expect(rotates(header("granitehybrid", granite))).toEqual([false, true, false, true]);
+    const bare = ropesFromGguf(header("granitehybrid", { ...granite, "rope.scaling.finetuned": false }));
+    expect([...bare.byLayerType]).toEqual([["no_rope", null]]);
+    expect(bare.rules.get("no_rope")).toEqual([
+      {
+        name: "ropeType",
+        value: null,
+        rule: "granitehybrid.rope.scaling.finetuned: false means no rope here, or a layer without heads",
+      },
+    ]);
+    // The mixture of experts has the key and does not read it.
+    expect(rotates(header("granitemoe", { "rope.scaling.finetuned": false }))).toEqual([true, true, true, true]);
+  });
+
+  test("Qwen3-Next: a list of the recurrent layers, or every layer but each fourth", () => {
+    expect(rotates(header("qwen3next", {}))).toEqual([false, false, false, true]);
+    expect(rotates(header("qwen3next", { full_attention_interval: 2 }))).toEqual([false, true, false, true]);
+    const list = [true, false, false, true];
+    expect(rotates(header("qwen3next", { "attention.recurrent_layers": list }))).toEqual([false, true, true, false]);
+  });
+
+  test("DeepSeek-V4: compressed layers have their own base and scaling; the indexer is named", () => {
+    const ropes = ropesFromGguf(
+      header("deepseek4", {
+        "rope.dimension_count": 16,
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": 4,
+        "rope.scaling.original_context_length": 1024,
+        context_length: 4096,
+        "attention.compress_ratios": [0, 4, 128, 0],
+        "attention.compress_rope_freq_base": 160000,
+      }),
+    );
+    expect([0, 1, 2, 3].map((layer) => ropes.forLayer(layer)!.base)).toEqual([10000, 160000, 160000, 10000]);
+    expect(ropes.byLayerType.get("main")).toMatchObject({ ropeType: "default", rotaryOffset: 48, rotaryDim: 16 });
+    expect(ropes.byLayerType.get("compress")).toMatchObject({ ropeType: "yarn", attentionFactor: 1 });
+    expect(ropes.notes.map(({ path }) => path)).toContain("deepseek4.attention.indexer.key_length");
+  });
+
+  test("queries scaled by position: Llama 4, Ministral 3, Mistral 4", () => {
+    const scales = (architecture: string, more: Json): unknown[] => {
+      const { queryScaleOf } = ropesFromGguf(header(architecture, { context_length: 65536, ...more }));
+      return [2, 3].map(queryScaleOf);
+    };
+    const temperature = (beta: number, length: number, offset: number): Json => ({
+      rule: "temperature",
+      beta,
+      length,
+      offset,
+    });
+    // llama4.cpp: floor scale 8192, scale 0.1, offset 1; layer 3 has no rope.
+    expect(scales("llama4", {})).toEqual([null, temperature(0.1, 8192, 1)]);
+    expect(scales("llama4", { "attention.sliding_window": 0 })).toEqual([null, null]);
+    const beta = { "attention.temperature_scale": 0.25 };
+    const ministral = scales("mistral3", { ...beta, "rope.scaling.original_context_length": 16384 });
+    expect(ministral).toEqual([temperature(0.25, 16384, 0), temperature(0.25, 16384, 0)]);
+    expect(scales("mistral3", beta)[0]).toEqual(temperature(0.25, 65536, 0));
+    const latent = { "rope.dimension_count": 16, "attention.temperature_length": 8192 };
+    expect(scales("mistral4", { ...beta, ...latent })[1]).toEqual(temperature(0.25, 8192, 0));
+    expect(scales("mistral4", latent)).toEqual([null, null]);
+    const { issues } = failure(() => scales("deepseek2", { ...beta, "rope.dimension_count": 16 }));
+    expect(issues).toMatchObject([{ path: "deepseek2.attention.temperature_length" }]);
+  });
+
+  test("a list about rope that nothing reads is an issue, a number is a note", () => {
+    const sections = header("qwen2", { "rope.dimension_sections": [16, 8, 8, 0] });
+    expect(failure(() => ropesFromGguf(sections)).issues).toMatchObject([{ path: "qwen2.rope.dimension_sections" }]);
+    const base = header("qwen2", { "rope.freq_base_swa": 500 });
+    expect(ropesFromGguf(base).notes).toMatchObject([{ kind: "unused", path: "qwen2.rope.freq_base_swa" }]);
+  });
+
+  test.each([
+    ["a tensor that the loader does not read", "qwen2", {}, "rope_freqs.weight"],
+    ["a list for a single number", "cohere2", { "attention.sliding_window_pattern": "SSSF" }, undefined],
+    ["a list that is too short", "mimo2", { "attention.sliding_window_pattern": [1, 0] }, undefined],
+    ["a list of texts", "mimo2", { "attention.sliding_window_pattern": ["a", "b", "c", "d"] }, undefined],
+    ["no list where one has to be", "mimo2", {}, undefined],
+    ["no base of compressed layers", "deepseek4", { "attention.compress_ratios": [0, 4, 0, 4] }, undefined],
+    ["no ratios", "deepseek4", { "attention.compress_rope_freq_base": 160000 }, undefined],
+    ["a first layer without heads", "lfm2", { "attention.head_count": [0, 8, 8, 8] }, undefined],
+    ["a graph that is not known", "dflash", { "hyper_connection.count": 4 }, undefined],
+    ["pairs of the first and the fourth axis", "qwen3vl", { "rope.dimension_sections": [32, 0, 0, 0] }, undefined],
+  ])("refuses %s", (_, architecture, more, tensor) => {
+    const tensors = tensor === undefined ? {} : { [tensor]: new Array<number>(32).fill(2) };
+    const { code, issues } = failure(() => ropesFromGguf(header(architecture, more), { tensors }));
+    expect(code).toBe("ROPE_CONFIG");
+    expect(issues).toHaveLength(1);
+  });
+});
+
 describe("what a header may hold", () => {
   const llama = {
     "general.architecture": "llama",

@@ -45,6 +45,11 @@ const family = (): Option =>
     "the known model whose attention rotates as this one's, for an unknown model_type",
   );
 
+const part = (): Option =>
+  new Option("--part <part>", "which model of a file with several: the text model or a tower")
+    .choices(["text", "vision", "audio"])
+    .default("text");
+
 const program = new Command("ropewalk")
   .description("Rotary position embeddings, exactly as the engines compute them.")
   .version(version)
@@ -57,6 +62,7 @@ program
   .argument("<config...>", "config.json files, .gguf files, or folders")
   .option("--json", "print one JSON document a line and a file")
   .addOption(family())
+  .addOption(part())
   .addOption(length())
   .addOption(precision())
   .addHelpText(
@@ -103,6 +109,7 @@ program
   .option("--layer-type <name>", "the same by type, for example sliding_attention")
   .option("--max-position <n>", "positions to admit, instead of what the config says")
   .addOption(family())
+  .addOption(part())
   .addOption(length())
   .addOption(precision())
   .addHelpText(

@@ -118,6 +118,7 @@ export type {
   AtbRequest,
   AtbRope,
   AttentionShape,
+  AxisName,
   ConfigNote,
   ConfigOptions,
   Dialect,

@@ -95,14 +95,14 @@ export const topLevelScaling: ScalingBeside = {
 
 /** Halves of the whole head, as Llama; what differs are numbers, which the configuration class sets. */
 const asLlama = `
-  apertus apertus1p5_text arcee aria_text beam bitnet chameleon csm csm_depth_decoder_model cwm dbrx
+  apertus apertus1p5_text arcee aria_text bitnet chameleon csm csm_depth_decoder_model cwm dbrx
   deepseek_ocr2_text dia_decoder dia_encoder diffllama doge dory dots1 emu3_text_model esmc eurobert evolla
   EvollaModel falcon falcon_h1 flex_olmo gemma gemma2 gpt_oss gradium_phonon_tts granite granite4_vision_text
   granite_docling_text granite_swa granitemoe granitemoe_swa granitemoeshared gte higgs_audio_v2 hrm_text
   hunyuan_v1_dense hunyuan_v1_moe hy_v3 hyperclovax idefics iquestcoder jais2 jetmoe jina_embeddings_v3
   kyutai_speech_to_text lfm2 lfm2_moe lfm3 llama mellum mimi mimi_decoder mimi_encoder minimax ministral mistral
   mixtral mllama mllama_text_model molmo2_text moshi muse_glimmer_assistant muse_glimmer_text muse_spark_text
-  neucodec olmo olmo2 olmo_hybrid olmoe pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder
+  neucodec olmo olmo2 olmoe pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder
   pocket_tts_audio_tokenizer_encoder qwen2 qwen2_moe qwen3 qwen3_moe qwen3_omni_moe_talker_code_predictor
   sarvam_moe seed_oss smollm3 starcoder2 t5_gemma_module timesfm2_5 ultrabert unlimited_ocr_text vaultgemma
   voxtral_realtime_text xcodec2
@@ -121,7 +121,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
   }),
   // Weights are permuted on loading.
-  ...row("pocket_tts", { checkpointPairing: "adjacent", defaults: { head_dim: 64 } }),
+  ...row("pocket_tts", { checkpointPairing: "adjacent" }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
@@ -152,11 +152,13 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
 
   // Only a part of the head is rotated.
-  ...row("gpt_neox stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
+  // The base is rotary_emb_base in files of this class.
+  ...row("gpt_neox gpt_neox_japanese", { readsPartial: true, ignored: ["rope_theta"] }),
+  ...row("stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
-  ...row("gpt_neox_japanese glm_image_text", { readsPartial: true }),
+  ...row("glm_image_text", { readsPartial: true }),
   ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
@@ -415,6 +417,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("cohere2", { pairing: "adjacent", ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("cohere2_moe", {
     pairing: "adjacent",
+    ignored: ["rope_scaling"],
     ropeOnlyOn: [sliding],
     layerRule: slidingPattern(4),
     defaults: { head_dim: 128 },
@@ -467,6 +470,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   // The rotation comes before the projections to query and key.
   ...row("wav2vec2-conformer wav2vec2-bert seamless_m4t", {
+    remark: "Its class turns the hidden vector before the projections to query and key, as heads of the same size.",
     rotatesIf: {
       key: "position_embeddings_type",
       rotates: (type) => type === "rotary",
@@ -536,6 +540,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
   }),
   ...row("neomme", { axes: { count: 2, order: "cyclic" }, readsPartial: true }),
+  ...row("cohere_compass_text", mrope([24, 20, 20], "cyclic")),
   ...row("cosmos3_edge_text", mrope([24, 20, 20], "cyclic")),
   ...row("glm4v glm4v_text glm_ocr glm_ocr_text", {
     ...mrope([8, 12, 12], "sectioned"),
@@ -557,6 +562,13 @@ export const rows: readonly (readonly [string, Family])[] = [
       order: "sectioned",
       note: "Sections count pairs, as in llama.cpp and mlx-vlm; transformers counts elements. There the two elements of a pair follow different axes, which is not a rotation.",
     },
+  }),
+
+  // transformers 5.24 and vLLM 0.33 build no rope for it; so are the released checkpoints.
+  ...row("olmo_hybrid", { nullBaseIsNone: true }),
+  ...row("beam", {
+    remark:
+      "Queries of its layers without rope are multiplied by (1 + (p + 1) / 2048)^0.1 at position p (measured); no rule of this library does it.",
   }),
 
   // No head of it can be rotated as a rope does.
@@ -633,13 +645,19 @@ function classOf(modelType: string): ClassFacts {
 
 /** The default values of a class, replaced by those of its row. */
 function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "defaults"> {
-  return { defaults: { ...familyOfClass(ofClass).defaults, ...row?.defaults } };
+  const defaults = Object.entries({ ...familyOfClass(ofClass).defaults, ...row?.defaults });
+  return { defaults: Object.fromEntries(defaults.filter(([key]) => row?.ignored?.includes(key) !== true)) };
 }
 
 /** The default values of a configuration class as facts of a family. */
 function familyOfClass({ values = {}, lists }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
-  const shared = lists === undefined ? {} : { lists };
+  // Bases beside the dictionary, which the class keeps and does not read where the dictionary has them.
+  const bases = Object.entries(rope === undefined ? {} : others).filter(([key]) => key.endsWith("rope_theta"));
+  const shared = {
+    ...(lists === undefined ? {} : { lists }),
+    ...(bases.length === 0 ? {} : { leftBases: Object.fromEntries(bases) }),
+  };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));
   if (ofTypes.length > 0) {

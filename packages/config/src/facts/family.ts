@@ -201,6 +201,15 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /**
+   * Bases that the class writes beside the rope dictionary and reads only where the dictionary has none, with their
+   * defaults.
+   */
+  readonly leftBases?: JsonObject;
+  /** A base of `null` in the file says that nothing is rotated. Elsewhere it says that the file does not state it. */
+  readonly nullBaseIsNone?: boolean;
+  /** A sentence about what its attention does beside the rope, which no rope of this library does. */
+  readonly remark?: string;
   /** Why no rope of this library does what its attention does. */
   readonly refused?: string;
   /** The reason why the family has no rope. */

@@ -66,6 +66,8 @@ export interface GgufArchitecture {
   readonly axes?: { readonly order: "sectioned" | "cyclic"; readonly ifTwo?: boolean };
   readonly sliding?: SlidingRope;
   readonly layersWithoutRope?: LayersWithoutRope;
+  /** Layers with no heads have no attention. Other graphs know none. */
+  readonly allowsNoHeads?: boolean;
   /**
    * The graph takes the sizes of each layer. Absent: those of the first layer for all layers. `"full by half"`: full
    * layers rotate half of `rope.dimension_count`.
@@ -101,6 +103,11 @@ export interface GgufArchitecture {
   readonly factors?: "one list" | "two lists" | "any" | "unused";
   /** `rope_freqs.weight` applies to full layers only. */
   readonly factorsOnFullOnly?: boolean;
+  /**
+   * Queries are scaled by their position: by the file's `attention.temperature_scale` and `temperature_length`, or with
+   * the trained length instead; in Llama 4, unless the window is 0, in layers without rope by the values of the loader.
+   */
+  readonly temperature?: "temperature_length" | "trained length" | "layers without rope";
   /** A second rope of each layer, in what chooses the keys; it is not read. */
   readonly hasIndexer?: boolean;
   /** Why the graph of some files is not known. */
@@ -151,18 +158,30 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
   ),
   ...rows("llada", { pairing: "adjacent", factors: "unused" }),
   ...rows("arcee nanbeige eagle3", { pairing: "adjacent", factors: "one list" }),
-  ...rows("llama llama-embed deci minicpm granitemoe", { pairing: "adjacent", factors: "any" }),
+  ...rows("llama llama-embed minicpm granitemoe", { pairing: "adjacent", factors: "any" }),
+  ...rows("deci", { pairing: "adjacent", factors: "any", allowsNoHeads: true }),
   ...rows("granite", { pairing: "adjacent", factors: "any", layersWithoutRope: finetunedOnly }),
-  ...rows("granitehybrid", { pairing: "adjacent", factors: "one list", layersWithoutRope: finetunedOnly }),
+  ...rows("granitehybrid", {
+    pairing: "adjacent",
+    factors: "one list",
+    layersWithoutRope: finetunedOnly,
+    allowsNoHeads: true,
+  }),
   ...rows("graniteswitch", { pairing: "adjacent", layersWithoutRope: finetunedOnly }),
   ...rows("granite_swa", { pairing: "adjacent", factors: "any", layersWithoutRope: { kind: "pattern" } }),
   ...rows("baichuan", { pairing: "adjacent", layersWithoutRope: { kind: "unless", layers: 32 } }),
-  ...rows("mistral3", { pairing: "adjacent", factors: "any", readsBetas: true, logMultiplier: "magnitude" }),
+  ...rows("mistral3", {
+    pairing: "adjacent",
+    factors: "any",
+    readsBetas: true,
+    logMultiplier: "magnitude",
+    temperature: "trained length",
+  }),
   ...rows("plm", latent),
   ...rows("hy_v4 glm-dsa", { ...latent, hasIndexer: true }),
-  ...rows("bailingmoe3", { ...latent, axes: { order: "sectioned", ifTwo: true } }),
-  ...rows("deepseek2", { ...latentTenth, overallIsMscale: true }),
-  ...rows("mistral4", latentTenth),
+  ...rows("bailingmoe3", { ...latent, allowsNoHeads: true, axes: { order: "sectioned", ifTwo: true } }),
+  ...rows("deepseek2", { ...latentTenth, overallIsMscale: true, temperature: "temperature_length" }),
+  ...rows("mistral4", { ...latentTenth, temperature: "temperature_length" }),
   ...rows("deepseek32", { ...latentTenth, hasIndexer: true }),
   ...rows("dots3note", {
     ...latent,
@@ -181,6 +200,7 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
     pairing: "adjacent",
     factors: "one list",
     sliding: likeFull(4, { onlyWithWindow: "unless 0" }),
+    temperature: "layers without rope",
     layersWithoutRope: { kind: "interval", interval: 4, at: "last", ifNoWindow: "model's last" },
   }),
   ...rows("cohere2", { pairing: "adjacent", sliding: likeFull(4, { base: "full" }), layersWithoutRope: fullHaveNone }),
@@ -201,10 +221,11 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
     half,
   ),
   ...rows(
-    "llada-moe rnd1 olmoe phi2 plamo plamo2 gemma starcoder2 openelm gptneox codeshell orion nemotron bailingmoe2 dots1",
+    "llada-moe rnd1 olmoe phi2 plamo gemma starcoder2 openelm gptneox codeshell orion nemotron bailingmoe2 dots1",
     half,
   ),
-  ...rows("hunyuan-moe hy_v3 jais2 lfm2 lfm2moe seed_oss grovemoe minimax-m2 talkie hrm_text", half),
+  ...rows("hunyuan-moe hy_v3 jais2 seed_oss grovemoe minimax-m2 talkie hrm_text", half),
+  ...rows("lfm2 lfm2moe plamo2", { pairing: "half", allowsNoHeads: true }),
   ...rows("exaone", { pairing: "half", factors: "one list" }),
   ...rows("apertus", { pairing: "half", factors: "any" }),
   ...rows("phi3 phimoe", { pairing: "half", factors: "two lists" }),

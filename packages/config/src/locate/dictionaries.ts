@@ -45,7 +45,14 @@ export function findRopes(
 
 /** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */
 const shared: LayerRope = {
-  thetaKeys: ["rope_theta", "rotary_emb_base", "rotary_base", "rope_base", "rope_embedding_base"],
+  thetaKeys: [
+    "rope_theta",
+    "rotary_emb_base",
+    "rotary_base",
+    "rope_base",
+    "rope_embedding_base",
+    "rotary_embedding_base",
+  ],
   scaled: true,
   defaults: {},
 };

@@ -30,7 +30,12 @@ export function locate(config: unknown, options: ConfigOptions): Located {
   const model = findTextModel(config, report, options.family);
   checkFamily(model, report);
   report.throwIfBroken();
-  return { model, dialect, options, report, ...findRopes(model, whyNoRope(model, report), report) };
+  const why = whyNoRope(model, report);
+  const { family, fields } = model;
+  if (why === undefined && family.remark !== undefined) {
+    report.note("differs", fields.pathOf("model_type"), family.remark, "warning");
+  }
+  return { model, dialect, options, report, ...findRopes(model, why, report) };
 }
 
 /** Keys of the text model in a config of several models, in the order of the search. */
@@ -101,17 +106,17 @@ export function findTextModel(given: unknown, report: Report, like?: string): Te
     if (typeOf(chosen) !== undefined) outside.unshift(...nesting.splice(0));
     nesting.unshift((inner = chosen));
   }
-  const fields = new Fields(
-    nesting.map((place, level) => ({ ...place, level })),
-    report,
-  );
   const around = new Fields(
     outside.map((place, level) => ({ ...place, level })),
     report,
   );
-  const modelType = findType(nesting, config);
+  const modelType = like ?? findType(nesting, config);
   const stated = modelType === null ? undefined : familyOf(modelType);
-  const family = like === undefined ? stated : withoutSizes(familyOf(like)!);
+  const family = like === undefined || stated === undefined ? stated : withoutSizes(stated);
+  const fields = new Fields(
+    nesting.map((place, level) => ({ ...place, record: withoutIgnored(place, family, modelType, report), level })),
+    report,
+  );
   if (family?.latent === true && fields.flag("use_mla")?.value === false) {
     report.note(
       "differs",
@@ -132,6 +137,23 @@ function withoutSizes({ defaults = {}, lists: _, ...family }: Family): Family {
     ...family,
     defaults: Object.fromEntries(Object.entries(defaults).filter(([key]) => ropeDefaults.test(key))),
   };
+}
+
+/** The keys that the class of a family reads. */
+function withoutIgnored(
+  { record, path }: Place,
+  family: Family | undefined,
+  modelType: string | null,
+  report: Report,
+): JsonObject {
+  const ignored = family?.ignored?.filter((key) => own(record, key) !== undefined) ?? [];
+  for (const key of ignored) {
+    const message = `The class of ${modelType} in transformers does not read ${key} = ${shown(record[key])}. This rope does the same.`;
+    report.note("differs", join(path, key), message, "warning");
+  }
+  return ignored.length === 0
+    ? record
+    : Object.fromEntries(Object.entries(record).filter(([key]) => !ignored.includes(key)));
 }
 
 const typeOf = ({ record }: Place): string | undefined => {
@@ -208,6 +230,13 @@ function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined 
   if (flag?.value === true) return { why: alibi, path: flag.path };
   const rotary = fields.first("rotary");
   if (rotary?.value === false) return { why: "the file says that nothing is rotated", path: rotary.path };
+  if (family.nullBaseIsNone === true) {
+    const dictionary = fields.first("rope_parameters", "rope_scaling");
+    const inside = isObject(dictionary?.value) && dictionary.value["rope_theta"] === null;
+    if (inside || fields.isNull("rope_theta")) {
+      return { why: "its base is null", path: inside ? `${dictionary!.path}.rope_theta` : fields.pathOf("rope_theta") };
+    }
+  }
   const { rotatesIf } = family;
   const position = fields.first("position_embedding_type");
   if (rotatesIf?.key !== "position_embedding_type" && isText(position?.value) && !/rope|rotary/i.test(position.value)) {

@@ -36,7 +36,12 @@ function readTheta(entry: RopeEntry, located: Located): Fact<number> {
   const inside = dictionary.all("rope_theta").flatMap((found) => asNumber(found, report) ?? []);
   // If each layer type has its own rope, rope_theta beside them is the default for types that state none.
   const isOwn = (key: string): boolean => !(nested && inside.length > 0 && key === "rope_theta");
-  const outside = agree(outer(spelled.thetaKeys.filter(isOwn)), report);
+  const isLeft = ({ key, value }: Found<number>): boolean =>
+    inside.length > 0 && model.family.leftBases?.[key] === value && inside[0]!.value !== value;
+  const outside = agree(
+    outer(spelled.thetaKeys.filter(isOwn)).filter((found) => !isLeft(found)),
+    report,
+  );
   const found =
     agree([...inside, ...(outside === undefined ? [] : [outside])], report) ??
     (nested ? agree(outer(["rope_theta"]), report) : undefined);

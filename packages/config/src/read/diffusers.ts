@@ -213,7 +213,7 @@ function readWide(row: Extract<Diffuser, { kind: "wide" }>, audio: typeof row.au
   };
 }
 
-/** Pair `i` has axis `i mod 3` while `i < 3 · sections[axis]`, else the first axis, as all pairs beyond the sections. */
+/** Pair `i` has axis `i mod 3` while `i < 3 · sections[axis]`, else the first axis. */
 function readCyclic(row: Extract<Diffuser, { kind: "cyclic" }>, context: Context): RopeFacts {
   const ofClass = classFact(context);
   const headDim = headOf(row.head, context);

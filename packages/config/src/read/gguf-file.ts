@@ -109,8 +109,10 @@ export class GgufFile {
     for (const { key, path, value } of this.#fields.unread()) {
       if (!/rope/.test(key.slice(this.name.length))) continue;
       const what = `llama.cpp's loader of ${this.name} does not read`;
-      if (Array.isArray(value)) this.report.issue(path, `nothing: ${what} this list`, shown(value));
-      else this.report.note("unused", path, `${what} ${key} = ${shown(value)}.`);
+      if (Array.isArray(value)) {
+        const remedy = "Leave it out to read the file as llama.cpp does.";
+        this.report.issue(path, `nothing: ${what} this list`, shown(value), remedy);
+      } else this.report.note("unused", path, `${what} ${key} = ${shown(value)}.`);
     }
   }
 }

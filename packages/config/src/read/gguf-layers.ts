@@ -95,10 +95,15 @@ function compressedLayers(file: GgufFile, own: number | null): Is {
 
 /** Layers that have no heads attend to nothing: recurrent layers, or none at all. */
 function layersWithoutHeads(file: GgufFile): Is {
-  const lists = ["attention.head_count", "attention.head_count_kv"]
-    .map((name) => file.value(name))
-    .filter(Array.isArray);
-  return (layer) => lists.some((list: readonly unknown[]) => list[layer] === 0);
+  const names = ["attention.head_count", "attention.head_count_kv"];
+  const lists = names.map((name) => ({ name, list: file.value(name) }));
+  const isNone: Is = (layer) => lists.some(({ list }) => Array.isArray(list) && list[layer] === 0);
+  if (file.architecture.allowsNoHeads === true) return isNone;
+  for (const { name, list } of lists) {
+    if (!Array.isArray(list) || !list.includes(0)) continue;
+    file.report.issue(file.key(name), `heads in each layer; the graph of ${file.name} knows no other`, shown(list));
+  }
+  return () => false;
 }
 
 function layersWithoutRope(file: GgufFile, own: number | null, isSliding: Is | undefined): Is {

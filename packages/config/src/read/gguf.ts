@@ -5,6 +5,7 @@
  * Source: llama.cpp as of llama-cpp-python 0.3.36, `load_hparams`, `llama_context` and `ggml_rope_ext`.
  */
 
+import type { QueryScale } from "@ropewalk/core";
 import { isSameRope, noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts } from "../facts/fact.ts";
 import { shown } from "../locate/found.ts";
@@ -39,7 +40,7 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
   const noneLabel = isBare ? fullLabel : noRopeLabel;
   const labelOf = (layer: number): string | null =>
     ({ none: noneLabel, sliding: slidingLabel, full: fullLabel })[layers.kindOf(layer)];
-  const none = noRope(whyNone(file));
+  const none = noRope(whyNone(file), layers.hasSliding ? queryScaleWithoutRope(file) : undefined);
   const byLabel = new Map<string | null, LayerFacts>();
   if (layers.count === null || kinds.some((kind) => kind !== "none") || isBare) {
     byLabel.set(fullLabel, isBare ? none : full);
@@ -103,7 +104,35 @@ function readRope(file: GgufFile, isSliding: boolean, isFirstSliding: boolean): 
       source: "llama_model_rope_type",
     },
     ...(axes === undefined ? {} : { axes }),
+    ...readQueryScale(file),
   };
+}
+
+/** Llama 4 scales the queries of layers without rope, unless its window is 0. */
+function queryScaleWithoutRope({ architecture, name }: GgufFile): Fact<QueryScale> | undefined {
+  if (architecture.temperature !== "layers without rope") return undefined;
+  const value = Object.freeze({ rule: "temperature", beta: 0.1, length: 8192, offset: 1 } as const);
+  return { value, rule: `llama.cpp's loader of ${name}`, source: "llm_graph_input_attn_temp" };
+}
+
+/** The scale of queries by their position in layers with a rope. */
+function readQueryScale(file: GgufFile): { readonly queryScale?: Fact<QueryScale> } {
+  const { temperature } = file.architecture;
+  if (temperature === undefined || temperature === "layers without rope") return {};
+  const beta = file.number("attention.temperature_scale");
+  if (beta === undefined || beta.value === 0) return {};
+  const length =
+    temperature === "temperature_length"
+      ? file.size("attention.temperature_length")
+      : (file.size("rope.scaling.original_context_length") ?? file.size("context_length"));
+  if (length === undefined) {
+    const key = temperature === "temperature_length" ? "attention.temperature_length" : "context_length";
+    file.report.issue(file.key(key), "the length of the scale of queries, in tokens", "nothing");
+    return {};
+  }
+  const value = Object.freeze({ rule: "temperature", beta: beta.value, length: length.value, offset: 0 } as const);
+  const rule = `${beta.rule} ${beta.value}, ${length.rule} ${length.value}`;
+  return { queryScale: { value, rule, source: "llm_graph_input_attn_temp" } };
 }
 
 type Sizes = { readonly headDim: Fact<number>; readonly rotaryDim: Fact<number> } | undefined;

@@ -141,7 +141,6 @@ function readRotated(
     return { rotaryDim, ...(share === undefined ? {} : { share }) };
   }
   const width = statedWidth(entry.dictionary, stated, headDim, located);
-  for (const key of family.ignored ?? []) noteIgnored(key, model, report);
   if (family.rotatesLast === true) {
     const rotaryDim = width ?? classWidth(entry, headDim, located) ?? whole;
     const rule = `headDim − rotaryDim: ${modelType} rotates the last elements of a head`;
@@ -193,8 +192,7 @@ function statedWidth(
   const sizes = (of: Fields, key: string): Found<number>[] =>
     of.size(key) === undefined ? [] : (of.all(key) as Found<number>[]);
   const slice = family.rotatesLast === true ? sizes(fields, "qk_rope_head_dim") : [];
-  const direct = family.ignored?.includes("rotary_dim") === true ? [] : sizes(fields, "rotary_dim");
-  const width = agree([...sizes(dictionary, "rope_dim"), ...direct, ...slice], report);
+  const width = agree([...sizes(dictionary, "rope_dim"), ...sizes(fields, "rotary_dim"), ...slice], report);
   if (share === undefined) return width && { ...width, rule: width.path };
   const value = Math.trunc(headDim * share.value);
   const arithmetic = `trunc(${share.key} · head_dim) = trunc(${share.value} · ${headDim}) = ${value}`;
@@ -203,13 +201,6 @@ function statedWidth(
     report.issue(width.path, arithmetic, `${width.value}`, "The file says two things; correct or remove one of them.");
   }
   return { ...width, rule: width.path };
-}
-
-function noteIgnored(key: string, { fields, modelType }: TextModel, report: Report): void {
-  const found = fields.first(key);
-  if (found === undefined) return;
-  const message = `The class of ${modelType} in transformers does not read ${key} = ${found.value as number}. This rope does the same.`;
-  report.note("differs", found.path, message, "warning");
 }
 
 const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
@@ -226,7 +217,7 @@ function statedShare({ dictionary, nested, share }: RopeEntry, { model, report }
 
 /** The default number of rotated elements in the family's code. */
 function classWidth(entry: RopeEntry, headDim: number, { model, report }: Located): Fact<number> | undefined {
-  const width = model.family.ignored?.includes("rotary_dim") === true ? undefined : classDefault("rotary_dim", model);
+  const width = classDefault("rotary_dim", model);
   const share = classShare(entry, model)?.value;
   if (width === undefined && share === undefined) return undefined;
   const [key, value] = width === undefined ? ["partial_rotary_factor", share] : ["rotary_dim", width];

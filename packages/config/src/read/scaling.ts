@@ -220,7 +220,7 @@ function statedParameters(entry: RopeEntry, ropeType: string, { model, options, 
   const ofClass = (name: string, value: unknown): void => {
     if (!found.has(name)) found.set(name, { value, key: name, path: `the class of ${model.modelType}` });
   };
-  if (ropeType === "yarn" && defaults["attention_factor"] !== undefined) {
+  if (ropeType === "yarn" && !entry.nested && defaults["attention_factor"] !== undefined) {
     ofClass("attentionFactor", defaults["attention_factor"]);
   }
   const { defaultType } = model.family;

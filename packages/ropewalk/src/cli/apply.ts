@@ -27,6 +27,7 @@ export interface ApplyOptions {
   readonly length?: string;
   readonly maxPosition?: string;
   readonly family?: string;
+  readonly part: "text" | "vision" | "audio";
 }
 
 type Role = "query" | "key";
@@ -75,11 +76,12 @@ export function apply(config: string, options: ApplyOptions): string[] {
 /** The only rope of a config, or the rope of the layer that the options name. */
 function chooseRope(
   config: string,
-  { family, layer, layerType, maxPosition, precision }: ApplyOptions,
+  { family, layer, layerType, maxPosition, part, precision }: ApplyOptions,
 ): RotaryEmbedding {
   const ropes = ropesFromConfig(readJson(config), {
     precision,
     family,
+    part,
     ...(maxPosition === undefined ? {} : { maxPosition: wholeNumber("--max-position", maxPosition, 1) }),
   });
   if (layer !== undefined && layerType !== undefined) {

@@ -16,6 +16,7 @@ export interface InspectOptions {
   readonly precision: Precision;
   readonly length?: string;
   readonly family?: string;
+  readonly part: "text" | "vision" | "audio";
 }
 
 export interface InspectOutput {
@@ -64,8 +65,8 @@ export async function inspect(
   return failures;
 }
 
-async function ropesOf(file: string, { precision, family }: InspectOptions): Promise<ModelRopes> {
-  if (!isGguf(file)) return ropesFromConfig(readJson(file), { precision, family });
+async function ropesOf(file: string, { precision, family, part }: InspectOptions): Promise<ModelRopes> {
+  if (!isGguf(file)) return ropesFromConfig(readJson(file), { precision, family, part });
   const { metadata, tensors } = await readGguf(file);
   return ropesFromGguf(metadata, { tensors, precision });
 }

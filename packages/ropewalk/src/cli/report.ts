@@ -87,7 +87,7 @@ function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palett
     typeof value === "number" ? String(Number(value.toPrecision(12))) : String(value),
   );
   const widest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length)) + 2;
-  const [first, second] = [widest(rules.map(({ name }) => name)), widest(values)];
+  const [first, second] = [widest(rules.map(({ name }) => name)), Math.min(widest(values), 30)];
   const table = new Table({
     colWidths: [first, second, Math.max(30, columns - first - second - 4)],
     wordWrap: true,

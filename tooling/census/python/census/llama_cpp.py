@@ -19,18 +19,22 @@ from pathlib import Path
 
 import numpy as np
 
-from .llama_cpp_metadata import CASES, ONE_TOKEN, TARGETS, TENSORS, metadata_of, skipped
+from .llama_cpp_metadata import CASES, EMBEDDING, FROM_FILE, ONE_TOKEN, TARGETS, TENSORS, WITH_FEATURES, metadata_of, skipped
 
 HERE = Path(__file__).resolve()
-# Seconds. A graph takes a tenth of one; some never end.
-LONGEST = 20
+# Seconds. A graph takes a tenth of one, a model out of a file ten; some never end.
+LONGEST = 60
 RESULTS = HERE.parents[2] / "results" / "llama.cpp.json"
 SOURCE = Path(os.environ.get("LLAMA_CPP_PYTHON", "."))
 os.environ["LLAMA_CPP_LIB_PATH"] = os.environ.get("GGML_LIBRARIES", ".")
 sys.path[:0] = [str(SOURCE), str(HERE.parents[3] / "goldens" / "python")]
 
-from goldens.ggml_run import BUILD, IMROPE, MODES, MROPE, Library, Tensor  # noqa: E402
+from goldens.ggml_run import BUILD, IMROPE, MODES, MROPE, InitParams, Library, Tensor  # noqa: E402
 from llama_cpp import llama_cpp as bindings  # noqa: E402
+
+# 64-bit lists.
+WIDE = (".layer_multipliers", ".head_offsets", ".head_vocab_sizes")
+
 
 def architectures() -> list[str]:
     """Every name that the loader knows, in its own order."""
@@ -47,6 +51,9 @@ class Engine:
         for name, result, arguments in [
             ("ggml_op_name", text, [ctypes.c_int]),
             ("ggml_backend_tensor_set", None, [pointer, pointer, size, size]),
+            ("ggml_set_name", pointer, [pointer, text]),
+            ("gguf_add_tensor", None, [pointer, pointer]),
+            ("gguf_write_to_file", ctypes.c_bool, [pointer, text, ctypes.c_bool]),
             ("gguf_init_empty", pointer, []),
             ("gguf_set_val_u32", None, [pointer, text, ctypes.c_uint32]),
             ("gguf_set_val_f32", None, [pointer, text, ctypes.c_float]),
@@ -80,6 +87,48 @@ class Engine:
                 array = np.asarray(value, dtype=dtype)
                 base.gguf_set_arr_data(context, name, kind, array.ctypes.data, len(array))
         return context
+
+    def from_file(self, values: dict, tensors: dict):
+        """A model out of a file whose tensors the loader's own messages name: first a name, then a shape."""
+        base = self.ggml.base
+        said: list[str] = []
+
+        @bindings.llama_log_callback
+        def listen(level, text, _):
+            said.append(text.decode())
+
+        bindings.llama_log_set(listen, None)
+        self.listener = listen  # in use as long as the library logs
+        shapes: dict[str, list[int]] = {}
+        random = np.random.default_rng(11)
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "model.gguf").encode()
+            while True:
+                header, memory = self.header(values), base.ggml_init(InitParams(64 << 20, None, False))
+                for name, shape in shapes.items():
+                    count = int(np.prod(shape))
+                    given = tensors.get(name, [1.0] if name.startswith("rope_") else None)
+                    array = random.standard_normal(count) * 0.05 if given is None else np.resize(given, count)
+                    tensor = self.ggml.tensor(memory, array.astype(np.float32).reshape(shape[::-1]))
+                    base.ggml_set_name(tensor, name.encode())
+                    base.gguf_add_tensor(header, tensor)
+                base.gguf_write_to_file(header, path, False)
+                base.ggml_free(memory)
+                said.clear()
+                model = bindings.llama_model_load_from_file(path, bindings.llama_model_default_params())
+                if model:
+                    return model, set(shapes)
+                text = "".join(said)
+                missing = re.search(r"(?:missing tensor |tensor )'([^']+)'(?: not found)?\n", text)
+                wrong = re.search(r"tensor '([^']+)' has wrong shape; expected ([\d, ]+), got", text)
+                if missing and missing[1] not in shapes:
+                    before = re.sub(r"(?<=blk\.)\d+", lambda layer: str(int(layer[0]) - 1), missing[1])
+                    shapes[missing[1]] = shapes.get(before, [1])
+                elif wrong:
+                    shapes[wrong[1]] = [int(number) for number in wrong[2].split(",")]
+                else:
+                    sys.stderr.write(text)
+                    return None, set()
 
     def ropes(self, values: dict, tensors: dict, n_ctx: int) -> tuple[int, list[str], list[dict]]:
         """The number of layers, the tensors of factors that the loader asks for, and every ROPE operator that runs."""
@@ -115,13 +164,15 @@ class Engine:
             seen.append(operator_of(tensor, base.ggml_op_name(tensor.op).decode()))
             return True
 
-        context_of_file = self.header(values)
-        model = bindings.llama_model_init_from_user(
-            context_of_file, fill, None, bindings.llama_model_default_params())
+        name = values["general.architecture"]
+        model_params = bindings.llama_model_default_params()
+        if name in FROM_FILE:
+            model, created = self.from_file(values, tensors)
+        else:
+            model = bindings.llama_model_init_from_user(self.header(values), fill, None, model_params)
         if not model:
             raise RuntimeError("the loader refuses the metadata")
         asked = sorted(created)
-        name = values["general.architecture"]
         params = bindings.llama_context_default_params()
         params.n_ctx, params.n_seq_max = n_ctx, 1
         params.n_threads = params.n_threads_batch = 1
@@ -131,18 +182,16 @@ class Engine:
             params.n_batch = params.n_ubatch = 1
         if name in TARGETS:
             other = metadata_of(TARGETS[name], "plain")[0]
-            target = bindings.llama_model_init_from_user(self.header(other), fill, None, bindings.llama_model_default_params())
+            target = bindings.llama_model_init_from_user(self.header(other), fill, None, model_params)
             plain = bindings.llama_context_default_params()
             plain.n_ctx, plain.n_seq_max = n_ctx, 1
             params.ctx_other = bindings.llama_init_from_model(target, plain)
-        if name in ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert",
-                                              "jina-bert-v2", "jina-bert-v3", "eurobert", "gemma-embedding", "llama-embed"):
-            params.embeddings = True
+        params.embeddings = name in EMBEDDING
         context = bindings.llama_init_from_model(model, params)
         if not context:
             raise RuntimeError("no context can be made")
         batch = bindings.llama_batch_init(2, 0, 1)
-        if name in ("eagle3", "gemma4-assistant"):
+        if name in WITH_FEATURES:
             features = (ctypes.c_float * (2 * bindings.llama_model_n_embd_inp(model)))(*[0.1])
             batch.embd = ctypes.cast(features, type(batch.embd))
         batch.n_tokens = tokens
@@ -155,10 +204,7 @@ class Engine:
         if bindings.llama_model_has_decoder(model) or name in TARGETS:
             if bindings.llama_decode(context, batch) != 0:
                 raise RuntimeError("decoding fails")
-        return bindings.llama_model_n_layer(model), asked, seen
-
-
-WIDE = (".layer_multipliers", ".head_offsets", ".head_vocab_sizes")
+        return values[f"{name}.block_count"], asked, seen
 
 
 def layer_of(tensor: Tensor) -> int | None:
@@ -231,7 +277,7 @@ def measured(ggml: Library, operator: dict) -> dict:
     adjacent = [(offset + 2 * i, offset + 2 * i + 1) for i in range(count)]
     pairing = "half" if pairs == half else "adjacent" if pairs == adjacent else "other"
     angles = [float(f"{np.arctan2(matrix[i, j], matrix[i, i]):.8g}") for i, j in pairs]
-    result = {"width": width, "offset": offset, "pairing": pairing, "amplitude": float(f"{amplitude:.8g}"), "angles": angles}
+    result = {"offset": offset, "pairing": pairing, "amplitude": float(f"{amplitude:.8g}"), "angles": angles}
     if is_multi:
         axis_of_pair = [-1] * count
         for axis in range(4):
@@ -254,6 +300,24 @@ def main_and_other(ran: list[dict]) -> tuple[list[dict], list[dict]]:
             rope["name"].startswith("node_") and rope["layer"] in layers and (rope["layer"], rope["width"]) not in named)
 
     return [r for r in ran if not is_other(r)], [r for r in ran if is_other(r)]
+
+
+def key_of(operator: dict) -> str:
+    return json.dumps({key: value for key, value in operator.items() if key != "measured"}, sort_keys=True)
+
+
+def renumbered(result: dict) -> dict:
+    """Operators in the order of their first use, so that an update writes what a whole run writes."""
+    order: dict[int, int] = {}
+
+    def new(value):
+        if isinstance(value, list):
+            return [new(each) for each in value]
+        return order.setdefault(value, len(order)) if isinstance(value, int) else value
+
+    rows = {name: {**row, "cases": {case: new(value) for case, value in row["cases"].items()}} if "cases" in row else row
+            for name, row in result["architectures"].items()}
+    return {"operators": [result["operators"][number] for number in order], "architectures": rows}
 
 
 def in_child(work):
@@ -305,19 +369,19 @@ def probe(engine: Engine, name: str, case: str, verbose: bool) -> dict:
     return {"layers": count, "tensors": [key for key in created if key in tensors], "ran": ran}
 
 
-def table(engine: Engine, names: list[str]) -> dict:
-    operators: dict[str, int] = {}
-    described: list[dict] = []
+def table(engine: Engine, names: list[str], known: dict) -> dict:
+    described: list[dict] = list(known["operators"])
+    operators = {key_of(row): number for number, row in enumerate(described)}
 
     def number_of(rope: dict) -> int:
-        stated = {key: value for key, value in rope.items() if key not in ("op", "name", "layer")}
+        stated = {key: value for key, value in rope.items() if key not in ("op", "name", "layer") and value is not None}
         if stated["mode"] not in (MROPE, IMROPE):
             stated.pop("sections")
-        key = json.dumps(stated)
+        row = {**stated, "mode": MODES[stated["mode"]]}
+        key = key_of(row)
         if key not in operators:
             operators[key] = len(described)
-            kept = {k: v for k, v in stated.items() if v is not None and k != "width" and not (k == "n_offs" and v == 0)}
-            described.append({**kept, "mode": MODES[stated["mode"]], "measured": measured(engine.ggml, rope)})
+            described.append({**row, "measured": measured(engine.ggml, rope)})
         return operators[key]
 
     def layers_of(name: str, found: dict, others: set[str]):
@@ -335,7 +399,7 @@ def table(engine: Engine, names: list[str]) -> dict:
         short = [None if not each else each[0] if len(each) == 1 else each for each in layers]
         return short[0] if all(each == short[0] for each in short) and not isinstance(short[0], list) else short
 
-    rows = {}
+    rows = dict(known["architectures"])
     for name in names:
         why = skipped(name)
         if why:
@@ -389,6 +453,7 @@ def text_of(result: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m census.llama_cpp", description=__doc__)
     parser.add_argument("--only", nargs="*", help="architectures; prints their operators and writes nothing")
+    parser.add_argument("--update", nargs="*", help="architectures to run again; the others keep their rows")
     parser.add_argument("--case", nargs="*", help="cases, with --only")
     options = parser.parse_args()
     engine = Engine()
@@ -399,7 +464,9 @@ def main() -> None:
                 found = probe(engine, name, case, True)
                 print(name, case, {key: value for key, value in found.items() if key != "ran"})
         return
-    result = table(engine, names)
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if options.update else {"operators": [], "architectures": {}}
+    result = table(engine, options.update or names, known)
+    result = renumbered({**result, "architectures": {name: result["architectures"][name] for name in names}})
     ggml = engine.ggml.base
     result = {
         "source": {

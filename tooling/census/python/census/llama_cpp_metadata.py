@@ -89,7 +89,7 @@ CHANGES: dict[str, dict] = {
               "attention.gate_lora_rank": 16, **({"token_shift_count": 1} if name == "arwkv7" else {})} for name in ("rwkv7", "arwkv7")},
     "graniteswitch": {"adapters.count": 1, "adapters.lora_rank": 4, "adapters.token_ids_activate": [60],
                       "adapters.token_ids_substitute": [7], **DENSE},
-    "gemma4-assistant": {**GEMMA4, "embedding_length_out": 128, "nextn_predict_layers": LAYERS},
+    "gemma4-assistant": {**GEMMA4, "embedding_length": 128, "embedding_length_out": 64, "nextn_predict_layers": LAYERS},
     "eagle3": {"block_count": 1, "target_layers": [1, 2, 3], "target_hidden_size": 64, **DENSE},
     "dflash": {"target_layers": [1, 2, 3], "attention.sliding_window_pattern": [True, False] * 4, "hyper_connection.count": None, **DENSE},
     "hrm_text": {"block_count": 6, "hrm.layers_per_stack": 1, "hrm.h_cycles": 2, "hrm.l_cycles": 2, **DENSE},
@@ -138,8 +138,18 @@ CHANGES["glm5-next"].update(PLE)
 for delta in ("qwen3next", "qwen35", "qwen35moe"):
     CHANGES[delta] = {**CHANGES.get(delta, {}), "ssm.inner_size": 64}
 
-# Drafting models share parts of the model that they draft for.
+# Drafting models, and a model that they draft for. They share parts of it.
 TARGETS = {"eagle3": "llama", "dflash": "llama", "gemma4-assistant": "gemma4"}
+
+# Drafting models that are given features of their target beside tokens.
+WITH_FEATURES = ("eagle3", "gemma4-assistant")
+
+# Encoders without logits.
+EMBEDDING = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert",
+             "gemma-embedding", "llama-embed")
+
+# Models that the loader cannot make out of metadata alone.
+FROM_FILE = ("gemma4-assistant",)
 
 # Graphs that hold for one token only.
 ONE_TOKEN = ("plm",)
@@ -148,7 +158,6 @@ REASONS = {
     "clip": "only the quantizer has it; no graph",
     "gptj": "the loader has no graph",
     "wavtokenizer-dec": "a decoder of sound, no language model",
-    "gemma4-assistant": "the loader cannot make its tensors out of metadata alone",
     "rwkv6qwen2": "its graph crashes on metadata alone",
 }
 
