@@ -141,6 +141,10 @@ export const rows: readonly (readonly [string, Family])[] = [
     readsPartial: true,
     scalingBeside: {
       ...topLevelScaling,
+      unheld: {
+        attn_temperature_len:
+          "SGLang multiplies logits by ln p / ln(attn_temperature_len) at positions p beyond it; llama.cpp does not, and neither does queryScaleOf.",
+      },
       note: '"original" keeps the frequencies, and YaRN does not scale cos and sin, as in SGLang; llama.cpp reads both names as YaRN and scales.',
     },
   }),

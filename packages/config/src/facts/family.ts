@@ -104,6 +104,8 @@ export interface ScalingBeside {
   readonly halfKey?: string;
   /** The values of the model's code for keys that the file does not state. */
   readonly defaults: JsonObject;
+  /** Keys that no rope can hold, each with a sentence for files that set it to a number > 0. */
+  readonly unheld?: Readonly<Record<string, string>>;
   /** Numbers of the model's code that no key states, by the keys of a rope dictionary. */
   readonly constants?: JsonObject;
   /** A sentence about engines that differ. */
