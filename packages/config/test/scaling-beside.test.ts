@@ -124,6 +124,13 @@ describe("Grok", () => {
     expect(rules).toContainEqual({ name: "parameters.betaFast", value: 8, rule: "beta_fast" });
   });
 
+  test("the temperature of its logits is a warning", () => {
+    expect(notesAt({ ...grok, attn_temperature_len: 1024 }, "attn_temperature_len")).toMatchObject([
+      { kind: "differs", severity: "warning" },
+    ]);
+    expect(notesAt({ ...grok, attn_temperature_len: -1 }, "attn_temperature_len")).toEqual([]);
+  });
+
   test("a Llama does not have these keys, and a note says so", () => {
     const llama = { ...grok, architectures: ["LlamaForCausalLM"], model_type: "llama", rope_type: "yarn" };
     expect(ropesFromConfig(llama).forLayer(0)!.ropeType).toBe("default");

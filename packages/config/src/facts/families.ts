@@ -141,6 +141,10 @@ export const rows: readonly (readonly [string, Family])[] = [
     readsPartial: true,
     scalingBeside: {
       ...topLevelScaling,
+      unheld: {
+        attn_temperature_len:
+          "SGLang multiplies logits by ln p / ln(attn_temperature_len) at positions p beyond it; llama.cpp does not, and neither does queryScaleOf.",
+      },
       note: '"original" keeps the frequencies, and YaRN does not scale cos and sin, as in SGLang; llama.cpp reads both names as YaRN and scales.',
     },
   }),
@@ -203,7 +207,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("deepseek_v2 deepseek_vl_v2", latent),
   ...row("deepseek_v32 axk2", { ...latent, indexer: indexer("half") }),
   ...row("glm_moe_dsa", { ...latent, indexer: { ...indexer("adjacent"), interleaveKey: "indexer_rope_interleave" } }),
-  // The published file has keys of its own for sliding layers; transformers 5.24 makes a rope for each layer type of them.
+  // The published file has keys of its own for sliding layers, of which transformers 5.24 makes a rope for each type.
   ...row("dots3_note_text", {
     ...latent,
     indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] },

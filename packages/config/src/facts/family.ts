@@ -31,7 +31,7 @@ export type LayerRule =
       readonly other: string;
       readonly endsWithMatch?: boolean;
     }
-  /** A list of the layers of one type; all others have the other. Without the list, the last of each group is `others`. */
+  /** A list of the layers of one type; all others have the other. Without it, the last of each group is `others`. */
   | {
       readonly kind: "indices";
       readonly key: string;
@@ -104,6 +104,8 @@ export interface ScalingBeside {
   readonly halfKey?: string;
   /** The values of the model's code for keys that the file does not state. */
   readonly defaults: JsonObject;
+  /** Keys that no rope can hold, each with a sentence for files that set it to a number > 0. */
+  readonly unheld?: Readonly<Record<string, string>>;
   /** Numbers of the model's code that no key states, by the keys of a rope dictionary. */
   readonly constants?: JsonObject;
   /** A sentence about engines that differ. */
@@ -188,8 +190,8 @@ export interface Family {
   /** Scaling keys that stand among the model's own keys. */
   readonly scalingBeside?: ScalingBeside;
   /**
-   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the type
-   * of the other layers, and the values of the class for α and n (`null`: no scale).
+   * In a family without rope: the type of the layers whose queries are scaled by `1 + α ln(max((p + 1)/n, 1))`, the
+   * type of the other layers, and the values of the class for α and n (`null`: no scale).
    */
   readonly logarithm?: {
     readonly on: string;

@@ -42,6 +42,10 @@ export function scalingBeside(
   }
   const half = spelling.halfKey === undefined ? undefined : fields.flag(spelling.halfKey);
   if (half?.value === true) record["partial_rotary_factor"] = 0.5;
+  for (const [key, message] of Object.entries(spelling.unheld ?? {})) {
+    const found = fields.first(key);
+    if (typeof found?.value === "number" && found.value > 0) report.note("differs", found.path, message, "warning");
+  }
   if (spelling.note !== undefined) report.note("differs", mark.path, spelling.note);
   if (spelling.ropeType !== undefined) record["rope_type"] = spelling.ropeType;
   return {

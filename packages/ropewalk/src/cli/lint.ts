@@ -48,8 +48,8 @@ export interface Finding {
   readonly engine: LintEngine | null;
   /**
    * `"invalid"`: the file contradicts itself or lacks a value; `"warning"`: engines read it, but perhaps not as its
-   * author meant; `"unknown"`: no engine reads the key; `"refused"`: the engine refuses the file; `"differs"`: it builds
-   * other ropes than transformers; `"unable"`: it cannot express them.
+   * author meant; `"unknown"`: no engine reads the key; `"refused"`: the engine refuses the file; `"differs"`: it
+   * builds other ropes than transformers; `"unable"`: it cannot express them.
    */
   readonly kind: "invalid" | "warning" | "unknown" | "refused" | "differs" | "unable";
   /** The paths of the keys concerned. */
