@@ -144,6 +144,8 @@ function byInterval(file: GgufFile, { interval, at, ifNoWindow, isAbsentNone }: 
       return (layer) => ifNoWindow === "model's last" && own !== null && layer === own - 1;
     }
   }
+  // SmallThinker's graph takes an interval that is the number of layers for "none".
+  if (at === "first" && own === interval) return () => false;
   const chosen = at === "first" ? 0 : interval - 1;
   return (layer) => layer % interval === chosen;
 }
