@@ -1,0 +1,235 @@
+"""Every model type of transformers' CONFIG_MAPPING, run."""
+
+import copy
+import gc
+import json
+import logging
+import math
+import platform
+import re
+import sys
+import time
+import warnings
+
+import torch
+import transformers
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from .models import NoModel, at, build, limit, small, text_path
+from .text import Result, examine, near
+from .variants import changes
+
+NOISE = re.compile(
+    r"^(transformers_version|dtype|torch_dtype|architectures|initializer_\w+|\w*dropout\w*|id2label|label2id|output_\w+|return_dict|"
+    r"problem_type|chunk_size_feed_forward|use_cache|\w*token_ids?|\w*token_index|_name_or_path|\w*vocab_size|hidden_act|"
+    r"\w*norm_eps\w*|tie_\w+|is_decoder|\w*activation\w*|attn_implementation|_attn_implementation|\w*bias|tokenizer_class|\w*router\w*|"
+    r"pruned_heads|_experts_implementation|\w*jitter\w*|pretraining_tp|scale_embedding|\w*layerdrop|\w*loss\w*|"
+    r"std_\w+|init_\w+|\w*_std|num_labels|layer_norm_epsilon|epsilon|\w*expert_capacity\w*|mask_\w+|\w*_prob|\w*codebook\w*)$"
+)
+
+
+def cleaned(value, inner: bool = False):
+    if isinstance(value, dict):
+        return {str(key): cleaned(item, True) for key, item in value.items() if not NOISE.match(str(key))}
+    if isinstance(value, list):
+        return [cleaned(item, True) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def shortened(config, path: list[str]) -> dict:
+    """`to_dict`, and of the parts that are not the text model only the name."""
+    whole = cleaned(config.to_dict())
+    node = whole
+    for key in [*path, None]:
+        for name, value in list(node.items()):
+            if name != key and isinstance(value, dict) and ("model_type" in value) and key is not None:
+                node[name] = {"model_type": value["model_type"]}
+        if key is not None:
+            node = node[key]
+    return whole
+
+
+def saved(config) -> dict:
+    return json.loads(config.to_json_string(use_diff=True))
+
+
+class Frequencies:
+    """Lists that agree within the accuracy of the measurement are kept once."""
+
+    def __init__(self):
+        self.lists: dict[str, list[float]] = {}
+
+    def name(self, values: list[float]) -> str:
+        for name, known in self.lists.items():
+            if near(known, values, 2e-6, 3e-11):
+                return name
+        name = f"f{len(self.lists)}"
+        self.lists[name] = [float(f"{value:.9g}") for value in values]
+        return name
+
+
+def written(result: Result, frequencies: Frequencies) -> dict:
+    found = {"status": result.status}
+    if result.reason:
+        found["reason"] = result.reason
+    if result.status in ("rotates", "none") and result.layers:
+        found["layers"] = result.layers
+        others = {name or "?": marks for name, marks in result.stacks.items() if name != result.main}
+        if result.axes:
+            found["axes"] = result.axes
+        if any(mark is not None for mark in result.indexers or []):
+            found["indexers"] = result.indexers
+        if others:
+            found["stack"] = result.main
+            found["otherStacks"] = others
+        found["ropes"] = []
+        for rope in result.ropes:
+            rope = dict(rope)
+            if "frequencies" in rope:
+                rope["frequencies"] = frequencies.name(rope["frequencies"])
+            if isinstance(rope.get("key"), dict):
+                rope["key"] = {**rope["key"], "frequencies": frequencies.name(rope["key"]["frequencies"])}
+            found["ropes"].append(rope)
+    if result.notes:
+        found["notes"] = result.notes
+    return found
+
+
+def probe(config, axes: bool) -> tuple[str, Result]:
+    """Builds and runs the text model of a configuration; float64, and float32 where the class cannot."""
+    text = at(config, text_path(config))
+    model = build(text).double()
+    try:
+        return type(model).__name__, examine(model, text, axes)
+    except (RuntimeError, TypeError) as error:
+        if not re.search("dtype|Double|double|scalar type", str(error)):
+            raise
+        return type(model).__name__, examine(model.float(), text, axes)
+
+
+def loaded(values: dict):
+    """As a user's file is loaded."""
+    return CONFIG_MAPPING[values["model_type"]].from_dict(copy.deepcopy(values))
+
+
+def one(model_type: str, frequencies: Frequencies, variants: bool) -> dict:
+    entry: dict = {"part": "text"}
+    try:
+        with limit(60):
+            for narrow in (True, False):
+                made = small(model_type, narrow)
+                file = saved(made)
+                try:
+                    config = loaded(file)
+                except Exception:  # noqa: BLE001 - not every class reads what it writes
+                    config = made
+                    entry["unreadable"] = True
+                path = text_path(config)
+                try:
+                    entry["class"], result = probe(config, True)
+                    break
+                except RuntimeError as error:
+                    if not narrow or "shape" not in str(error) and "size" not in str(error):
+                        raise
+            entry["path"] = path
+        entry.update(written(result, frequencies))
+        entry["saved"] = cleaned(file)
+        entry["full"] = shortened(config, path)
+        if variants and entry["status"] == "rotates" and not entry.get("unreadable"):
+            entry["variants"] = tried(model_type, config, file, path, entry, frequencies)
+    except NoModel as error:
+        entry.update(status="notProbed", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - the reason is the result
+        entry.update(status="notProbed", reason=f"{type(error).__name__}: {str(error)[:200]}")
+        if "--trace" in sys.argv:
+            raise
+    if not entry.get("path"):
+        entry.pop("path", None)
+    return entry
+
+
+class Heard(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+HEARD = Heard()
+
+
+def tried(model_type: str, config, file: dict, path: list[str], default: dict, frequencies: Frequencies) -> dict:
+    found = {}
+    text = at(config, path)
+    for name, change in changes(model_type, text, bool(path)).items():
+        put, unset = change["set"], change.get("unset", [])
+        node = file
+        for key in path:
+            node = node.get(key, {})
+        if path:
+            inner = {key: value for key, value in {**node, **put}.items() if key not in unset}
+            put, unset = {path[0]: inner}, []
+            for key in reversed(path[1:]):
+                put = {path[0]: {**file.get(path[0], {}), key: inner}}
+            if len(path) > 2:
+                continue
+        entry: dict = {"set": cleaned(put)}
+        left_out = [key for key in unset if key in file]
+        if left_out:
+            entry["unset"] = left_out
+        HEARD.messages.clear()
+        try:
+            with limit(60):
+                changed = loaded({key: value for key, value in {**file, **put}.items() if key not in unset})
+                answer = written(probe(changed, False)[1], frequencies)
+            if all(answer.get(key) == without_axes(default).get(key) for key in ("status", "layers", "ropes", "otherStacks", "indexers")):
+                entry["same"] = True
+            else:
+                entry.update({key: value for key, value in answer.items() if key != "notes"})
+        except Exception as error:  # noqa: BLE001
+            entry["refused"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        warned = sorted({" ".join(message.split())[:160] for message in HEARD.messages if re.search("rope|rotary", message, re.I)})
+        if warned:
+            entry["warned"] = warned[0]
+        found[name] = entry
+    return found
+
+
+def without_axes(entry: dict) -> dict:
+    return {**entry, "ropes": [{key: value for key, value in rope.items() if key != "axes"} for rope in entry.get("ropes", [])]}
+
+
+def run(names: list[str] | None, variants: bool = True, journal=None) -> dict:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(False)
+    logger = logging.getLogger("transformers")
+    logger.handlers, logger.propagate = [HEARD], False
+    transformers.logging.set_verbosity_warning()
+    logging.getLogger("transformers").handlers = [HEARD]
+    warnings.simplefilter("ignore")
+    frequencies = Frequencies()
+    models = {}
+    for count, name in enumerate(sorted(names or CONFIG_MAPPING.keys())):
+        start = time.time()
+        models[name] = one(name, frequencies, variants)
+        if journal is not None:
+            print(json.dumps({name: models[name]}), file=journal, flush=True)
+        if count % 20 == 19:
+            gc.collect()
+        print(f"{name}: {models[name]['status']} {models[name].get('reason', '')} {time.time() - start:.1f} s", file=sys.stderr, flush=True)
+    return {
+        "source": {
+            "engine": "transformers",
+            "version": transformers.__version__,
+            "torch": torch.__version__.split("+")[0],
+            "python": platform.python_version(),
+            "command": "python -m census transformers",
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+        },
+        "frequencies": frequencies.lists,
+        "models": models,
+    }
