@@ -1,5 +1,7 @@
-"""python -m census transformers [--only a,b] [--plain] [--journal file] > results/transformers.json"""
+"""python -m census transformers [--only a,b] [--plain] [--journal file] > results/transformers.json
+python -m census assemble file file > results/transformers.json"""
 
+import json
 import sys
 
 from .writing import text
@@ -10,12 +12,24 @@ def option(name: str) -> str | None:
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] != "transformers":
-        sys.exit("usage: python -m census transformers [--only type,type] [--plain] [--journal file]")
-    from .transformers_run import run
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "transformers":
+        from .transformers_run import run
 
-    only, journal = option("--only"), option("--journal")
-    sys.stdout.write(text(run(only.split(",") if only else None, "--plain" not in sys.argv, open(journal, "w") if journal else None)))
+        only, journal = option("--only"), option("--journal")
+        result = run(only.split(",") if only else None, "--plain" not in sys.argv, open(journal, "w") if journal else None)
+    elif command == "assemble":
+        from .transformers_run import assembled
+
+        models: dict = {}
+        for name in sys.argv[2:]:
+            with open(name) as file:
+                for line in file:
+                    models.update(json.loads(line))
+        result = assembled(models)
+    else:
+        sys.exit(__doc__)
+    sys.stdout.write(text(result))
 
 
 main()

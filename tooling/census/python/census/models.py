@@ -68,9 +68,13 @@ def at(config, path: list[str]):
 
 
 def class_of(config: PreTrainedConfig) -> type[PreTrainedModel]:
+    wanted = override_of(config.model_type).get("class")
     for mapping in (modeling_auto.MODEL_MAPPING, modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING, modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING):
-        if type(config) in mapping:
-            found = mapping[type(config)]
+        if wanted is None and type(config) in mapping:
+            try:
+                found = mapping[type(config)]
+            except ValueError:  # a name that does not exist
+                continue
             return found[0] if isinstance(found, (tuple, list)) else found
     package = type(config).__module__.rsplit(".", 1)[0]
     file = type(config).__module__.rsplit(".", 1)[1].replace("configuration_", "modeling_")
@@ -78,10 +82,12 @@ def class_of(config: PreTrainedConfig) -> type[PreTrainedModel]:
         module = importlib.import_module(f"{package}.{file}")
     except ModuleNotFoundError:
         raise NoModel("there is no PyTorch model class for it")
+    if wanted is not None:
+        return getattr(module, wanted)
     fitting = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, PreTrainedModel) and value.__module__ == module.__name__ and value.config_class is type(config)
+        if inspect.isclass(value) and issubclass(value, PreTrainedModel) and value.__module__ == module.__name__ and (value.config_class is type(config) or value.__init__.__annotations__.get("config") is type(config))
         and not value.__name__.endswith("PreTrainedModel")
     ]
     if not fitting:
@@ -145,7 +151,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
     model = model_class(config).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim >= 2 and parameter.is_floating_point() and not bool(parameter.count_nonzero()):
-                parameter.normal_(0, 0.1, generator=generator)
+        for name, parameter in model.named_parameters():
+            if parameter.is_floating_point() and not name.endswith("bias") and not bool(parameter.count_nonzero()):
+                parameter.normal_(0, 0.3, generator=generator)
     return model

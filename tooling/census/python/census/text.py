@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .capture import Attention, Recording, recording
-from .models import NoModel
+from .models import NoModel, override_of
 from .rotation import NotLinear, layout, order, turn, unit
 from .tiny import VOCABULARY
 
@@ -46,7 +46,10 @@ def forward(model, ids, positions, extra=None) -> Recording:
     """`positions` None: the model counts itself."""
     takes = arguments_of(model)
     given = dict(extra or {})
-    if "input_ids" in takes:
+    override = override_of(model.config.model_type)
+    if "ids" in override:
+        ids = ids[..., None].expand(*ids.shape, override["ids"])
+    if "input_ids" in takes and not override.get("embeds"):
         given["input_ids"] = ids
     else:
         table = torch.randn(VOCABULARY, model.config.hidden_size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -216,6 +219,13 @@ def plain_ids(config, repeat: int) -> torch.Tensor:
     return torch.tensor((own * SAMPLES)[:SAMPLES]).repeat(repeat)[:, None]
 
 
+def counted(model, config):
+    """The model counts the positions itself."""
+    steps = [step for step in STEPS if step < longest(config)]
+    ids = plain_ids(config, 1).expand(SAMPLES, max(steps) + 1).contiguous()
+    return forward(model, ids, None), steps, SAMPLES, steps
+
+
 def run(model, config, axes: int | None = None, axis: int | None = None):
     """Returns the recording, the positions, the number of samples, the steps."""
     limit = longest(config)
@@ -230,13 +240,22 @@ def run(model, config, axes: int | None = None, axis: int | None = None):
             rows = [given if axis is None or index == axis else torch.zeros_like(given) for index in range(axes)]
             given = torch.stack(rows)
         return forward(model, ids, given), positions, SAMPLES, None
-    steps = [step for step in STEPS if step < limit]
-    ids = plain_ids(config, 1).expand(SAMPLES, max(steps) + 1).contiguous()
-    return forward(model, ids, None), steps, SAMPLES, steps
+    return counted(model, config)
 
 
 def examine(model, config, axes: bool = True) -> Result:
-    found, positions, samples, steps = run(model, config)
+    result = examined(model, config, run(model, config), axes)
+    if result.status == "none" and result.layers and "position_ids" in arguments_of(model):
+        # Some classes take position_ids and count for themselves.
+        again = examined(model, config, counted(model, config), False)
+        if again.status == "rotates":
+            again.notes.append("position_ids change nothing: it counts for itself")
+            return again
+    return result
+
+
+def examined(model, config, ran, axes: bool) -> Result:
+    found, positions, samples, steps = ran
     notes: list[str] = []
     if not found.calls:
         if found.softmaxes == 0:
@@ -245,6 +264,8 @@ def examine(model, config, axes: bool = True) -> Result:
     stacks: dict[str, dict[int, list]] = {}
     moved: list[str] = []
     for call in found.calls:
+        if call.query.numel() == 0 or call.key.numel() == 0:
+            continue
         where = place(call.module)
         stack, index = where if where is not None else (call.module, 0)
         rope, reason, said = None, None, []
@@ -279,6 +300,8 @@ def examine(model, config, axes: bool = True) -> Result:
         shaped[stack] = entries
     if moved:
         result.notes.append(moved[0])
+    if moved and all("zero or no number" in reason for reason in moved):
+        raise NoModel("its query or key is zero or no number")
     if moved and not any(entry for entries in shaped.values() for entry in entries):
         result.status, result.reason = "absolute", f"query and key change with the position, and not by a rotation ({len(moved)} of {len(found.calls)} attentions)"
         return result
@@ -314,7 +337,7 @@ def indexers(found: Recording, positions: list[int], samples: int, layers: int, 
     marks: list[int | None] = [None] * layers
     for call in found.indexers:
         where = place(call.module)
-        if where is None or where[1] >= layers or marks[where[1]] is not None:
+        if where is None or call.query.numel() == 0 or call.key.numel() == 0 or where[1] >= layers or marks[where[1]] is not None:
             continue
         try:
             rope, _ = read(found, call, positions, samples, None)
@@ -410,6 +433,8 @@ def elements(singles, index: int) -> dict:
         axes = axes or [[] for _ in moved]
         for element in np.flatnonzero(moved):
             axes[element].append(axis)
+    if all(one == axes[0] for one in axes):
+        return {"unclear": True}
     return {"elements": axes}
 
 
@@ -462,7 +487,7 @@ def amplitudes(model, config, found, shaped, samples, steps, positions) -> None:
     for module, name, _ in touched:
         setattr(module, name, 1.0)
     try:
-        bare = run(model, config)[0]
+        bare = (run if steps is None else counted)(model, config)[0]
     finally:
         for module, name, value in touched:
             setattr(module, name, value)
@@ -480,5 +505,5 @@ def amplitudes(model, config, found, shaped, samples, steps, positions) -> None:
             big, small = heads_of(call.query, count, samples, steps)[0], heads_of(other.query, count, samples, steps)[0]
             ratio = np.linalg.norm(big, axis=(0, 1)) / np.linalg.norm(small, axis=(0, 1))
         factor = float(ratio[np.argmax(np.abs(ratio - 1))])
-        if abs(factor - 1) > 1e-6:
+        if abs(factor - 1) > 2e-4:
             entry["attentionFactor"] = float(f"{factor:.7g}")

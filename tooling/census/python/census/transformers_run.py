@@ -16,7 +16,9 @@ import transformers
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from .models import NoModel, at, build, limit, small, text_path
-from .text import Result, examine, near
+from .text import Result, alike, examine, near
+from .switches import SWITCHES
+from .towers import rotary_parts, tower
 from .variants import changes
 
 NOISE = re.compile(
@@ -70,7 +72,46 @@ class Frequencies:
         return name
 
 
-def written(result: Result, frequencies: Frequencies) -> dict:
+def listed(rope: dict) -> dict:
+    """Frequencies with nine digits."""
+    short = {**rope}
+    if "frequencies" in short:
+        short["frequencies"] = [float(f"{value:.9g}") for value in short["frequencies"]]
+    if isinstance(short.get("key"), dict):
+        short["key"] = listed(short["key"])
+    return short
+
+
+def named(value, frequencies: Frequencies):
+    """The lists of frequencies anywhere in it, by name."""
+    if isinstance(value, dict):
+        return {
+            key: frequencies.name(item) if key == "frequencies" and isinstance(item, list) else named(item, frequencies)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [named(item, frequencies) for item in value]
+    return value
+
+
+def assembled(models: dict) -> dict:
+    frequencies = Frequencies()
+    models = {name: named(models[name], frequencies) for name in sorted(models)}
+    return {
+        "source": {
+            "engine": "transformers",
+            "version": transformers.__version__,
+            "torch": torch.__version__.split("+")[0],
+            "python": platform.python_version(),
+            "command": "python -m census transformers",
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+        },
+        "frequencies": frequencies.lists,
+        "models": models,
+    }
+
+
+def written(result: Result) -> dict:
     found = {"status": result.status}
     if result.reason:
         found["reason"] = result.reason
@@ -84,14 +125,7 @@ def written(result: Result, frequencies: Frequencies) -> dict:
         if others:
             found["stack"] = result.main
             found["otherStacks"] = others
-        found["ropes"] = []
-        for rope in result.ropes:
-            rope = dict(rope)
-            if "frequencies" in rope:
-                rope["frequencies"] = frequencies.name(rope["frequencies"])
-            if isinstance(rope.get("key"), dict):
-                rope["key"] = {**rope["key"], "frequencies": frequencies.name(rope["key"]["frequencies"])}
-            found["ropes"].append(rope)
+        found["ropes"] = [listed(rope) for rope in result.ropes]
     if result.notes:
         found["notes"] = result.notes
     return found
@@ -104,7 +138,7 @@ def probe(config, axes: bool) -> tuple[str, Result]:
     try:
         return type(model).__name__, examine(model, text, axes)
     except (RuntimeError, TypeError) as error:
-        if not re.search("dtype|Double|double|scalar type", str(error)):
+        if not re.search("dtype|Double|double|scalar type|overflow", str(error)):
             raise
         return type(model).__name__, examine(model.float(), text, axes)
 
@@ -114,7 +148,7 @@ def loaded(values: dict):
     return CONFIG_MAPPING[values["model_type"]].from_dict(copy.deepcopy(values))
 
 
-def one(model_type: str, frequencies: Frequencies, variants: bool) -> dict:
+def one(model_type: str, variants: bool) -> dict:
     entry: dict = {"part": "text"}
     try:
         with limit(60):
@@ -134,20 +168,41 @@ def one(model_type: str, frequencies: Frequencies, variants: bool) -> dict:
                     if not narrow or "shape" not in str(error) and "size" not in str(error):
                         raise
             entry["path"] = path
-        entry.update(written(result, frequencies))
+        entry.update(written(result))
         entry["saved"] = cleaned(file)
         entry["full"] = shortened(config, path)
-        if variants and entry["status"] == "rotates" and not entry.get("unreadable"):
-            entry["variants"] = tried(model_type, config, file, path, entry, frequencies)
+        if variants and not path and not entry.get("unreadable") and (entry["status"] == "rotates" or model_type in SWITCHES):
+            entry["variants"] = tried(model_type, config, file, path, entry)
     except NoModel as error:
-        entry.update(status="notProbed", reason=str(error))
+        entry.update(status="notProbed", reason=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - the reason is the result
-        entry.update(status="notProbed", reason=f"{type(error).__name__}: {str(error)[:200]}")
+        message = re.sub(r"<module '([\w.]+)' from '[^']*'>", r"\1", " ".join(str(error).split()))
+        entry.update(status="notProbed", reason=f"{type(error).__name__}: {message[:200]}")
         if "--trace" in sys.argv:
             raise
     if not entry.get("path"):
         entry.pop("path", None)
+    if entry["status"] == "notProbed":
+        other = of_tower(model_type)
+        return other or entry
     return entry
+
+
+def of_tower(model_type: str) -> dict | None:
+    """The entry of a model type whose class is a vision or audio tower; None if it is none or cannot be run."""
+    try:
+        with limit(60):
+            config = CONFIG_MAPPING[model_type]()
+            if rotary_parts(config) is None:
+                return None
+            entry = tower(config)
+    except Exception:  # noqa: BLE001 - the reason of the text model stands
+        if "--trace" in sys.argv:
+            raise
+        return None
+    entry["ropes"] = [listed(rope) for rope in entry.get("ropes", [])]
+    file = cleaned(saved(CONFIG_MAPPING[model_type]()))
+    return {**entry, "saved": file, "full": cleaned(config.to_dict())}
 
 
 class Heard(logging.Handler):
@@ -162,7 +217,7 @@ class Heard(logging.Handler):
 HEARD = Heard()
 
 
-def tried(model_type: str, config, file: dict, path: list[str], default: dict, frequencies: Frequencies) -> dict:
+def tried(model_type: str, config, file: dict, path: list[str], default: dict) -> dict:
     found = {}
     text = at(config, path)
     for name, change in changes(model_type, text, bool(path)).items():
@@ -185,8 +240,8 @@ def tried(model_type: str, config, file: dict, path: list[str], default: dict, f
         try:
             with limit(60):
                 changed = loaded({key: value for key, value in {**file, **put}.items() if key not in unset})
-                answer = written(probe(changed, False)[1], frequencies)
-            if all(answer.get(key) == without_axes(default).get(key) for key in ("status", "layers", "ropes", "otherStacks", "indexers")):
+                answer = written(probe(changed, False)[1])
+            if equal(answer, without_axes(default)):
                 entry["same"] = True
             else:
                 entry.update({key: value for key, value in answer.items() if key != "notes"})
@@ -197,6 +252,13 @@ def tried(model_type: str, config, file: dict, path: list[str], default: dict, f
             entry["warned"] = warned[0]
         found[name] = entry
     return found
+
+
+def equal(one: dict, two: dict) -> bool:
+    if any(one.get(key) != two.get(key) for key in ("status", "layers", "otherStacks", "indexers")):
+        return False
+    mine, yours = one.get("ropes", []), two.get("ropes", [])
+    return len(mine) == len(yours) and all(alike(a, b) for a, b in zip(mine, yours))
 
 
 def without_axes(entry: dict) -> dict:
@@ -211,25 +273,13 @@ def run(names: list[str] | None, variants: bool = True, journal=None) -> dict:
     transformers.logging.set_verbosity_warning()
     logging.getLogger("transformers").handlers = [HEARD]
     warnings.simplefilter("ignore")
-    frequencies = Frequencies()
     models = {}
-    for count, name in enumerate(sorted(names or CONFIG_MAPPING.keys())):
+    for count, name in enumerate(names or sorted(CONFIG_MAPPING.keys())):
         start = time.time()
-        models[name] = one(name, frequencies, variants)
+        models[name] = one(name, variants)
         if journal is not None:
             print(json.dumps({name: models[name]}), file=journal, flush=True)
         if count % 20 == 19:
             gc.collect()
         print(f"{name}: {models[name]['status']} {models[name].get('reason', '')} {time.time() - start:.1f} s", file=sys.stderr, flush=True)
-    return {
-        "source": {
-            "engine": "transformers",
-            "version": transformers.__version__,
-            "torch": torch.__version__.split("+")[0],
-            "python": platform.python_version(),
-            "command": "python -m census transformers",
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-        },
-        "frequencies": frequencies.lists,
-        "models": models,
-    }
+    return assembled(models)

@@ -3,6 +3,10 @@
 from .switches import SWITCHES
 
 
+# A run of these takes minutes; they get only what stands in `switches.py`.
+SLOW = {"bailing_hybrid", "kimi_linear", "hrm_text", "laguna", "inkling_text", "inkling2_text", "inkling2_loop_text", "cpmant", "glm5_next_text"}
+
+
 def each(parameters: dict, change) -> dict:
     """The change, in each dictionary of nested ones."""
     if any(isinstance(value, dict) for value in parameters.values()):
@@ -17,7 +21,7 @@ def kept(parameters: dict) -> dict:
 
 def changes(model_type: str, text, composite: bool) -> dict[str, dict]:
     found: dict[str, dict] = {}
-    parameters = getattr(text, "rope_parameters", None)
+    parameters = getattr(text, "rope_parameters", None) if model_type not in SLOW else None
     if isinstance(parameters, dict) and parameters:
         longest = getattr(text, "max_position_embeddings", None)
         enough = isinstance(longest, int) and longest >= 4096
@@ -38,5 +42,5 @@ def changes(model_type: str, text, composite: bool) -> dict[str, dict]:
             "set": {"rope_theta": 54321.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
             "unset": ["rope_parameters"],
         }
-    found.update(SWITCHES.get(model_type, {}))
+    found.update({name: change(text) for name, change in SWITCHES.get(model_type, {}).items()})
     return found
