@@ -1,7 +1,7 @@
 /** Compares the ropes that ropewalk reads from a file with what the engine's class did when it was run. */
 
 import { getRope, RopeError, ropesFromConfig } from "ropewalk";
-import type { ConfigOptions, ModelRopes, QueryScale, RotaryEmbedding } from "ropewalk";
+import type { ConfigOptions, ModelRopes, Pairing, QueryScale, RotaryEmbedding } from "ropewalk";
 import { refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
 import type { Census, MeasuredModel, MeasuredRope, Measurement, Part, Variant } from "./results.ts";
@@ -202,7 +202,10 @@ function compareRope(
   const ours = pairsOfRope(rope, isSlice ? engine.rotaryOffset : 0, names);
   if (ours.length !== theirs.length) return `${2 * ours.length} rotated elements instead of ${2 * theirs.length}`;
   for (const [i, pair] of theirs.entries()) {
-    const mine = ours[i]!;
+    // Normalised coordinates have a unit of their own along each axis: the census counted patches.
+    const first = theirs.findIndex(({ axis }) => axis === pair.axis);
+    const unit = rope.spec.fractionalPositions ? theirs[first]!.frequency / ours[first]!.frequency : 1;
+    const mine = { ...ours[i]!, frequency: unit * ours[i]!.frequency };
     if (mine.first !== pair.first || mine.second !== pair.second) {
       return `element ${mine.first} is paired with ${mine.second}, and element ${pair.first} with ${pair.second} in the class`;
     }
@@ -261,7 +264,7 @@ const axisNames = { t: "time", h: "height", w: "width" } as const;
 
 function pairsOfEngine(rope: MeasuredRope, list: readonly number[]): Pair[] {
   const { direction, pairing, rotaryDim, rotaryOffset } = rope;
-  const elements = rope.pairs ?? pairsOf(pairing === "adjacent", rotaryDim, rotaryOffset);
+  const elements = rope.pairs ?? pairsOf(pairing === "adjacent" ? rotaryDim / 2 : 1, rotaryDim, rotaryOffset);
   return turning(
     elements.map(([first, second], i) => ({
       first,
@@ -275,7 +278,7 @@ function pairsOfEngine(rope: MeasuredRope, list: readonly number[]): Pair[] {
 function pairsOfRope(rope: RotaryEmbedding, offset: number, names: readonly string[] | undefined): Pair[] {
   const { invFreq, axes } = rope.frequencies(shortLength);
   const { pairing, rotaryDim, rotaryOffset, direction } = rope.spec;
-  const elements = pairsOf(pairing === "adjacent", rotaryDim, rotaryOffset + offset);
+  const elements = pairsOf(blocksOf(pairing, rotaryDim), rotaryDim, rotaryOffset + offset);
   return turning(
     elements.map(([first, second], i) => ({
       first,
@@ -286,12 +289,17 @@ function pairsOfRope(rope: RotaryEmbedding, offset: number, names: readonly stri
   );
 }
 
-/** The elements of each pair. */
-function pairsOf(isAdjacent: boolean, rotaryDim: number, offset: number): (readonly [number, number])[] {
-  const pairs = rotaryDim / 2;
-  return Array.from({ length: pairs }, (_, i) =>
-    isAdjacent ? [offset + 2 * i, offset + 2 * i + 1] : [offset + i, offset + i + pairs],
-  );
+/** Halves are one block, adjacent elements a block for each pair. */
+const blocksOf = (pairing: Pairing, rotaryDim: number): number =>
+  pairing === "half" ? 1 : pairing === "adjacent" ? rotaryDim / 2 : pairing.blocks;
+
+/** The elements of each pair: the first and the second half of each block. */
+function pairsOf(blocks: number, rotaryDim: number, offset: number): (readonly [number, number])[] {
+  const pairs = rotaryDim / 2 / blocks;
+  return Array.from({ length: rotaryDim / 2 }, (_, i) => {
+    const first = offset + 2 * pairs * Math.floor(i / pairs) + (i % pairs);
+    return [first, first + pairs];
+  });
 }
 
 /** The pairs that turn, by their first element. What turns by less than can be measured counts as still. */
