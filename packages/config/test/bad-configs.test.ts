@@ -164,9 +164,17 @@ describe("names, spellings and defaults", () => {
     expect(issues(llama({ rope_theta: 10000, rope_parameters: { rope_theta: 500000 } }))).toEqual([
       "rope_theta: 500000, as rope_parameters.rope_theta says | 10000",
     ]);
-    expect(issues({ ...published("EleutherAI/gpt-neox-20b"), rope_theta: 20000 })).toEqual([
-      "rotary_emb_base: 20000, as rope_theta says | 10000",
-    ]);
+    expect(issues(llama({ rotary_emb_base: 20000 }))).toEqual(["rotary_emb_base: 10000, as rope_theta says | 20000"]);
+  });
+
+  test("a base that the class does not read is a warning; one that it leaves behind is none", () => {
+    const neox = { ...published("EleutherAI/gpt-neox-20b"), rope_theta: 20000 };
+    expect(only(neox).base).toBe(10000);
+    expect(notesAt(neox, "rope_theta")).toMatchObject([{ kind: "differs", severity: "warning" }]);
+    // transformers saves the old default beside the new base.
+    const saved = { model_type: "cohere2_moe", rope_theta: 10000, rope_parameters: { rope_theta: 54321 } };
+    expect(ropesFromConfig(saved).forLayer(0)?.base).toBe(54321);
+    expect(issues({ ...saved, rope_theta: 20000 })).toHaveLength(1);
   });
 
   test("rope_parameters and rope_scaling may both stand, as long as they agree", () => {

@@ -325,6 +325,14 @@ describe("layers and lists", () => {
     expect(ropes.notes.map(({ path }) => path)).toContain("deepseek4.attention.indexer.key_length");
   });
 
+  test("layers that draft further tokens are not recurrent, and are a note", () => {
+    const metadata = header("qwen3next", { block_count: 5, nextn_predict_layers: 1 });
+    const { forLayer, notes } = ropesFromGguf(metadata);
+    expect([3, 4].map((layer) => forLayer(layer) === null)).toEqual([false, false]);
+    expect(notes).toMatchObject([{ kind: "implied", path: "qwen3next.nextn_predict_layers" }]);
+    expect(ropesFromGguf(header("qwen3", { nextn_predict_layers: 1 })).notes).toEqual([]);
+  });
+
   test("queries scaled by position: Llama 4, Ministral 3, Mistral 4", () => {
     const scales = (architecture: string, more: Json): unknown[] => {
       const { queryScaleOf } = ropesFromGguf(header(architecture, { context_length: 65536, ...more }));

@@ -33,9 +33,10 @@ export type LayersWithoutRope =
   /** The layers of full attention; `leadingDense`: but not the first `leading_dense_block_count` layers. */
   | { readonly kind: "full"; readonly leadingDense?: boolean }
   /**
-   * The last or first of each `interval`; with `"first"`, none in a model of that number of layers. `ifNoWindow`: with a
-   * window of 0 all layers have a rope, or all but the last one of the model; `isAbsentNone`: no window in the file
-   * means the same.
+   * The last or first of each `interval`; with `"first"`, none in a model of that number of layers.
+   *
+   * `ifNoWindow`: with a window of 0 all layers have a rope, or all but the last one of the model. `isAbsentNone`: no
+   * window in the file means the same.
    */
   | {
       readonly kind: "interval";

@@ -11,6 +11,8 @@ export type LayerKind = "full" | "sliding" | "none";
 export interface GgufLayers {
   /** The number of layers; `null` if the file does not state it. */
   readonly count: number | null;
+  /** The number of layers without those that draft further tokens. */
+  readonly own: number | null;
   /** Whether the layers are of two kinds that may have different ropes. */
   readonly hasSliding: boolean;
   /** Whether the first layer has sliding attention. */
@@ -32,6 +34,7 @@ export function readGgufLayers(file: GgufFile): GgufLayers {
   const hasNoHeads = layersWithoutHeads(file);
   return {
     count,
+    own,
     hasSliding: isSliding !== undefined,
     isFirstSliding: isSliding?.(0) === true,
     kindOf(layer) {

@@ -47,6 +47,10 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
     if (slidingLabel !== null && sliding !== undefined) byLabel.set(slidingLabel, sliding);
   }
   if (kinds.includes("none")) byLabel.set(noneLabel, none);
+  if (layers.own !== layers.count && byLabel.size > 1) {
+    const what = `Layers ${layers.own} and later draft further tokens. They have a graph of their own, with which this was not compared.`;
+    report.note("implied", file.key("nextn_predict_layers"), what);
+  }
   file.noteUnread();
   report.throwIfBroken();
   return {
