@@ -3,6 +3,7 @@
 import copy
 import importlib
 import inspect
+import re
 import signal
 from contextlib import contextmanager
 
@@ -152,6 +153,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.is_floating_point() and not name.endswith("bias") and not bool(parameter.count_nonzero()):
+            # Zero vectors that scale by position are kept: only tables, and what would make a query or key zero.
+            if parameter.is_floating_point() and (parameter.ndim > 1 or re.search(r"(temp|query)$", name)) and not re.search("rope|rotary|scaling", name) and not bool(parameter.count_nonzero()):
                 parameter.normal_(0, 0.3, generator=generator)
     return model

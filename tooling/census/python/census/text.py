@@ -282,6 +282,9 @@ def examined(model, config, ran, axes: bool) -> Result:
         notes.extend(said)
         stacks.setdefault(stack, {}).setdefault(index, []).append((call, rope, reason))
     result = Result("none")
+    learned = [name for name, _ in model.named_parameters() if re.search(r"(^|\.)\w*(rope|rotary|softmax_scaling)\w*\.", name)]
+    for name in sorted({re.sub(r"\d+", "*", name) for name in learned}):
+        notes.append(f"learned, as initialised here: {name}")
     result.notes = sorted(set(notes))
     shaped: dict[str, list] = {}
     for stack, layers in stacks.items():

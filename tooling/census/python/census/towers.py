@@ -237,7 +237,7 @@ def tower(config) -> dict:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if not name.endswith("bias") and not bool(parameter.count_nonzero()):
+            if parameter.ndim > 1 and not re.search("rope|rotary", name) and not bool(parameter.count_nonzero()):
                 parameter.normal_(0, 0.3, generator=generator)
     try:
         found = executed(model.double(), config)
