@@ -172,7 +172,7 @@ function compareLayer(
   if (engine === undefined || engine.rotaryDim !== undefined) {
     const rope = ropes.forLayer(layer);
     const difference = compareRope(index, rope, measured, census, ropes.positionsOf(layer)?.axes);
-    return difference ?? (rope === null || engine === undefined ? undefined : compareFactors(rope, engine));
+    return difference ?? (rope === null || engine === undefined ? undefined : compareFactors(rope, engine, normAfterRope.includes(ropes.modelType)));
   }
   if (ropes.forLayer(layer) !== null) return "a rope, and the class does not rotate";
   // A warning says it where no rule does it.
@@ -220,10 +220,13 @@ function compareRope(
   return undefined;
 }
 
+/** Classes that normalise queries and keys after the rotation: the norm takes the amplitude away again. */
+const normAfterRope: readonly string[] = ["llama4_text", "nanochat"];
+
 /** Amplitude and query scale. Those of indexers were not measured. */
-function compareFactors(rope: RotaryEmbedding, engine: MeasuredRope): string | undefined {
+function compareFactors(rope: RotaryEmbedding, engine: MeasuredRope, isNormed: boolean): string | undefined {
   const { attentionFactor } = rope.frequencies(shortLength);
-  const { attentionFactor: measured = 1 } = engine;
+  const { attentionFactor: measured = isNormed ? attentionFactor : 1 } = engine;
   if (Math.abs(attentionFactor - measured) > 1e-5 * measured) {
     return `amplitude ${attentionFactor} instead of ${measured}`;
   }

@@ -101,10 +101,10 @@ const asLlama = `
   granite_docling_text granite_swa granitemoe granitemoe_swa granitemoeshared gte higgs_audio_v2 hrm_text
   hunyuan_v1_dense hunyuan_v1_moe hy_v3 hyperclovax idefics iquestcoder jais2 jetmoe jina_embeddings_v3
   kyutai_speech_to_text lfm2 lfm2_moe lfm3 llama mellum mimi mimi_decoder mimi_encoder minimax ministral mistral
-  mixtral mllama mllama_text_model molmo2_text moshi muse_glimmer_assistant muse_glimmer_text muse_spark_text
+  mixtral mllama mllama_text_model molmo2_text moshi muse_glimmer_assistant
   neucodec olmo olmo2 olmoe pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_decoder
   pocket_tts_audio_tokenizer_encoder qwen2 qwen2_moe qwen3 qwen3_moe qwen3_omni_moe_talker_code_predictor
-  sarvam_moe seed_oss smollm3 starcoder2 t5_gemma_module timesfm2_5 ultrabert unlimited_ocr_text vaultgemma
+  seed_oss smollm3 starcoder2 t5_gemma_module timesfm2_5 ultrabert unlimited_ocr_text vaultgemma
   voxtral_realtime_text xcodec2
 `;
 /** The same in code that is published with the models. */
@@ -122,6 +122,8 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   // Weights are permuted on loading.
   ...row("pocket_tts", { checkpointPairing: "adjacent" }),
+  // The list says which layers have a rope; their base is that of the dictionary.
+  ...row("muse_glimmer_text muse_spark_text", { layerThetasAreFlags: true }),
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
@@ -163,8 +165,8 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("glm_image_text", { readsPartial: true }),
-  ...row("laguna recurrent_gemma zaya", { readsPartial: true }),
-  ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true }),
+  ...row("laguna recurrent_gemma sarvam_moe zaya", { readsPartial: true }),
+  ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true, shareOfDefaultRope: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true }),
   ...row("minimax_m3_vl minimax_m3_vl_text", { readsPartial: true, ignored: ["rotary_dim"] }),
@@ -252,7 +254,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("hy_v4_vl_text", {
     ...latent,
     ...mrope([12, 10, 10], "cyclic"),
-    indexer: { ...indexer("half"), rotatesLast: true },
+    indexer: { ...indexer("adjacent"), rotatesLast: true },
   }),
   ...row("deepseek_v4", {
     pairing: "adjacent",
@@ -308,7 +310,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("olmo3", {
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
-      [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 500_000 } },
+      [sliding]: { thetaKeys: [], scaled: false, defaults: { rope_theta: 500_000 } },
     },
     layerRule: slidingPattern(4),
   }),
@@ -444,6 +446,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   ...row("zamba2", {
     headWidths: 2,
+    ignored: ["kv_channels"],
     rotatesIf: {
       key: "use_mem_rope",
       rotates: (flag) => flag === true,

@@ -156,6 +156,10 @@ export interface Family {
   readonly holds?: Readonly<Record<string, string>>;
   /** The key of a list of the layers that have attention. */
   readonly attentionOn?: string;
+  /** `layer_rope_theta` says only which layers have a rope (0: none); their base is that of the dictionary. */
+  readonly layerThetasAreFlags?: boolean;
+  /** The default share of its class stands in its rope dictionary: a file with a dictionary of its own has none. */
+  readonly shareOfDefaultRope?: boolean;
   /** Keys that its class does not read, though other classes do. */
   readonly ignored?: readonly string[];
   readonly indexer?: IndexerFacts;

@@ -156,8 +156,13 @@ const towers: ReadonlyMap<string, Tower> = new Map([
   ...line("lasr_encoder", "audio", {}),
   ...line("voxtral_realtime_encoder", "audio", { defaults: { head_dim: 64 } }),
   ...line("nemotron3_diarization_audio", "audio", { readsPartial: true }),
-  ...line("glmasr_encoder dots3_note_audio_encoder nemotron3_5_transcribe_asr_audio", "audio", {
+  ...line("glmasr_encoder dots3_note_audio_encoder", "audio", {
     readsPartial: true,
+    defaults: { partial_rotary_factor: 0.5 },
+  }),
+  ...line("nemotron3_5_transcribe_asr_audio", "audio", {
+    readsPartial: true,
+    shareOfDefaultRope: true,
     defaults: { partial_rotary_factor: 0.5 },
   }),
   ...line("pe_audio_encoder pe_audio_video_encoder", "audio", {

@@ -6,7 +6,7 @@
  */
 
 import { show } from "@ropewalk/core/backend";
-import type { LayerRope } from "../facts/family.ts";
+import type { Family, LayerRope } from "../facts/family.ts";
 import type { Report } from "../report.ts";
 import { scalingBeside } from "./beside.ts";
 import { Fields } from "./fields.ts";
@@ -87,12 +87,38 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
     const beside = outside === undefined ? {} : ({ beside: true } as const);
     return [{ label: null, dictionary: new Fields(levels, report), nested: false, spelled: shared, ...beside }];
   }
+  checkFlat(flat, family, report);
   const scaledTypes = fields.list("yarn_only_types")?.value;
   return Object.entries(family.layerRopes).map(([label, spelled]) => {
     const scaled = scaledTypes === undefined ? spelled.scaled : scaledTypes.includes(label);
     const entry = { label, dictionary: new Fields(scaled ? levels : [], report), nested: false, spelled };
     return spelled.noRope === true ? { ...entry, noRope: `the class of ${model.modelType} has none` } : entry;
   });
+}
+
+/** One dictionary for all layers in a family with a rope for each layer type. */
+function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: Report): void {
+  const ropes = Object.entries(family.layerRopes ?? {});
+  for (const { path, value } of flat) {
+    if (!ropes.some(([, { scaled, defaults }]) => scaled || Object.keys(defaults).length === 0)) {
+      const types = ropes.map(([label]) => label).join(", ");
+      report.issue(
+        path,
+        `a rope for each of the layer types ${types}`,
+        "one rope",
+        "The class reads it by layer type.",
+      );
+    }
+    const type = own(value, "type");
+    if (type !== undefined && type !== "default" && own(value, "rope_type") === undefined) {
+      report.issue(
+        join(path, "type"),
+        "rope_type, which is all that transformers 5.24 reads in families with a rope for each layer type",
+        show(type),
+        "Write it as rope_type.",
+      );
+    }
+  }
 }
 
 /**

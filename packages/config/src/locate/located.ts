@@ -41,6 +41,8 @@ export interface RopeEntry {
   readonly theta?: Found<number>;
   /** The rotated share of a head, if the file states it layer by layer. */
   readonly share?: Found<number>;
+  /** These layers use the choice of an indexer of another layer, and have none. */
+  readonly sharedIndexer?: true;
   /** The keys of the text model, after those that these layers have for themselves. Absent: only the former. */
   readonly fields?: Fields;
 }

@@ -21,6 +21,8 @@ interface Statement {
   readonly share?: Found<number>;
   /** The scaling of the file does not apply to it. */
   readonly unscaled?: true;
+  /** It takes the keys that the indexer of a layer before it picked, and has none itself. */
+  readonly sharedIndexer?: true;
   /** Keys that it has for itself, before those of the model. */
   readonly own?: { readonly record: JsonObject; readonly path: string };
 }
@@ -38,7 +40,17 @@ interface Reading {
 }
 
 /** Later readers have precedence where two state the same thing. */
-const readers: readonly Reader[] = [thetas, layerThetas, shares, rotated, bare, withAttention, scaled, settings];
+const readers: readonly Reader[] = [
+  thetas,
+  layerThetas,
+  shares,
+  rotated,
+  bare,
+  withAttention,
+  scaled,
+  indexers,
+  settings,
+];
 
 /** Splits the ropes of layer types into those of single layers, where the file tells layers of a type apart. */
 export function splitByLayer(
@@ -89,20 +101,22 @@ export function splitByLayer(
 }
 
 /** The values of a statement, without their places. */
-const valuesOf = ({ theta, share, unscaled, own }: Statement): unknown => [
+const valuesOf = ({ theta, share, unscaled, sharedIndexer, own }: Statement): unknown => [
   theta?.value,
   share?.value,
   unscaled,
+  sharedIndexer,
   own?.record,
 ];
 
 /** A label for layers of one type that differ from others of that type. */
-function nameOf({ theta, share, unscaled, own }: Statement, label: string | null): string {
+function nameOf({ theta, share, unscaled, sharedIndexer, own }: Statement, label: string | null): string {
   const parts = [
     ...(label === null ? [] : [label]),
     ...(theta === undefined ? [] : [`theta ${theta.value}`]),
     ...(share === undefined ? [] : [`partial ${share.value}`]),
     ...(unscaled === undefined ? [] : ["unscaled"]),
+    ...(sharedIndexer === undefined ? [] : ["shared indexer"]),
     ...Object.entries(own?.record ?? {}).map(([key, value]) => `${key} ${shown(value)}`),
   ];
   return parts.length === 0 || (label !== null && parts.length === 1)
@@ -112,7 +126,7 @@ function nameOf({ theta, share, unscaled, own }: Statement, label: string | null
 
 /** The changes of an entry for layers with a statement. */
 function ownOf(
-  { theta, share, unscaled, own }: Statement,
+  { theta, share, unscaled, sharedIndexer, own }: Statement,
   { dictionary, spelled }: RopeEntry,
   { fields }: TextModel,
   report: Report,
@@ -124,6 +138,7 @@ function ownOf(
   return {
     ...(theta === undefined ? {} : { theta }),
     ...(share === undefined ? {} : { share }),
+    ...(sharedIndexer === undefined ? {} : { sharedIndexer }),
     ...(unscaled === undefined ? {} : { dictionary: dictionary.only("rope_theta", "partial_rotary_factor") }),
     ...(dictionaries.length === 0 ? {} : { dictionary: new Fields(dictionaries, report) }),
     ...(own === undefined ? {} : { fields: fields.within(own) }),
@@ -145,7 +160,15 @@ function layerThetas({ model, layers, report }: Reading): Statements | undefined
   const found = fields.list(key);
   if (found !== undefined) {
     const list = forEachLayer(found, layers, report);
-    return list && ((layer) => baseOf(list(layer), report));
+    const isFlag = family.layerThetasAreFlags === true;
+    if (isFlag) noteFlags(found, model, report);
+    return (
+      list &&
+      ((layer) => {
+        const { theta, ...rest } = baseOf(list(layer), report);
+        return theta === undefined || isFlag ? rest : { ...rest, theta };
+      })
+    );
   }
   const pattern = patternOf(family.lists?.[key], layers.count);
   // If the class has one base for all layers, the file's own is that one.
@@ -156,6 +179,20 @@ function layerThetas({ model, layers, report }: Reading): Statements | undefined
     `The file does not say which layers have no rope; the configuration class of ${modelType} sets it.`,
   );
   return (layer) => (pattern[layer] === 0 ? { noRope: `${key} of the class of ${modelType} is 0` } : undefined);
+}
+
+/** A warning if the list has another base than the dictionary, whose base the class takes for all layers. */
+function noteFlags(
+  { path, value }: Found<readonly unknown[]>,
+  { family, fields, modelType }: TextModel,
+  report: Report,
+): void {
+  const dictionary = fields.first("rope_parameters", "rope_scaling")?.value;
+  const base = (isObject(dictionary) ? dictionary["rope_theta"] : undefined) ?? family.defaults?.["rope_theta"];
+  const other = value.find((each) => each !== 0 && each !== null && each !== base);
+  if (other === undefined) return;
+  const message = `The class of ${modelType} takes from it only which layers have a rope; their base is ${shown(base)}, not ${shown(other)}.`;
+  report.note("differs", path, message, "warning");
 }
 
 function baseOf(found: Found, report: Report): Statement {
@@ -245,6 +282,18 @@ function scaled({ model: { fields }, layers, report }: Reading): Statements | un
   if (found === undefined) return undefined;
   const list = indices(found, layers, report);
   return (layer) => (list.includes(layer) ? undefined : { unscaled: true });
+}
+
+/** `indexer_types`: `"full"` for layers with an indexer, `"shared"` for those that use its choice. Hunyuan 4. */
+function indexers({ model, layers, report }: Reading): Statements | undefined {
+  const { fields, family } = model;
+  if (family.indexer === undefined) return undefined;
+  const key = "indexer_types";
+  const found = fields.list(key);
+  const list = found && forEachLayer(found, layers, report);
+  const pattern = patternOf(family.lists?.[key], layers.count);
+  if (list === undefined && pattern === undefined) return undefined;
+  return (layer) => ((list?.(layer).value ?? pattern?.[layer]) === "shared" ? { sharedIndexer: true } : undefined);
 }
 
 /** Keys of `per_layer_config` that concern a rope. */

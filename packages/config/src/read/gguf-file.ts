@@ -45,9 +45,6 @@ export class GgufFile {
       report,
     );
     const architecture = architectureOf(this.name);
-    if (architecture?.noRope === true) {
-      report.issue(key, "a model with rotary position embedding", show(name));
-    }
     if (architecture === undefined && options.pairing === undefined) {
       report.issue(
         key,

@@ -27,6 +27,10 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
   const { architecture, report } = file;
   refuseUnknownGraph(file);
   const layers = readGgufLayers(file);
+  if (architecture.noRope === true) {
+    report.throwIfBroken();
+    return factsWithoutRope(file, layers.count);
+  }
   const kinds = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.kindOf(layer));
   const full = readRope(file, false, layers.isFirstSliding);
   const sliding = layers.hasSliding ? readRope(file, true, layers.isFirstSliding) : undefined;
@@ -60,6 +64,20 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
     layerCount: layers.count,
     labelOf,
     notes: report.notes,
+  };
+}
+
+/** The facts of an architecture whose graph rotates nothing. */
+function factsWithoutRope(file: GgufFile, layerCount: number | null): ModelFacts {
+  const why = `llama.cpp's graph of ${file.name} rotates nothing`;
+  file.report.note("implied", "general.architecture", `No layer of ${file.name} has a rope: ${why}.`);
+  return {
+    modelType: file.name,
+    dialect: { value: "llama.cpp", rule: "read as llama.cpp's loader does" },
+    byLabel: new Map([[null, noRope(why)]]),
+    layerCount,
+    labelOf: () => null,
+    notes: file.report.notes,
   };
 }
 

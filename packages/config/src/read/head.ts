@@ -81,7 +81,8 @@ function findHeadDim(
     const standard = classDefault(key, model);
     if (standard !== undefined) return { value: standard, rule: `${key} is not in the file; ${ofClass}` };
   }
-  const stated = fields.size(...headDimKeys);
+  const places = headDimKeys.flatMap((key) => fields.size(key) ?? []);
+  const stated = agree(places, report);
   const slice = latentSlice(model);
   if (slice !== undefined) {
     const rest = fields.size("qk_nope_head_dim");
@@ -226,7 +227,8 @@ function classWidth(entry: RopeEntry, headDim: number, { model, report }: Locate
   return { value: width ?? Math.trunc(headDim * share!), rule: `${key} ${ofCode}` };
 }
 
-function classShare({ spelled }: RopeEntry, { family, modelType }: TextModel): Found<number> | undefined {
+function classShare({ dictionary, spelled }: RopeEntry, { family, modelType }: TextModel): Found<number> | undefined {
+  if (family.shareOfDefaultRope === true && dictionary.keys().length > 0) return undefined;
   const key = "partial_rotary_factor";
   const value = spelled.defaults[key] ?? family.defaults?.[key];
   return typeof value === "number"

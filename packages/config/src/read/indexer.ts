@@ -33,12 +33,16 @@ export function readPairFactors(
 
 /** The rope of the indexer: the frequencies of the layer, on a head of another size. */
 export function readIndexer(
-  { label }: RopeEntry,
+  { label, sharedIndexer }: RopeEntry,
   facts: RopeFacts,
   { dialect, model: { family, fields, modelType }, report }: Located,
 ): RopeFacts | undefined {
   const { indexer } = family;
-  if (indexer === undefined || (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))) {
+  if (
+    indexer === undefined ||
+    sharedIndexer === true ||
+    (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))
+  ) {
     return undefined;
   }
   const stated = fields.size(...indexer.headDimKeys);

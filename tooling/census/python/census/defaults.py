@@ -26,7 +26,7 @@ rotary_embedding_base rotary_value use_rotary_embedding use_mem_rope rope_interl
 encoder_num_attention_heads decoder_num_attention_heads encoder_num_hidden_layers decoder_num_hidden_layers
 """.split()
 # Lists with an entry for each layer, or of layers.
-LISTS = ["layer_types", "layers_block_type", "no_rope_layers", "layer_rope_theta", "rope_scaling_layers", "cross_attention_layers"]
+LISTS = ["layer_types", "layers_block_type", "no_rope_layers", "layer_rope_theta", "rope_scaling_layers", "cross_attention_layers", "indexer_types"]
 # Those of them that list layers by their number.
 INDICES = ["rope_scaling_layers", "cross_attention_layers"]
 COUNTS = [24, 25, 47, 48, 49]
