@@ -183,8 +183,9 @@ def one(model_type: str, variants: bool) -> dict:
     if not entry.get("path"):
         entry.pop("path", None)
     if entry["status"] == "notProbed":
-        other = of_tower(model_type)
-        return other or entry
+        if entry["reason"] == "it takes no tokens":
+            entry["part"] = "vision"
+        return of_tower(model_type) or entry
     return entry
 
 
