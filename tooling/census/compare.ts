@@ -4,7 +4,7 @@ import { getRope, RopeError, ropesFromConfig } from "ropewalk";
 import type { ConfigOptions, ModelRopes, Pairing, QueryScale, RotaryEmbedding } from "ropewalk";
 import { refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
-import type { Census, MeasuredModel, MeasuredRope, Measurement, Part, Variant } from "./results.ts";
+import type { Census, MeasuredModel, MeasuredRope, Measurement, Variant } from "./results.ts";
 
 /** What came of one file. */
 export interface Outcome {
@@ -20,11 +20,15 @@ export interface Outcome {
 /** The outcomes of every model of an engine's census. */
 export function compareAll(census: Census = readCensus("transformers")): Outcome[] {
   const outcomes = Object.entries(census.models).flatMap(([name, model]) => compareModel(name, model, census));
-  const known = new Set(outcomes.flatMap(({ modelType, result }) => (result === "refused" ? [modelType] : [])));
-  const stale = Object.keys(refused).filter((name) => Object.hasOwn(census.models, name) && !known.has(name));
+  const known = new Set(
+    outcomes.flatMap(({ file, modelType, result }) =>
+      result === "refused" ? [modelType, `${modelType} (${file})`] : [],
+    ),
+  );
+  const stale = Object.keys(refused).filter((name) => !known.has(name));
   // A refusal without a reason that a user would accept is a difference.
   const judged = outcomes.map((outcome): Outcome =>
-    outcome.result !== "refused" || Object.hasOwn(refused, outcome.modelType)
+    outcome.result !== "refused" || reasonFor(outcome) !== undefined
       ? outcome
       : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
   );
@@ -39,6 +43,10 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
     })),
   ];
 }
+
+/** Why a file may be refused. */
+export const reasonFor = ({ file, modelType }: Outcome): string | undefined =>
+  refused[modelType] ?? refused[`${modelType} (${file})`];
 
 /** Weights that a class multiplies into its frequencies; a fresh model has zeros there, as the census found it. */
 const zeros: ConfigOptions = { weights: { "lerope.alpha": new Float32Array(32) } };
@@ -55,7 +63,8 @@ export function compareModel(modelType: string, model: MeasuredModel, census: Ce
   const { engine } = census.source;
   const outcomes: Outcome[] = [];
   const add = (file: string, measured: Measurement, config: Readonly<Record<string, unknown>>): void => {
-    outcomes.push({ engine, modelType, file, ...compareFile(config, measured, model.part, census) });
+    const isNormed = normAfterRope.includes(modelType);
+    outcomes.push({ engine, modelType, file, ...compareFile(config, measured, census, isNormed) });
   };
   if (model.status === "notProbed") {
     return [{ engine, modelType, file: "full", result: "not probed", why: model.reason ?? "" }];
@@ -98,13 +107,13 @@ type Comparison = Pick<Outcome, "result" | "why">;
 function compareFile(
   config: Readonly<Record<string, unknown>>,
   measured: Measurement,
-  part: Part,
   census: Census,
+  isNormed: boolean,
 ): Comparison {
   let ropes: ModelRopes;
   try {
     const learned = JSON.stringify(config).includes("mistral_large4") ? zeros : {};
-    ropes = ropesFromConfig(config, { ...learned, ...(part === "text" ? {} : { part }) });
+    ropes = ropesFromConfig(config, learned);
   } catch (error) {
     if (!RopeError.is(error)) throw error;
     const why = error.issues[0] === undefined ? error.message : issueText(error);
@@ -113,7 +122,7 @@ function compareFile(
   const layers = measured.layers ?? [];
   const difference =
     measured.status === "rotates"
-      ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length))
+      ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length), isNormed)
       : compareNone(layers.length, ropes);
   if (difference !== undefined) return { result: "different", why: difference };
   return { result: measured.status === "rotates" ? "equal" : "no rope", why: "" };
@@ -137,10 +146,11 @@ function compareLayers(
   ropes: ModelRopes,
   census: Census,
   blocks: readonly number[],
+  isNormed: boolean,
 ): string | undefined {
   for (const [position, index] of layers.entries()) {
     const layer = blocks[position] ?? position;
-    const difference = compareLayer(index, layer, measured, ropes, census);
+    const difference = compareLayer(index, layer, measured, ropes, census, isNormed);
     if (difference !== undefined) return `layer ${layer}: ${difference}`;
     if (measured.indexers === undefined) continue;
     const own = measured.indexers[position] ?? null;
@@ -167,12 +177,13 @@ function compareLayer(
   measured: Measurement,
   ropes: ModelRopes,
   census: Census,
+  isNormed: boolean,
 ): string | undefined {
   const engine = index === null ? undefined : measured.ropes![index]!;
   if (engine === undefined || engine.rotaryDim !== undefined) {
     const rope = ropes.forLayer(layer);
     const difference = compareRope(index, rope, measured, census, ropes.positionsOf(layer)?.axes);
-    return difference ?? (rope === null || engine === undefined ? undefined : compareFactors(rope, engine, normAfterRope.includes(ropes.modelType)));
+    return difference ?? (rope === null || engine === undefined ? undefined : compareFactors(rope, engine, isNormed));
   }
   if (ropes.forLayer(layer) !== null) return "a rope, and the class does not rotate";
   // A warning says it where no rule does it.
@@ -221,7 +232,7 @@ function compareRope(
 }
 
 /** Classes that normalise queries and keys after the rotation: the norm takes the amplitude away again. */
-const normAfterRope: readonly string[] = ["llama4_text", "nanochat"];
+const normAfterRope: readonly string[] = ["hunyuan_v1_dense", "hunyuan_v1_moe", "llama4_text", "nanochat"];
 
 /** Amplitude and query scale. Those of indexers were not measured. */
 function compareFactors(rope: RotaryEmbedding, engine: MeasuredRope, isNormed: boolean): string | undefined {

@@ -1,7 +1,7 @@
 /** The text of `docs/coverage.md`, and the counts in the README. */
 
+import { reasonFor } from "./compare.ts";
 import type { Outcome } from "./compare.ts";
-import { refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
 
 /** Outcomes by model type: the worst of its files. */
@@ -75,7 +75,7 @@ ${code(names("no rope"))}
 | model type | reason |
 | --- | --- |
 ${names("refused")
-  .map((name) => `| \`${name}\` | ${refused[name] ?? types.get(name)!.why} |`)
+  .map((name) => `| \`${name}\` | ${reasonFor(types.get(name)!) ?? types.get(name)!.why} |`)
   .join("\n")}
 ${
   names("different").length === 0

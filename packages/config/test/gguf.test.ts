@@ -448,7 +448,6 @@ describe("what a header may hold", () => {
 
   test.each([
     ["nothing", {}, "general.architecture"],
-    ["a model without rope", { "general.architecture": "mamba" }, "general.architecture"],
     [
       "an unknown architecture",
       { "general.architecture": "toast", "toast.attention.key_length": 64 },

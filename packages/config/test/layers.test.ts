@@ -255,7 +255,7 @@ describe("layers", () => {
     ]);
   });
 
-  test("a base for each layer, which need not follow the layer types", () => {
+  test("a base for each layer", () => {
     const layer_types = ["full_attention", "sliding_attention", "full_attention", "sliding_attention"];
     const step = {
       model_type: "step3p5",
@@ -270,18 +270,16 @@ describe("layers", () => {
       ["full_attention", 5, 32],
       ["sliding_attention", 6, 64],
     ]);
-    // Layers of one type that differ.
-    expect(
-      [...ropesFromConfig({ ...step, rope_theta: [5, 6, 7, 6] }).byLayerType].map(([key, rope]) => [key, rope?.base]),
-    ).toEqual([
-      ["full_attention theta 5 partial 0.5", 5],
-      ["sliding_attention", 6],
-      ["full_attention theta 7 partial 0.5", 7],
+    // The class has one rope for each type.
+    expect(issues({ ...step, rope_theta: [5, 6, 7, 6] })).toEqual([
+      "rope_theta[2]: 5, as rope_theta[0] says for another layer of full_attention | 7",
     ]);
     // A list, though all layers share a rope.
     expect(ropesFromConfig(llama({ rope_theta: [5, 5, 5, 5] })).byLayerType.get(null)?.base).toBe(5);
     const { forLayer } = ropesFromConfig(llama({ rope_theta: [5, 6, 5, 5] }));
     expect([0, 1, 2, 3].map((layer) => forLayer(layer)?.base)).toEqual([5, 6, 5, 5]);
+    const typed = ropesFromConfig(llama({ layer_types, layer_rope_theta: [5, 6, 7, 6] }));
+    expect([...typed.byLayerType.keys()]).toEqual(["theta 5", "theta 6", "theta 7"]);
   });
 
   test.each<[string, string, string, Json]>([

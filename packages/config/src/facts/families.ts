@@ -40,6 +40,7 @@ const hybridAttention: LayerRule = {
 
 /** Gemma 3: full layers slow and perhaps scaled, sliding layers fast and never scaled. */
 const gemma3: Family = {
+  readsRopeTypeOnly: true,
   layerRopes: {
     [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 1_000_000 } },
     [sliding]: { thetaKeys: ["rope_local_base_freq"], scaled: false, defaults: { rope_theta: 10_000 } },
@@ -308,6 +309,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     },
   }),
   ...row("olmo3", {
+    readsRopeTypeOnly: true,
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
       [sliding]: { thetaKeys: [], scaled: false, defaults: { rope_theta: 500_000 } },
@@ -340,6 +342,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   // Bases and shares are lists with one number for each layer.
   ...row("step3p5 step3p7", {
     readsPartial: true,
+    readsRopeTypeOnly: true,
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
       [sliding]: { thetaKeys: ["rope_theta"], scaled: false, defaults: { rope_theta: 10_000 } },
@@ -407,8 +410,8 @@ export const rows: readonly (readonly [string, Family])[] = [
     ...latent,
     rotatesIf: {
       key: "mla_use_nope",
-      rotates: (flag) => flag === false,
-      otherwise: "its attention never rotates; mla_use_nope says so",
+      rotates: () => false,
+      otherwise: "its attention never rotates, whatever mla_use_nope says",
     },
   }),
   ...row("k3_dspark", { ...latent, defaults: { rope_theta: 50_000 } }),
@@ -639,8 +642,14 @@ function findFamily(modelType: string): Family | undefined {
   }
   // What a class with a rope does has to stand in a row.
   const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
-  if (row === undefined) return isHolder ? { holds: ofClass.nested! } : undefined;
+  if (row === undefined) return isHolder ? holderOf(ofClass.nested!) : undefined;
   return { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+}
+
+/** A class that is no model: without rope if none of the models that it holds has one. */
+function holderOf(holds: Readonly<Record<string, string>>): Family {
+  const isBare = Object.values(holds).every((name) => familyOf(name)?.noRope !== undefined);
+  return isBare ? { noRope: "none of the models that it holds rotates queries and keys" } : { holds };
 }
 
 /** What a class sets; for the row of a class that holds a text model, what the class of the latter sets. */

@@ -156,6 +156,8 @@ export interface Family {
   readonly holds?: Readonly<Record<string, string>>;
   /** The key of a list of the layers that have attention. */
   readonly attentionOn?: string;
+  /** In a dictionary for all layers its class reads `rope_type`, and not the older `type`. */
+  readonly readsRopeTypeOnly?: boolean;
   /** `layer_rope_theta` says only which layers have a rope (0: none); their base is that of the dictionary. */
   readonly layerThetasAreFlags?: boolean;
   /** The default share of its class stands in its rope dictionary: a file with a dictionary of its own has none. */

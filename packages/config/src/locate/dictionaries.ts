@@ -109,7 +109,7 @@ function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: R
         "The class reads it by layer type.",
       );
     }
-    const type = own(value, "type");
+    const type = family.readsRopeTypeOnly === true ? own(value, "type") : undefined;
     if (type !== undefined && type !== "default" && own(value, "rope_type") === undefined) {
       report.issue(
         join(path, "type"),

@@ -78,6 +78,7 @@ export function splitByLayer(
     const same = known.find((group) => isEqual(valuesOf(group.statement), valuesOf(statement)));
     if (same !== undefined) return same.label;
     const name = known.length === 0 && !differs(label) ? label : nameOf(statement, label);
+    checkType(known[0]?.statement, statement, label, model, report);
     known.push({ statement, label: name });
     split.push({ ...entry, label: name, ...ownOf(statement, entry, model, report) });
     return name;
@@ -98,6 +99,29 @@ export function splitByLayer(
       labelled: (label) => labels.flatMap((other, layer) => (other === label ? [layer] : [])),
     },
   };
+}
+
+/** A class with one rope for each layer type takes the first entry of a list for all layers of a type. */
+function checkType(
+  first: Statement | undefined,
+  { theta, share }: Statement,
+  label: string | null,
+  { family, modelType }: TextModel,
+  report: Report,
+): void {
+  if (first === undefined || label === null || family.layerRopes?.[label] === undefined) return;
+  for (const [mine, other] of [
+    [theta, first.theta],
+    [share, first.share],
+  ] as const) {
+    if (mine === undefined || mine.value === other?.value) continue;
+    report.issue(
+      mine.path,
+      `${shown(other?.value)}, as ${other?.path ?? "the model"} says for another layer of ${label}`,
+      shown(mine.value),
+      `The class of ${modelType} has one rope for each layer type; give layer_types that tell these layers apart.`,
+    );
+  }
 }
 
 /** The values of a statement, without their places. */

@@ -129,7 +129,8 @@ function checkAround({ entries, model, report }: Located): void {
     const outer = model.fields.first(key);
     const inner = entries.flatMap(({ dictionary, nested }) => (nested ? [dictionary.first(key)?.value] : []));
     const isDefault = inner.length === 0 || inner.includes(undefined) || inner.includes(outer?.value);
-    if (outer === undefined || Array.isArray(outer.value) || isDefault) continue;
+    const isLeft = outer !== undefined && model.family.leftBases?.[key] === outer.value;
+    if (outer === undefined || Array.isArray(outer.value) || isDefault || isLeft) continue;
     report.issue(
       outer.path,
       `one of ${inner.map(shown).join(", ")}, which the layer types state`,
