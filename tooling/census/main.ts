@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { classFactsText } from "./class-facts.ts";
 import { compareAll } from "./compare.ts";
+import { ggufCounts } from "./gguf.ts";
 import { pageText, readmeCounts } from "./page.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -23,6 +24,8 @@ const different = outcomes.filter(({ result }) => result === "different");
 for (const { engine, modelType, file, why } of different) {
   console.error(`${engine} ${modelType} (${file}): ${why}`);
 }
+const ofGguf = ggufCounts().different;
+for (const text of ofGguf) console.error(`llama.cpp ${text}`);
 let stale = 0;
 for (const [path, text] of files) {
   if (readFileSync(root + path, "utf8") === text) continue;
@@ -31,5 +34,8 @@ for (const [path, text] of files) {
     console.error(`${path} is not up to date: npm run census`);
   } else writeFileSync(root + path, text);
 }
-console.log(`${outcomes.length} files of model classes, ${different.length} silently different.`);
-process.exitCode = different.length + stale === 0 ? 0 : 1;
+const all = different.length + ofGguf.length;
+console.log(
+  `${outcomes.length} files of model classes and ${ggufCounts().equal} GGUF headers, ${all} silently different.`,
+);
+process.exitCode = all + stale === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 /**
- * Model types, or single files of them ("model_type (variant)"), that ropewalk refuses although the class takes them, each
- * with the reason. The check fails for a refusal that is not in this list, and for an entry that is not refused.
+ * Model types, or single files of them ("model_type (variant)"), that ropewalk refuses although the class takes them,
+ * each with the reason. The check fails for a refusal that is not in this list, and for an entry that is not refused.
  */
 export const refused: Readonly<Record<string, string>> = {
   glm4_moe: "the small config has heads of 42 elements, whose half is odd; published files have 128",

@@ -268,7 +268,7 @@ describe("headers alone", () => {
   });
 });
 
-/** Rules that stand beside the rows of single architectures; `gguf-census.test.ts` compares the rows themselves. */
+/** Rules that stand beside the rows of single architectures; `tooling/census` compares the rows themselves. */
 describe("layers and lists", () => {
   const header = (architecture: string, more: Json): Json => ({
     "general.architecture": architecture,

@@ -1,17 +1,13 @@
 /**
- * Every architecture of llama.cpp, layer by layer, compared with what its graph rotates. The census ran libllama on
- * metadata alone, read the ROPE operators of its graph and turned unit vectors with them (`tooling/census/python`).
+ * Compares the ropes of GGUF headers with what llama.cpp's graphs rotate, layer by layer. The census ran libllama on
+ * metadata alone, read the ROPE operators of its graph and turned unit vectors with them (`python/census/llama_cpp.py`).
  */
 
 import { readFileSync } from "node:fs";
-import { ropesFromGguf } from "@ropewalk/config";
-import type { GgufOptions } from "@ropewalk/config";
-import { RopeError } from "@ropewalk/core";
-import type { RotaryEmbedding } from "@ropewalk/core";
-import { describe, expect, test } from "vitest";
-import { architectureNames } from "../src/facts/gguf-architectures.ts";
-import { failure } from "./helpers.ts";
-import type { Json } from "./helpers.ts";
+import { RopeError, ropesFromGguf } from "ropewalk";
+import type { GgufOptions, RotaryEmbedding } from "ropewalk";
+
+type Json = Readonly<Record<string, unknown>>;
 
 /** What an operator does to a head at position 1. */
 interface Measured {
@@ -33,7 +29,7 @@ interface Operator {
 /** Numbers of operators; `null`: no rope; several: queries and keys have their own. */
 type LayerResult = number | null | readonly number[];
 
-interface Probed {
+export interface Probed {
   /** The key/values that concern the rope. */
   readonly metadata: Json;
   /** By case: the tensors of factors that the loader reads. */
@@ -45,6 +41,7 @@ interface Probed {
 }
 
 interface Census {
+  readonly source: { readonly package: string; readonly version: string };
   readonly tensors: Readonly<Record<string, readonly number[]>>;
   /** What each case changes; `null` takes a key out. */
   readonly cases: Readonly<Record<string, Json>>;
@@ -52,10 +49,10 @@ interface Census {
   readonly architectures: Readonly<Record<string, Probed | { readonly noRope: true } | { readonly notProbed: string }>>;
 }
 
-const url = new URL("../../../tooling/census/results/llama.cpp.json", import.meta.url);
+const url = new URL("results/llama.cpp.json", import.meta.url);
 const census = JSON.parse(readFileSync(url, "utf8")) as Census;
-const architectures = Object.entries(census.architectures);
-const probed = architectures.filter((entry): entry is [string, Probed] => "cases" in entry[1]);
+export const architectures = Object.entries(census.architectures);
+export const probed = architectures.filter((entry): entry is [string, Probed] => "cases" in entry[1]);
 
 /** Headers that llama.cpp runs and that are refused here: the place of the issue, by case, with the reason. */
 const refused: Readonly<Record<string, { readonly path: RegExp; readonly why: string }>> = {
@@ -73,7 +70,7 @@ const refused: Readonly<Record<string, { readonly path: RegExp; readonly why: st
 const layerCount = 8;
 
 /** The header of a case. Lists by layer are repeated or cut where the architecture has more or fewer layers. */
-function header(name: string, { metadata }: Probed, changes: Json): Json {
+export function header(name: string, { metadata }: Probed, changes: Json): Json {
   const changed = Object.entries(changes).map(([key, value]) => [`${name}.${key}`, value] as const);
   const all = Object.entries({ ...metadata, ...Object.fromEntries(changed) }).filter(([, value]) => value !== null);
   const count = Object.fromEntries(all)[`${name}.block_count`] as number;
@@ -85,7 +82,7 @@ function header(name: string, { metadata }: Probed, changes: Json): Json {
   );
 }
 
-function isFailure(result: Probed["cases"][string]): result is { readonly fails: string } {
+export function isFailure(result: Probed["cases"][string]): result is { readonly fails: string } {
   return typeof result === "object" && result !== null && "fails" in result;
 }
 
@@ -118,7 +115,10 @@ function difference(rope: RotaryEmbedding, { width, measured }: Operator): strin
 }
 
 /** Every layer of every case: `"case, layers 0,3: …"`; and how many cases are equal. */
-function compare(name: string, architecture: Probed): { readonly different: string[]; readonly equal: number } {
+export function compareArchitecture(
+  name: string,
+  architecture: Probed,
+): { readonly different: string[]; readonly equal: number } {
   const different: string[] = [];
   let equal = 0;
   for (const [label, changes] of Object.entries(census.cases)) {
@@ -156,47 +156,29 @@ function compare(name: string, architecture: Probed): { readonly different: stri
   return { different, equal };
 }
 
-describe("every layer of every case is as in the graph, or refused with a reason", () => {
-  let equal = 0;
-
-  test.each(probed)("%s", (name, architecture) => {
-    const found = compare(name, architecture);
-    expect(found.different).toEqual([]);
-    equal += found.equal;
-  });
-
-  test("most cases are equal, not refused", () => {
-    const ran = probed.flatMap(([, { cases }]) => Object.values(cases).filter((result) => !isFailure(result)));
-    expect(equal / ran.length).toBeGreaterThan(0.8);
-  });
-});
-
-test("a second rope of a layer, which is not read, is a note", () => {
-  const notes = ([name, architecture]: [string, Probed]): boolean =>
-    ropesFromGguf(header(name, architecture, {})).notes.some(
-      ({ path }) => path === `${name}.attention.indexer.key_length`,
-    );
-  expect(probed.filter(notes).map(([name]) => name)).toEqual(
-    probed.flatMap(([name, { other }]) => (other === undefined ? [] : [name])),
-  );
-});
-
-test("the table has the architectures of the census, and no others", () => {
-  expect([...architectureNames].sort()).toEqual(architectures.map(([name]) => name).sort());
-});
-
-test("architectures without rope have none in any layer, and all that did not run have none", () => {
-  const bare = architectures.filter(([, result]) => !("cases" in result));
-  for (const [name] of bare) {
-    const ropes = ropesFromGguf({ "general.architecture": name, [`${name}.block_count`]: 2 });
-    expect([ropes.forLayer(0), ropes.forLayer(1)]).toEqual([null, null]);
-    expect(ropes.notes).toMatchObject([{ kind: "implied", path: "general.architecture" }]);
-    expect(failure(() => ropes.forLayer(2)).code).toBe("ROPE_CONFIG");
-  }
-  expect(bare.flatMap(([name, result]) => ("notProbed" in result ? [name] : []))).toEqual([
-    "clip",
-    "gptj",
-    "rwkv6qwen2",
-    "wavtokenizer-dec",
-  ]);
-});
+/** Counts for the page. */
+export function ggufCounts(): {
+  readonly engine: string;
+  readonly equal: number;
+  readonly refused: number;
+  readonly different: readonly string[];
+  readonly noRope: readonly string[];
+  readonly notProbed: ReadonlyMap<string, string>;
+  readonly names: readonly string[];
+} {
+  const results = probed.map(([name, architecture]) => ({ name, ...compareArchitecture(name, architecture) }));
+  const equal = results.reduce((sum, result) => sum + result.equal, 0);
+  const ran = probed.flatMap(([, { cases }]) => Object.values(cases).filter((result) => !isFailure(result)));
+  const different = results.flatMap(({ name, different: found }) => found.map((text) => `${name} ${text}`));
+  return {
+    engine: `llama.cpp of ${census.source.package}`,
+    equal,
+    refused: ran.length - equal - different.length,
+    different,
+    noRope: architectures.flatMap(([name, result]) => ("noRope" in result ? [name] : [])),
+    notProbed: new Map(
+      architectures.flatMap(([name, result]) => ("notProbed" in result ? [[name, result.notProbed] as const] : [])),
+    ),
+    names: probed.map(([name]) => name),
+  };
+}
