@@ -83,7 +83,9 @@ export function compareModel(modelType: string, model: MeasuredModel, census: Ce
 function oneAxis(model: MeasuredModel): Measurement {
   const zeros = (rope: MeasuredRope): number[] => new Array<number>(rope.rotaryDim / 2).fill(0);
   const ropes = model.ropes?.map((rope) =>
-    rope.axes === undefined && rope.rotaryDim !== undefined ? { ...rope, axes: zeros(rope) } : rope,
+    rope.axes === undefined && rope.rotaryDim !== undefined && rope.indexer !== true
+      ? { ...rope, axes: zeros(rope) }
+      : rope,
   );
   return ropes === undefined ? model : { ...model, ropes };
 }

@@ -1,6 +1,7 @@
 /**
  * Compares the ropes of GGUF headers with what llama.cpp's graphs rotate, layer by layer. The census ran libllama on
- * metadata alone, read the ROPE operators of its graph and turned unit vectors with them (`python/census/llama_cpp.py`).
+ * metadata alone, read the ROPE operators of its graph and turned unit vectors with them
+ * (`python/census/llama_cpp.py`).
  */
 
 import { readFileSync } from "node:fs";

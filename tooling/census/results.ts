@@ -16,6 +16,8 @@ export interface MeasuredRope {
   readonly axes?: readonly (number | "t" | "h" | "w")[];
   /** Absent: 1. */
   readonly attentionFactor?: number;
+  /** The rope of an indexer. Its axes were not measured. */
+  readonly indexer?: true;
   /** The factor of queries at some positions, if it is not 1. */
   readonly queryScale?: Readonly<Record<string, number>>;
   /** The elements of each pair, if they are neither halves nor adjacent. */

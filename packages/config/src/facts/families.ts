@@ -165,7 +165,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
-  ...row("glm_image_text", { readsPartial: true }),
+  ...row("glm_image_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true }),
   ...row("laguna recurrent_gemma sarvam_moe zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true, shareOfDefaultRope: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
@@ -545,7 +545,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     layerRule: hybridAttention,
   }),
   ...row("qwen4_exp_text", {
-    axes: { order: "cyclic" },
+    ...mrope([11, 11, 10], "cyclic"),
     readsPartial: true,
     indexer: { ...indexer("half"), headDimKeys: ["indexer_head_dim", "head_dim"] },
   }),

@@ -321,6 +321,3 @@ const architectures: ReadonlyMap<string, GgufArchitecture> = new Map([
 export function architectureOf(name: string): GgufArchitecture | undefined {
   return architectures.get(name);
 }
-
-/** Every architecture of the table. */
-export const architectureNames: readonly string[] = [...architectures.keys()];

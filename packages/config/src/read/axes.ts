@@ -51,7 +51,9 @@ export function readAxes(
     whole = rescaled(whole, pairs);
     sum = pairs;
   }
-  if (whole.length < sections.length || sum !== pairs) {
+  // A class's own sections may leave pairs over, which then follow the first axis.
+  const isShort = stated === undefined && family.axes?.order === "cyclic" && sum < pairs;
+  if (whole.length < sections.length || (sum !== pairs && !isShort)) {
     const isWhole = whole.length === sections.length;
     const first = sections
       .slice(0, 8)
@@ -71,7 +73,13 @@ export function readAxes(
     report.note("differs", path, family.axes.note);
   }
   const order = timeLast ? "time-last" : readOrder(dictionary, family.axes?.order, modelType, dialect, report);
-  return axesFact(whole, order, spare, stated?.path ?? `the class of ${modelType}`);
+  const fact = axesFact(whole, order, spare, stated?.path ?? `the class of ${modelType}`);
+  if (!isShort) return fact;
+  const rest = new Array<number>(pairs - sum).fill(0);
+  return {
+    value: Object.freeze([...fact.value, ...rest]),
+    rule: `${fact.rule}; ${pairs - sum} more pairs follow axis 0`,
+  };
 }
 
 /**
