@@ -114,6 +114,15 @@ describe("settings of single layers", () => {
     expect(heads({ ...config, per_layer_config: { sliding_attention: { head_dim: 16 } } })).toEqual([64, 64, 16, 16]);
   });
 
+  test("head sizes of the class: Gemma's full layers", () => {
+    const sizes = (text: Json): unknown[] => {
+      const { byLayerType } = ropesFromConfig({ model_type: "embedding_gemma2", text_config: text });
+      return [...byLayerType.values()].map((rope) => rope?.headDim);
+    };
+    expect(sizes({ model_type: "embedding_gemma2_text" })).toEqual([512, 256]);
+    expect(sizes({ model_type: "embedding_gemma2_text", global_head_dim: 128, head_dim: 64 })).toEqual([128, 64]);
+  });
+
   test("a rope of their own", () => {
     const per_layer_config = { "3": { rope_parameters: { rope_type: "linear", rope_theta: 5, factor: 2 } } };
     const rope = ropesFromConfig(llama({ rope_theta: undefined, per_layer_config })).forLayer(3)!;

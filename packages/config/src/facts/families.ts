@@ -164,7 +164,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("stablelm stablelm_epoch", { readsPartial: true, defaults: { partial_rotary_factor: 0.25 } }),
   ...row("bamba", { readsPartial: true, attentionOn: "attn_layer_indices" }),
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
-  ...row("phi3 phi4_multimodal", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
+  ...row("phi3 phi3_v phi4_multimodal phi4mm", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("glm_image_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true }),
   ...row("laguna recurrent_gemma sarvam_moe zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true, shareOfDefaultRope: true }),
@@ -292,7 +292,12 @@ export const rows: readonly (readonly [string, Family])[] = [
     layerRule: slidingPattern(5),
     defaults: { head_dim: 256, max_position_embeddings: 32_768 },
   }),
-  ...row("t5gemma2_text t5gemma2_decoder embedding_gemma2_text", { ...gemma3 }),
+  ...row("t5gemma2_text t5gemma2_decoder", gemma3),
+  ...row("embedding_gemma2_text", {
+    ...gemma3,
+    layerRopes: { ...gemma3.layerRopes, [full]: { ...gemma3.layerRopes![full]!, headDimKeys: ["global_head_dim"] } },
+    defaults: { global_head_dim: 512 },
+  }),
   ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text diffusion_gemma_text", gemma4),
   ...row("modernbert modernbert-decoder", {
     layerRopes: {
