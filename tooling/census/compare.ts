@@ -28,9 +28,11 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
   const stale = Object.keys(refused).filter((name) => !known.has(name));
   // A refusal without a reason that a user would accept is a difference.
   const judged = outcomes.map((outcome): Outcome =>
-    outcome.result !== "refused" || reasonFor(outcome) !== undefined
-      ? outcome
-      : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
+    outcome.why.endsWith(warned) && reasonFor(outcome) !== undefined
+      ? { ...outcome, result: "refused" }
+      : outcome.result !== "refused" || reasonFor(outcome) !== undefined
+        ? outcome
+        : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
   );
   return [
     ...judged,
@@ -43,6 +45,9 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
     })),
   ];
 }
+
+/** The end of a difference of which a warning speaks. */
+const warned = " (with a warning)";
 
 /** Why a file may be refused. */
 export const reasonFor = ({ file, modelType }: Outcome): string | undefined =>
@@ -73,8 +78,9 @@ export function compareModel(modelType: string, model: MeasuredModel, census: Ce
   if (model.saved !== undefined) add("saved", oneAxis(model), model.saved);
   for (const [name, variant] of Object.entries(model.variants ?? {})) {
     // What the engine does not take has no right answer.
-    if (variant.status === undefined || variant.status === "notProbed") continue;
-    add(name, variant as Measurement, variantOf(model, variant));
+    const measured = variant.same === true ? model : (variant as Measurement);
+    if (measured.status === undefined || measured.status === "notProbed") continue;
+    add(name, measured, variantOf(model, variant));
   }
   return outcomes;
 }
@@ -126,7 +132,8 @@ function compareFile(
     measured.status === "rotates"
       ? compareLayers(layers, measured, ropes, census, blocksWithAttention(config, layers.length), isNormed)
       : compareNone(layers.length, ropes);
-  if (difference !== undefined) return { result: "different", why: difference };
+  const said = ropes.notes.some(({ severity }) => severity === "warning");
+  if (difference !== undefined) return { result: "different", why: `${difference}${said ? warned : ""}` };
   return { result: measured.status === "rotates" ? "equal" : "no rope", why: "" };
 }
 
@@ -234,7 +241,13 @@ function compareRope(
 }
 
 /** Classes that normalise queries and keys after the rotation: the norm takes the amplitude away again. */
-const normAfterRope: readonly string[] = ["hunyuan_v1_dense", "hunyuan_v1_moe", "llama4_text", "nanochat"];
+const normAfterRope: readonly string[] = [
+  "hunyuan_v1_dense",
+  "hunyuan_v1_moe",
+  "hunyuan_vl_text",
+  "llama4_text",
+  "nanochat",
+];
 
 /** Amplitude and query scale. Those of indexers were not measured. */
 function compareFactors(rope: RotaryEmbedding, engine: MeasuredRope, isNormed: boolean): string | undefined {

@@ -40,6 +40,8 @@ export interface Measurement {
 /** A file that differs from the class's own in a few keys. */
 export interface Variant extends Partial<Measurement> {
   readonly set: Readonly<Record<string, unknown>>;
+  /** The file changes nothing. */
+  readonly same?: true;
   /** Keys that are taken away. */
   readonly unset?: readonly string[];
   /** The engine's error message, if it does not take the file. */

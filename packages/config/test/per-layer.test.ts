@@ -1,6 +1,7 @@
 /** What files say of single layers, and the second ropes of layers. */
 
 import { ropesFromConfig } from "@ropewalk/config";
+import type { DialectName } from "@ropewalk/config";
 import { issues, llama, notesAt } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
 import { describe, expect, test } from "vitest";
@@ -211,9 +212,12 @@ describe("indexers of sparse attention", () => {
   });
 
   test("the key that other engines read", () => {
-    const pairing = (flag: boolean): unknown =>
-      ropesFromConfig(sparse("glm_moe_dsa", { indexer_rope_interleave: flag })).indexerOf(0)!.pairing;
-    expect([pairing(true), pairing(false)]).toEqual(["adjacent", "half"]);
+    const config = (flag: boolean): Json => sparse("glm_moe_dsa", { indexer_rope_interleave: flag });
+    const pairing = (flag: boolean, dialect: DialectName): unknown =>
+      ropesFromConfig(config(flag), { dialect }).indexerOf(0)!.pairing;
+    expect([pairing(true, "vllm"), pairing(false, "vllm")]).toEqual(["adjacent", "half"]);
+    expect([pairing(true, "hf"), pairing(false, "hf")]).toEqual(["adjacent", "adjacent"]);
+    expect(notesAt(config(false), "indexer_rope_interleave")).toMatchObject([{ severity: "warning" }]);
   });
 
   test("a model without one, and a head that is too small", () => {

@@ -81,6 +81,8 @@ export interface Dialect {
   readonly partialRotary: "by-class" | "always";
   /** Families whose pairing the engine has otherwise than transformers, the indexer's too. */
   readonly familyPairings: Readonly<Record<string, "half" | "adjacent">>;
+  /** Whether `indexer_rope_interleave` sets the pairs of an indexer. transformers fixes them by class. */
+  readonly indexerInterleave: "by-class" | "by-key";
   readonly originalLength: {
     /** Whether the trained length beside the rope dictionary wins over the trained length inside it. */
     readonly precedence: "beside" | "inside";

@@ -34,6 +34,7 @@ const hf: Dialect = {
   otherTypes: "built",
   familyTypes: {},
   familyPairings: {},
+  indexerInterleave: "by-class",
   layeredFamilies: "any",
   typeKey: "agree",
   typeNames: {},
@@ -104,6 +105,7 @@ const vllm: Dialect = {
   otherTypes: "refused",
   beside: { ...hf.beside, dynamic: "ignored" },
   familyPairings: ofHyV4,
+  indexerInterleave: "by-key",
   partialRotary: "always",
   absentFactor: "refused",
   yarn: { ...hfYarn, zeroBeta: "refused", lengthsWithAxes: 4 },
@@ -143,6 +145,7 @@ const sglang: Dialect = {
   otherTypes: "refused",
   typeKey: "rope_type",
   familyPairings: ofHyV4,
+  indexerInterleave: "by-key",
   partialRotary: "always",
   originalLength: {
     precedence: "inside",
@@ -227,6 +230,7 @@ const mlx: Dialect = {
   name: "mlx",
   engine: "mlx-lm",
   version: "0.32.2",
+  indexerInterleave: "by-key",
   ropeTypes: [
     "default",
     "mrope",

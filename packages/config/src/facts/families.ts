@@ -300,6 +300,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   ...row("gemma4 gemma4_text gemma4_unified gemma4_unified_text diffusion_gemma_text", gemma4),
   ...row("modernbert modernbert-decoder", {
+    readsRopeTypeOnly: true,
     layerRopes: {
       [full]: { thetaKeys: ["global_rope_theta"], scaled: true, defaults: { rope_theta: 160_000 } },
       [sliding]: { thetaKeys: ["local_rope_theta"], scaled: true, defaults: { rope_theta: 10_000 } },
@@ -472,8 +473,8 @@ export const rows: readonly (readonly [string, Family])[] = [
     ...latent,
     rotatesIf: {
       key: "mla_use_nope",
-      rotates: (flag) => flag === false,
-      otherwise: "its attention never rotates; mla_use_nope says so",
+      rotates: () => false,
+      otherwise: "its attention never rotates, whatever mla_use_nope says",
     },
   }),
   ...row("glm5_next_text", {

@@ -150,6 +150,7 @@ function readPairing({ dialect, model, report }: Located): Fact<Pairing> {
           "differs",
           flag.path,
           `The pairs are adjacent elements, as in the code published with the model; the class of ${modelType} in transformers has halves.`,
+          "warning",
         );
       }
       return { value, rule: flag.path };

@@ -1,8 +1,12 @@
 /** Reads what some models of sparse attention have beside a rope: the rope of an indexer, and learned factors. */
 
+import type { Dialect } from "../facts/dialect.ts";
 import type { Fact, RopeFacts } from "../facts/fact.ts";
+import type { IndexerFacts } from "../facts/family.ts";
+import type { Fields } from "../locate/fields.ts";
 import { isSize } from "../locate/found.ts";
 import type { Located, RopeEntry } from "../locate/located.ts";
+import type { Report } from "../report.ts";
 
 /**
  * Learned factors of the frequencies.
@@ -58,11 +62,7 @@ export function readIndexer(
       `${headDim.value}`,
     );
   }
-  const flag = indexer.interleaveKey === undefined ? undefined : fields.flag(indexer.interleaveKey);
-  const pairing: Fact<"half" | "adjacent"> =
-    flag === undefined
-      ? { value: (modelType === null ? undefined : dialect.familyPairings[modelType]) ?? indexer.pairing, rule }
-      : { value: flag.value ? "adjacent" : "half", rule: flag.path, source: "vLLM 0.33, SGLang 0.5.23" };
+  const pairing = pairingOf(indexer, rule, { dialect, model: { fields }, report });
   const offset = headDim.value - facts.rotaryDim.value;
   return {
     ...shared,
@@ -72,6 +72,23 @@ export function readIndexer(
       ? { rotaryOffset: { value: offset, rule: "the last elements of a head" } }
       : {}),
   };
+}
+
+/** The pairs of an indexer: fixed by its class, or set by a key, depending on the engine. */
+function pairingOf(
+  { interleaveKey, pairing }: IndexerFacts,
+  rule: string,
+  { dialect, model: { fields }, report }: { dialect: Dialect; model: { fields: Fields }; report: Report },
+): Fact<"half" | "adjacent"> {
+  const flag = interleaveKey === undefined ? undefined : fields.flag(interleaveKey);
+  const stated = flag && (flag.value ? "adjacent" : "half");
+  if (flag === undefined || stated === undefined) return { value: pairing, rule };
+  if (dialect.indexerInterleave === "by-key") return { value: stated, rule: flag.path };
+  if (stated !== pairing) {
+    const message = `${dialect.engine} has ${pairing} pairs in the indexer whatever the file says; vLLM, SGLang and mlx-lm follow this key.`;
+    report.note("differs", flag.path, message, "warning");
+  }
+  return { value: pairing, rule };
 }
 
 /** Whether layers with a label are of one of some types; a label may go on after the type. */
