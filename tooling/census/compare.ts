@@ -19,31 +19,32 @@ export interface Outcome {
 
 /** The outcomes of every model of an engine's census. */
 export function compareAll(census: Census = readCensus("transformers")): Outcome[] {
-  const outcomes = Object.entries(census.models).flatMap(([name, model]) => compareModel(name, model, census));
+  const outcomes = Object.entries(census.models)
+    .flatMap(([name, model]) => compareModel(name, model, census))
+    .map(judged);
   const known = new Set(
     outcomes.flatMap(({ file, modelType, result }) =>
       result === "refused" ? [modelType, `${modelType} (${file})`] : [],
     ),
   );
   const stale = Object.keys(refused).filter((name) => !known.has(name));
-  // A refusal without a reason that a user would accept is a difference.
-  const judged = outcomes.map((outcome): Outcome =>
-    outcome.why.endsWith(warned) && reasonFor(outcome) !== undefined
-      ? { ...outcome, result: "refused" }
-      : outcome.result !== "refused" || reasonFor(outcome) !== undefined
-        ? outcome
-        : { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${outcome.why}` },
-  );
+  const { engine } = census.source;
+  const why = "it is listed as refused, and is not";
   return [
-    ...judged,
-    ...stale.map((modelType): Outcome => ({
-      engine: census.source.engine,
-      modelType,
-      file: "full",
-      result: "different",
-      why: "it is listed as refused, and is not",
-    })),
+    ...outcomes,
+    ...stale.map((modelType): Outcome => ({ engine, modelType, file: "full", result: "different", why })),
   ];
+}
+
+/**
+ * A refusal without a reason in the list is a difference. A difference of which a warning speaks is not silent, if it is
+ * in the list.
+ */
+function judged(outcome: Outcome): Outcome {
+  const { result, why } = outcome;
+  if (reasonFor(outcome) !== undefined) return why.endsWith(warned) ? { ...outcome, result: "refused" } : outcome;
+  if (result !== "refused") return outcome;
+  return { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${why}` };
 }
 
 /** The end of a difference of which a warning speaks. */
