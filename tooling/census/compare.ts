@@ -37,8 +37,8 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
 }
 
 /**
- * A refusal without a reason in the list is a difference. A difference of which a warning speaks is not silent, if it is
- * in the list.
+ * A refusal without a reason in the list is a difference. A difference of which a warning speaks is not silent, if it
+ * is in the list.
  */
 function judged(outcome: Outcome): Outcome {
   const { result, why } = outcome;

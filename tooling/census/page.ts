@@ -1,6 +1,7 @@
 /** The text of `docs/coverage.md`, and the counts in the README. */
 
 import { readFileSync } from "node:fs";
+import { RopeError, ropesFromConfig } from "ropewalk";
 import { reasonFor } from "./compare.ts";
 import type { Outcome } from "./compare.ts";
 import { ggufCounts } from "./gguf.ts";
@@ -40,6 +41,17 @@ export function readmeCounts(outcomes: readonly Outcome[]): string {
   return `Of the ${types.size} model types of transformers ${version}, ${count(types, "equal")} were built small, run, and have the same rope in every layer; ${count(types, "no rope")} were run and have none; ${count(types, "refused")} are refused with a reason; ${count(types, "different")} differ silently. ${count(types, "not probed")} could not be run: most of them take no tokens. ${files} files were compared. llama.cpp's graphs of ${gguf.names.length} architectures rotate, and ${gguf.equal} headers of them have the same rope in every layer; ${gguf.refused} are refused with a reason ([coverage](docs/coverage.md)).`;
 }
 
+/** What a file with nothing but its type gives, for types that were not measured. */
+function answerOf(modelType: string): "read" | "none" | "refused" {
+  try {
+    const { byLayerType } = ropesFromConfig({ model_type: modelType });
+    return [...byLayerType.values()].some((rope) => rope !== null) ? "read" : "none";
+  } catch (error) {
+    if (!RopeError.is(error)) throw error;
+    return "refused";
+  }
+}
+
 /** The page. */
 export function pageText(outcomes: readonly Outcome[]): string {
   const { engine, version } = readCensus("transformers").source;
@@ -52,6 +64,7 @@ export function pageText(outcomes: readonly Outcome[]): string {
     if (result === "not probed") reasons.set(why, [...(reasons.get(why) ?? []), name]);
   }
   const gguf = ggufCounts();
+  const unmeasured = (answer: string): string[] => names("not probed").filter((name) => answerOf(name) === answer);
   const variants = outcomes.filter(isVariant);
   const refusals = variants.filter(({ result }) => result === "refused");
   const towers = Object.keys((fixture("towers") as { towers: object }).towers);
@@ -110,7 +123,13 @@ ${code(towers)}
 
 ### Not probed
 
-What is in the tables for these follows their code as read, or the towers above.
+What is in the tables for these follows their code as read, or the towers above. Read: ${code(unmeasured("read"))}
+
+Refused: ${code(unmeasured("refused"))}
+
+No rope: ${code(unmeasured("none"))}
+
+What stopped the census:
 
 ${[...reasons]
   .sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1))
