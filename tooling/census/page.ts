@@ -136,6 +136,18 @@ ${[...reasons]
   .map(([reason, list]) => `- ${reason}: ${code(list)}`)
   .join("\n")}
 
+## Not built
+
+| what | who has it | why not |
+| --- | --- | --- |
+| xPos | Toto | queries grow and keys shrink with the position; a rope here has one amplitude for both |
+| FoPE | InternS1-Pro | a learned matrix mixes the frequencies of a row |
+| mixed axes | Mochi, LightGlue, Falcon-Perception | every pair turns by a learned mix of all axes; a pair here follows one |
+| two angles in a pair | V-JEPA 2, ERNIE-Image, HunyuanVL in transformers | the two elements of a pair turn by different angles, which is no rotation |
+| \`yarn_log\` | Grok in SGLang | interpolates logarithms of frequencies |
+
+Each is refused where a file names it, or noted; xPos and the others can be applied with tables of one's own (\`rotate\` of \`@ropewalk/core/math\`).
+
 ## Diffusers
 
 ${diffusers.length} transformers of diffusers by their \`_class_name\`, each compared with its own rotary module (\`packages/config/test/fixtures/diffusers_ropes.py\`); any

@@ -297,3 +297,33 @@ test("--help and --version", () => {
   expect(ropewalk(["apply", "--help"]).stdout).toContain("--positions");
   expect(ropewalk(["--version"]).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
+
+test("an unknown model_type is refused, and --family reads it", () => {
+  const file = writeConfig({ model_type: "toast", hidden_size: 64, num_attention_heads: 2, rope_theta: 10000 });
+  const refused = ropewalk(["inspect", file]);
+  expect(refused).toMatchObject({ status: 2, stdout: "" });
+  expect(refused.stderr).toContain("--family llama");
+  expect(ropewalk(["inspect", file, "--family", "llama"]).stdout).toContain("the class of llama");
+  expect(ropewalk(["inspect", file, "--family", "lama"])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('Did you mean "llama"?'),
+  });
+});
+
+test("warnings stand above the ropes, notes below", () => {
+  const file = writeConfig({ hidden_size: 64, num_attention_heads: 2, rope_theta: 10000, global_rope: true });
+  const { stdout } = ropewalk(["inspect", file]);
+  const places = ["warnings", "There is no model_type", "all layers: default"].map((text) => stdout.indexOf(text));
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+  expect(Math.min(...places)).toBeGreaterThan(0);
+});
+
+test("--part reads a tower", () => {
+  const file = writeConfig({
+    model_type: "qwen2_5_vl",
+    text_config: { model_type: "qwen2_5_vl_text" },
+    vision_config: { model_type: "qwen2_5_vl", depth: 2, hidden_size: 1280, num_heads: 16 },
+  });
+  expect(ropewalk(["inspect", file, "--part", "vision"]).stdout).toMatch(/headDim +80/);
+  expect(ropewalk(["inspect", file, "--part", "sound"])).toMatchObject({ status: 2 });
+});

@@ -1,7 +1,10 @@
 /** The census as a test: every measured class has the rope of its file, and the check sees what it has to see. */
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { classFactsText } from "../class-facts.ts";
 import { compareAll, compareModel } from "../compare.ts";
+import { pageText, readmeCounts } from "../page.ts";
 import { readCensus } from "../results.ts";
 import type { Census, MeasuredModel, MeasuredRope } from "../results.ts";
 
@@ -16,6 +19,15 @@ test("no class of transformers is silently different", () => {
 test("the census has every class, and most of those with a rope were run", () => {
   expect(Object.keys(census.models).length).toBeGreaterThan(800);
   expect(outcomes.filter(({ file, result }) => file === "full" && result === "equal").length).toBeGreaterThan(200);
+});
+
+test("the page and the table of defaults are up to date", () => {
+  const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
+  expect(read("docs/coverage.md") === pageText(outcomes), "docs/coverage.md: npm run census").toBe(true);
+  expect(read("README.md")).toContain(readmeCounts(outcomes));
+  expect(read("packages/config/src/facts/class-facts.ts") === classFactsText(), "class-facts.ts: npm run census").toBe(
+    true,
+  );
 });
 
 describe("a planted fault is found by name", () => {

@@ -649,8 +649,19 @@ function findFamily(modelType: string): Family | undefined {
   // What a class with a rope does has to stand in a row.
   const isHolder = ofClass.nested !== undefined && ofClass.values === undefined;
   if (row === undefined) return isHolder ? holderOf(ofClass.nested!) : undefined;
-  return { ...familyOfClass(ofClass), ...row, ...merged(ofClass, row) };
+  return completed(ofClass, row);
 }
+
+/** A row, completed by what the configuration class of its `model_type` sets. */
+export function completedFamily(modelType: string, row: Family): Family {
+  return completed(classOf(modelType), row);
+}
+
+const completed = (ofClass: ClassFacts, row: Family): Family => ({
+  ...familyOfClass(ofClass),
+  ...row,
+  ...merged(ofClass, row),
+});
 
 /** A class that is no model: without rope if none of the models that it holds has one. */
 function holderOf(holds: Readonly<Record<string, string>>): Family {

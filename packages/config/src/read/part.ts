@@ -2,6 +2,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ModelFacts } from "../facts/fact.ts";
+import { completedFamily } from "../facts/families.ts";
 import { Fields } from "../locate/fields.ts";
 import { findRopes } from "../locate/dictionaries.ts";
 import { isText, own } from "../locate/found.ts";
@@ -47,7 +48,13 @@ function readTower({ modelType, path, record, tower }: FoundTower, options: Conf
     case "none":
       return readUnrotated(tower.why, { dialect, fields, modelType, report });
     case "line": {
-      const model: TextModel = { fields, around: new Fields([], report), modelType, family: tower.family, known: true };
+      const model: TextModel = {
+        fields,
+        around: new Fields([], report),
+        modelType,
+        family: completedFamily(modelType, tower.family),
+        known: true,
+      };
       return readConfig({ model, dialect, options, report, ...findRopes(model, undefined, report) });
     }
     case "refused":
