@@ -219,16 +219,18 @@ export function checkYarnFits(
     report.issue("partial_rotary_factor", expected, `${rotaryDim.value} (${rotaryDim.rule})`);
     return;
   }
-  const [length, fast, slow] = ["originalMaxPosition", "betaFast", "betaSlow"].map((name) => parameters.get(name));
+  // The provider refuses what is no number.
+  const [length, fast, slow] = ["originalMaxPosition", "betaFast", "betaSlow"].map((name) =>
+    numberOf(parameters, name),
+  );
   if (range === "any" || length === undefined || fast === undefined || slow === undefined) return;
-  const end = (beta: unknown): number =>
-    ((headDim.value / 2) * Math.log((length.value as number) / (2 * Math.PI * (beta as number)))) /
-    Math.log(base.value);
-  const [low, high] = [end(fast.value), end(slow.value)];
+  const end = (beta: number): number =>
+    ((headDim.value / 2) * Math.log(length / (2 * Math.PI * beta))) / Math.log(base.value);
+  const [low, high] = [end(fast), end(slow)];
   const last = headDim.value / 2 - 1;
   if (0 < low && low < high && high < last) return;
   report.issue(
-    length.path,
+    parameters.get("originalMaxPosition")!.path,
     `a blended range inside pairs 0 to ${last}, which ${engineOf(dialect)} requires`,
     `pairs ${Number(low.toPrecision(6))} to ${Number(high.toPrecision(6))}`,
   );
