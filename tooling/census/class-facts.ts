@@ -17,6 +17,8 @@ interface ClassDefaults {
         readonly values: Readonly<Record<string, unknown>>;
         readonly lists: Readonly<Record<string, unknown>>;
         readonly nested: Readonly<Record<string, string>>;
+        readonly dictionaryBase?: number;
+        readonly ignoresBaseBeside?: true;
       }
     >
   >;
@@ -31,11 +33,11 @@ export function classFactsText(): string {
   const { models } = readCensus("transformers");
   const rows: string[] = [];
   const withoutRope: string[] = [];
-  for (const [name, { values, lists, nested }] of Object.entries(classes)) {
+  for (const [name, { values, lists, nested, ...bases }] of Object.entries(classes)) {
     const status = models[name]?.status;
     const speaks = Object.keys(values).some((key) => /rope|rotary/.test(key));
     if (speaks || (status === "rotates" && !holdsText(nested))) {
-      const parts = { values, ...(isEmpty(lists) ? {} : { lists }), ...(isEmpty(nested) ? {} : { nested }) };
+      const parts = { values, ...bases, ...(isEmpty(lists) ? {} : { lists }), ...(isEmpty(nested) ? {} : { nested }) };
       rows.push(`  ${JSON.stringify(name)}: ${JSON.stringify(parts)},`);
     } else if (!isEmpty(nested) && ((status !== "none" && status !== "absolute") || holdsText(nested))) {
       rows.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ nested })},`);

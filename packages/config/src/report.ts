@@ -26,15 +26,21 @@ export interface ConfigNote {
 export class Report {
   readonly notes: ConfigNote[] = [];
   readonly issues: RopeIssue[] = [];
+  /** What was said and asked for already, so that a long file takes time by its length. */
+  readonly #said = new Set<string>();
+  readonly #asked = new Set<string>();
 
   note(kind: ConfigNote["kind"], path: string, message: string, severity: ConfigNote["severity"] = "info"): void {
-    if (!this.notes.some((other) => other.path === path && other.message === message)) {
-      this.notes.push(Object.freeze({ kind, path, message, severity }));
-    }
+    const key = `${path}\n${message}`;
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
+    this.notes.push(Object.freeze({ kind, path, message, severity }));
   }
 
   issue(path: string, expected: string, received: string, remedy?: string): void {
-    if (this.issues.some((other) => other.path === path && other.expected === expected)) return;
+    const key = `${path}\n${expected}`;
+    if (this.#asked.has(key)) return;
+    this.#asked.add(key);
     this.issues.push({ path, expected, received, ...(remedy === undefined ? {} : { remedy }) });
   }
 

@@ -56,12 +56,16 @@ export interface RopeRequests {
 
 /** The requests for all layers of a model. */
 export function toRequests(model: ModelFacts, overrides: RequestOverrides): RopeRequests {
-  const made: { readonly facts: RopeFacts; readonly request: UntypedRopeRequest }[] = [];
+  // By what differs most often, so that a model of many ropes takes time by their number and not by its square.
+  const made = new Map<string, { readonly facts: RopeFacts; readonly request: UntypedRopeRequest }[]>();
   const requestOf = (facts: RopeFacts): UntypedRopeRequest => {
-    const known = made.find((other) => isSameRope(other.facts, facts));
+    const key = `${facts.base.value} ${facts.headDim.value}`;
+    const alike = made.get(key) ?? [];
+    made.set(key, alike);
+    const known = alike.find((other) => isSameRope(other.facts, facts));
     if (known !== undefined) return known.request;
     const request = toRequest(facts, overrides);
-    made.push({ facts, request });
+    alike.push({ facts, request });
     return request;
   };
   const byLayerType = new Map(

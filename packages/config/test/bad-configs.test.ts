@@ -221,17 +221,30 @@ describe("names, spellings and defaults", () => {
     ["bloom", { n_embd: 768, n_head: 12 }],
     ["falcon", { alibi: true, hidden_size: 4544, num_attention_heads: 71 }],
     ["mpt", { attn_config: { alibi: true } }],
-    ["llama", { position_embedding_type: "absolute", hidden_size: 64, num_attention_heads: 2, rope_theta: 1 }],
-    ["gptj", { rotary: false, n_embd: 4096, n_head: 16 }],
+    [undefined, { position_embedding_type: "absolute", hidden_size: 64, num_attention_heads: 2, rope_theta: 1 }],
+    [undefined, { rotary: false, n_embd: 4096, n_head: 16, rope_theta: 1 }],
   ])("%s with %j has no rope in any layer, and a note says why", (model_type, more) => {
     const { forLayer, notes } = ropesFromConfig({ model_type, ...more });
     expect(forLayer(0)).toBeNull();
-    expect(notes).toMatchObject([
-      {
-        kind: "implied",
-        message: expect.stringMatching(/No layer.*(positions|ALiBi|nope|absolute|nothing is rotated)/),
-      },
-    ]);
+    expect(notes.map(({ message }) => message).join()).toMatch(
+      /No layer.*(positions|ALiBi|nope|absolute|nothing is rotated)/,
+    );
+  });
+
+  test.each([
+    ["modernbert", { position_embedding_type: "absolute" }, "info"],
+    ["llama", { position_embedding_type: "nope", hidden_size: 64, num_attention_heads: 2 }, "warning"],
+  ])("%s with %j rotates, since its class does not read the key", (model_type, more, severity) => {
+    const { forLayer, notes } = ropesFromConfig({ model_type, ...more });
+    expect(forLayer(0)).not.toBeNull();
+    expect(notes.filter(({ path }) => path === "position_embedding_type")).toMatchObject([{ severity }]);
+    expect(ropesFromConfig({ model_type: "llama", alibi: true }).forLayer(0)).not.toBeNull();
+  });
+
+  test("a class without rope and a file that says rotary: published code may rotate, so it is refused", () => {
+    const jina = { model_type: "xlm-roberta", position_embedding_type: "rotary", rotary_emb_base: 20000 };
+    expect(issues(jina)).toEqual(['position_embedding_type: no rope: the class of xlm-roberta has none | "rotary"']);
+    expect(ropesFromConfig({ model_type: "gpt2", rope_theta: 5 }).notes).toMatchObject([{ severity: "warning" }]);
   });
 
   test("a file without any rope key: the error says what is missing", () => {

@@ -327,10 +327,14 @@ describe("layers and lists", () => {
 
   test("layers that draft further tokens are not recurrent, and are a note", () => {
     const metadata = header("qwen3next", { block_count: 5, nextn_predict_layers: 1 });
-    const { forLayer, notes } = ropesFromGguf(metadata);
+    const { forLayer, notes } = ropesFromGguf(metadata, { tensors: {} });
     expect([3, 4].map((layer) => forLayer(layer) === null)).toEqual([false, false]);
     expect(notes).toMatchObject([{ kind: "implied", path: "qwen3next.nextn_predict_layers" }]);
-    expect(ropesFromGguf(header("qwen3", { nextn_predict_layers: 1 })).notes).toEqual([]);
+    expect(ropesFromGguf(header("qwen3", { nextn_predict_layers: 1 }), { tensors: {} }).notes).toEqual([]);
+    // Whether the file has rope tensors does not stand in its header.
+    expect(ropesFromGguf(header("qwen3", {})).notes).toMatchObject([
+      { path: "rope_freqs.weight", severity: "warning" },
+    ]);
   });
 
   test("queries scaled by position: Llama 4, Ministral 3, Mistral 4", () => {
@@ -362,7 +366,9 @@ describe("layers and lists", () => {
     const sections = header("qwen2", { "rope.dimension_sections": [16, 8, 8, 0] });
     expect(failure(() => ropesFromGguf(sections)).issues).toMatchObject([{ path: "qwen2.rope.dimension_sections" }]);
     const base = header("qwen2", { "rope.freq_base_swa": 500 });
-    expect(ropesFromGguf(base).notes).toMatchObject([{ kind: "unused", path: "qwen2.rope.freq_base_swa" }]);
+    expect(ropesFromGguf(base, { tensors: {} }).notes).toMatchObject([
+      { kind: "unused", path: "qwen2.rope.freq_base_swa" },
+    ]);
   });
 
   test.each([
@@ -434,12 +440,13 @@ describe("what a header may hold", () => {
   });
 
   test("keys that its loader does not read", () => {
-    const { notes } = ropesFromGguf({
+    const metadata = {
       ...llama,
       "llama.rope.scaling.finetuned": true,
       "llama.rope.scaling.yarn_beta_fast": 8,
       "tokenizer.ggml.model": "gpt2",
-    });
+    };
+    const { notes } = ropesFromGguf(metadata, { tensors: {} });
     expect(notes.map(({ kind, path }) => [kind, path])).toEqual([
       ["unused", "llama.rope.scaling.finetuned"],
       ["unused", "llama.rope.scaling.yarn_beta_fast"],

@@ -26,6 +26,18 @@ describe("lists with an entry for each layer", () => {
     expect(forLayer(0)).toBe(forLayer(2));
   });
 
+  test("every layer of many may have a rope of its own; no two labels are equal", () => {
+    const count = 2000;
+    const layer_rope_theta = Array.from({ length: count }, (_, layer) => 10000 + (layer % 1000));
+    const { byLayerType, forLayer } = ropesFromConfig(llama({ num_hidden_layers: count, layer_rope_theta }));
+    expect([byLayerType.size, forLayer(1500)?.base]).toEqual([1000, 10500]);
+    const per_layer_config = Object.fromEntries(
+      [1, 2].map((layer) => [layer, { rope_parameters: { rope_type: "linear", rope_theta: 5, factor: layer + 1 } }]),
+    );
+    const { byLayerType: ropes } = ropesFromConfig(llama({ rope_theta: 5, per_layer_config }));
+    expect(new Set([...ropes.values()].map((rope) => JSON.stringify(rope?.spec.parameters))).size).toBe(3);
+  });
+
   test("a list that is too short, or no list, or no numbers", () => {
     expect(issues(llama({ layer_rope_theta: [5] }))).toEqual([
       "layer_rope_theta: a list of 4 entries, one for each layer | 1",
@@ -63,6 +75,7 @@ describe("lists with an entry for each layer", () => {
   });
 
   test("a few types of blocks again and again", () => {
+    expect(bases({ model_type: "recurrent_gemma", num_hidden_layers: 4 })).toEqual([null, null, 10000, null]);
     const config = { model_type: "recurrent_gemma", block_types: ["recurrent", "attention"], num_hidden_layers: 4 };
     expect(bases(config)).toEqual([null, 10000, null, 10000]);
   });
@@ -73,7 +86,8 @@ describe("lists of layers", () => {
     expect(bases(llama({ [key]: [1, 3] }))).toEqual([10000, null, 10000, null]);
     expect(issues(llama({ [key]: ["1"] }))).toEqual([`${key}: layers, counted from 0 | "1"`]);
     expect(issues(llama({ [key]: [-1] }))).toEqual([`${key}: layers, counted from 0 | -1`]);
-    expect(notesAt(llama({ [key]: [4] }), key)).toMatchObject([{ severity: "warning" }]);
+    // Llama's class reads neither, and the model has no layer 4.
+    expect(notesAt(llama({ [key]: [4] }), key)).toMatchObject([{ severity: "warning" }, { severity: "warning" }]);
   });
 
   test("rope_scaling_layers: the layers that are scaled", () => {
@@ -134,6 +148,9 @@ describe("settings of single layers", () => {
     expect(issues(llama({ per_layer_config: { "4": { head_dim: 8 } } }))).toEqual([
       "per_layer_config.4: a layer from 0 to 3 | 4",
     ]);
+    expect(issues(llama({ per_layer_config: { "1": { head_dim: 8 }, "01": { head_dim: 16 } } }))).toEqual([
+      "per_layer_config.01: one entry for layer 1 | two; the other is per_layer_config.1",
+    ]);
     expect(issues(llama({ per_layer_config: [1] }))).toEqual([
       "per_layer_config: an object with layers or layer types as keys | [1]",
     ]);
@@ -177,6 +194,11 @@ describe("models inside of files", () => {
     expect(issues({ model_type: "lasr_ctc" })).toEqual([
       'model_type: a text model in encoder_config | "lasr_ctc", which holds models and is none',
     ]);
+  });
+
+  test("a holder whose own parts have no rope may hold a model with one", () => {
+    expect(base({ model_type: "vision-encoder-decoder", decoder: text })).toBe(77);
+    expect(base({ model_type: "encoder-decoder" })).toBeUndefined();
   });
 
   test("the class around knows the type of a text model that does not state it", () => {

@@ -73,7 +73,6 @@ describe("keys of a rope that is never applied", () => {
     ["baichuan", { hidden_size: 5120, num_attention_heads: 40, rope_theta: undefined }],
     ["granitemoehybrid", { position_embedding_type: "nope" }],
     ["granitemoehybrid", { position_embedding_type: null, layer_types: ["mamba", "attention", "mamba"] }],
-    ["llama", { position_embedding_type: "nope" }],
     ["olmo_hybrid", { rope_theta: null }],
     ["olmo_hybrid", { rope_theta: undefined, rope_parameters: { rope_theta: null, rope_type: "default" } }],
     ["kimi_linear", { mla_use_nope: true, head_dim: 72, qk_rope_head_dim: 64, qk_nope_head_dim: 128 }],

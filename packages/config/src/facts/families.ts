@@ -98,7 +98,7 @@ export const topLevelScaling: ScalingBeside = {
 const asLlama = `
   apertus apertus1p5_text arcee aria_text bitnet chameleon csm csm_depth_decoder_model cwm dbrx
   deepseek_ocr2_text dia_decoder dia_encoder diffllama doge dory dots1 emu3_text_model esmc eurobert evolla
-  EvollaModel falcon falcon_h1 flex_olmo gemma gemma2 gpt_oss gradium_phonon_tts granite granite4_vision_text
+  EvollaModel falcon_h1 flex_olmo gemma gemma2 gpt_oss gradium_phonon_tts granite granite4_vision_text
   granite_docling_text granite_swa granitemoe granitemoe_swa granitemoeshared gte higgs_audio_v2 hrm_text
   hunyuan_v1_dense hunyuan_v1_moe hy_v3 hyperclovax idefics iquestcoder jais2 jetmoe jina_embeddings_v3
   kyutai_speech_to_text lfm2 lfm2_moe lfm3 llama mellum mimi mimi_decoder mimi_encoder minimax ministral mistral
@@ -110,8 +110,9 @@ const asLlama = `
 `;
 /** The same in code that is published with the models. */
 const asLlamaInRemoteCode = `
-  aquila deepseek Dream internlm internlm2 internlm3 llada minicpm minicpmo minicpmv orion phi3small
-  RefinedWeb RefinedWebModel skywork telechat3 xverse yi
+  aquila bailing_moe deepseek dots_ocr Dream internlm internlm2 internlm3 llada llama_bidirec llava_llama
+  llava_mistral llava_qwen mimo minicpm minicpmo minicpmv nemotron-nas new orion phi3small skywork telechat3 xverse
+  Yi yi
 `;
 
 /** One entry for each `model_type`. */
@@ -121,6 +122,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("exaone", {
     disputed: { base: "The code published with EXAONE 3 has 10000; the class of transformers 5.24 has 500000." },
   }),
+  ...row("falcon RefinedWeb RefinedWebModel", { readsAlibi: true }),
   // Weights are permuted on loading.
   ...row("pocket_tts", { checkpointPairing: "adjacent" }),
   // The list says which layers have a rope; their base is that of the dictionary.
@@ -166,7 +168,8 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("phi persimmon nemotron glm4_moe", { readsPartial: true }),
   ...row("phi3 phi3_v phi4_multimodal phi4mm", { readsPartial: true, typeNames: { yarn: "longrope", su: "longrope" } }),
   ...row("glm_image_text", { ...mrope([8, 12, 12], "sectioned"), readsPartial: true }),
-  ...row("laguna recurrent_gemma sarvam_moe zaya", { readsPartial: true }),
+  ...row("recurrent_gemma", { readsPartial: true, blockTypes: ["recurrent", "recurrent", "attention"] }),
+  ...row("laguna sarvam_moe zaya", { readsPartial: true }),
   ...row("nemotron3_5_transcribe_word_timestamp", { readsPartial: true, shareOfDefaultRope: true }),
   ...row("moonshine moonshine_streaming", { pairing: "adjacent", readsPartial: true }),
   ...row("solar_open", { readsPartial: true }),
@@ -199,8 +202,14 @@ export const rows: readonly (readonly [string, Family])[] = [
   // The base is a constant of the code.
   ...row("gptj codegen", { pairing: "adjacent", readsPartial: true, defaults: { rope_theta: 10_000, rotary_dim: 64 } }),
   // Remote code: the first half of the head, base 10000 · rope_ratio.
+  // Ling 1.5 and 2, Phi 1 and 1.5 as first published.
+  ...row("bailing_moe_v2 phi-msft mixformer-sequential", { readsPartial: true }),
   ...row("chatglm", {
     pairing: "adjacent",
+    refusedIf: {
+      key: "position_encoding_2d",
+      why: "its first version has two position axes, each on one half of the head",
+    },
     readsPartial: true,
     ratioKey: "rope_ratio",
     defaults: { partial_rotary_factor: 0.5, rope_theta: 10_000 },
@@ -295,6 +304,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("t5gemma2_text t5gemma2_decoder", gemma3),
   ...row("embedding_gemma2_text", {
     ...gemma3,
+    layerRule: { ...slidingPattern(6), endsWithMatch: true },
     layerRopes: { ...gemma3.layerRopes, [full]: { ...gemma3.layerRopes![full]!, headDimKeys: ["global_head_dim"] } },
     defaults: { global_head_dim: 512 },
   }),
@@ -347,6 +357,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   // Bases and shares are lists with one number for each layer.
   ...row("step3p5 step3p7", {
+    layerKeys: ["use_rope_layers"],
     readsPartial: true,
     readsRopeTypeOnly: true,
     layerRopes: {
@@ -374,6 +385,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   }),
   // vLLM 0.33 `models/step5`: scaled in every layer type unless `yarn_only_types` lists some.
   ...row("step5", {
+    layerKeys: ["use_rope_layers"],
     readsPartial: true,
     layerRopes: {
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 500_000 } },
@@ -408,7 +420,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     defaults: { rotary_dim: 32, rope_theta: 1_500_000 },
   }),
   // vLLM 0.33 `domyn_edge.py`, `iquest_loopcoder.py`: as Llama; the first lists layers without rope.
-  ...row("domyn_edge iquest_loopcoder iquestloopcoder", {}),
+  ...row("domyn_edge iquest_loopcoder iquestloopcoder", { layerKeys: ["position_layers"] }),
   // llama.cpp's converter absorbs the backward rotation into the weights of the second halves.
   ...row("talkie", { direction: -1 }),
   // vLLM 0.33: the model never rotates, its drafter does.
@@ -437,7 +449,7 @@ export const rows: readonly (readonly [string, Family])[] = [
     layerRule: slidingPattern(4),
     defaults: { head_dim: 128 },
   }),
-  ...row("kolibri1 flint lara_mini", { ropeOnlyOn: [sliding] }),
+  ...row("kolibri1 flint lara_mini", { ropeOnlyOn: [sliding], layerKeys: ["no_rope_layer_indices"] }),
   ...row("exaone4 exaone_moe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("afmoe", { ropeOnlyOn: [sliding], layerRule: slidingPattern(4) }),
   ...row("llama4 llama4_text", {
@@ -666,7 +678,7 @@ const completed = (ofClass: ClassFacts, row: Family): Family => ({
 /** A class that is no model: without rope if none of the models that it holds has one. */
 function holderOf(holds: Readonly<Record<string, string>>): Family {
   const isBare = Object.values(holds).every((name) => familyOf(name)?.noRope !== undefined);
-  return isBare ? { noRope: "none of the models that it holds rotates queries and keys" } : { holds };
+  return isBare ? { holds, noRope: "none of the models that it holds rotates queries and keys" } : { holds };
 }
 
 /** What a class sets; for the row of a class that holds a text model, what the class of the latter sets. */
@@ -683,13 +695,15 @@ function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "def
 }
 
 /** The default values of a configuration class as facts of a family. */
-function familyOfClass({ values = {}, lists }: ClassFacts): Family {
+function familyOfClass({ values = {}, lists, dictionaryBase, ignoresBaseBeside }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
   // Bases beside the dictionary, which the class keeps and does not read where the dictionary has them.
   const bases = Object.entries(rope === undefined ? {} : others).filter(([key]) => key.endsWith("rope_theta"));
   const shared = {
     ...(lists === undefined ? {} : { lists }),
     ...(bases.length === 0 ? {} : { leftBases: Object.fromEntries(bases) }),
+    ...(dictionaryBase === undefined ? {} : { dictionaryBase }),
+    ...(ignoresBaseBeside === undefined ? {} : { ignoresBaseBeside }),
   };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));

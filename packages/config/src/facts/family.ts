@@ -69,6 +69,10 @@ export interface ClassFacts {
   readonly lists?: Readonly<Record<string, LayerPattern>>;
   /** The `model_type` of the models that the class holds, by their keys. */
   readonly nested?: Readonly<Record<string, string>>;
+  /** The base for a rope dictionary that states none, if it is not that of `values`. */
+  readonly dictionaryBase?: number;
+  /** In a file without rope dictionary, `rope_theta` is not read. */
+  readonly ignoresBaseBeside?: true;
 }
 
 /** The second rope of a layer: that of the indexer, which picks the keys that sparse attention looks at. */
@@ -209,11 +213,23 @@ export interface Family {
   readonly typeNames?: Readonly<Record<string, string>>;
   /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
   readonly shortListOnly?: boolean;
+  /** The base for a rope dictionary of the file that states none. Absent: that of `defaults`. */
+  readonly dictionaryBase?: number;
+  /** In a file without rope dictionary, `rope_theta` is not read. */
+  readonly ignoresBaseBeside?: true;
   /**
    * Bases that the class writes beside the rope dictionary and reads only where the dictionary has none, with their
    * defaults.
    */
   readonly leftBases?: JsonObject;
+  /** `alibi: true` in the file means a bias by distance instead of a rope. */
+  readonly readsAlibi?: boolean;
+  /** Lists of layers with or without rope that its code reads. */
+  readonly layerKeys?: readonly string[];
+  /** The types of its layers, again and again, if the file has no `block_types`. */
+  readonly blockTypes?: readonly string[];
+  /** A flag of files whose attention no rope of this library does. */
+  readonly refusedIf?: { readonly key: string; readonly why: string };
   /** A base of `null` in the file says that nothing is rotated. Elsewhere it says that the file does not state it. */
   readonly nullBaseIsNone?: boolean;
   /** A sentence about what its attention does beside the rope, which no rope of this library does. */

@@ -8,7 +8,7 @@ import { dialects } from "./dialects.ts";
 
 /** Matches keys that only a model with rope has. */
 export const ropeKey: RegExp =
-  /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope|nope)|_rope_|_(rope|theta|rotary)$|rope_theta|rotary_emb/;
+  /^(rope|rotary|mrope|xdrope|partial_rotary|qk_rope|nope|yarn|llama_4_scaling$|use_scaled_rope)|_rope_|_(rope|theta|rotary)$|rope_theta|rotary_emb/;
 
 /** What an engine does with a key. */
 export interface KeyUse {

@@ -99,8 +99,10 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
 /** One dictionary for all layers in a family with a rope for each layer type. */
 function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: Report): void {
   const ropes = Object.entries(family.layerRopes ?? {});
-  for (const { path, value } of flat) {
-    if (!ropes.some(([, { scaled, defaults }]) => scaled || Object.keys(defaults).length === 0)) {
+  for (const { key, path, value } of flat) {
+    // transformers merges rope_scaling, which is older, and takes rope_parameters by layer type only.
+    const isMerged = key === "rope_scaling" && ropes.some(([, { scaled }]) => scaled);
+    if (!isMerged && ropes.some(([, { defaults }]) => Object.keys(defaults).length > 0)) {
       const types = ropes.map(([label]) => label).join(", ");
       report.issue(
         path,

@@ -111,10 +111,8 @@ function typesByRule(
 ): (layer: number) => string | undefined {
   const pattern = patternOf(family.lists?.["layer_types"], count);
   // Recurrent Gemma: a few types, again and again.
-  const cycle = fields.list("block_types");
-  if (cycle !== undefined && cycle.value.length > 0) {
-    return (layer) => cycle.value[layer % cycle.value.length] as string;
-  }
+  const cycle = fields.list("block_types")?.value ?? family.blockTypes ?? [];
+  if (cycle.length > 0) return (layer) => cycle[layer % cycle.length] as string;
   if (rule === undefined && pattern !== undefined) {
     if (new Set(pattern).size > 1) {
       report.note(

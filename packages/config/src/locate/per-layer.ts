@@ -7,7 +7,7 @@ import { noRopeLabel } from "../facts/fact.ts";
 import type { LayerPattern } from "../facts/family.ts";
 import type { Report } from "../report.ts";
 import { Fields } from "./fields.ts";
-import { asNumber, isEqual, isList, isObject, join, shown } from "./found.ts";
+import { asNumber, isList, isObject, join, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 import type { Layers, RopeEntry, TextModel } from "./located.ts";
 
@@ -64,33 +64,32 @@ export function splitByLayer(
   const statementOf = (layer: number): Statement => Object.assign({}, ...found.map((of) => of(layer))) as Statement;
 
   // With an unknown number of layers, no layer beyond those of a list has a statement.
-  const count = layers.count ?? 0;
-  const groups = new Map<string | null, { statement: Statement; label: string | null }[]>();
-  const split: RopeEntry[] = [];
-  const labels = Array.from({ length: count }, (_, layer) => {
+  const all = Array.from({ length: layers.count ?? 0 }, (_, layer): LayerGroup => {
     const statement = statementOf(layer);
     const label = layers.labelOf(layer);
-    if (statement.noRope !== undefined) return noRopeLabel;
-    const entry = entries.find((each) => each.label === label);
-    if (label === undefined || entry === undefined) return label;
-    const known = groups.get(label) ?? [];
-    groups.set(label, known);
-    const same = known.find((group) => isEqual(valuesOf(group.statement), valuesOf(statement)));
-    if (same !== undefined) return same.label;
-    const name = known.length === 0 && !differs(label) ? label : nameOf(statement, label);
-    checkType(known[0]?.statement, statement, label, model, report);
-    known.push({ statement, label: name });
+    const entry = statement.noRope === undefined ? entries.find((each) => each.label === label) : undefined;
+    const key = entry === undefined ? "" : keyOf(statement, entry.label);
+    return { label: statement.noRope === undefined ? label : noRopeLabel, statement, entry, key };
+  });
+  const keys = new Map<RopeEntry | undefined, Set<string>>();
+  for (const { entry, key } of all) keys.set(entry, (keys.get(entry) ?? new Set()).add(key));
+  const names = new Map<string, string | null>();
+  const used = new Set<string | null>([noRopeLabel, ...all.map(({ label }) => label ?? null)]);
+  const split: RopeEntry[] = [];
+  const firsts = new Map<string | null, Statement>();
+  const labels = all.map(({ label, statement, entry, key }, layer) => {
+    if (entry === undefined) return label;
+    const known = names.get(key);
+    if (known !== undefined || names.has(key)) return known;
+    checkType(firsts.get(entry.label), statement, entry.label, model, report);
+    if (!firsts.has(entry.label)) firsts.set(entry.label, statement);
+    const isWhole = keys.get(entry)!.size === 1;
+    const name = isWhole ? entry.label : nameOf(statement, entry.label, used, layer);
+    names.set(key, name);
     split.push({ ...entry, label: name, ...ownOf(statement, entry, model, report) });
     return name;
   });
-  /** Whether layers with this label differ in what the file states about them. */
-  function differs(label: string | null): boolean {
-    const all = Array.from({ length: count }, (_, layer) => layer).filter((layer) => layers.labelOf(layer) === label);
-    const rotates = all.map(statementOf).filter(({ noRope }) => noRope === undefined);
-    return rotates.some((statement) => !isEqual(valuesOf(statement), valuesOf(rotates[0]!)));
-  }
-
-  const kept = entries.filter(({ label }) => !groups.has(label));
+  const kept = entries.filter(({ label }) => !firsts.has(label));
   return {
     entries: [...split, ...kept],
     layers: {
@@ -99,6 +98,14 @@ export function splitByLayer(
       labelled: (label) => labels.flatMap((other, layer) => (other === label ? [layer] : [])),
     },
   };
+}
+
+/** A layer, with the rope of its type; `undefined` for layers without one. */
+interface LayerGroup {
+  readonly label: string | null | undefined;
+  readonly statement: Statement;
+  readonly entry: RopeEntry | undefined;
+  readonly key: string;
 }
 
 /** A class with one rope for each layer type takes the first entry of a list for all layers of a type. */
@@ -124,17 +131,40 @@ function checkType(
   }
 }
 
-/** The values of a statement, without their places. */
-const valuesOf = ({ theta, share, unscaled, sharedIndexer, own }: Statement): unknown => [
-  theta?.value,
-  share?.value,
-  unscaled,
-  sharedIndexer,
-  own?.record,
-];
+/** Layers with equal keys have the same rope. Objects are told apart by identity; equal ropes are merged later. */
+function keyOf({ theta, share, unscaled, sharedIndexer, own }: Statement, label: string | null): string {
+  const values = [
+    label,
+    theta?.value,
+    share?.value,
+    unscaled,
+    sharedIndexer,
+    ...Object.entries(own?.record ?? {}).flat(),
+  ];
+  return values
+    .map((value) =>
+      typeof value === "object" && value !== null ? numberOf(value) : `${typeof value}:${String(value)}`,
+    )
+    .join("|");
+}
 
-/** A label for layers of one type that differ from others of that type. */
-function nameOf({ theta, share, unscaled, sharedIndexer, own }: Statement, label: string | null): string {
+const numbers = new WeakMap<object, string>();
+let last = 0;
+
+/** A number for an object. */
+function numberOf(value: object): string {
+  const known = numbers.get(value) ?? `object:${++last}`;
+  numbers.set(value, known);
+  return known;
+}
+
+/** A label for layers of one type that differ from others of that type. No two are equal. */
+function nameOf(
+  { theta, share, unscaled, sharedIndexer, own }: Statement,
+  label: string | null,
+  used: Set<string | null>,
+  layer: number,
+): string {
   const parts = [
     ...(label === null ? [] : [label]),
     ...(theta === undefined ? [] : [`theta ${theta.value}`]),
@@ -143,9 +173,11 @@ function nameOf({ theta, share, unscaled, sharedIndexer, own }: Statement, label
     ...(sharedIndexer === undefined ? [] : ["shared indexer"]),
     ...Object.entries(own?.record ?? {}).map(([key, value]) => `${key} ${shown(value)}`),
   ];
-  return parts.length === 0 || (label !== null && parts.length === 1)
-    ? [...parts, "others"].join(" ")
-    : parts.join(" ");
+  const isBare = parts.length === (label === null ? 0 : 1);
+  const short = (isBare ? [...parts, "others"] : parts).join(" ").slice(0, 100);
+  const name = used.has(short) ? `${short} (from layer ${layer})` : short;
+  used.add(name);
+  return name;
 }
 
 /** The changes of an entry for layers with a statement. */
@@ -245,6 +277,7 @@ function rotated({ model, layers, report }: Reading): Statements | undefined {
   const { fields, family, modelType } = model;
   const interval = fields.size("no_rope_layer_interval");
   const found = fields.all(...flagKeys).find(({ value }) => !isList(value) || value.length > 0);
+  for (const each of [found, interval]) noteForeign(each, model, report);
   if (found !== undefined) {
     const list = forEachLayer(found, layers, report);
     return (
@@ -274,6 +307,14 @@ function rotated({ model, layers, report }: Reading): Statements | undefined {
   return (layer) => (isBare(layer) ? { noRope: "as the class sets it" } : undefined);
 }
 
+/** A warning for a list that a class of transformers does not read. The ropes follow the file. */
+function noteForeign(found: Found | undefined, { family, known, modelType }: TextModel, report: Report): void {
+  if (found === undefined || !known || family.layerKeys?.includes(found.key) === true) return;
+  if (["no_rope_layers", found.key].some((key) => family.lists?.[key] !== undefined)) return;
+  const message = `The class of ${modelType} in transformers does not read it, and rotates every layer; these ropes follow the file.`;
+  report.note("differs", found.path, message, "warning");
+}
+
 /** Lists of the layers without rope: Flint; the layers of Llama 3.2 Vision that look at images. */
 const bareKeys = ["no_rope_layer_indices", "cross_attention_layers", "nope_layers"];
 
@@ -281,6 +322,7 @@ function bare({ model, layers, report }: Reading): Statements | undefined {
   const { fields, family } = model;
   const lists = bareKeys.flatMap((key) => {
     const found = fields.list(key) ?? constantOf(family.lists?.[key], key, model);
+    if (fields.has(key)) noteForeign(found, model, report);
     return found === undefined ? [] : [{ ...found, value: indices(found, layers, report) }];
   });
   if (lists.length === 0) return undefined;
@@ -348,9 +390,15 @@ function settings({ model: { fields }, layers, report }: Reading): Statements | 
   });
   if (named.length === 0) return undefined;
   const typeOf = (layer: number): unknown => (isList(types) ? types[layer] : layers.labelOf(layer));
+  const byName = new Map<unknown, NonNullable<Statement["own"]>>();
+  for (const { at, own } of named) {
+    const other = byName.get(at);
+    if (other !== undefined) report.issue(own.path, `one entry for layer ${at}`, `two; the other is ${other.path}`);
+    byName.set(at, own);
+  }
   return (layer) => {
-    const mine = named.find(({ at }) => at === layer) ?? named.find(({ at }) => at === typeOf(layer));
-    return mine && { own: mine.own };
+    const mine = byName.get(layer) ?? byName.get(typeOf(layer));
+    return mine && { own: mine };
   };
 }
 

@@ -31,6 +31,7 @@ export function locate(config: unknown, options: ConfigOptions): Located {
   checkFamily(model, report);
   report.throwIfBroken();
   const why = whyNoRope(model, report);
+  report.throwIfBroken();
   const { family, fields } = model;
   if (why === undefined && family.remark !== undefined) {
     report.note("differs", fields.pathOf("model_type"), family.remark, "warning");
@@ -146,7 +147,9 @@ function withoutIgnored(
   modelType: string | null,
   report: Report,
 ): JsonObject {
-  const ignored = family?.ignored?.filter((key) => own(record, key) !== undefined) ?? [];
+  const hasDictionary = ["rope_parameters", "rope_scaling"].some((key) => isObject(record[key]));
+  const beside = family?.ignoresBaseBeside === true && !hasDictionary ? ["rope_theta"] : [];
+  const ignored = [...(family?.ignored ?? []), ...beside].filter((key) => own(record, key) !== undefined);
   for (const key of ignored) {
     const message = `The class of ${modelType} in transformers does not read ${key} = ${shown(record[key])}. This rope does the same.`;
     report.note("differs", join(path, key), message, "warning");
@@ -207,29 +210,44 @@ const noPositions = "nope";
 
 /** Why no layer has a rope; `undefined` if layers have one. */
 function whyNoRope(model: TextModel, report: Report): string | undefined {
-  const found = findWhyNoRope(model);
+  const found = findWhyNoRope(model, report);
   if (found === undefined) return undefined;
-  report.note("implied", found.path, `No layer of ${model.modelType ?? "this model"} has a rope: ${found.why}.`);
+  const speaks = model.fields.keys().some((key) => ropeKey.test(key) && !isEmpty(model.fields.first(key)?.value));
+  const message = `No layer of ${model.modelType ?? "this model"} has a rope: ${found.why}.`;
+  report.note("implied", found.path, message, model.family.noRope !== undefined && speaks ? "warning" : "info");
   return found.why;
 }
+
+const isEmpty = (value: unknown): boolean => value === undefined || value === false;
 
 interface NoRopeReason {
   readonly why: string;
   readonly path: string;
 }
 
-function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined {
+function findWhyNoRope({ fields, family, known, modelType }: TextModel, report: Report): NoRopeReason | undefined {
   const alibi = "attention is biased by distance (ALiBi)";
   const settings = fields.first("attn_config");
   const inSettings = isObject(settings?.value) ? settings.value : {};
   if (inSettings["alibi"] === true) return { why: alibi, path: `${settings!.path}.alibi` };
+  const position = fields.first("position_embedding_type");
+  const isRotary = isText(position?.value) && /rope|rotary/i.test(position.value);
   if (family.noRope !== undefined && inSettings["rope"] !== true) {
+    if (isRotary) {
+      report.issue(
+        position!.path,
+        `no rope: the class of ${modelType} has none`,
+        show(position!.value),
+        "If code that is published with the model rotates, name a model that rotates alike: { family: … }, or --family.",
+      );
+    }
     return { why: family.noRope, path: fields.pathOf("model_type") };
   }
+  // What a class does not read does not count; without a class, the file does.
   const flag = fields.first("alibi");
-  if (flag?.value === true) return { why: alibi, path: flag.path };
+  if (flag?.value === true && (!known || family.readsAlibi === true)) return { why: alibi, path: flag.path };
   const rotary = fields.first("rotary");
-  if (rotary?.value === false) return { why: "the file says that nothing is rotated", path: rotary.path };
+  if (rotary?.value === false && !known) return { why: "the file says that nothing is rotated", path: rotary.path };
   if (family.nullBaseIsNone === true) {
     const dictionary = fields.first("rope_parameters", "rope_scaling");
     const inside = isObject(dictionary?.value) && dictionary.value["rope_theta"] === null;
@@ -237,13 +255,14 @@ function findWhyNoRope({ fields, family }: TextModel): NoRopeReason | undefined 
       return { why: "its base is null", path: inside ? `${dictionary!.path}.rope_theta` : fields.pathOf("rope_theta") };
     }
   }
-  const { rotatesIf } = family;
-  const position = fields.first("position_embedding_type");
-  if (rotatesIf?.key !== "position_embedding_type" && isText(position?.value) && !/rope|rotary/i.test(position.value)) {
+  if (family.rotatesIf?.key !== "position_embedding_type" && isText(position?.value) && !isRotary) {
     const why =
       position.value === noPositions ? "its attention uses no positions" : `its positions are ${position.value}`;
-    return { why, path: position.path };
+    if (!known) return { why, path: position.path };
+    const severity = position.value === noPositions ? "warning" : "info";
+    report.note("differs", position.path, `The class of ${modelType} does not read it, and rotates.`, severity);
   }
+  const { rotatesIf } = family;
   if (rotatesIf === undefined) return undefined;
   const found = fields.first(rotatesIf.key);
   const value = found?.value ?? family.defaults?.[rotatesIf.key];
@@ -257,7 +276,11 @@ function checkFamily({ family, fields, modelType, known }: TextModel, report: Re
   if (family.refused !== undefined) {
     report.issue(path, "a model whose heads a rope can rotate", `${show(modelType)}: ${family.refused}`);
   }
-  if (family.holds !== undefined) {
+  const { refusedIf } = family;
+  if (refusedIf !== undefined && fields.first(refusedIf.key)?.value === true) {
+    report.issue(fields.pathOf(refusedIf.key), "a model whose heads one rope rotates", `true: ${refusedIf.why}`);
+  }
+  if (family.holds !== undefined && family.noRope === undefined) {
     report.issue(
       path,
       `a text model in ${Object.keys(family.holds).join(" or ")}`,

@@ -57,7 +57,8 @@ function readTheta(entry: RopeEntry, located: Located): Fact<number> {
 /** The default base of the family's code, or of transformers. A note says where the file can state it. */
 function impliedBase({ dictionary, label, spelled }: RopeEntry, model: TextModel, report: Report): Fact<number> {
   const { fields, family, modelType } = model;
-  const standard = spelled.defaults["rope_theta"] ?? family.defaults?.["rope_theta"];
+  const ofDictionary = fields.has("rope_parameters", "rope_scaling") ? family.dictionaryBase : undefined;
+  const standard = spelled.defaults["rope_theta"] ?? ofDictionary ?? family.defaults?.["rope_theta"];
   const value = typeof standard === "number" ? standard : 10_000;
   const whose = typeof standard === "number" ? `of the code of ${modelType}` : "of transformers";
   const ratio = family.ratioKey === undefined ? undefined : fields.number(family.ratioKey);

@@ -10,6 +10,7 @@ import { isSameRope, noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts } from "../facts/fact.ts";
 import { shown } from "../locate/found.ts";
 import type { GgufOptions } from "../options.ts";
+import type { Report } from "../report.ts";
 import { GgufFile } from "./gguf-file.ts";
 import { readGgufLayers } from "./gguf-layers.ts";
 import { readGgufScaling } from "./gguf-scaling.ts";
@@ -56,6 +57,7 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
     report.note("implied", file.key("nextn_predict_layers"), what);
   }
   file.noteUnread();
+  noteTensors(options, report);
   report.throwIfBroken();
   return {
     modelType: file.name,
@@ -65,6 +67,14 @@ export function readGguf(metadata: unknown, options: GgufOptions): ModelFacts {
     labelOf,
     notes: report.notes,
   };
+}
+
+/** A header does not tell whether the file has rope tensors, which change frequencies. */
+function noteTensors({ tensors }: GgufOptions, report: Report): void {
+  if (tensors !== undefined) return;
+  const message =
+    "The file's tensors were not given. If it has rope_freqs.weight or rope_factors_long.weight and rope_factors_short.weight (Llama 3.1, Gemma 4, Phi-3), pass them as options.tensors: they change the frequencies. If it has none, pass {}.";
+  report.note("implied", "rope_freqs.weight", message, "warning");
 }
 
 /** The facts of an architecture whose graph rotates nothing. */

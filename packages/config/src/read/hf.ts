@@ -181,7 +181,8 @@ function noteUnread({ entries, model: { around, fields }, report }: Located, rop
   for (const { key, path, value } of fields.unread()) {
     if (!ropeKey.test(key)) continue;
     if (typeof value !== "object" || value === null || Object.keys(value).length === 0) {
-      report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`, "warning");
+      // What is switched off changes nothing.
+      report.note("unused", path, `Nothing reads ${key} = ${shown(value)}.`, value === false ? "info" : "warning");
     } else {
       report.issue(
         path,

@@ -105,6 +105,10 @@ function readType(entry: RopeEntry, all: readonly Found<string>[], { dialect, mo
       const has = `a type that ${dialect.engine} ${dialect.version} has${ofClass === undefined ? "" : " for this family"}`;
       report.issue(first.path, `${has}: ${ropeTypes.join(", ")}`, shown(first.value));
     }
+    if (dialect.otherTypes === "built" && !isBuilt && ofClass === undefined && ropeTypeFacts(named) !== undefined) {
+      const message = `${dialect.engine} has no type ${shown(first.value)} for this model and refuses it; this rope is what other engines make of it.`;
+      report.note("differs", first.path, message, "warning");
+    }
     if (ofClass?.others === "ignored" && !isBuilt) {
       const message = `${dialect.engine} ignores the type ${shown(first.value)} in this family and rotates without scaling.`;
       report.note("differs", first.path, message);

@@ -18,7 +18,7 @@ transformers.logging.set_verbosity_error()
 
 # Numbers that decide the rope of a head, by their names in files.
 SCALARS = """
-hidden_size n_embd d_model num_attention_heads n_head n_heads num_heads num_key_value_heads head_dim global_head_dim
+hidden_size n_embd d_model num_attention_heads n_head n_heads num_heads num_key_value_heads head_dim kv_channels global_head_dim
 swa_head_dim qk_rope_head_dim qk_nope_head_dim kv_lora_rank q_lora_rank v_head_dim index_head_dim indexer_head_dim
 num_hidden_layers n_layer n_layers num_layers max_position_embeddings n_positions max_seq_len sliding_window
 partial_rotary_factor rotary_dim rope_theta compress_rope_theta position_embedding_type position_embeddings_type
@@ -73,6 +73,21 @@ def by_layer(config_class, key, count_key):
     return {"unknown": True}
 
 
+def base_of(config_class, **file):
+    rope = (made(config_class, **file) or {}).get("rope_parameters")
+    return rope.get("rope_theta") if isinstance(rope, dict) else None
+
+
+def bases(config_class, rope):
+    """Which base a file gets that has a dictionary without one, and whether a base beside the dictionary counts."""
+    if not isinstance(rope, dict) or "rope_theta" not in rope:
+        return {}
+    inside = base_of(config_class, rope_parameters={"rope_type": "default"})
+    beside = base_of(config_class, rope_theta=54321.0)
+    found = {} if inside in (None, rope["rope_theta"]) else {"dictionaryBase": inside}
+    return found if beside in (None, 54321.0) else {**found, "ignoresBaseBeside": True}
+
+
 def facts(config_class):
     plain = config_class().to_dict()
     nested = {
@@ -83,7 +98,8 @@ def facts(config_class):
     values = {key: plain[key] for key in SCALARS if isinstance(plain.get(key), (int, float, str)) and plain[key] != ""}
     heads = [key for key in ("num_attention_heads", "n_head", "n_heads", "num_heads") if key in values]
     widths = [key for key in ("hidden_size", "n_embd", "d_model") if key in values]
-    for key, moved in (("head_dim", widths + heads + ["qk_rope_head_dim"]), ("num_key_value_heads", heads)):
+    sizes = widths + heads + ["qk_rope_head_dim"]
+    for key, moved in (("head_dim", sizes), ("kv_channels", sizes), ("num_key_value_heads", heads)):
         if key in values and not constant(config_class, key, plain, moved):
             del values[key]
     rope = plain.get("rope_parameters")
@@ -91,7 +107,7 @@ def facts(config_class):
         values["rope_parameters"] = rope
     counts = [key for key in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if key in values]
     lists = {key: by_layer(config_class, key, counts[0]) for key in LISTS if counts and isinstance(plain.get(key), list)}
-    return {"values": values, "lists": {key: found for key, found in lists.items() if found}, "nested": nested}
+    return {"values": values, **bases(config_class, rope), "lists": {key: found for key, found in lists.items() if found}, "nested": nested}
 
 
 def main():
