@@ -17,3 +17,16 @@ export const refused: Readonly<Record<string, string>> = {
   "step3p5 (v4)": "the same",
   "step3p5 (thetas)": "bases that differ inside a layer type: the class takes the first, vLLM each layer's own",
 };
+
+/**
+ * Model types whose class in mlx-lm rotates otherwise than transformers' class. The dialect "mlx" says how keys are
+ * read, not what each class does. The check fails for a difference that is not in this list, and for an entry that is equal.
+ */
+export const differsInMlx: Readonly<Record<string, string>> = {
+  falcon_h1: "heads have 64 elements if the file has no `head_dim`; published files have the key",
+  glm: "the whole head rotates: `partial_rotary_factor` is not read",
+  granitemoehybrid: "attention rotates if `position_embedding_type` is null",
+  internlm3: "`head_dim` is not read: heads have `hidden_size / num_attention_heads` elements",
+  minimax: "`rotary_dim` elements rotate; transformers' class rotates the whole head",
+  minimax_m3_vl: "`rotary_dim` elements rotate; transformers' class does not read the key",
+};
