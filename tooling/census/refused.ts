@@ -20,7 +20,8 @@ export const refused: Readonly<Record<string, string>> = {
 
 /**
  * Model types whose class in mlx-lm rotates otherwise than transformers' class. The dialect "mlx" says how keys are
- * read, not what each class does. The check fails for a difference that is not in this list, and for an entry that is equal.
+ * read, not what each class does. The check fails for a difference that is not in this list, and for an entry that is
+ * equal.
  */
 export const differsInMlx: Readonly<Record<string, string>> = {
   falcon_h1: "heads have 64 elements if the file has no `head_dim`; published files have the key",
