@@ -57,13 +57,20 @@ function answerOf(modelType: string): "read" | "none" | "refused" {
 function mlxText(outcomes: readonly Outcome[]): string {
   const { engine, version } = readCensus("mlx-lm").source;
   const types = byType(outcomes);
+  const unread = new Map<string, Set<string>>();
+  for (const outcome of outcomes) {
+    if (!isVariant(outcome) || outcome.result !== "differs with reason") continue;
+    if (types.get(outcome.modelType)!.result === "differs with reason") continue;
+    const reason = reasonFor(outcome)!;
+    unread.set(reason, (unread.get(reason) ?? new Set()).add(outcome.modelType));
+  }
   const list = (result: Outcome["result"]): string =>
     [...types].flatMap(([name, outcome]) => (outcome.result === result ? [`\`${name}\``] : [])).join(" ");
   return `## ${engine} ${version}
 
 Each model type that transformers has too was built with the sizes above, and two tokens ran through it. The rope of each layer then turned unit
-vectors. \`ropesFromConfig(config, { dialect: "mlx" })\` reads the same file: with the keys of transformers 4, or with \`rope_parameters\` where
-the class reads them. The dialect says how keys are read; a class that rotates otherwise than transformers' is listed.
+vectors. \`ropesFromConfig(config, { dialect: "mlx" })\` reads the same file: with \`rope_parameters\` if another base there changes what the class
+does, or else with the keys of transformers 4. The dialect says how keys are read; a class that rotates otherwise than transformers' is listed.
 
 | | model types |
 | --- | --- |
@@ -90,6 +97,12 @@ ${[...types]
     outcome.result === "differs with reason" ? [`| \`${name}\` | ${reasonFor(outcome)} | ${outcome.why} |`] : [],
   )
   .join("\n")}
+
+### Keys that classes of mlx-lm do not read
+
+${outcomes.filter(isVariant).length} more files have another base, the spelling of transformers 5, or a scaling. ropewalk follows the file; these classes do not:
+
+${[...unread].map(([reason, names]) => `- ${reason}: ${[...names].map((name) => `\`${name}\``).join(" ")}`).join("\n")}
 
 ### Not probed in mlx-lm
 

@@ -67,6 +67,13 @@ OVERRIDES = {
     },
 }
 
+BASE = 50000.0
+SCALINGS = {
+    "linear": {"rope_type": "linear", "type": "linear", "factor": 4.0},
+    "llama3": {"rope_type": "llama3", "type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192},
+    "yarn": {"rope_type": "yarn", "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096},
+}
+
 rope, attention = mx.fast.rope, mx.fast.scaled_dot_product_attention
 # What a rope gives while calls are recorded, to be found again in the query.
 MARK = 12345.0
@@ -208,17 +215,20 @@ def fields_of(module: types.ModuleType) -> set[str]:
 
 
 def old_spelling(config: dict, fields: set[str]) -> dict:
-    """The keys of transformers 4, unless the class reads `rope_parameters`."""
+    """The keys of transformers 4."""
     config = {key: old_spelling(value, fields) if key.endswith("_config") and isinstance(value, dict) else value for key, value in config.items()}
     parameters = config.get("rope_parameters")
-    if not isinstance(parameters, dict) or "rope_parameters" in fields:
+    if not isinstance(parameters, dict):
         return config
     del config["rope_parameters"]
     layered = {key: value for key, value in parameters.items() if isinstance(value, dict)}
     flat = layered.get("full_attention", {}) if layered else parameters
     local = layered.get("sliding_attention", {})
     if "rope_theta" in flat:
-        config["rotary_emb_base" if "rotary_emb_base" in fields else "rope_theta"] = flat["rope_theta"]
+        if "attn_config" in config:
+            config["attn_config"] = {**config["attn_config"], "rope_theta": flat["rope_theta"]}
+        else:
+            config["rotary_emb_base" if "rotary_emb_base" in fields else "rope_theta"] = flat["rope_theta"]
     if "partial_rotary_factor" in flat:
         config["rotary_pct" if "rotary_pct" in fields else "partial_rotary_factor"] = flat["partial_rotary_factor"]
     if "rope_theta" in local:
@@ -287,34 +297,76 @@ def with_required(cls, file: dict, added: dict):
     return cls(**given)
 
 
-def probe(model_type: str, full: dict) -> dict:
-    full = {**full, **OVERRIDES.get(model_type, lambda _: {})(full)}
-    model_class, arguments_class = _get_classes({**full, "model_type": model_type})
-    file = inspect.getmodule(model_class)
-    config = old_spelling(full, fields_of(file))
+def run(model_type: str, config: dict) -> tuple[dict, dict]:
+    """What a file's model rotates, and the fields that the file did not have."""
+    model_class, arguments_class = _get_classes({**config, "model_type": model_type})
     added: dict = {}
     BaseModelArgs.from_dict = classmethod(lambda cls, values: with_required(cls, values, added))
-    try:
-        model = model_class(arguments_class.from_dict(whole(model_type, config)))
-    except AttributeError:
-        # Some classes take no null for a scaling.
-        if "rope_scaling" in config:
-            raise
-        config["rope_scaling"] = {"rope_type": "default"}
-        model = model_class(arguments_class.from_dict(whole(model_type, config)))
+    model = model_class(arguments_class.from_dict(whole(model_type, config)))
     names = {id(module): name for name, module in model.named_modules()}
     cache = make_prompt_cache(model)
     model(mx.array([[1]]), cache=cache)
     with recording() as calls:
         model(mx.array([[1]]), cache=cache)
     found = ropes_of(calls, names, len(model.layers))
-    return {
-        "part": "text",
-        "class": f"{file.__name__.removeprefix('mlx_lm.models.')}.{model_class.__name__}",
-        "status": "rotates" if found["ropes"] else "none",
-        **found,
-        "full": {**config, **added},
-    }
+    return {"status": "rotates" if found["ropes"] else "none", **found}, added
+
+
+def reads_parameters(model_type: str, config: dict) -> bool:
+    """Whether another base in `rope_parameters` changes anything."""
+    parameters = config.get("text_config", config).get("rope_parameters")
+    if not isinstance(parameters, dict):
+        return False
+    layered = {key: {**value, "rope_theta": BASE} for key, value in parameters.items() if isinstance(value, dict)}
+    try:
+        other = run(model_type, variant_of(config, {"set": {"rope_parameters": layered or {**parameters, "rope_theta": BASE}}}))
+        return other[0] != run(model_type, config)[0]
+    except Exception:
+        return False
+
+
+def variants(config: dict) -> dict[str, dict]:
+    """Changes to the file: another base, the spelling of transformers 5 where it is not read, and scalings."""
+    file = config.get("text_config", config)
+    parameters = file.get("rope_parameters")
+    if isinstance(parameters, dict):
+        if "rope_theta" not in parameters:
+            return {}
+        other = {"base": {"set": {"rope_parameters": {**parameters, "rope_theta": BASE}}}}
+        return other | {name: {"set": {"rope_parameters": {**parameters, **scaling}}} for name, scaling in SCALINGS.items()}
+    if "attn_config" in file:
+        return {"base": {"set": {"attn_config": {**file["attn_config"], "rope_theta": BASE}}}}
+    key = next((name for name in ("rotary_emb_base", "rope_theta") if name in file), None)
+    if key is None:
+        return {}
+    unset = [name for name in (key, "rope_scaling") if name in file]
+    other = {"base": {"set": {key: BASE}}, "rope_parameters": {"set": {"rope_parameters": {"rope_theta": BASE, "rope_type": "default"}}, "unset": unset}}
+    return other | {name: {"set": {"rope_scaling": scaling}} for name, scaling in SCALINGS.items()}
+
+
+def variant_of(config: dict, change: dict) -> dict:
+    file = config.get("text_config", config)
+    changed = {key: value for key, value in file.items() if key not in change.get("unset", [])} | change["set"]
+    return {**config, "text_config": changed} if "text_config" in config else changed
+
+
+def probe(model_type: str, full: dict) -> dict:
+    full = {**full, **OVERRIDES.get(model_type, lambda _: {})(full)}
+    file = inspect.getmodule(_get_classes({**full, "model_type": model_type})[0])
+    config = full if reads_parameters(model_type, full) else old_spelling(full, fields_of(file))
+    found, added = run(model_type, config)
+    config |= added
+    answer = {"part": "text", "class": f"{file.__name__.removeprefix('mlx_lm.models.')}.Model", **found, "full": config}
+    if found["status"] == "none":
+        return answer
+    changed = {}
+    for name, change in variants(config).items():
+        try:
+            other, _ = run(model_type, variant_of(config, change))
+            changed[name] = {**change, **({"same": True} if other == found else other)}
+        except Exception as error:
+            changed[name] = {**change, "refused": type(error).__name__}
+    return {**answer, "variants": changed}
 
 
 def not_probed(reason: str) -> dict:
@@ -327,8 +379,9 @@ def timeout(*_) -> None:
 
 def assembled(models: dict[str, dict]) -> dict:
     frequencies: dict[str, list[float]] = {}
-    for model in models.values():
-        for found in model.get("ropes", []):
+    measurements = [each for model in models.values() for each in (model, *model.get("variants", {}).values())]
+    for measurement in measurements:
+        for found in measurement.get("ropes", []):
             values = found["frequencies"]
             name = next((name for name, known in frequencies.items() if known == values), f"f{len(frequencies)}")
             frequencies[name] = values
