@@ -1,8 +1,8 @@
 /** Compares the ropes that ropewalk reads from a file with what the engine's class did when it was run. */
 
 import { getRope, RopeError, ropesFromConfig } from "ropewalk";
-import type { ConfigOptions, ModelRopes, Pairing, QueryScale, RotaryEmbedding } from "ropewalk";
-import { refused } from "./refused.ts";
+import type { ConfigOptions, DialectName, ModelRopes, Pairing, QueryScale, RotaryEmbedding } from "ropewalk";
+import { differsInMlx, refused } from "./refused.ts";
 import { readCensus } from "./results.ts";
 import type { Census, MeasuredModel, MeasuredRope, Measurement, Variant } from "./results.ts";
 
@@ -12,7 +12,7 @@ export interface Outcome {
   readonly modelType: string;
   /** `full`, `saved`, or the name of a variant. */
   readonly file: string;
-  readonly result: "equal" | "no rope" | "refused" | "different" | "not probed";
+  readonly result: "equal" | "no rope" | "refused" | "differs with reason" | "different" | "not probed";
   /** The first difference, or the reason. */
   readonly why: string;
 }
@@ -24,12 +24,12 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
     .map(judged);
   const known = new Set(
     outcomes.flatMap(({ file, modelType, result }) =>
-      result === "refused" ? [modelType, `${modelType} (${file})`] : [],
+      result === "refused" || result === "differs with reason" ? [modelType, `${modelType} (${file})`] : [],
     ),
   );
-  const stale = Object.keys(refused).filter((name) => !known.has(name));
   const { engine } = census.source;
-  const why = "it is listed as refused, and is not";
+  const stale = Object.keys(reasonsOf(engine)).filter((name) => !known.has(name));
+  const why = `it is listed as ${engine === mlx ? "different" : "refused"}, and is not`;
   return [
     ...outcomes,
     ...stale.map((modelType): Outcome => ({ engine, modelType, file: "full", result: "different", why })),
@@ -38,24 +38,34 @@ export function compareAll(census: Census = readCensus("transformers")): Outcome
 
 /**
  * A refusal without a reason in the list is a difference. A difference of which a warning speaks is not silent, if it
- * is in the list.
+ * is in the list. Classes of mlx-lm may differ from transformers', if they are in the list.
  */
 function judged(outcome: Outcome): Outcome {
-  const { result, why } = outcome;
-  if (reasonFor(outcome) !== undefined) return why.endsWith(warned) ? { ...outcome, result: "refused" } : outcome;
+  const { engine, result, why } = outcome;
+  if (reasonFor(outcome) !== undefined) {
+    if (engine === mlx) return result === "different" ? { ...outcome, result: "differs with reason" } : outcome;
+    return why.endsWith(warned) ? { ...outcome, result: "refused" } : outcome;
+  }
   if (result !== "refused") return outcome;
   return { ...outcome, result: "different", why: `refused, and not in the list of refusals: ${why}` };
 }
 
+const mlx = "mlx-lm";
+
+const reasonsOf = (engine: string): Readonly<Record<string, string>> => (engine === mlx ? differsInMlx : refused);
+
 /** The end of a difference of which a warning speaks. */
 const warned = " (with a warning)";
 
-/** Why a file may be refused. */
-export const reasonFor = ({ file, modelType }: Outcome): string | undefined =>
-  refused[modelType] ?? refused[`${modelType} (${file})`];
+/** Why a file may be refused, or differ. */
+export const reasonFor = ({ engine, file, modelType }: Outcome): string | undefined =>
+  reasonsOf(engine)[modelType] ?? reasonsOf(engine)[`${modelType} (${file})`];
 
 /** Weights that a class multiplies into its frequencies; a fresh model has zeros there, as the census found it. */
 const zeros: ConfigOptions = { weights: { "lerope.alpha": new Float32Array(32) } };
+
+/** The dialect that reads files as an engine does. Absent: the default, transformers'. */
+const dialectOf: Readonly<Record<string, DialectName>> = { [mlx]: "mlx" };
 
 /**
  * Measured frequencies come from float32 rotations at several positions: a part in 10^6. A frequency below 1e-7 turns
@@ -122,7 +132,7 @@ function compareFile(
   let ropes: ModelRopes;
   try {
     const learned = JSON.stringify(config).includes("mistral_large4") ? zeros : {};
-    ropes = ropesFromConfig(config, learned);
+    ropes = ropesFromConfig(config, { ...learned, dialect: dialectOf[census.source.engine] });
   } catch (error) {
     if (!RopeError.is(error)) throw error;
     const why = error.issues[0] === undefined ? error.message : issueText(error);

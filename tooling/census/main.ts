@@ -9,18 +9,23 @@ import { classFactsText } from "./class-facts.ts";
 import { compareAll } from "./compare.ts";
 import { ggufCounts } from "./gguf.ts";
 import { pageText, readmeCounts } from "./page.ts";
+import { readCensus } from "./results.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const readme = readFileSync(`${root}README.md`, "utf8");
 const outcomes = compareAll();
+const ofMlx = compareAll(readCensus("mlx-lm"));
 const files: readonly (readonly [string, string])[] = [
   ["packages/config/src/facts/class-facts.ts", classFactsText()],
-  ["docs/coverage.md", pageText(outcomes)],
-  ["README.md", readme.replace(/(<!-- coverage -->)[^]*?(<!-- \/coverage -->)/, `$1${readmeCounts(outcomes)}$2`)],
+  ["docs/coverage.md", pageText(outcomes, ofMlx)],
+  [
+    "README.md",
+    readme.replace(/(<!-- coverage -->)[^]*?(<!-- \/coverage -->)/, `$1${readmeCounts(outcomes, ofMlx)}$2`),
+  ],
 ];
 
 const isCheck = process.argv.includes("--check");
-const different = outcomes.filter(({ result }) => result === "different");
+const different = [...outcomes, ...ofMlx].filter(({ result }) => result === "different");
 for (const { engine, modelType, file, why } of different) {
   console.error(`${engine} ${modelType} (${file}): ${why}`);
 }
@@ -36,6 +41,6 @@ for (const [path, text] of files) {
 }
 const all = different.length + ofGguf.length;
 console.log(
-  `${outcomes.length} files of model classes and ${ggufCounts().equal} GGUF headers, ${all} silently different.`,
+  `${outcomes.length} files of model classes, ${ofMlx.length} of mlx-lm and ${ggufCounts().equal} GGUF headers, ${all} silently different.`,
 );
 process.exitCode = all + stale === 0 ? 0 : 1;

@@ -11,7 +11,7 @@ const isVariant = ({ file }: Outcome): boolean => file !== "full" && file !== "s
 
 /** Outcomes by model type: the worst of the files that its class saves. A variant counts if it differs in silence. */
 function byType(outcomes: readonly Outcome[]): Map<string, Outcome> {
-  const rank = ["no rope", "equal", "not probed", "refused", "different"];
+  const rank = ["no rope", "equal", "not probed", "refused", "differs with reason", "different"];
   const worst = new Map<string, Outcome>();
   for (const outcome of outcomes) {
     if (isVariant(outcome) && outcome.result !== "different") continue;
@@ -33,12 +33,13 @@ function fixture(name: string): unknown {
 }
 
 /** One sentence for the README. */
-export function readmeCounts(outcomes: readonly Outcome[]): string {
+export function readmeCounts(outcomes: readonly Outcome[], ofMlx: readonly Outcome[]): string {
   const { version } = readCensus("transformers").source;
   const types = byType(outcomes);
   const gguf = ggufCounts();
+  const mlx = byType(ofMlx);
   const files = outcomes.filter(({ result }) => result === "equal" || result === "no rope").length;
-  return `Of the ${types.size} model types of transformers ${version}, ${count(types, "equal")} were built small, run, and have the same rope in every layer; ${count(types, "no rope")} were run and have none; ${count(types, "refused")} are refused with a reason; ${count(types, "different")} differ silently. ${count(types, "not probed")} could not be run: most of them take no tokens. ${files} files were compared. llama.cpp's graphs of ${gguf.names.length} architectures rotate, and ${gguf.equal} headers of them have the same rope in every layer; ${gguf.refused} are refused with a reason ([coverage](docs/coverage.md)).`;
+  return `Of the ${types.size} model types of transformers ${version}, ${count(types, "equal")} were built small, run, and have the same rope in every layer; ${count(types, "no rope")} were run and have none; ${count(types, "refused")} are refused with a reason; ${count(types, "different")} differ silently. ${count(types, "not probed")} could not be run: most of them take no tokens. ${files} files were compared. llama.cpp's graphs of ${gguf.names.length} architectures rotate, and ${gguf.equal} headers of them have the same rope in every layer; ${gguf.refused} are refused with a reason. With the dialect \`mlx\`, ${count(mlx, "equal")} of ${mlx.size} classes of mlx-lm ${readCensus("mlx-lm").source.version} are equal in every layer, and ${count(mlx, "differs with reason")} differ from transformers' class in a way that is listed ([coverage](docs/coverage.md)).`;
 }
 
 /** What a file with nothing but its type gives, for types that were not measured. */
@@ -52,8 +53,66 @@ function answerOf(modelType: string): "read" | "none" | "refused" {
   }
 }
 
+/** The section about mlx-lm. */
+function mlxText(outcomes: readonly Outcome[]): string {
+  const { engine, version } = readCensus("mlx-lm").source;
+  const types = byType(outcomes);
+  const unread = new Map<string, Set<string>>();
+  for (const outcome of outcomes) {
+    if (!isVariant(outcome) || outcome.result !== "differs with reason") continue;
+    if (types.get(outcome.modelType)!.result === "differs with reason") continue;
+    const reason = reasonFor(outcome)!;
+    unread.set(reason, (unread.get(reason) ?? new Set()).add(outcome.modelType));
+  }
+  const list = (result: Outcome["result"]): string =>
+    [...types].flatMap(([name, outcome]) => (outcome.result === result ? [`\`${name}\``] : [])).join(" ");
+  return `## ${engine} ${version}
+
+Each model type that transformers has too was built with the sizes above, and two tokens ran through it. The rope of each layer then turned unit
+vectors. \`ropesFromConfig(config, { dialect: "mlx" })\` reads the same file: with \`rope_parameters\` if another base there changes what the class
+does, or else with the keys of transformers 4. The dialect says how keys are read; a class that rotates otherwise than transformers' is listed.
+
+| | model types |
+| --- | --- |
+| equal in every layer | ${count(types, "equal")} |
+| no rope, as in the class | ${count(types, "no rope")} |
+| differs from transformers' class | ${count(types, "differs with reason")} |
+| **silently different** | **${count(types, "different")}** |
+| not probed | ${count(types, "not probed")} |
+
+### Equal in mlx-lm
+
+${list("equal")}
+
+### No rope in mlx-lm
+
+${list("no rope")}
+
+### What mlx-lm does otherwise
+
+| model type | what its class does | what the check sees |
+| --- | --- | --- |
+${[...types]
+  .flatMap(([name, outcome]) =>
+    outcome.result === "differs with reason" ? [`| \`${name}\` | ${reasonFor(outcome)} | ${outcome.why} |`] : [],
+  )
+  .join("\n")}
+
+### Keys that classes of mlx-lm do not read
+
+${outcomes.filter(isVariant).length} more files have another base, the spelling of transformers 5, or a scaling. ropewalk follows the file; these classes do not:
+
+${[...unread].map(([reason, names]) => `- ${reason}: ${[...names].map((name) => `\`${name}\``).join(" ")}`).join("\n")}
+
+### Not probed in mlx-lm
+
+${[...types]
+  .flatMap(([name, { result, why }]) => (result === "not probed" ? [`- \`${name}\`: ${why}`] : []))
+  .join("\n")}`;
+}
+
 /** The page. */
-export function pageText(outcomes: readonly Outcome[]): string {
+export function pageText(outcomes: readonly Outcome[], ofMlx: readonly Outcome[]): string {
   const { engine, version } = readCensus("transformers").source;
   const types = byType(outcomes);
   const names = (result: Outcome["result"]): string[] =>
@@ -182,5 +241,7 @@ ${code(gguf.noRope)}
 ### Not probed
 
 ${[...gguf.notProbed].map(([name, why]) => `- \`${name}\`: ${why}`).join("\n")}
+
+${mlxText(ofMlx)}
 `;
 }

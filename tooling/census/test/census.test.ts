@@ -10,10 +10,18 @@ import type { Census, MeasuredModel, MeasuredRope } from "../results.ts";
 
 const census = readCensus("transformers");
 const outcomes = compareAll(census);
+const censusOfMlx = readCensus("mlx-lm");
+const ofMlx = compareAll(censusOfMlx);
 
 test("no class of transformers is silently different", () => {
   const different = outcomes.filter(({ result }) => result === "different");
   expect(different.map(({ modelType, file, why }) => `${modelType} (${file}): ${why}`)).toEqual([]);
+});
+
+test("no class of mlx-lm is silently different", () => {
+  const different = ofMlx.filter(({ result }) => result === "different");
+  expect(different.map(({ modelType, file, why }) => `${modelType} (${file}): ${why}`)).toEqual([]);
+  expect(ofMlx.filter(({ result }) => result === "equal").length).toBeGreaterThan(75);
 });
 
 test("the census has every class, and most of those with a rope were run", () => {
@@ -23,8 +31,8 @@ test("the census has every class, and most of those with a rope were run", () =>
 
 test("the page and the table of defaults are up to date", () => {
   const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
-  expect(read("docs/coverage.md") === pageText(outcomes), "docs/coverage.md: npm run census").toBe(true);
-  expect(read("README.md")).toContain(readmeCounts(outcomes));
+  expect(read("docs/coverage.md") === pageText(outcomes, ofMlx), "docs/coverage.md: npm run census").toBe(true);
+  expect(read("README.md")).toContain(readmeCounts(outcomes, ofMlx));
   expect(read("packages/config/src/facts/class-facts.ts") === classFactsText(), "class-facts.ts: npm run census").toBe(
     true,
   );
@@ -73,5 +81,24 @@ describe("a planted fault is found by name", () => {
     const axes = Array.from({ length: 64 }, (_, pair) => pair % 2);
     expect(say("qwen3", (model) => withRope(model, { axes }))).toBe("layer 0: pair 1 follows axis 0 instead of 1");
     expect(say("phi", (model) => withRope(model, { rotaryOffset: 2 }))).toMatch(/^layer 0: element 0 is paired/);
+  });
+
+  test("in mlx-lm: a class that is not listed, and a listed class that is equal", () => {
+    const { variants, ...model } = censusOfMlx.models["llama"]!;
+    expect(variants?.["yarn"]?.ropes?.[0]?.attentionFactor).toBeCloseTo(1 + 0.1 * Math.log(4), 6);
+    const say = (name: string, made: MeasuredModel): string[] =>
+      compareAll({ ...censusOfMlx, models: { [name]: made } }).flatMap(({ modelType, result, why }) =>
+        modelType === name ? [`${result}: ${why}`] : [],
+      );
+    expect(say("llama", model)).toEqual(["equal: "]);
+    expect(say("llama", withRope(model, { pairing: "adjacent" }))).toEqual([
+      "different: layer 0: element 0 is paired with 64, and element 0 with 1 in the class",
+    ]);
+    const { variants: _, ...glm } = censusOfMlx.models["glm"]!;
+    expect(say("glm", glm)).toEqual(["differs with reason: layer 0: 64 rotated elements instead of 128"]);
+    expect(say("glm", { ...model, full: { ...model.full, model_type: "llama" } })).toEqual([
+      "equal: ",
+      "different: it is listed as different, and is not",
+    ]);
   });
 });
