@@ -81,6 +81,8 @@ export interface Dialect {
   readonly partialRotary: "by-class" | "always";
   /** Families whose pairing the engine has otherwise than transformers, the indexer's too. */
   readonly familyPairings: Readonly<Record<string, "half" | "adjacent">>;
+  /** Whether `rope_parameters`, the spelling of transformers 5, is read for every family. */
+  readonly ropeParameters: "read" | "by-class";
   /** Whether `indexer_rope_interleave` sets the pairs of an indexer. transformers fixes them by class. */
   readonly indexerInterleave: "by-class" | "by-key";
   readonly originalLength: {

@@ -34,6 +34,7 @@ const hf: Dialect = {
   otherTypes: "built",
   familyTypes: {},
   familyPairings: {},
+  ropeParameters: "read",
   indexerInterleave: "by-class",
   layeredFamilies: "any",
   typeKey: "agree",
@@ -230,6 +231,7 @@ const mlx: Dialect = {
   name: "mlx",
   engine: "mlx-lm",
   version: "0.32.2",
+  ropeParameters: "by-class",
   indexerInterleave: "by-key",
   ropeTypes: [
     "default",

@@ -29,6 +29,10 @@ export function readConfig(located: Located): ModelFacts {
   const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
+  if (dialect.ropeParameters === "by-class" && model.fields.has("rope_parameters")) {
+    const message = `Many classes of ${dialect.engine} read rope_theta and rope_scaling only, and rotate by their own defaults then (docs/coverage.md). These ropes follow the file.`;
+    report.note("differs", model.fields.pathOf("rope_parameters"), message, "warning");
+  }
   checkLayered(located);
   noteCheckpoint(model.family.checkpointPairing, model.fields, report);
   noteUnread(
