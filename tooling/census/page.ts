@@ -32,14 +32,49 @@ function fixture(name: string): unknown {
   return JSON.parse(readFileSync(url, "utf8"));
 }
 
-/** One sentence for the README. */
+/** The table of the README. */
 export function readmeCounts(outcomes: readonly Outcome[], ofMlx: readonly Outcome[]): string {
   const { version } = readCensus("transformers").source;
-  const types = byType(outcomes);
+  const [types, mlx] = [byType(outcomes), byType(ofMlx)];
   const gguf = ggufCounts();
-  const mlx = byType(ofMlx);
-  const files = outcomes.filter(({ result }) => result === "equal" || result === "no rope").length;
-  return `Of the ${types.size} model types of transformers ${version}, ${count(types, "equal")} were built small, run, and have the same rope in every layer; ${count(types, "no rope")} were run and have none; ${count(types, "refused")} are refused with a reason; ${count(types, "different")} differ silently. ${count(types, "not probed")} could not be run: most of them take no tokens. ${files} files were compared. llama.cpp's graphs of ${gguf.names.length} architectures rotate, and ${gguf.equal} headers of them have the same rope in every layer; ${gguf.refused} are refused with a reason. With the dialect \`mlx\`, ${count(mlx, "equal")} of ${mlx.size} classes of mlx-lm ${readCensus("mlx-lm").source.version} are equal in every layer, and ${count(mlx, "differs with reason")} differ from transformers' class in a way that is listed ([coverage](docs/coverage.md)).`;
+  const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |`;
+  return [
+    "",
+    row(
+      "model classes, built small and run",
+      "equal in every layer",
+      "no rope, as the class",
+      "refused or listed, with a reason",
+      "silently different",
+      "could not be run",
+    ),
+    row("---", "---", "---", "---", "---", "---"),
+    row(
+      `transformers ${version}, by \`model_type\``,
+      count(types, "equal"),
+      count(types, "no rope"),
+      count(types, "refused"),
+      `**${count(types, "different")}**`,
+      `${count(types, "not probed")}; most take no tokens`,
+    ),
+    row(
+      `${gguf.engine}, headers of ${gguf.names.length + gguf.noRope.length} architectures`,
+      gguf.equal,
+      `${gguf.noRope.length} architectures`,
+      gguf.refused,
+      `**${gguf.different.length}**`,
+      gguf.notProbed.size,
+    ),
+    row(
+      `mlx-lm ${readCensus("mlx-lm").source.version}, dialect \`mlx\``,
+      count(mlx, "equal"),
+      count(mlx, "no rope"),
+      count(mlx, "differs with reason"),
+      `**${count(mlx, "different")}**`,
+      count(mlx, "not probed"),
+    ),
+    "",
+  ].join("\n");
 }
 
 /** What a file with nothing but its type gives, for types that were not measured. */
