@@ -69,7 +69,7 @@ export function readmeCounts(outcomes: readonly Outcome[], ofMlx: readonly Outco
       `mlx-lm ${readCensus("mlx-lm").source.version}, dialect \`mlx\``,
       count(mlx, "equal"),
       count(mlx, "no rope"),
-      count(mlx, "differs with reason"),
+      `${count(mlx, "differs with reason")}, and keys that many classes do not read`,
       `**${count(mlx, "different")}**`,
       count(mlx, "not probed"),
     ),
