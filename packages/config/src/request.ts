@@ -18,7 +18,7 @@ export interface LayerRopeRequest {
   readonly layerType: string | null;
   /** The request; `null` for layers without rope. Layers with equal facts share one request. */
   readonly request: UntypedRopeRequest | null;
-  /** The second rope of these layers, that of their indexer. Absent: they have none. */
+  /** The second rope of these layers, that of their indexer; `indexerOf` says which of them have one. */
   readonly indexer?: UntypedRopeRequest;
   /** The query scale of layers without rope (Llama 4). Absent: none, or the request has it. */
   readonly queryScale?: QueryScale;
@@ -51,6 +51,12 @@ export interface RopeRequests {
    * @throws RopeError `ROPE_CONFIG` for a layer that the model does not have, or whose type the file does not state.
    */
   layerTypeOf(layer: number): string | null;
+  /**
+   * The second rope of a layer, counted from 0: that of its indexer; `null` if it has none.
+   *
+   * @throws RopeError `ROPE_CONFIG` as `layerTypeOf`.
+   */
+  indexerOf(layer: number): UntypedRopeRequest | null;
   readonly notes: readonly ConfigNote[];
 }
 
@@ -84,6 +90,10 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
     byLayerType,
     layerCount: model.layerCount,
     layerTypeOf: (layer: number) => layerTypeOf(layer, model),
+    indexerOf: (layer: number) => {
+      const request = byLayerType.get(layerTypeOf(layer, model))?.indexer;
+      return request !== undefined && model.hasIndexer?.(layer) === true ? request : null;
+    },
     notes: Object.freeze([...model.notes]),
   });
 }

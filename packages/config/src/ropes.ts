@@ -158,7 +158,10 @@ export function ropesFromGguf(metadata: unknown, options: GgufOptions = {}): Mod
 }
 
 /** Builds the ropes of a file; the same for every file format. */
-function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests, registry: RopeRegistry): ModelRopes {
+function buildRopes(
+  { byLayerType: requests, indexerOf, layerTypeOf, notes }: RopeRequests,
+  registry: RopeRegistry,
+): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const indexers = new Map<string | null, RotaryEmbedding>();
   const failures: RopeError[] = [];
@@ -183,7 +186,7 @@ function buildRopes({ byLayerType: requests, layerTypeOf, notes }: RopeRequests,
     byLayerType,
     rules,
     forLayer: (layer: number) => byLayerType.get(layerTypeOf(layer)) ?? null,
-    indexerOf: (layer: number) => indexers.get(layerTypeOf(layer)) ?? null,
+    indexerOf: (layer: number) => (indexerOf(layer) === null ? null : (indexers.get(layerTypeOf(layer)) ?? null)),
     queryScaleOf,
     positionsOf: (layer: number) => requests.get(layerTypeOf(layer))?.positions ?? null,
     checkpointPairingOf: (layer: number) => requests.get(layerTypeOf(layer))?.checkpointPairing ?? null,

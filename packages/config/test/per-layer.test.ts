@@ -233,6 +233,18 @@ describe("indexers of sparse attention", () => {
     expect(indexerOf(0)).toBe(indexerOf(1));
   });
 
+  test("layers that use the choice of another, and layer types without one", () => {
+    const has = (config: Json, count: number): boolean[] => {
+      const { indexerOf } = ropesFromConfig(config);
+      return Array.from({ length: count }, (_, layer) => indexerOf(layer) !== null);
+    };
+    expect(has(sparse("hy_v4", { num_hidden_layers: 6 }), 6)).toEqual([true, true, false, false, false, true]);
+    expect(has(sparse("hy_v4", { indexer_types: ["shared", "full"] }), 2)).toEqual([false, true]);
+    const v4 = { model_type: "deepseek_v4", num_hidden_layers: 4, compress_ratios: [0, 4, 128, 4] };
+    expect(has(v4, 4)).toEqual([false, true, false, true]);
+    expect(ropesFromConfig(v4).indexerOf(1)).toMatchObject({ headDim: 128, rotaryDim: 64, rotaryOffset: 64 });
+  });
+
   test("the key that other engines read", () => {
     const config = (flag: boolean): Json => sparse("glm_moe_dsa", { indexer_rope_interleave: flag });
     const pairing = (flag: boolean, dialect: DialectName): unknown =>

@@ -70,6 +70,8 @@ export interface ModelFacts {
   readonly layerCount: number | null;
   /** The label of a layer, counted from 0; `undefined` if the file does not state it. */
   labelOf(layer: number): string | null | undefined;
+  /** Whether a layer has the indexer of its facts. Absent: no layer has one. */
+  hasIndexer?(layer: number): boolean;
   readonly notes: readonly ConfigNote[];
 }
 

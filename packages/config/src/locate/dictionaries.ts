@@ -15,7 +15,7 @@ import { isObject, join, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 import { everyLayer, findLayers } from "./layers.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
-import { splitByLayer } from "./per-layer.ts";
+import { findIndexers, splitByLayer } from "./per-layer.ts";
 
 /**
  * The ropes of a model, and the layers that have them.
@@ -26,10 +26,11 @@ export function findRopes(
   model: TextModel,
   noRope: string | undefined,
   report: Report,
-): Pick<Located, "entries" | "layers"> {
+): Pick<Located, "entries" | "layers" | "hasIndexer"> {
   if (noRope === undefined) {
     const entries = findEntries(model, report);
-    return splitByLayer(entries, findLayers(model, entries, report), model, report);
+    const layers = findLayers(model, entries, report);
+    return { ...splitByLayer(entries, layers, model, report), hasIndexer: findIndexers(model, layers, report) };
   }
   const { logarithm } = model.family;
   const labels = logarithm === undefined ? [null] : [logarithm.on, logarithm.others];
@@ -40,7 +41,8 @@ export function findRopes(
     nested: false,
     spelled: unspelled,
   }));
-  return { entries, layers: logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report) };
+  const layers = logarithm === undefined ? everyLayer(model, report) : findLayers(model, entries, report);
+  return { entries, layers, hasIndexer: () => false };
 }
 
 /** Keys of the base that all layers share. `rotary_emb_base`: GPT-NeoX, Qwen 1; `rope_embedding_base`: Phi-3-small. */

@@ -47,14 +47,19 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
       report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
     } else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, shown(list.value[lost]));
   }
-  return { count, labelOf, labelled: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])) };
+  return {
+    count,
+    typeOf,
+    labelOf,
+    labelled: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])),
+  };
 }
 
 /** The layers of a model without rope. */
 export function everyLayer(model: TextModel, report: Report): Layers {
   const count = countLayers(model, model.fields.list(...typeKeys), report);
   const all = Array.from({ length: count ?? 0 }, (_, layer) => layer);
-  return { count, labelOf: () => null, labelled: () => all };
+  return { count, typeOf: () => undefined, labelOf: () => null, labelled: () => all };
 }
 
 const countKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];

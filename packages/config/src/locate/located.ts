@@ -41,8 +41,6 @@ export interface RopeEntry {
   readonly theta?: Found<number>;
   /** The rotated share of a head, if the file states it layer by layer. */
   readonly share?: Found<number>;
-  /** These layers use the choice of an indexer of another layer, and have none. */
-  readonly sharedIndexer?: true;
   /** The keys of the text model, after those that these layers have for themselves. Absent: only the former. */
   readonly fields?: Fields;
 }
@@ -51,6 +49,8 @@ export interface RopeEntry {
 export interface Layers {
   /** The number of layers; `null` if the file does not state it. */
   readonly count: number | null;
+  /** The type of a layer as the file or the class names it; `undefined` if neither does. */
+  typeOf(layer: number): unknown;
   /** The label of a layer's rope, or of layers without rope; `undefined` if the file does not state it. */
   labelOf(layer: number): string | null | undefined;
   /** The layers with a label; empty if the number of layers is not known. */
@@ -62,6 +62,8 @@ export interface Located {
   readonly model: TextModel;
   readonly entries: readonly RopeEntry[];
   readonly layers: Layers;
+  /** Whether a layer has an indexer of sparse attention. */
+  hasIndexer(layer: number): boolean;
   readonly dialect: Dialect;
   readonly options: ConfigOptions;
   readonly report: Report;

@@ -21,8 +21,6 @@ interface Statement {
   readonly share?: Found<number>;
   /** The scaling of the file does not apply to it. */
   readonly unscaled?: true;
-  /** It takes the keys that the indexer of a layer before it picked, and has none itself. */
-  readonly sharedIndexer?: true;
   /** Keys that it has for itself, before those of the model. */
   readonly own?: { readonly record: JsonObject; readonly path: string };
 }
@@ -40,17 +38,7 @@ interface Reading {
 }
 
 /** Later readers have precedence where two state the same thing. */
-const readers: readonly Reader[] = [
-  thetas,
-  layerThetas,
-  shares,
-  rotated,
-  bare,
-  withAttention,
-  scaled,
-  indexers,
-  settings,
-];
+const readers: readonly Reader[] = [thetas, layerThetas, shares, rotated, bare, withAttention, scaled, settings];
 
 /** Splits the ropes of layer types into those of single layers, where the file tells layers of a type apart. */
 export function splitByLayer(
@@ -94,6 +82,7 @@ export function splitByLayer(
     entries: [...split, ...kept],
     layers: {
       count: layers.count,
+      typeOf: (layer) => layers.typeOf(layer),
       labelOf: (layer) => (layer < labels.length ? labels[layer] : layers.labelOf(layer)),
       labelled: (label) => labels.flatMap((other, layer) => (other === label ? [layer] : [])),
     },
@@ -132,15 +121,8 @@ function checkType(
 }
 
 /** Layers with equal keys have the same rope. Objects are told apart by identity; equal ropes are merged later. */
-function keyOf({ theta, share, unscaled, sharedIndexer, own }: Statement, label: string | null): string {
-  const values = [
-    label,
-    theta?.value,
-    share?.value,
-    unscaled,
-    sharedIndexer,
-    ...Object.entries(own?.record ?? {}).flat(),
-  ];
+function keyOf({ theta, share, unscaled, own }: Statement, label: string | null): string {
+  const values = [label, theta?.value, share?.value, unscaled, ...Object.entries(own?.record ?? {}).flat()];
   return values
     .map((value) =>
       typeof value === "object" && value !== null ? numberOf(value) : `${typeof value}:${String(value)}`,
@@ -160,7 +142,7 @@ function numberOf(value: object): string {
 
 /** A label for layers of one type that differ from others of that type. No two are equal. */
 function nameOf(
-  { theta, share, unscaled, sharedIndexer, own }: Statement,
+  { theta, share, unscaled, own }: Statement,
   label: string | null,
   used: Set<string | null>,
   layer: number,
@@ -170,7 +152,6 @@ function nameOf(
     ...(theta === undefined ? [] : [`theta ${theta.value}`]),
     ...(share === undefined ? [] : [`partial ${share.value}`]),
     ...(unscaled === undefined ? [] : ["unscaled"]),
-    ...(sharedIndexer === undefined ? [] : ["shared indexer"]),
     ...Object.entries(own?.record ?? {}).map(([key, value]) => `${key} ${shown(value)}`),
   ];
   const isBare = parts.length === (label === null ? 0 : 1);
@@ -182,7 +163,7 @@ function nameOf(
 
 /** The changes of an entry for layers with a statement. */
 function ownOf(
-  { theta, share, unscaled, sharedIndexer, own }: Statement,
+  { theta, share, unscaled, own }: Statement,
   { dictionary, spelled }: RopeEntry,
   { fields }: TextModel,
   report: Report,
@@ -194,7 +175,6 @@ function ownOf(
   return {
     ...(theta === undefined ? {} : { theta }),
     ...(share === undefined ? {} : { share }),
-    ...(sharedIndexer === undefined ? {} : { sharedIndexer }),
     ...(unscaled === undefined ? {} : { dictionary: dictionary.only("rope_theta", "partial_rotary_factor") }),
     ...(dictionaries.length === 0 ? {} : { dictionary: new Fields(dictionaries, report) }),
     ...(own === undefined ? {} : { fields: fields.within(own) }),
@@ -350,16 +330,22 @@ function scaled({ model: { fields }, layers, report }: Reading): Statements | un
   return (layer) => (list.includes(layer) ? undefined : { unscaled: true });
 }
 
-/** `indexer_types`: `"full"` for layers with an indexer, `"shared"` for those that use its choice. Hunyuan 4. */
-function indexers({ model, layers, report }: Reading): Statements | undefined {
+/**
+ * Which layers have an indexer. `indexer_types`: `"full"` for layers with one, `"shared"` for those that use its choice
+ * (Hunyuan 4). In some families, layers of one type only.
+ */
+export function findIndexers(model: TextModel, layers: Layers, report: Report): (layer: number) => boolean {
   const { fields, family } = model;
-  if (family.indexer === undefined) return undefined;
+  if (family.indexer === undefined) return () => false;
   const key = "indexer_types";
+  const { onlyOn } = family.indexer;
   const found = fields.list(key);
   const list = found && forEachLayer(found, layers, report);
   const pattern = patternOf(family.lists?.[key], layers.count);
-  if (list === undefined && pattern === undefined) return undefined;
-  return (layer) => ((list?.(layer).value ?? pattern?.[layer]) === "shared" ? { sharedIndexer: true } : undefined);
+  return (layer) => {
+    const isShared = (list?.(layer).value ?? pattern?.[layer]) === "shared";
+    return !isShared && (onlyOn === undefined || onlyOn.includes(String(layers.typeOf(layer))));
+  };
 }
 
 /** Keys of `per_layer_config` that concern a rope. */

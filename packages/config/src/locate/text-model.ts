@@ -151,6 +151,8 @@ function withoutIgnored(
   const beside = family?.ignoresBaseBeside === true && !hasDictionary ? ["rope_theta"] : [];
   const ignored = [...(family?.ignored ?? []), ...beside].filter((key) => own(record, key) !== undefined);
   for (const key of ignored) {
+    // GPT-NeoX's base under both names, or the default.
+    if (key === "rope_theta" && record[key] === (own(record, "rotary_emb_base") ?? 10_000)) continue;
     const message = `The class of ${modelType} in transformers does not read ${key} = ${shown(record[key])}. This rope does the same.`;
     report.note("differs", join(path, key), message, "warning");
   }

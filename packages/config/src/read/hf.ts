@@ -51,6 +51,7 @@ export function readConfig(located: Located): ModelFacts {
     byLabel,
     layerCount: layers.count,
     labelOf: layers.labelOf,
+    hasIndexer: located.hasIndexer,
     notes: report.notes,
   };
 }
@@ -92,7 +93,7 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
     ...ofClass(model),
     parameters: Object.fromEntries(Array.from(parameters, ([name, found]) => [name, factOf(found)])),
   };
-  const indexer = readIndexer(entry, facts, located);
+  const indexer = readIndexer(facts, located);
   return indexer === undefined ? facts : { ...facts, indexer };
 }
 

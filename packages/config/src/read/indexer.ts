@@ -5,7 +5,7 @@ import type { Fact, RopeFacts } from "../facts/fact.ts";
 import type { IndexerFacts } from "../facts/family.ts";
 import type { Fields } from "../locate/fields.ts";
 import { isSize } from "../locate/found.ts";
-import type { Located, RopeEntry } from "../locate/located.ts";
+import type { Located } from "../locate/located.ts";
 import type { Report } from "../report.ts";
 
 /**
@@ -37,18 +37,11 @@ export function readPairFactors(
 
 /** The rope of the indexer: the frequencies of the layer, on a head of another size. */
 export function readIndexer(
-  { label, sharedIndexer }: RopeEntry,
   facts: RopeFacts,
   { dialect, model: { family, fields, modelType }, report }: Located,
 ): RopeFacts | undefined {
   const { indexer } = family;
-  if (
-    indexer === undefined ||
-    sharedIndexer === true ||
-    (indexer.onlyOn !== undefined && (label === null || !isOn(indexer.onlyOn, label)))
-  ) {
-    return undefined;
-  }
+  if (indexer === undefined) return undefined;
   const stated = fields.size(...indexer.headDimKeys);
   const standard = indexer.headDimKeys.map((key) => family.defaults?.[key]).find(isSize);
   const rule = `the class of ${modelType}`;
@@ -90,7 +83,3 @@ function pairingOf(
   }
   return { value: pairing, rule };
 }
-
-/** Whether layers with a label are of one of some types; a label may go on after the type. */
-const isOn = (types: readonly string[], label: string): boolean =>
-  types.some((type) => label === type || label.startsWith(`${type} `));
