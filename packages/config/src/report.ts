@@ -29,6 +29,12 @@ export class Report {
   /** What was said and asked for already, so that a long file takes time by its length. */
   readonly #said = new Set<string>();
   readonly #asked = new Set<string>();
+  readonly #missing: string;
+
+  /** @param missing what cannot be read if there is an issue. */
+  constructor(missing = "no rope") {
+    this.#missing = missing;
+  }
 
   note(kind: ConfigNote["kind"], path: string, message: string, severity: ConfigNote["severity"] = "info"): void {
     const key = `${path}\n${message}`;
@@ -49,7 +55,7 @@ export class Report {
     if (this.issues.length === 0) return;
     const count = this.issues.length === 1 ? "1 issue" : `${this.issues.length} issues`;
     throw new RopeError("ROPE_CONFIG", {
-      what: `no rope can be read from this config; it has ${count}`,
+      what: `${this.#missing} can be read from this config; it has ${count}`,
       issues: this.issues,
     });
   }
