@@ -84,8 +84,8 @@ export {
   TEXT,
   VIDEO,
   visionPositions,
-} from "./positions.ts";
-export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
+} from "./positions/index.ts";
+export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions/index.ts";
 export { mropeAxes, ndFrequencies } from "./formula.ts";
 export { mropeParameters, ndParameters } from "./parameters.ts";
 export type { AxisFrequencies } from "./formula.ts";

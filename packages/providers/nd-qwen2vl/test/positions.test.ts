@@ -1,8 +1,14 @@
 import { RopeError } from "@ropewalk/core";
 import { fixtures } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
-import { gridPositions, maskedPositions, packedPositions, promptPositions, visionPositions } from "../src/positions.ts";
-import type { PatchGrid, PromptOptions } from "../src/positions.ts";
+import {
+  gridPositions,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  visionPositions,
+} from "../src/positions/index.ts";
+import type { PatchGrid, PromptOptions } from "../src/positions/index.ts";
 
 const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, tokensPerSecond, cases }) =>
   cases.map((entry) => ({
