@@ -108,6 +108,7 @@ export {
   dialects,
   fromAtb,
   keyFacts,
+  promptRules,
   ropeRequestsFromConfig,
   ropeRequestsFromGguf,
   ropesFromConfig,
@@ -131,11 +132,13 @@ export type {
   LatentShape,
   LayerRopeRequest,
   ModelRopes,
+  PromptRules,
   RequestOverrides,
   RopeRequests,
   RopeWeights,
   TowerPart,
   TowerPositions,
+  VideoTime,
   YarnDialect,
 } from "@ropewalk/config";
 
@@ -152,3 +155,13 @@ export {
   visionPositions,
 } from "@ropewalk/nd-qwen2vl";
 export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "@ropewalk/nd-qwen2vl";
+
+export { decodedPositions, promptPositionsFromTokens } from "./prompt-from-tokens.ts";
+export type {
+  DecodedTokens,
+  IntegerList,
+  IntegerRows,
+  IntegerTensor,
+  PromptTokenPositions,
+  PromptTokens,
+} from "./prompt-from-tokens.ts";

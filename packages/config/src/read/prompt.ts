@@ -93,9 +93,7 @@ function readRules(record: JsonObject, modelType: string, family: PromptFamily, 
   const videoToken = aroundVideo
     ? fact(imageToken.value, `${imageToken.rule}: frames are made of image tokens`, source)
     : token("video_token_id", family.videoToken);
-  const ids = aroundVideo
-    ? [imageToken, aroundVideo.start, aroundVideo.end]
-    : [imageToken, videoToken];
+  const ids = aroundVideo ? [imageToken, aroundVideo.start, aroundVideo.end] : [imageToken, videoToken];
   if (new Set(ids.map(({ value }) => value)).size < ids.length) {
     report.issue(ids.at(-1)!.rule, "token ids that differ", ids.map(({ value }) => value).join(", "));
   }
