@@ -49,7 +49,7 @@ PROCESSORS = {
 }
 TIMESTAMPS = {name for name in FAMILIES if name.startswith(("qwen3", "qwen4", "cosmos3", "cohere", "glm"))}
 SECONDS = [0.5, 1.0, 1.3, 2.1, 0.08, 1 / 3]
-TEXT = 1000  # ids of text and of the tokens around images, from here on: no family uses them
+TEXT = 1000  # ids of text, from here on: no family uses them for anything else
 
 
 def text(generator: random.Random, least: int = 0) -> list[int]:
@@ -61,20 +61,23 @@ def prompt(generator: random.Random, family: str, config) -> tuple[list[int], li
     vision = config.vision_config
     merge, temporal = vision.spatial_merge_size, getattr(vision, "temporal_merge_size", None) or 1
     framed = family in PROCESSORS
+    start, end = (
+        getattr(config, f"vision_{at}_token_id", None) or getattr(config, f"image_{at}_token_id") for at in ("start", "end")
+    )
     ids, images, videos = text(generator, 1), [], []
     for kind in generator.choices(["image", "video"], k=generator.randint(0, 3)):
         height, width = generator.randint(1, 3), generator.randint(1, 3)
         if kind == "image":
-            ids += [TEXT, *[config.image_token_id] * (height * width), TEXT]
+            ids += [start, *[config.image_token_id] * (height * width), end]
             images.append([1, height * merge, width * merge])
         else:
             frames = generator.randint(1, 3)
             token = config.image_token_id if framed else config.video_token_id
-            frame = [TEXT, *[token] * (height * width), TEXT]
+            frame = [start, *[token] * (height * width), end]
             if family in TIMESTAMPS:
                 body = [token for _ in range(frames) for token in (*text(generator), *frame)]
             else:
-                body = [TEXT, *[token] * (frames * height * width), TEXT]
+                body = [start, *[token] * (frames * height * width), end]
             ids += [config.video_start_token_id, *body, config.video_end_token_id] if framed else body
             videos.append([frames * temporal, height * merge, width * merge])
         ids += text(generator)

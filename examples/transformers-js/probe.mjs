@@ -1,0 +1,12 @@
+import * as T from "@huggingface/transformers";
+import { emptySessions } from "./sessions.mjs";
+const config={model_type:"qwen2_vl",image_token_id:7,video_token_id:8,vision_start_token_id:5,vision_config:{spatial_merge_size:2}, num_attention_heads:2,hidden_size:4,num_hidden_layers:1};
+const {sessions,fed}=emptySessions();
+const m=new T.Qwen2VLForConditionalGeneration(config,sessions,{generation_config:{}});
+const t=(rows)=>new T.Tensor("int64",BigInt64Array.from(rows.flat(),BigInt),[rows.length,rows[0].length]);
+const ids=[[0,1,2,3,4],[0,0,1,2,3]], mask=[[1,1,1,1,1],[0,0,1,1,1]];
+console.log(await m.generate({input_ids:t(ids),attention_mask:t(mask),max_new_tokens:3}));
+console.log(fed.map(x=>x[0]).map(String));
+fed.length=0;
+await m.generate({input_ids:t([[5,7,7,6,1]]),attention_mask:t([[1,1,1,1,1]]),image_grid_thw:t([[1,2,4]]),max_new_tokens:3});
+console.log(fed.map(String));
