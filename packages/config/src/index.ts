@@ -12,7 +12,7 @@ export type { ConfigOptions, GgufOptions, GgufRopeTensors, RequestOverrides } fr
 export type { ConfigNote } from "./report.ts";
 export { promptRules } from "./read/prompt.ts";
 export type { PromptRules } from "./read/prompt.ts";
-export type { VideoTime } from "./facts/prompts.ts";
+export type { VideoTimeRule } from "./facts/prompts.ts";
 export { attentionShape } from "./attention-shape.ts";
 export type { AttentionShape, LatentShape } from "./attention-shape.ts";
 export type { RopeWeights } from "./facts/family.ts";

@@ -138,30 +138,48 @@ export type {
   RopeWeights,
   TowerPart,
   TowerPositions,
-  VideoTime,
+  VideoTimeRule,
   YarnDialect,
 } from "@ropewalk/config";
 
 export {
   cyclicAxes,
+  decodePositions,
   gridPositions,
   IMAGE,
   maskedPositions,
   packedPositions,
+  place,
   promptPositions,
   sectionedAxes,
+  slicePositions,
   TEXT,
   VIDEO,
   visionPositions,
 } from "@ropewalk/nd-qwen2vl";
-export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "@ropewalk/nd-qwen2vl";
-
-export { decodedPositions, promptPositionsFromTokens } from "./prompt-from-tokens.ts";
 export type {
-  DecodedTokens,
+  AxisPositions,
+  DecodeOptions,
+  MaskedOptions,
+  PatchGrid,
+  PlacedSegments,
+  PlaceOptions,
+  PositionArrays,
+  PromptOptions,
+  PromptPast,
+  PromptPositions,
+  PromptRowOptions,
+  PromptSegment,
+  SegmentAdvance,
+  VideoTime,
+} from "@ropewalk/nd-qwen2vl";
+
+export { promptPositionsFromTokens } from "./prompt-from-tokens.ts";
+export type {
   IntegerList,
   IntegerRows,
   IntegerTensor,
   PromptTokenPositions,
   PromptTokens,
+  TokenPast,
 } from "./prompt-from-tokens.ts";

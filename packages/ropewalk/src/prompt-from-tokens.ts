@@ -40,9 +40,19 @@ export interface PromptTokens {
   readonly secondsPerGrid?: ArrayLike<number> | { readonly data: ArrayLike<number> } | null | undefined;
   /** Where text continues after a video. Absent: as `promptRules` says, `"grid"`. */
   readonly advance?: "grid" | "max" | undefined;
+  /** What stands in the cache before these tokens: the result of the call before. Absent: nothing. */
+  readonly past?: TokenPast | null | undefined;
 }
 
-/** The positions of a prompt in tokens, and what decoding needs. */
+/** What stands in the cache: a {@link PromptTokenPositions}, or those parts of it that positions go on from. */
+export interface TokenPast {
+  /** The length of the cache, padding included. After text was decoded, it alone has grown. */
+  readonly length: number;
+  readonly deltas: IntegerRows;
+  readonly cacheDeltas: IntegerRows;
+}
+
+/** The positions of a prompt in tokens, and what goes on from there needs. */
 export interface PromptTokenPositions {
   /** `[3, batch, tokens]`: time, height, width. Padding has position 0. */
   readonly positions: IntegerTensor;
@@ -56,6 +66,8 @@ export interface PromptTokenPositions {
    * add them to the length of the cache. Equal to `deltas` where nothing is padded.
    */
   readonly cacheDeltas: IntegerTensor;
+  /** The length of the cache with this prompt, padding included. */
+  readonly length: number;
 }
 
 /**
@@ -63,31 +75,40 @@ export interface PromptTokenPositions {
  * describes was trained with them.
  *
  * A text token has the same position `p` on all axes. In an image or video that starts at `p`, a token has `p + time`,
- * `p + row`, `p + column`, with rows and columns counted in merged patches.
+ * `p + row`, `p + column`, with rows and columns counted in merged patches. Decoding goes on with `past`: a decoded token
+ * has position `length + cacheDelta` on all axes, and so a new turn starts, which may have images too.
  *
  * @returns int64 in new memory, owned by the caller: what `get_rope_index` returns, and the deltas of both conventions.
  * @throws RopeError `ROPE_CONFIG` as {@link promptRules}; `ROPE_SHAPE` if image or video tokens do not fit the grids, or if
  * an argument has another form; `ROPE_INVALID_PARAMETERS` for an unknown option, or seconds for a model without a use for
  * them.
  * Source: Hugging Face transformers 5.24, `get_rope_index` and the processors' `create_mm_token_type_ids` of the families
- * that `promptRules` knows; `prepare_inputs_for_generation` of transformers.js 4.3 for `cacheDeltas`.
+ * that `promptRules` knows; `compute_3d_position_ids`; `prepare_inputs_for_generation` of transformers.js 4.3 for `cacheDeltas`.
  * @example
  * import { promptPositionsFromTokens } from "ropewalk";
  *
  * const config = { model_type: "qwen2_vl" };
  * const inputIds = [[1, 151652, 151655, 151655, 151653, 2]]; // an image of one row and two columns
- * const { positions, deltas } = promptPositionsFromTokens({ config, inputIds, imageGrids: [[1, 2, 4]] });
- * positions.data; // BigInt64Array [0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 3n, 4n, 5n]
- * deltas.data; // BigInt64Array [0n]
+ * const prompt = promptPositionsFromTokens({ config, inputIds, imageGrids: [[1, 2, 4]] });
+ * prompt.positions.data; // BigInt64Array [0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 3n, 4n, 5n]
+ * prompt.deltas.data; // BigInt64Array [0n]
+ * const decoded = promptPositionsFromTokens({ config, inputIds: [[3]], past: prompt });
+ * decoded.positions.data; // BigInt64Array [6n, 6n, 6n]
  */
 export function promptPositionsFromTokens(options: PromptTokens): PromptTokenPositions {
   checkKeys("the options of promptPositionsFromTokens", options, promptTokenKeys);
   const rules = promptRules(options.config);
   const ids = rowsOf(options.inputIds, "inputIds").map((row, i) => row.map((id) => integer(id, `inputIds[${i}]`, 0)));
+  const [batch, tokens] = [ids.length, ids[0]?.length ?? 0];
+  const uneven = ids.findIndex((row) => row.length !== tokens);
+  if (uneven > 0) {
+    throw shapeError(`inputIds[${uneven}]`, `${tokens} tokens, as in row 0`, `${ids[uneven]!.length}`, "Pad rows.");
+  }
   const masks = options.attentionMask == null ? undefined : rowsOf(options.attentionMask, "attentionMask");
   const merge = rules.mergeSize.value;
   const images = gridsOf(options.imageGrids, "imageGrids", [1, merge, merge]);
   const videos = gridsOf(options.videoGrids, "videoGrids", [rules.temporalMergeSize.value, merge, merge]);
+  const past = options.past == null ? undefined : pastOf(options.past, batch);
   const modalities = ids.map((row) => kindsOf(row, rules));
   const real = modalities.map((row, i) => row.filter((_, token) => !isPadding(masks?.[i]?.[token])));
   checkRuns(real, IMAGE, merge, "imageGrids", images.entries());
@@ -101,17 +122,17 @@ export function promptPositionsFromTokens(options: PromptTokens): PromptTokenPos
     mergeSize: merge,
     advance: options.advance ?? rules.advance.value,
     time: timeOf(rules, options.secondsPerGrid, videos.length),
+    ...(past === undefined ? {} : { past }),
     // promptPositions refuses masks of anything but 0 and 1.
     ...(masks === undefined ? {} : { attentionMask: masks as readonly number[][] }),
   });
-  const [batch, tokens] = [ids.length, ids[0]?.length ?? 0];
+  const length = (options.past?.length ?? 0) + tokens;
+  const cacheDeltas = deltas.map((delta, row) => delta + (past?.tokens[row] ?? 0) + real[row]!.length - length);
   return {
     positions: { data: BigInt64Array.from(positions.data, BigInt), shape: [3, batch, tokens] },
     deltas: { data: BigInt64Array.from(deltas, BigInt), shape: [batch, 1] },
-    cacheDeltas: {
-      data: BigInt64Array.from(deltas, (delta, row) => BigInt(delta + real[row]!.length - tokens)),
-      shape: [batch, 1],
-    },
+    cacheDeltas: { data: BigInt64Array.from(cacheDeltas, BigInt), shape: [batch, 1] },
+    length,
   };
 }
 
@@ -123,43 +144,31 @@ const promptTokenKeys: readonly (keyof PromptTokens)[] = [
   "videoGrids",
   "secondsPerGrid",
   "advance",
+  "past",
 ];
 
-/** Tokens that follow a prompt. */
-export interface DecodedTokens {
-  /** The `cacheDeltas` of the prompt, `[batch, 1]`. */
-  readonly cacheDeltas: IntegerTensor | { readonly data: IntegerList; readonly dims: readonly number[] };
-  /** The number of tokens in the cache, padding included. */
-  readonly cacheLength: number;
-  /** The number of new tokens of each row. Absent: 1. */
-  readonly tokens?: number | undefined;
-}
-
-/**
- * Computes the positions of text that follows a prompt: token `k` has `cacheLength + k + cacheDeltas[row]` on each axis.
- *
- * @returns `[3, batch, tokens]` int64; new memory, owned by the caller.
- * @throws RopeError `ROPE_SHAPE` if an argument has another form; `ROPE_INVALID_PARAMETERS` for an unknown option.
- * Source: Hugging Face transformers 5.24 `compute_3d_position_ids`; transformers.js 4.3 `prepare_inputs_for_generation`.
- * @example
- * import { decodedPositions } from "ropewalk";
- *
- * const cacheDeltas = { data: BigInt64Array.of(-2n), shape: [1, 1] };
- * decodedPositions({ cacheDeltas, cacheLength: 6 }).data; // BigInt64Array [4n, 4n, 4n]
- */
-export function decodedPositions(options: DecodedTokens): IntegerTensor {
-  checkKeys("the options of decodedPositions", options, ["cacheDeltas", "cacheLength", "tokens"]);
-  const length = integer(options.cacheLength, "cacheLength", 0);
-  const tokens = integer(options.tokens ?? 1, "tokens", 1);
-  const deltas = rowsOf(options.cacheDeltas, "cacheDeltas").map((row) => {
-    if (row.length !== 1) throw shapeError("cacheDeltas", "one number for each row", `${row.length}`);
-    return integer(row[0], "cacheDeltas", -length);
-  });
-  const row = deltas.flatMap((delta) => Array.from({ length: tokens }, (_, k) => BigInt(length + k + delta)));
-  return { data: BigInt64Array.from([...row, ...row, ...row]), shape: [3, deltas.length, tokens] };
-}
-
 type Grid = readonly [frames: number, height: number, width: number];
+
+/** What the cache holds of each row: its real tokens, and the deltas that count from them. */
+function pastOf(past: TokenPast, batch: number): { readonly tokens: number[]; readonly deltas: number[] } {
+  checkKeys("the option past", past, ["positions", "deltas", "cacheDeltas", "length"]);
+  const length = integer(past.length, "past.length", 0);
+  const column = (value: unknown, name: string): number[] => {
+    const rows = rowsOf(value, name);
+    if (rows.length !== batch || rows.some((row) => row.length !== 1)) {
+      throw shapeError(name, `one number for each of ${batch} rows`, `${rows.length} rows`);
+    }
+    return rows.map(([delta]) => integer(delta, name, -length));
+  };
+  const deltas = column(past.deltas, "past.deltas");
+  const cacheDeltas = column(past.cacheDeltas, "past.cacheDeltas");
+  // length + cacheDelta = real tokens + delta: both are the next position.
+  const tokens = deltas.map((delta, row) => length + cacheDeltas[row]! - delta);
+  if (tokens.some((count) => count < 0 || count > length)) {
+    throw shapeError("past", `deltas of at most ${length} real tokens`, show(tokens), "Pass the result of one call.");
+  }
+  return { tokens, deltas };
+}
 
 const isPadding = (mask: unknown): boolean => mask === 0 || mask === 0n || mask === false;
 

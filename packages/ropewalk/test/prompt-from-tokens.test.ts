@@ -2,7 +2,7 @@ import { RopeError } from "@ropewalk/core";
 import { fixtures } from "@ropewalk/goldens";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodedPositions, promptPositionsFromTokens } from "../src/index.ts";
+import { promptPositionsFromTokens } from "../src/index.ts";
 import type { PromptTokens } from "../src/index.ts";
 
 const prompts = fixtures("prompt-tokens").flatMap(({ cases, configs }) =>
@@ -21,16 +21,21 @@ const prompts = fixtures("prompt-tokens").flatMap(({ cases, configs }) =>
 );
 
 test.each(prompts)("transformers' positions: $name", ({ entry, options }) => {
-  const { cacheDeltas, deltas, positions } = promptPositionsFromTokens(options);
+  const prompt = promptPositionsFromTokens(options);
+  const { deltas, positions } = prompt;
   const [batch, tokens] = [entry.inputIds.length, entry.inputIds[0]!.length];
   expect([...positions.data].map(Number)).toEqual(entry.positions);
   expect(positions.shape).toEqual([3, batch, tokens]);
   expect([...deltas.data].map(Number)).toEqual(entry.deltas);
   expect(deltas.shape).toEqual([batch, 1]);
   const { positions: after, steps } = entry.decoded;
-  const decoded = decodedPositions({ cacheDeltas, cacheLength: tokens, tokens: steps });
-  expect([...decoded.data].map(Number)).toEqual(after);
-  expect(decoded.shape).toEqual([3, batch, steps]);
+  const decoded = promptPositionsFromTokens({
+    config: options.config,
+    inputIds: entry.inputIds.map(() => new Array<number>(steps).fill(1000)),
+    past: prompt,
+  });
+  expect([...decoded.positions.data].map(Number)).toEqual(after);
+  expect(decoded).toMatchObject({ deltas, cacheDeltas: prompt.cacheDeltas, length: tokens + steps });
 });
 
 test("the goldens have every family, every padding, images and videos", () => {
@@ -86,13 +91,13 @@ describe("laws on random prompts", () => {
       videos: [[t, 2 * h, 2 * w]],
     })),
   );
-  const rows = fc
-    .array(fc.array(part, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 3 })
-    .map((batch) => ({
-      rows: batch.map((parts) => [3, ...parts.flatMap(({ ids }) => ids)]),
-      imageGrids: batch.flatMap((parts) => parts.flatMap(({ images }) => images)),
-      videoGrids: batch.flatMap((parts) => parts.flatMap(({ videos }) => videos)),
-    }));
+  type Part = typeof part extends fc.Arbitrary<infer T> ? T : never;
+  const rows = fc.array(fc.array(part, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 3 });
+  const idsOf = (parts: readonly Part[]): number[] => [3, ...parts.flatMap(({ ids }) => ids)];
+  const gridsOf = (batch: readonly (readonly Part[])[]): Pick<PromptTokens, "imageGrids" | "videoGrids"> => ({
+    imageGrids: batch.flat().flatMap(({ images }) => images),
+    videoGrids: batch.flat().flatMap(({ videos }) => videos),
+  });
   const padded = (all: number[][], left: boolean): Pick<PromptTokens, "inputIds" | "attentionMask"> => {
     const longest = Math.max(...all.map(({ length }) => length));
     const pad = <T>(row: T[], filling: T): T[] => {
@@ -110,41 +115,39 @@ describe("laws on random prompts", () => {
     };
   };
 
-  test("text that is decoded stands where it would stand in the prompt", () => {
-    const law = fc.property(rows, fc.integer({ min: 1, max: 4 }), fc.boolean(), ({ rows, ...grids }, tokens, left) => {
-      const options = { config, ...grids, ...padded(rows, left), advance: "max" } as const;
-      const { cacheDeltas, positions } = promptPositionsFromTokens(options);
-      const cacheLength = positions.shape[2]!;
-      const longer = (all: PromptTokens["inputIds"], id: number): number[][] =>
-        (all as number[][]).map((row) => [...row, ...new Array<number>(tokens).fill(id)]);
+  test("what is decoded, or comes in a second turn, stands where it would stand in one prompt", () => {
+    const law = fc.property(rows, rows, fc.boolean(), (first, second, left) => {
+      const batch = Math.min(first.length, second.length);
+      const turns = [first.slice(0, batch), second.slice(0, batch)] as const;
+      const [one, two] = turns.map(
+        (turn) => ({ config, ...gridsOf(turn), ...padded(turn.map(idsOf), left), advance: "max" }) as const,
+      );
+      const begun = promptPositionsFromTokens(one!);
+      const rest = promptPositionsFromTokens({ ...two!, past: begun });
+      const join = (a: unknown, b: unknown): number[][] =>
+        (a as number[][]).map((row, i) => [...row, ...(b as number[][])[i]!]);
       const whole = promptPositionsFromTokens({
-        ...options,
-        inputIds: longer(options.inputIds, 5),
-        attentionMask: longer(options.attentionMask as number[][], 1),
-      }).positions;
-      const tail = [...whole.data].filter((_, i) => i % whole.shape[2]! >= cacheLength);
-      expect([...decodedPositions({ cacheDeltas, cacheLength, tokens }).data]).toEqual(tail);
+        ...one!,
+        ...gridsOf(turns[0].map((parts, i) => [...parts, ...turns[1][i]!])),
+        inputIds: join(one!.inputIds, two!.inputIds),
+        attentionMask: join(one!.attentionMask, two!.attentionMask),
+      });
+      const tail = [...whole.positions.data].filter((_, i) => i % whole.length >= begun.length);
+      expect([...rest.positions.data]).toEqual(tail);
+      expect(rest).toMatchObject({ deltas: whole.deltas, cacheDeltas: whole.cacheDeltas, length: whole.length });
     });
     fc.assert(law);
   });
 
   test("padding changes the position of no token, and a row is as it is alone", () => {
-    const law = fc.property(rows, fc.boolean(), ({ rows, ...grids }, left) => {
-      const options = { config, ...grids, ...padded(rows, left) };
+    const law = fc.property(rows, fc.boolean(), (batch, left) => {
+      const options = { config, ...gridsOf(batch), ...padded(batch.map(idsOf), left) };
       const { deltas, positions } = promptPositionsFromTokens(options);
       const mask = (options.attentionMask as number[][]).flat();
-      const images = [...grids.imageGrids];
-      const videos = [...grids.videoGrids];
       const real = [...positions.data].filter((_, i) => mask[i % mask.length] === 1);
-      const alone = rows.map((row) => {
-        const begins = (id: number): number => row.filter((token, i) => token === id && row[i - 1] === start).length;
-        return promptPositionsFromTokens({
-          config,
-          inputIds: [row],
-          imageGrids: images.splice(0, begins(image)),
-          videoGrids: videos.splice(0, begins(video)),
-        });
-      });
+      const alone = batch.map((parts) =>
+        promptPositionsFromTokens({ config, inputIds: [idsOf(parts)], ...gridsOf([parts]) }),
+      );
       const axis = (which: number): bigint[] =>
         alone.flatMap(({ positions: { data } }) => [
           ...data.subarray((which * data.length) / 3, ((which + 1) * data.length) / 3),
@@ -158,6 +161,8 @@ describe("laws on random prompts", () => {
 });
 
 const qwen = { config: { model_type: "qwen2_vl" }, inputIds: [[1, 151655, 151655, 2]], imageGrids: [[1, 2, 4]] };
+const after = { config: { model_type: "qwen2_vl" }, inputIds: [[3]] };
+const past = { length: 4, deltas: [[0]], cacheDeltas: [[0]] };
 const clip = { config: { model_type: "qwen2_5_vl" }, inputIds: [[1, 151656, 151656, 2]], videoGrids: [[2, 2, 2]] };
 
 test.each<[string, () => unknown, string, RegExp]>([
@@ -300,13 +305,13 @@ test.each<[string, () => unknown, string, RegExp]>([
     "a mask of another length",
     () => promptPositionsFromTokens({ ...qwen, attentionMask: [[1, 1]] }),
     "ROPE_SHAPE",
-    /mask/,
+    /attentionMask\[0\]/,
   ],
   [
     "rows of unequal length",
     () => promptPositionsFromTokens({ ...qwen, inputIds: [[1, 151655, 151655], [1]] }),
     "ROPE_SHAPE",
-    /row 1/,
+    /inputIds\[1\].*3 tokens, as in row 0, got 1/,
   ],
   [
     "an unknown advance",
@@ -316,27 +321,33 @@ test.each<[string, () => unknown, string, RegExp]>([
   ],
   [
     "a negative cache",
-    () => decodedPositions({ cacheDeltas: { data: [0], dims: [1, 1] }, cacheLength: -1 }),
+    () => promptPositionsFromTokens({ ...after, past: { ...past, length: -1 } }),
     "ROPE_SHAPE",
-    /cacheLength/,
+    /past\.length/,
   ],
   [
-    "a delta before the prompt",
-    () => decodedPositions({ cacheDeltas: { data: [-3], dims: [1, 1] }, cacheLength: 2 }),
+    "deltas of another batch",
+    () => promptPositionsFromTokens({ ...after, past: { ...past, deltas: [[0], [0]] } }),
     "ROPE_SHAPE",
-    /cacheDeltas/,
+    /past\.deltas.*1 rows, got 2 rows/,
   ],
   [
     "deltas of two columns",
-    () => decodedPositions({ cacheDeltas: { data: [1, 2], dims: [1, 2] }, cacheLength: 2 }),
+    () => promptPositionsFromTokens({ ...after, past: { ...past, cacheDeltas: [[0, 1]] } }),
     "ROPE_SHAPE",
-    /cacheDeltas/,
+    /past\.cacheDeltas/,
   ],
   [
-    "an unknown option of decoding",
-    () => decodedPositions({ cacheDeltas: { data: [0], dims: [1, 1] }, cacheLength: 1, past: 2 } as never),
+    "deltas of other prompts",
+    () => promptPositionsFromTokens({ ...after, past: { ...past, deltas: [[-1]] } }),
+    "ROPE_SHAPE",
+    /Pass the result of one call/,
+  ],
+  [
+    "a misspelt past",
+    () => promptPositionsFromTokens({ ...after, past: { ...past, len: 2 } as never }),
     "ROPE_INVALID_PARAMETERS",
-    /past/,
+    /the option past[^]*"len"/,
   ],
 ])("refuses %s", (_, build, code, text) => {
   try {

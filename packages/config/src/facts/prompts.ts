@@ -1,7 +1,7 @@
 /** What the position builders of multimodal models do, by `model_type`: one row for each family. */
 
 /** How a model counts the time of a video's frames. */
-export type VideoTime =
+export type VideoTimeRule =
   /** Frame `k` has time `k`. */
   | "frames"
   /** Frame `k` has the time `k · seconds per frame · tokensPerSecond`. */
@@ -13,7 +13,7 @@ export type VideoTime =
 export interface PromptFamily {
   readonly imageToken: number;
   readonly videoToken: number;
-  readonly time: VideoTime;
+  readonly time: VideoTimeRule;
   /** What the class fills in for `tokens_per_second`. */
   readonly tokensPerSecond?: number;
   /** What the class fills in for `temporal_merge_size`: frames of one token. Absent: frames are not merged. */

@@ -3,7 +3,7 @@
 import { nearest, show } from "@ropewalk/core/backend";
 import type { Fact } from "../facts/fact.ts";
 import { promptFamilyNames, promptFamilyOf } from "../facts/prompts.ts";
-import type { PromptFamily, VideoTime } from "../facts/prompts.ts";
+import type { PromptFamily, VideoTimeRule } from "../facts/prompts.ts";
 import { Fields } from "../locate/fields.ts";
 import { isObject, isSize, isText, narrow, own, shown } from "../locate/found.ts";
 import type { JsonObject } from "../locate/found.ts";
@@ -31,7 +31,7 @@ export interface PromptRules {
    * The time of a video's frames. `"frames"`: frame `k` has time `k`. `"seconds"`: `k · seconds per frame ·
    * tokensPerSecond`. `"timestamps"`: text with the time stands between frames, and each frame is an image of its own.
    */
-  readonly time: Fact<VideoTime>;
+  readonly time: Fact<VideoTimeRule>;
   /** Positions per second of a video; `null` unless `time` is `"seconds"`. */
   readonly tokensPerSecond: Fact<number> | null;
   /**

@@ -25,10 +25,8 @@ const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, token
         ? "timestamps"
         : tokensPerSecond === null
           ? "frames"
-          : {
-              tokensPerSecond,
-              ...(entry.secondsPerGrid === undefined ? {} : { secondsPerGrid: entry.secondsPerGrid }),
-            },
+          : // Without seconds, the engine takes 1 for each video.
+            { tokensPerSecond, secondsPerGrid: entry.secondsPerGrid ?? (entry.videos ?? []).map(() => 1) },
     } satisfies PromptOptions as PromptOptions,
   })),
 );

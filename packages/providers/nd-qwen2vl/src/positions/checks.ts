@@ -3,7 +3,7 @@
 import { shapeError, show } from "@ropewalk/core/backend";
 
 /** Positions on several axes, in the form that `rope.apply` takes. */
-export interface AxisPositions<A extends Int32Array | Float64Array = Int32Array> {
+export interface AxisPositions<A extends Int32Array | Float32Array | Float64Array = Int32Array> {
   readonly data: A;
   /** `[axes, tokens]` or `[axes, batch, tokens]`, row-major. */
   readonly shape: readonly number[];
@@ -14,13 +14,33 @@ export type Count = number | bigint;
 /** An image or a video in patches: frames, rows, columns. */
 export type PatchGrid = readonly [frames: Count, height: Count, width: Count];
 
-/** Positions are 32-bit integers. */
+/** The largest position that fits into 32 bits. */
 export const LARGEST: number = 2 ** 31 - 1;
 
+/** The arrays that positions may be kept in. */
+export interface PositionArrays {
+  readonly int32: Int32Array;
+  readonly float32: Float32Array;
+  readonly float64: Float64Array;
+}
+
+const makers: { readonly [D in keyof PositionArrays]: (count: number) => PositionArrays[D] } = {
+  int32: (count) => new Int32Array(count),
+  float32: (count) => new Float32Array(count),
+  float64: (count) => new Float64Array(count),
+};
+
 /** New memory, filled with 0. */
-export function newPositions(count: number, name: string): Int32Array {
+export function newPositions(count: number, name: string): Int32Array;
+export function newPositions<D extends keyof PositionArrays>(count: number, name: string, dtype: D): PositionArrays[D];
+export function newPositions(
+  count: number,
+  name: string,
+  dtype: keyof PositionArrays = "int32",
+): PositionArrays[keyof PositionArrays] {
+  if (!Object.hasOwn(makers, dtype)) throw shapeError("dtype", Object.keys(makers).join(", "), show(dtype));
   try {
-    return new Int32Array(count);
+    return makers[dtype](count);
   } catch {
     throw shapeError(name, "a size that fits into memory", `${count} positions`);
   }
@@ -60,7 +80,17 @@ export function checkedCount(value: Count, name: string, min: number): number {
   return number;
 }
 
-export function checkedNumber(value: number, name: string): number {
-  if (!Number.isFinite(value) || value < 0) throw shapeError(name, "a finite number ≥ 0", show(value));
-  return value;
+/** A number as it is given: any finite one, or only integers of 32 bits. */
+export function checkedNumber(value: Count, name: string, dtype: keyof PositionArrays): number {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  const fits = dtype === "int32" ? Number.isInteger(number) && Math.abs(number) <= LARGEST : Number.isFinite(number);
+  if (!fits) throw shapeError(name, dtype === "int32" ? "an integer of 32 bits" : "a finite number", show(value));
+  return number;
+}
+
+/** A number of position axes, as many as a rope may have. */
+export function checkedAxes(value: number): number {
+  const axes = checkedCount(value, "axes", 1);
+  if (axes > 256) throw shapeError("axes", "256 axes at most", `${axes}`);
+  return axes;
 }

@@ -4,9 +4,15 @@
  * an option. Nothing here registers a rope type.
  */
 
+export { decodePositions, slicePositions } from "./decode.ts";
 export { gridPositions, visionPositions } from "./grids.ts";
 export { maskedPositions } from "./masks.ts";
 export { packedPositions } from "./packed.ts";
+export { place } from "./place.ts";
 export { IMAGE, promptPositions, TEXT, VIDEO } from "./prompt.ts";
-export type { AxisPositions, PatchGrid } from "./checks.ts";
-export type { PromptOptions, PromptPositions } from "./prompt.ts";
+export type { AxisPositions, PatchGrid, PositionArrays } from "./checks.ts";
+export type { DecodeOptions } from "./decode.ts";
+export type { MaskedOptions } from "./masks.ts";
+export type { SegmentAdvance, PlacedSegments, PlaceOptions, PromptSegment } from "./place.ts";
+export type { PromptOptions, VideoTime } from "./prompt.ts";
+export type { PromptPast, PromptPositions, PromptRowOptions } from "./rows.ts";

@@ -1,9 +1,11 @@
 /** The positions of prompts of text, images and videos. */
 
-import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList, checkedNumber, checkedRows, LARGEST, newPositions, patchGrid } from "./checks.ts";
-import type { AxisPositions, PatchGrid } from "./checks.ts";
-import { counts } from "./masks.ts";
+import { checkKeys, nearest, shapeError, show } from "@ropewalk/core/backend";
+import { checkedCount, checkedList, checkedRows, patchGrid } from "./checks.ts";
+import type { Count, PatchGrid } from "./checks.ts";
+import type { PromptSegment } from "./place.ts";
+import { placeRows, rowKeys } from "./rows.ts";
+import type { PromptPositions, PromptRowOptions } from "./rows.ts";
 
 /**
  * A token of text. The numbers of {@link TEXT}, {@link IMAGE} and {@link VIDEO} are those of Hugging Face's
@@ -16,28 +18,22 @@ export const IMAGE: 1 = 1;
 export const VIDEO: 2 = 2;
 
 /** A prompt of text, images and videos, and the rules of its engine. */
-export interface PromptOptions {
+export interface PromptOptions extends PromptRowOptions {
   /** The kind of each token: {@link TEXT}, {@link IMAGE} or {@link VIDEO}; `[batch][tokens]`. */
-  readonly modalities: readonly ArrayLike<number>[];
+  readonly modalities: readonly ArrayLike<Count>[];
   /** `[frames, height, width]` in patches for each image, in the order of the whole batch. */
   readonly images?: readonly PatchGrid[];
   /** The same for each video. */
   readonly videos?: readonly PatchGrid[];
-  /** 1 for real tokens, 0 for padding; `[batch][tokens]`. Absent: there is no padding. */
-  readonly attentionMask?: readonly ArrayLike<number>[];
   /** Patches of a token along each side. Default 2: the Qwen-VL family. */
   readonly mergeSize?: number;
   /**
    * The time of the frames of a video:
-   * - `"frames"` (Qwen2-VL): frame `k` has time `k`;
-   * - `{ tokensPerSecond, secondsPerGrid }` (Qwen2.5-VL): `floor(k · secondsPerGrid[video] · tokensPerSecond)`, with
-   *   the product computed first; `secondsPerGrid` is 1 for each video by default;
+   * - `"frames"` (Qwen2-VL, the default): frame `k` has time `k`;
+   * - {@link VideoTime} (Qwen2.5-VL): seconds, in parts of a second;
    * - `"timestamps"` (Qwen3-VL): text with the time stands between frames, so each frame is an image of its own.
    */
-  readonly time?:
-    | "frames"
-    | "timestamps"
-    | { readonly tokensPerSecond: number; readonly secondsPerGrid?: readonly number[] };
+  readonly time?: "frames" | "timestamps" | VideoTime;
   /**
    * Where text continues after an image or a video: after the largest position in it (`"max"`: Hugging Face before 5.3,
    * vLLM, SGLang), or `max(height, width) / mergeSize` after its start, for any number of frames (`"grid"`: Hugging
@@ -46,28 +42,34 @@ export interface PromptOptions {
   readonly advance: "max" | "grid";
 }
 
-/** Positions of a prompt, and the deltas for decoding. */
-export interface PromptPositions {
-  /** `[3, batch, tokens]` int32: time, height, width. Padding has position 0. */
-  readonly positions: AxisPositions;
+/**
+ * Frame `k` of a video has the time `trunc(k · (secondsPerGrid · tokensPerSecond))`. Seconds are rounded to float32
+ * first: both engines get them as a float32 tensor.
+ */
+export interface VideoTime {
+  /** The positions of one second; `tokens_per_second` of the vision config. */
+  readonly tokensPerSecond: number;
+  /** The seconds between two frames, for each video; `second_per_grid_ts` of the processor. */
+  readonly secondsPerGrid?: ArrayLike<number>;
   /**
-   * For each row, the next position minus the number of real tokens. A decoded token at index `n` (counted without
-   * padding) has position `n + delta` on every axis.
+   * The rounding of the two products. They lie near integers, so engines differ by one position: `"float32"` (the
+   * default) is Hugging Face, `"float64"` is vLLM.
    */
-  readonly deltas: readonly number[];
+  readonly precision?: "float32" | "float64";
 }
 
 /**
  * Computes the positions of text, images and videos on the axes time, height and width.
  *
  * A text token has the same position on all axes. In an image or video that starts at `p`, a token has `p + frame
- * time`, `p + row`, `p + column`, with rows and columns counted in merged patches.
+ * time`, `p + row`, `p + column`, with rows and columns counted in merged patches. Images and videos are taken from
+ * their lists in the order of their tokens: row by row, sequence by sequence.
  *
- * @returns new int32 memory, owned by the caller, and the deltas for decoding.
- * @throws RopeError `ROPE_SHAPE` if tokens, masks and grids differ in number or an option has another form;
+ * @returns `[3, batch, tokens]`, new int32 memory, owned by the caller, and the deltas for decoding.
+ * @throws RopeError `ROPE_SHAPE` if tokens, masks, grids and seconds differ in number or an option has another form;
  * `ROPE_INVALID_PARAMETERS` for an unknown option.
  * Source: Qwen2-VL (arXiv 2409.12191) §2.1; Hugging Face transformers 5 `get_rope_index` of Qwen2-VL, Qwen2.5-VL,
- * Qwen3-VL.
+ * Qwen3-VL; vLLM 0.33 `get_mrope_input_positions` of Qwen2.5-VL.
  * @example
  * const modalities = [[TEXT, IMAGE, IMAGE, TEXT]];
  * const { positions, deltas } = promptPositions({ modalities, images: [[1, 2, 4]], advance: "grid" });
@@ -87,81 +89,74 @@ export function promptPositions(options: PromptOptions): PromptPositions {
   }
   const merge = checkedCount(mergeSize, "mergeSize", 1);
   const modalities = checkedRows(options.modalities, "modalities");
-  const batch = modalities.length;
   const tokens = modalities[0]?.length ?? 0;
-  const masks = options.attentionMask === undefined ? undefined : checkedRows(options.attentionMask, "attentionMask");
-  if (masks !== undefined && masks.length !== batch) {
-    throw shapeError("attentionMask", `${batch} rows`, `${masks.length}`);
-  }
+  const kinds = modalities.map((row, i) => {
+    if (row.length !== tokens) throw shapeError(`modalities[${i}]`, `${tokens} tokens, as in row 0`, `${row.length}`);
+    return row.map((kind) => modality(kind, `modalities[${i}]`));
+  });
   const images = visuals(imageGrids, "images", merge, false);
   const videos = visuals(videoGrids, "videos", merge, time === "timestamps");
-  const timeOf = frameTimes(time, videoGrids.length);
-  const data = newPositions(3 * batch * tokens, "modalities");
-  const deltas: number[] = [];
-  for (let row = 0; row < batch; row++) {
-    const kinds = modalities[row]!;
-    const mask = masks?.[row];
-    if (kinds.length !== tokens || (mask !== undefined && mask.length !== tokens)) {
-      throw shapeError(
-        `row ${row}`,
-        `${tokens} tokens, as in row 0`,
-        `${kinds.length}${mask === undefined ? "" : ` with a mask of ${mask.length}`}`,
-      );
-    }
-    const put = (token: number, axis: number, position: number): void => {
-      if (position > LARGEST) throw shapeError("time", `positions up to ${LARGEST}`, `${position}`);
-      data[(axis * batch + row) * tokens + token] = position;
-    };
-    const kept = Array.from(kinds.keys()).filter((i) => mask === undefined || counts(mask[i], `attentionMask[${row}]`));
-    let next = 0;
-    let largest = -1;
-    for (let k = 0; k < kept.length;) {
-      const kind = kinds[kept[k]!]!;
-      if (kind === TEXT) {
-        for (let axis = 0; axis < 3; axis++) put(kept[k]!, axis, next);
-        largest = Math.max(largest, next++);
-        k++;
-        continue;
-      }
-      const visual = kind === IMAGE ? images.take(row) : kind === VIDEO ? videos.take(row) : undefined;
-      if (visual === undefined) throw shapeError(`modalities[${row}]`, "0 (text), 1 (image) or 2 (video)", show(kind));
-      const { frames, height, width } = visual;
-      let top = next;
-      for (let cell = 0; cell < frames * height * width; cell++, k++) {
-        if (k >= kept.length || kinds[kept[k]!] !== kind) {
+  const timesOf = frameTimes(time, videoGrids.length);
+  const placed = placeRows(modalities.length, tokens, options, {
+    axes: 3,
+    dtype: "int32",
+    segmentsOf({ row, columns }) {
+      const kept = columns.map((column) => kinds[row]![column]!);
+      const segments: PromptSegment[] = [];
+      for (let k = 0; k < kept.length;) {
+        const kind = kept[k]!;
+        const run = runOf(kept, k);
+        if (kind === TEXT) {
+          segments.push({ text: run });
+          k += run;
+          continue;
+        }
+        const visual = kind === IMAGE ? images.take(row) : videos.take(row);
+        const { frames, height, width } = visual;
+        if (frames * height * width > run) {
           throw shapeError(
             `modalities[${row}]`,
             `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`,
-            `${cell}`,
+            `${run}`,
             "Count merged patches.",
           );
         }
-        const frame = Math.floor(cell / (height * width));
-        const at = [timeOf(visual, frame), Math.floor(cell / width) % height, cell % width] as const;
-        at.forEach((offset, axis) => {
-          put(kept[k]!, axis, next + offset);
-          top = Math.max(top, next + offset);
+        segments.push({
+          grid: [kind === IMAGE ? frames : timesOf(visual), height, width],
+          advance: advance === "max" ? "max" : Math.max(height, width),
         });
+        k += frames * height * width;
       }
-      largest = Math.max(largest, top);
-      next = advance === "max" ? top + 1 : next + Math.max(height, width);
-    }
-    deltas.push(largest + 1 - kept.length);
-  }
+      return segments;
+    },
+  });
   images.finish();
   videos.finish();
-  return { positions: { data, shape: [3, batch, tokens] }, deltas };
+  return placed;
 }
 
 const promptKeys: readonly (keyof PromptOptions)[] = [
+  ...rowKeys,
   "modalities",
   "images",
   "videos",
-  "attentionMask",
   "mergeSize",
   "time",
   "advance",
 ];
+
+function modality(kind: Count, name: string): 0 | 1 | 2 {
+  const number = typeof kind === "bigint" ? Number(kind) : kind;
+  if (number === TEXT || number === IMAGE || number === VIDEO) return number;
+  throw shapeError(name, "0 (text), 1 (image) or 2 (video)", show(kind));
+}
+
+/** How many tokens from `first` on are of one kind. */
+function runOf(kinds: readonly number[], first: number): number {
+  let end = first + 1;
+  while (end < kinds.length && kinds[end] === kinds[first]) end++;
+  return end - first;
+}
 
 interface Visual {
   /** In merged patches. */
@@ -172,20 +167,41 @@ interface Visual {
   readonly index: number;
 }
 
-/** The time that a frame of a video adds to its start. `videos` is the number of videos. */
+/** The times that the frames of a video add to its start: their number, where they count 0, 1, 2, … */
 function frameTimes(
   time: NonNullable<PromptOptions["time"]>,
   videos: number,
-): (visual: Visual, frame: number) => number {
-  if (time === "frames" || time === "timestamps") return (_, frame) => frame;
-  checkKeys("the option time", time, ["tokensPerSecond", "secondsPerGrid"]);
-  const { secondsPerGrid = new Array<number>(videos).fill(1), tokensPerSecond } = time;
-  checkedNumber(tokensPerSecond, "time.tokensPerSecond");
-  const seconds = checkedList(secondsPerGrid, "time.secondsPerGrid", "seconds of each video").map((value, i) =>
-    checkedNumber(value, `time.secondsPerGrid[${i}]`),
+): (visual: Visual) => number | readonly number[] {
+  if (time === "frames" || time === "timestamps") return ({ frames }) => frames;
+  if (typeof time !== "object" || time === null) {
+    const near = typeof time === "string" ? nearest(time, ["frames", "timestamps"]) : undefined;
+    throw shapeError(
+      "time",
+      '"frames", "timestamps" or { tokensPerSecond, secondsPerGrid }',
+      show(time),
+      near && `Did you mean ${JSON.stringify(near)}?`,
+    );
+  }
+  checkKeys("the option time", time, ["tokensPerSecond", "secondsPerGrid", "precision"]);
+  const { precision = "float32", secondsPerGrid = [], tokensPerSecond } = time;
+  if (precision !== "float32" && precision !== "float64") {
+    throw shapeError("time.precision", '"float32" (Hugging Face) or "float64" (vLLM)', show(precision));
+  }
+  positive(tokensPerSecond, "time.tokensPerSecond");
+  const seconds = checkedList(secondsPerGrid, "time.secondsPerGrid", "the seconds of each video");
+  if (seconds.length !== videos) {
+    throw shapeError("time.secondsPerGrid", `the seconds of ${videos} videos`, `${seconds.length}`);
+  }
+  const round = precision === "float32" ? Math.fround : (product: number): number => product;
+  const steps = seconds.map((value, i) =>
+    round(Math.fround(positive(value, `time.secondsPerGrid[${i}]`)) * round(tokensPerSecond)),
   );
-  if (seconds.length !== videos) throw shapeError("time.secondsPerGrid", `${videos} numbers`, `${seconds.length}`);
-  return ({ index }, frame) => Math.trunc(frame * (seconds[index] ?? 1) * tokensPerSecond);
+  return ({ frames, index }) => Array.from({ length: frames }, (_, k) => Math.trunc(round(k * steps[index]!)));
+}
+
+function positive(value: number, name: string): number {
+  if (!Number.isFinite(value) || value <= 0) throw shapeError(name, "a number above 0", show(value));
+  return value;
 }
 
 /** Gives out grids one by one, and refuses too few or too many. */
