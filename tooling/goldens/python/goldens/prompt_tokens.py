@@ -28,7 +28,7 @@ FAMILIES = {
     ),
     "qwen3_vl": ("Qwen3VLModel", [{}, {**TOKENS, **MERGED}], 24),
     "qwen3_vl_moe": ("Qwen3VLMoeModel", [{}], 5),
-    "qwen3_5": ("Qwen3_5Model", [{}], 5),
+    "qwen3_5": ("Qwen3_5Model", [{}], 9),
     "qwen3_5_moe": ("Qwen3_5MoeModel", [{}], 5),
     "qwen4_exp": ("Qwen4ExpModel", [{}], 5),
     "cosmos3_omni": ("Cosmos3OmniModel", [{}], 5),
@@ -37,7 +37,7 @@ FAMILIES = {
     "glm4v": ("Glm4vModel", [{}, {**AROUND, **MERGED}], 24),
     "glm4v_moe": ("Glm4vMoeModel", [{}], 5),
     "glm46v": ("Glm46VModel", [{}], 5),
-    "glm_ocr": ("GlmOcrModel", [{}], 5),
+    "glm_ocr": ("GlmOcrModel", [{}], 14),
     "ernie4_5_vl_moe": (
         "Ernie4_5_VLMoeModel", [{}, {**TOKENS, "vision_config": {"spatial_merge_size": 2, "temporal_merge_size": 4}}], 16,
     ),
