@@ -57,13 +57,13 @@ export interface PromptTokenPositions {
   /** `[3, batch, tokens]`: time, height, width. Padding has position 0. */
   readonly positions: IntegerTensor;
   /**
-   * `[batch, 1]`: the next position minus the number of real tokens, as `get_rope_index` of Hugging Face 5 gives them. A
+   * `[batch, 1]`: the next position minus the number of real tokens, as `get_rope_index` of Hugging Face 5 gives it. A
    * decoded token has the number of real tokens before it, plus delta.
    */
   readonly deltas: IntegerTensor;
   /**
    * `[batch, 1]`: the next position minus the length of the row with its padding, as transformers.js and Hugging Face 4
-   * add them to the length of the cache. Equal to `deltas` where nothing is padded.
+   * add it to the length of the cache. Equal to `deltas` where nothing is padded.
    */
   readonly cacheDeltas: IntegerTensor;
   /** The length of the cache with this prompt, padding included. */
@@ -75,15 +75,16 @@ export interface PromptTokenPositions {
  * describes was trained with them.
  *
  * A text token has the same position `p` on all axes. In an image or video that starts at `p`, a token has `p + time`,
- * `p + row`, `p + column`, with rows and columns counted in merged patches. Decoding goes on with `past`: a decoded token
- * has position `length + cacheDelta` on all axes, and so a new turn starts, which may have images too.
+ * `p + row`, `p + column`, with rows and columns counted in merged patches. With `past`, positions go on after a cache:
+ * the first token has `past.length + cacheDelta` on all axes, be it decoded text or a turn with images of its own.
  *
- * @returns int64 in new memory, owned by the caller: what `get_rope_index` returns, and the deltas of both conventions.
- * @throws RopeError `ROPE_CONFIG` as {@link promptRules}; `ROPE_SHAPE` if image or video tokens do not fit the grids, or if
- * an argument has another form; `ROPE_INVALID_PARAMETERS` for an unknown option, or seconds for a model without a use for
- * them.
- * Source: Hugging Face transformers 5.24, `get_rope_index` and the processors' `create_mm_token_type_ids` of the families
- * that `promptRules` knows; `compute_3d_position_ids`; `prepare_inputs_for_generation` of transformers.js 4.3 for `cacheDeltas`.
+ * @returns int64 in new memory, owned by the caller: what `get_rope_index` returns, and deltas of both conventions.
+ * @throws RopeError `ROPE_CONFIG` as {@link promptRules}; `ROPE_SHAPE` if image or video tokens do not fit the grids,
+ * or if an argument has another form; `ROPE_INVALID_PARAMETERS` for an unknown option, or for seconds that the model
+ * has no use for.
+ * Source: Hugging Face transformers 5.24, `get_rope_index` and `compute_3d_position_ids` of the families that
+ * `promptRules` knows, and their processors' `create_mm_token_type_ids`; for `cacheDeltas`, transformers.js 4.3,
+ * `prepare_inputs_for_generation`.
  * @example
  * import { promptPositionsFromTokens } from "ropewalk";
  *

@@ -57,8 +57,9 @@ const source = "transformers 5.24";
  * import { promptRules } from "@ropewalk/config";
  *
  * const rules = promptRules({ model_type: "qwen2_vl", vision_config: { spatial_merge_size: 2 } });
- * rules.imageToken; // { value: 151655, rule: "the default of qwen2_vl's configuration class", source: "transformers 5.24" }
- * rules.mergeSize; // { value: 2, rule: "vision_config.spatial_merge_size" }
+ * rules.imageToken.value; // 151655
+ * rules.imageToken.rule; // "the default of qwen2_vl's configuration class"
+ * rules.mergeSize.rule; // "vision_config.spatial_merge_size"
  */
 export function promptRules(config: unknown): PromptRules {
   const record = requireObject(config);
