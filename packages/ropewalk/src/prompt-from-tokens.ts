@@ -89,12 +89,13 @@ export interface PromptTokenPositions {
  * import { promptPositionsFromTokens } from "ropewalk";
  *
  * const config = { model_type: "qwen2_vl" };
- * const inputIds = [[1, 151652, 151655, 151655, 151653, 2]]; // an image of one row and two columns
+ * // An image of one row and two columns.
+ * const inputIds = [[1, 151652, 151655, 151655, 151653, 2]];
  * const prompt = promptPositionsFromTokens({ config, inputIds, imageGrids: [[1, 2, 4]] });
- * prompt.positions.data; // BigInt64Array [0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 2n, 4n, 5n, 0n, 1n, 2n, 3n, 4n, 5n]
- * prompt.deltas.data; // BigInt64Array [0n]
+ * prompt.positions.data; // BigInt64Array [0, 1, 2, 2, 4, 5, 0, 1, 2, 2, 4, 5, 0, 1, 2, 3, 4, 5]
+ * prompt.deltas.data; // BigInt64Array [0]
  * const decoded = promptPositionsFromTokens({ config, inputIds: [[3]], past: prompt });
- * decoded.positions.data; // BigInt64Array [6n, 6n, 6n]
+ * decoded.positions.data; // BigInt64Array [6, 6, 6]
  */
 export function promptPositionsFromTokens(options: PromptTokens): PromptTokenPositions {
   checkKeys("the options of promptPositionsFromTokens", options, promptTokenKeys);
