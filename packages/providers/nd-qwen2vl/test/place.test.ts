@@ -13,7 +13,7 @@ const lists = (segments: readonly PromptSegment[], axes: number): number[][] => 
 };
 
 test("text, a grid and offsets, each after the one before, with every rule", () => {
-  // By hand. Text 0 1; the image starts at 2, its sides are 2 and 3, so "max" goes on at 5; the text there has one token;
+  // By hand. Text 0 1; the image starts at 2, its sides are 2 and 3, so "max" goes on at 5; one token of text is there;
   // the canvas starts at 6 and goes on 4 later; the last token stands at 10.
   const segments: PromptSegment[] = [
     { text: 2 },
@@ -39,7 +39,7 @@ test("text, a grid and offsets, each after the one before, with every rule", () 
 });
 
 test("HunyuanVL: four axes, of which three do not start where the segment does", () => {
-  // Run of transformers: text, 8 image tokens (a marker, 2 rows of 2 + 1, a marker), text; no sequence number is left out.
+  // Run of transformers: text, 8 image tokens (a marker, 2 rows of 2 + 1, a marker), text; axis 0 counts all tokens.
   const grid = {
     offsets: [
       [0, 1, 2, 3, 4, 5],
