@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 TEXT, IMAGE, VIDEO, AUDIO = 0, 1, 2, 3
 PROMPTS = 30
+AXES = ["time", "height", "width"]
 
 
 @dataclass

@@ -9,11 +9,10 @@ import transformers
 
 from . import hf
 from .paths import FIXTURES
-from .prompt_kinds import AUDIO, IMAGE, PROMPTS, TEXT, VIDEO, Row, grid, padded, recorded, tokens
+from .prompt_kinds import AUDIO, AXES, IMAGE, PROMPTS, TEXT, VIDEO, Row, grid, padded, recorded, tokens
 from .video_time import rates
 from .writing import write
 
-AXES = ["time", "height", "width"]
 METHODS = (
     "get_vision_position_ids", "get_llm_pos_ids_for_vision", "get_chunked_index", "_group_visual_frames", "_frame_end_idx",
 )
@@ -240,8 +239,6 @@ def omni_prompts(family: str) -> dict:
         kinds, ids, masks = padded(draw, rows)
         images, videos = ([x for row in rows for x in getattr(row, key)] for key in ("images", "videos"))
         audios = [x for row in rows for x in row.audios]
-        if not images and not videos and audios:
-            continue  # the engine counts such a prompt as text alone: one prompt of text says it
         positions, deltas = answer(
             torch.tensor(ids), tensor(images), tensor(videos), torch.tensor(masks or [[1] * len(row) for row in ids]), with_audio,
             tensor(audios), tensor([x for row in rows for x in row.seconds], torch.float32),
