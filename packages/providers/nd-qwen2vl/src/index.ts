@@ -76,16 +76,34 @@ export class NdProvider implements RopeProvider<Required<NdParameters>> {
 
 export { cyclicAxes, sectionedAxes } from "./axes.ts";
 export {
+  decodePositions,
   gridPositions,
   IMAGE,
   maskedPositions,
   packedPositions,
+  place,
   promptPositions,
+  slicePositions,
   TEXT,
   VIDEO,
   visionPositions,
-} from "./positions.ts";
-export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
+} from "./positions/index.ts";
+export type {
+  SegmentAdvance,
+  AxisPositions,
+  DecodeOptions,
+  MaskedOptions,
+  PromptPast,
+  PatchGrid,
+  PlacedSegments,
+  PlaceOptions,
+  PositionArrays,
+  PromptOptions,
+  PromptPositions,
+  PromptRowOptions,
+  PromptSegment,
+  VideoTime,
+} from "./positions/index.ts";
 export { mropeAxes, ndFrequencies } from "./formula.ts";
 export { mropeParameters, ndParameters } from "./parameters.ts";
 export type { AxisFrequencies } from "./formula.ts";

@@ -1,8 +1,14 @@
 import { RopeError } from "@ropewalk/core";
 import { fixtures } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
-import { gridPositions, maskedPositions, packedPositions, promptPositions, visionPositions } from "../src/positions.ts";
-import type { PatchGrid, PromptOptions } from "../src/positions.ts";
+import {
+  gridPositions,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  visionPositions,
+} from "../src/positions/index.ts";
+import type { PatchGrid, PromptOptions } from "../src/positions/index.ts";
 
 const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, tokensPerSecond, cases }) =>
   cases.map((entry) => ({
@@ -19,10 +25,8 @@ const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, token
         ? "timestamps"
         : tokensPerSecond === null
           ? "frames"
-          : {
-              tokensPerSecond,
-              ...(entry.secondsPerGrid === undefined ? {} : { secondsPerGrid: entry.secondsPerGrid }),
-            },
+          : // Without seconds, the engine takes 1 for each video.
+            { tokensPerSecond, secondsPerGrid: entry.secondsPerGrid ?? (entry.videos ?? []).map(() => 1) },
     } satisfies PromptOptions as PromptOptions,
   })),
 );
