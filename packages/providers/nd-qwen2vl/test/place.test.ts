@@ -81,6 +81,10 @@ test("float32 adds as torch does, float64 as JavaScript", () => {
   expect(of("float32")).toEqual([0, 0.3434999883174896, 1.343500018119812, 2.3435001373291016]);
   expect(of("float64")).toEqual([0, 0.3435, 0.3435 + 1, 0.3435 + 1 + 1]);
   expect(place([], { axes: 1, dtype: "float32" }).positions.data).toBeInstanceOf(Float32Array);
+  // Beyond the largest float32 number.
+  expect(() => place([{ grid: [[1e39]], advance: 1 }], { axes: 1, dtype: "float32" })).toThrow(
+    expect.objectContaining({ code: "ROPE_SHAPE" }),
+  );
 });
 
 const segment = (axes: number): fc.Arbitrary<PromptSegment> => {
