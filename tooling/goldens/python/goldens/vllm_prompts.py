@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .paths import FIXTURES
 from .prompt_kinds import AXES, IMAGE, PROMPTS, TEXT, VIDEO, Row, grid, recorded, tokens
@@ -216,6 +217,13 @@ def retained(draw: random.Random, module, size: list[int]) -> torch.Tensor:
     return module.compute_retention_mask(embeddings, size, MERGE, draw.choice([0.3, 0.5, 0.75]))
 
 
+def an_image(draw: random.Random, row: Row) -> list[int]:
+    size = grid(draw, MERGE)
+    row.images.append(size)
+    row.add(TEXT, 1, IDS["vision_start_token_id"]).add(IMAGE, tokens(size, MERGE), KIND_IDS[IMAGE])
+    return size
+
+
 def evs_module():
     return compiled(
         "vllm/multimodal/video_prune/evs.py",
@@ -238,7 +246,7 @@ def recomputed(evs, row: Row, media: list[tuple[int, torch.Tensor]]) -> tuple[to
     try:
         whole, delta = run(len(media), len(row.ids))
         cut = [(end, run(count, end)[0]) for count, (end, _) in enumerate(media, 1)]
-    except IndexError:
+    except (IndexError, RuntimeError):
         return None
     return (whole, delta) if all(torch.equal(whole[:, :end], part) for end, part in cut) else None
 
@@ -252,6 +260,11 @@ def evs_qwen2_5_vl(name: str) -> dict:
     while len(prompts) < PROMPTS:
         row, media, kept = Row().add(TEXT, draw.randint(1, 5)), [], []
         for _ in range(draw.randint(1, 3)):
+            if draw.random() < 0.3:
+                size = an_image(draw, row)
+                media.append((len(row.kinds), evs.compute_mrope_for_media(size, MERGE).permute(1, 0)))
+                row.add(TEXT, draw.randint(1, 4))
+                continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
             seconds = draw.randint(1, 3)
             keep = retained(draw, evs, size)
@@ -304,6 +317,12 @@ def evs_qwen3_vl(name: str) -> dict:
     while len(prompts) < PROMPTS:
         row, media, kept = Row().add(TEXT, draw.randint(1, 5)), [], []
         for _ in range(draw.randint(1, 3)):
+            if draw.random() < 0.3:
+                size = an_image(draw, row)
+                # a fifth channel that says nothing, as the engine adds it
+                media.append((len(row.kinds), F.pad(evs.compute_mrope_for_media(size, MERGE), (0, 1)).permute(1, 0)))
+                row.add(TEXT, draw.randint(1, 4))
+                continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
             keep = retained(draw, evs, size)
             times = [float(draw.randint(0, 9)) for _ in range(size[0])]
