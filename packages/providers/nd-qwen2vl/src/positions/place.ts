@@ -81,9 +81,9 @@ export function place<D extends keyof PositionArrays = "int32">(
   options: PlaceOptions<D>,
 ): PlacedSegments<D> {
   checkKeys("the options of place", options, ["axes", "start", "dtype"]);
-  const dtype = (options.dtype ?? "int32") as D;
+  const { dtype = "int32" as D, start = 0 } = options;
   const axes = checkedAxes(options.axes);
-  const starts = startOf(options.start ?? 0, axes, dtype, "start");
+  const starts = startOf(start, axes, dtype, "start");
   const blocks = checkedList(segments, "segments", "a list of segments").map((segment, i) =>
     blockOf(segment, axes, dtype, `segments[${i}]`),
   );
