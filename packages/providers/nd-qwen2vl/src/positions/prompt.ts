@@ -1,7 +1,7 @@
 /** The positions of prompts of text, images and videos. */
 
 import { checkKeys, nearest, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList } from "./checks.ts";
+import { checkedCount, checkedList, checkedPositive } from "./checks.ts";
 import type { PromptPositions } from "./rows.ts";
 import { IMAGE, placeVisuals, TEXT, VIDEO, visualPromptKeys } from "./visuals.ts";
 import type { Visual, VisualPromptOptions } from "./visuals.ts";
@@ -108,19 +108,14 @@ function frameTimes(
   if (precision !== "float32" && precision !== "float64") {
     throw shapeError("time.precision", '"float32" (Hugging Face) or "float64" (vLLM)', show(precision));
   }
-  positive(tokensPerSecond, "time.tokensPerSecond");
+  checkedPositive(tokensPerSecond, "time.tokensPerSecond");
   const seconds = checkedList(secondsPerGrid, "time.secondsPerGrid", "the seconds of each video");
   if (seconds.length !== videos) {
     throw shapeError("time.secondsPerGrid", `the seconds of ${videos} videos`, `${seconds.length}`);
   }
   const round = precision === "float32" ? Math.fround : (product: number): number => product;
   const steps = seconds.map((value, i) =>
-    round(Math.fround(positive(value, `time.secondsPerGrid[${i}]`)) * round(tokensPerSecond)),
+    round(Math.fround(checkedPositive(value, `time.secondsPerGrid[${i}]`)) * round(tokensPerSecond)),
   );
   return ({ frames, index }) => Array.from({ length: frames }, (_, k) => Math.trunc(round(k * steps[index]!)));
-}
-
-function positive(value: number, name: string): number {
-  if (!Number.isFinite(value) || value <= 0) throw shapeError(name, "a number above 0", show(value));
-  return value;
 }

@@ -74,10 +74,11 @@ export function placeVisuals<D extends keyof PositionArrays>(
   options: VisualPromptOptions,
   rules: VisualRules<D>,
 ): PromptPositions<PositionArrays[D]> {
-  const merge = checkedCount(options.mergeSize ?? 2, "mergeSize", 1);
+  const { images: imageGrids = [], mergeSize = 2, videos: videoGrids = [] } = options;
+  const merge = checkedCount(mergeSize, "mergeSize", 1);
   const { kinds, tokens } = checkedKinds(options.modalities, rules.kinds);
-  const images = grids(options.images ?? [], IMAGE, { merge });
-  const videos = grids(options.videos ?? [], VIDEO, { ...rules, merge });
+  const images = grids(imageGrids, IMAGE, { merge });
+  const videos = grids(videoGrids, VIDEO, { ...rules, merge });
   const placed = placeRows(kinds.length, tokens, options, {
     axes: rules.axes,
     dtype: rules.dtype,

@@ -65,7 +65,7 @@ export function miniCpmVPositions(options: MiniCpmVOptions): PromptPositions {
     "videos",
     "mergeSize",
   ]);
-  const { mergeSize } = options;
+  const { images: imageSizes = [], mergeSize, videos: videoSizes = [] } = options;
   if (mergeSize !== 2 && mergeSize !== 4) throw shapeError("mergeSize", "2 or 4", show(mergeSize));
   const marks = checkedMarks(options.tokens);
   const { kinds, tokens } = checkedKinds(options.modalities, [TEXT, IMAGE, VIDEO]);
@@ -74,14 +74,19 @@ export function miniCpmVPositions(options: MiniCpmVOptions): PromptPositions {
     return row.map(Number);
   });
   if (ids.length !== kinds.length) throw shapeError("inputIds", `${kinds.length} rows, as modalities`, `${ids.length}`);
-  const images = sizes(options.images ?? [], "images", mergeSize);
-  const videos = sizes(options.videos ?? [], "videos", mergeSize);
+  const images = sizes(imageSizes, "images", mergeSize);
+  const videos = sizes(videoSizes, "videos", mergeSize);
   const placed = placeRows(kinds.length, tokens, options, {
     axes: 3,
     dtype: "int32",
     segmentsOf({ row, columns, start }) {
       const rowIds = columns.map((column) => ids[row]![column]!);
-      const frames = framesOf(rowIds, columns.map((column) => kinds[row]![column]!), marks, `modalities[${row}]`);
+      const frames = framesOf(
+        rowIds,
+        columns.map((column) => kinds[row]![column]!),
+        marks,
+        `modalities[${row}]`,
+      );
       const segments: PromptSegment[] = [];
       let at = 0;
       for (const frame of frames) {
@@ -161,8 +166,8 @@ function canvas(frame: Frame, before: number, sizeOf: (crop: Crop) => readonly [
   const perRow = slicesPerRow(slices);
   // The first slice gives the size of all places.
   const [sliceHeight, sliceWidth] = details[0] ?? small;
-  const height = sliceHeight * Math.max(slices.length / perRow, 1);
-  const width = sliceWidth * Math.max(perRow, 1);
+  const height = slices.length === 0 ? sliceHeight : sliceHeight * (slices.length / perRow);
+  const width = slices.length === 0 ? sliceWidth : sliceWidth * perRow;
   put(from, before, before);
   put(thumbnail.end, height, width);
   fill(thumbnail, spread(width, small[1]), spread(height, small[0]));

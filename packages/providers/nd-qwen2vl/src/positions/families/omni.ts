@@ -1,7 +1,7 @@
 /** The positions of Qwen's Omni models: text, images, videos, sound, and videos whose sound stands between their frames. */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList, checkedNumber } from "../checks.ts";
+import { checkedCount, checkedList, checkedPositive } from "../checks.ts";
 import type { PromptSegment } from "../place.ts";
 import { placeRows } from "../rows.ts";
 import type { PromptPositions } from "../rows.ts";
@@ -62,16 +62,16 @@ export function omniPositions<F extends keyof OmniPositionArrays>(
     "secondsPerGrid",
     "audioInVideo",
   ]);
-  const { audioInVideo = false, family } = options;
+  const { audioInVideo = false, family, images: imageGrids = [], mergeSize = 2, videos: videoGrids = [] } = options;
   if (family !== "qwen2_5_omni" && family !== "qwen3_omni_moe") {
     throw shapeError("family", '"qwen2_5_omni" or "qwen3_omni_moe"', show(family));
   }
   if (typeof audioInVideo !== "boolean") throw shapeError("audioInVideo", "true or false", show(audioInVideo));
   const whole = family === "qwen2_5_omni";
-  const merge = checkedCount(options.mergeSize ?? 2, "mergeSize", 1);
+  const merge = checkedCount(mergeSize, "mergeSize", 1);
   const { kinds, tokens } = checkedKinds(options.modalities, [TEXT, IMAGE, VIDEO, AUDIO]);
-  const images = grids(options.images ?? [], IMAGE, { merge });
-  const videos = grids(options.videos ?? [], VIDEO, { merge });
+  const images = grids(imageGrids, IMAGE, { merge });
+  const videos = grids(videoGrids, VIDEO, { merge });
   const timeOf = frameTime(options, whole);
   const placed = placeRows(kinds.length, tokens, options, {
     axes: 3,
@@ -155,20 +155,16 @@ function frameTime(
   { positionsPerSecond, secondsPerGrid = [], videos = [] }: OmniOptions<keyof OmniPositionArrays>,
   whole: boolean,
 ): (visual: Visual, frame: number) => number {
-  const perSecond = positive(positionsPerSecond, "positionsPerSecond");
+  const perSecond = checkedPositive(positionsPerSecond, "positionsPerSecond");
   const seconds = checkedList(secondsPerGrid, "secondsPerGrid", "the seconds of each video").map((value, i) =>
-    Math.fround(positive(value, `secondsPerGrid[${i}]`)),
+    Math.fround(checkedPositive(value, `secondsPerGrid[${i}]`)),
   );
   const count = checkedList(videos, "videos", "a list of [frames, height, width]").length;
-  if (seconds.length !== count) throw shapeError("secondsPerGrid", `the seconds of ${count} videos`, `${seconds.length}`);
+  if (seconds.length !== count)
+    throw shapeError("secondsPerGrid", `the seconds of ${count} videos`, `${seconds.length}`);
   return ({ index, kind }, frame) => {
     const elapsed = kind === IMAGE ? frame : Math.fround(frame * seconds[index]!);
     const time = Math.fround(elapsed * Math.fround(perSecond));
     return whole ? Math.trunc(time) : time;
   };
-}
-
-function positive(value: number, name: string): number {
-  if (checkedNumber(value, name, "float64") <= 0) throw shapeError(name, "a number above 0", show(value));
-  return value;
 }

@@ -1,7 +1,7 @@
 /** The positions of prompts whose videos are pruned: an engine drops the tokens that hardly change between frames. */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList, newPositions, patchGrid } from "../checks.ts";
+import { checkedCount, checkedList, checkedPositive, newPositions, patchGrid } from "../checks.ts";
 import type { Count } from "../checks.ts";
 import { rowKeys } from "../rows.ts";
 import type { PromptPositions, PromptRowOptions } from "../rows.ts";
@@ -63,7 +63,7 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
       segmentsOf: ({ frames, height, index, kind, width }) => {
         if (steps === undefined) return [{ grid: [1, height, width], advance: "max" }];
         const step = kind === VIDEO ? steps[index]! : 1;
-        const times = Array.from({ length: frames }, (_, k) => Math.trunc(Math.fround(k * step)));
+        const times = Array.from({ length: frames }, (_, k) => Math.trunc(k * step));
         return [{ grid: [times, height, width], advance: width }];
       },
     },
@@ -81,29 +81,21 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
 /** Positions from frame to frame, for each video; none if each frame is an image of its own. */
 function frameSteps({
   family,
-  secondsPerGrid,
+  secondsPerGrid: given,
   tokensPerSecond,
   videos = [],
 }: PrunedVideoOptions): readonly number[] | undefined {
   if (family === "qwen3_vl") {
-    const given = secondsPerGrid === undefined ? tokensPerSecond === undefined : false;
-    if (!given) throw shapeError("tokensPerSecond, secondsPerGrid", "none: frames of Qwen3-VL have no times", "some");
-    return undefined;
+    if (given === undefined && tokensPerSecond === undefined) return undefined;
+    throw shapeError("secondsPerGrid and tokensPerSecond", "neither: frames of Qwen3-VL have no times", "some");
   }
-  const list = checkedList(secondsPerGrid ?? [], "secondsPerGrid", "the seconds of each video");
+  const list = checkedList(given === undefined ? [] : given, "secondsPerGrid", "the seconds of each video");
   if (list.length !== videos.length) {
     throw shapeError("secondsPerGrid", `the seconds of ${videos.length} videos`, `${list.length}`);
   }
-  const perSecond = videos.length === 0 && tokensPerSecond === undefined ? 1 : tokensPerSecond;
-  positive(perSecond, "tokensPerSecond");
-  return list.map((seconds, i) => Math.fround(perSecond! * Math.trunc(positive(seconds, `secondsPerGrid[${i}]`))));
-}
-
-function positive(value: unknown, name: string): number {
-  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-    throw shapeError(name, "a number above 0", show(value));
-  }
-  return value;
+  if (list.length === 0) return [];
+  const perSecond = checkedPositive(tokensPerSecond, "tokensPerSecond");
+  return list.map((seconds, i) => perSecond * Math.trunc(checkedPositive(seconds, `secondsPerGrid[${i}]`)));
 }
 
 /** Whether each token of each video stays, one after the other. */
