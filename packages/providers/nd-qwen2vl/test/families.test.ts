@@ -111,9 +111,9 @@ const builders: Readonly<Record<string, Build>> = {
 
 const families = fixtures("positions/prompts").filter(({ family }) => Object.hasOwn(builders, family));
 
-test("every builder has 30 prompts", () => {
+test("every builder has at least 30 prompts", () => {
   expect(families.map(({ family }) => family).sort()).toEqual(Object.keys(builders).sort());
-  for (const { prompts } of families) expect(prompts.length).toBe(30);
+  for (const { prompts } of families) expect(prompts.length).toBeGreaterThanOrEqual(30);
 });
 
 describe.each(families)("$entry of $source.engine $source.version", ({ family, prompts, settings }) => {
