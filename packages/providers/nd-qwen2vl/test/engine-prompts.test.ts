@@ -60,7 +60,7 @@ describe.each(fixtures("positions/time"))("frame times of $source.engine $source
     const precision = given === "vllm" ? "float64" : "float32";
     const bits = bytes(longer);
     const wrong = steps.filter((step, rate) => {
-      // transformers multiplies seconds of a list in float64. A processor gives a float32 tensor, which is the rule here:
+      // transformers multiplies seconds of a list in float64. A processor gives a float32 tensor, the rule here:
       // the two are the same for products with a power of two.
       if (given === "float64" && tokensPerSecond[rate] === 25) return false;
       const expected = [0];
