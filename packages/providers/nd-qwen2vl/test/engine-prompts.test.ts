@@ -17,6 +17,10 @@ const rules: Readonly<Record<string, Pick<PromptOptions, "advance"> & { time?: "
     "vllm-keye": { advance: "max", time: "timestamps" },
     "vllm-keye_vl1_5": { advance: "max", time: "timestamps" },
     "vllm-bailing_moe_v3_vl": { advance: "max" },
+    // Two tokens stand between the frames of a video.
+    "vllm-openpangu_vl": { advance: "grid", time: "timestamps" },
+    ernie4_5_vl_moe: { advance: "grid" },
+    "vllm-ernie45_vl": { advance: "max" },
   };
 const digits = (rows: readonly string[]): number[][] => rows.map((row) => Array.from(row, Number));
 
@@ -28,7 +32,7 @@ describe.each(families)("$entry of $source.engine $source.version", ({ family, p
   const { advance, precision, time } = rules[family]!;
   test.each(prompts.map((prompt, i) => [i, prompt] as const))("prompt %i", (_, prompt) => {
     const { images = [], mask, mergeSize = settings.mergeSize, videos = [] } = prompt;
-    const { tokensPerSecond } = settings;
+    const { temporalMergeSize, tokensPerSecond } = settings;
     // Without seconds, the engines take 1 for each video.
     const secondsPerGrid = prompt.secondsPerGrid ?? videos.map(() => 1);
     const options: PromptOptions = {
@@ -37,6 +41,7 @@ describe.each(families)("$entry of $source.engine $source.version", ({ family, p
       videos: videos as unknown as PatchGrid[],
       ...(mask === undefined ? {} : { attentionMask: digits(mask) }),
       ...(mergeSize === undefined ? {} : { mergeSize }),
+      ...(temporalMergeSize === undefined ? {} : { temporalMergeSize }),
       ...(time === undefined ? {} : { time }),
       ...(tokensPerSecond === undefined
         ? {}

@@ -3,6 +3,7 @@
 import importlib
 import random
 import types
+from fractions import Fraction
 
 import torch
 import transformers
@@ -323,6 +324,7 @@ def canvas_prompts(family: str) -> dict:
         config.image_start_id: "<", config.image_end_id: ">", config.slice_start_id: "(", config.slice_end_id: ")",
         config.newline_id: "n",
     }
+    marks = {letter: token for token, letter in letters.items()}
     _, answer = builder("minicpmv4_7", "MiniCPMV4_7Model", config)
     prompts = []
     while len(prompts) < PROMPTS:
@@ -351,6 +353,23 @@ def canvas_prompts(family: str) -> dict:
         markers = ["".join(letters.get(i, ".") for i in row) for row in ids]
         prompts.append(recorded(
             kinds, masks, rows, positions.tolist(), deltas[:, 0].tolist(), markers=markers, mergeSize=merge,
+        ))
+    # Thumbnails of one line on canvases where float32 decides how a column is rounded.
+    close = [
+        (count, size) for count in range(2, 41) for size in range(2, 130)
+        if torch.linspace(0, size - 1, count).round().tolist() != [round(Fraction((size - 1) * i, count - 1)) for i in range(count)]
+    ]
+    for count, size in close[:12]:
+        row = Row()
+        for length, start, end in ((count, "<", ">"), (size, "(", ")")):
+            row.images.append([4, 4 * length])
+            row.add(TEXT, 1, marks[start]).add(IMAGE, length).add(TEXT, 1, marks[end])
+        positions, deltas = answer(
+            torch.tensor([row.ids]), torch.tensor([row.kinds], dtype=torch.int), torch.tensor(row.images), None, "16x", None,
+        )
+        markers = ["".join(letters.get(i, ".") for i in row.ids)]
+        prompts.append(recorded(
+            [row.kinds], None, [row], positions.tolist(), deltas[:, 0].tolist(), markers=markers, mergeSize=4,
         ))
     return {
         "source": source("prompts"), "family": family, "entry": "minicpmv4_7.MiniCPMV4_7Model.get_rope_index",

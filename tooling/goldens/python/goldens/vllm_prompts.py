@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .paths import FIXTURES
 from .prompt_kinds import AXES, IMAGE, PROMPTS, TEXT, VIDEO, Row, grid, recorded, tokens
@@ -216,6 +217,13 @@ def retained(draw: random.Random, module, size: list[int]) -> torch.Tensor:
     return module.compute_retention_mask(embeddings, size, MERGE, draw.choice([0.3, 0.5, 0.75]))
 
 
+def an_image(draw: random.Random, row: Row) -> list[int]:
+    size = grid(draw, MERGE)
+    row.images.append(size)
+    row.add(TEXT, 1, IDS["vision_start_token_id"]).add(IMAGE, tokens(size, MERGE), KIND_IDS[IMAGE])
+    return size
+
+
 def evs_module():
     return compiled(
         "vllm/multimodal/video_prune/evs.py",
@@ -226,21 +234,20 @@ def evs_module():
 def recomputed(evs, row: Row, media: list[tuple[int, torch.Tensor]]) -> tuple[torch.Tensor, int] | None:
     """The engine's positions for a prompt with pruned videos; `media` has the end and the own positions of each.
 
-    To find the next video it looks from the number of video tokens seen so far, which counts no text, so with much text it takes
-    the same video again. None if it does: the positions up to the end of a video then differ from those of the prompt cut there."""
-
-    def run(count: int, end: int):
-        return evs.recompute_mrope_positions(
-            torch.tensor(row.ids[:end]), [own for _, own in media[:count]], torch.arange(end).expand(3, -1).clone(), 0,
+    To find the next video it looks from the number of media tokens seen so far, which counts no text, so with much text it takes
+    the same video again. None if it does: a video's tokens then do not stand after the token before them."""
+    try:
+        positions, delta = evs.recompute_mrope_positions(
+            torch.tensor(row.ids), [own for _, own in media], torch.arange(len(row.ids)).expand(3, -1).clone(), 0,
             IDS["vision_start_token_id"], IDS["image_token_id"], IDS["video_token_id"],
         )
-
-    try:
-        whole, delta = run(len(media), len(row.ids))
-        cut = [(end, run(count, end)[0]) for count, (end, _) in enumerate(media, 1)]
-    except IndexError:
+    except (IndexError, RuntimeError):
         return None
-    return (whole, delta) if all(torch.equal(whole[:, :end], part) for end, part in cut) else None
+    for end, own in media:
+        start = end - own.shape[1]
+        if not torch.equal(positions[:, start:end], own[:3] + positions[-1, start - 1] + 1):
+            return None
+    return positions, delta
 
 
 def evs_qwen2_5_vl(name: str) -> dict:
@@ -252,6 +259,11 @@ def evs_qwen2_5_vl(name: str) -> dict:
     while len(prompts) < PROMPTS:
         row, media, kept = Row().add(TEXT, draw.randint(1, 5)), [], []
         for _ in range(draw.randint(1, 3)):
+            if draw.random() < 0.3:
+                size = an_image(draw, row)
+                media.append((len(row.kinds), evs.compute_mrope_for_media(size, MERGE).permute(1, 0)))
+                row.add(TEXT, draw.randint(1, 4))
+                continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
             seconds = draw.randint(1, 3)
             keep = retained(draw, evs, size)
@@ -302,8 +314,15 @@ def evs_qwen3_vl(name: str) -> dict:
     draw = random.Random(f"prompts of {name}")
     prompts, astray = [], 0
     while len(prompts) < PROMPTS:
+        frames: list[int] = []  # a frame without tokens leaves no other trace
         row, media, kept = Row().add(TEXT, draw.randint(1, 5)), [], []
         for _ in range(draw.randint(1, 3)):
+            if draw.random() < 0.3:
+                size = an_image(draw, row)
+                # a fifth channel that says nothing, as the engine adds it
+                media.append((len(row.kinds), F.pad(evs.compute_mrope_for_media(size, MERGE), (0, 1)).permute(1, 0)))
+                row.add(TEXT, draw.randint(1, 4))
+                continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
             keep = retained(draw, evs, size)
             times = [float(draw.randint(0, 9)) for _ in range(size[0])]
@@ -318,6 +337,7 @@ def evs_qwen3_vl(name: str) -> dict:
             )
             row.videos.append(size)
             kept.append("".join(str(int(x)) for x in keep))
+            frames += [len(row.ids) + i for i, token in enumerate(ids) if token == IDS["vision_start_token_id"]]
             for token in ids:
                 row.add(VIDEO if token == IDS["video_token_id"] else TEXT, 1, token)
             media.append((len(row.kinds), expanded.permute(1, 0)))
@@ -327,8 +347,6 @@ def evs_qwen3_vl(name: str) -> dict:
             astray += 1
             continue
         positions, delta = answer
-        # where each frame stands in the prompt: a frame without tokens leaves no other trace
-        frames = [i for i, token in enumerate(row.ids) if token == IDS["vision_start_token_id"]]
         prompts.append(recorded([row.kinds], None, [row], positions[:, None].tolist(), [delta], kept=kept, frames=frames))
     return {
         "source": source(), "family": name,

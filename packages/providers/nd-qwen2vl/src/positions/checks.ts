@@ -88,6 +88,12 @@ export function checkedNumber(value: Count, name: string, dtype: keyof PositionA
   return number;
 }
 
+/** A finite number above 0: seconds, positions of a second. */
+export function checkedPositive(value: unknown, name: string): number {
+  if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+  throw shapeError(name, "a number above 0", show(value));
+}
+
 /** A number of position axes, as many as a rope may have. */
 export function checkedAxes(value: number): number {
   const axes = checkedCount(value, "axes", 1);
