@@ -439,6 +439,48 @@ test.each(Object.entries(objects))("law: any unknown key of %s is an error", (_,
   );
 });
 
+const full: PromptOptions = {
+  modalities: [[0, 1, 0, 2, 2, 0]],
+  images: [[1, 2, 2]],
+  videos: [[2, 2, 2]],
+  attentionMask: [[1, 1, 1, 1, 1, 1]],
+  packed: false,
+  cuSeqlens: [[0, 3, 6]],
+  mergeSize: 2,
+  time: { tokensPerSecond: 2, secondsPerGrid: [1], precision: "float32" },
+  advance: "max",
+};
+const givens: Readonly<Record<string, readonly [object, readonly string[], (options: never) => unknown]>> = {
+  promptPositions: [full, [...Object.keys(full), "start", "past"], promptPositions],
+  time: [full.time as VideoTime, Object.keys(full.time!), (time: never) => promptPositions({ ...full, time })],
+  past: [cache, ["tokens", "deltas"], (past: never) => promptPositions({ ...image, past })],
+  maskedPositions: [{}, ["fill", "past", "packed"], (options: never) => maskedPositions([[1, 0]], options)],
+  decodePositions: [cache, ["tokens", "deltas"], (past: never) => decodePositions({ past })],
+  slicePositions: [gridPositions([2, 2]), ["data", "shape"], (positions: never) => slicePositions(positions, 0, 1)],
+};
+test.each(Object.entries(givens))("law: any value for any key of %s gives an answer or a RopeError", (_, given) => {
+  const [object, keys, call] = given;
+  call(object as never);
+  const values = fc.oneof(
+    fc.anything({ withBigInt: true, withTypedArray: true, withSparseArray: true, withNullPrototype: true }),
+    fc.array(
+      fc.oneof(fc.integer({ min: -2, max: 9 }), fc.array(fc.oneof(fc.integer({ min: -2, max: 9 }), fc.anything()))),
+    ),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...keys), values, (key, value) => {
+      let error: unknown;
+      try {
+        call({ ...object, [key]: value } as never);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error === undefined || RopeError.is(error), `${key}: ${error as Error}`).toBe(true);
+    }),
+    { ...runs, numRuns: 1000 },
+  );
+});
+
 const three = { modalities: [[0, 0, 0]], advance: "max" } as const;
 test.each<[string, Partial<Record<keyof PromptOptions, unknown>>]>([
   [

@@ -56,7 +56,7 @@ export function checkedList<T>(value: ArrayLike<T>, name: string, expected: stri
 
 export function checkedRows<T>(value: readonly ArrayLike<T>[], name: string): T[][] {
   return checkedList(value, name, "a list of rows").map((row, i) =>
-    checkedList(row, `${name}[${i}]`, "a row of tokens"),
+    checkedList(row, `${name}[${i}]`, "the list of one row"),
   );
 }
 
