@@ -51,7 +51,7 @@ const sides = [
 /** Random prompts, with the positions that transformers 5.24 gave. */
 const goldens = (family) =>
   JSON.parse(
-    readFileSync(new URL(`../../tooling/goldens/fixtures/prompt-tokens/${family}.json`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../tooling/goldens/fixtures/positions/tokens/${family}.json`, import.meta.url), "utf8"),
   );
 
 console.log("1. Text alone, two rows, the second padded on the left: the positions that generate() feeds, row by row.");

@@ -4,7 +4,9 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { FixturesByKind, Model } from "./types.ts";
 
 export type {
+  AnsweredPrompt,
   DiffusersFixture,
+  DiffusionPositionsFixture,
   EngineFixture,
   EngineRotation,
   FixturesByKind,
@@ -16,8 +18,10 @@ export type {
   OnnxFixture,
   OnnxRuntimeFixture,
   PromptTokensFixture,
+  PromptsFixture,
   ServingFixture,
   TruthFixture,
+  VideoTimeFixture,
   VisionFixture,
 } from "./types.ts";
 

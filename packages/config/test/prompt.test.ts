@@ -51,7 +51,7 @@ test("GLM's frames are image tokens between the ends of a video", () => {
 });
 
 test("every family of the goldens is known", () => {
-  const rules = fixtures("prompt-tokens").flatMap(({ configs }) => configs.map(promptRules));
+  const rules = fixtures("positions/tokens").flatMap(({ configs }) => configs.map(promptRules));
   expect(new Set(rules.map(({ family }) => family.value)).size).toBe(16);
   const timeOf = Object.fromEntries(rules.map(({ family, time }) => [family.value, time.value]));
   expect(timeOf).toMatchObject({

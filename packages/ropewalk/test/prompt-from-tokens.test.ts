@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { promptPositionsFromTokens } from "../src/index.ts";
 import type { PromptTokens } from "../src/index.ts";
 
-const prompts = fixtures("prompt-tokens").flatMap(({ cases, configs }) =>
+const prompts = fixtures("positions/tokens").flatMap(({ cases, configs }) =>
   cases.map((entry, i) => {
     const { attentionMask, config, imageGrids, inputIds, secondsPerGrid, videoGrids } = entry;
     const options: PromptTokens = {

@@ -214,8 +214,14 @@ test.each<[string, () => unknown]>([
     "more frames than tokens",
     () => promptPositions(prompt({ ...video, videos: [[2 ** 40, 2, 2]], time: "timestamps" })),
   ],
-  ["times beyond 32 bits", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 2 ** 40 } }))],
-  ["no tokens per second", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: Number.NaN } }))],
+  [
+    "times beyond 32 bits",
+    () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 2 ** 40, secondsPerGrid: [1] } })),
+  ],
+  [
+    "no tokens per second",
+    () => promptPositions(prompt({ ...video, time: { tokensPerSecond: Number.NaN, secondsPerGrid: [1] } })),
+  ],
   [
     "seconds of another number of videos",
     () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 1, secondsPerGrid: [1, 1] } })),

@@ -10,11 +10,13 @@ ENGINES = {
     "sglang": "SGLang's rotary embedding modules, pure torch path",
     "diffusers": "the rotary embeddings of image and video transformers in diffusers",
     "onnxruntime": "onnxruntime's rotary operators",
-    "diffusion-positions": "the positions of image and video transformers in diffusers",
+    "prompts": "the position builders of transformers' multimodal models on random prompts",
+    "vllm-prompts": "those of vLLM",
     "prompt-tokens": "transformers' positions of prompts, from token ids",
+    "diffusion-positions": "the positions of image and video transformers in diffusers",
     "libraries": "timm, rotary-embedding-torch and flash-attn",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run", "diffusion-positions": "diffusion_positions", "prompt-tokens": "prompt_tokens"}
+MODULES = {"prompts": "prompts", "vllm-prompts": "vllm_prompts", "mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run", "diffusion-positions": "diffusion_positions", "prompt-tokens": "prompt_tokens"}
 
 
 def main() -> None:

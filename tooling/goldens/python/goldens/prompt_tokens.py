@@ -171,4 +171,4 @@ def run(names: list[str] | None) -> None:
     for family in FAMILIES:
         if names and family not in names:
             continue
-        print(f"{family}: {write(FIXTURES / 'prompt-tokens' / f'{family}.json', fixture(family))} bytes", flush=True)
+        print(f"{family}: {write(FIXTURES / 'positions' / 'tokens' / f'{family}.json', fixture(family))} bytes", flush=True)

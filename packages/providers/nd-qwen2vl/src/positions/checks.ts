@@ -56,7 +56,7 @@ export function checkedList<T>(value: ArrayLike<T>, name: string, expected: stri
 
 export function checkedRows<T>(value: readonly ArrayLike<T>[], name: string): T[][] {
   return checkedList(value, name, "a list of rows").map((row, i) =>
-    checkedList(row, `${name}[${i}]`, "a row of tokens"),
+    checkedList(row, `${name}[${i}]`, "the list of one row"),
   );
 }
 
@@ -86,6 +86,12 @@ export function checkedNumber(value: Count, name: string, dtype: keyof PositionA
   const fits = dtype === "int32" ? Number.isInteger(number) && Math.abs(number) <= LARGEST : Number.isFinite(number);
   if (!fits) throw shapeError(name, dtype === "int32" ? "an integer of 32 bits" : "a finite number", show(value));
   return number;
+}
+
+/** A finite number above 0: seconds, positions of a second. */
+export function checkedPositive(value: unknown, name: string): number {
+  if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+  throw shapeError(name, "a number above 0", show(value));
 }
 
 /** A number of position axes, as many as a rope may have. */

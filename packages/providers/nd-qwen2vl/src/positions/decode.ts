@@ -26,12 +26,13 @@ export interface DecodeOptions {
  */
 export function decodePositions(options: DecodeOptions): AxisPositions {
   checkKeys("the options of decodePositions", options, ["past", "count", "axes"]);
-  checkKeys("the option past", options.past, ["tokens", "deltas"]);
-  const count = checkedCount(options.count ?? 1, "count", 0);
-  const axes = checkedAxes(options.axes ?? 3);
-  const batch = checkedList(options.past.deltas, "past.deltas", "the delta of each row").length;
+  const { axes = 3, count = 1, past } = options;
+  checkKeys("the option past", past, ["tokens", "deltas"]);
+  checkedAxes(axes);
+  checkedCount(count, "count", 0);
+  const batch = checkedList(past.deltas, "past.deltas", "the delta of each row").length;
   const segmentsOf = (): [{ readonly text: number }] => [{ text: count }];
-  return placeRows(batch, count, { past: options.past }, { axes, dtype: "int32", segmentsOf }).positions;
+  return placeRows(batch, count, { past }, { axes, dtype: "int32", segmentsOf }).positions;
 }
 
 /**

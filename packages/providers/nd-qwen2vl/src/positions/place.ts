@@ -6,7 +6,7 @@
  */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedAxes, checkedCount, checkedList, checkedNumber, newPositions } from "./checks.ts";
+import { checkedAxes, checkedCount, checkedList, checkedNumber, LARGEST, newPositions } from "./checks.ts";
 import type { AxisPositions, Count, PositionArrays } from "./checks.ts";
 
 /**
@@ -81,15 +81,16 @@ export function place<D extends keyof PositionArrays = "int32">(
   options: PlaceOptions<D>,
 ): PlacedSegments<D> {
   checkKeys("the options of place", options, ["axes", "start", "dtype"]);
-  const dtype = (options.dtype ?? "int32") as D;
+  const { dtype = "int32" as D, start = 0 } = options;
   const axes = checkedAxes(options.axes);
-  const starts = startOf(options.start ?? 0, axes, dtype, "start");
+  const starts = startOf(start, axes, dtype, "start");
   const blocks = checkedList(segments, "segments", "a list of segments").map((segment, i) =>
     blockOf(segment, axes, dtype, `segments[${i}]`),
   );
   const tokens = blocks.reduce((sum, { count }) => sum + count, 0);
   const data = newPositions(axes * tokens, "segments", dtype);
   const round = dtype === "float32" ? Math.fround : (sum: number): number => sum;
+  const limit = dtype === "int32" ? LARGEST : Number.MAX_VALUE;
   // An axis that starts elsewhere keeps its distance from the first axis.
   const ahead = starts.map((start) => start - starts[0]!);
   let next = starts[0]!;
@@ -101,7 +102,8 @@ export function place<D extends keyof PositionArrays = "int32">(
       const from = origin?.[axis] ?? "start";
       const base = from === "start" ? next + ahead[axis]! : from;
       for (let token = 0; token < count; token++) {
-        const position = checkedNumber(round(base + offset(axis, token)), `positions of ${name}`, dtype);
+        const position = round(base + offset(axis, token));
+        if (!(Math.abs(position) <= limit)) throw shapeError(name, `positions up to ${limit}`, `${position}`);
         data[axis * tokens + at + token] = position;
         top = Math.max(top, position - ahead[axis]!);
       }

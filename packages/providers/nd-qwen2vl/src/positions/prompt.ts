@@ -1,32 +1,15 @@
 /** The positions of prompts of text, images and videos. */
 
 import { checkKeys, nearest, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList, checkedRows, patchGrid } from "./checks.ts";
-import type { Count, PatchGrid } from "./checks.ts";
-import type { PromptSegment } from "./place.ts";
-import { placeRows, rowKeys } from "./rows.ts";
-import type { PromptPositions, PromptRowOptions } from "./rows.ts";
-
-/**
- * A token of text. The numbers of {@link TEXT}, {@link IMAGE} and {@link VIDEO} are those of Hugging Face's
- * `mm_token_type_ids`.
- */
-export const TEXT: 0 = 0;
-/** A token of an image, in {@link PromptOptions.modalities}. */
-export const IMAGE: 1 = 1;
-/** A token of a video. */
-export const VIDEO: 2 = 2;
+import { checkedCount, checkedList, checkedPositive } from "./checks.ts";
+import type { PromptPositions } from "./rows.ts";
+import { IMAGE, placeVisuals, TEXT, VIDEO, visualPromptKeys } from "./visuals.ts";
+import type { Visual, VisualPromptOptions } from "./visuals.ts";
 
 /** A prompt of text, images and videos, and the rules of its engine. */
-export interface PromptOptions extends PromptRowOptions {
-  /** The kind of each token: {@link TEXT}, {@link IMAGE} or {@link VIDEO}; `[batch][tokens]`. */
-  readonly modalities: readonly ArrayLike<Count>[];
-  /** `[frames, height, width]` in patches for each image, in the order of the whole batch. */
-  readonly images?: readonly PatchGrid[];
-  /** The same for each video. */
-  readonly videos?: readonly PatchGrid[];
-  /** Patches of a token along each side. Default 2: the Qwen-VL family. */
-  readonly mergeSize?: number;
+export interface PromptOptions extends VisualPromptOptions {
+  /** Frames of a video that one token stands for; `temporal_merge_size`. Default 1; Ernie 4.5 VL has 2. */
+  readonly temporalMergeSize?: number;
   /**
    * The time of the frames of a video:
    * - `"frames"` (Qwen2-VL, the default): frame `k` has time `k`;
@@ -78,7 +61,7 @@ export interface VideoTime {
  */
 export function promptPositions(options: PromptOptions): PromptPositions {
   checkKeys("the options of promptPositions", options, promptKeys);
-  const { advance, images: imageGrids = [], mergeSize = 2, time = "frames", videos: videoGrids = [] } = options;
+  const { advance, temporalMergeSize = 1, time = "frames", videos = [] } = options;
   if (advance !== "max" && advance !== "grid") {
     throw shapeError(
       "advance",
@@ -87,85 +70,23 @@ export function promptPositions(options: PromptOptions): PromptPositions {
       "Engines differ: say which rule the model was trained or is served with.",
     );
   }
-  const merge = checkedCount(mergeSize, "mergeSize", 1);
-  const modalities = checkedRows(options.modalities, "modalities");
-  const tokens = modalities[0]?.length ?? 0;
-  const kinds = modalities.map((row, i) => {
-    if (row.length !== tokens) throw shapeError(`modalities[${i}]`, `${tokens} tokens, as in row 0`, `${row.length}`);
-    return row.map((kind) => modality(kind, `modalities[${i}]`));
-  });
-  const images = visuals(imageGrids, "images", merge, false);
-  const videos = visuals(videoGrids, "videos", merge, time === "timestamps");
-  const timesOf = frameTimes(time, videoGrids.length);
-  const placed = placeRows(modalities.length, tokens, options, {
+  const merged = checkedCount(temporalMergeSize, "temporalMergeSize", 1);
+  const timesOf = frameTimes(time, checkedList(videos, "videos", "a list of [frames, height, width]").length);
+  return placeVisuals(options, {
     axes: 3,
     dtype: "int32",
-    segmentsOf({ row, columns }) {
-      const kept = columns.map((column) => kinds[row]![column]!);
-      const segments: PromptSegment[] = [];
-      for (let k = 0; k < kept.length;) {
-        const kind = kept[k]!;
-        const run = runOf(kept, k);
-        if (kind === TEXT) {
-          segments.push({ text: run });
-          k += run;
-          continue;
-        }
-        const visual = kind === IMAGE ? images.take(row) : videos.take(row);
-        const { frames, height, width } = visual;
-        if (frames * height * width > run) {
-          throw shapeError(
-            `modalities[${row}]`,
-            `${frames} × ${height} × ${width} tokens for one ${kind === IMAGE ? "image" : "video"}`,
-            `${run}`,
-            "Count merged patches.",
-          );
-        }
-        segments.push({
-          grid: [kind === IMAGE ? frames : timesOf(visual), height, width],
-          advance: advance === "max" ? "max" : Math.max(height, width),
-        });
-        k += frames * height * width;
-      }
-      return segments;
+    kinds: [TEXT, IMAGE, VIDEO],
+    framesApart: time === "timestamps",
+    temporalMerge: merged,
+    segmentsOf: (visual) => {
+      const { frames, height, kind, width } = visual;
+      const times = kind === IMAGE ? frames : timesOf(visual);
+      return [{ grid: [times, height, width], advance: advance === "max" ? "max" : Math.max(height, width) }];
     },
   });
-  images.finish();
-  videos.finish();
-  return placed;
 }
 
-const promptKeys: readonly (keyof PromptOptions)[] = [
-  ...rowKeys,
-  "modalities",
-  "images",
-  "videos",
-  "mergeSize",
-  "time",
-  "advance",
-];
-
-function modality(kind: Count, name: string): 0 | 1 | 2 {
-  const number = typeof kind === "bigint" ? Number(kind) : kind;
-  if (number === TEXT || number === IMAGE || number === VIDEO) return number;
-  throw shapeError(name, "0 (text), 1 (image) or 2 (video)", show(kind));
-}
-
-/** How many tokens from `first` on are of one kind. */
-function runOf(kinds: readonly number[], first: number): number {
-  let end = first + 1;
-  while (end < kinds.length && kinds[end] === kinds[first]) end++;
-  return end - first;
-}
-
-interface Visual {
-  /** In merged patches. */
-  readonly frames: number;
-  readonly height: number;
-  readonly width: number;
-  /** Its number in the list that the caller gave. */
-  readonly index: number;
-}
+const promptKeys: readonly (keyof PromptOptions)[] = [...visualPromptKeys, "temporalMergeSize", "time", "advance"];
 
 /** The times that the frames of a video add to its start: their number, where they count 0, 1, 2, … */
 function frameTimes(
@@ -187,55 +108,14 @@ function frameTimes(
   if (precision !== "float32" && precision !== "float64") {
     throw shapeError("time.precision", '"float32" (Hugging Face) or "float64" (vLLM)', show(precision));
   }
-  positive(tokensPerSecond, "time.tokensPerSecond");
+  checkedPositive(tokensPerSecond, "time.tokensPerSecond");
   const seconds = checkedList(secondsPerGrid, "time.secondsPerGrid", "the seconds of each video");
   if (seconds.length !== videos) {
     throw shapeError("time.secondsPerGrid", `the seconds of ${videos} videos`, `${seconds.length}`);
   }
   const round = precision === "float32" ? Math.fround : (product: number): number => product;
   const steps = seconds.map((value, i) =>
-    round(Math.fround(positive(value, `time.secondsPerGrid[${i}]`)) * round(tokensPerSecond)),
+    round(Math.fround(checkedPositive(value, `time.secondsPerGrid[${i}]`)) * round(tokensPerSecond)),
   );
   return ({ frames, index }) => Array.from({ length: frames }, (_, k) => Math.trunc(round(k * steps[index]!)));
-}
-
-function positive(value: number, name: string): number {
-  if (!Number.isFinite(value) || value <= 0) throw shapeError(name, "a number above 0", show(value));
-  return value;
-}
-
-/** Gives out grids one by one, and refuses too few or too many. */
-function visuals(
-  grids: readonly PatchGrid[],
-  name: string,
-  merge: number,
-  perFrame: boolean,
-): { take(row: number): Visual; finish(): void } {
-  const list = checkedList(grids, name, "a list of [frames, height, width]").map((grid, index) => {
-    const [frames, height, width] = patchGrid(grid, `${name}[${index}]`, merge);
-    return { frames, height: height / merge, width: width / merge, index };
-  });
-  const total = perFrame ? list.reduce((sum, { frames }) => sum + frames, 0) : list.length;
-  const runs = perFrame ? singleFrames(list) : list.values();
-  let used = 0;
-  return {
-    take(row) {
-      const { value } = runs.next();
-      if (value === undefined) {
-        throw shapeError(name, "a grid for each run of tokens", `${total} grids, used up in row ${row}`);
-      }
-      used++;
-      return value;
-    },
-    finish() {
-      if (used !== total) throw shapeError(name, `${used} grids, as many as the tokens show`, `${total}`);
-    },
-  };
-}
-
-function* singleFrames(list: readonly Visual[]): Generator<Visual, undefined> {
-  for (const visual of list) {
-    for (let frame = 0; frame < visual.frames; frame++) yield { ...visual, frames: 1 };
-  }
-  return undefined;
 }

@@ -68,6 +68,11 @@ export interface Sequence {
   readonly columns: readonly number[];
 }
 
+/** The tokens of one sequence, and the position of the first on each axis. */
+interface StartedSequence extends Sequence {
+  readonly start: readonly number[];
+}
+
 /** What a family adds to {@link PromptRowOptions}. */
 export interface RowRules<D extends keyof PositionArrays> {
   readonly axes: number;
@@ -75,7 +80,7 @@ export interface RowRules<D extends keyof PositionArrays> {
   /** The position of padding. */
   readonly fill?: number;
   /** The segments of a sequence: together as many tokens as its columns. Called in order. */
-  segmentsOf(sequence: Sequence): readonly PromptSegment[];
+  segmentsOf(sequence: StartedSequence): readonly PromptSegment[];
 }
 
 /** Places all sequences of a batch of `batch` rows of `tokens` tokens. Keys are the caller's to check. */
@@ -92,7 +97,8 @@ export function placeRows<D extends keyof PositionArrays>(
   const round = dtype === "float32" ? Math.fround : (sum: number): number => sum;
   const deltas = sequences.map((sequence, i) => {
     const { row, columns } = sequence;
-    const placed = place(segmentsOf(sequence), { axes, start: starts[i]!, dtype });
+    const start = starts[i]!;
+    const placed = place(segmentsOf({ ...sequence, start }), { axes, start, dtype });
     if (placed.positions.shape[1] !== columns.length) {
       throw shapeError(`row ${row}`, `${columns.length} tokens, as its segments have`, `${placed.positions.shape[1]}`);
     }
