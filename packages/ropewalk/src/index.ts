@@ -145,6 +145,7 @@ export type {
 export {
   cyclicAxes,
   decodePositions,
+  diffusionPositions,
   gridPositions,
   IMAGE,
   maskedPositions,
@@ -160,6 +161,10 @@ export {
 export type {
   AxisPositions,
   DecodeOptions,
+  DiffusionModel,
+  DiffusionPrompt,
+  FractionalModel,
+  ImageGrid,
   MaskedOptions,
   PatchGrid,
   PlacedSegments,

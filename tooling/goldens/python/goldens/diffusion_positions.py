@@ -129,7 +129,9 @@ def z_image(g):
     answer = engine.patchify_and_embed(
         self, [torch.zeros(1, frames, 2 * height, 2 * width)], [torch.zeros(text, 1)], patch_size=2, f_patch_size=1
     )
-    return {"text": text, "image": image}, torch.cat([answer[3][0], answer[4][0]]).T
+    # ids of text are longer than its tokens; _prepare_sequence cuts them to the tokens, and so do we
+    ids = [ids[: len(tokens)] for ids, tokens in ((answer[3][0], answer[0][0]), (answer[4][0], answer[1][0]))]
+    return {"text": text, "image": image}, torch.cat(ids).T
 
 
 def lumina2(g):
