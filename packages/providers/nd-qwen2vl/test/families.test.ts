@@ -170,6 +170,50 @@ describe("what people reported", () => {
   });
 });
 
+test("an image at the start of what follows a cache has its mark one before it; at position 0 nothing is before", () => {
+  const row = { inputIds: [[1, 8, 2]], modalities: [[TEXT, IMAGE, TEXT]], tokens: marks, images: [[4, 4]] } as const;
+  const heights = (start: number): number[] => [
+    ...miniCpmVPositions({ ...row, mergeSize: 4, start }).positions.data.slice(3, 6),
+  ];
+  expect([heights(0), heights(5)]).toEqual([
+    [0, 0, 1],
+    [4, 5, 6],
+  ]);
+});
+
+test("what Omni's prompts must not say", () => {
+  const rules = { family: "qwen2_5_omni", positionsPerSecond: 25 } as const;
+  const one = { ...rules, videos: [[1, 2, 2]] as const, secondsPerGrid: [1] };
+  const twoEach = (...media: number[]): number[][] => [[TEXT, TEXT, ...media, TEXT, TEXT]];
+  const cases: [RegExp, () => unknown][] = [
+    [/unless sound stands in a video/, () => omniPositions({ ...one, modalities: twoEach(VIDEO, AUDIO) })],
+    [
+      /unless sound stands in a video/,
+      () => omniPositions({ ...rules, modalities: twoEach(IMAGE, AUDIO), images: [[1, 2, 2]] }),
+    ],
+    [/1 tokens, as the grid has/, () => omniPositions({ ...one, modalities: twoEach(VIDEO, VIDEO) })],
+    [/sound in each video/, () => omniPositions({ ...one, modalities: twoEach(VIDEO), audioInVideo: true })],
+    [
+      /two tokens of text/,
+      () => omniPositions({ ...one, modalities: [[TEXT, VIDEO, AUDIO, TEXT, TEXT]], audioInVideo: true }),
+    ],
+    [
+      /two tokens of text/,
+      () => omniPositions({ ...one, modalities: [[TEXT, TEXT, VIDEO, AUDIO, TEXT]], audioInVideo: true }),
+    ],
+    [
+      /two tokens of text/,
+      () => omniPositions({ ...one, modalities: [[TEXT, TEXT, VIDEO, AUDIO]], audioInVideo: true }),
+    ],
+    [/the seconds of 1 videos/, () => omniPositions({ ...one, secondsPerGrid: [], modalities: twoEach(VIDEO) })],
+    [
+      /"qwen2_5_omni" or "qwen3_omni_moe"/,
+      () => omniPositions({ ...one, family: "qwen3_omni" as never, modalities: [[TEXT]] }),
+    ],
+  ];
+  for (const [message, build] of cases) expect(build).toThrow(message);
+});
+
 /** A part of a row: text, or one image, video, sound or video with its sound. */
 interface Part {
   readonly kinds: readonly number[];
