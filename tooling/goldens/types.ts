@@ -274,7 +274,8 @@ export interface PositionsFixture {
 /** The positions of an image or video transformer in diffusers. */
 export interface DiffusionPositionsFixture {
   readonly source: Source;
-  readonly model: string;
+  /** As diffusers names its file. */
+  readonly family: string;
   readonly entry: string;
   readonly cases: readonly {
     readonly prompt: Readonly<Record<string, unknown>>;

@@ -161,9 +161,10 @@ export {
 export type {
   AxisPositions,
   DecodeOptions,
-  DiffusionModel,
+  DiffusionFamily,
   DiffusionPrompt,
-  FractionalModel,
+  DiffusionPrompts,
+  FractionalFamily,
   ImageGrid,
   MaskedOptions,
   PatchGrid,

@@ -3,18 +3,25 @@ ids return, or, where a module keeps them to itself, what it looks up. For that,
 replaced by ones whose table holds the positions themselves."""
 
 import contextlib
+import inspect
 import platform
 import random
+from types import SimpleNamespace
 
 import diffusers
 import torch
 from diffusers.models import embeddings
 from diffusers.models.transformers import (
-    transformer_cogview4, transformer_cosmos, transformer_hunyuan_video, transformer_hunyuan_video_framepack,
-    transformer_hunyuanimage, transformer_ltx, transformer_ltx2, transformer_lumina2, transformer_qwenimage,
-    transformer_qwenimage21, transformer_wan, transformer_z_image,
+    transformer_cogview4, transformer_cosmos, transformer_cosmos3, transformer_hunyuan_video,
+    transformer_hunyuan_video15, transformer_hunyuan_video_framepack, transformer_hunyuanimage, transformer_ltx,
+    transformer_ltx2, transformer_lumina2, transformer_qwenimage, transformer_qwenimage21, transformer_skyreels_v2,
+    transformer_wan, transformer_wan_animate, transformer_z_image,
 )
+from diffusers.modular_pipelines.flux3 import before_denoise as flux3_steps
+from diffusers.pipelines.bria.pipeline_bria import BriaPipeline
 from diffusers.pipelines.cogvideo.pipeline_cogvideox import get_resize_crop_region_for_grid
+from diffusers.pipelines.cosmos.pipeline_cosmos3_omni import Cosmos3OmniPipeline
+from diffusers.pipelines.krea2.pipeline_krea2 import Krea2Pipeline
 from diffusers.pipelines.longcat_image.pipeline_longcat_image import prepare_pos_ids
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXConditionPipeline
 
@@ -52,18 +59,36 @@ def columns(table: torch.Tensor, dims: list[int]) -> torch.Tensor:
     return torch.stack([part[..., 0] for part in parts])
 
 
-def size(generator, least=1):
-    return [generator.randint(least, 5), generator.randint(least, 5)]
+def sides(g, count):
+    """Small sides; in every third case one of them is long."""
+    if g.random() < 1 / 3:
+        lengths = [g.randint(1, 2) for _ in range(count)]
+        lengths[g.randrange(count)] = g.randint(6, 40)
+        return lengths
+    return [g.randint(1, 5) for _ in range(count)]
+
+
+def size(g):
+    return sides(g, 2)
+
+
+def same(*answers):
+    """One of several answers that are the same."""
+    assert all(torch.equal(answer, answers[0]) for answer in answers)
+    return answers[0]
 
 
 def flux(g):
     text, image, reference = g.randint(0, 4), size(g), size(g) if g.random() < 0.6 else None
-    ids = diffusers.FluxKontextPipeline._prepare_latent_image_ids
+    pipelines = (diffusers.FluxKontextPipeline, diffusers.FluxPipeline, diffusers.ChromaPipeline, BriaPipeline)
+    ids = lambda *sizes: same(*(pipeline._prepare_latent_image_ids(*sizes).reshape(-1, 3) for pipeline in pipelines))
     parts = [torch.zeros(text, 3), ids(1, *image, "cpu", torch.float32)]
     if reference:
         more = ids(1, *reference, "cpu", torch.float32)
         more[..., 0] = 1  # as FluxKontextPipeline.prepare_latents
         parts.append(more)
+    else:
+        same(torch.cat(parts), Krea2Pipeline.prepare_position_ids(text, *image, "cpu"))
     prompt = {"text": text, "image": image, **({"reference": reference} if reference else {})}
     return prompt, torch.cat(parts).T
 
@@ -75,6 +100,25 @@ def flux2(g):
     parts = [pipeline._prepare_text_ids(torch.zeros(1, text, 2))[0], pipeline._prepare_latent_ids(latents(image))[0]]
     if references:
         parts.append(pipeline._prepare_image_ids([latents(sizes) for sizes in references])[0])
+    prompt = {"text": text, "image": image, **({"references": references} if references else {})}
+    return prompt, torch.cat(parts).T
+
+
+def flux3(g):
+    text, image, references = g.randint(1, 4), size(g), [size(g) for _ in range(g.randint(0, 3))]
+    scale = flux3_steps.Flux3PrepareLatentsStep().image_rope_scale
+    parts = [
+        flux3_steps.Flux3TextRoPEInputsStep._prepare_text_ids(torch.zeros(1, text, 2)),
+        flux3_steps._prepare_image_ids(*image, scale),
+    ]
+    if references:
+        step = flux3_steps.Flux3PrepareImageCondLatentsStep
+        state = SimpleNamespace(image_cond_latents=[torch.zeros(1, 2, *sizes) for sizes in references], dtype=torch.float32)
+        self = SimpleNamespace(
+            image_rope_scale=step().image_rope_scale, get_block_state=lambda it: it, set_block_state=lambda *_: None
+        )
+        step.__call__(self, SimpleNamespace(_execution_device="cpu"), state)
+        parts.append(state.image_cond_ids)
     prompt = {"text": text, "image": image, **({"references": references} if references else {})}
     return prompt, torch.cat(parts).T
 
@@ -121,7 +165,7 @@ def qwen_image_21(g):
 
 
 def z_image(g):
-    text, image = g.randint(1, 40), [g.randint(1, 2), *size(g)]
+    text, image = g.randint(1, 80), [g.randint(1, 2), *size(g)]
     engine = transformer_z_image.ZImageTransformer2DModel
     self = engine.__new__(engine)
     torch.nn.Module.__init__(self)
@@ -144,30 +188,41 @@ def lumina2(g):
 
 
 def grid(g):
-    return [g.randint(1, 3), *size(g)]
+    return sides(g, 3)
 
 
-def wan(g):
-    frames, height, width = grid(g)
-    with replaced((transformer_wan, "get_1d_rotary_pos_embed", table_of_positions)):
-        module = transformer_wan.WanRotaryPosEmbed(12, (1, 2, 2), 64)
-        table, _ = module(torch.zeros(1, 1, frames, 2 * height, 2 * width))
-    return {"grid": [frames, height, width]}, columns(table[0, :, 0], [4, 4, 4])
+def counted(*classes):
+    """Modules that number a grid and look nothing else up, given as (file, class, arguments)."""
+
+    def run(g):
+        frames, height, width = grid(g)
+        tables = []
+        for file, name, arguments in classes:
+            with replaced((file, "get_1d_rotary_pos_embed", table_of_positions)):
+                table, _ = getattr(file, name)(*arguments)(torch.zeros(1, 1, frames, 2 * height, 2 * width))
+            tables.append(table.reshape(-1, 12))
+        return {"grid": [frames, height, width]}, columns(same(*tables), [4, 4, 4])
+
+    return run
 
 
-def hunyuan_video(g):
-    frames, height, width = grid(g)
-    with replaced((transformer_hunyuan_video, "get_1d_rotary_pos_embed", table_of_positions)):
-        module = transformer_hunyuan_video.HunyuanVideoRotaryPosEmbed(2, 1, [4, 4, 4])
-        table, _ = module(torch.zeros(1, 1, frames, 2 * height, 2 * width))
-    return {"grid": [frames, height, width]}, columns(table, [4, 4, 4])
+WAN = (12, (1, 2, 2), 64)
+wan = counted(
+    (transformer_wan, "WanRotaryPosEmbed", WAN),
+    (transformer_wan_animate, "WanRotaryPosEmbed", WAN),
+    (transformer_skyreels_v2, "SkyReelsV2RotaryPosEmbed", WAN),
+)
+hunyuan_video = counted(
+    (transformer_hunyuan_video, "HunyuanVideoRotaryPosEmbed", (2, 1, [4, 4, 4])),
+    (transformer_hunyuan_video15, "HunyuanVideo15RotaryPosEmbed", (2, 1, [4, 4, 4])),
+)
 
 
 def hunyuan_image(g):
     height, width = size(g)
     with replaced((transformer_hunyuanimage, "get_1d_rotary_pos_embed", table_of_positions)):
         table, _ = transformer_hunyuanimage.HunyuanImageRotaryPosEmbed([2, 2], [4, 4])(torch.zeros(1, 1, 2 * height, 2 * width))
-    return {"grid": [height, width]}, columns(table, [4, 4])
+    return {"image": [height, width]}, columns(table, [4, 4])
 
 
 def framepack(g):
@@ -217,7 +272,7 @@ def ltx2(g):
 
 
 def ltx2_audio(g):
-    frames, first = g.randint(1, 9), g.choice([0, 0, 3])
+    frames, first = g.randint(1, 60), g.choice([0, 0, 3])
     module = transformer_ltx2.LTX2AudioVideoRotaryPosEmbed(dim=4, base_num_frames=20, scale_factors=(4,), modality="audio")
     table = ltx2_positions(module, module.prepare_audio_coords(1, frames, cpu, shift=first))[0]
     return {"frames": frames, **({"firstFrame": first} if first else {})}, table[:, :1].T
@@ -232,8 +287,31 @@ def cosmos(g):
     return {"grid": [frames, height, width], **({"frameRate": rate} if rate else {})}, columns(table[:, :6], [2, 2, 2])
 
 
+def cosmos3(g):
+    text, (frames, height, width), rate = g.randint(1, 6), grid(g), g.choice(RATES)
+    sound = {"frames": g.randint(1, 30), "frameRate": g.choice([25, 21.5])} if g.random() < 0.5 else None
+    parameters = inspect.signature(transformer_cosmos3.Cosmos3OmniTransformer.__init__).parameters
+    config = SimpleNamespace(**{name: it.default for name, it in parameters.items() if name != "self"})
+    # 4 is the pipeline's own for a missing VAE, and that of Wan's
+    self = SimpleNamespace(transformer=SimpleNamespace(config=config), vae_scale_factor_temporal=4)
+    pipeline = Cosmos3OmniPipeline
+    words = pipeline._prepare_text_segment(self, [0] * text, "cpu")
+    start = words["vision_start_temporal_offset"]
+    latents = torch.zeros(1, 1, frames, 2 * height, 2 * width)
+    parts = [
+        words["text_mrope_ids"],
+        pipeline._prepare_vision_segment(self, latents, False, start, rate, text, "cpu")["vision_mrope_ids"],
+    ]
+    if sound:
+        latents = torch.zeros(1, sound["frames"])
+        segment = pipeline._prepare_sound_segment(self, latents, start, sound["frameRate"], 0, "cpu")
+        parts.append(segment["sound_mrope_ids"])
+    prompt = {"text": text, "grid": [frames, height, width], "frameRate": rate, **({"sound": sound} if sound else {})}
+    return prompt, torch.cat(parts, dim=1).float()
+
+
 def cogview4(g):
-    height, width = g.randint(1, 9), g.randint(1, 9)
+    height, width = size(g)
     module = transformer_cogview4.CogView4RotaryPosEmbed(dim=8, patch_size=2, rope_axes_dim=(256, 256))
     with replaced((torch, "outer", lambda positions, frequencies: positions[:, None].expand(-1, len(frequencies))),
                   (torch.Tensor, "cos", lambda x: x), (torch.Tensor, "sin", lambda x: x)):
@@ -242,7 +320,7 @@ def cogview4(g):
 
 
 def cogvideox(g):
-    frames, height, width = g.randint(1, 4), g.randint(2, 9), g.randint(2, 9)
+    frames, height, width = grid(g)
     base = g.choice([[30, 45], [48, 85]])
     with replaced((embeddings, "get_1d_rotary_pos_embed", lambda dim, pos, **_: table_of_positions(dim, pos))):
         # as CogVideoXPipeline._prepare_rotary_positional_embeddings
@@ -251,36 +329,38 @@ def cogvideox(g):
     return {"grid": [frames, height, width], "base": base}, columns(table, [4, 6, 6])
 
 
-# name -> (entry, run, whether positions are fractions)
-MODELS = {
-    "flux": ("FluxKontextPipeline._prepare_latent_image_ids; text ids are zeros", flux, False),
-    "flux-2": ("Flux2Pipeline._prepare_text_ids, _prepare_latent_ids, _prepare_image_ids", flux2, False),
-    "longcat-image": ("prepare_pos_ids of pipeline_longcat_image", longcat, False),
-    "qwen-image": ("QwenEmbedRope with scale_rope", qwen_image("QwenEmbedRope"), False),
-    "qwen-image-layered": ("QwenEmbedLayer3DRope with scale_rope", qwen_image("QwenEmbedLayer3DRope"), False),
-    "qwen-image-2.1": ("QwenImage21Rope", qwen_image_21, False),
-    "z-image": ("ZImageTransformer2DModel.patchify_and_embed", z_image, False),
-    "lumina-2": ("Lumina2RotaryPosEmbed", lumina2, False),
-    "wan": ("WanRotaryPosEmbed", wan, False),
-    "hunyuan-video": ("HunyuanVideoRotaryPosEmbed", hunyuan_video, False),
-    "hunyuan-image": ("HunyuanImageRotaryPosEmbed", hunyuan_image, False),
-    "framepack": ("HunyuanVideoFramepackRotaryPosEmbed", framepack, False),
+# family -> (entry, run, whether positions are fractions)
+FAMILIES = {
+    "flux": ("_prepare_latent_image_ids of Flux, Kontext, Chroma, Bria; Krea2Pipeline.prepare_position_ids", flux, False),
+    "flux2": ("Flux2Pipeline._prepare_text_ids, _prepare_latent_ids, _prepare_image_ids", flux2, False),
+    "flux3": ("_prepare_text_ids, _prepare_image_ids, Flux3PrepareImageCondLatentsStep of modular_pipelines.flux3", flux3, True),
+    "longcat_image": ("prepare_pos_ids of pipeline_longcat_image", longcat, False),
+    "qwenimage": ("QwenEmbedRope with scale_rope", qwen_image("QwenEmbedRope"), False),
+    "qwenimage_layered": ("QwenEmbedLayer3DRope with scale_rope", qwen_image("QwenEmbedLayer3DRope"), False),
+    "qwenimage21": ("QwenImage21Rope", qwen_image_21, False),
+    "z_image": ("ZImageTransformer2DModel.patchify_and_embed", z_image, False),
+    "lumina2": ("Lumina2RotaryPosEmbed", lumina2, False),
+    "wan": ("WanRotaryPosEmbed of Wan and Wan Animate, SkyReelsV2RotaryPosEmbed", wan, False),
+    "hunyuan_video": ("HunyuanVideoRotaryPosEmbed, HunyuanVideo15RotaryPosEmbed", hunyuan_video, False),
+    "hunyuan_video_framepack": ("HunyuanVideoFramepackRotaryPosEmbed", framepack, False),
+    "hunyuan_image": ("HunyuanImageRotaryPosEmbed", hunyuan_image, False),
     "ltx": ("LTXVideoRotaryPosEmbed._prepare_video_coords", ltx, True),
-    "ltx-condition": ("LTXConditionPipeline._prepare_video_ids, _scale_video_ids", ltx_condition, True),
-    "ltx-2": ("LTX2AudioVideoRotaryPosEmbed", ltx2, True),
-    "ltx-2-audio": ("LTX2AudioVideoRotaryPosEmbed, modality audio", ltx2_audio, True),
+    "ltx_condition": ("LTXConditionPipeline._prepare_video_ids, _scale_video_ids", ltx_condition, True),
+    "ltx2": ("LTX2AudioVideoRotaryPosEmbed", ltx2, True),
+    "ltx2_audio": ("LTX2AudioVideoRotaryPosEmbed, modality audio", ltx2_audio, True),
     "cosmos": ("CosmosRotaryPosEmbed", cosmos, True),
-    "cogview-4": ("CogView4RotaryPosEmbed", cogview4, False),
+    "cosmos3": ("Cosmos3OmniPipeline._prepare_text_segment, _prepare_vision_segment, _prepare_sound_segment", cosmos3, True),
+    "cogview4": ("CogView4RotaryPosEmbed", cogview4, False),
     "cogvideox": ("get_resize_crop_region_for_grid, get_3d_rotary_pos_embed", cogvideox, True),
 }
 
 
-def fixture(name: str) -> dict:
-    entry, run_model, is_fractional = MODELS[name]
+def fixture(name: str, count: int = CASES) -> dict:
+    entry, run_family, is_fractional = FAMILIES[name]
     generator = random.Random(f"positions of {name}")
     cases = []
-    for _ in range(CASES):
-        prompt, positions = run_model(generator)
+    for _ in range(count):
+        prompt, positions = run_family(generator)
         if not is_fractional:
             assert torch.equal(positions, positions.round())
             positions = positions.long()
@@ -293,7 +373,7 @@ def fixture(name: str) -> dict:
             "python": platform.python_version(),
             "command": f"python -m goldens diffusion-positions --name {name}",
         },
-        "model": name,
+        "family": name,
         "entry": entry,
         "cases": cases,
     }
@@ -301,7 +381,7 @@ def fixture(name: str) -> dict:
 
 def run(names: list[str] | None) -> None:
     torch.set_num_threads(1)
-    for name in MODELS:
+    for name in FAMILIES:
         if names and name not in names:
             continue
         print(f"{name}: {write(FIXTURES / 'positions' / 'diffusion' / f'{name}.json', fixture(name))} bytes", flush=True)

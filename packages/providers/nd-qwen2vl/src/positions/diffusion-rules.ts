@@ -1,105 +1,152 @@
-/** The rules by which image and video transformers count their tokens, as blocks of tokens for `place`. */
+/** The rules by which image and video transformers count their tokens, as segments for `place`. */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList } from "./checks.ts";
-import type { Count, PatchGrid } from "./checks.ts";
-import type { DiffusionModel, DiffusionPrompt, ImageGrid } from "./diffusion-prompt.ts";
+import { checkedPositive } from "./checks.ts";
+import type { PatchGrid } from "./checks.ts";
+import {
+  block,
+  causal,
+  centred,
+  cropped,
+  cube,
+  diagonal,
+  listOf,
+  middleOf,
+  moved,
+  pixels,
+  run,
+  shares,
+  sides,
+  size,
+  zeros,
+} from "./diffusion-parts.ts";
+import type { DiffusionFamily, DiffusionPrompts, FractionalFamily, ImageGrid } from "./diffusion-prompts.ts";
 import type { PromptSegment } from "./place.ts";
 
-export interface DiffusionRule<P extends DiffusionPrompt> {
+/** How a family counts. */
+export interface DiffusionRule<F extends DiffusionFamily> {
   readonly axes: number;
-  readonly dtype: "int32" | "float32";
-  readonly keys: readonly Exclude<keyof P, "model">[];
-  /** Blocks of tokens. Unless text moves them on, all count from 0. */
-  segments(prompt: P): PromptSegment[];
+  readonly dtype: F extends FractionalFamily ? "float32" : "int32";
+  readonly keys: readonly (keyof DiffusionPrompts[F] & string)[];
+  segments(prompt: DiffusionPrompts[F]): PromptSegment[];
 }
 
-/** The rule of each model; `DiffusionPrompt` has them in words. */
-export const diffusionRules: {
-  readonly [M in DiffusionModel]: DiffusionRule<Extract<DiffusionPrompt, { readonly model: M }>>;
-} = {
+const { fround } = Math;
+
+/** Wan, HunyuanVideo: the cells of a video from 0 on. */
+const fromZero: DiffusionRule<"wan" | "hunyuan_video"> = {
+  axes: 3,
+  dtype: "int32",
+  keys: ["grid"],
+  segments: ({ grid }) => [block(...cube(grid, "grid"))],
+};
+
+/** `DiffusionPrompts` has each rule in words. */
+export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F> } = {
   flux: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image", "reference"],
     segments: ({ image, reference, text }) => [
-      block(zeros(count(text, "text")), [0], [0]),
+      block(zeros(size(text, "text")), [0], [0]),
       block([0], ...sides(image, "image")),
       ...(reference === undefined ? [] : [block([1], ...sides(reference, "reference"))]),
     ],
   },
-  "flux-2": {
+  flux2: {
     axes: 4,
     dtype: "int32",
     keys: ["text", "image", "references"],
     segments: ({ image, references = [], text }) => [
-      block([0], [0], [0], run(0, count(text, "text"))),
+      block([0], [0], [0], run(0, size(text, "text"))),
       block([0], ...sides(image, "image"), [0]),
       ...listOf(references, "references").map((reference, i) =>
         block([10 * (i + 1)], ...sides(reference, `references[${i}]`), [0]),
       ),
     ],
   },
-  "longcat-image": {
+  flux3: {
+    axes: 4,
+    dtype: "float32",
+    keys: ["text", "image", "references"],
+    segments({ image, references = [], text }) {
+      const halves = (grid: ImageGrid, name: string): number[][] =>
+        sides(grid, name).map((side) => side.map((i) => i / 2));
+      return [
+        block([0], [0], [0], run(0, size(text, "text"))),
+        block([0], ...halves(image, "image"), [0]),
+        ...listOf(references, "references").map((reference, i) =>
+          block([0], ...halves(reference, `references[${i}]`), [-(i + 1)]),
+        ),
+      ];
+    },
+  },
+  longcat_image: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image", "reference"],
     segments({ image, reference, text }) {
-      const start = count(text, "text");
-      const words = run(0, start);
-      const after = (grid: ImageGrid, name: string): number[][] => sides(grid, name).map((side) => moved(side, start));
+      const words = size(text, "text");
+      const after = (grid: ImageGrid, name: string): number[][] => sides(grid, name).map((side) => moved(side, words));
       return [
-        { offsets: [zeros(start), words, words], advance: 0 },
+        { offsets: [zeros(words), run(0, words), run(0, words)], advance: 0 },
         block([1], ...after(image, "image")),
         ...(reference === undefined ? [] : [block([2], ...after(reference, "reference"))]),
       ];
     },
   },
-  "qwen-image": {
+  qwenimage: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "images"],
     segments({ images, text }) {
-      const grids = centredImages(images);
-      const blocks = grids.map(({ frames, rows, columns }, i) => block(run(i, frames), rows, columns));
-      return [words(text, Math.max(...grids.map(({ half }) => half))), ...blocks];
+      const { grids, half } = centredImages(images);
+      return [
+        diagonal(run(half, size(text, "text"))),
+        ...grids.map(({ columns, frames, rows }, i) => block(run(i, frames), rows, columns)),
+      ];
     },
   },
-  "qwen-image-layered": {
+  qwenimage_layered: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "images"],
     segments({ images, text }) {
-      const grids = centredImages(images);
+      const { grids, half } = centredImages(images);
       const layers = grids.length - 1;
-      const blocks = grids.map(({ frames, rows, columns }, i) => {
-        if (i === layers && frames !== 1) throw shapeError(`images[${i}]`, "a condition of one frame", `${frames}`);
-        return block(i === layers ? [-1] : run(i, frames), rows, columns);
-      });
-      return [words(text, Math.max(layers, ...grids.map(({ half }) => half))), ...blocks];
+      const frames = grids[layers]!.frames;
+      if (frames !== 1) throw shapeError(`images[${layers}]`, "a condition of one frame", `${frames}`);
+      return [
+        diagonal(run(Math.max(layers, half), size(text, "text"))),
+        ...grids.map(({ columns, frames, rows }, i) => block(i === layers ? [-1] : run(i, frames), rows, columns)),
+      ];
     },
   },
-  "qwen-image-2.1": {
+  qwenimage21: {
     axes: 3,
     dtype: "int32",
     keys: ["segments"],
     segments: ({ segments }) =>
       listOf(segments, "segments").map((segment, i) => {
-        checkKeys(`segments[${i}]`, segment, ["text", "image"]);
-        if ("text" in segment === "image" in segment)
-          throw shapeError(`segments[${i}]`, "text or image", show(segment));
-        if ("text" in segment) return { text: count(segment.text, `segments[${i}].text`) };
-        const [rows, columns] = sides(segment.image, `segments[${i}].image`).map(({ length }) => centred(length));
-        const advance = Math.max(rows!.length, columns!.length);
-        return { grid: [[0], rows!, columns!], origin: ["start", 0, 0], advance };
+        const name = `segments[${i}]`;
+        checkKeys(name, segment, ["text", "image"]);
+        if ("text" in segment === "image" in segment) throw shapeError(name, "text or image", show(segment));
+        if ("text" in segment) return { text: size(segment.text, `${name}.text`) };
+        const [rows, columns] = sides(segment.image, `${name}.image`);
+        return {
+          grid: [[0], centred(rows.length), centred(columns.length)],
+          origin: ["start", 0, 0],
+          advance: Math.max(rows.length, columns.length),
+        };
       }),
   },
-  "z-image": {
+  z_image: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image"],
     segments({ image, text }) {
-      const words = filled(count(text, "text"));
+      const filled = (tokens: number): number => 32 * Math.ceil(tokens / 32);
+      const words = filled(size(text, "text"));
       const [frames, rows, columns] = cube(image, "image");
       const tokens = frames.length * rows.length * columns.length;
       return [
@@ -109,77 +156,71 @@ export const diffusionRules: {
       ];
     },
   },
-  "lumina-2": {
+  lumina2: {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image"],
     segments({ image, text }) {
-      const words = count(text, "text");
+      const words = size(text, "text");
       return [block(run(0, words), [0], [0]), block([words], ...sides(image, "image"))];
     },
   },
-  framepack: {
+  wan: fromZero,
+  hunyuan_video: fromZero,
+  hunyuan_video_framepack: {
     axes: 3,
     dtype: "int32",
     keys: ["frames", "image"],
     segments: ({ frames, image }) => [block(listOf(frames, "frames"), ...sides(image, "image"))],
+  },
+  hunyuan_image: {
+    axes: 2,
+    dtype: "int32",
+    keys: ["image"],
+    segments: ({ image }) => [block(...sides(image, "image"))],
   },
   ltx: {
     axes: 3,
     dtype: "float32",
     keys: ["grid", "frameRate"],
     segments({ frameRate, grid }) {
-      const step = fround(8 / rate(frameRate));
-      const [frames, rows, columns] = cube(grid, "grid");
-      return [
-        shares(
-          frames.map((k) => fround(k * step)),
-          rows.map(pixels),
-          columns.map(pixels),
-        ),
-      ];
+      const step = fround(8 / checkedPositive(frameRate, "frameRate"));
+      return [videoShares(grid, (k) => fround(k * step))];
     },
   },
-  "ltx-condition": {
+  ltx_condition: {
     axes: 3,
     dtype: "float32",
     keys: ["grid", "frameRate", "firstFrame"],
     segments({ firstFrame = 0, frameRate, grid }) {
-      const second = fround(1 / rate(frameRate));
-      const [frames, rows, columns] = cube(grid, "grid");
-      const times = moved(
-        frames.map((k) => causal(k, 8)),
-        count(firstFrame, "firstFrame"),
-      );
-      return [
-        shares(
-          times.map((frame) => fround(frame * second)),
-          rows.map(pixels),
-          columns.map(pixels),
-        ),
-      ];
+      const second = fround(1 / checkedPositive(frameRate, "frameRate"));
+      const first = size(firstFrame, "firstFrame");
+      return [videoShares(grid, (k) => fround((causal(k, 8) + first) * second))];
     },
   },
-  "ltx-2": {
+  ltx2: {
     axes: 3,
     dtype: "float32",
     keys: ["grid", "frameRate"],
     segments({ frameRate, grid }) {
-      const perSecond = fround(rate(frameRate));
-      const [frames, rows, columns] = cube(grid, "grid");
-      const start = (k: number): number => fround(causal(k, 8) / perSecond);
-      return [shares(frames.map(middleOf(start)), rows.map(middleOf(pixels)), columns.map(middleOf(pixels)))];
+      const perSecond = fround(checkedPositive(frameRate, "frameRate"));
+      return [
+        videoShares(
+          grid,
+          middleOf((k) => fround(causal(k, 8) / perSecond)),
+          middleOf(pixels),
+        ),
+      ];
     },
   },
-  "ltx-2-audio": {
+  ltx2_audio: {
     axes: 1,
     dtype: "float32",
     keys: ["frames", "firstFrame"],
     segments({ firstFrame = 0, frames }) {
-      const numbers = run(count(firstFrame, "firstFrame"), count(frames, "frames", 1));
+      const numbers = run(size(firstFrame, "firstFrame"), size(frames, "frames", 1));
       // 160 samples of 16000 in a second make a step.
-      const start = (k: number): number => fround((causal(k, 4) * 160) / 16_000);
-      return [shares(numbers.map(middleOf(start)))];
+      return [shares(numbers.map(middleOf((k) => fround((causal(k, 4) * 160) / 16_000))))];
     },
   },
   cosmos: {
@@ -188,7 +229,7 @@ export const diffusionRules: {
     keys: ["grid", "frameRate"],
     segments({ frameRate, grid }) {
       const [frames, rows, columns] = cube(grid, "grid");
-      const perSecond = frameRate === undefined ? 24 : fround(rate(frameRate));
+      const perSecond = frameRate === undefined ? 24 : fround(checkedPositive(frameRate, "frameRate"));
       return [
         block(
           frames.map((k) => fround(fround(k / perSecond) * 24)),
@@ -198,7 +239,28 @@ export const diffusionRules: {
       ];
     },
   },
-  "cogview-4": {
+  cosmos3: {
+    axes: 3,
+    dtype: "float32",
+    keys: ["text", "grid", "frameRate", "sound"],
+    segments({ frameRate, grid, sound, text }) {
+      const words = size(text, "text");
+      const [frames, rows, columns] = cube(grid, "grid");
+      const times = (numbers: readonly number[], perSecond: number, each: number): number[] => {
+        const rate = fround(perSecond / each);
+        // One frame is a picture, for which the engine does not divide.
+        const passed = numbers.length === 1 ? numbers : numbers.map((k) => fround(fround(k / rate) * (24 / each)));
+        return moved(passed, words + 15_000);
+      };
+      const video = block(times(frames, checkedPositive(frameRate, "frameRate"), 4), rows, columns);
+      if (sound === undefined) return [diagonal(run(0, words)), video];
+      checkKeys("sound", sound, ["frames", "frameRate"]);
+      const tokens = run(0, size(sound.frames, "sound.frames", 1));
+      const rate = checkedPositive(sound.frameRate, "sound.frameRate");
+      return [diagonal(run(0, words)), video, block(times(tokens, rate, 1), [0], [0])];
+    },
+  },
+  cogview4: {
     axes: 2,
     dtype: "int32",
     keys: ["image"],
@@ -214,106 +276,34 @@ export const diffusionRules: {
       const [frames, rows, columns] = cube(grid, "grid");
       const [height, width] = sides(base, "base").map(({ length }) => length) as [number, number];
       const [tall, wide] = [rows.length, columns.length];
-      // The video, scaled to fit into the base, lies in its middle.
       const isTall = tall / wide > height / width;
-      const across = (own: number, other: number, ofBase: number, otherOfBase: number, fits: boolean): number[] => {
-        const size = fits ? ofBase : rounded((otherOfBase / other) * own);
-        const start = rounded((ofBase - size) / 2);
-        return spread(start, ((start + size) * (own - 1)) / own, own);
-      };
-      return [block(frames, across(tall, wide, height, width, isTall), across(wide, tall, width, height, !isTall))];
+      return [block(frames, cropped(tall, wide, height, width, isTall), cropped(wide, tall, width, height, !isTall))];
     },
   },
 };
 
-const { fround } = Math;
-
-/** A grid whose cells stand at the given places on each axis. */
-const block = (...grid: readonly (readonly number[])[]): PromptSegment => ({ grid, advance: 0 });
-
-/** Text that counts on three axes. */
-function words(text: Count, from: number): PromptSegment {
-  const places = run(from, count(text, "text"));
-  return { offsets: [places, places, places], advance: 0 };
+/** QwenImage: rows and columns from the centre of each image, and half of the longest side of all. */
+function centredImages(images: readonly PatchGrid[]): {
+  readonly grids: { readonly frames: number; readonly rows: number[]; readonly columns: number[] }[];
+  readonly half: number;
+} {
+  const cubes = listOf(images, "images").map((grid, i) => cube(grid, `images[${i}]`));
+  if (cubes.length === 0) throw shapeError("images", "at least one image", "none");
+  const grids = cubes.map(([frames, rows, columns]) => ({
+    frames: frames.length,
+    rows: centred(rows.length),
+    columns: centred(columns.length),
+  }));
+  const longest = cubes.reduce((most, [, rows, columns]) => Math.max(most, rows.length, columns.length), 0);
+  return { grids, half: Math.floor(longest / 2) };
 }
 
-const run = (from: number, length: number): number[] => Array.from({ length }, (_, i) => from + i);
-const zeros = (length: number): number[] => new Array<number>(length).fill(0);
-const moved = (places: readonly number[], by: number): number[] => places.map((place) => place + by);
-const centred = (length: number): number[] => run(Math.floor(length / 2) - length, length);
-
-/** Z-Image fills sequences up to multiples of 32. */
-const filled = (tokens: number): number => 32 * Math.ceil(tokens / 32);
-
-/** The first frame stands for one frame of the video, each of the others for `merged`. */
-const causal = (k: number, merged: number): number => Math.max(merged * (k - 1) + 1, 0);
-
-/** LTX: 32 × 32 pixels make a token. */
-const pixels = (side: number): number => 32 * side;
-
-const middleOf =
-  (start: (k: number) => number) =>
-  (k: number): number =>
-    fround(fround(start(k) + start(k + 1)) / 2);
-
-/** LTX: coordinates in seconds and pixels as numbers from −1 to 1, each step rounded to float32. */
-const shares = (...coordinates: readonly (readonly number[])[]): PromptSegment =>
-  block(...coordinates.map((list, axis) => list.map((c) => fround(fround(2 * fround(c / LARGEST_OF[axis]!)) - 1))));
-
-/** Seconds, rows and columns. */
-const LARGEST_OF = [20, 2048, 2048];
-
-/** torch.linspace in float32: from both ends to the middle. */
-function spread(start: number, end: number, count: number): number[] {
-  const step = count > 1 ? fround((fround(end) - fround(start)) / (count - 1)) : 0;
-  return Array.from({ length: count }, (_, i) =>
-    i < Math.floor(count / 2)
-      ? fround(fround(start) + fround(step * i))
-      : fround(fround(end) - fround(step * (count - 1 - i))),
-  );
-}
-
-/** Python's round: halves go to the even number. */
-function rounded(value: number): number {
-  const below = Math.floor(value);
-  const isHalf = value - below === 0.5;
-  return isHalf ? below + (below % 2 === 0 ? 0 : 1) : Math.round(value);
-}
-
-const count = (value: Count, name: string, least = 0): number => checkedCount(value, name, least);
-
-const listOf = <T>(value: ArrayLike<T>, name: string): T[] => checkedList(value, name, `a list of ${name}`);
-
-/** The rows and columns of an image, counted from 0. */
-function sides(grid: ImageGrid, name: string): number[][] {
-  return places(grid, name, 2, "[height, width]");
-}
-
-/** The frames, rows and columns of a video, counted from 0. */
-function cube(grid: PatchGrid, name: string): [number[], number[], number[]] {
-  return places(grid, name, 3, "[frames, height, width]") as [number[], number[], number[]];
-}
-
-function places(grid: readonly Count[], name: string, axes: number, expected: string): number[][] {
-  const sizes = checkedList(grid, name, expected);
-  if (sizes.length !== axes) throw shapeError(name, expected, `${sizes.length} numbers`);
-  return sizes.map((size, axis) => run(0, checkedCount(size, `${name}[${axis}]`, 1)));
-}
-
-/** QwenImage: rows and columns from the centre, and half of the longer side. */
-function centredImages(
-  images: readonly PatchGrid[],
-): { readonly frames: number; readonly rows: number[]; readonly columns: number[]; readonly half: number }[] {
-  const grids = listOf(images, "images");
-  if (grids.length === 0) throw shapeError("images", "at least one image", "none");
-  return grids.map((grid, i) => {
-    const [frames, rows, columns] = cube(grid, `images[${i}]`);
-    const half = Math.floor(Math.max(rows.length, columns.length) / 2);
-    return { frames: frames.length, rows: centred(rows.length), columns: centred(columns.length), half };
-  });
-}
-
-function rate(value: number): number {
-  if (!Number.isFinite(value) || value <= 0) throw shapeError("frameRate", "frames per second > 0", show(value));
-  return value;
+/** LTX: a video whose frames and sides are measured in seconds and pixels. */
+function videoShares(
+  grid: PatchGrid,
+  seconds: (frame: number) => number,
+  measured: (side: number) => number = pixels,
+): PromptSegment {
+  const [frames, rows, columns] = cube(grid, "grid");
+  return shares(frames.map(seconds), rows.map(measured), columns.map(measured));
 }

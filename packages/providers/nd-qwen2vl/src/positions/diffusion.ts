@@ -1,12 +1,11 @@
 /**
- * Positions of image and video transformers: text, images, reference images and frames on the axes of each model. Sizes
- * count tokens, that is patches. Models that only number their grid from 0 (Wan, HunyuanVideo, HunyuanImage) need
- * `gridPositions` and nothing else.
+ * Positions of image and video transformers: text, images, reference images, frames and sound on the axes of each
+ * family. Sizes count tokens, that is patches.
  */
 
 import { checkKeys, nearest, shapeError, show } from "@ropewalk/core/backend";
 import type { AxisPositions } from "./checks.ts";
-import type { DiffusionModel, DiffusionPrompt, FractionalModel } from "./diffusion-prompt.ts";
+import type { DiffusionFamily, DiffusionPrompt, FractionalFamily } from "./diffusion-prompts.ts";
 import { diffusionRules } from "./diffusion-rules.ts";
 import type { DiffusionRule } from "./diffusion-rules.ts";
 import { place } from "./place.ts";
@@ -15,31 +14,28 @@ import { place } from "./place.ts";
  * Computes the positions of the tokens of an image or video transformer, as its pipeline or its rotary module counts
  * them.
  *
- * @param prompt the model, and the sizes that it has, in tokens; {@link DiffusionPrompt} has the rule of each.
+ * @param prompt the family, and the sizes that it has, in tokens; {@link DiffusionPrompts} has the rule of each.
  * @returns `[axes, tokens]`, new memory, owned by the caller: int32, or float32 where positions are fractions, with the
  * engine's roundings.
- * @throws RopeError `ROPE_SHAPE` for an unknown model, or for sizes of another form; `ROPE_INVALID_PARAMETERS` for a
- * key that the model does not have.
- * Source: diffusers 0.42.1; its pipelines of Flux, Flux 2, LongCat-Image, LTX with conditions and CogVideoX, and the
- * rotary modules of the others.
+ * @throws RopeError `ROPE_SHAPE` for an unknown family, or for sizes of another form; `ROPE_INVALID_PARAMETERS` for a
+ * key that the family does not have.
+ * Source: diffusers 0.42.1; its pipelines of Flux 1 to 3, LongCat-Image, LTX with conditions, Cosmos 3 and CogVideoX,
+ * and the rotary modules of the others.
  * @example
- * diffusionPositions({ model: "lumina-2", text: 2, image: [1, 2] }).data;
+ * diffusionPositions({ family: "lumina2", text: 2, image: [1, 2] }).data;
  * // Int32Array [0, 1, 2, 2,  0, 0, 0, 0,  0, 0, 0, 1]
  */
-export function diffusionPositions<P extends DiffusionPrompt>(
-  prompt: P,
-): AxisPositions<P["model"] extends FractionalModel ? Float32Array : Int32Array> {
-  const { model } = Object(prompt) as { readonly model?: unknown };
-  if (typeof model !== "string" || !Object.hasOwn(diffusionRules, model)) {
-    const near = typeof model === "string" ? nearest(model, Object.keys(diffusionRules)) : undefined;
-    throw shapeError(
-      "model",
-      Object.keys(diffusionRules).join(", "),
-      show(model),
-      near === undefined ? undefined : `Did you mean ${show(near)}?`,
-    );
+export function diffusionPositions<F extends DiffusionFamily>(
+  prompt: DiffusionPrompt<F>,
+): AxisPositions<F extends FractionalFamily ? Float32Array : Int32Array> {
+  const { family } = Object(prompt) as { readonly family?: unknown };
+  if (typeof family !== "string" || !Object.hasOwn(diffusionRules, family)) {
+    const known = Object.keys(diffusionRules);
+    const near = typeof family === "string" ? nearest(family, known) : undefined;
+    const remedy = near === undefined ? undefined : `Did you mean ${show(near)}?`;
+    throw shapeError("family", known.join(", "), show(family), remedy);
   }
-  const { axes, dtype, keys, segments } = diffusionRules[model as DiffusionModel] as DiffusionRule<DiffusionPrompt>;
-  checkKeys(`the options of diffusionPositions for ${model}`, prompt, ["model", ...keys]);
+  const { axes, dtype, keys, segments } = diffusionRules[family as F] as DiffusionRule<DiffusionFamily>;
+  checkKeys(`the options of diffusionPositions for ${family}`, prompt, ["family", ...keys]);
   return place(segments(prompt), { axes, dtype }).positions as AxisPositions<never>;
 }
