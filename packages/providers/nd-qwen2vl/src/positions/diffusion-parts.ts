@@ -62,11 +62,11 @@ export const pixels = (side: number): number => 32 * side;
 export const middleOf =
   (start: (k: number) => number) =>
   (k: number): number =>
-    fround(fround(start(k) + start(k + 1)) / 2);
+    fround((start(k) + start(k + 1)) / 2);
 
 /** LTX: coordinates in seconds and pixels as numbers from −1 to 1, each step rounded to float32. */
 export const shares = (...coordinates: readonly (readonly number[])[]): PromptSegment =>
-  block(...coordinates.map((list, axis) => list.map((c) => fround(fround(2 * fround(c / LARGEST_OF[axis]!)) - 1))));
+  block(...coordinates.map((list, axis) => list.map((c) => fround(2 * fround(c / LARGEST_OF[axis]!) - 1))));
 
 /** Seconds, rows and columns. */
 const LARGEST_OF = [20, 2048, 2048];

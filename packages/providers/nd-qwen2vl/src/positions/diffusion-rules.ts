@@ -248,9 +248,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       const [frames, rows, columns] = cube(grid, "grid");
       const times = (numbers: readonly number[], perSecond: number, each: number): number[] => {
         const rate = fround(perSecond / each);
-        // One frame is a picture, for which the engine does not divide.
-        const passed = numbers.length === 1 ? numbers : numbers.map((k) => fround(fround(k / rate) * (24 / each)));
-        return moved(passed, words + 15_000);
+        return numbers.map((k) => fround(fround(k / rate) * (24 / each)) + words + 15_000);
       };
       const video = block(times(frames, checkedPositive(frameRate, "frameRate"), 4), rows, columns);
       if (sound === undefined) return [diagonal(run(0, words)), video];
