@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { FixturesByKind, Model } from "./types.ts";
 
 export type {
+  AnsweredPrompt,
   DiffusersFixture,
   EngineFixture,
   EngineRotation,
@@ -15,8 +16,10 @@ export type {
   NdropeFixture,
   OnnxFixture,
   OnnxRuntimeFixture,
+  PromptsFixture,
   ServingFixture,
   TruthFixture,
+  VideoTimeFixture,
   VisionFixture,
 } from "./types.ts";
 
