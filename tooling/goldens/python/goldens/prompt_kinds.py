@@ -26,8 +26,8 @@ class Row:
         return self
 
 
-def grid(draw: random.Random, merge: int, frames: int = 1) -> list[int]:
-    return [frames, merge * draw.randint(1, 4), merge * draw.randint(1, 4)]
+def grid(draw: random.Random, merge: int, frames: int = 1, largest: int = 4) -> list[int]:
+    return [frames, merge * draw.randint(1, largest), merge * draw.randint(1, largest)]
 
 
 def tokens(size: list[int], merge: int, extra_column: int = 0) -> int:

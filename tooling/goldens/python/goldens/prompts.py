@@ -201,7 +201,7 @@ def omni_row(draw: random.Random, family: str, config, with_audio: bool, visuals
             row.images.append(size)
             row.add(TEXT, 1, vision).add(IMAGE, tokens(size, MERGE), ids[IMAGE])
         else:
-            size = grid(draw, MERGE, draw.randint(1, 4))
+            size = grid(draw, MERGE, draw.randint(1, 8), largest=2)
             seconds = draw.choice([1.0, 2.0, 0.5, round(draw.uniform(0.05, 3), 3), 2 / draw.randint(1, 60)])
             # what a processor gives: float32
             seconds = torch.tensor(seconds).item()
@@ -306,10 +306,11 @@ def canvas_frame(draw: random.Random, config, row: Row, kind: int, merge: int) -
     if draw.random() < 0.6:
         lines, columns = draw.choice([(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (2, 3)])
         slice_size = size()
+        uneven = columns > 1 and draw.random() < 0.1  # the last row is one slice short
         for line in range(lines):
             if line:
                 row.add(TEXT, 1, config.newline_id)
-            for _ in range(columns):
+            for _ in range(columns - (uneven and line == lines - 1)):
                 # slices may differ from the first, which fixes the canvas
                 other = size() if draw.random() < 0.15 else slice_size
                 crop(other, config.slice_start_id, config.slice_end_id)

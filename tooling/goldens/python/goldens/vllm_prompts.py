@@ -99,7 +99,8 @@ def visual_row(draw: random.Random, frames: str, videos: bool, temporal: int, se
     row, features = Row(), []
     row.add(TEXT, draw.randint(1, 5))
     for _ in range(draw.randint(1, 4)):
-        size = grid(draw, MERGE)
+        # Without videos there is room for images that are larger than the text before them.
+        size = grid(draw, MERGE, largest=4 if videos else 7)
         if not videos or draw.random() < 0.5:
             row.images.append(size)
             features.append(feature(IMAGE, len(row.kinds), tokens(size, MERGE), {"image_grid_thw": torch.tensor(size)}))
@@ -210,11 +211,11 @@ def grid_prompts(name: str) -> dict:
 
 
 # --------------------------------------------------------------------------------------------------------- pruned videos
-def retained(draw: random.Random, module, size: list[int]) -> torch.Tensor:
-    """Which tokens of a video stay, by the engine's own choice on random embeddings."""
-    generator = torch.Generator().manual_seed(draw.randint(0, 10**6))
-    embeddings = torch.randn(tokens(size, MERGE), 8, generator=generator)
-    return module.compute_retention_mask(embeddings, size, MERGE, draw.choice([0.3, 0.5, 0.75]))
+def embeddings_of(draw: random.Random, size: list[int]) -> torch.Tensor:
+    return torch.randn(tokens(size, MERGE), 8, generator=torch.Generator().manual_seed(draw.randint(0, 10**6)))
+
+
+PRUNING = (0.3, 0.5, 0.75)
 
 
 def an_image(draw: random.Random, row: Row) -> list[int]:
@@ -253,8 +254,19 @@ def recomputed(evs, row: Row, media: list[tuple[int, torch.Tensor]]) -> tuple[to
 def evs_qwen2_5_vl(name: str) -> dict:
     """One run of kept tokens for a video."""
     evs = evs_module()
-    draw = random.Random(f"prompts of {name}")
+    file, owner, _ = FAMILIES["vllm-qwen2_5_vl"].classes[0]
     per_second = 2
+    chosen: list[torch.Tensor] = []
+
+    def mask(*given, **named):
+        chosen.append(evs.compute_retention_mask(*given, **named))
+        return chosen[-1]
+
+    self = model(file, owner, ["_postprocess_video_embeds_evs"], vision_config(tokens_per_second=per_second), names={
+        "compute_retention_mask": mask, "compute_mrope_for_media": evs.compute_mrope_for_media,
+        "async_tensor_h2d": lambda x, *_: x, "gpu_sync_allowed": contextlib.nullcontext,
+    }, visual=types.SimpleNamespace(spatial_merge_size=MERGE))
+    draw = random.Random(f"prompts of {name}")
     prompts, astray = [], 0
     while len(prompts) < PROMPTS:
         row, media, kept = Row().add(TEXT, draw.randint(1, 5)), [], []
@@ -265,14 +277,18 @@ def evs_qwen2_5_vl(name: str) -> dict:
                 row.add(TEXT, draw.randint(1, 4))
                 continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
-            seconds = draw.randint(1, 3)
-            keep = retained(draw, evs, size)
+            seconds = torch.tensor([draw.choice([1.0, 2.0, 2.5, 0.4, draw.uniform(0.1, 3)])])
+            self.video_pruning_rate = draw.choice(PRUNING)
+            (pruned,) = self._postprocess_video_embeds_evs(
+                (embeddings_of(draw, size),), {"video_grid_thw": torch.tensor([size]), "second_per_grid_ts": seconds},
+            )
+            keep = chosen[-1]
             row.videos.append(size)
-            row.seconds.append(seconds)
+            row.seconds.append(seconds.item())
             row.add(TEXT, 1, IDS["vision_start_token_id"])
             kept.append("".join(str(int(x)) for x in keep))
             row.add(VIDEO, int(keep.sum()), KIND_IDS[VIDEO])
-            media.append((len(row.kinds), evs.compute_mrope_for_media(size, MERGE, per_second, seconds)[keep].permute(1, 0)))
+            media.append((len(row.kinds), pruned[:, -4:].long().permute(1, 0)))
             row.add(TEXT, 1, IDS["vision_end_token_id"]).add(TEXT, draw.randint(0, 4))
         answer = recomputed(evs, row, media)
         if answer is None:
@@ -281,7 +297,8 @@ def evs_qwen2_5_vl(name: str) -> dict:
         positions, delta = answer
         prompts.append(recorded([row.kinds], None, [row], positions[:, None].tolist(), [delta], kept=kept))
     return {
-        "source": source(), "family": name, "entry": "vllm.multimodal.video_prune.evs.recompute_mrope_positions",
+        "source": source(), "family": name,
+        "entry": f"{file}.{owner}._postprocess_video_embeds_evs, vllm.multimodal.video_prune.evs.recompute_mrope_positions",
         "note": "kept: for each video, which of its tokens stay; modalities list the tokens that stay",
         "promptsWithVideosNotFound": astray, "settings": {"mergeSize": MERGE, "tokensPerSecond": per_second}, "axes": AXES, "prompts": prompts,
     }
@@ -324,7 +341,7 @@ def evs_qwen3_vl(name: str) -> dict:
                 row.add(TEXT, draw.randint(1, 4))
                 continue
             size = [draw.randint(1, 4), *grid(draw, MERGE)[1:]]
-            keep = retained(draw, evs, size)
+            keep = evs.compute_retention_mask(embeddings_of(draw, size), size, MERGE, draw.choice(PRUNING))
             times = [float(draw.randint(0, 9)) for _ in range(size[0])]
             per_frame = keep.reshape(size[0], -1).sum(1).tolist()
             ids = made.Qwen3VLMultiModalProcessor.get_video_repl(

@@ -1,7 +1,7 @@
 /** The positions of MiniCPM-V's prompts: a thumbnail and the slices that detail it share one canvas. */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
-import { checkedCount, checkedList, checkedRows } from "../checks.ts";
+import { checkedCount, checkedList, checkedNumber, checkedRows } from "../checks.ts";
 import type { Count } from "../checks.ts";
 import type { PromptSegment } from "../place.ts";
 import { placeRows, rowKeys } from "../rows.ts";
@@ -71,7 +71,7 @@ export function miniCpmVPositions(options: MiniCpmVOptions): PromptPositions {
   const { kinds, tokens } = checkedKinds(options.modalities, [TEXT, IMAGE, VIDEO]);
   const ids = checkedRows(options.inputIds, "inputIds").map((row, i) => {
     if (row.length !== tokens) throw shapeError(`inputIds[${i}]`, `${tokens} tokens, as modalities`, `${row.length}`);
-    return row.map(Number);
+    return row.map((id, k) => checkedNumber(id, `inputIds[${i}][${k}]`, "int32"));
   });
   if (ids.length !== kinds.length) throw shapeError("inputIds", `${kinds.length} rows, as modalities`, `${ids.length}`);
   const images = sizes(imageSizes, "images", mergeSize);

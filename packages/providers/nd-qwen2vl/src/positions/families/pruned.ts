@@ -2,7 +2,7 @@
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
 import { checkedCount, checkedList, checkedPositive, newPositions, patchGrid } from "../checks.ts";
-import type { Count } from "../checks.ts";
+import type { Count, PatchGrid } from "../checks.ts";
 import { rowKeys } from "../rows.ts";
 import type { PromptPositions, PromptRowOptions } from "../rows.ts";
 import { checkedKinds, IMAGE, placeVisuals, TEXT, VIDEO, visualPromptKeys } from "../visuals.ts";
@@ -46,13 +46,14 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
   const own = ["family", "kept", "tokensPerSecond", "secondsPerGrid", "start"];
   const prompt = visualPromptKeys.filter((key) => !(rowKeys as readonly string[]).includes(key));
   checkKeys("the options of prunedVideoPositions", options, [...prompt, ...own]);
-  const { family, images = [], mergeSize = 2, modalities, start = 0, videos = [] } = options;
+  const { family, images = [], kept, mergeSize = 2, modalities, start = 0 } = options;
+  const videos = checkedList(options.videos === undefined ? [] : options.videos, "videos", "a list of grids");
   if (family !== "qwen2_5_vl" && family !== "qwen3_vl") {
     throw shapeError("family", '"qwen2_5_vl" or "qwen3_vl"', show(family));
   }
   const { kinds, tokens } = checkedKinds(modalities, [TEXT, IMAGE, VIDEO]);
   if (kinds.length !== 1) throw shapeError("modalities", "one row", `${kinds.length}`, "Prune one prompt at a time.");
-  const steps = frameSteps(options);
+  const steps = frameSteps(options, videos.length);
   const whole = placeVisuals(
     { modalities, images, videos, mergeSize, start: [start] },
     {
@@ -68,7 +69,7 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
       },
     },
   );
-  const stays = keptTokens(options).values();
+  const stays = keptTokens(kept, videos, mergeSize).values();
   const columns = [...kinds[0]!.keys()].filter((i) => kinds[0]![i] !== VIDEO || stays.next().value === true);
   const data = newPositions(3 * columns.length, "modalities");
   for (let axis = 0; axis < 3; axis++) {
@@ -78,28 +79,30 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
   return { positions: { data, shape: [3, 1, columns.length] }, deltas: [largest + 1 - columns.length] };
 }
 
-/** Positions from frame to frame, for each video; none if each frame is an image of its own. */
-function frameSteps({
-  family,
-  secondsPerGrid: given,
-  tokensPerSecond,
-  videos = [],
-}: PrunedVideoOptions): readonly number[] | undefined {
+/** Positions from frame to frame, for each of `videos`; none if each frame is an image of its own. */
+function frameSteps(
+  { family, secondsPerGrid, tokensPerSecond }: PrunedVideoOptions,
+  videos: number,
+): readonly number[] | undefined {
   if (family === "qwen3_vl") {
-    if (given === undefined && tokensPerSecond === undefined) return undefined;
+    if (secondsPerGrid === undefined && tokensPerSecond === undefined) return undefined;
     throw shapeError("secondsPerGrid and tokensPerSecond", "neither: frames of Qwen3-VL have no times", "some");
   }
-  const list = checkedList(given === undefined ? [] : given, "secondsPerGrid", "the seconds of each video");
-  if (list.length !== videos.length) {
-    throw shapeError("secondsPerGrid", `the seconds of ${videos.length} videos`, `${list.length}`);
-  }
-  if (list.length === 0) return [];
+  const given = secondsPerGrid === undefined ? [] : secondsPerGrid;
+  const seconds = checkedList(given, "secondsPerGrid", "the seconds of each video");
+  if (seconds.length !== videos)
+    throw shapeError("secondsPerGrid", `the seconds of ${videos} videos`, `${seconds.length}`);
+  if (videos === 0) return [];
   const perSecond = checkedPositive(tokensPerSecond, "tokensPerSecond");
-  return list.map((seconds, i) => perSecond * Math.trunc(checkedPositive(seconds, `secondsPerGrid[${i}]`)));
+  return seconds.map((value, i) => perSecond * Math.trunc(checkedPositive(value, `secondsPerGrid[${i}]`)));
 }
 
 /** Whether each token of each video stays, one after the other. */
-function keptTokens({ kept, mergeSize = 2, videos = [] }: PrunedVideoOptions): boolean[] {
+function keptTokens(
+  kept: readonly ArrayLike<Count | boolean>[],
+  videos: readonly PatchGrid[],
+  mergeSize: number,
+): boolean[] {
   const lists = checkedList(kept, "kept", "marks for the tokens of each video");
   if (lists.length !== videos.length) throw shapeError("kept", `${videos.length} videos`, `${lists.length}`);
   return lists.flatMap((list, video) => {
@@ -108,7 +111,7 @@ function keptTokens({ kept, mergeSize = 2, videos = [] }: PrunedVideoOptions): b
     const marks = checkedList(list, `kept[${video}]`, "0 or 1 for each token");
     if (marks.length !== count) throw shapeError(`kept[${video}]`, `${count} tokens, as the grid`, `${marks.length}`);
     return marks.map((mark, i) => {
-      const number = typeof mark === "string" ? NaN : Number(mark);
+      const number = ["number", "bigint", "boolean"].includes(typeof mark) ? Number(mark) : NaN;
       if (number !== 0 && number !== 1) throw shapeError(`kept[${video}][${i}]`, "0 or 1", show(mark));
       return number === 1;
     });
