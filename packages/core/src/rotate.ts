@@ -206,7 +206,10 @@ function readTable(name: string, table: TableData): Table {
   if (shape === undefined && (view.strides ?? view.offset) !== undefined) {
     throw shapeError(name, "a shape beside strides or offset", "no shape");
   }
-  const place = checkedView(name, { ...view, shape: shape ?? [1, (given as { length: number }).length] });
+  const place = checkedView(name, {
+    ...view,
+    shape: shape === undefined ? [1, (given as { length: number }).length] : shape,
+  });
   const rank = place.shape.length;
   if (rank !== 2 && rank !== 3) {
     throw shapeError(name, "the shape [rows, columns] or [batch, tokens, columns]", show(shape));
