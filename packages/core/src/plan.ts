@@ -117,10 +117,10 @@ export class RopePlan {
   /** The turns that move keys from one position to another. @throws RopeError as {@link turns}. */
   turnsBetween(from: Positions, to: Positions, length: number | undefined): Turns {
     const { isRotation, dependsOnLength } = this.numbers.capabilities;
-    // One length names the frequencies of both ends, and those of any rotation can be moved.
-    if (length === undefined || !isRotation || !dependsOnLength) {
-      const remedy = "Give length, the one whose frequencies the keys were rotated with.";
-      this.require("canShift", "shift", isRotation && dependsOnLength ? remedy : undefined);
+    // One length names the frequencies of both ends.
+    const isNamed = isRotation && dependsOnLength;
+    if (!isNamed || length === undefined) {
+      this.require("canShift", "shift", isNamed ? "Give length, under which the keys were rotated." : undefined);
     }
     const [source, target] = [this.positions(from), this.positions(to)];
     const numbers = this.numbers.at(length ?? Math.max(lengthOf(source), lengthOf(target)));

@@ -117,25 +117,28 @@ const isRun = (input: Positions): input is Run => typeof input === "object" && i
  */
 const MOST_POSITIONS = 2 * POSITION_LIMIT;
 
+function requireFew(count: number): void {
+  if (count > MOST_POSITIONS) throw misfit(`at most ${MOST_POSITIONS} positions`, `${count}`);
+}
+
 /** Evenly spaced positions: a check of the first and the last covers all. */
 function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
   checkKeys("positions", run, ["start", "count", "step"]);
   const { start: first, count, step = 1 } = run;
   const { axes, fractional } = rules;
-  if (step !== 1 && (fractional ? !Number.isFinite(step) || step === 0 : !isSize(step))) {
-    throw misfit(`a step that is ${fractional ? "finite and not 0" : "an integer ≥ 1"}`, `step ${show(step)}`);
+  const isStep = step === 1 || (fractional ? Number.isFinite(step) && step !== 0 : isSize(step));
+  if (!Number.isSafeInteger(count) || count < 0 || !isStep) {
+    const steps = fractional ? "a finite step other than 0" : "an integer step ≥ 1";
+    throw misfit(`an integer count ≥ 0 and ${steps}`, `count ${show(count)} and step ${show(step)}`);
   }
   const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
   if (known !== undefined && isTheRun(known, start, step, count)) return known;
-  if (!Number.isSafeInteger(count) || count < 0) {
-    throw misfit("{ start, count, step? } with an integer count ≥ 0", `count ${show(count)}`);
-  }
   if (axes !== 1) splitShape([count], axes);
   if (!isAdmitted(start, rules)) throw rangeError(first, 0, rules);
   // Checked before the allocation: a run that is too long must not take memory.
   const last = count === 0 ? start : start + (count - 1) * step;
   if (!isAdmitted(last, rules)) throw rangeError(last, count - 1, rules);
-  if (count > MOST_POSITIONS) throw misfit(`at most ${MOST_POSITIONS} positions`, `count ${count}`);
+  requireFew(count);
   const values = new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = start + i * step;
   return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start, last) };
@@ -169,14 +172,13 @@ function flatten(
     }
     return { data: rows.flat(), shape: [rows.length, width] };
   }
-  if (typeof input === "object" && input !== null) {
-    if ("data" in input) {
-      checkKeys("positions", input, ["data", "shape", "strides", "offset"]);
-      const { data, strides, offset } = input;
-      if (!isList(data, fractional)) throw misfit("{ data: a list of positions, shape, … }", show(data));
+  if (typeof input === "object" && input !== null && "data" in input) {
+    checkKeys("positions", input, ["data", "shape", "strides", "offset"]);
+    const { data, strides, offset } = input;
+    if (isList(data, fractional)) {
       const place = checkedView("positions", input);
-      const isWhole = strides === undefined && offset === undefined;
-      return isWhole ? { data, shape: place.shape } : { data, shape: place.shape, place };
+      const { shape } = place;
+      return (strides ?? offset) === undefined ? { data, shape } : { data, shape, place };
     }
   }
   throw misfit(
@@ -192,7 +194,7 @@ function placed(
   count: number,
 ): (number | bigint)[] {
   // Strides of 0 repeat elements, so the data does not bound the count.
-  if (count > Math.max(data.length, MOST_POSITIONS)) throw misfit(`at most ${MOST_POSITIONS} positions`, `${count}`);
+  if (count > data.length) requireFew(count);
   // An axis without elements leaves no place, whatever the sizes of the others.
   let places = count === 0 ? [] : [offset];
   let inside = count;
