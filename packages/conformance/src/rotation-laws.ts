@@ -499,7 +499,9 @@ interface Part {
   readonly count: number;
 }
 
-/** How context parallelism gives `tokens` to `ranks`: for each rank its parts. `tokens` is a multiple of `2 · ranks`. */
+/**
+ * How context parallelism gives `tokens` to `ranks`: for each rank its parts. `tokens` is a multiple of `2 · ranks`.
+ */
 const cuts: Readonly<Record<string, (tokens: number, ranks: number, rank: number) => readonly Part[]>> = {
   contiguous: (tokens, ranks, rank) => [{ first: (rank * tokens) / ranks, step: 1, count: tokens / ranks }],
   "round-robin": (tokens, ranks, rank) => [{ first: rank, step: ranks, count: tokens / ranks }],

@@ -45,8 +45,8 @@ export interface AtOptions {
 }
 
 /**
- * Arguments of `shift`. `length` is the length under which the keys were rotated, which types that depend on it need: it
- * names the frequencies of both ends.
+ * Arguments of `shift`. `length` is the length under which the keys were rotated, which types that depend on it need:
+ * it names the frequencies of both ends.
  */
 export interface ShiftArguments extends AtOptions {
   /** Rotated keys, as `apply` takes them. */
@@ -83,7 +83,8 @@ export interface CosSinOptions extends AtOptions {
 /** Options of `cosSin`, for cos and sin in one table. */
 export interface CosSinTableOptions extends AtOptions {
   /**
-   * `"concatenated"`: `[…, rotaryDim]`, each row the cos of all pairs, then their sin (vLLM and SGLang `cos_sin_cache`).
+   * `"concatenated"`: `[…, rotaryDim]`, each row the cos of all pairs, then their sin (vLLM and SGLang
+   * `cos_sin_cache`).
    * `"interleaved"`: `[…, pairs, 2]`, cos and sin of each pair (TensorRT-LLM `rotary_cos_sin`, ggml).
    * `"complex"`: another word for `"interleaved"`, since complex numbers `cos + i·sin` lie in memory so: complex64 for
    * dtype `"float32"`, complex128 for `"float64"` (`freqs_cis` of Llama's own code; `torch.view_as_complex`).

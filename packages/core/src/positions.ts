@@ -112,8 +112,8 @@ type Run = Extract<Positions, { readonly start: number | bigint }>;
 const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
 
 /**
- * The most positions of a form whose memory does not grow with them: every integer that a rope takes, and every negative
- * one. More must not take memory.
+ * The most positions of a form whose memory does not grow with them: every integer that a rope takes, and every
+ * negative one. More must not take memory.
  */
 const MOST_POSITIONS = 2 * POSITION_LIMIT;
 

@@ -18,9 +18,9 @@ import { checkedView, contiguous, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorLayout } from "./tensor.ts";
 
 /**
- * A table of cos or sin, only read: a typed array, row-major, or `{ data, shape?, strides?, offset?, dtype? }`. The shape
- * is `[rows, columns]`, or `[batch, tokens, columns]` with a row for each token of each batch row; a batch of 1 serves
- * all rows. Strides and offset count elements and need a shape. Bits of a 16-bit type need a dtype.
+ * A table of cos or sin, only read: a typed array, row-major, or `{ data, shape?, strides?, offset?, dtype? }`. The
+ * shape is `[rows, columns]`, or `[batch, tokens, columns]` with a row for each token of each batch row; a batch of 1
+ * serves all rows. Strides and offset count elements and need a shape. Bits of a 16-bit type need a dtype.
  */
 export type TableData =
   | TensorData
@@ -53,8 +53,8 @@ export interface RotateOptions {
    * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair
    * (`"full"`), or `rotaryDim` with a value for each element (`"element"`: V-JEPA 2, whose two elements of a pair turn
    * by different angles, which is no rotation). Absent: `"half"` or `"full"`, by the shape of the table. For a table
-   * without a shape: what gives a row to each token of a view without `positions`; else `"half"`, and an error where all
-   * rows could as well be doubled ones, also of another pairing.
+   * without a shape: what gives a row to each token of a view without `positions`; else `"half"`, and an error where
+   * all rows could as well be doubled ones, also of another pairing.
    */
   readonly width?: "half" | "full" | "element" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */

@@ -62,7 +62,8 @@ test.each(lists)("MLX turns by position · (1 / period) in float32: $name", ({ p
   (positions as readonly number[]).forEach((position, t) =>
     (pairs as readonly number[]).forEach((pair, i) => {
       const angle = fround(position * fround(1 / theirs[pair]!));
-      // cos and sin of a float32 angle to two units, the amplitude's product to one more: of numbers below the amplitude.
+      // cos and sin of a float32 angle to two units, the amplitude's product to one more: of numbers below the
+      // amplitude.
       expect(Math.abs(cos[t]![i]! - amplitude * Math.cos(angle))).toBeLessThanOrEqual(3 * 2 ** -23 * amplitude);
     }),
   );
