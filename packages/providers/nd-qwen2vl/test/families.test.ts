@@ -72,7 +72,7 @@ function unpruned({ frames, kept = [], modalities, videos = [] }: AnsweredPrompt
   return [whole];
 }
 const pruned =
-  (family: "qwen2_5_vl" | "qwen3_vl"): Build =>
+  (family: "qwen2.5-vl" | "qwen3-vl"): Build =>
   (prompt, { mergeSize, tokensPerSecond }) => {
     const { attentionMask: _, ...rows } = given(prompt);
     const seconds = prompt.secondsPerGrid;
@@ -86,7 +86,7 @@ const pruned =
   };
 
 const omni =
-  (family: "qwen2_5_omni" | "qwen3_omni_moe"): Build =>
+  (family: "qwen2.5-omni" | "qwen3-omni"): Build =>
   (prompt, { positionsPerSecond }) =>
     omniPositions({
       ...given(prompt),
@@ -97,16 +97,16 @@ const omni =
     });
 
 const builders: Readonly<Record<string, Build>> = {
-  qwen2_5_omni: omni("qwen2_5_omni"),
-  qwen3_omni_moe: omni("qwen3_omni_moe"),
+  qwen2_5_omni: omni("qwen2.5-omni"),
+  qwen3_omni_moe: omni("qwen3-omni"),
   hunyuan_vl: (prompt) => hunyuanVlPositions({ ...given(prompt), axes: prompt.positions.length as 3 | 4 }),
   hy_v4_vl: (prompt) => hyV4VlPositions(given(prompt)),
   minicpmv4_7: canvas,
   glm_image: (prompt) =>
     glmImagePositions({ ...given(prompt), generated: prompt.generated as unknown as PatchGrid[][] }),
   "vllm-isaac": (prompt) => isaacPositions(given(prompt)),
-  "vllm-evs-qwen2_5_vl": pruned("qwen2_5_vl"),
-  "vllm-evs-qwen3_vl": pruned("qwen3_vl"),
+  "vllm-evs-qwen2_5_vl": pruned("qwen2.5-vl"),
+  "vllm-evs-qwen3_vl": pruned("qwen3-vl"),
 };
 
 const families = fixtures("positions/prompts").filter(({ family }) => Object.hasOwn(builders, family));
@@ -146,7 +146,7 @@ describe("what people reported", () => {
     // transformers: two frames of one token in the first two seconds, one in the next; 50 and 10 tokens of sound.
     const sound = [...times(VIDEO, 2), ...times(AUDIO, 50), VIDEO, ...times(AUDIO, 10)];
     const { deltas, positions } = omniPositions({
-      family: "qwen2_5_omni",
+      family: "qwen2.5-omni",
       modalities: [[TEXT, TEXT, TEXT, ...sound, TEXT, TEXT, TEXT]],
       videos: [[3, 2, 2]],
       secondsPerGrid: [1],
@@ -182,7 +182,7 @@ test("an image at the start of what follows a cache has its mark one before it; 
 });
 
 test("what Omni's prompts must not say", () => {
-  const rules = { family: "qwen2_5_omni", positionsPerSecond: 25 } as const;
+  const rules = { family: "qwen2.5-omni", positionsPerSecond: 25 } as const;
   const one = { ...rules, videos: [[1, 2, 2]] as const, secondsPerGrid: [1] };
   const twoEach = (...media: number[]): number[][] => [[TEXT, TEXT, ...media, TEXT, TEXT]];
   const cases: [RegExp, () => unknown][] = [
@@ -207,7 +207,7 @@ test("what Omni's prompts must not say", () => {
     ],
     [/the seconds of 1 videos/, () => omniPositions({ ...one, secondsPerGrid: [], modalities: twoEach(VIDEO) })],
     [
-      /"qwen2_5_omni" or "qwen3_omni_moe"/,
+      /"qwen2.5-omni" or "qwen3-omni"/,
       () => omniPositions({ ...one, family: "qwen3_omni" as never, modalities: [[TEXT]] }),
     ],
   ];
@@ -270,17 +270,17 @@ const crops = fc
     };
   });
 
-const omniOf = (family: "qwen2_5_omni" | "qwen3_omni_moe", audioInVideo: boolean): Subject => ({
+const omniOf = (family: "qwen2.5-omni" | "qwen3-omni", audioInVideo: boolean): Subject => ({
   name: `${family}${audioInVideo ? ", sound in videos" : ""}`,
   build: (options) => omniPositions({ family, positionsPerSecond: 13, audioInVideo, ...options } as never),
   media: fc.oneof(image, sound, audioInVideo ? soundInVideo : video),
   more: (parts) => ({ secondsPerGrid: parts.flatMap((part) => part.seconds ?? []) }),
 });
 const subjects: readonly Subject[] = [
-  omniOf("qwen2_5_omni", false),
-  omniOf("qwen2_5_omni", true),
-  omniOf("qwen3_omni_moe", false),
-  omniOf("qwen3_omni_moe", true),
+  omniOf("qwen2.5-omni", false),
+  omniOf("qwen2.5-omni", true),
+  omniOf("qwen3-omni", false),
+  omniOf("qwen3-omni", true),
   {
     name: "hunyuan_vl",
     build: (options) => hunyuanVlPositions(options as never),
@@ -306,7 +306,7 @@ const subjects: readonly Subject[] = [
   },
   {
     name: "pruned",
-    build: (options) => prunedVideoPositions({ family: "qwen2_5_vl", tokensPerSecond: 2, ...options } as never),
+    build: (options) => prunedVideoPositions({ family: "qwen2.5-vl", tokensPerSecond: 2, ...options } as never),
     media: fc.oneof(image, video),
     more: (parts) => ({
       secondsPerGrid: parts.flatMap((part) => part.seconds ?? []),
@@ -365,8 +365,8 @@ describe.each(subjects)("$name", (subject) => {
         const whole = build(optionsOf(subject, parts));
         const first = build(optionsOf(subject, before));
         const past = { tokens: first.positions.shape[2]!, deltas: first.deltas };
-        // Deltas count from the largest position. After a video whose frames go on longer than its sound, Omni's text stays
-        // behind it, so decoding does not go on where text would.
+        // Deltas count from the largest position. After a video whose frames go on longer than its sound, Omni's text
+        // stays behind it, so decoding does not go on where text would.
         fc.pre(columns(first).at(-1)![0]! + 1 === past.tokens + past.deltas[0]!);
         const second = build({ ...optionsOf(subject, after, before), past });
         same([...columns(first), ...columns(second)], columns(whole));

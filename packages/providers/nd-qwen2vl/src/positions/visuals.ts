@@ -1,6 +1,6 @@
 /**
- * Prompts of text, images and videos as segments: reads the kinds of tokens, and gives each run of image or video tokens
- * the next grid. What a grid's tokens look like is the family's.
+ * Prompts of text, images and videos as segments: reads the kinds of tokens, and gives each run of image or video
+ * tokens the next grid. What a grid's tokens look like is the family's.
  */
 
 import { shapeError, show } from "@ropewalk/core/backend";
@@ -84,16 +84,16 @@ export function placeVisuals<D extends keyof PositionArrays>(
     dtype: rules.dtype,
     segmentsOf({ row, columns }) {
       const runs = runsOf(columns.map((column) => kinds[row]![column]!));
+      const lastMedia = runs.findLastIndex(({ kind }) => kind !== TEXT);
       return runs.flatMap(({ kind, count }, i): readonly PromptSegment[] => {
         if (kind === TEXT) return [{ text: count }];
-        const lastRun = runs.slice(i + 1).every((run) => run.kind === TEXT);
         const segments: PromptSegment[] = [];
         for (let left = count; left > 0;) {
           const visual = (kind === IMAGE ? images : videos).take(row);
           const size = rules.tokensOf?.(visual, left) ?? visual.frames * visual.height * visual.width;
           requireTokens(visual, size, left, row);
           left -= size;
-          segments.push(...rules.segmentsOf(visual, size, lastRun && left === 0));
+          segments.push(...rules.segmentsOf(visual, size, i === lastMedia && left === 0));
         }
         return segments;
       });

@@ -40,9 +40,9 @@ export interface MiniCpmVOptions extends PromptRowOptions {
  *
  * The slices of an image lie side by side on a canvas, and the thumbnail is stretched over it. All tokens of an image,
  * marks and newlines too, have its start as time. The token before a thumbnail stands one before the canvas, the one
- * after it at the far corner; those around a slice at the slice's corners; a newline between rows of slices at the right
- * edge. The next image or text starts `max(canvas height, canvas width) + 1` after the start. A frame of a video is an
- * image.
+ * after it at the far corner; those around a slice at the slice's corners; a newline between rows of slices at the
+ * right edge. The next image or text starts `max(canvas height, canvas width) + 1` after the start. A frame of a video
+ * is an image.
  *
  * @returns `[3, batch, tokens]`, new int32 memory, owned by the caller, and the deltas for decoding.
  * @throws RopeError `ROPE_SHAPE` if tokens, masks and sizes differ in number, an image has no token before it, or an

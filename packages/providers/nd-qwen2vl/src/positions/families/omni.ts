@@ -1,4 +1,6 @@
-/** The positions of Qwen's Omni models: text, images, videos, sound, and videos whose sound stands between their frames. */
+/**
+ * The positions of Qwen's Omni models: text, images, videos, sound, and videos whose sound stands between their frames.
+ */
 
 import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
 import { checkedCount, checkedList, checkedPositive } from "../checks.ts";
@@ -10,17 +12,17 @@ import type { Visual, VisualPromptOptions } from "../visuals.ts";
 
 /** The models that {@link omniPositions} knows, and the numbers that their positions are kept in. */
 export interface OmniPositionArrays {
-  readonly qwen2_5_omni: Int32Array;
-  readonly qwen3_omni_moe: Float32Array;
+  readonly "qwen2.5-omni": Int32Array;
+  readonly "qwen3-omni": Float32Array;
 }
 
 /** The options of {@link omniPositions}. */
 export interface OmniOptions<F extends keyof OmniPositionArrays> extends VisualPromptOptions {
   /**
-   * The `model_type`:
-   * - `"qwen2_5_omni"`: times of frames are cut to integers; the two tokens that begin a video with its sound share one
+   * The model:
+   * - `"qwen2.5-omni"`: times of frames are cut to integers; the two tokens that begin a video with its sound share one
    *   position, and so do the two that end it;
-   * - `"qwen3_omni_moe"`: times are fractions, so the rope needs `fractionalPositions: true`.
+   * - `"qwen3-omni"`: times are fractions, so the rope needs `fractionalPositions: true`.
    */
   readonly family: F;
   /** The positions of one second; `position_id_per_seconds` of the config. */
@@ -34,11 +36,11 @@ export interface OmniOptions<F extends keyof OmniPositionArrays> extends VisualP
 /**
  * Computes the positions of prompts with images, videos and sound on the axes time, height and width.
  *
- * Sound counts like text: one position for each token, the same on all axes. A token of an image or video that starts at
- * `p` has `p + time`, `p + row`, `p + column`; frame `k` has the time `k · secondsPerGrid · positionsPerSecond`. A video
- * and its sound start at the same position, each with its own rule, in the order of their tokens. Text goes on after the
- * largest position; after a video with sound, that is the largest of the tokens of one kind that stand last. A media
- * is begun and ended by tokens of text, two and two if a video carries its sound.
+ * Sound counts like text: one position for each token, the same on all axes. A token of an image or video that starts
+ * at `p` has `p + time`, `p + row`, `p + column`; frame `k` has the time `k · secondsPerGrid · positionsPerSecond`. A
+ * video and its sound start at the same position, each with its own rule, in the order of their tokens. Text goes on
+ * after the largest position; after a video with sound, that is the largest of the tokens of one kind that stand last.
+ * A media is begun and ended by tokens of text, two and two if a video carries its sound.
  *
  * @param options `modalities` may have {@link AUDIO}. The length of a sound is the number of its tokens.
  * @returns `[3, batch, tokens]`, int32 or, for Qwen3-Omni, float32; new memory, owned by the caller, and the deltas for
@@ -49,7 +51,7 @@ export interface OmniOptions<F extends keyof OmniPositionArrays> extends VisualP
  * @example
  * const modalities = [[TEXT, TEXT, VIDEO, AUDIO, AUDIO, VIDEO, TEXT, TEXT]];
  * const video = { videos: [[2, 2, 2]], secondsPerGrid: [0.08], audioInVideo: true } as const;
- * omniPositions({ family: "qwen2_5_omni", positionsPerSecond: 25, modalities, ...video }).positions.data.slice(0, 8);
+ * omniPositions({ family: "qwen2.5-omni", positionsPerSecond: 25, modalities, ...video }).positions.data.slice(0, 8);
  * // Int32Array [0, 0, 1, 1, 2, 3, 4, 4]
  */
 export function omniPositions<F extends keyof OmniPositionArrays>(
@@ -63,11 +65,11 @@ export function omniPositions<F extends keyof OmniPositionArrays>(
     "audioInVideo",
   ]);
   const { audioInVideo = false, family, images: imageGrids = [], mergeSize = 2, videos: videoGrids = [] } = options;
-  if (family !== "qwen2_5_omni" && family !== "qwen3_omni_moe") {
-    throw shapeError("family", '"qwen2_5_omni" or "qwen3_omni_moe"', show(family));
+  if (family !== "qwen2.5-omni" && family !== "qwen3-omni") {
+    throw shapeError("family", '"qwen2.5-omni" or "qwen3-omni"', show(family));
   }
   if (typeof audioInVideo !== "boolean") throw shapeError("audioInVideo", "true or false", show(audioInVideo));
-  const whole = family === "qwen2_5_omni";
+  const whole = family === "qwen2.5-omni";
   const merge = checkedCount(mergeSize, "mergeSize", 1);
   const { kinds, tokens } = checkedKinds(options.modalities, [TEXT, IMAGE, VIDEO, AUDIO]);
   const images = grids(imageGrids, IMAGE, { merge });
@@ -132,7 +134,9 @@ function bound(count: number, whole: boolean): PromptSegment {
   return { offsets: [offsets, offsets, offsets], advance: 1 };
 }
 
-/** A video and its sound, which both start where the segment does. The tokens that stand last say where text goes on. */
+/**
+ * A video and its sound, which both start where the segment does. The tokens that stand last say where text goes on.
+ */
 function mixed(run: readonly number[], times: readonly number[], height: number, width: number): PromptSegment[] {
   let cell = 0;
   let sound = 0;
@@ -160,8 +164,9 @@ function frameTime(
     Math.fround(checkedPositive(value, `secondsPerGrid[${i}]`)),
   );
   const count = checkedList(videos, "videos", "a list of [frames, height, width]").length;
-  if (seconds.length !== count)
+  if (seconds.length !== count) {
     throw shapeError("secondsPerGrid", `the seconds of ${count} videos`, `${seconds.length}`);
+  }
   return ({ index, kind }, frame) => {
     const elapsed = kind === IMAGE ? frame : Math.fround(frame * seconds[index]!);
     const time = Math.fround(elapsed * Math.fround(perSecond));

@@ -11,7 +11,7 @@ import type { VisualPromptOptions } from "../visuals.ts";
 /** The options of {@link prunedVideoPositions}. */
 export interface PrunedVideoOptions extends Omit<VisualPromptOptions, keyof PromptRowOptions> {
   /** The model, whose rules differ. */
-  readonly family: "qwen2_5_vl" | "qwen3_vl";
+  readonly family: "qwen2.5-vl" | "qwen3-vl";
   /** The kinds of the tokens before pruning; one row: `[1][tokens]`. */
   readonly modalities: readonly ArrayLike<Count>[];
   /** For each video, 1 (or `true`) for each token that stays and 0 for the others. */
@@ -39,7 +39,7 @@ export interface PrunedVideoOptions extends Omit<VisualPromptOptions, keyof Prom
  * with more text than video before a video, it takes the video before it again.
  * @example
  * const prompt = { modalities: [[TEXT, VIDEO, VIDEO, TEXT, VIDEO, VIDEO, TEXT]], videos: [[2, 2, 4]] as const };
- * prunedVideoPositions({ family: "qwen3_vl", ...prompt, kept: [[1, 1, 0, 1]] }).positions.data;
+ * prunedVideoPositions({ family: "qwen3-vl", ...prompt, kept: [[1, 1, 0, 1]] }).positions.data;
  * // Int32Array [0, 1, 1, 3, 4, 6,  0, 1, 1, 3, 4, 6,  0, 1, 2, 3, 5, 6]
  */
 export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositions {
@@ -48,8 +48,8 @@ export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositio
   checkKeys("the options of prunedVideoPositions", options, [...prompt, ...own]);
   const { family, images = [], kept, mergeSize = 2, modalities, start = 0 } = options;
   const videos = checkedList(options.videos === undefined ? [] : options.videos, "videos", "a list of grids");
-  if (family !== "qwen2_5_vl" && family !== "qwen3_vl") {
-    throw shapeError("family", '"qwen2_5_vl" or "qwen3_vl"', show(family));
+  if (family !== "qwen2.5-vl" && family !== "qwen3-vl") {
+    throw shapeError("family", '"qwen2.5-vl" or "qwen3-vl"', show(family));
   }
   const { kinds, tokens } = checkedKinds(modalities, [TEXT, IMAGE, VIDEO]);
   if (kinds.length !== 1) throw shapeError("modalities", "one row", `${kinds.length}`, "Prune one prompt at a time.");
@@ -84,14 +84,15 @@ function frameSteps(
   { family, secondsPerGrid, tokensPerSecond }: PrunedVideoOptions,
   videos: number,
 ): readonly number[] | undefined {
-  if (family === "qwen3_vl") {
+  if (family === "qwen3-vl") {
     if (secondsPerGrid === undefined && tokensPerSecond === undefined) return undefined;
     throw shapeError("secondsPerGrid and tokensPerSecond", "neither: frames of Qwen3-VL have no times", "some");
   }
   const given = secondsPerGrid === undefined ? [] : secondsPerGrid;
   const seconds = checkedList(given, "secondsPerGrid", "the seconds of each video");
-  if (seconds.length !== videos)
+  if (seconds.length !== videos) {
     throw shapeError("secondsPerGrid", `the seconds of ${videos} videos`, `${seconds.length}`);
+  }
   if (videos === 0) return [];
   const perSecond = checkedPositive(tokensPerSecond, "tokensPerSecond");
   return seconds.map((value, i) => perSecond * Math.trunc(checkedPositive(value, `secondsPerGrid[${i}]`)));
