@@ -274,7 +274,6 @@ export interface PositionsFixture {
 /** The positions of an image or video transformer in diffusers. */
 export interface DiffusionPositionsFixture {
   readonly source: Source;
-  /** As diffusers names its file. */
   readonly family: string;
   readonly entry: string;
   readonly cases: readonly {

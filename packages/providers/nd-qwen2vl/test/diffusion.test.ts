@@ -30,7 +30,7 @@ describe.each(goldens)("diffusers' positions: $family", ({ cases, family }) => {
 
 test("fractions are float32, everything else int32; the types say which", () => {
   const whole: Int32Array = diffusionPositions({ family: "wan", grid: [1, 2n, 2] }).data;
-  const fractions: Float32Array = diffusionPositions({ family: "flux3", text: 1, image: [1, 2] }).data;
+  const fractions: Float32Array = diffusionPositions({ family: "flux-3", text: 1, image: [1, 2] }).data;
   expect([...whole]).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 1]);
   expect([...fractions]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0]);
   const unions: (Int32Array | Float32Array)[] = goldens.map(
@@ -40,8 +40,8 @@ test("fractions are float32, everything else int32; the types say which", () => 
 });
 
 test("an unknown family is refused, with the nearest name", () => {
-  const error = { code: "ROPE_SHAPE", message: expect.stringContaining('"flux2"') };
-  expect(() => build({ family: "flux22", text: 1, image: [1, 1] })).toThrow(expect.objectContaining(error));
+  const error = { code: "ROPE_SHAPE", message: expect.stringContaining('"flux-2"') };
+  expect(() => build({ family: "flux-22", text: 1, image: [1, 1] })).toThrow(expect.objectContaining(error));
   for (const prompt of [undefined, null, {}, "flux", { family: "toString" }, { family: 1 }]) {
     expect(() => build(prompt)).toThrow(expect.objectContaining({ code: "ROPE_SHAPE" }));
   }
@@ -49,7 +49,7 @@ test("an unknown family is refused, with the nearest name", () => {
 
 test("sizes that no side can have are refused before memory is taken", () => {
   for (const text of [2 ** 24 + 1, 2 ** 40, 1e300, -1, 0.5, NaN, "3"]) {
-    expect(() => build({ family: "qwenimage", text, images: [[1, 1, 1]] })).toThrow(
+    expect(() => build({ family: "qwen-image", text, images: [[1, 1, 1]] })).toThrow(
       expect.objectContaining({ code: "ROPE_SHAPE" }),
     );
   }
@@ -57,10 +57,10 @@ test("sizes that no side can have are refused before memory is taken", () => {
 
 test("no image, and a condition of two frames, are refused", () => {
   for (const prompt of [
-    { family: "qwenimage", text: 1, images: [] },
-    { family: "qwenimage_layered", text: 1, images: [] },
+    { family: "qwen-image", text: 1, images: [] },
+    { family: "qwen-image-layered", text: 1, images: [] },
     {
-      family: "qwenimage_layered",
+      family: "qwen-image-layered",
       text: 1,
       images: [
         [1, 1, 1],

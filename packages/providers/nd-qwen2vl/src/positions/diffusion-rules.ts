@@ -34,7 +34,7 @@ export interface DiffusionRule<F extends DiffusionFamily> {
 const { fround } = Math;
 
 /** Wan, HunyuanVideo: the cells of a video from 0 on. */
-const fromZero: DiffusionRule<"wan" | "hunyuan_video"> = {
+const fromZero: DiffusionRule<"wan" | "hunyuan-video"> = {
   axes: 3,
   dtype: "int32",
   keys: ["grid"],
@@ -53,7 +53,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ...(reference === undefined ? [] : [block([1], ...sides(reference, "reference"))]),
     ],
   },
-  flux2: {
+  "flux-2": {
     axes: 4,
     dtype: "int32",
     keys: ["text", "image", "references"],
@@ -65,7 +65,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ),
     ],
   },
-  flux3: {
+  "flux-3": {
     axes: 4,
     dtype: "float32",
     keys: ["text", "image", "references"],
@@ -81,7 +81,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  longcat_image: {
+  "longcat-image": {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image", "reference"],
@@ -95,7 +95,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  qwenimage: {
+  "qwen-image": {
     axes: 3,
     dtype: "int32",
     keys: ["text", "images"],
@@ -107,7 +107,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  qwenimage_layered: {
+  "qwen-image-layered": {
     axes: 3,
     dtype: "int32",
     keys: ["text", "images"],
@@ -122,7 +122,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  qwenimage21: {
+  "qwen-image-2.1": {
     axes: 3,
     dtype: "int32",
     keys: ["segments"],
@@ -140,7 +140,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
         };
       }),
   },
-  z_image: {
+  "z-image": {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image"],
@@ -156,7 +156,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  lumina2: {
+  "lumina-2": {
     axes: 3,
     dtype: "int32",
     keys: ["text", "image"],
@@ -166,14 +166,14 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
     },
   },
   wan: fromZero,
-  hunyuan_video: fromZero,
-  hunyuan_video_framepack: {
+  "hunyuan-video": fromZero,
+  "hunyuan-video-framepack": {
     axes: 3,
     dtype: "int32",
     keys: ["frames", "image"],
     segments: ({ frames, image }) => [block(listOf(frames, "frames"), ...sides(image, "image"))],
   },
-  hunyuan_image: {
+  "hunyuan-image": {
     axes: 2,
     dtype: "int32",
     keys: ["image"],
@@ -188,7 +188,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       return [videoShares(grid, (k) => fround(k * step))];
     },
   },
-  ltx_condition: {
+  "ltx-condition": {
     axes: 3,
     dtype: "float32",
     keys: ["grid", "frameRate", "firstFrame"],
@@ -198,7 +198,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       return [videoShares(grid, (k) => fround((causal(k, 8) + first) * second))];
     },
   },
-  ltx2: {
+  "ltx-2": {
     axes: 3,
     dtype: "float32",
     keys: ["grid", "frameRate"],
@@ -213,7 +213,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  ltx2_audio: {
+  "ltx-2-audio": {
     axes: 1,
     dtype: "float32",
     keys: ["frames", "firstFrame"],
@@ -239,7 +239,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       ];
     },
   },
-  cosmos3: {
+  "cosmos-3": {
     axes: 3,
     dtype: "float32",
     keys: ["text", "grid", "frameRate", "sound"],
@@ -258,7 +258,7 @@ export const diffusionRules: { readonly [F in DiffusionFamily]: DiffusionRule<F>
       return [diagonal(run(0, words)), video, block(times(tokens, rate, 1), [0], [0])];
     },
   },
-  cogview4: {
+  "cogview-4": {
     axes: 2,
     dtype: "int32",
     keys: ["image"],

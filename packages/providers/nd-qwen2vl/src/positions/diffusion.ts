@@ -22,7 +22,7 @@ import { place } from "./place.ts";
  * Source: diffusers 0.42.1; its pipelines of Flux 1 to 3, LongCat-Image, LTX with conditions, Cosmos 3 and CogVideoX,
  * and the rotary modules of the others.
  * @example
- * diffusionPositions({ family: "lumina2", text: 2, image: [1, 2] }).data;
+ * diffusionPositions({ family: "lumina-2", text: 2, image: [1, 2] }).data;
  * // Int32Array [0, 1, 2, 2,  0, 0, 0, 0,  0, 0, 0, 1]
  */
 export function diffusionPositions<F extends DiffusionFamily>(
