@@ -6,14 +6,13 @@ import type { Count, PatchGrid } from "./checks.ts";
 export type ImageGrid = readonly [height: Count, width: Count];
 
 /**
- * What {@link diffusionPositions} takes for each family. All sizes are in
- * tokens. Tokens come in the order in which the keys stand here, if nothing else is said. Axes are time, height and
- * width, if nothing else is said.
+ * What {@link diffusionPositions} takes for each family. All sizes are in tokens, that is patches. If nothing else is
+ * said, tokens come in the order in which the keys stand here, and the axes are time, height and width.
  */
 export interface DiffusionPrompts {
   /**
-   * Flux 1 and Kontext, Chroma, Bria, Krea 2. Axes image, height, width: text at 0, 0, 0; the image at 0, row, column; a
-   * reference at 1, row, column.
+   * Flux 1 and Kontext, Chroma, Bria, Krea 2. Axes image, height, width: text at 0, 0, 0; the image at 0, row, column;
+   * a reference at 1, row, column.
    */
   readonly flux: { readonly text: Count; readonly image: ImageGrid; readonly reference?: ImageGrid };
   /** Flux 2. Axes time, height, width, text: text counts on the last; reference `i` has the time `10 · (i + 1)`. */
@@ -24,8 +23,8 @@ export interface DiffusionPrompts {
    */
   readonly "flux-3": { readonly text: Count; readonly image: ImageGrid; readonly references?: readonly ImageGrid[] };
   /**
-   * LongCat-Image. Axes kind, height, width: text counts on height and width with kind 0, and rows and columns go on from
-   * there, with kind 1 in the image and 2 in a reference.
+   * LongCat-Image. Axes kind, height, width: text counts on height and width with kind 0, and rows and columns go on
+   * from there, with kind 1 in the image and 2 in a reference.
    */
   readonly "longcat-image": { readonly text: Count; readonly image: ImageGrid; readonly reference?: ImageGrid };
   /**
@@ -34,8 +33,8 @@ export interface DiffusionPrompts {
    */
   readonly "qwen-image": { readonly text: Count; readonly images: readonly PatchGrid[] };
   /**
-   * QwenImage Layered. As `"qwen-image"`, but the last image, which is the condition, has the frame −1, and text starts no
-   * earlier than at the number of layers.
+   * QwenImage Layered. As `"qwen-image"`, but the last image, which is the condition, has the frame −1, and text starts
+   * no earlier than at the number of layers.
    */
   readonly "qwen-image-layered": { readonly text: Count; readonly images: readonly PatchGrid[] };
   /**
@@ -46,8 +45,8 @@ export interface DiffusionPrompts {
     readonly segments: readonly ({ readonly text: Count } | { readonly image: ImageGrid })[];
   };
   /**
-   * Z-Image. The image comes before the text. Both are filled up to multiples of 32 tokens: text counts as time, from 1 on
-   * and with its filling; the image follows at the next time, and its filling is at 0, 0, 0.
+   * Z-Image. The image comes before the text. Both are filled up to multiples of 32 tokens: text counts as time, from 1
+   * on and with its filling; the image follows at the next time, and its filling is at 0, 0, 0.
    */
   readonly "z-image": { readonly text: Count; readonly image: PatchGrid };
   /** Lumina 2. Axes text, height, width: text counts on the first; the image has there the number of text tokens. */
@@ -61,13 +60,13 @@ export interface DiffusionPrompts {
   /** HunyuanImage. Axes height, width: the image counts from 0; text has no rope. */
   readonly "hunyuan-image": { readonly image: ImageGrid };
   /**
-   * LTX-Video. Each axis is `2 c / M − 1` with `M` = 20, 2048, 2048: `c` is the start of a patch in seconds and pixels, as
-   * 8 frames and 32 × 32 pixels make one.
+   * LTX-Video. Each axis is `2 c / M − 1` with `M` = 20, 2048, 2048: `c` is the start of a patch in seconds and pixels,
+   * as 8 frames and 32 × 32 pixels make one.
    */
   readonly ltx: { readonly grid: PatchGrid; readonly frameRate: number };
   /**
-   * LTX-Video with conditions (0.9.5 and later). As `"ltx"`, but the first frame is one frame of the video, so frame `k`
-   * starts after `max(8 k − 7, 0) + firstFrame` frames.
+   * LTX-Video with conditions (0.9.5 and later). As `"ltx"`, but the first frame is one frame of the video, so frame
+   * `k` starts after `max(8 k − 7, 0) + firstFrame` frames.
    */
   readonly "ltx-condition": {
     readonly grid: PatchGrid;
@@ -78,8 +77,8 @@ export interface DiffusionPrompts {
   /** LTX-2. As `"ltx-condition"` from frame 0, but `c` is the middle of a patch. */
   readonly "ltx-2": { readonly grid: PatchGrid; readonly frameRate: number };
   /**
-   * The sound of LTX-2. One axis: `2 c / 20 − 1` for the middle `c` of a frame in seconds, where 4 steps of 10 ms make a
-   * frame, but the first is one step.
+   * The sound of LTX-2. One axis: `2 c / 20 − 1` for the middle `c` of a frame in seconds, where 4 steps of 10 ms make
+   * a frame, but the first is one step.
    */
   readonly "ltx-2-audio": {
     readonly frames: Count;
@@ -90,8 +89,8 @@ export interface DiffusionPrompts {
   readonly cosmos: { readonly grid: PatchGrid; readonly frameRate?: number };
   /**
    * Cosmos 3. Text counts on all axes. The video and its sound both begin 15000 after its end in time; their rows and
-   * columns count from 0. Time passes 6 a second per frame of the grid, as 4 frames of 24 per second make one; 24 a second
-   * in sound. A single frame needs no rate.
+   * columns count from 0. Frame `k` of the grid, of which each stands for 4 of the video, is at `k · 24 / frameRate`
+   * from there, token `k` of sound at `k · 24 / sound.frameRate`.
    */
   readonly "cosmos-3": {
     readonly text: Count;
@@ -104,8 +103,8 @@ export interface DiffusionPrompts {
   /** CogView 4. Axes height, width: the image is spread over 256 × 256, and row `i` of `n` is at `floor(256 i / n)`. */
   readonly "cogview-4": { readonly image: ImageGrid };
   /**
-   * CogVideoX 1. Rows and columns are spread evenly over the crop that the video's shape has in the base size (`[30, 45]`
-   * for 480 × 720 pixels), so they may be fractions. CogVideoX 1.5 counts from 0, as `"wan"` does.
+   * CogVideoX 1. Rows and columns are spread evenly over the crop that the video's shape has in the base size (`[30,
+   * 45]` for 480 × 720 pixels), so they may be fractions. CogVideoX 1.5 counts from 0, as `"wan"` does.
    */
   readonly cogvideox: { readonly grid: PatchGrid; readonly base: ImageGrid };
 }
