@@ -15,6 +15,7 @@ export type {
   NdropeFixture,
   OnnxFixture,
   OnnxRuntimeFixture,
+  PermuteFixture,
   ServingFixture,
   TruthFixture,
   VisionFixture,

@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { folder, ropewalk, writeConfig, writeSafetensors } from "./support.ts";
+import { folder, ropewalk, writeConfig, writeSafetensors } from "../support.ts";
 
 const llama = {
   model_type: "llama",
@@ -406,7 +406,7 @@ function large(path: string): string {
   return input;
 }
 
-const cli = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
+const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 test.each<[signal: NodeJS.Signals, left: number]>([
   ["SIGKILL", 1],
