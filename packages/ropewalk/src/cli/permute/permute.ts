@@ -31,7 +31,7 @@ export interface PermuteCommandOptions extends PlanOptions {
 }
 
 /** The number of bytes in memory at once, in addition to one head of one projection. */
-const CHUNK = 16 * 2 ** 20;
+const CHUNK = 4 * 2 ** 20;
 
 /** Called after every chunk, with numbers of bytes. */
 export type Progress = (done: number, all: number) => void;

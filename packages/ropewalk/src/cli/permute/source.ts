@@ -52,7 +52,7 @@ const movable = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_
  * GGML's element types by number: the elements of a block, and its bytes. Blocks lie along the rows of a projection, so a
  * row of whole blocks can be moved as it is.
  *
- * Source: `ggml.h` and `type_traits` of ggml 0.25.3; gguf-py's `GGML_QUANT_SIZES`.
+ * Source: `GGML_QUANT_SIZES` of gguf-py 0.19. Types that no file stores are left out.
  */
 const ggmlTypes: ReadonlyMap<number, readonly [name: string, elements: number, bytes: number]> = new Map([
   [0, ["F32", 1, 4]],
@@ -62,7 +62,6 @@ const ggmlTypes: ReadonlyMap<number, readonly [name: string, elements: number, b
   [6, ["Q5_0", 32, 22]],
   [7, ["Q5_1", 32, 24]],
   [8, ["Q8_0", 32, 34]],
-  [9, ["Q8_1", 32, 36]],
   [10, ["Q2_K", 256, 84]],
   [11, ["Q3_K", 256, 110]],
   [12, ["Q4_K", 256, 144]],
@@ -87,6 +86,8 @@ const ggmlTypes: ReadonlyMap<number, readonly [name: string, elements: number, b
   [34, ["TQ1_0", 256, 54]],
   [35, ["TQ2_0", 256, 66]],
   [39, ["MXFP4", 32, 17]],
+  [40, ["NVFP4", 64, 36]],
+  [41, ["Q1_0", 128, 18]],
 ]);
 
 /** @throws CliFailure if a file cannot be read, or if its tensors do not fit their descriptions or each other. */
