@@ -91,12 +91,33 @@ const withoutRope = new Set(words("cross_attn cross_attention crossattention enc
 
 /** Words in the names of towers for pictures and sound, and of what joins them to the text. Their ropes are others. */
 const towers = new Set([
-  ...words("vision visual image audio speech video vit clip siglip sam vq vqmodel timm"),
+  ...words("vision visual image audio speech video vit clip siglip sam vq vqmodel timm tokenizer"),
   ...words("projector resampler perceiver qformer connector aligner abstractor"),
 ]);
 
 /** Words in the names of layers that draft further tokens. They are as the model's own. */
 const drafting = new Set(words("mtp nextn"));
+
+/** Words in the names of modules beside an attention, of which a name has at least one, and further words that it may have. */
+const besideWords = new Set([
+  ...words("mlp mlps moe ffn ff feedforward feed experts expert router intermediate channel ple altup laurel"),
+  ...words("norm norms layernorm rmsnorm ln enorm hnorm conv mamba ssm linear temporal embed head eh hc hyper"),
+  ...words("residual lambda lambdas gate adapter per output inv rotary"),
+]);
+const furtherWords = new Set([
+  ...words(
+    "input post pre final layer self attn attention sa operator cross audio block sparse shared forward projection",
+  ),
+  ...words("connection scale dense up down proj tokens emb freq rms w"),
+]);
+
+/** Words in the names of what stands outside of layers. */
+const outsideWords = new Set(
+  words(
+    "embeddings embedding wte wpe lm emb tok token tokens vocab score classifier logits alpha heads scale projection",
+  ),
+);
+const isAttentionWord = (word: string): boolean => word === "attn" || word === "attention";
 
 /** Words of names that speak of queries and keys. */
 const suspects = new Set(words("q k qk qkv query key queries keys wq wk wqkv qkvz"));
@@ -170,6 +191,25 @@ export const isTower = ({ inside, layer, stack }: TensorName): boolean =>
   wordsOf(layer === null ? inside.join(".") : stack).some((word) => towers.has(word));
 
 export const isDrafting = ({ stack }: TensorName): boolean => wordsOf(stack).some((word) => drafting.has(word));
+
+/** Whether a tensor is known to be no part of an attention: in a layer by its first module, outside by its last ones. */
+export function isBesideAttention(name: TensorName): boolean {
+  const { inside, layer } = name;
+  if (isSuspect(name)) return false;
+  if (layer === null) {
+    const found = wordsOf(inside.slice(-3).join("."));
+    // A number may be that of a layer, whose name is not understood.
+    if (!/\d/.test(name.name)) return !found.some(isAttentionWord);
+    return found.some((word) => besideWords.has(word) || outsideWords.has(word)) && !found.some(isAttentionWord);
+  }
+  // BERT has its output projection beside its queries and keys: attention.self.query, attention.output.dense.
+  const path = inside.slice(0, inside[0] === "attention" ? 2 : 1);
+  const found = wordsOf(path.join(".")).filter((word) => word !== "");
+  return (
+    found.some((word) => besideWords.has(word)) &&
+    found.every((word) => besideWords.has(word) || furtherWords.has(word))
+  );
+}
 
 /** Whether a name speaks of queries or keys. */
 export const isSuspect = ({ inside }: TensorName): boolean =>

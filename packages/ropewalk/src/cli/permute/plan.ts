@@ -13,8 +13,8 @@ import type { Layout } from "./layout.ts";
 import {
   attendsElsewhere,
   attentionOf,
+  isBesideAttention,
   isDrafting,
-  isSuspect,
   isTower,
   meaningByPattern,
   meaningOf,
@@ -89,7 +89,7 @@ export function planPermutation(
   for (const one of named) {
     const { attention, layer, role, tensor } = one;
     if (one.stack !== stack && !isDrafting(one)) {
-      if (isSuspect(one) && role === "unknown") throw unrecognised(one);
+      if (role === "unknown" && !isBesideAttention(one) && !isOneNumber(tensor)) throw unrecognised(one);
       continue;
     }
     const rope = ropeOf(one, stack, model);
@@ -100,9 +100,7 @@ export function planPermutation(
     if (one.stack === stack) layers.set(layer, [...(layers.get(layer) ?? []), one]);
     if (attention !== undefined && attendsElsewhere(attention)) continue;
     if (role === "unknown") {
-      // One number says nothing about elements: a scale of the whole tensor.
-      const isOneNumber = tensor.shape.every((size) => size === 1);
-      if ((attention === undefined && !isSuspect(one)) || isOneNumber) continue;
+      if ((attention === undefined && isBesideAttention(one)) || isOneNumber(tensor)) continue;
       throw unrecognised(one);
     }
     if (role === "left" || role === "value" || one.lie === "none") continue;
@@ -137,6 +135,9 @@ export function planPermutation(
   }
   return { moves, withoutRope, otherIndexer, published };
 }
+
+/** One number says nothing about elements: it is a scale of a whole tensor. */
+const isOneNumber = ({ shape }: SourceTensor): boolean => shape.every((size) => size === 1);
 
 const isProjection = (role: Role): boolean => role === "query" || role === "key" || role === "fused";
 
@@ -245,7 +246,7 @@ function ropeOf(name: Named, stack: string, { layerCount, ropes }: ModelShape): 
   const [attention] = distinct;
   if (attention === undefined) return null;
   if (distinct.size > 1) {
-    if (name.role === "unknown" && name.attention === undefined && !isSuspect(name)) return null;
+    if (name.role === "unknown" && name.attention === undefined && isBesideAttention(name)) return null;
     throw new CliFailure(
       "FILE_FORMAT",
       `${name.tensor.path} holds ${name.name}, and the config has several ropes: expected a name with layers.<number> of the model's own layers, to know which is meant. Say --leave-pattern to leave it.`,
@@ -282,8 +283,9 @@ function checkComplete(
   const isSharing = (layer: number | null): boolean =>
     layer !== null && layerCount !== null && layer >= layerCount - sharing;
   for (const [layer, own] of layers) {
+    // A bias alone is no projection.
     const has = (...roles: readonly Role[]): boolean =>
-      own.some(({ role, adapter }) => !adapter && roles.includes(role));
+      own.some(({ adapter, lie, role }) => !adapter && roles.includes(role) && (lie === "rows" || role === "value"));
     const where = layer === null ? path : `layer ${layer} of ${path}`;
     const missing = !has("query", "fused") ? "query" : !has("key", "fused") && !isSharing(layer) ? "key" : undefined;
     if (missing !== undefined) {
