@@ -31,5 +31,6 @@ export default defineConfig({
     reporters: ["default", new ClosingLine(reason === undefined ? undefined : { files: deviceTests(), reason })],
     // Against hanging alone: a machine that does other things besides may take twenty times as long.
     testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

@@ -19,6 +19,7 @@ interface ClassDefaults {
         readonly nested: Readonly<Record<string, string>>;
         readonly dictionaryBase?: number;
         readonly ignoresBaseBeside?: true;
+        readonly shareKeys?: readonly string[];
       }
     >
   >;

@@ -46,7 +46,7 @@ export interface LatentShape {
  * read.
  * @returns sizes in elements and counts of heads; a frozen object that shares no memory with `config`.
  * @throws RopeError `ROPE_CONFIG` if `config` is not an object, or if a count or size is not an integer > 0.
- * Source: configuration classes of Hugging Face transformers 5.23; DeepSeek-V2 §2.1.
+ * Source: configuration classes of Hugging Face transformers 5.24; DeepSeek-V2 §2.1.
  * @example
  * attentionShape(JSON.parse(text)).headDim?.value; // 128
  */

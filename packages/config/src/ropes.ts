@@ -78,7 +78,7 @@ export interface ModelRopes {
  * @returns frozen data; lengths in tokens, dimensions in elements of a head.
  * @throws RopeError `ROPE_CONFIG` with every contradiction and every missing value; `ROPE_INVALID_PARAMETERS` for an
  * unknown option, or an option without a usable value.
- * Source: configuration and modelling classes of Hugging Face transformers 5.23; the engines of `dialects`.
+ * Source: configuration and modelling classes of Hugging Face transformers 5.24; the engines of `dialects`.
  * @example
  * const { byLayerType } = ropeRequestsFromConfig(JSON.parse(text));
  * byLayerType.get(null)?.request?.headDim; // 128
@@ -101,7 +101,7 @@ export function ropeRequestsFromConfig(config: unknown, options: ConfigOptions =
  * @throws RopeError `ROPE_CONFIG` if the file states nothing usable or contradicts itself (with every issue);
  * `ROPE_UNKNOWN_TYPE` if the package of a type is not imported (`facts.package` names it); `ROPE_INVALID_PARAMETERS` if
  * the type refuses a number, or for an unknown option.
- * Source: configuration and modelling classes of Hugging Face transformers 5.23; the engines of `dialects`.
+ * Source: configuration and modelling classes of Hugging Face transformers 5.24; the engines of `dialects`.
  * @example
  * import { ropesFromConfig } from "@ropewalk/config";
  * import "@ropewalk/default";

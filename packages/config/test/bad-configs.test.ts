@@ -276,7 +276,9 @@ describe("names, spellings and defaults", () => {
     );
     const readAs = (family: string) => ropesFromConfig(config, { family }).byLayerType.get(null);
     expect(readAs("llama")).toMatchObject({ headDim: 32, rotaryDim: 32, pairing: "half", maxPosition: null });
-    expect(readAs("gpt_neox")).toMatchObject({ rotaryDim: 16, pairing: "half" });
+    // Its class does not read this name of the share: 0.25 · 32.
+    expect(readAs("gpt_neox")).toMatchObject({ rotaryDim: 8, pairing: "half" });
+    expect(readAs("glm4")).toMatchObject({ rotaryDim: 16, pairing: "adjacent" });
     expect(readAs("cohere")).toMatchObject({ rotaryDim: 32, pairing: "adjacent" });
     expect(failure(() => readAs("lama"))).toMatchObject({
       code: "ROPE_INVALID_PARAMETERS",

@@ -253,6 +253,50 @@ describe("PhiMoE", () => {
   });
 });
 
+test("a share that the class does not read beside its own rope dictionary is a warning", () => {
+  // transformers 5.24: from_dict({ model_type, key: 0.5 }).rope_parameters has the share of the class.
+  const cases = [
+    ["gpt_neox", "partial_rotary_factor", 24],
+    ["gpt_neox", "rotary_pct", 48],
+    ["bamba", "partial_rotary_factor", 64],
+    ["glm4", "partial_rotary_factor", 64],
+    ["gemma4_text", "partial_rotary_factor", 256],
+  ] as const;
+  for (const [model_type, key, rotaryDim] of cases) {
+    const file = { model_type, [key]: model_type === "bamba" ? 0.75 : 0.5 };
+    const isRead = key === "rotary_pct" || model_type === "glm4";
+    const rope = [...ropesFromConfig(file).byLayerType.values()].findLast((each) => each !== null)!;
+    expect(rope.rotaryDim, model_type).toBe(rotaryDim);
+    expect(
+      notesAt(file, key).some(({ severity }) => severity === "warning"),
+      `${model_type}, ${key}`,
+    ).toBe(!isRead);
+  }
+});
+
+test("Phi-3-small states the amplitude of each list", () => {
+  // Phi-3-small-128k-instruct as published; its own code and vLLM take the amplitudes as they stand.
+  const longrope = {
+    type: "su",
+    short_factor: new Array<number>(64).fill(1),
+    long_factor: new Array<number>(64).fill(2),
+    short_mscale: 1.243163121016122,
+    long_mscale: 1.243163121016122,
+    original_max_position_embeddings: 8192,
+  };
+  const file = llama({
+    model_type: "phi3small",
+    rope_theta: undefined,
+    rope_embedding_base: 1000000,
+    max_position_embeddings: 131072,
+    rope_scaling: longrope,
+  });
+  const rope = ropesFromConfig(file).forLayer(0)!;
+  expect(rope.frequencies(8192).attentionFactor).toBe(1.243163121016122);
+  expect(rope.frequencies(131072).attentionFactor).toBe(1.243163121016122);
+  expect(notesAt(file, "rope_scaling.short_mscale")).toEqual([]);
+});
+
 describe("Llama 4 scales queries in layers without rope", () => {
   const llama4 = {
     model_type: "llama4_text",

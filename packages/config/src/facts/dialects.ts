@@ -3,7 +3,7 @@
  * looks at knobs only, never at a dialect's name. A profile of your own (a copy with a knob changed) therefore works as
  * these do.
  *
- * Sources: transformers 5.23, vLLM 0.33.0, SGLang 0.5.23, mlx-lm 0.32.2 and llama.cpp's converter and loader as of
+ * Sources: transformers 5.24, vLLM 0.33.0, SGLang 0.5.23, mlx-lm 0.32.2 and llama.cpp's converter and loader as of
  * llama-cpp-python 0.3.36, each run for the fixtures of `@ropewalk/goldens`; onnxruntime-genai 0.18.0, run for
  * `test/fixtures/readings.json`; MindIE-LLM of April 2026, read, not run.
  */
@@ -29,7 +29,7 @@ const hfYarn: YarnDialect = {
 const hf: Dialect = {
   name: "hf",
   engine: "transformers",
-  version: "5.23",
+  version: "5.24",
   ropeTypes: ["default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional", "xdrope"],
   otherTypes: "built",
   familyTypes: {},

@@ -111,7 +111,7 @@ const asLlama = `
 /** The same in code that is published with the models. */
 const asLlamaInRemoteCode = `
   aquila bailing_moe deepseek dots_ocr Dream internlm internlm2 internlm3 llada llama_bidirec llava_llama
-  llava_mistral llava_qwen mimo minicpm minicpmo minicpmv nemotron-nas new orion phi3small skywork telechat3 xverse
+  llava_mistral llava_qwen mimo minicpm minicpmo minicpmv nemotron-nas new orion skywork telechat3 xverse
   Yi yi
 `;
 
@@ -130,7 +130,8 @@ export const rows: readonly (readonly [string, Family])[] = [
   // The rotation is backwards: transformers 5.24 `rotate_half` of nanochat is (y, −x); mlx-lm 0.32 negates the
   // frequencies.
   ...row("nanochat", { direction: -1 }),
-  ...row("phimoe", { shortListOnly: true }),
+  ...row("phimoe", { longrope: "short-list" }),
+  ...row("phi3small", { longrope: "amplitudes" }),
   ...row("nomic_bert", {
     readsInterleave: true,
     scalingBeside: {
@@ -695,7 +696,7 @@ function merged(ofClass: ClassFacts, row: Family | undefined): Pick<Family, "def
 }
 
 /** The default values of a configuration class as facts of a family. */
-function familyOfClass({ values = {}, lists, dictionaryBase, ignoresBaseBeside }: ClassFacts): Family {
+function familyOfClass({ values = {}, lists, dictionaryBase, ignoresBaseBeside, shareKeys }: ClassFacts): Family {
   const { rope_parameters: rope, ...others } = values;
   // Bases beside the dictionary, which the class keeps and does not read where the dictionary has them.
   const bases = Object.entries(rope === undefined ? {} : others).filter(([key]) => key.endsWith("rope_theta"));
@@ -704,6 +705,7 @@ function familyOfClass({ values = {}, lists, dictionaryBase, ignoresBaseBeside }
     ...(bases.length === 0 ? {} : { leftBases: Object.fromEntries(bases) }),
     ...(dictionaryBase === undefined ? {} : { dictionaryBase }),
     ...(ignoresBaseBeside === undefined ? {} : { ignoresBaseBeside }),
+    ...(shareKeys === undefined ? {} : { shareKeys }),
   };
   if (!isObject(rope)) return { ...shared, defaults: others };
   const ofTypes = Object.entries(rope).filter(([, value]) => value === null || isObject(value));

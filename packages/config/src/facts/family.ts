@@ -73,6 +73,8 @@ export interface ClassFacts {
   readonly dictionaryBase?: number;
   /** In a file without rope dictionary, `rope_theta` is not read. */
   readonly ignoresBaseBeside?: true;
+  /** In a file without rope dictionary, only these names of the rotated share are read. Absent: all. */
+  readonly shareKeys?: readonly string[];
 }
 
 /** The second rope of a layer: that of the indexer, which picks the keys that sparse attention looks at. */
@@ -211,12 +213,17 @@ export interface Family {
   };
   /** Names that mean another type in this family: Phi-3 wrote `yarn` for the type that is now `longrope`. */
   readonly typeNames?: Readonly<Record<string, string>>;
-  /** The class uses the short list of `longrope` at every length, with a different amplitude for each list. */
-  readonly shortListOnly?: boolean;
+  /**
+   * What the class makes of `longrope`: both lists, and an amplitude for each from `short_mscale` and `long_mscale`
+   * (`"amplitudes"`); or the short list at every length, with these amplitudes (`"short-list"`).
+   */
+  readonly longrope?: "amplitudes" | "short-list";
   /** The base for a rope dictionary of the file that states none. Absent: that of `defaults`. */
   readonly dictionaryBase?: number;
   /** In a file without rope dictionary, `rope_theta` is not read. */
   readonly ignoresBaseBeside?: true;
+  /** In a file without rope dictionary, only these names of the rotated share are read. Absent: all. */
+  readonly shareKeys?: readonly string[];
   /**
    * Bases that the class writes beside the rope dictionary and reads only where the dictionary has none, with their
    * defaults.

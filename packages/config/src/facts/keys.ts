@@ -96,6 +96,15 @@ const byAll: KeyFacts["engines"] = uses(read, read, read, read, read, read, read
 const yarns = ["yarn", "deepseek_yarn", "telechat3-yarn", "deepseek_llama_scaling"];
 const classFixesIt = "the family's class fixes it";
 
+/** Names under which files state the share of a head that rotates. */
+export const shareNames: readonly string[] = [
+  "partial_rotary_factor",
+  "rotary_pct",
+  "rope_pct",
+  "rotary_percent",
+  "rotary_emb_fraction",
+];
+
 const readsMscale = (rule: AmplitudeRule): boolean => rule === "mscale-ratio" || rule === "mscale-verbatim";
 const orderFrom =
   (key: string) =>
@@ -359,7 +368,7 @@ export const keyFacts: readonly KeyFacts[] = (
       meaning: "amplitude in short texts",
       engines: byKnob(
         ({ longrope }) => longrope.amplitudeKeys.includes("short_mscale"),
-        { hf: "PhiMoE's class only", "ort-genai": "Phi-3's class only" },
+        { hf: "the classes of PhiMoE and Phi-3-small only", "ort-genai": "Phi-3's class only" },
         "longrope",
       ),
     },
@@ -370,7 +379,7 @@ export const keyFacts: readonly KeyFacts[] = (
       engines: {
         ...byKnob(
           ({ longrope }) => longrope.amplitudeKeys.includes("long_mscale"),
-          { hf: "PhiMoE's class only", "ort-genai": "Phi-3's class only" },
+          { hf: "the classes of PhiMoE and Phi-3-small only", "ort-genai": "Phi-3's class only" },
           "longrope",
         ),
         // A class of its own there; the knob is the type's.

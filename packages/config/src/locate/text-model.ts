@@ -7,7 +7,7 @@ import { RopeError } from "@ropewalk/core";
 import { nearest, show } from "@ropewalk/core/backend";
 import { familyNames, familyOf, modelTypeOfArchitectures } from "../facts/families.ts";
 import type { Family } from "../facts/family.ts";
-import { ropeKey } from "../facts/keys.ts";
+import { ropeKey, shareNames } from "../facts/keys.ts";
 import { dialectOf } from "../options.ts";
 import type { ConfigOptions } from "../options.ts";
 import { Report } from "../report.ts";
@@ -148,11 +148,17 @@ function withoutIgnored(
   report: Report,
 ): JsonObject {
   const hasDictionary = ["rope_parameters", "rope_scaling"].some((key) => isObject(record[key]));
-  const beside = family?.ignoresBaseBeside === true && !hasDictionary ? ["rope_theta"] : [];
+  const bases = family?.ignoresBaseBeside === true ? ["rope_theta"] : [];
+  const { shareKeys } = family ?? {};
+  // Beside a name that is read, it stays: two shares that contradict each other are an error.
+  const isShared = shareKeys?.some((key) => own(record, key) !== undefined) === true;
+  const shares = shareKeys === undefined || isShared ? [] : shareNames.filter((key) => !shareKeys.includes(key));
+  const beside = hasDictionary ? [] : [...bases, ...shares];
   const ignored = [...(family?.ignored ?? []), ...beside].filter((key) => own(record, key) !== undefined);
   for (const key of ignored) {
     // GPT-NeoX's base under both names, or the default.
     if (key === "rope_theta" && record[key] === (own(record, "rotary_emb_base") ?? 10_000)) continue;
+    if (shareNames.includes(key) && record[key] === family?.defaults?.["partial_rotary_factor"]) continue;
     const message = `The class of ${modelType} in transformers does not read ${key} = ${shown(record[key])}. This rope does the same.`;
     report.note("differs", join(path, key), message, "warning");
   }

@@ -1,6 +1,7 @@
 /** Reads the elements of a head: how many there are, how many are rotated, and where they start. */
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
+import { shareNames } from "../facts/keys.ts";
 import type { Fields } from "../locate/fields.ts";
 import { agree, asNumber, isSize } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
@@ -204,11 +205,9 @@ function statedWidth(
   return { ...width, rule: width.path };
 }
 
-const shareKeys = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"];
-
 function statedShare({ dictionary, nested, share }: RopeEntry, { model, report }: Located): Found<number> | undefined {
   const inside = dictionary.all("partial_rotary_factor");
-  const outside = [...model.fields.all(...shareKeys), ...(share === undefined ? [] : [share])];
+  const outside = [...model.fields.all(...shareNames), ...(share === undefined ? [] : [share])];
   const places = nested && inside.length > 0 ? inside : [...inside, ...outside];
   return agree(
     places.flatMap((found) => asNumber(found, report) ?? []),

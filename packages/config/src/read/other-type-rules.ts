@@ -12,12 +12,13 @@ const mscales = [
   ["longMscale", "long_mscale"],
 ] as const;
 
-/** The lists and amplitudes of PhiMoE's class. */
+/** The lists and amplitudes of the classes of PhiMoE and Phi-3-small. */
 export const longropeOfClass: Rule = (parameters, context) => {
-  const { dialect, dictionary, report, shortListOnly } = context;
+  const { dialect, dictionary, longropeOfFamily, report } = context;
   if (!dialect.longrope.ofClass) return {};
   const drop = (name: string): Changes => dropped(name, parameters, context, notForThisType);
-  if (!shortListOnly) return Object.assign({}, ...mscales.map(([name]) => drop(name))) as Changes;
+  if (longropeOfFamily === "amplitudes") return {};
+  if (longropeOfFamily === undefined) return Object.assign({}, ...mscales.map(([name]) => drop(name))) as Changes;
   for (const [name, key] of mscales) {
     if (!parameters.has(name)) {
       const expected = `a number, which the class of this family in ${engineOf(dialect)} requires`;

@@ -1,6 +1,7 @@
 /** The input and output of a rule about the parameters of one rope dictionary. */
 
 import type { Dialect } from "../facts/dialect.ts";
+import type { Family } from "../facts/family.ts";
 import type { Fields } from "../locate/fields.ts";
 import { shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
@@ -27,8 +28,8 @@ export interface RuleContext {
   readonly outerOriginal: Found<number> | undefined;
   readonly report: Report;
   readonly dialect: Dialect;
-  /** Whether the family's class uses only the short list of `longrope`. */
-  readonly shortListOnly: boolean;
+  /** What the family's class makes of `longrope`, if it is not the usual. */
+  readonly longropeOfFamily: Family["longrope"];
   /** The length that the engine was started for, if the caller gave it. */
   readonly capacity: number | undefined;
 }

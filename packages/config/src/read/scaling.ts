@@ -35,7 +35,7 @@ export function readScaling(entry: RopeEntry, located: Located): ScalingFacts {
     dialect,
     beside: entry.beside === true,
     timeLast: isTimeLast(entry.dictionary, located),
-    shortListOnly: model.family.shortListOnly === true,
+    longropeOfFamily: model.family.longrope,
     capacity: options.capacity,
   });
   const namesAxes = stated.some(({ value }) => ["mrope", "xdrope", "bailing_mrope"].includes(value));

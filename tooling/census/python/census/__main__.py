@@ -19,11 +19,14 @@ def main() -> None:
         only, journal = option("--only"), option("--journal")
         result = run(only.split(",") if only else None, "--plain" not in sys.argv, open(journal, "w") if journal else None)
     elif command == "assemble":
-        from .transformers_run import assembled
+        from .transformers_run import assembled, unnamed
 
         models: dict = {}
         for name in sys.argv[2:]:
             with open(name) as file:
+                if name.endswith(".json"):
+                    models.update(unnamed(json.load(file)))
+                    continue
                 for line in file:
                     models.update(json.loads(line))
         result = assembled(models)

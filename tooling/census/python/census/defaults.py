@@ -29,6 +29,8 @@ encoder_num_attention_heads decoder_num_attention_heads encoder_num_hidden_layer
 LISTS = ["layer_types", "layers_block_type", "no_rope_layers", "layer_rope_theta", "rope_scaling_layers", "cross_attention_layers", "indexer_types"]
 # Those of them that list layers by their number.
 INDICES = ["rope_scaling_layers", "cross_attention_layers"]
+# Names under which files state the share of a head that rotates, beside the rope dictionary.
+SHARES = ["partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percent", "rotary_emb_fraction"]
 COUNTS = [24, 25, 47, 48, 49]
 
 
@@ -88,6 +90,18 @@ def bases(config_class, rope):
     return found if beside in (None, 54321.0) else {**found, "ignoresBaseBeside": True}
 
 
+def shares(config_class, rope):
+    """Which of the names of the share a class reads that has a share in its own dictionary."""
+    if not isinstance(rope, dict) or "partial_rotary_factor" not in json.dumps(rope):
+        return {}
+
+    def read(key):
+        found = (made(config_class, **{key: 0.8125}) or {}).get("rope_parameters")
+        return isinstance(found, dict) and '"partial_rotary_factor": 0.8125' in json.dumps(found)
+
+    return {"shareKeys": [key for key in SHARES if read(key)]}
+
+
 def facts(config_class):
     plain = config_class().to_dict()
     nested = {
@@ -107,7 +121,7 @@ def facts(config_class):
         values["rope_parameters"] = rope
     counts = [key for key in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if key in values]
     lists = {key: by_layer(config_class, key, counts[0]) for key in LISTS if counts and isinstance(plain.get(key), list)}
-    return {"values": values, **bases(config_class, rope), "lists": {key: found for key, found in lists.items() if found}, "nested": nested}
+    return {"values": values, **bases(config_class, rope), **shares(config_class, rope), "lists": {key: found for key, found in lists.items() if found}, "nested": nested}
 
 
 def main():

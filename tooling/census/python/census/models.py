@@ -146,7 +146,7 @@ def build(config: PreTrainedConfig) -> PreTrainedModel:
             setattr(config, key, "eager")
     with torch.device("meta"):
         size = sum(parameter.numel() for parameter in model_class(copy.deepcopy(config)).parameters())
-    if size > LARGEST:
+    if size > override_of(config.model_type).get("largest", LARGEST):
         raise NoModel(f"too large to run: {size} parameters")
     torch.manual_seed(0)
     model = model_class(config).eval()

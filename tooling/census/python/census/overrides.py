@@ -1,5 +1,15 @@
 """What the generic rules cannot know. `set` overrides counts of the text model, `first` are arguments without which the
-class cannot be made at all, `whole` are arguments of the composite that must agree with its text model."""
+class cannot be made at all, `whole` are arguments of the composite that must agree with its text model, `largest` is the number of parameters up to
+which the class is run all the same, `with` are further arguments of the run."""
+
+import torch
+
+
+def noise(model, *shape: int) -> torch.Tensor:
+    """The same row everywhere: what another part of the model would give. No position may show in it."""
+    row = torch.randn(shape[-1], generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    return row.to(model.dtype).expand(shape)
+
 
 HYBRID = ["mamba", "mamba", "attention", "mamba"]
 
@@ -7,28 +17,49 @@ OVERRIDES: dict[str, dict] = {
     "apertus1p5": {"set": {"vocab_size": 266560}},
     "bamba": {"set": {"attn_layer_indices": [1, 4]}},
     "canary": {"whole": lambda text: {"vocab_size": text.vocab_size}},
-    "chameleon": {"first": {"vq_config": {}}},
+    "chameleon": {"first": {"vq_config": {}, "vocabulary_map": {"<image>": 5}}},
     "csm": {"class": "CsmBackboneModel", "ids": 32},
     "dbrx": {"first": {"attn_config": {"kv_n_heads": 1, "rope_theta": 10000.0, "clip_qkv": 8.0}}},
     "deepseek_v2": {"set": {"num_experts_per_tok": 2, "n_routed_experts": 4, "first_k_dense_replace": 1}},
     "dots1": {"set": {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1}},
+    "dots3_note": {
+        "largest": 400_000_000,
+        "whole": lambda text: {"vision_config": {"adapter_out_dim": text.hidden_size}, "audio_config": {"adapter_out_dim": text.hidden_size}},
+    },
+    "dots3_note_text": {"largest": 400_000_000},
     "esm": {"set": {"vocab_size": 64, "mask_token_id": 32, "pad_token_id": 1}},
     "fun_asr_nano": {"whole": lambda text: {"adaptor_config": {"hidden_size": text.hidden_size, "intermediate_size": text.hidden_size // 4}}},
+    "evolla": {"largest": 800_000_000},
+    "glm4_moe": {"set": {"head_dim": 128, "hidden_size": 256}},
     "gradium_phonon_tts": {"set": {"hidden_size": 768}},
     "granite_docling": {"whole": lambda text: {"vision_config": {"out_hidden_size": text.hidden_size}}},
     "granitemoehybrid": {"set": {"layer_types": HYBRID, "num_hidden_layers": 4}},
+    "idefics": {
+        "largest": 400_000_000,
+        "with": lambda model, ids: {
+            "image_encoder_embeddings": noise(model, ids.shape[0], 1, 2, model.config.vision_config.embed_dim),
+            "image_attention_mask": torch.ones(*ids.shape[:2], 1, dtype=torch.long),
+        },
+    },
     "inkling2": {"whole": lambda text: {"vision_config": {"text_hidden_size": text.hidden_size}}},
     "inkling2_loop": {"whole": lambda text: {"vision_config": {"text_hidden_size": text.hidden_size}}},
-    "dia_decoder": {"ids": 9},
+    "dia_decoder": {
+        "ids": 9,
+        "with": lambda model, ids: {"encoder_hidden_states": noise(model, ids.shape[0], 1, model.config.cross_hidden_size)},
+    },
     "mamba2": {"set": {"n_groups": 1, "num_heads": 8, "head_dim": 64, "hidden_size": 256, "expand": 2}},
     "hunyuan_vl": {"set": {"head_dim": 128, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [16, 16, 16, 16]}}},
     "hunyuan_vl_text": {"set": {"head_dim": 128, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [16, 16, 16, 16]}}},
-    "moshi_depth": {"embeds": True},
+    "moshi_depth": {"with": lambda model, ids: {"last_hidden_state": noise(model, *ids.shape[:2], model.config.input_size)}},
+    "muse_spark": {"whole": lambda text: {"audio_config": {"out_hidden_size": text.hidden_size}, "out_hidden_size": text.hidden_size}},
     "ministral": {"set": {"head_dim": 128}},
     "nemotron": {"set": {"num_key_value_heads": 1}},
+    "phi4_multimodal": {"largest": 900_000_000},
     "qwen2_5_omni_talker": {"set": {"embedding_size": 256, "hidden_size": 256}},
     "qwen3_omni_moe_talker_code_predictor": {"embeds": True},
     "qwen3_omni_moe_talker_text": {"set": {"shared_expert_intermediate_size": 32}},
+    "t5_gemma_module": {"class": "T5GemmaDecoder", "with": lambda model, ids: {"encoder_hidden_states": noise(model, ids.shape[0], 1, model.config.cross_attention_hidden_size)}},
+    "voxtral_realtime_text": {"with": lambda model, ids: {"t_cond": noise(model, 1, model.config.hidden_size)}},
     "lfm2_moe": {"set": {"layer_types": ["conv", "conv", "full_attention", "conv"], "num_hidden_layers": 4}},
 }
 

@@ -60,6 +60,8 @@ def forward(model, ids, positions, extra=None) -> Recording:
         given["use_cache"] = False
     if positions is not None:
         given["position_ids"] = positions
+    if "with" in override:
+        given.update(override["with"](model, ids))
     with recording(model, ids.shape[0]) as found:
         model(**given)
     return found

@@ -21,6 +21,7 @@ from .switches import SWITCHES
 from .towers import rotary_parts, tower
 from .variants import changes
 
+LIMIT = 120  # seconds of processor time
 NOISE = re.compile(
     r"^(transformers_version|dtype|torch_dtype|architectures|initializer_\w+|\w*dropout\w*|id2label|label2id|output_\w+|return_dict|"
     r"problem_type|chunk_size_feed_forward|use_cache|\w*token_ids?|\w*token_index|_name_or_path|\w*vocab_size|hidden_act|"
@@ -111,6 +112,17 @@ def assembled(models: dict) -> dict:
     }
 
 
+def unnamed(result: dict) -> dict:
+    """The models of a result, as a journal has them: lists of frequencies instead of their names."""
+
+    def restored(value):
+        if isinstance(value, dict):
+            return {key: result["frequencies"][item] if key == "frequencies" else restored(item) for key, item in value.items()}
+        return [restored(item) for item in value] if isinstance(value, list) else value
+
+    return restored(result["models"])
+
+
 def written(result: Result) -> dict:
     found = {"status": result.status}
     if result.reason:
@@ -151,7 +163,7 @@ def loaded(values: dict):
 def one(model_type: str, variants: bool) -> dict:
     entry: dict = {"part": "text"}
     try:
-        with limit(60):
+        with limit(LIMIT):
             for narrow in (True, False):
                 made = small(model_type, narrow)
                 file = saved(made)
@@ -192,7 +204,7 @@ def one(model_type: str, variants: bool) -> dict:
 def of_tower(model_type: str) -> dict | None:
     """The entry of a model type whose class is a vision or audio tower; None if it is none or cannot be run."""
     try:
-        with limit(60):
+        with limit(LIMIT):
             config = CONFIG_MAPPING[model_type]()
             if rotary_parts(config) is None:
                 return None
@@ -239,7 +251,7 @@ def tried(model_type: str, config, file: dict, path: list[str], default: dict) -
             entry["unset"] = left_out
         HEARD.messages.clear()
         try:
-            with limit(60):
+            with limit(LIMIT):
                 changed = loaded({key: value for key, value in {**file, **put}.items() if key not in unset})
                 answer = written(probe(changed, False)[1])
             if equal(answer, without_axes(default)):
