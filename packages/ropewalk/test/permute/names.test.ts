@@ -179,16 +179,10 @@ test("random names: all rows of queries and keys move, or nothing is written", a
         if (name !== "" && !truth.some((other) => other.name === name)) one.name = name;
       }
       const [from, to] = [join(path, `${++run}.safetensors`), join(path, `${run}-out.safetensors`)];
-      const tensors = Object.fromEntries(
-        truth.map(({ name, shape }) => {
-          const count = shape.reduce((product, size) => product * size, 1);
-          return [name, { dtype: "F32", shape, data: Float32Array.from({ length: count }, (_, i) => i) }];
-        }),
-      );
+      const tensors = Object.fromEntries(truth.map(({ name, shape }) => [name, counted(shape)]));
       writeSafetensors(from, tensors);
-      const pairings = kind === 3 ? { from: "adjacent", to: "half" } : { from: "half", to: "adjacent" };
       try {
-        await permuteHere(from, to, { config: settings[kind]!, ...pairings });
+        await permuteHere(from, to, { config: settings[kind]!, ...pairingsOf(kind) });
       } catch (error) {
         // A refusal, and no defect of ours.
         expect((error as { code?: string }).code).toMatch(/^(FILE_FORMAT|USAGE)$/);
@@ -210,4 +204,92 @@ test("random names: all rows of queries and keys move, or nothing is written", a
   expect(outcomes.refused).toBeGreaterThan(100);
 }, 60_000);
 
+/** Modules of an attention that are known, those that no layer here has included. */
+const known = new Set(
+  [
+    "q_proj k_proj v_proj o_proj g_proj gate_proj out_proj c_q c_k c_v c_proj c_attn wq wk wv wo Wq Wk Wv Wo wqkv Wqkv",
+    "qkv_proj query_key_value W_pack att_proj query key value dense dense_bias output_projection",
+    "q_norm k_norm v_norm query_norm key_norm q_layernorm k_layernorm query_layernorm key_layernorm",
+    "q_layer_norm k_layer_norm attn_sub_norm inner_attn_ln subln gate gate_bias A dt_proj sinks sink bias masked_bias",
+    "q_a_proj q_b_proj kv_a_proj_with_mqa kv_b_proj wq_a wq_b wkv_a wkv_a_with_mqa wkv_b q_a_layernorm q_a_norm",
+    "kv_a_layernorm kv_a_norm rotary_emb rotary_pos_emb softmax_scaling lambda_q1 lambda_k1 lambda_q2 lambda_k2",
+  ].flatMap((line) => line.split(" ")),
+);
+
+const word = fc.oneof(
+  fc.constantFrom(
+    ..."q k v qk qkv kv query key norm ln rms scale bias proj rope w head conv gate adapter lora".split(" "),
+  ),
+  fc.stringMatching(/^[a-zA-Z]{1,6}$/),
+);
+const module = fc
+  .array(word, { minLength: 1, maxLength: 3 })
+  .map((found) => found.join("_"))
+  .filter((name) => !known.has(name));
+/** What quantisation and adapters of other kinds put beside a weight, and any other part. */
+const part = fc.oneof(
+  fc.constantFrom(
+    ..."qweight qzeros scales g_idx biases zeros weight_scale weight_scale_inv weight_zero_point weight_packed SCB".split(
+      " ",
+    ),
+    ..."weight.absmax weight.quant_map weight.quant_state.bitsandbytes__nf4 weight.nested_absmax lora_A.default".split(
+      " ",
+    ),
+    ..."lora_B.default lora_E hada_w1_a hada_w2_b lokr_w1 oft_R.default.weight vera_lambda_b.default ia3_l boft_s".split(
+      " ",
+    ),
+    ..."modules_to_save.default.weight original_module.weight parametrizations.weight.original1 weight_g".split(" "),
+  ),
+  module.filter((name) => !/^(weight|bias|m|lora_[abAB]|lora_magnitude_vector)$/.test(name)),
+);
+/** The number of an own projection or norm of the layer, or another module. */
+const inside = fc.oneof(
+  fc.record({ beside: fc.nat(), path: part }),
+  fc.record({
+    beside: fc.constant(undefined),
+    path: fc.oneof(
+      module,
+      fc.tuple(module, part).map((two) => two.join(".")),
+    ),
+  }),
+  fc.record({
+    beside: fc.constant(undefined),
+    path: fc.tuple(module, fc.constantFrom("weight", "bias", "0.weight")).map((two) => two.join(".")),
+  }),
+);
+
+test("a further tensor inside of an attention, under any name that is not known: refused with its name", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat({ max: layers.length - 1 }),
+      fc.nat({ max: 1 }),
+      inside,
+      fc.constantFrom([4], [16], [2, 4], [16, 3], [1, 16], [3, 3]),
+      async (kind, number, { beside: which, path: further }, shape) => {
+        const [, layer] = layers[kind]!;
+        const own = layer.filter(([, , moves]) => moves).map(([name]) => name.split(".").slice(0, 2).join("."));
+        const attention = own[0]!.split(".")[0]!;
+        const added = `model.layers.${number}.${which === undefined ? attention : own[which % own.length]!}.${further}`;
+        const shapes = new Map<string, readonly number[]>([
+          ...[0, 1].flatMap((i) => layer.map(([name, size]) => [`model.layers.${i}.${name}`, size] as const)),
+          [added, shape],
+        ]);
+        const [from, to] = [join(path, `${++run}.safetensors`), join(path, `${run}-out.safetensors`)];
+        writeSafetensors(from, Object.fromEntries([...shapes].map(([name, size]) => [name, counted(size)])));
+        await expect(permuteHere(from, to, { config: settings[kind]!, ...pairingsOf(kind) })).rejects.toThrow(
+          expect.objectContaining({ code: "FILE_FORMAT", message: expect.stringContaining(` ${added}`) }),
+        );
+        expect(existsSync(to)).toBe(false);
+      },
+    ),
+    { numRuns: 500 },
+  );
+}, 60_000);
+
 const settings = layers.map(([config]) => writeConfig(config));
+const pairingsOf = (kind: number): { from: string; to: string } =>
+  kind === 3 ? { from: "adjacent", to: "half" } : { from: "half", to: "adjacent" };
+function counted(shape: readonly number[]): { dtype: string; shape: number[]; data: Float32Array } {
+  const length = shape.reduce((product, size) => product * size, 1);
+  return { dtype: "F32", shape: [...shape], data: Float32Array.from({ length }, (_, i) => i) };
+}
