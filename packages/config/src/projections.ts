@@ -25,6 +25,11 @@ export interface ProjectionShape extends AttentionShape {
   readonly indexerHeads: Fact<number> | null;
   /** The number of last layers that use the keys of earlier layers (Gemma 3n); `null` if the file does not state it. */
   readonly sharedKeyLayers: Fact<number> | null;
+  /**
+   * Whether some layers use their keys, before the rotation, as values (Gemma 4). Rows of such keys cannot be reordered.
+   * `null` if neither the file nor its class says so.
+   */
+  readonly keysAsValues: Fact<boolean> | null;
 }
 
 /**
@@ -47,13 +52,14 @@ export function projectionShape(
   const { family } = options;
   const report = new Report();
   const { fields, modelType } = findTextModel(config, report, family);
-  let { fused, gatedQuery } = projectionFactsOf(modelType);
+  let { fused, gatedQuery, keysAsValues } = projectionFactsOf(modelType);
   const rule = `the class of ${modelType}`;
   // ChatGLM without groups makes query, key and value of one head after another.
   if (modelType === "chatglm")
     fused = fields.flag("multi_query_attention")?.value === true ? "concatenated" : "per-group";
   const indexerHeads = factOf(fields.size("index_n_heads"));
   const shared = fields.number("num_kv_shared_layers");
+  const areValues = fields.flag("attention_k_eq_v");
   report.throwIfBroken();
   return Object.freeze({
     ...attentionShape(config),
@@ -61,6 +67,8 @@ export function projectionShape(
     gatedQuery: Object.freeze({ value: gatedQuery === true, rule }),
     indexerHeads,
     sharedKeyLayers: factOf(shared),
+    keysAsValues:
+      factOf(areValues) ?? (keysAsValues === undefined ? null : Object.freeze({ value: keysAsValues, rule })),
   });
 }
 
@@ -101,6 +109,7 @@ export function projectionShapeFromGguf(metadata: unknown): ProjectionShape {
     gatedQuery: Object.freeze({ value: gatedArchitectures.includes(file.name), rule }),
     indexerHeads: null,
     sharedKeyLayers: sharedKeyLayers && Object.freeze(sharedKeyLayers),
+    keysAsValues: null,
   });
 }
 
@@ -132,5 +141,5 @@ function latentOfGguf(file: GgufFile): LatentShape | null {
   });
 }
 
-const factOf = (found: Found<number> | undefined): Fact<number> | null =>
+const factOf = <T>(found: Found<T> | undefined): Fact<T> | null =>
   found === undefined ? null : Object.freeze({ value: found.value, rule: found.path });

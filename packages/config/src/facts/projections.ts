@@ -20,6 +20,8 @@ interface ProjectionFacts {
   readonly fused?: FusedOrder;
   /** Each head of the query projection has as many rows for a gate of the output, behind its own. */
   readonly gatedQuery?: true;
+  /** Some layers have no values of their own: their keys, before the rotation, are the values. */
+  readonly keysAsValues?: true;
 }
 
 const rows = (names: string, facts: ProjectionFacts): [string, ProjectionFacts][] =>
@@ -33,6 +35,7 @@ const families: ReadonlyMap<string, ProjectionFacts> = new Map([
   ...rows("qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text qwen4_exp qwen4_exp_text", {
     gatedQuery: true,
   }),
+  ...rows("diffusion_gemma diffusion_gemma_text", { keysAsValues: true }),
 ]);
 
 /** The facts of a family by its `model_type`; none for a family that is not in the table. */

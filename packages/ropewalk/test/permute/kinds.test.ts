@@ -324,6 +324,42 @@ test("keys that serve as values, which shows by the other layers: refused (Gemma
   );
 });
 
+test("an adapter of keys that serve as values by the config: refused (Gemma 4)", async () => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  writeSafetensors(from, random(prefix, { "k_proj.lora_A.weight": [3, 12], "k_proj.lora_B.weight": [16, 3] }));
+  const run = (config: object): Promise<unknown> =>
+    permuteHere(from, to, { config: writeConfig(config), from: "half", to: "adjacent" });
+  await expect(run({ ...llama, attention_k_eq_v: true })).rejects.toThrow(
+    /k_proj\.lora_\w\.weight, but by attention_k_eq_v keys serve as values/,
+  );
+  expect(existsSync(to)).toBe(false);
+  await run({ ...llama, attention_k_eq_v: false });
+  expect(existsSync(to)).toBe(true);
+});
+
+test("names without numbers of layers: each attention has to be complete", async () => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  const settings = { config: writeConfig(twoLayers), from: "half", to: "adjacent" };
+  writeSafetensors(from, { ...random("first.self_attn", plain), ...random("second.self_attn", plain, 2) });
+  expect((await permuteHere(from, to, settings))[0]).toContain("4 tensors");
+  const { "k_proj.weight": _, ...without } = plain;
+  writeSafetensors(from, { ...random("first.self_attn", plain), ...random("second.self_attn", without, 2) });
+  await expect(permuteHere(from, join(path, "none"), settings)).rejects.toThrow(
+    /second\.self_attn of .* no key projection/,
+  );
+});
+
+test("a gate that has queries of its own: refused", async () => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  writeSafetensors(from, random(prefix, { ...plain, "gate.q_proj.weight": [32, 12] }));
+  await expect(permuteHere(from, to, { config: writeConfig(llama), from: "half", to: "adjacent" })).rejects.toThrow(
+    /gate\.q_proj\.weight/,
+  );
+});
+
 test("--leave-pattern settles what is not recognised; the rest is permuted", async () => {
   const path = folder();
   const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];

@@ -197,7 +197,7 @@ test("random names: all rows of queries and keys move, or nothing is written", a
         expect(same, `${name} of ${truth.map((one) => one.name).join(", ")}`).toBe(!moves);
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 600 },
   );
   // Both happen: a changed name of values or of the feed-forward part may pass.
   expect(outcomes.permuted).toBeGreaterThan(10);

@@ -202,9 +202,10 @@ export function isBesideAttention(name: TensorName): boolean {
     if (!/\d/.test(name.name)) return !found.some(isAttentionWord);
     return found.some((word) => besideWords.has(word) || outsideWords.has(word)) && !found.some(isAttentionWord);
   }
-  // BERT has its output projection beside its queries and keys: attention.self.query, attention.output.dense.
-  const path = inside.slice(0, inside[0] === "attention" ? 2 : 1);
-  const found = wordsOf(path.join(".")).filter((word) => word !== "");
+  // BERT's and ESM's queries and keys are in attention.self; attention.output and attention.LayerNorm are beside them.
+  const [first = "", second = ""] = inside;
+  const path = first === "attention" && ["output", "LayerNorm"].includes(second) ? second : first;
+  const found = wordsOf(path).filter((word) => word !== "");
   return (
     found.some((word) => besideWords.has(word)) &&
     found.every((word) => besideWords.has(word) || furtherWords.has(word))
@@ -212,8 +213,10 @@ export function isBesideAttention(name: TensorName): boolean {
 }
 
 /** Whether a name speaks of queries or keys. */
-export const isSuspect = ({ inside }: TensorName): boolean =>
-  wordsOf(inside.join(".")).some((word) => suspects.has(word));
+export const isSuspect = ({ inside }: TensorName): boolean => speaksOfQueriesOrKeys(inside);
+
+const speaksOfQueriesOrKeys = (path: readonly string[]): boolean =>
+  wordsOf(path.join(".")).some((word) => suspects.has(word));
 
 /**
  * The path of the attention that a tensor belongs to, within its layer: the parent of the first module that is a
@@ -249,7 +252,10 @@ export function meaningOf(path: readonly string[], naming: Naming): Meaning {
   for (let end = path.length; end > 0; end--) {
     const role = tables[naming].get(path.slice(0, end).join("."));
     if (role === undefined) continue;
-    if (role === "left" || role === "value") return { role, lie: "none", adapter };
+    if (role === "left" || role === "value") {
+      // A gate may have queries of its own.
+      return { role: speaksOfQueriesOrKeys(path.slice(end)) ? "unknown" : role, lie: "none", adapter };
+    }
     const part = partOf(path.slice(end));
     if (part === undefined) return { role: "unknown", lie: "none", adapter, isUnknownPart: true };
     return { role, ...part, lie: lieOf(role, part.lie) };
@@ -287,5 +293,5 @@ function partOf(path: readonly string[]): { readonly lie: Lie; readonly adapter:
 
 const isAboutAttention = (path: readonly string[]): boolean => {
   const found = wordsOf(path.join("."));
-  return found.some((word) => word.startsWith("attn") || word === "indexer" || suspects.has(word));
+  return speaksOfQueriesOrKeys(path) || found.some((word) => word.startsWith("attn") || word === "indexer");
 };

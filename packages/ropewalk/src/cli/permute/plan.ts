@@ -277,29 +277,28 @@ function checkComplete(
 ): void {
   const all = [...layers.values()].flat();
   // The file of an adapter has what was trained.
-  if (all.every(({ adapter }) => adapter)) return;
+  if (all.every(({ adapter }) => adapter)) {
+    const key = all.find(({ role }) => role === "key");
+    if (key !== undefined && projections.keysAsValues?.value === true) {
+      throw new CliFailure(
+        "FILE_FORMAT",
+        `${path} holds ${key.name}, but by ${projections.keysAsValues.rule} keys serve as values, which a permutation would change.`,
+      );
+    }
+    return;
+  }
   const makesValues = all.some(({ adapter, role }) => role === "value" && !adapter);
   const sharing = projections.sharedKeyLayers?.value ?? 0;
-  const isSharing = (layer: number | null): boolean =>
-    layer !== null && layerCount !== null && layer >= layerCount - sharing;
   for (const [layer, own] of layers) {
-    // A bias alone is no projection.
-    const has = (...roles: readonly Role[]): boolean =>
-      own.some(({ adapter, lie, role }) => !adapter && roles.includes(role) && (lie === "rows" || role === "value"));
-    const where = layer === null ? path : `layer ${layer} of ${path}`;
-    const missing = !has("query", "fused") ? "query" : !has("key", "fused") && !isSharing(layer) ? "key" : undefined;
-    if (missing !== undefined) {
-      throw new CliFailure(
-        "FILE_FORMAT",
-        `${where} has a rope, but no ${missing} projection was recognised among ${sample(own)}: name it with --${missing}-pattern. If the model lies in several files, give their index (*.safetensors.index.json).`,
-      );
+    if (layer === null) {
+      // Names without understood numbers of layers: each attention has to be complete.
+      for (const [attention, ofOne] of byAttention(own)) {
+        checkAttention(ofOne, attention === "" ? path : `${attention} of ${path}`, { makesValues, sharesKeys: false });
+      }
+      continue;
     }
-    if (makesValues && has("key") && !has("value", "fused")) {
-      throw new CliFailure(
-        "FILE_FORMAT",
-        `${where} has no value projection, and other layers have one: its keys may serve as values, which a permutation would change (${sample(own)}).`,
-      );
-    }
+    const sharesKeys = layerCount !== null && layer >= layerCount - sharing;
+    checkAttention(own, `layer ${layer} of ${path}`, { makesValues, sharesKeys });
   }
   if (layerCount === null || layers.has(null)) return;
   for (let layer = 0; layer < layerCount; layer++) {
@@ -312,7 +311,45 @@ function checkComplete(
   }
 }
 
+function byAttention(own: readonly Named[]): ReadonlyMap<string, readonly Named[]> {
+  const found = new Map<string, Named[]>();
+  for (const one of own) {
+    const { attention } = one;
+    if (attention === undefined || attendsElsewhere(attention)) continue;
+    found.set(attention, [...(found.get(attention) ?? []), one]);
+  }
+  return found;
+}
+
+interface Expected {
+  /** The file has projections of values. */
+  readonly makesValues: boolean;
+  /** The keys of another layer are used. */
+  readonly sharesKeys: boolean;
+}
+
+function checkAttention(own: readonly Named[], where: string, { makesValues, sharesKeys }: Expected): void {
+  // A bias alone is no projection.
+  const has = (...roles: readonly Role[]): boolean =>
+    own.some(({ adapter, lie, role }) => !adapter && roles.includes(role) && (lie === "rows" || role === "value"));
+  const missing = !has("query", "fused") ? "query" : !has("key", "fused") && !sharesKeys ? "key" : undefined;
+  if (missing !== undefined) {
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${where} has a rope, but no ${missing} projection was recognised among ${sample(own)}: name it with --${missing}-pattern. If the model lies in several files, give their index (*.safetensors.index.json).`,
+    );
+  }
+  if (makesValues && has("key") && !has("value", "fused")) {
+    throw new CliFailure(
+      "FILE_FORMAT",
+      `${where} has no value projection, and other layers have one: its keys may serve as values, which a permutation would change (${sample(own)}).`,
+    );
+  }
+}
+
+/** Names to show: those of attentions, if there are any. */
 const sample = (own: readonly Named[]): string => {
-  const names = own.map(({ name }) => name);
+  const inside = own.filter(({ attention }) => attention !== undefined);
+  const names = (inside.length > 0 ? inside : own).map(({ name }) => name);
   return names.length > 6 ? `${names.slice(0, 6).join(", ")}, … (${names.length})` : names.join(", ");
 };
