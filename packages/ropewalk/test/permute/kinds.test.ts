@@ -324,6 +324,85 @@ test("keys that serve as values, which shows by the other layers: refused (Gemma
   );
 });
 
+const sizes: Readonly<Record<string, number>> = { F32: 4, F16: 2, I32: 4, U32: 4, I64: 8, U8: 1, I8: 1, F8_E4M3: 1 };
+type Stored = readonly [dtype: string, ...shape: number[]];
+
+/** The tensors that each tool writes for a projection of `rows` and 128 columns. */
+const quantised: readonly (readonly [tool: string, parts: (rows: number) => Readonly<Record<string, Stored>>])[] = [
+  [
+    "GPTQ",
+    (rows) => ({
+      qweight: ["I32", 16, rows],
+      qzeros: ["I32", 1, rows / 8],
+      scales: ["F16", 1, rows],
+      g_idx: ["I32", 128],
+    }),
+  ],
+  ["AWQ", (rows) => ({ qweight: ["I32", 128, rows / 8], qzeros: ["I32", 1, rows / 8], scales: ["F16", 1, rows] })],
+  ["mlx-lm", (rows) => ({ weight: ["U32", rows, 16], scales: ["F16", rows, 2], biases: ["F16", rows, 2] })],
+  [
+    "bitsandbytes, 4 bits",
+    (rows) => ({
+      weight: ["U8", rows * 64, 1],
+      "weight.absmax": ["U8", rows * 2],
+      "weight.quant_map": ["F32", 16],
+      "weight.nested_absmax": ["F32", 1],
+      "weight.quant_state.bitsandbytes__nf4": ["U8", 90],
+    }),
+  ],
+  ["bitsandbytes, 8 bits", (rows) => ({ weight: ["I8", rows, 128], SCB: ["F32", rows], weight_format: ["U8"] })],
+  ["FP8 in blocks", (rows) => ({ weight: ["F8_E4M3", rows, 128], weight_scale_inv: ["F32", rows / 16, 8] })],
+  ["FP8 by rows", (rows) => ({ weight: ["F8_E4M3", rows, 128], weight_scale: ["F32", rows, 1] })],
+  [
+    "compressed-tensors",
+    (rows) => ({ weight_packed: ["I32", rows, 16], weight_scale: ["F16", rows, 1], weight_shape: ["I64", 2] }),
+  ],
+  ["NVFP4", (rows) => ({ weight: ["U8", rows, 64], weight_scale: ["F8_E4M3", rows, 8], weight_scale_2: ["F32"] })],
+  ["HQQ", (rows) => ({ W_q: ["U8", rows * 64, 1], meta_scale: ["F16", rows, 1], meta_zero: ["F16", rows, 1] })],
+];
+
+const stored = ([dtype, ...shape]: Stored): { dtype: string; shape: number[]; data: Uint8Array } => ({
+  dtype,
+  shape,
+  data: Uint8Array.from({ length: sizes[dtype]! * shape.reduce((a, b) => a * b, 1) }, (_, i) => i % 251),
+});
+
+test.each(quantised)("weights quantised by %s: refused, whichever projection has them", async (_, partsOf) => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  const whole = random(prefix, { "q_proj.weight": [32, 128], "k_proj.weight": [16, 128] });
+  for (const [name, rows] of [["q_proj", 32] as const, ["k_proj", 16] as const]) {
+    const { [`${prefix}.${name}.weight`]: __, ...others } = whole;
+    const parts = Object.entries(partsOf(rows)).map(([part, of]) => [`${prefix}.${name}.${part}`, stored(of)] as const);
+    writeSafetensors(from, { ...others, ...Object.fromEntries(parts) });
+    await expect(
+      permuteHere(from, to, { config: writeConfig(llama), from: "half", to: "adjacent" }),
+    ).rejects.toMatchObject({ code: "FILE_FORMAT", message: expect.stringContaining(`${prefix}.${name}`) });
+    expect(existsSync(to)).toBe(false);
+  }
+});
+
+test("FP8 with one scale for the whole tensor: its rows move", async () => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  const tensors = {
+    [`${prefix}.q_proj.weight`]: stored(["F8_E4M3", 32, 128]),
+    [`${prefix}.q_proj.weight_scale`]: stored(["F32"]),
+    [`${prefix}.q_proj.input_scale`]: stored(["F32", 1]),
+    [`${prefix}.k_proj.weight`]: stored(["F8_E4M3", 16, 128]),
+    [`${prefix}.k_proj.weight_scale`]: stored(["F32"]),
+  };
+  writeSafetensors(from, tensors);
+  const [line] = await permuteHere(from, to, { config: writeConfig(llama), from: "half", to: "adjacent" });
+  expect(line).toContain("2 tensors from half to adjacent, 3 as they were");
+  const length = (file: Buffer): number => 8 + Number(file.readBigUInt64LE(0));
+  const [before, after] = [readFileSync(from), readFileSync(to)];
+  const row = (file: Buffer, index: number): Buffer =>
+    file.subarray(length(file) + 128 * index, length(file) + 128 * (index + 1));
+  // Of the first head: element 0, then 4, then 1.
+  expect([0, 1, 2].map((i) => row(after, i))).toEqual([0, 4, 1].map((i) => row(before, i)));
+});
+
 test("an adapter of keys that serve as values by the config: refused (Gemma 4)", async () => {
   const path = folder();
   const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
