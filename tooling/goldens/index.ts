@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import type { FixturesByKind, Model } from "./types.ts";
 
 export type {
+  AnsweredPrompt,
   DiffusersFixture,
   EngineFixture,
   EngineRotation,
@@ -16,8 +17,10 @@ export type {
   OnnxFixture,
   OnnxRuntimeFixture,
   PermuteFixture,
+  PromptsFixture,
   ServingFixture,
   TruthFixture,
+  VideoTimeFixture,
   VisionFixture,
 } from "./types.ts";
 

@@ -179,6 +179,72 @@ export interface VisionFixture {
   readonly rotated: { readonly query: Tensor; readonly key: Tensor };
 }
 
+/** The answers of an engine's builder of positions to random prompts. */
+export interface PromptsFixture {
+  readonly source: Source;
+  readonly family: string;
+  /** The function that was run. */
+  readonly entry: string;
+  /** Functions that gave the same answers to the same prompts. */
+  readonly sameAnswers?: readonly string[];
+  readonly note?: string;
+  readonly settings: {
+    readonly mergeSize?: number;
+    readonly temporalMergeSize?: number;
+    readonly tokensPerSecond?: number;
+    readonly positionsPerSecond?: number;
+    readonly secondsPerChunk?: number;
+  };
+  readonly axes: readonly string[];
+  /** EVS: drawn prompts that the engine's search for the next video missed; they are not among the prompts. */
+  readonly promptsWithVideosNotFound?: number;
+  readonly prompts: readonly AnsweredPrompt[];
+}
+
+export interface AnsweredPrompt {
+  /** One digit for each token of a row: 0 text or padding, 1 image, 2 video, 3 audio. */
+  readonly modalities: readonly string[];
+  /** One digit for each token; absent if the engine was given no mask. */
+  readonly mask?: readonly string[];
+  /** Frames, height, width in patches, in the order of the batch; height, width for the crops of a canvas. */
+  readonly images?: readonly (readonly number[])[];
+  readonly videos?: readonly (readonly number[])[];
+  /** Frames of features of each audio. */
+  readonly audios?: readonly number[];
+  /** Absent if the engine was given none. */
+  readonly secondsPerGrid?: readonly number[];
+  /** How the seconds were given: a float32 tensor, as processors do, or a list of doubles. */
+  readonly secondsAre?: "float32" | "float64";
+  /** Each video carries the next audio. */
+  readonly audioInVideo?: boolean;
+  /** MiniCPM-V: one character for each token, see the note of the fixture. */
+  readonly markers?: readonly string[];
+  readonly mergeSize?: number;
+  /** GLM-Image: the grids of each row that are to be drawn, and [axis][row][token to come]. */
+  readonly generated?: readonly (readonly (readonly number[])[])[];
+  readonly decoding?: readonly (readonly (readonly number[])[])[];
+  /** EVS: for each video one digit for each of its tokens, 1 if it stays. */
+  readonly kept?: readonly string[];
+  /** EVS: the token before each frame. */
+  readonly frames?: readonly number[];
+  /** [axis][row][token] */
+  readonly positions: readonly (readonly (readonly number[])[])[];
+  /** For each row, the next position minus the number of its real tokens. */
+  readonly deltas?: readonly number[];
+}
+
+/** The time of each frame of a video at 400 frame rates. */
+export interface VideoTimeFixture {
+  readonly source: Source;
+  readonly entry: string;
+  readonly note: string;
+  readonly frames: number;
+  readonly secondsPerGrid: readonly number[];
+  readonly tokensPerSecond: readonly number[];
+  /** How the seconds were given → the smallest step at each rate, and a bit for each step that is one longer. */
+  readonly times: Readonly<Record<string, { readonly steps: readonly number[]; readonly longer: string }>>;
+}
+
 /** The answers of a model's own builder of position ids. */
 export interface PositionsFixture {
   readonly source: Source;
@@ -536,6 +602,8 @@ export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
   positions: PositionsFixture;
+  "positions/prompts": PromptsFixture;
+  "positions/time": VideoTimeFixture;
   truth: TruthFixture;
   seeds: SeedFixture;
   onnx: OnnxFixture;

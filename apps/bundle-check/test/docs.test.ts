@@ -184,6 +184,7 @@ test("every relative link in the documents leads somewhere", () => {
     "CONTRIBUTING.md",
     "AGENTS.md",
     "docs/add-a-provider.md",
+    "docs/engines.md",
     "docs/numerics.md",
     "docs/vocabulary.md",
     "docs/decisions/README.md",

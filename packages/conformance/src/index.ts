@@ -53,5 +53,5 @@ export function conformance(test: TestFunction, options: ConformanceOptions): vo
 }
 
 export type { ConformanceCase, ConformanceOptions, TestFunction } from "./options.ts";
-export type { BackendUnderTest, RopeUnderTest } from "./kit.ts";
+export type { BackendUnderTest, RopeUnderTest, StepUnderTest } from "./kit.ts";
 export type { LawGroup } from "./law.ts";

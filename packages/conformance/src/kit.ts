@@ -40,10 +40,14 @@ export interface RopeUnderTest extends Pick<
   adjoint(tensors: PositionedArguments): Awaitable<RotateResult>;
   shift(tensors: ShiftArguments): Awaitable<Tensor>;
   cosSin(positions: Positions, options?: CosSinOptions): Awaitable<CosSin>;
-  at(
-    positions: Positions,
-    options?: AtOptions,
-  ): Awaitable<Omit<RotaryStep, "apply"> & { apply(tensors: RotateArguments): Awaitable<RotateResult> }>;
+  at(positions: Positions, options?: AtOptions): Awaitable<StepUnderTest>;
+}
+
+/** The part of a step that the laws use. */
+export interface StepUnderTest extends Omit<RotaryStep, "apply" | "invert" | "adjoint"> {
+  apply(tensors: RotateArguments): Awaitable<RotateResult>;
+  invert(tensors: RotateArguments): Awaitable<RotateResult>;
+  adjoint(tensors: RotateArguments): Awaitable<RotateResult>;
 }
 
 /** A backend to test. */

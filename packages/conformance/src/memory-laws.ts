@@ -4,7 +4,7 @@
  * All comparisons are bit for bit: the result of the same arithmetic must not depend on the layout.
  */
 
-import type { ElementType, RotateArguments, UntypedRopeRequest } from "@ropewalk/core";
+import type { ElementType, Positions, RotateArguments, TensorView, UntypedRopeRequest } from "@ropewalk/core";
 import { equal, fail, sameBits, sameData, throwsCode } from "./assert.ts";
 import type { Kit, RopeUnderTest } from "./kit.ts";
 import type { Law } from "./law.ts";
@@ -411,7 +411,7 @@ const atomic: Law = {
       const short = place("float32", [1, 2, 2, rope.spec.headDim], undefined).tensor;
       const refused = async (
         name: string,
-        code: "ROPE_POSITION_RANGE" | "ROPE_SHAPE",
+        code: "ROPE_POSITION_RANGE" | "ROPE_SHAPE" | "ROPE_INVALID_PARAMETERS",
         run: () => unknown,
       ): Promise<void> => {
         await throwsCode(run, code, `${name}, ${label}`);
@@ -436,6 +436,20 @@ const atomic: Law = {
         await refused(`${method} with out.key of two tokens`, "ROPE_SHAPE", () =>
           rope[method]({ positions, ...args, out: { query: out.query.tensor, key: short } }),
         );
+        const view = key.tensor as TensorView;
+        for (const typo of ["stride", "byteOffset"]) {
+          await refused(`${method} with the key "${typo}" in a tensor`, "ROPE_INVALID_PARAMETERS", () =>
+            rope[method]({ positions, query: query.tensor, key: { ...view, [typo]: 0 } }),
+          );
+          await refused(`${method} with the key "${typo}" in positions`, "ROPE_INVALID_PARAMETERS", () =>
+            rope[method]({ positions: { data: [0, 1, 2], shape: [3], [typo]: 0 } as Positions, ...args }),
+          );
+        }
+        for (const data of [new Int8Array(view.data.length), new Uint8Array(view.data.length)]) {
+          await refused(`${method} of a key in a ${data.constructor.name}`, "ROPE_SHAPE", () =>
+            rope[method]({ positions, query: query.tensor, key: { data: data as never, shape: view.shape } }),
+          );
+        }
         await refused(`${method} with query and key in the same memory`, "ROPE_SHAPE", () =>
           rope[method]({ positions, query: query.tensor, key: query.tensor }),
         );

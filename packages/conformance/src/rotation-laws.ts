@@ -6,7 +6,7 @@
  * rotations.
  */
 
-import type { ElementType } from "@ropewalk/core";
+import type { ElementType, Positions, TensorView } from "@ropewalk/core";
 import { equal, fail, isFar, sameBits, throwsCode } from "./assert.ts";
 import type { Kit, RopeUnderTest } from "./kit.ts";
 import type { Law } from "./law.ts";
@@ -308,7 +308,7 @@ const transpose = forRotations(
 
 const shift: Law = {
   group: "rotation",
-  name: "shifts rotated keys to other positions with amplitude 1, or refuses where canShift is not declared",
+  name: "shifts rotated keys to other positions with amplitude 1, or refuses where canShift is not declared and no length given",
   async run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = await kit.rope(request);
@@ -321,7 +321,9 @@ const shift: Law = {
         (row, axis) => list[(list.length - 1 - row + axis) % list.length]!,
       );
       const keys = tensorFor(kit, rope, from, "float32", label);
-      if (!rope.capabilities.canShift) {
+      const { canShift, isRotation, dependsOnLength } = rope.capabilities;
+      const length = lengthFor(rope, from, to);
+      if (!canShift) {
         const before = keys.words.slice();
         await throwsCode(
           () => rope.shift({ keys: keys.tensor, from: from.positions, to: to.positions }),
@@ -329,15 +331,15 @@ const shift: Law = {
           `shift of a type without canShift, ${label}`,
         );
         sameBits(keys.words, before, `keys after a refused shift, ${label}`);
-        continue;
+        // A length names one set of frequencies for both ends.
+        if (!isRotation || !dependsOnLength) continue;
       }
-      const length = lengthFor(rope, from, to);
       for (const dtype of ["float64", "float32"] as const) {
         const input = tensorFor(kit, rope, from, dtype, label);
         const x = input.values();
         const moving = await after(rope, "apply", from, input, length);
         const start = moving.values();
-        await rope.shift({ keys: moving.tensor, from: from.positions, to: to.positions });
+        await rope.shift({ keys: moving.tensor, from: from.positions, to: to.positions, ...length });
         const shifted = moving.values();
         const expected = (await after(rope, "apply", to, input, length)).values();
         const m = rope.frequencies(length.length).attentionFactor;
@@ -465,6 +467,17 @@ const steps: Law = {
       const rope = await kit.rope(request);
       const tested = drawnSpots(rope, 2, 3, 0);
       const step = await rope.at(tested.positions);
+      for (const operation of ["invert", "adjoint"] as const) {
+        const query = tensorFor(kit, rope, tested, "float32", `${label} ${operation}`);
+        if (!rope.capabilities.isRotation) {
+          const what = `step.${operation} of a type that is no rotation, ${label}`;
+          await throwsCode(() => step[operation]({ query: query.tensor }), "ROPE_UNSUPPORTED", what);
+          continue;
+        }
+        const expected = await after(rope, operation, tested, query);
+        await step[operation]({ query: query.tensor });
+        sameBits(query.bits(), expected.bits(), `query after step.${operation}, ${label}`);
+      }
       for (const layer of [0, 1, 2]) {
         const dtype = elementTypes[(layer + 1) % elementTypes.length]!;
         const query = tensorFor(kit, rope, tested, dtype, `${label} layer ${layer}`, 5);
@@ -479,6 +492,71 @@ const steps: Law = {
   },
 };
 
+/** A part of a sequence: `count` tokens from token `first` on, `step` apart. */
+interface Part {
+  readonly first: number;
+  readonly step: number;
+  readonly count: number;
+}
+
+/**
+ * How context parallelism gives `tokens` to `ranks`: for each rank its parts. `tokens` is a multiple of `2 · ranks`.
+ */
+const cuts: Readonly<Record<string, (tokens: number, ranks: number, rank: number) => readonly Part[]>> = {
+  contiguous: (tokens, ranks, rank) => [{ first: (rank * tokens) / ranks, step: 1, count: tokens / ranks }],
+  "round-robin": (tokens, ranks, rank) => [{ first: rank, step: ranks, count: tokens / ranks }],
+  // Two chunks of 2 · ranks, one early and one late: a causal mask gives every rank the same work.
+  "zig-zag": (tokens, ranks, rank) =>
+    [rank, 2 * ranks - 1 - rank].map((chunk) => {
+      const count = tokens / (2 * ranks);
+      return { first: chunk * count, step: 1, count };
+    }),
+};
+
+const contextParallel: Law = {
+  group: "rotation",
+  name: "gives a sequence the same bits whole and cut by context parallelism: contiguous, round-robin, zig-zag",
+  async run(kit) {
+    const tokens = 24;
+    for (const { label, request } of kit.variants()) {
+      const rope = await kit.rope(request);
+      const start = Math.min(rope.positionLimit - tokens, 2049);
+      if (start < 0) continue;
+      const whole = testPositionsOf(rope, undefined, tokens, (row, axis) => start + ((row * (axis + 1)) % tokens));
+      const length = lengthFor(rope, whole);
+      for (const [turn, dtype] of elementTypes.entries()) {
+        const input = tensorFor(kit, rope, whole, dtype, `${label} ${dtype}`);
+        const expected = (await after(rope, "apply", whole, input, length)).bits();
+        const ranks = [2, 3, 4][turn % 3]!;
+        for (const [name, cut] of Object.entries(cuts)) {
+          const copy = place(dtype, input.shape, input.values());
+          for (const part of Array.from({ length: ranks }, (_, rank) => cut(tokens, ranks, rank)).flat()) {
+            await rope.apply({ ...length, positions: positionsOfPart(whole, start, part), key: viewOf(copy, part) });
+          }
+          sameBits(copy.bits(), expected, `${dtype}, ${name} over ${ranks} ranks, ${label}`);
+        }
+      }
+    }
+  },
+};
+
+/** Positions of a part, as the caller has them: numbers of a run, or a view of the whole sequence's list. */
+function positionsOfPart({ axes, tokens, values }: TestPositions, start: number, part: Part): Positions {
+  const { first, step, count } = part;
+  // Every other part as a view, so that both forms are tried in every cut.
+  if (axes === 1 && first % 2 === 0) return { start: start + first, count, step };
+  return axes === 1
+    ? { data: values, shape: [count], strides: [step], offset: first }
+    : { data: values, shape: [axes, count], strides: [tokens, step], offset: first };
+}
+
+/** The tokens of a part, where they lie. */
+function viewOf({ tensor, shape: [, , heads, headDim] }: Placed, { first, step, count }: Part): TensorView {
+  const token = heads * headDim;
+  const strides = [step * token, headDim, 1];
+  return { ...(tensor as TensorView), shape: [count, heads, headDim], strides, offset: first * token };
+}
+
 export const rotationLaws: readonly Law[] = [
   definition,
   norms,
@@ -491,4 +569,5 @@ export const rotationLaws: readonly Law[] = [
   pairings,
   axes,
   steps,
+  contextParallel,
 ];

@@ -173,9 +173,13 @@ const forms: Law = {
     if (rope.capabilities.fractionalPositions) {
       await same("{ data: Float64Array, shape }", { data: Float64Array.from(list), shape });
     }
+    const spread = Int32Array.from({ length: 2 * list.length + 1 }, (_, i) => (i % 2 === 1 ? list[(i - 1) / 2]! : -1));
+    await same("a strided view", { data: spread, shape, strides: axes === 1 ? [2] : [8, 2], offset: 1 });
     if (axes === 1) {
       await same("{ start, count }", { start: 0, count: 4 });
       await same("{ start: bigint, count }", { start: 0n, count: 4 });
+      await same("{ start, count, step }", { start: 0, count: 4, step: 1 });
+      await same("a view backwards", { data: list.toReversed(), shape, strides: [-1], offset: 3 });
       const rows = await rope.cosSin([list.slice(0, 2), list.slice(2)]);
       sameTables({ ...rows, shape: expected.shape }, expected, `nested lists, ${label}`);
     } else {

@@ -1,7 +1,7 @@
 // A suite that cannot fail proves nothing: each law must notice its own defect.
 
 import type { BackendUnderTest, ConformanceOptions, LawGroup, RopeUnderTest } from "@ropewalk/conformance";
-import type { CosSin, Positions, RopeProvider, RotaryEmbedding } from "@ropewalk/core";
+import type { CosSin, Positions, RopeProvider, RotaryEmbedding, TensorView } from "@ropewalk/core";
 import { rotateTask } from "@ropewalk/core/backend";
 import type { RotationTask } from "@ropewalk/core/backend";
 import { fromBfloat16, toBfloat16 } from "@ropewalk/core/math";
@@ -35,6 +35,7 @@ const law = {
   pairings: "rotates the same pairs in every pairing",
   axes: "with several axes at equal positions",
   steps: "gives the same bits from one gathered step",
+  contextParallel: "gives a sequence the same bits whole and cut",
   inPlace: "writes the same bits in place",
   strided: "rotates every layout",
   shapes: "takes bare arrays",
@@ -58,7 +59,7 @@ const namesOf = (laws: readonly string[]): LawName[] =>
 const groups: readonly (readonly [LawGroup, LawName])[] = [
   ["backend", "equality"],
   ["memory", "nothing"],
-  ["rotation", "steps"],
+  ["rotation", "contextParallel"],
   ["tables", "range"],
   ["parameters", "purity"],
   ["registration", "registration"],
@@ -384,6 +385,49 @@ describe("ropes with a planted defect", () => {
         at(positions, options) {
           const step = rope.at(positions, options);
           return { ...step, apply: ({ query }) => step.apply({ query }) };
+        },
+      }),
+    ],
+    [
+      "a step's invert keeps the amplitude",
+      ["steps"],
+      (rope) => ({
+        at(positions, options) {
+          const step = rope.at(positions, options);
+          return { ...step, invert: (tensors) => step.adjoint(tensors) };
+        },
+      }),
+    ],
+    [
+      "the step of a run is ignored",
+      ["contextParallel"],
+      (rope) => ({
+        apply({ positions, ...tensors }) {
+          const isRun = !Array.isArray(positions) && "start" in positions;
+          return rope.apply({ ...tensors, positions: isRun ? { ...positions, step: 1 } : positions });
+        },
+      }),
+    ],
+    [
+      "the strides of positions are ignored",
+      ["contextParallel"],
+      (rope) => ({
+        apply({ positions, ...tensors }) {
+          const isView = !Array.isArray(positions) && "data" in positions;
+          return rope.apply({ ...tensors, positions: isView ? { ...positions, strides: undefined } : positions });
+        },
+      }),
+    ],
+    [
+      "unknown keys of a tensor are dropped",
+      ["atomic"],
+      (rope) => ({
+        apply({ key, ...tensors }) {
+          const { data, shape, strides, offset, dtype } = (key ?? {}) as TensorView;
+          if (!ArrayBuffer.isView(data)) return rope.apply({ key, ...tensors });
+          const given = { strides, offset, dtype };
+          const kept = Object.entries(given).filter(([, value]) => value !== undefined);
+          return rope.apply({ ...tensors, key: { data, shape, ...Object.fromEntries(kept) } });
         },
       }),
     ],

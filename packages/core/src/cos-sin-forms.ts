@@ -1,14 +1,15 @@
 /**
- * The forms of the result of `cosSin`: one column for each pair or for each rotated element, any element type, in new
- * arrays or in the caller's.
+ * The forms of the result of `cosSin`: two tables or one, a column for each pair or for each rotated element, any
+ * element type, in new arrays or in the caller's.
  */
 
 import { allocate, storeElements } from "./element-types.ts";
 import type { ElementArray, ElementType } from "./element-types.ts";
 import type { CosSinWriter } from "./cos-sin.ts";
-import { invalid, shapeError, show } from "./errors.ts";
+import { invalid, issue, shapeError, show } from "./errors.ts";
+import type { RopeIssue } from "./errors.ts";
 import type { FrequenciesAtLength } from "./frequencies.ts";
-import type { CosSin, CosSinOptions } from "./interface.ts";
+import type { CosSin, CosSinOptions, CosSinTable, CosSinTableOptions } from "./interface.ts";
 import { checkKeys } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
@@ -19,52 +20,58 @@ import { resolveTensor } from "./tensor.ts";
 import { gatherCosSin } from "./turns.ts";
 import type { CosSinArrays } from "./turns.ts";
 
-export const cosSinKeys: readonly string[] = ["width", "dtype", "length", "out"];
+export const cosSinKeys: readonly string[] = ["form", "width", "dtype", "length", "out"];
 const elementTypes = ["float64", "float32", "float16", "bfloat16"];
 
 /**
  * cos and sin of positions in the form that the options name.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown width or element type, `ROPE_SHAPE` for arrays that do not
- * fit.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown form, width or element type, and for those that contradict
+ * each other; `ROPE_SHAPE` for arrays that do not fit.
  */
 export function cosSinInForm(
   positions: ResolvedPositions,
   numbers: FrequenciesAtLength,
   { pairing, rotaryDim }: RopeSpec,
-  { width = "half", dtype = "float32", out }: CosSinOptions,
+  options: CosSinOptions | CosSinTableOptions,
   write: CosSinWriter,
-): CosSin {
-  const issues = [];
-  if (width !== "half" && width !== "full") {
-    issues.push({ path: "width", expected: '"half" or "full"', received: show(width) });
-  }
-  if (!elementTypes.includes(dtype)) {
-    issues.push({ path: "dtype", expected: `one of ${elementTypes.join(", ")}`, received: show(dtype) });
-  }
-  if (issues.length > 0) throw invalid("the call of cosSin", issues);
-  const { batch, tokens } = positions;
-  const columns = columnsOf(width, pairing, rotaryDim);
-  const shape = [...(batch === undefined ? [] : [batch]), tokens, columns.length];
-  const size = (batch ?? 1) * tokens * columns.length;
-  const targets = out === undefined ? undefined : cosSinTargets(out, dtype, size);
-  const isDirect = width === "half" && (dtype === "float32" || dtype === "float64");
-  const factor = numbers.attentionFactor;
-  const form = { dtype: dtype === "float64" ? dtype : "float32", cosFactor: factor, sinFactor: factor } as const;
-  const made = gatherCosSin(
-    numbers,
-    positions,
-    form,
-    write,
-    isDirect ? (targets as CosSinArrays | undefined) : undefined,
-  );
-  if (isDirect) return { shape, ...made };
-  const pairs = rotaryDim / 2;
-  return {
-    shape,
-    cos: inForm(made.cos, columns, pairs, dtype, targets?.cos),
-    sin: inForm(made.sin, columns, pairs, dtype, targets?.sin),
+): CosSin | CosSinTable {
+  const { form = "separate", width = "half", dtype = "float32", out } = options;
+  const isOne = form !== "separate";
+  const issues: RopeIssue[] = [];
+  const oneOf = (path: string, accepted: readonly string[], given: string): void => {
+    if (!accepted.includes(given)) issues.push(issue(path, `one of ${accepted.join(", ")}${beside}`, given));
   };
+  let beside = "";
+  oneOf("form", ["separate", "concatenated", "interleaved", "complex"], form);
+  if (isOne) beside = ` beside the form ${show(form)}`;
+  oneOf("width", isOne ? ["half"] : ["half", "full"], width);
+  // complex64 and complex128.
+  oneOf("dtype", form === "complex" ? elementTypes.slice(0, 2) : elementTypes, dtype);
+  if (issues.length > 0) throw invalid("the call of cosSin", issues);
+
+  const { batch, tokens } = positions;
+  const pairs = rotaryDim / 2;
+  const columns = columnsOf(width, pairing, rotaryDim);
+  const leading = [...(batch === undefined ? [] : [batch]), tokens];
+  const size = (batch ?? 1) * tokens * columns.length;
+  const targets = targetsOf(out, isOne, dtype, isOne ? 2 * size : size);
+  const factor = numbers.attentionFactor;
+  const rounding = { dtype: dtype === "float64" ? dtype : "float32", cosFactor: factor, sinFactor: factor } as const;
+  const gather = (into?: CosSinArrays): CosSinArrays => gatherCosSin(numbers, positions, rounding, write, into);
+  if (!isOne && width === "half" && dtype === rounding.dtype) {
+    const [cos, sin] = targets as (Float32Array | Float64Array)[];
+    return { shape: [...leading, pairs], ...gather(cos && { cos, sin: sin! }) };
+  }
+  const made = gather();
+  const cos = targets[0] ?? allocate(dtype, isOne ? 2 * size : size);
+  const sin = isOne ? cos : (targets[1] ?? allocate(dtype, size));
+  const stride = isOne && form !== "concatenated" ? 2 : 1;
+  const rowLength = isOne ? rotaryDim : columns.length;
+  store(made.cos, columns, pairs, dtype, cos, 0, stride, rowLength);
+  store(made.sin, columns, pairs, dtype, sin, !isOne ? 0 : stride === 2 ? 1 : pairs, stride, rowLength);
+  const shape = [...leading, ...(stride === 2 ? [pairs, 2] : [rowLength])];
+  return isOne ? { shape, data: cos } : { shape, cos, sin };
 }
 
 /** The pair of each column: `rotaryDim/2` columns for `"half"`, `rotaryDim` for `"full"`. */
@@ -80,48 +87,48 @@ function columnsOf(width: "half" | "full", pairing: Pairing, rotaryDim: number):
 }
 
 /**
- * Values `[rows, pairs]` as `[rows, columns]` of an element type, row-major, in `target` or a new array. 16-bit types
- * are rounded from float32.
+ * Values `[rows, pairs]` as `[rows, columns]` of an element type, from index `first` on, with a stride between columns
+ * and a length from row to row. 16-bit types are rounded from float32.
  */
-function inForm(
+function store(
   values: Float32Array | Float64Array,
   columns: Uint32Array,
   pairs: number,
   dtype: ElementType,
-  target?: ElementArray,
-): ElementArray {
-  const rows = values.length / pairs;
+  target: ElementArray,
+  first: number,
+  stride: number,
+  rowLength: number,
+): void {
   const row = new Float64Array(columns.length);
-  const result = target ?? allocate(dtype, rows * columns.length);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < columns.length; i++) row[i] = values[r * pairs + columns[i]!]!;
-    storeElements(dtype, result, r * columns.length, 1, row, 0, columns.length);
+  for (let from = 0, to = first; from < values.length; from += pairs, to += rowLength) {
+    for (let i = 0; i < columns.length; i++) row[i] = values[from + columns[i]!]!;
+    storeElements(dtype, target, to, stride, row, 0, columns.length);
   }
-  return result;
 }
 
 /**
- * The caller's arrays, checked.
+ * The caller's array or two arrays, checked; none if the caller gave none.
  *
- * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap. Nothing is written
- * then.
+ * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap;
+ * `ROPE_INVALID_PARAMETERS` for one array in the place of two. Nothing is written then.
  */
-function cosSinTargets(
-  out: NonNullable<CosSinOptions["out"]>,
+function targetsOf(
+  out: CosSinOptions["out"] | CosSinTableOptions["out"],
+  isOne: boolean,
   dtype: ElementType,
   length: number,
-): { readonly cos: ElementArray; readonly sin: ElementArray } {
-  checkKeys("the arrays of out", out, ["cos", "sin"]);
-  const [cos, sin] = (["cos", "sin"] as const).map((part) => {
-    const name = `out.${part}`;
-    const layout = resolveTensor(
-      name,
-      { data: out?.[part], dtype, shape: [1, 1, length] },
-      { batch: undefined, tokens: 1, headDim: length },
-    );
+): ElementArray[] {
+  if (out === undefined) return [];
+  if (!isOne) checkKeys("the arrays of out", out, ["cos", "sin"]);
+  const two = out as NonNullable<CosSinOptions["out"]>;
+  const given = isOne ? { out: out as ElementArray } : { "out.cos": two.cos, "out.sin": two.sin };
+  const checked = Object.entries(given).map(([name, data]) => {
+    const view = { data, dtype, shape: [1, 1, length] };
+    const layout = resolveTensor(name, view, { batch: undefined, tokens: 1, headDim: length });
     if (layout.data.length !== length) throw shapeError(name, `${length} elements`, `${layout.data.length}`);
     return { name, input: layout, output: layout };
   });
-  checkAliasing([cos!, sin!]);
-  return { cos: cos!.output.data, sin: sin!.output.data };
+  checkAliasing(checked);
+  return checked.map(({ output }) => output.data);
 }

@@ -81,6 +81,8 @@ export type {
   BackendRope,
   CosSin,
   CosSinOptions,
+  CosSinTable,
+  CosSinTableOptions,
   Frequencies,
   RopeBackends,
   RopeExplanation,

@@ -44,7 +44,10 @@ export interface AtOptions {
   readonly length?: number | undefined;
 }
 
-/** Arguments of `shift`. `length` is the length under which the keys were rotated, for types that depend on it. */
+/**
+ * Arguments of `shift`. `length` is the length under which the keys were rotated, which types that depend on it need:
+ * it names the frequencies of both ends.
+ */
 export interface ShiftArguments extends AtOptions {
   /** Rotated keys, as `apply` takes them. */
   readonly keys: Tensor;
@@ -56,8 +59,10 @@ export interface ShiftArguments extends AtOptions {
   readonly out?: Tensor | undefined;
 }
 
-/** Options of `cosSin`. */
+/** Options of `cosSin`, for cos and sin as two tables. */
 export interface CosSinOptions extends AtOptions {
+  /** `"separate"` (default); see {@link CosSinTableOptions} for one table. */
+  readonly form?: "separate" | undefined;
   /**
    * `"half"` (default): `rotaryDim/2` columns, one for each pair (ONNX Runtime, vLLM, flash-attention).
    * `"full"`: `rotaryDim` columns, each value at both elements of its pair (Hugging Face, ATB).
@@ -73,6 +78,34 @@ export interface CosSinOptions extends AtOptions {
    * large table takes as long as to compute it.
    */
   readonly out?: { readonly cos: ElementArray; readonly sin: ElementArray } | undefined;
+}
+
+/** Options of `cosSin`, for cos and sin in one table. */
+export interface CosSinTableOptions extends AtOptions {
+  /**
+   * `"concatenated"`: `[…, rotaryDim]`, each row the cos of all pairs, then their sin (vLLM and SGLang
+   * `cos_sin_cache`).
+   * `"interleaved"`: `[…, pairs, 2]`, cos and sin of each pair (TensorRT-LLM `rotary_cos_sin`, ggml).
+   * `"complex"`: another word for `"interleaved"`, since complex numbers `cos + i·sin` lie in memory so: complex64 for
+   * dtype `"float32"`, complex128 for `"float64"` (`freqs_cis` of Llama's own code; `torch.view_as_complex`).
+   */
+  readonly form: "concatenated" | "interleaved" | "complex";
+  /** One column for each pair; these forms have no other width. */
+  readonly width?: "half" | undefined;
+  /** As in {@link CosSinOptions}; no 16-bit type for `"complex"`. */
+  readonly dtype?: ElementType | undefined;
+  /** The array to write to, of that element type and of the length of the result. Default: a new array. */
+  readonly out?: ElementArray | undefined;
+}
+
+/** cos and sin in one array that belongs to the caller. */
+export interface CosSinTable {
+  /**
+   * `[tokens, rotaryDim]` for `"concatenated"`, `[tokens, rotaryDim/2, 2]` for the others, with `batch` in front where
+   * positions have one; row-major; amplitude included.
+   */
+  readonly shape: readonly number[];
+  readonly data: ElementArray;
 }
 
 /** cos and sin as arrays that belong to the caller. */
@@ -136,6 +169,16 @@ export interface RotaryStep {
    * unknown key. Nothing is written then.
    */
   apply(tensors: RotateArguments): RotateResult;
+  /**
+   * The inverse of the step's `apply`, as `rope.invert`, with the step's frequencies.
+   * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that declares `isRotation: false`.
+   */
+  invert(tensors: RotateArguments): RotateResult;
+  /**
+   * The transpose of the step's `apply`, as `rope.adjoint`, with the step's frequencies: the backward pass of a layer.
+   * @throws RopeError as `invert`.
+   */
+  adjoint(tensors: RotateArguments): RotateResult;
 }
 
 /** The options and the result of `rope.to` by the backend's name. A backend package adds its own. */
@@ -202,17 +245,25 @@ export interface RotaryEmbedding {
   at(positions: Positions, options?: AtOptions): RotaryStep;
   /**
    * cos and sin as `[tokens, columns]` or `[batch, tokens, columns]`, for engines that rotate themselves: new arrays,
-   * or the arrays of `out`. `attentionFactor` is included.
+   * or the arrays of `out`. `attentionFactor` is included. `form` gives them in one table.
    * @throws RopeError `ROPE_POSITION_RANGE` and `ROPE_SHAPE` for positions, as `apply`; `ROPE_SHAPE` for arrays of
-   * `out` that do not fit or overlap; `ROPE_INVALID_PARAMETERS` for an unknown option, width or element type. Nothing
-   * is written then.
+   * `out` that do not fit or overlap; `ROPE_INVALID_PARAMETERS` for an unknown option, form, width or element type, and
+   * for those that contradict each other. Nothing is written then.
    */
+  cosSin(positions: Positions, options: CosSinTableOptions): CosSinTable;
   cosSin(positions: Positions, options?: CosSinOptions): CosSin;
   /**
    * Frequencies and factors of the rope, at a current length of `length` tokens (default 1) if the type depends on it.
    * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
    */
   frequencies(length?: number): Frequencies;
+  /**
+   * `direction / invFreq` of each pair: the positions for one radian, `rotaryDim/2` values, rounded once to float32;
+   * `Infinity` for a pair that is not rotated. MLX takes them as `freqs` of `mx.fast.rope`, and divides. They hold no
+   * `attentionFactor` and no axis. A copy.
+   * @throws RopeError `ROPE_INVALID_PARAMETERS` for a length that is no integer ≥ 0.
+   */
+  periods(length?: number): Float32Array;
   /**
    * The inverse of `apply`: angle −φ and amplitude 1/m.
    * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that declares `isRotation: false`.
@@ -230,7 +281,7 @@ export interface RotaryEmbedding {
    * drift.
    * @returns the tensor that was written: `out` or `keys`.
    * @throws RopeError as `apply`; `ROPE_SHAPE` when `from` and `to` differ in shape; `ROPE_UNSUPPORTED` for a type that
-   * does not declare `canShift`.
+   * does not declare `canShift`, unless it is a rotation that only depends on the length and `length` is given.
    */
   shift(tensors: ShiftArguments): Tensor;
   /**

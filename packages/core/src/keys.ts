@@ -15,7 +15,8 @@ import type { RopeIssue } from "./errors.ts";
  * each with the nearest known key.
  */
 export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
-  if (typeof given !== "object" || given === null) {
+  // A typed array has a key for each element.
+  if (typeof given !== "object" || given === null || ArrayBuffer.isView(given)) {
     throw invalid(what, [issue("it", `an object with ${known.join(", ")}`, given)]);
   }
   // The usual case allocates nothing.

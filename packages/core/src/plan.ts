@@ -116,7 +116,12 @@ export class RopePlan {
 
   /** The turns that move keys from one position to another. @throws RopeError as {@link turns}. */
   turnsBetween(from: Positions, to: Positions, length: number | undefined): Turns {
-    this.require("canShift", "shift");
+    const { isRotation, dependsOnLength } = this.numbers.capabilities;
+    // One length names the frequencies of both ends.
+    const isNamed = isRotation && dependsOnLength;
+    if (!isNamed || length === undefined) {
+      this.require("canShift", "shift", isNamed ? "Give length, under which the keys were rotated." : undefined);
+    }
     const [source, target] = [this.positions(from), this.positions(to)];
     const numbers = this.numbers.at(length ?? Math.max(lengthOf(source), lengthOf(target)));
     return turnsBetween(numbers, source, target);
@@ -139,14 +144,18 @@ export class RopePlan {
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */
-  require(capability: "isRotation" | "canShift", method: string): void {
+  require(
+    capability: "isRotation" | "canShift",
+    method: string,
+    remedy = "Keep the tensors as they were before the rotation.",
+  ): void {
     if (this.numbers.capabilities[capability]) return;
     const { ropeType } = this.spec.parameters;
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `${method} is not defined for the rope type ${JSON.stringify(ropeType)}`,
       expected: `a type that declares ${capability}`,
       received: `${capability}: false`,
-      remedy: "Keep the tensors as they were before the rotation.",
+      remedy,
       facts: { ropeType, capability },
     });
   }

@@ -5,26 +5,37 @@
 import { viewName } from "./element-types.ts";
 import { RopeError, shapeError, show } from "./errors.ts";
 import { checkKeys } from "./keys.ts";
+import { isSize } from "./pairing.ts";
+import { checkedView } from "./tensor.ts";
+import type { ViewPlace } from "./tensor.ts";
 
 /** A flat list of positions. 64-bit integers must lie within ±2^53. */
 export type PositionArray = readonly number[] | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
 
 /**
  * Positions of the tokens, counted from the start of the sequence:
- * - a flat list, or `{ start, count }` for consecutive positions: shape `[tokens]`, shared by all rows of a batch;
- * - `{ data, shape }` or nested lists: `[batch, tokens]`, or `[axes, tokens]` and `[axes, batch, tokens]` for a rope of
- *   several axes.
+ * - a flat list: shape `[tokens]`, shared by all rows of a batch;
+ * - `{ start, count, step? }`: the positions `start + i · step`, shape `[tokens]`; `step` is an integer ≥ 1, default 1.
+ *   Rank `r` of `n` has `{ start: r, count, step: n }` in round-robin context parallelism;
+ * - `{ data, shape, strides?, offset? }` or nested lists: `[batch, tokens]`, or `[axes, tokens]` and
+ *   `[axes, batch, tokens]` for a rope of several axes. `strides` and `offset` count elements of `data`, as those of
+ *   tensors; stride 0 repeats a row.
  *
  * They are integers from 0. Ropes that declare `fractionalPositions` also take fractions, negative positions,
- * Float32Array and Float64Array.
+ * Float32Array, Float64Array, and any finite `step` other than 0.
  */
 export type Positions =
   | PositionArray
   | Float32Array
   | Float64Array
   | readonly (readonly number[])[]
-  | { readonly start: number | bigint; readonly count: number }
-  | { readonly data: PositionArray | Float32Array | Float64Array; readonly shape: readonly number[] };
+  | { readonly start: number | bigint; readonly count: number; readonly step?: number | undefined }
+  | {
+      readonly data: PositionArray | Float32Array | Float64Array;
+      readonly shape: readonly number[];
+      readonly strides?: readonly number[] | undefined;
+      readonly offset?: number | undefined;
+    };
 
 /** Checked positions. Immutable: the same object stands for the same positions. */
 export interface ResolvedPositions {
@@ -65,18 +76,18 @@ export interface PositionRules {
  */
 export function resolvePositions(input: Positions, rules: PositionRules, known?: ResolvedPositions): ResolvedPositions {
   if (isRun(input)) return resolveRun(input, rules, known);
-  const { data, shape } = flatten(input, rules);
+  const { data: given, shape, place } = flatten(input, rules);
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
+  const data = place === undefined ? given : placed(given, place, count);
   if (data.length !== count) throw misfit(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
   const values = new Float64Array(count);
   let largest = -1;
   for (let i = 0; i < count; i++) {
-    const given: unknown = data[i];
+    const position: unknown = data[i];
     // Number() would silently convert a string, null or true.
-    const value = typeof given === "number" || typeof given === "bigint" ? Number(given) : NaN;
-    const admitted = rules.fractional ? value > -POSITION_LIMIT : Number.isInteger(value) && value >= 0;
-    if (!admitted || value >= rules.limit) throw rangeError(given, i, rules);
+    const value = typeof position === "number" || typeof position === "bigint" ? Number(position) : NaN;
+    if (!isAdmitted(value, rules)) throw rangeError(position, i, rules);
     values[i] = value;
     if (value > largest) largest = value;
   }
@@ -85,6 +96,9 @@ export function resolvePositions(input: Positions, rules: PositionRules, known?:
   }
   return { axes, batch, tokens, values, largest };
 }
+
+const isAdmitted = (value: number, { fractional, limit }: PositionRules): boolean =>
+  (fractional ? value > -POSITION_LIMIT : Number.isInteger(value) && value >= 0) && value < limit;
 
 /** Compares by `===`: 0 and −0 are the same position. */
 function sameValues(a: Float64Array, b: Float64Array): boolean {
@@ -97,38 +111,57 @@ type Run = Extract<Positions, { readonly start: number | bigint }>;
 
 const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
 
-/** Consecutive positions: a check of the first and the last covers all. */
-function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
-  checkKeys("positions", run, ["start", "count"]);
-  const { start: first, count } = run;
-  const { axes, fractional, limit } = rules;
-  if (!Number.isSafeInteger(count) || count < 0) {
-    throw misfit("{ start, count } with an integer count ≥ 0", `count ${show(count)}`);
-  }
-  if (axes !== 1) splitShape([count], axes);
-  const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
-  const admitted = fractional ? start > -POSITION_LIMIT : Number.isInteger(start) && start >= 0;
-  if (!admitted || start >= limit) throw rangeError(first, 0, rules);
-  // Checked before the allocation: a run that is too long must not take memory.
-  if (start + count > limit) throw rangeError(start + count - 1, count - 1, rules);
-  if (known !== undefined && isTheRun(known, start, count)) return known;
-  const values = new Float64Array(count);
-  for (let i = 0; i < count; i++) values[i] = start + i;
-  return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start + count - 1) };
+/**
+ * The most positions of a form whose memory does not grow with them: every integer that a rope takes, and every
+ * negative one. More must not take memory.
+ */
+const MOST_POSITIONS = 2 * POSITION_LIMIT;
+
+function requireFew(count: number): void {
+  if (count > MOST_POSITIONS) throw misfit(`at most ${MOST_POSITIONS} positions`, `${count}`);
 }
 
-/** Whether resolved positions are the `count` positions from `start` on; no list is made. */
-function isTheRun({ axes, batch, tokens, values, largest }: ResolvedPositions, start: number, count: number): boolean {
+/** Evenly spaced positions: a check of the first and the last covers all. */
+function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
+  checkKeys("positions", run, ["start", "count", "step"]);
+  const { start: first, count, step = 1 } = run;
+  const { axes, fractional } = rules;
+  const isStep = step === 1 || (fractional ? Number.isFinite(step) && step !== 0 : isSize(step));
+  if (!Number.isSafeInteger(count) || count < 0 || !isStep) {
+    const steps = fractional ? "a finite step other than 0" : "an integer step ≥ 1";
+    throw misfit(`an integer count ≥ 0 and ${steps}`, `count ${show(count)} and step ${show(step)}`);
+  }
+  const start = typeof first === "number" || typeof first === "bigint" ? Number(first) : NaN;
+  if (known !== undefined && isTheRun(known, start, step, count)) return known;
+  if (axes !== 1) splitShape([count], axes);
+  if (!isAdmitted(start, rules)) throw rangeError(first, 0, rules);
+  // Checked before the allocation: a run that is too long must not take memory.
+  const last = count === 0 ? start : start + (count - 1) * step;
+  if (!isAdmitted(last, rules)) throw rangeError(last, count - 1, rules);
+  requireFew(count);
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = start + i * step;
+  return { axes, batch: undefined, tokens: count, values, largest: count === 0 ? -1 : Math.max(-1, start, last) };
+}
+
+/** Whether resolved positions are `count` positions from `start` on, `step` apart; no list is made. */
+function isTheRun(
+  { axes, batch, tokens, values }: ResolvedPositions,
+  start: number,
+  step: number,
+  count: number,
+): boolean {
   const fits = axes === 1 && batch === undefined && tokens === count && count > 0;
-  if (!fits || values[0] !== start || largest !== Math.max(-1, start + count - 1)) return false;
-  for (let i = 1; i < count; i++) if (values[i] !== start + i) return false;
+  // A step of another length, or of a decoding loop, differs in its last position.
+  if (!fits || values[count - 1] !== start + (count - 1) * step) return false;
+  for (let i = 0; i < count; i++) if (values[i] !== start + i * step) return false;
   return true;
 }
 
 function flatten(
   input: Positions,
   rules: PositionRules,
-): { data: ArrayLike<number | bigint>; shape: readonly number[] } {
+): { data: ArrayLike<number | bigint>; shape: readonly number[]; place?: ViewPlace } {
   const { fractional } = rules;
   if (isList(input, fractional)) return { data: input, shape: [input.length] };
   if (Array.isArray(input)) {
@@ -139,20 +172,42 @@ function flatten(
     }
     return { data: rows.flat(), shape: [rows.length, width] };
   }
-  if (typeof input === "object" && input !== null) {
-    if ("data" in input) {
-      checkKeys("positions", input, ["data", "shape"]);
-      const { data, shape } = input;
-      const valid =
-        isList(data, fractional) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
-      if (!valid) throw misfit("{ data: a list of positions, shape: a list of sizes }", show(input));
-      return { data, shape };
+  if (typeof input === "object" && input !== null && "data" in input) {
+    checkKeys("positions", input, ["data", "shape", "strides", "offset"]);
+    const { data, strides, offset } = input;
+    if (isList(data, fractional)) {
+      const place = checkedView("positions", input);
+      const { shape } = place;
+      return (strides ?? offset) === undefined ? { data, shape } : { data, shape, place };
     }
   }
   throw misfit(
-    "number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count } or { data, shape }",
+    "number[], Int32Array, Uint32Array, BigInt64Array, BigUint64Array, { start, count, step? } or { data, shape, … }",
     show(input),
   );
+}
+
+/** The `count` elements of a view in the order of its shape. */
+function placed(
+  data: ArrayLike<number | bigint>,
+  { shape, strides, offset = 0 }: ViewPlace,
+  count: number,
+): (number | bigint)[] {
+  // Strides of 0 repeat elements, so the data does not bound the count.
+  if (count > data.length) requireFew(count);
+  // An axis without elements leaves no place, whatever the sizes of the others.
+  let places = count === 0 ? [] : [offset];
+  let inside = count;
+  shape.forEach((size, axis) => {
+    inside /= size;
+    const stride = strides?.[axis] ?? inside;
+    places = places.flatMap((place) => Array.from({ length: size }, (_, i) => place + i * stride));
+  });
+  const outside = places.find((place) => !(place >= 0 && place < data.length));
+  if (outside !== undefined) {
+    throw misfit(`indices within 0…${data.length - 1}`, `index ${outside}`, "Strides and offset count elements.");
+  }
+  return places.map((place) => data[place]!);
 }
 
 function isList(input: unknown, fractional: boolean): input is ArrayLike<number | bigint> {

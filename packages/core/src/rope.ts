@@ -17,6 +17,8 @@ import type {
   AtOptions,
   CosSin,
   CosSinOptions,
+  CosSinTable,
+  CosSinTableOptions,
   Frequencies,
   RopeExplanation,
   RotaryEmbedding,
@@ -115,13 +117,16 @@ class PlannedRope implements RotaryEmbedding {
   at(positions: Positions, options: AtOptions = {}): RotaryStep {
     checkKeys("the options of at", options, ["length"]);
     const turns = this.#plan.turns(positions, "apply", options.length, this.#write, true);
-    return stepOf(turns, this.#names.queryScale, (tensors) => {
+    return stepOf(turns, this.#names.queryScale, (operation, tensors) => {
       checkKeys("the arguments", tensors, tensorKeys);
-      return this.#execute(turns, tensors);
+      if (operation !== "apply") this.#plan.require("isRotation", operation);
+      return this.#execute(turns.as(operation), tensors);
     });
   }
 
-  cosSin(positions: Positions, options: CosSinOptions = {}): CosSin {
+  cosSin(positions: Positions, options: CosSinTableOptions): CosSinTable;
+  cosSin(positions: Positions, options?: CosSinOptions): CosSin;
+  cosSin(positions: Positions, options: CosSinOptions | CosSinTableOptions = {}): CosSin | CosSinTable {
     checkKeys("the options of cosSin", options, cosSinKeys);
     const resolved = this.#plan.positions(positions);
     const numbers = this.#plan.numbersFor(resolved, options.length);
@@ -132,6 +137,12 @@ class PlannedRope implements RotaryEmbedding {
     const { invFreq, attentionFactor, softmaxScaleFactor, axisOfPair } = this.#plan.numbers.at(length);
     const axes = Uint8Array.from(axisOfPair ?? new Uint8Array(invFreq.length));
     return { invFreq: invFreq.slice(), attentionFactor, softmaxScaleFactor, axes };
+  }
+
+  periods(length = 1): Float32Array {
+    const { angles } = this.#plan.numbers.at(length);
+    // −0 is the frequency of a pair that is not rotated, in a rope that turns backwards.
+    return Float32Array.from(angles.invFreq, (frequency) => (frequency === 0 ? Infinity : 1 / frequency));
   }
 
   shift(tensors: ShiftArguments): Tensor {

@@ -10,21 +10,36 @@ import { checkKeys } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { resolvePositions } from "./positions.ts";
-import type { Positions } from "./positions.ts";
+import type { Positions, ResolvedPositions } from "./positions.ts";
 import { rotateTask } from "./kernel.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { contiguous, resolveTensor } from "./tensor.ts";
+import { checkedView, contiguous, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorLayout } from "./tensor.ts";
 
-/** A table of cos or sin: a typed array, or `{ data, dtype }` for the bits of a 16-bit type. Only read. */
-export type TableData = TensorData | { readonly data: TensorData; readonly dtype?: ElementType | undefined };
+/**
+ * A table of cos or sin, only read: a typed array, row-major, or `{ data, shape?, strides?, offset?, dtype? }`. The
+ * shape is `[rows, columns]`, or `[batch, tokens, columns]` with a row for each token of each batch row; a batch of 1
+ * serves all rows. Strides and offset count elements and need a shape. Bits of a 16-bit type need a dtype.
+ */
+export type TableData =
+  | TensorData
+  | {
+      readonly data: TensorData;
+      readonly dtype?: ElementType | undefined;
+      readonly shape?: readonly number[] | undefined;
+      readonly strides?: readonly number[] | undefined;
+      readonly offset?: number | undefined;
+    };
 
 /** Options of {@link rotate}. */
 export interface RotateOptions {
-  /** `[rows, rotaryDim/2]`, or `[rows, rotaryDim]` with each value at both elements of its pair; row-major. */
+  /**
+   * `[rows, rotaryDim/2]`, or `[rows, rotaryDim]` with each value at both elements of its pair; or either with `[batch,
+   * tokens]` in front, and no `positions`.
+   */
   readonly cos: TableData;
-  /** Like `cos`, with as many rows. */
+  /** Like `cos`, of the same shape. */
   readonly sin: TableData;
   /** Which two elements form a pair. */
   readonly pairing: Pairing;
@@ -37,8 +52,9 @@ export interface RotateOptions {
   /**
    * Columns of cos and sin: `rotaryDim/2` (`"half"`), `rotaryDim` with equal values at both elements of a pair
    * (`"full"`), or `rotaryDim` with a value for each element (`"element"`: V-JEPA 2, whose two elements of a pair turn
-   * by different angles, which is no rotation). Absent: for a view without `positions`, what gives a row to each token;
-   * else `"half"`, and an error where all rows could as well be doubled ones.
+   * by different angles, which is no rotation). Absent: `"half"` or `"full"`, by the shape of the table. For a table
+   * without a shape: what gives a row to each token of a view without `positions`; else `"half"`, and an error where
+   * all rows could as well be doubled ones, also of another pairing.
    */
   readonly width?: "half" | "full" | "element" | undefined;
   /** The table row of each token, `[tokens]` or `[batch, tokens]`. Default: row `t` for token `t`. */
@@ -61,7 +77,8 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
  * @throws RopeError `ROPE_SHAPE` when tensor, tables and `out` do not fit each other or overlap; `ROPE_POSITION_RANGE`
  * for a position without a row; `ROPE_INVALID_PARAMETERS` for an unknown option. Nothing is written then.
  *
- * Source: Su et al., RoFormer (arXiv 2104.09864), eq. 34; ONNX RotaryEmbedding 23 with `cos_cache` and `sin_cache`.
+ * Source: Su et al., RoFormer (arXiv 2104.09864), eq. 34; ONNX RotaryEmbedding 23 with `cos_cache` and `sin_cache`, of
+ * two axes with `position_ids` and of three axes without.
  *
  * @example
  * const quarterTurn = { cos: Float32Array.of(0, 0), sin: Float32Array.of(1, 1) };
@@ -74,31 +91,29 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const headDim = (options.headDim ?? shape?.at(-1)) as number;
   const { rotaryDim = headDim } = options;
   requireHead("the options of rotate do not fit", { headDim, rotaryDim, rotaryOffset }, { pairing });
-  const cosValues = valuesOf("cos", options.cos);
-  const sinValues = valuesOf("sin", options.sin);
-  const doubled = (): boolean => [cosValues, sinValues].every((values) => looksDoubled(values, pairing, rotaryDim));
-  const width =
-    options.width ??
-    impliedWidth(cosValues.length, rotaryDim, positions === undefined ? tokensOf(shape) : undefined, doubled);
+  const cos = readTable("cos", options.cos);
+  const sin = readTable("sin", options.sin);
+  const tableShape = cos.shape;
+  if (tableShape?.join() !== sin.shape?.join() || cos.values.length !== sin.values.length) {
+    throw shapeError("cos and sin", "two tables of the same shape", `${tableText(cos)} and ${tableText(sin)}`);
+  }
+  const isDoubled = (by: Pairing): boolean => [cos, sin].every((table) => looksDoubled(table.values, by, rotaryDim));
+  const {
+    width = impliedWidth(cos, positions === undefined ? tokensOf(shape) : undefined, pairing, rotaryDim, isDoubled),
+  } = options;
   if (width !== "half" && width !== "full" && width !== "element") {
     throw shapeError("width", '"half", "full" or "element"', show(width));
   }
-  if (width === "full" && !doubled()) {
+  const perRow = width === "half" ? rotaryDim / 2 : rotaryDim;
+  const rows = cos.values.length / perRow;
+  if (!Number.isInteger(rows) || (tableShape !== undefined && tableShape.at(-1) !== perRow)) {
+    throw shapeError("cos and sin", `rows of ${perRow} values`, tableText(cos));
+  }
+  if (width === "full" && !isDoubled(pairing)) {
     const remedy = 'Is the table in the order of the other pairing? Say width: "element" if the values really differ.';
     throw shapeError("cos and sin", "equal values at both elements of every pair", "values that differ", remedy);
   }
-  const perRow = width === "half" ? rotaryDim / 2 : rotaryDim;
-  const cos = rowsOf("cos", cosValues, perRow);
-  const sin = rowsOf("sin", sinValues, perRow);
-  if (cos.rows !== sin.rows) throw shapeError("cos and sin", "the same number of rows", `${cos.rows} and ${sin.rows}`);
-
-  const index = positions ?? { start: 0, count: tokensOf(shape) ?? cos.rows };
-  const { batch, tokens, values } = resolvePositions(index, {
-    axes: 1,
-    fractional: false,
-    limit: cos.rows,
-    limitReason: "the rows of cos and sin",
-  });
+  const { batch, tokens, values } = tableRows(rows, tableShape, shape, positions);
   const input = resolveTensor("tensor", tensor, { batch, tokens, headDim });
   const output = out === undefined ? input : resolveTensor("out", out, { batch, tokens, headDim });
   if (input.batch !== output.batch || input.heads !== output.heads) {
@@ -111,7 +126,7 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   checkAliasing([{ name: "tensor", input, output }]);
 
   const { first, distance } = pairElements(pairing, rotaryDim);
-  const pick = ({ values: table }: { values: Float64Array }, distant: number): Float32Array | Float64Array => {
+  const pick = ({ values: table }: Table, distant: number): Float32Array | Float64Array => {
     const pairs = rotaryDim / 2;
     const rows =
       input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
@@ -171,24 +186,89 @@ function shapeOf(tensor: Tensor): readonly number[] | undefined {
 const tokensOf = (shape: readonly number[] | undefined): number | undefined =>
   shape?.length === 4 ? shape[1] : shape?.[0];
 
-function valuesOf(name: string, table: TableData): Float64Array {
-  const view = ArrayBuffer.isView(table)
-    ? { data: table as TensorData }
-    : (table as { data: TensorData; dtype?: ElementType } | undefined);
-  if (!ArrayBuffer.isView(view?.data)) throw shapeError(name, "a typed array or { data, dtype? }", show(table));
-  const { data, dtype } = resolveTensor(
-    name,
-    { ...view, shape: [1, view.data.length] },
-    { batch: undefined, tokens: 1, headDim: view.data.length },
-  );
-  const values = new Float64Array(data.length);
-  loadElements(dtype, data, 0, 1, values, 0, data.length);
-  return values;
+/** A table that was read. */
+interface Table {
+  /** Row-major. */
+  readonly values: Float64Array;
+  /** `undefined` for a table without a shape. */
+  readonly shape: readonly number[] | undefined;
 }
 
-function rowsOf(name: string, values: Float64Array, perRow: number): { values: Float64Array; rows: number } {
-  if (values.length % perRow !== 0) throw shapeError(name, `rows of ${perRow} values`, `${values.length} values`);
-  return { values, rows: values.length / perRow };
+/** The most elements of a table whose data is shorter: 128 MiB in float64. */
+const MOST_REPEATED = 2 ** 24;
+
+function readTable(name: string, table: TableData): Table {
+  const view = ArrayBuffer.isView(table) ? { data: table } : (table as Exclude<TableData, TensorData> | undefined);
+  if (!ArrayBuffer.isView(view?.data)) {
+    throw shapeError(name, "a typed array or { data, shape?, strides?, offset?, dtype? }", show(table));
+  }
+  const { data: given, shape } = view;
+  if (shape === undefined && (view.strides ?? view.offset) !== undefined) {
+    throw shapeError(name, "a shape beside strides or offset", "no shape");
+  }
+  const place = checkedView(name, {
+    ...view,
+    shape: shape === undefined ? [1, (given as { length: number }).length] : shape,
+  });
+  const rank = place.shape.length;
+  if (rank !== 2 && rank !== 3) {
+    throw shapeError(name, "the shape [rows, columns] or [batch, tokens, columns]", show(shape));
+  }
+  // As a tensor of one head.
+  const four = <T>(list: readonly T[], batch: T, head: T): T[] => [
+    rank === 3 ? list[0]! : batch,
+    list[rank - 2]!,
+    head,
+    list[rank - 1]!,
+  ];
+  const sizes = four(place.shape, 1, 1);
+  const [batch, tokens, , headDim] = sizes as [number, number, number, number];
+  const tensor = { ...view, shape: sizes, ...(place.strides && { strides: four(place.strides, 0, 0) }) };
+  const layout = resolveTensor(name, tensor as Tensor, { batch, tokens, headDim });
+  const count = batch * tokens * headDim;
+  // Strides of 0 repeat elements, so the data does not bound the count.
+  if (count > Math.max(layout.data.length, MOST_REPEATED)) {
+    throw shapeError(name, `at most ${MOST_REPEATED} elements with strides of 0`, show(shape));
+  }
+  const values = new Float64Array(count);
+  for (let row = 0; row < batch * tokens; row++) {
+    const from = layout.offset + Math.floor(row / tokens) * layout.batchStride + (row % tokens) * layout.tokenStride;
+    loadElements(layout.dtype, layout.data, from, layout.elementStride, values, row * headDim, headDim);
+  }
+  return { values, shape };
+}
+
+const tableText = ({ values, shape }: Table): string =>
+  shape === undefined ? `${values.length} values` : `[${shape.join(", ")}]`;
+
+/** The table row of each token. */
+function tableRows(
+  rows: number,
+  table: readonly number[] | undefined,
+  tensor: readonly number[] | undefined,
+  positions: Positions | undefined,
+): Pick<ResolvedPositions, "batch" | "tokens" | "values"> {
+  const tokens = tokensOf(tensor) ?? rows;
+  if (table?.length === 3 && table[0] !== 1) {
+    if (positions !== undefined) {
+      throw shapeError("positions", "none beside a table with a row for each token", show(positions));
+    }
+    return { batch: table[0], tokens: table[1]!, values: Float64Array.from({ length: rows }, (_, row) => row) };
+  }
+  const isForAll = tensor?.length === 4 && tensor[0]! > 1 && tensor[0]! * tokens === rows;
+  if (isForAll && table === undefined && positions === undefined) {
+    throw shapeError(
+      "cos and sin",
+      "a shape, [batch, tokens, columns] or [rows, columns], since their rows fit both",
+      "no shape",
+    );
+  }
+  return resolvePositions(positions ?? { start: 0, count: tokens }, {
+    axes: 1,
+    fractional: false,
+    limit: rows,
+    limitReason: "the rows of cos and sin",
+  });
 }
 
 /** Whether the table may have `rotaryDim` columns: both elements of every pair have equal values. */
@@ -202,13 +282,17 @@ function looksDoubled(values: Float64Array, pairing: Pairing, rotaryDim: number)
 }
 
 function impliedWidth(
-  length: number,
-  rotaryDim: number,
+  { values: { length }, shape }: Table,
   tokens: number | undefined,
-  doubled: () => boolean,
+  pairing: Pairing,
+  rotaryDim: number,
+  isDoubled: (pairing: Pairing) => boolean,
 ): "half" | "full" {
+  if (shape !== undefined) return shape.at(-1) === rotaryDim ? "full" : "half";
   if (tokens !== undefined && length === (tokens * rotaryDim) / 2) return "half";
-  if (!doubled()) return "half";
-  if (tokens !== undefined && length === tokens * rotaryDim) return "full";
-  throw shapeError("cos and sin", 'width: "half" or "full", since their rows fit both', "no width");
+  const isOurs = isDoubled(pairing);
+  if (isOurs && tokens !== undefined && length === tokens * rotaryDim) return "full";
+  if (!isOurs && !isDoubled("half") && !isDoubled("adjacent")) return "half";
+  const remedy = isOurs ? undefined : "As doubled rows they are in the order of another pairing.";
+  throw shapeError("cos and sin", 'width: "half" or "full", since their rows fit both', "no width", remedy);
 }

@@ -3,18 +3,18 @@
  */
 
 import type { RotaryStep, RotateArguments, RotateResult } from "./interface.ts";
-import type { PositionTurns } from "./turns.ts";
+import type { Operation, PositionTurns } from "./turns.ts";
 
 /**
  * Makes a step.
  *
  * @param queryScale the factor of queries at a position; `null` for a rope without such a rule.
- * @param apply rotates tensors by the turns.
+ * @param rotate rotates tensors by the turns of an operation.
  */
 export function stepOf(
   turns: PositionTurns,
   queryScale: ((position: number) => number) | null,
-  apply: (tensors: RotateArguments) => RotateResult,
+  rotate: (operation: Operation, tensors: RotateArguments) => RotateResult,
 ): RotaryStep {
   const { batch, tokens, values, axes } = turns.positions;
   const { angles, length } = turns.frequencies;
@@ -33,6 +33,8 @@ export function stepOf(
     // With several axes, the first axis counts tokens.
     queryScale: queryScale === null ? null : Float32Array.from(values.subarray(0, values.length / axes), queryScale),
     effectiveLength: length,
-    apply,
+    apply: (tensors: RotateArguments) => rotate("apply", tensors),
+    invert: (tensors: RotateArguments) => rotate("invert", tensors),
+    adjoint: (tensors: RotateArguments) => rotate("adjoint", tensors),
   });
 }

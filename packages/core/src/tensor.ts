@@ -150,16 +150,7 @@ export function resolveLayout(
   view: Pick<TensorView, "shape" | "strides" | "offset">,
   expected: TensorExpectation,
 ): TensorLayout {
-  const { shape, offset = 0 } = view;
-  if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
-  const strides = view.strides ?? undefined;
-  if (
-    strides !== undefined &&
-    !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))
-  ) {
-    throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
-  }
-  if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
+  const { shape, strides, offset } = checkedView(name, view);
   const result = withHeads(name, data, dtype, shape, strides, offset, expected.headDim);
   const matches =
     result.tokens === expected.tokens &&
@@ -184,6 +175,34 @@ export function resolveLayout(
     );
   }
   return result;
+}
+
+/** The place of a view in its data. */
+export interface ViewPlace {
+  readonly shape: readonly number[];
+  /** Elements from one index to the next on each axis of `shape`; `undefined` for row-major. */
+  readonly strides?: readonly number[] | undefined;
+  /** Index of the first element. Default 0. */
+  readonly offset?: number | undefined;
+}
+
+/**
+ * The place of a view, checked by itself.
+ *
+ * @throws RopeError `ROPE_SHAPE` when shape, strides or offset are none, or do not fit each other.
+ */
+export function checkedView(name: string, view: ViewPlace): ViewPlace & { readonly offset: number } {
+  const { shape, offset = 0 } = view;
+  const strides = view.strides ?? undefined;
+  if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
+  if (
+    strides !== undefined &&
+    !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))
+  ) {
+    throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
+  }
+  if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
+  return { shape, strides, offset };
 }
 
 /** Brings `[tokens, hidden]` and `[tokens, heads, headDim]` to four axes. */

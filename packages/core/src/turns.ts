@@ -45,6 +45,8 @@ export class PositionTurns implements Turns {
   readonly keepsTables: boolean;
   #single: RotationTable | undefined;
   #double: RotationTable | undefined;
+  /** The turns of other operations. */
+  #others: Partial<Record<Operation, PositionTurns>> | undefined;
 
   constructor(
     positions: ResolvedPositions,
@@ -68,6 +70,14 @@ export class PositionTurns implements Turns {
   }
   get length(): number | null {
     return this.frequencies.length;
+  }
+
+  /** The turns of an operation at the same positions, with the same frequencies; the same object every time. */
+  as(operation: Operation): PositionTurns {
+    if (operation === this.operation) return this;
+    const { positions, frequencies, keepsTables } = this;
+    this.#others ??= {};
+    return (this.#others[operation] ??= new PositionTurns(positions, operation, frequencies, this.#write, keepsTables));
   }
 
   table(dtype: "float32" | "float64"): RotationTable {

@@ -46,6 +46,7 @@ const junk: readonly unknown[] = [
 const registry = testRegistry();
 const rope = getRopeUntyped({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
 const grid = getRopeUntyped({ headDim: 8, parameters: { ropeType: "grid" } }, { registry });
+const fine = getRopeUntyped({ headDim: 8, parameters: { ropeType: "fine" } }, { registry });
 const step = rope.at([0]);
 const view = { data: new Float32Array(8), shape: [1, 1, 8] };
 const good = { positions: [0], query: new Float32Array(8) };
@@ -97,16 +98,47 @@ const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, r
   "rope.apply, strides": [(strides: never) => rope.apply({ positions: [0], query: { ...view, strides } }), [[8, 8, 1]]],
   "rope.apply, offset": [(offset: never) => rope.apply({ positions: [0], query: { ...view, offset } }), [0]],
   "rope.apply, dtype": [(dtype: never) => rope.apply({ positions: [0], query: { ...view, dtype } }), ["float32"]],
+  "rope.apply, step": [
+    (given: never) => rope.apply({ positions: { start: 0, count: 1, step: given }, query: new Float32Array(8) }),
+    [2],
+  ],
+  "fine.apply, step": [
+    (given: never) => fine.apply({ positions: { start: 0, count: 1, step: given }, query: new Float32Array(8) }),
+    [0.5],
+  ],
+  ...Object.fromEntries(
+    Object.entries({ data: [0], shape: [1], strides: [1], offset: 0 }).map(([name, right]) => [
+      `rope.apply, positions.${name}`,
+      [
+        (given: never) =>
+          rope.apply({
+            positions: { data: [0], shape: [1], strides: [1], offset: 0, [name]: given },
+            query: new Float32Array(8),
+          }),
+        [right],
+      ],
+    ]),
+  ),
   "rope.invert": [rope.invert.bind(rope), [good]],
   "rope.adjoint": [rope.adjoint.bind(rope), [good]],
   "rope.at": [rope.at.bind(rope), [[0], {}]],
   "step.apply": [step.apply.bind(step), [{ query: new Float32Array(8) }]],
+  "step.invert": [step.invert.bind(step), [{ query: new Float32Array(8) }]],
+  "step.adjoint": [step.adjoint.bind(step), [{ query: new Float32Array(8) }]],
   "rope.cosSin": [rope.cosSin.bind(rope), [[0], {}]],
   "rope.cosSin, out": [
     (out: never) => rope.cosSin([0], { out }),
     [{ cos: new Float32Array(4), sin: new Float32Array(4) }],
   ],
+  "rope.cosSin, form": [(form: never) => rope.cosSin([0], { form }), ["complex"]],
+  "rope.cosSin, form and out": [
+    (form: never, out: never) => rope.cosSin([0], { form, out }),
+    ["concatenated", new Float32Array(8)],
+  ],
+  "rope.cosSin, width": [(width: never) => rope.cosSin([0], { width }), ["full"]],
+  "rope.cosSin, dtype": [(dtype: never) => rope.cosSin([0], { dtype }), ["float16"]],
   "rope.frequencies": [rope.frequencies.bind(rope), [1]],
+  "rope.periods": [rope.periods.bind(rope), [1]],
   "rope.shift": [rope.shift.bind(rope), [{ keys: new Float32Array(8), from: [0], to: [1] }]],
   "rope.shift, keys": [(keys: never) => rope.shift({ keys, from: [0], to: [1] }), [view]],
   "rope.effectiveLength": [rope.effectiveLength.bind(rope), [1]],
@@ -117,6 +149,22 @@ const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, r
     (cos: never) => math.rotate(view, { cos, sin: new Float32Array(4), pairing: "half" }),
     [new Float32Array(4)],
   ],
+  ...Object.fromEntries(
+    Object.entries({ data: new Float32Array(4), shape: [1, 4], strides: [4, 1], offset: 0, dtype: "float32" }).map(
+      ([name, right]) => [
+        `rotate, cos.${name}`,
+        [
+          (given: never) =>
+            math.rotate(view, {
+              cos: { data: new Float32Array(4), shape: [1, 4], [name]: given },
+              sin: { data: new Float32Array(4), shape: [1, 4] },
+              pairing: "half",
+            }),
+          [right],
+        ],
+      ],
+    ),
+  ),
   permuteRows: [math.permuteRows, [new Float32Array(8), { headDim: 8, from: "half", to: "adjacent" }]],
   rowOrder: [math.rowOrder, [{ headDim: 8, from: "half", to: "adjacent" }]],
   angleGradient: [math.angleGradient, [view, view, { pairing: "half" }]],

@@ -1,9 +1,10 @@
 /** The forms of the result of `cosSin`; `turns.test.ts` tests the values. */
 
 import { describe, expect, test } from "vitest";
-import { getRope } from "@ropewalk/core";
-import type { ElementType, Pairing, RopeRequest } from "@ropewalk/core";
+import { getRope, getRopeUntyped } from "@ropewalk/core";
+import type { ElementType, Pairing, RopeProvider, RopeRequest } from "@ropewalk/core";
 import { toBfloat16, toFloat16 } from "@ropewalk/core/math";
+import { caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
 import { pairsOf } from "./reference.ts";
 
@@ -75,6 +76,107 @@ describe("cosSin", () => {
     first.cos.fill(9);
     rope("half").frequencies().invFreq.fill(9);
     expect(rope("half").cosSin(positions).cos).toEqual(kept);
+  });
+});
+
+describe("forms of one table", () => {
+  const rope = ropeOf({ headDim: 16, base: 500 }, { ropeType: "tuned", factor: 1, amplitude: 1.25 });
+  const batches = { data: [0, 1, 5, 127, 999, 3], shape: [2, 3] };
+
+  test.each(["float32", "float64", "float16", "bfloat16"] as const)(
+    "are the separate tables in another order, %s",
+    (dtype) => {
+      for (const [given, leading] of [
+        [positions, [5]],
+        [batches, [2, 3]],
+      ] as const) {
+        const { cos, sin } = rope.cosSin(given, { dtype });
+        const concatenated = rope.cosSin(given, { form: "concatenated", dtype });
+        const interleaved = rope.cosSin(given, { form: "interleaved", dtype });
+        expect(concatenated.shape).toEqual([...leading, 16]);
+        expect(interleaved.shape).toEqual([...leading, 8, 2]);
+        expect(concatenated.data.length).toBe(2 * cos.length);
+        cos.forEach((_, i: number) => {
+          const [row, pair] = [Math.floor(i / 8), i % 8];
+          expect(concatenated.data[16 * row + pair]).toBe(cos[i]);
+          expect(concatenated.data[16 * row + 8 + pair]).toBe(sin[i]);
+          expect(interleaved.data[2 * i]).toBe(cos[i]);
+          expect(interleaved.data[2 * i + 1]).toBe(sin[i]);
+        });
+      }
+    },
+  );
+
+  test("complex is another word for interleaved: complex64 and complex128", () => {
+    for (const dtype of ["float32", "float64"] as const) {
+      expect(rope.cosSin(positions, { form: "complex", dtype })).toEqual(
+        rope.cosSin(positions, { form: "interleaved", dtype }),
+      );
+    }
+  });
+
+  test("to an array of the caller's", () => {
+    const out = new Float32Array(5 * 16).fill(7);
+    const given = rope.cosSin(positions, { form: "concatenated", out });
+    expect(given.data).toBe(out);
+    expect(given).toEqual(rope.cosSin(positions, { form: "concatenated" }));
+    for (const wrong of [out.subarray(1), new Float64Array(80), new Uint16Array(80), { cos: out, sin: out }]) {
+      caught(() => rope.cosSin(positions, { form: "interleaved", out: wrong as Float32Array }), "ROPE_SHAPE");
+    }
+    caught(() => rope.cosSin(positions, { out: out as never }), "ROPE_INVALID_PARAMETERS");
+    expect(given).toEqual(rope.cosSin(positions, { form: "concatenated" }));
+  });
+
+  test.each<[string, object, readonly string[]]>([
+    ["an unknown form", { form: "packed" }, ["form"]],
+    ["null", { form: null }, ["form", "width"]],
+    ["doubled columns in one table", { form: "concatenated", width: "full" }, ["width"]],
+    ["complex numbers of bfloat16", { form: "complex", dtype: "bfloat16" }, ["dtype"]],
+    ["complex numbers of float16", { form: "complex", dtype: "float16" }, ["dtype"]],
+    ["all at once", { form: "complex", width: "full", dtype: "float8" }, ["width", "dtype"]],
+  ])("refuses %s", (_, options, paths) => {
+    const out = new Float32Array(80).fill(7);
+    const error = caught(
+      () => rope.cosSin(positions, { width: "full", ...options, out } as never),
+      "ROPE_INVALID_PARAMETERS",
+    );
+    expect(error.issues.map(({ path }) => path).filter((path) => path !== "width" || paths.includes("width"))).toEqual(
+      paths,
+    );
+    expect(out.every((value) => value === 7)).toBe(true);
+  });
+});
+
+describe("periods", () => {
+  const reciprocal = (f: number): number => (f === 0 ? Infinity : Math.fround(1 / f));
+
+  test("are 1 / invFreq, rounded once to float32, of either precision", () => {
+    for (const precision of ["float32", "float64"] as const) {
+      const rope = ropeOf({ headDim: 128, base: 500_000, precision });
+      expect(rope.periods()).toEqual(Float32Array.from(rope.frequencies().invFreq, reciprocal));
+    }
+  });
+
+  test("are infinite where a pair is not rotated, and negative where a rope turns backwards", () => {
+    const gaps: RopeProvider = {
+      specificationVersion: 1,
+      source: "gaps@1",
+      parameters: {},
+      frequencies: () => ({ invFreq: [1, 0, 0.5, 0] }),
+    };
+    const of = (direction: 1 | -1) =>
+      getRopeUntyped({ headDim: 8, direction, parameters: { ropeType: "any" } }, { provider: gaps }).periods();
+    expect(of(1)).toEqual(Float32Array.of(1, Infinity, 2, Infinity));
+    expect(of(-1)).toEqual(Float32Array.of(-1, Infinity, -2, Infinity));
+  });
+
+  test("follow the length, and are copies", () => {
+    const rope = ropeOf({ headDim: 8, base: 100 }, { ropeType: "stepped" });
+    expect(rope.periods(100)).toEqual(Float32Array.from(rope.frequencies(100).invFreq, reciprocal));
+    expect(rope.periods(100)).not.toEqual(rope.periods());
+    rope.periods().fill(9);
+    expect(rope.periods()).toEqual(rope.periods(1));
+    caught(() => rope.periods(1.5), "ROPE_INVALID_PARAMETERS");
   });
 });
 

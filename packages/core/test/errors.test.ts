@@ -198,7 +198,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     expect(caught(() => rope().cosSin([0], { width: "both" as "half" }), "ROPE_INVALID_PARAMETERS").message)
       .toMatchInlineSnapshot(`
         "1 issue in the call of cosSin.
-          - width: expected "half" or "full", got "both"."
+          - width: expected one of half, full, got "both"."
       `);
     expect(caught(() => rope().cosSin([0], { dtype: "int8" as "float32" }), "ROPE_INVALID_PARAMETERS").message)
       .toMatchInlineSnapshot(`

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";
 import type { ElementType, Pairing, Tensor } from "@ropewalk/core";
-import { rotate } from "@ropewalk/core/math";
+import { fromFloat16, rotate } from "@ropewalk/core/math";
 import type { RotateOptions } from "@ropewalk/core/math";
 import { bits, caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
@@ -224,6 +224,186 @@ describe("a table of unclear width", () => {
       rotate(data, { cos: full.cos, sin: full.sin, pairing: "half", width: "full", ...options });
       expect(data).toEqual(expected);
     }
+  });
+});
+
+describe("a table with a shape", () => {
+  const [batch, heads, tokens, head] = [2, 3, 4, 16];
+  const own = Array.from({ length: batch * tokens }, (_, i) => (7 * i) % 11);
+  const tableOf = (of: (angle: number) => number): Float32Array =>
+    Float32Array.from({ length: own.length * 8 }, (_, i) => of(angle(i % 8, own[Math.floor(i / 8)]!)));
+  const data = Float32Array.from(noise(batch * heads * tokens * head));
+  // [batch, heads, tokens, headDim] in memory, as ONNX has it.
+  const tensor = (values: Float32Array): Tensor => ({
+    data: values,
+    shape: [batch, tokens, heads, head],
+    strides: [heads * tokens * head, head, tokens * head, 1],
+  });
+  const rows = { cos: tableOf(Math.cos), sin: tableOf(Math.sin) };
+  const rotated = (pairing: Pairing, options: Partial<RotateOptions>): Float32Array => {
+    const values = data.slice();
+    rotate(tensor(values), { cos: rows.cos, sin: rows.sin, pairing, ...options });
+    return values;
+  };
+  /** The same by a position in a table of all rows. */
+  const expected = (pairing: Pairing): Float32Array =>
+    rotated(pairing, { cos, sin, positions: { data: own, shape: [batch, tokens] } });
+  const shape = [batch, tokens, 8];
+
+  test.each(pairings)("[batch, tokens, pairs]: the row of each token of each batch row, %j", (pairing) => {
+    const given = { cos: { data: rows.cos, shape }, sin: { data: rows.sin, shape } };
+    expect(rotated(pairing, given)).toEqual(expected(pairing));
+    // And not the first rows for all, as a table without a batch would give.
+    expect(
+      rotated(pairing, { ...given, cos: { data: rows.cos, shape: [8, 8] }, sin: { data: rows.sin, shape: [8, 8] } }),
+    ).not.toEqual(expected(pairing));
+    const bare = data.slice();
+    rotate(bare, { ...given, pairing, headDim: head });
+    expect(bits(bare)).not.toEqual(bits(data));
+  });
+
+  test.each(pairings)("[batch, tokens, rotaryDim], doubled by the pairing, %j", (pairing) => {
+    const doubled = (values: Float32Array) => {
+      const made = new Float32Array(2 * values.length);
+      pairsOf(pairing, 16).forEach(([x, y], pair) => {
+        for (let row = 0; row < own.length; row++) made[16 * row + x] = made[16 * row + y] = values[8 * row + pair]!;
+      });
+      return { data: made, shape: [batch, tokens, 16] };
+    };
+    expect(rotated(pairing, { cos: doubled(rows.cos), sin: doubled(rows.sin) })).toEqual(expected(pairing));
+  });
+
+  test("strides, an offset and a 16-bit type are those of a view", () => {
+    // Tokens outermost, a gap before each row, elements backwards.
+    const place = (values: Float32Array) => {
+      const memory = new Float32Array(tokens * batch * 10);
+      values.forEach((value, i) => {
+        const [b, t, pair] = [Math.floor(i / 32), Math.floor(i / 8) % 4, i % 8];
+        memory[t * 20 + b * 10 + 9 - pair] = value;
+      });
+      return { data: memory, shape, strides: [10, 20, -1], offset: 9 };
+    };
+    expect(rotated("half", { cos: place(rows.cos), sin: place(rows.sin) })).toEqual(expected("half"));
+    const short = (values: Float32Array) => ({
+      data: encode("float16", [...values]) as Uint16Array,
+      dtype: "float16" as const,
+    });
+    const widened = (values: Float32Array) => Float32Array.from(short(values).data, fromFloat16);
+    expect(rotated("half", { cos: { ...short(rows.cos), shape }, sin: { ...short(rows.sin), shape } })).toEqual(
+      rotated("half", { cos: { data: widened(rows.cos), shape }, sin: { data: widened(rows.sin), shape } }),
+    );
+  });
+
+  test("a batch of 1 serves all rows, with positions or without", () => {
+    const one = { cos: { data: cos, shape: [1, ROWS, 8] }, sin: { data: sin, shape: [1, ROWS, 8] } };
+    expect(rotated("half", { ...one, positions: { data: own, shape: [batch, tokens] } })).toEqual(expected("half"));
+    expect(rotated("half", one)).toEqual(rotated("half", { cos, sin, positions: { start: 0, count: tokens } }));
+  });
+
+  test("without a shape, rows for all tokens of all batch rows could be either", () => {
+    const error = caught(() => rotated("half", {}), "ROPE_SHAPE");
+    expect(error.expected).toMatch(/\[batch, tokens, columns\]/);
+    expect(rotated("half", { positions: { start: 0, count: tokens } })).not.toEqual(data);
+  });
+
+  test.each<[string, Partial<RotateOptions>]>([
+    ["positions beside rows for each token", { positions: { start: 0, count: tokens } }],
+    ["cos and sin of different shapes", { sin: { data: rows.sin, shape: [8, 8] } }],
+    ["a shape for cos alone", { sin: rows.sin }],
+    ["another batch", { cos: { data: rows.cos, shape: [4, 2, 8] }, sin: { data: rows.sin, shape: [4, 2, 8] } }],
+    ["rows for fewer tokens", { cos: { data: rows.cos, shape: [2, 3, 8] }, sin: { data: rows.sin, shape: [2, 3, 8] } }],
+    [
+      "another number of columns",
+      { cos: { data: rows.cos, shape: [2, 8, 4] }, sin: { data: rows.sin, shape: [2, 8, 4] } },
+    ],
+    ["a width that the shape contradicts", { width: "full" }],
+    ["four axes", { cos: { data: rows.cos, shape: [2, 1, 4, 8] }, sin: { data: rows.sin, shape: [2, 1, 4, 8] } }],
+    ["one axis", { cos: { data: rows.cos, shape: [64] }, sin: { data: rows.sin, shape: [64] } }],
+    [
+      "a shape beyond the data",
+      { cos: { data: rows.cos, shape: [2, 5, 8] }, sin: { data: rows.sin, shape: [2, 5, 8] } },
+    ],
+    ["strides of another length", { cos: { data: rows.cos, shape, strides: [8, 1] } }],
+    ["an offset beyond the data", { cos: { data: rows.cos, shape, offset: 1 } }],
+    ["strides without a shape", { cos: { data: rows.cos, strides: [8, 1] }, sin: rows.sin }],
+    ["an offset without a shape", { cos: { data: rows.cos, offset: 0 }, sin: rows.sin }],
+    ["a table of nothing, repeated without end", { cos: { data: rows.cos, shape: [2 ** 40, 8], strides: [0, 1] } }],
+  ])("refuses %s", (_, options) => {
+    const values = data.slice();
+    const given = {
+      cos: { data: rows.cos, shape },
+      sin: { data: rows.sin, shape },
+      pairing: "half",
+      ...options,
+    } as const;
+    caught(() => rotate(tensor(values), given), "ROPE_SHAPE");
+    expect(values).toEqual(data);
+  });
+
+  test("an unknown key of a table", () => {
+    const values = data.slice();
+    const given = { data: rows.cos, shape, stride: [32, 8, 1] };
+    caught(
+      () => rotate(tensor(values), { cos: given, sin: { data: rows.sin, shape }, pairing: "half" }),
+      "ROPE_INVALID_PARAMETERS",
+    );
+    expect(values).toEqual(data);
+  });
+});
+
+describe("a table that is doubled for another pairing", () => {
+  const rope = getRope({ headDim: 8, parameters: { ropeType: "plain" } }, { registry });
+  // Two tokens and rows for two: as rows of half width they would be four.
+  const doubled = (pairing: Pairing) => {
+    const { cos: halfCos, sin: halfSin } = rope.cosSin([3, 4]);
+    const of = (values: Float32Array): Float32Array => {
+      const made = new Float32Array(16);
+      pairsOf(pairing, 8).forEach(([x, y], pair) => {
+        for (const row of [0, 1]) made[8 * row + x] = made[8 * row + y] = values[4 * row + pair]!;
+      });
+      return made;
+    };
+    return { cos: of(halfCos as Float32Array), sin: of(halfSin as Float32Array) };
+  };
+
+  test.each([
+    ["half", "adjacent"],
+    ["adjacent", "half"],
+    ["half", { blocks: 2 }],
+    ["adjacent", { blocks: 2 }],
+  ] as const)("doubled for %j is refused for %j, in every form", (of, pairing) => {
+    const table = doubled(of);
+    const shaped = { cos: { data: table.cos, shape: [2, 8] }, sin: { data: table.sin, shape: [2, 8] } };
+    for (const options of [
+      table,
+      { ...table, width: "full" as const },
+      { ...table, positions: [0, 1] },
+      { ...table, headDim: 8, positions: [0, 1], width: "full" as const },
+      shaped,
+      { ...shaped, positions: [1, 0] },
+    ]) {
+      const data = Float32Array.from(noise(16));
+      caught(() => rotate({ data, shape: [2, 1, 8] }, { pairing, ...options }), "ROPE_SHAPE");
+      expect(data).toEqual(Float32Array.from(noise(16)));
+    }
+  });
+
+  test("half-width tables are never taken for doubled ones", () => {
+    // A cache with more rows than tokens, and with exactly twice as many.
+    for (const rows of [3, 4, 8, 9]) {
+      const { cos: c, sin: s } = rope.cosSin({ start: 0, count: rows }) as { cos: Float32Array; sin: Float32Array };
+      for (const pairing of ["half", "adjacent", { blocks: 2 }] as const) {
+        const [data, same] = [Float32Array.from(noise(16)), Float32Array.from(noise(16))];
+        rotate({ data, shape: [2, 1, 8] }, { cos: c, sin: s, pairing });
+        rotate({ data: same, shape: [2, 1, 8] }, { cos: c, sin: s, pairing, width: "half", positions: [0, 1] });
+        expect(data).toEqual(same);
+      }
+    }
+    // All at position 0, where all values coincide, with a row for each token.
+    const { cos: c, sin: s } = rope.cosSin([0, 0]) as { cos: Float32Array; sin: Float32Array };
+    const data = Float32Array.from(noise(16));
+    rotate({ data, shape: [2, 1, 8] }, { cos: c, sin: s, pairing: "adjacent" });
+    expect(data).toEqual(Float32Array.from(noise(16)));
   });
 });
 

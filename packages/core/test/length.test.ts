@@ -97,6 +97,58 @@ test("shift takes it too, for a type that depends on it and declares canShift", 
   );
 });
 
+test("shift of a type that depends on it needs it: one length names the frequencies of both ends", () => {
+  const keys = applied([90, 3], 100);
+  const error = caught(() => rope.shift({ keys, from: [90, 3], to: [10, 4] }), "ROPE_UNSUPPORTED");
+  expect(error.remedy).toMatch(/\blength\b/);
+  expect(bits(keys)).toEqual(bits(applied([90, 3], 100)));
+  rope.shift({ keys, from: [90, 3], to: [10, 4], length: 100 });
+  // Not the frequencies that a sequence of 11 tokens has.
+  close(keys, [...applied([10, 4], 100)]);
+  expect(applied([10, 4], 100)).not.toEqual(applied([10, 4]));
+});
+
+test("no length makes a shift of what is no rotation", () => {
+  const warped: RopeProvider = {
+    ...stepped,
+    source: "warped@1",
+    capabilities: { dependsOnLength: true, isRotation: false },
+  };
+  const none = getRopeUntyped({ headDim: 8, parameters: { ropeType: "any" } }, { provider: warped });
+  const error = caught(() => none.shift({ keys: noise(8), from: [1], to: [2], length: 16 }), "ROPE_UNSUPPORTED");
+  expect(error.remedy).not.toMatch(/\blength\b/);
+});
+
+test("a step's inverse and transpose keep its positions and its frequencies, whatever is called in between", () => {
+  const list = [1, 2];
+  const step = rope.at(list, { length: 20 });
+  list.fill(9);
+  for (let length = 1; length < 5000; length *= 2) rope.adjoint({ positions: [0], query: noise(8), length });
+  for (const operation of ["invert", "adjoint", "invert"] as const) {
+    const [mine, theirs] = [noise(16), noise(16)];
+    const singles = [Float32Array.from(mine), Float32Array.from(mine)] as const;
+    step[operation]({ query: mine, key: singles[0] });
+    rope[operation]({ positions: [1, 2], length: 20, query: theirs, key: singles[1] });
+    expect(bits(mine)).toEqual(bits(theirs));
+    expect(bits(singles[0])).toEqual(bits(singles[1]));
+  }
+  const back = noise(16);
+  step.apply({ query: back });
+  step.invert({ query: back });
+  close(back, [...noise(16)]);
+});
+
+test("a step of what is no rotation has neither", () => {
+  const warp = getRope({ headDim: 8, parameters: { ropeType: "warp" } }, { registry });
+  const step = warp.at([1]);
+  for (const operation of ["invert", "adjoint"] as const) {
+    const query = noise(8);
+    caught(() => step[operation]({ query }), "ROPE_UNSUPPORTED");
+    expect(query).toEqual(noise(8));
+  }
+  caught(() => rope.at([1]).invert({ keys: noise(8) } as never), "ROPE_INVALID_PARAMETERS");
+});
+
 test("a step keeps the effective length it was made under", () => {
   const step = rope.at([1, 2], { length: 20 });
   for (let length = 1; length < 5000; length *= 2) rope.at([0], { length });

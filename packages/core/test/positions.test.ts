@@ -2,11 +2,13 @@
  * Every form of positions, seen through `cosSin`: in a rope of one pair with frequency 1, each position is the angle.
  */
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { getRope, getRopeUntyped } from "@ropewalk/core";
 import type { Positions, RopeProvider } from "@ropewalk/core";
 import { caught } from "./failures.ts";
 import { heldBytes } from "./memory.ts";
+import { holds } from "./properties.ts";
 import { fine, grid, plain, testRegistry } from "./providers.ts";
 
 const registry = testRegistry();
@@ -22,6 +24,9 @@ function understood(positions: Positions, of = rope): number[] {
   const { cos, sin } = of.cosSin(positions, { dtype: "float64" });
   return Array.from(cos, (c, i) => Math.round(Math.atan2(sin[i]!, c) * 1e6) / 1e6 + 0);
 }
+
+/** An angle as `understood` gives it back, between −π and π. */
+const wrapped = (angle: number): number => Math.round(Math.atan2(Math.sin(angle), Math.cos(angle)) * 1e6) / 1e6;
 
 const nonsense = (value: unknown) => value as Positions;
 const holdsItself: unknown[] = [];
@@ -45,6 +50,17 @@ describe("accepted", () => {
     ["a run", { start: 1, count: 3 }, [3, 1], [1, 2, 3]],
     ["a run from a bigint", { start: 1n, count: 2 }, [2, 1], [1, 2]],
     ["a run of none", { start: 7, count: 0 }, [0, 1], []],
+    // A rank of round-robin context parallelism: positions 0, 2, 4.
+    ["a run with a step", { start: 0, count: 3, step: 2 }, [3, 1], [0, 2, 4].map(wrapped)],
+    ["a run of one with a step beyond the limit", { start: 3, count: 1, step: 2 ** 30 }, [1, 1], [3]],
+    ["a run of none with a step", { start: 7, count: 0, step: 5 }, [0, 1], []],
+    ["every second element", { data: [1, 9, 2, 9, 3], shape: [3], strides: [2] }, [3, 1], [1, 2, 3]],
+    ["a slice", { data: Int32Array.of(9, 9, 1, 2, 3), shape: [3], offset: 2 }, [3, 1], [1, 2, 3]],
+    ["backwards", { data: [1, 2, 3], shape: [3], strides: [-1], offset: 2 }, [3, 1], [3, 2, 1]],
+    ["one row for all of a batch", { data: [1, 2, 3], shape: [2, 3], strides: [0, 1] }, [2, 3, 1], [1, 2, 3, 1, 2, 3]],
+    ["columns", { data: [0, 3, 1, 2, 2, 1], shape: [2, 3], strides: [1, 2] }, [2, 3, 1], [0, 1, 2, 3, 2, 1]],
+    ["64-bit, in part", { data: BigInt64Array.of(9n, 1n, 2n), shape: [2], offset: 1 }, [2, 1], [1, 2]],
+    ["none of a list", { data: [], shape: [2, 0], strides: [5, 5], offset: 9 }, [2, 0, 1], []],
     [
       "nested lists as [batch, tokens]",
       [
@@ -103,6 +119,8 @@ describe("accepted", () => {
     expect(understood(Float32Array.of(0.5, -1.25), between)).toEqual([0.5, -1.25]);
     expect(understood({ start: -1.5, count: 3 }, between)).toEqual([-1.5, -0.5, 0.5]);
     expect(understood({ start: -2, count: 4 }, between)).toEqual([-2, -1, 0, 1]);
+    expect(understood({ start: 1, count: 4, step: -0.5 }, between)).toEqual([1, 0.5, 0, -0.5]);
+    expect(understood({ data: Float32Array.of(0.5, 9, -1), shape: [2], strides: [2] }, between)).toEqual([0.5, -1]);
   });
 
   test("the caller's list is copied", () => {
@@ -130,6 +148,21 @@ describe("ROPE_SHAPE", () => {
     ["a count that is no integer", { start: 0, count: 1.5 }],
     ["a count below zero", { start: 0, count: -1 }],
     ["no count", { start: 0 }],
+    ["a step of 0", { start: 0, count: 2, step: 0 }],
+    ["a negative step, which the type does not declare", { start: 5, count: 2, step: -1 }],
+    ["a fractional step, which the type does not declare", { start: 0, count: 2, step: 0.5 }],
+    ["a step in text", { start: 0, count: 1, step: "1" }],
+    ["null for a step", { start: 0, count: 1, step: null }],
+    ["a 64-bit step", { start: 0, count: 2, step: 1n }],
+    ["strides of another length", { data: [1, 2], shape: [2], strides: [1, 1] }],
+    ["fractional strides", { data: [1, 2], shape: [2], strides: [0.5] }],
+    ["one number for strides", { data: [1, 2], shape: [2], strides: 1 }],
+    ["an offset below zero", { data: [1, 2], shape: [2], offset: -1 }],
+    ["an offset in text", { data: [1, 2], shape: [1], offset: "1" }],
+    ["a stride beyond the data", { data: [1, 2, 3], shape: [2], strides: [3] }],
+    ["a stride before the data", { data: [1, 2, 3], shape: [2], strides: [-2], offset: 1 }],
+    ["an offset beyond the data", { data: [1, 2, 3], shape: [3], offset: 1 }],
+    ["a stride far beyond the data", { data: [1, 2], shape: [2, 1], strides: [Number.MAX_SAFE_INTEGER, 1] }],
     ["data without shape", { data: [1, 2] }],
     ["a shape that is no list", { data: [1, 2], shape: 2 }],
     ["a negative size", { data: [1, 2], shape: [-2] }],
@@ -151,6 +184,60 @@ describe("ROPE_SHAPE", () => {
     caught(() => make("grid").cosSin(positions), "ROPE_SHAPE");
   });
 });
+
+test.each<[string, unknown]>([
+  ["a run with the step of other engines", { start: 0, count: 3, stride: 2 }],
+  ["a run with an end", { start: 0, count: 3, end: 6 }],
+  ["a view with one stride", { data: [0, 1, 2], shape: [3], stride: [1] }],
+  ["a view with an offset in bytes", { data: [0, 1, 2], shape: [2], byteOffset: 4 }],
+  ["a view with a step", { data: [0, 1, 2], shape: [3], step: 2 }],
+])("%s: unknown keys are never ignored", (_, positions) => {
+  caught(() => rope.cosSin(nonsense(positions)), "ROPE_INVALID_PARAMETERS");
+  const query = new Float32Array(6).fill(1);
+  caught(() => rope.apply({ positions: nonsense(positions), query }), "ROPE_INVALID_PARAMETERS");
+  expect(query.every((value) => value === 1)).toBe(true);
+});
+
+holds(
+  "a view is the list of the elements that its strides name, or is refused without a read outside its data",
+  [
+    fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 24 }),
+    fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 2 }),
+    fc.array(fc.integer({ min: -8, max: 8 }), { minLength: 2, maxLength: 2 }),
+    fc.integer({ min: 0, max: 24 }),
+  ],
+  (data, shape, list, offset) => {
+    const strides = list.slice(0, shape.length);
+    const rows = shape.length === 2 ? shape[0]! : 1;
+    const places = Array.from({ length: rows * shape.at(-1)! }, (_, i) => {
+      const [row, token] = [Math.floor(i / shape.at(-1)!), i % shape.at(-1)!];
+      return offset + (shape.length === 2 ? row * strides[0]! : 0) + token * strides.at(-1)!;
+    });
+    const view = { data, shape, strides, offset };
+    if (places.every((place) => place >= 0 && place < data.length)) {
+      expect(rope.cosSin(view)).toEqual(rope.cosSin({ data: places.map((place) => data[place]!), shape }));
+    } else {
+      caught(() => rope.cosSin(view), "ROPE_SHAPE");
+    }
+  },
+);
+
+holds(
+  "a run is the list start + i · step, and the turns of one are those of the other",
+  [fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 9 }), fc.integer({ min: 1, max: 5 })],
+  (start, count, step) => {
+    const list = Array.from({ length: count }, (_, i) => start + i * step);
+    expect(rope.cosSin({ start, count, step })).toEqual(rope.cosSin(list));
+    const [run, same] = [new Float32Array(2 * count).fill(1), new Float32Array(2 * count).fill(1)];
+    // One after the other, and after a run of the same ends: what is kept of one call must not answer for another.
+    rope.apply({ positions: list, query: same });
+    rope.apply({ positions: { start, count, step }, query: run });
+    expect(run).toEqual(same);
+    rope.apply({ positions: { start, count, step: 1 }, query: run.fill(1) });
+    rope.apply({ positions: list.map((_, i) => start + i), query: same.fill(1) });
+    expect(run).toEqual(same);
+  },
+);
 
 describe("ROPE_POSITION_RANGE", () => {
   test.each<[string, unknown, number]>([
@@ -180,6 +267,9 @@ describe("ROPE_POSITION_RANGE", () => {
     ["a run that ends too late", { start: 1, count: 2 ** 24 + 1 }, 2 ** 24],
     ["a run of 2^53 − 1", { start: 0, count: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER - 1],
     ["a run from a half", { start: 0.5, count: 1 }, 0],
+    ["a run that steps too far", { start: 0, count: 3, step: 2 ** 23 + 1 }, 2],
+    ["a run whose step overflows", { start: 0, count: 3, step: Number.MAX_SAFE_INTEGER }, 2],
+    ["a negative position in a view", { data: [0, -1, 0], shape: [2], strides: [1] }, 1],
   ])("%s", (_, positions, index) => {
     const error = caught(() => rope.cosSin(nonsense(positions)), "ROPE_POSITION_RANGE");
     expect(error.facts).toMatchObject({ index, limit: 2 ** 24 + 1 });
@@ -190,6 +280,7 @@ describe("ROPE_POSITION_RANGE", () => {
     ["−∞, whose angle has no cosine", [-Infinity]],
     ["a number so low that its angle overflows", [-1e300]],
     ["the first below −2^24", [-(2 ** 24) - 1]],
+    ["a run that steps below −2^24", { start: 0, count: 3, step: -(2 ** 23) - 1 }],
   ])("%s even where fractions are admitted", (_, positions) => {
     caught(() => make("fine").cosSin(positions), "ROPE_POSITION_RANGE");
   });
@@ -197,6 +288,9 @@ describe("ROPE_POSITION_RANGE", () => {
   test("a run that is far too long costs no memory", async () => {
     const before = await heldBytes();
     caught(() => rope.cosSin({ start: 0, count: 2 ** 40 }), "ROPE_POSITION_RANGE");
+    caught(() => make("fine").cosSin({ start: 0, count: 2 ** 40, step: 2 ** -30 }), "ROPE_SHAPE");
+    caught(() => rope.cosSin({ data: [0], shape: [2 ** 20, 2 ** 20], strides: [0, 0] }), "ROPE_SHAPE");
+    caught(() => rope.cosSin({ data: [0], shape: [2 ** 52, 2 ** 52], strides: [0, 0] }), "ROPE_SHAPE");
     expect((await heldBytes()) - before).toBeLessThan(2 ** 20);
   });
 });

@@ -261,6 +261,8 @@ describe("refused, with every tensor as it was", () => {
     ["a plain list", () => ({ key: nonsense([1, 2, 3, 4, 5, 6, 7, 8]) })],
     ["a list in a view", () => ({ key: view([1, 2, 3, 4, 5, 6, 7, 8], {}) })],
     ["an array of integers", () => ({ key: nonsense(new Int32Array(2 * D)) })],
+    ["a cache of 8-bit integers", () => ({ key: nonsense(new Int8Array(2 * D)) })],
+    ["a cache of 8-bit floats", () => ({ key: view(new Uint8Array(2 * D), { dtype: "float8_e4m3" }) })],
     ["a DataView", () => ({ key: nonsense(new DataView(new ArrayBuffer(8 * D))) })],
     ["bits without a dtype", () => ({ key: new Uint16Array(2 * D) })],
     ["bits with the dtype of floats", () => ({ key: view(new Uint16Array(2 * D), { dtype: "float32" }) })],
@@ -395,6 +397,14 @@ describe("refused, with every tensor as it was", () => {
     caught(() => rope.invert({ positions: [1, 2], ...request }), "ROPE_SHAPE");
     expect(Object.values(buffers).map(bits)).toEqual(before);
     expect(own()).toEqual(ownBefore);
+  });
+
+  test.each(["stride", "byteOffset", "length"])("a tensor with the unknown key %s", (key) => {
+    const { bad } = make();
+    const before = bits(bad);
+    const request = { positions: [1, 2], key: view(bad, { [key]: 64 }) };
+    expect(caught(() => rope.apply(request), "ROPE_INVALID_PARAMETERS").message).toContain(`unknown key "${key}"`);
+    expect(bits(bad)).toEqual(before);
   });
 
   test("a bad position, with good tensors", () => {

@@ -55,6 +55,8 @@ const positions: Positions[] = [
   Float32Array.of(0.5),
   { start: 0, count: 3 },
   { start: 0n, count: 3 },
+  { start: 0, count: 3, step: 2 },
+  { data: Int32Array.of(1, 2), shape: [2], strides: [-1], offset: 1 },
   [
     [1, 2],
     [3, 4],
@@ -93,10 +95,31 @@ const step: RotaryStep = rope.at([1]);
 step.apply({ positions: [1], query: tensors[0] });
 // @ts-expect-error -- from and to must be given
 rope.shift({ keys: tensors[0]! });
+step.invert({ query: tensors[0] }).query;
+step.adjoint({ key: tensors[0] }).key;
 // @ts-expect-error -- width is half or full
 rope.cosSin([1], { width: "both" });
+// The form decides what comes.
+rope.cosSin([1]).cos.length + rope.cosSin([1], { form: "separate", width: "full" }).sin.length;
+for (const form of ["concatenated", "interleaved", "complex"] as const) rope.cosSin([1], { form }).data.length;
+rope.cosSin([1], { form: "concatenated", out: new Float32Array(8) }).shape;
+// @ts-expect-error -- one table has no cos of its own
+rope.cosSin([1], { form: "interleaved" }).cos;
+// @ts-expect-error -- two tables have no data
+rope.cosSin([1]).data;
+// @ts-expect-error -- no form of one table is doubled
+rope.cosSin([1], { form: "concatenated", width: "full" });
+// @ts-expect-error -- one table, one array
+rope.cosSin([1], { form: "complex", out: { cos: new Float32Array(4), sin: new Float32Array(4) } });
+// @ts-expect-error -- no such form
+rope.cosSin([1], { form: "packed" });
+const periods: Float32Array = rope.periods();
 // @ts-expect-error -- rotate needs a pairing
 rotate(tensors[0]!, { cos: new Float32Array(4), sin: new Float32Array(4) });
+const given = { data: new Uint16Array(4), dtype: "float16", shape: [1, 1, 4], strides: [4, 4, 1], offset: 0 } as const;
+rotate(tensors[0]!, { cos: given, sin: given, pairing: "half" });
+// @ts-expect-error -- a step of a run is a number
+const stepped: Positions = { start: 0, count: 3, step: "2" };
 
 // Registration returns what it was given; decorators fit classes and static methods only.
 const provider = {
@@ -124,4 +147,4 @@ class Factory {
   }
 }
 
-void [bytes, run, text, native, integers, shapeless, typed, Empty, Factory];
+void [stepped, periods, bytes, run, text, native, integers, shapeless, typed, Empty, Factory];

@@ -145,14 +145,32 @@ export type {
 
 export {
   cyclicAxes,
+  decodePositions,
   gridPositions,
   IMAGE,
   maskedPositions,
   packedPositions,
+  place,
   promptPositions,
   sectionedAxes,
+  slicePositions,
   TEXT,
   VIDEO,
   visionPositions,
 } from "@ropewalk/nd-qwen2vl";
-export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "@ropewalk/nd-qwen2vl";
+export type {
+  AxisPositions,
+  DecodeOptions,
+  MaskedOptions,
+  PatchGrid,
+  PlacedSegments,
+  PlaceOptions,
+  PositionArrays,
+  PromptOptions,
+  PromptPast,
+  PromptPositions,
+  PromptRowOptions,
+  PromptSegment,
+  SegmentAdvance,
+  VideoTime,
+} from "@ropewalk/nd-qwen2vl";

@@ -38,7 +38,7 @@ test("everything public of core and config, builders of positions and parameters
     core: exportsOf("core/src/index.ts"),
     config: exportsOf("config/src/index.ts"),
     positions: exportsOf("providers/nd-qwen2vl/src/index.ts").filter(
-      ({ from }) => from === "./axes.ts" || from === "./positions.ts",
+      ({ from }) => from === "./axes.ts" || from === "./positions/index.ts",
     ),
     parameters: providers.flatMap((name) =>
       exportsOf(`providers/${name}/src/index.ts`).filter((one) => /^type \w+Parameters$/.test(one.name)),

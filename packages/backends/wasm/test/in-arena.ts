@@ -89,7 +89,8 @@ export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
     adjoint: moving((tensors: Parameters<RotaryEmbedding["apply"]>[0]) => rope.adjoint(tensors)),
     at: (...args: Parameters<RotaryEmbedding["at"]>) => {
       const step = rope.at(...args);
-      return { ...step, apply: moving((tensors: RotateArguments) => step.apply(tensors)) };
+      const moved = (name: "apply" | "invert" | "adjoint") => moving((tensors: RotateArguments) => step[name](tensors));
+      return { ...step, apply: moved("apply"), invert: moved("invert"), adjoint: moved("adjoint") };
     },
     shift: ({ keys, out, ...rest }: Parameters<RotaryEmbedding["shift"]>[0]) => {
       const shift = moving((tensors: RotateArguments) =>

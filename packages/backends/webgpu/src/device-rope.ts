@@ -32,6 +32,7 @@ import type {
   GpuRope,
   GpuRotateArguments,
   GpuStep,
+  GpuStepArguments,
   TableKind,
 } from "./gpu-rope.ts";
 import type { KernelRows } from "./kernel-description.ts";
@@ -125,23 +126,35 @@ export class DeviceRope implements GpuRope {
   at(positions: Positions, options: AtOptions = {}): GpuStep {
     checkKeys("the options of at", options, ["length"]);
     this.#requireUsable();
-    const turns = this.#context.turns(positions, "apply", options);
-    const { batch, tokens } = turns;
-    const table = this.#guarded(() => this.#upload(turns, true));
-    const source = gathered(turns, () => table);
+    // All three now, since the caller may change a list of positions later. `apply` last: its turns are those that core
+    // keeps for the next call.
+    const others = this.capabilities.isRotation ? (["invert", "adjoint"] as const) : [];
+    const turns = [...others, "apply" as const].map(
+      (name) => [name, this.#context.turns(positions, name, options)] as const,
+    );
+    const { batch, tokens } = turns.at(-1)![1];
+    const tables = new Map<Operation, BoundRange>();
+    const uploaded = (name: Operation, own: Turns): BoundRange => {
+      const table = tables.get(name) ?? this.#upload(own, true);
+      tables.set(name, table);
+      return table;
+    };
+    const sources = new Map(turns.map(([name, own]) => [name, gathered(own, () => uploaded(name, own))]));
+    this.#guarded(() => sources.get("apply")!.table());
     let live = true;
     const dispose = (): void => {
-      if (live) this.#uploads.free(table.buffer);
+      if (live) for (const { buffer } of tables.values()) this.#uploads.free(buffer);
       live = false;
     };
     return Object.freeze({
       shape: Object.freeze([...(batch === undefined ? [] : [batch]), tokens, this.rope.rotaryDim / 2]),
-      encode: (target: GpuComputePass | GpuCommandEncoder, tensors: GpuRotateArguments): EncodeResult => {
-        checkKeys("the arguments of step.encode", tensors, ["query", "key", "out"]);
+      encode: (target: GpuComputePass | GpuCommandEncoder, tensors: GpuStepArguments): EncodeResult => {
+        checkKeys("the arguments of step.encode", tensors, ["query", "key", "out", "operation"]);
         this.#requireUsable();
         requireTarget(target);
         if (!live) throw disposedError("the step");
-        return this.#guarded(() => this.#record(target, source, tensors));
+        const source = sources.get(this.#operation(tensors.operation));
+        return this.#guarded(() => this.#record(target, source!, tensors));
       },
       dispose,
       [disposeSymbol]: dispose,
@@ -204,11 +217,24 @@ export class DeviceRope implements GpuRope {
     await roundTrip(this.#state, this.#uploads, tasks, signal);
   }
 
-  #source({ positions, length, operation = "apply" }: EncodeArguments): CosSinSource {
+  /** @throws RopeError for an operation that is none, or that the type does not have. */
+  #operation(operation: Operation = "apply"): Operation {
     if (!operations.includes(operation)) {
       const expected = operations.map((name) => JSON.stringify(name)).join(", ");
       throw invalid("the arguments of encode", [{ path: "operation", expected, received: show(operation) }]);
     }
+    if (operation !== "apply" && !this.capabilities.isRotation) {
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: `${operation} is not defined for the rope type ${JSON.stringify(this.rope.ropeType)}`,
+        expected: "a type that declares isRotation",
+        received: "isRotation: false",
+      });
+    }
+    return operation;
+  }
+
+  #source({ positions, length, operation: given }: EncodeArguments): CosSinSource {
+    const operation = this.#operation(given);
     return isOnDevice(positions)
       ? this.#deviceSource(positions, length, operation)
       : this.#hostSource(this.#context.turns(positions, operation, { length }));
@@ -225,14 +251,7 @@ export class DeviceRope implements GpuRope {
 
   /** A table for positions in a buffer of the device. */
   #deviceSource(positions: GpuPositions, length: number | undefined, operation: Operation): CosSinSource {
-    const { axisCount, isRotation } = this.capabilities;
-    if (operation !== "apply" && !isRotation) {
-      throw new RopeError("ROPE_UNSUPPORTED", {
-        what: `${operation} is not defined for the rope type ${JSON.stringify(this.rope.ropeType)}`,
-        expected: "a type that declares isRotation",
-        received: "isRotation: false",
-      });
-    }
+    const { axisCount } = this.capabilities;
     if (length === undefined || !Number.isSafeInteger(length) || length < 1) {
       const expected = "the current length in tokens, an integer > 0; all positions are below it";
       throw invalid("the arguments of encode", [{ path: "length", expected, received: show(length) }]);

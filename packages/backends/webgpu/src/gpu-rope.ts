@@ -64,15 +64,19 @@ export interface GpuPositions {
  */
 export type TableKind = "rows" | "factored";
 
+/** Tensors of one recorded rotation, and which map of the rope it is. */
+export interface GpuStepArguments extends GpuRotateArguments {
+  /** `"apply"` (default), `"invert"` or `"adjoint"`; see the methods of `RotaryEmbedding`. */
+  readonly operation?: Operation | undefined;
+}
+
 /** Options of a recorded rotation. */
-export interface EncodeArguments extends GpuRotateArguments, AtOptions {
+export interface EncodeArguments extends GpuStepArguments, AtOptions {
   /**
    * Positions as `rope.apply` takes them, or in a buffer of the device. The host does not see positions in a buffer, so
    * they need `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects.
    */
   readonly positions: Positions | GpuPositions;
-  /** `"apply"` (default), `"invert"` or `"adjoint"`; see the methods of `RotaryEmbedding`. */
-  readonly operation?: Operation | undefined;
 }
 
 /** The result of a recorded rotation. */
@@ -94,10 +98,11 @@ export interface GpuStep {
   /** `[tokens, rotaryDim/2]`, with `batch` in front if positions have one. */
   readonly shape: readonly number[];
   /**
-   * As `GpuRope.encode` at the step's positions. @throws RopeError as `encode`; `ROPE_BACKEND_UNAVAILABLE` after
-   * `dispose`.
+   * As `GpuRope.encode` at the step's positions, with the step's frequencies. The first call of `"invert"` and of
+   * `"adjoint"` uploads their cos and sin.
+   * @throws RopeError as `encode`; `ROPE_BACKEND_UNAVAILABLE` after `dispose`.
    */
-  encode(target: GpuComputePass | GpuCommandEncoder, tensors: GpuRotateArguments): EncodeResult;
+  encode(target: GpuComputePass | GpuCommandEncoder, tensors: GpuStepArguments): EncodeResult;
   /**
    * Frees its memory on the device. Submitted commands still run; submit recorded ones before. A second call does
    * nothing.

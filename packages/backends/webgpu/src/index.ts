@@ -95,6 +95,7 @@ export type {
   GpuRope,
   GpuRotateArguments,
   GpuStep,
+  GpuStepArguments,
   GpuTensor,
   TableKind,
 } from "./gpu-rope.ts";

@@ -104,6 +104,7 @@ const calls: Readonly<Record<string, Call>> = {
   "rope.prepare, signal": [(signal: never) => rope.prepare(good, { signal }), [AbortSignal.timeout(60_000)]],
   "rope.at": [(given: never, options: never) => rope.at(given, options).dispose(), [[0], {}]],
   "step.encode": [step.encode.bind(step), [pass(), { query }]],
+  "step.encode, operation": [(operation: never) => step.encode(pass(), { query, operation }), ["invert"]],
   "rope.apply": [rope.apply.bind(rope), [host, {}]],
   "rope.apply, query": [(given: never) => rope.apply({ positions: [0], query: given }), [new Float32Array(8)]],
   "rope.apply, signal": [(signal: never) => rope.apply(host, { signal }), [AbortSignal.timeout(60_000)]],

@@ -361,6 +361,29 @@ export const bodyCases: readonly BodyCase[] = [
     },
   },
   {
+    name: "a step inverts and transposes at the positions that it was made with",
+    async run(device) {
+      using gpu = await gpuRope(device, { headDim: 64, pairing: "half" });
+      const positions = positionsOf(4);
+      const list = [...(positions as number[])];
+      using step = gpu.at(list);
+      list.fill(0);
+      for (const operation of ["adjoint", "invert", "apply", "invert"] as const) {
+        const got = copyOf({ query: float([4, 2, 64]) });
+        const expected = copyOf({ query: float([4, 2, 64]) });
+        gpu.rope[operation]({ positions, query: expected.query! });
+        const placed = onDevice(device, got);
+        const encoder = device.createCommandEncoder();
+        step.encode(encoder, { ...placed.tensors, operation });
+        device.queue.submit([encoder.finish()]);
+        await placed.read();
+        compare(operation, got, expected);
+        placed.destroy();
+      }
+      await gpu.check();
+    },
+  },
+  {
     name: "positions in a buffer: every integer type, batches, an offset, tables that grow",
     async run(device) {
       using gpu = await gpuRope(device, { headDim: 64, rotaryDim: 32, rotaryOffset: 8, pairing: "half" });

@@ -65,6 +65,8 @@ function adapt(gpu: GpuRope, rope: RotaryEmbedding): RopeUnderTest {
     at: (positions, options) => ({
       ...rope.at(positions, options),
       apply: async (tensors) => on(tensors).apply({ positions, ...options, ...tensors }),
+      invert: async (tensors) => on(tensors).invert({ positions, ...options, ...tensors }),
+      adjoint: async (tensors) => on(tensors).adjoint({ positions, ...options, ...tensors }),
     }),
   };
 }

@@ -224,6 +224,7 @@ export const rows: readonly (readonly [string, Family])[] = [
   ...row("dots3_note_text", {
     ...latent,
     indexer: { ...indexer("adjacent"), onlyOn: ["indexed_attention"] },
+    scalingDropsBases: true,
     layerRopes: {
       indexed_attention: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 80_000_000 } },
       [full]: { thetaKeys: ["rope_theta"], scaled: true, defaults: { rope_theta: 80_000_000 } },

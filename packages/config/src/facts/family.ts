@@ -162,6 +162,8 @@ export interface Family {
   readonly holds?: Readonly<Record<string, string>>;
   /** The key of a list of the layers that have attention. */
   readonly attentionOn?: string;
+  /** The class gives every layer type the base of one `rope_scaling` too. Such a file is refused. */
+  readonly scalingDropsBases?: boolean;
   /** In a dictionary for all layers its class reads `rope_type`, and not the older `type`. */
   readonly readsRopeTypeOnly?: boolean;
   /** `layer_rope_theta` says only which layers have a rope (0: none); their base is that of the dictionary. */

@@ -103,7 +103,8 @@ function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: R
   const ropes = Object.entries(family.layerRopes ?? {});
   for (const { key, path, value } of flat) {
     // transformers merges rope_scaling, which is older, and takes rope_parameters by layer type only.
-    const isMerged = key === "rope_scaling" && ropes.some(([, { scaled }]) => scaled);
+    const isMerged =
+      key === "rope_scaling" && family.scalingDropsBases !== true && ropes.some(([, { scaled }]) => scaled);
     if (!isMerged && ropes.some(([, { defaults }]) => Object.keys(defaults).length > 0)) {
       const types = ropes.map(([label]) => label).join(", ");
       report.issue(

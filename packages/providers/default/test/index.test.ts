@@ -151,8 +151,8 @@ test("the answer asserted in ndrope's example, adjacent pairs", () => {
 });
 
 test.each(fixtures("onnx"))(
-  "ONNX reference evaluator: $name",
-  ({ layout, attributes, headDim, rotaryDim, heads, pairing, positions, cosCache, sinCache, input, output }) => {
+  "ONNX reference evaluator and node tests: $name",
+  ({ name, layout, attributes, headDim, rotaryDim, heads, pairing, positions, cosCache, sinCache, input, output }) => {
     const floats = (base64: string) => new Float32Array(bytes(base64).buffer);
     const [batch, tokens] = layout.startsWith("[batch, heads")
       ? [input.shape[0]!, input.shape[2]!]
@@ -172,22 +172,22 @@ test.each(fixtures("onnx"))(
       got.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThanOrEqual(2.9e-6));
 
     const given = floats(input.data);
-    const rows =
-      positions ?? Array.from({ length: batch }, (_, b) => Array.from({ length: tokens }, (_, t) => b * tokens + t));
+    // Caches of three axes have a row for each token, and come without positions.
+    expect(cosCache.shape.length).toBe(positions === null ? 3 : 2);
     rotate(view(given), {
-      cos: floats(cosCache.data),
-      sin: floats(sinCache.data),
+      cos: { data: floats(cosCache.data), shape: cosCache.shape },
+      sin: { data: floats(sinCache.data), shape: sinCache.shape },
       pairing,
-      headDim,
       rotaryDim,
-      positions: rows,
+      ...(positions === null ? {} : { positions }),
     });
     near(given);
 
     // The caches hold cos and sin of row × 10000^(−2i/R), computed in float64, so that the exact rope must give the
     // same.
     expect(attributes["interleaved"]).toBe(pairing === "adjacent" ? 1 : 0);
-    if (positions === null) return;
+    // The node tests have random caches.
+    if (positions === null || name.startsWith("test_")) return;
     const whole = floats(input.data);
     getRope({ headDim, rotaryDim, pairing, precision: "float64", parameters: { ropeType: "default" } }).apply({
       positions,

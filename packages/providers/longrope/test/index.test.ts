@@ -194,11 +194,29 @@ describe("by the current length", () => {
     expect(rope.attentionFactor).toBeCloseTo(amplitude, 15);
   });
 
-  test("says that it depends on the length, and does not shift", () => {
+  test("says that it depends on the length, and does not shift without one", () => {
     expect(rope.capabilities).toMatchObject({ dependsOnLength: true, canShift: false });
     expect(() => rope.shift({ keys: new Float32Array(8), from: [1], to: [2] })).toThrow(
-      expect.objectContaining({ code: "ROPE_UNSUPPORTED" }),
+      expect.objectContaining({ code: "ROPE_UNSUPPORTED", remedy: expect.stringContaining("length") }),
     );
+  });
+
+  test("a length names the list for both ends of a shift", () => {
+    const { headDim } = rope;
+    const keys = (): Float64Array => Float64Array.from({ length: headDim }, (_, i) => Math.sin(i + 1));
+    const at = (position: number, length: number): Float64Array => {
+      const key = keys();
+      rope.apply({ positions: [position], key, length });
+      return key;
+    };
+    for (const length of [5001, 4096]) {
+      const moved = at(length - 1, length);
+      rope.shift({ keys: moved, from: [length - 1], to: [10], length });
+      // Two rotations by float32 angles and table values, of elements up to 1.4 times the amplitude.
+      const expected = at(10, length);
+      moved.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(8 * 2 ** -24 * 1.5 * amplitude));
+    }
+    expect(at(10, 5001)).not.toEqual(at(10, 4096));
   });
 
   test("SGLang's switch, one token later", () => {

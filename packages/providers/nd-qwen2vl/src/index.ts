@@ -76,16 +76,53 @@ export class NdProvider implements RopeProvider<Required<NdParameters>> {
 
 export { cyclicAxes, sectionedAxes } from "./axes.ts";
 export {
+  AUDIO,
+  decodePositions,
+  glmImagePositions,
   gridPositions,
+  hunyuanVlPositions,
+  hyV4VlPositions,
   IMAGE,
+  isaacPositions,
   maskedPositions,
+  miniCpmVPositions,
+  omniPositions,
   packedPositions,
+  place,
   promptPositions,
+  prunedVideoPositions,
+  slicePositions,
   TEXT,
   VIDEO,
   visionPositions,
-} from "./positions.ts";
-export type { AxisPositions, PatchGrid, PromptOptions, PromptPositions } from "./positions.ts";
+} from "./positions/index.ts";
+export type {
+  AxisPositions,
+  CanvasTokens,
+  CropSize,
+  DecodeOptions,
+  GlmImageOptions,
+  GlmImagePositions,
+  HunyuanVlOptions,
+  ImagePromptOptions,
+  MaskedOptions,
+  MiniCpmVOptions,
+  OmniOptions,
+  OmniPositionArrays,
+  PatchGrid,
+  PlacedSegments,
+  PlaceOptions,
+  PositionArrays,
+  PromptOptions,
+  PromptPast,
+  PromptPositions,
+  PromptRowOptions,
+  PromptSegment,
+  PrunedVideoOptions,
+  SegmentAdvance,
+  VideoTime,
+  VisualPromptOptions,
+} from "./positions/index.ts";
 export { mropeAxes, ndFrequencies } from "./formula.ts";
 export { mropeParameters, ndParameters } from "./parameters.ts";
 export type { AxisFrequencies } from "./formula.ts";

@@ -1,8 +1,14 @@
 import { RopeError } from "@ropewalk/core";
 import { fixtures } from "@ropewalk/goldens";
 import { describe, expect, test } from "vitest";
-import { gridPositions, maskedPositions, packedPositions, promptPositions, visionPositions } from "../src/positions.ts";
-import type { PatchGrid, PromptOptions } from "../src/positions.ts";
+import {
+  gridPositions,
+  maskedPositions,
+  packedPositions,
+  promptPositions,
+  visionPositions,
+} from "../src/positions/index.ts";
+import type { PatchGrid, PromptOptions } from "../src/positions/index.ts";
 
 const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, tokensPerSecond, cases }) =>
   cases.map((entry) => ({
@@ -19,10 +25,8 @@ const prompts = fixtures("positions").flatMap(({ model, module, mergeSize, token
         ? "timestamps"
         : tokensPerSecond === null
           ? "frames"
-          : {
-              tokensPerSecond,
-              ...(entry.secondsPerGrid === undefined ? {} : { secondsPerGrid: entry.secondsPerGrid }),
-            },
+          : // Without seconds, the engine takes 1 for each video.
+            { tokensPerSecond, secondsPerGrid: entry.secondsPerGrid ?? (entry.videos ?? []).map(() => 1) },
     } satisfies PromptOptions as PromptOptions,
   })),
 );
@@ -210,8 +214,14 @@ test.each<[string, () => unknown]>([
     "more frames than tokens",
     () => promptPositions(prompt({ ...video, videos: [[2 ** 40, 2, 2]], time: "timestamps" })),
   ],
-  ["times beyond 32 bits", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 2 ** 40 } }))],
-  ["no tokens per second", () => promptPositions(prompt({ ...video, time: { tokensPerSecond: Number.NaN } }))],
+  [
+    "times beyond 32 bits",
+    () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 2 ** 40, secondsPerGrid: [1] } })),
+  ],
+  [
+    "no tokens per second",
+    () => promptPositions(prompt({ ...video, time: { tokensPerSecond: Number.NaN, secondsPerGrid: [1] } })),
+  ],
   [
     "seconds of another number of videos",
     () => promptPositions(prompt({ ...video, time: { tokensPerSecond: 1, secondsPerGrid: [1, 1] } })),

@@ -10,9 +10,11 @@ ENGINES = {
     "sglang": "SGLang's rotary embedding modules, pure torch path",
     "diffusers": "the rotary embeddings of image and video transformers in diffusers",
     "onnxruntime": "onnxruntime's rotary operators",
+    "prompts": "the position builders of transformers' multimodal models on random prompts",
+    "vllm-prompts": "those of vLLM",
     "libraries": "timm, rotary-embedding-torch and flash-attn",
 }
-MODULES = {"mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run"}
+MODULES = {"prompts": "prompts", "vllm-prompts": "vllm_prompts", "mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run"}
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""The ONNX reference evaluator: the operator's own definition, in numpy."""
+"""The ONNX reference evaluator: the operator's own definition, in numpy. And the operator's node tests, of the package."""
 
 import platform
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+from onnx.backend.test.case import node as node_tests
+from onnx.backend.test.case.node.rotaryembedding import RotaryEmbedding
 from onnx.reference import ReferenceEvaluator
 
 from .paths import FIXTURES
@@ -78,7 +80,53 @@ def case(name: str) -> dict:
     }
 
 
+def node_test(export) -> dict:
+    """One node test. Its numbers are random and come without a seed, so they get one here."""
+    # Made when the module is imported, without a seed: made again.
+    node_tests._NodeTestCases.clear()
+    node_tests._existing_names.clear()
+    np.random.seed(23)
+    export()
+    # The second one has the same numbers, and the operator written out as a graph.
+    test, expanded = node_tests._NodeTestCases
+    (inputs, (output,)), (inputs_again, (output_again,)) = test.data_sets[0], expanded.data_sets[0]
+    assert expanded.name == f"{test.name}_expanded" and np.array_equal(output, output_again)
+    assert all(np.array_equal(a, b) for a, b in zip(inputs, inputs_again, strict=True))
+    (node,) = test.model.graph.node
+    attributes = {"interleaved": 0, "rotary_embedding_dim": 0, "num_heads": 0}
+    attributes |= {attribute.name: attribute.i for attribute in node.attribute}
+    data, cos, sin, *positions = inputs
+    flat = data.ndim == 3
+    heads = attributes["num_heads"] if flat else data.shape[1]
+    head = data.shape[2] // heads if flat else data.shape[3]
+    (rotated,) = ReferenceEvaluator(test.model).run(None, dict(zip(node.input, inputs, strict=False)))
+    assert np.array_equal(rotated, output)
+    return {
+        "source": {
+            "engine": "onnx node tests, RotaryEmbedding opset 23",
+            "version": onnx.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "command": "python -m goldens onnx",
+        },
+        "name": test.name,
+        "attributes": attributes,
+        "headDim": head,
+        "rotaryDim": attributes["rotary_embedding_dim"] or head,
+        "pairing": "adjacent" if attributes["interleaved"] else "half",
+        "layout": "[batch, tokens, heads * headDim]" if flat else "[batch, heads, tokens, headDim]",
+        "heads": heads,
+        "positions": positions[0].tolist() if positions else None,
+        "cosCache": tensor(cos),
+        "sinCache": tensor(sin),
+        "input": tensor(data),
+        "output": tensor(output),
+    }
+
+
 def run() -> None:
-    for name in CASES:
-        size = write(FIXTURES / "onnx" / f"{name}.json", case(name))
+    exports = [getattr(RotaryEmbedding, name) for name in sorted(dir(RotaryEmbedding)) if name.startswith("export")]
+    for answer in [*map(case, CASES), *map(node_test, exports)]:
+        name = answer["name"]
+        size = write(FIXTURES / "onnx" / f"{name}.json", answer)
         print(f"{name}: {size} bytes")
