@@ -14,7 +14,7 @@ import { Report } from "./report.ts";
 
 /** Rows of projections by head. Frozen. Sizes count rows of a weight, which are elements of a head. */
 export interface ProjectionShape extends AttentionShape {
-  /** The order of heads where one projection makes queries, keys and values; `null` if it is not known for this family. */
+  /** The order of heads where one projection makes queries, keys and values; `null` if not known for this family. */
   readonly fused: Fact<FusedOrder> | null;
   /**
    * Whether each query head has twice the rows: its own, then those of a gate of the attention's output (Qwen3-Next,
@@ -26,8 +26,8 @@ export interface ProjectionShape extends AttentionShape {
   /** The number of last layers that use the keys of earlier layers (Gemma 3n); `null` if the file does not state it. */
   readonly sharedKeyLayers: Fact<number> | null;
   /**
-   * Whether some layers use their keys, before the rotation, as values (Gemma 4). Rows of such keys cannot be reordered.
-   * `null` if neither the file nor its class says so.
+   * Whether some layers use their keys, before the rotation, as values (Gemma 4). Rows of such keys cannot be
+   * reordered. `null` if neither the file nor its class says so.
    */
   readonly keysAsValues: Fact<boolean> | null;
 }
@@ -42,7 +42,7 @@ export interface ProjectionShape extends AttentionShape {
  * Source: modelling classes of Hugging Face transformers 5.24, and the code published with the models that it does not
  * have.
  * @example
- * projectionShape({ model_type: "internlm2", num_attention_heads: 32, num_key_value_heads: 8 }).fused?.value; // "per-group"
+ * projectionShape({ model_type: "internlm2", num_attention_heads: 32 }).fused?.value; // "per-group"
  */
 export function projectionShape(
   config: unknown,
@@ -52,11 +52,11 @@ export function projectionShape(
   const { family } = options;
   const report = new Report();
   const { fields, modelType } = findTextModel(config, report, family);
-  let { fused, gatedQuery, keysAsValues } = projectionFactsOf(modelType);
+  const { gatedQuery, keysAsValues, ...facts } = projectionFactsOf(modelType);
   const rule = `the class of ${modelType}`;
   // ChatGLM without groups makes query, key and value of one head after another.
-  if (modelType === "chatglm")
-    fused = fields.flag("multi_query_attention")?.value === true ? "concatenated" : "per-group";
+  const ofChatGlm = fields.flag("multi_query_attention")?.value === true ? "concatenated" : "per-group";
+  const fused = modelType === "chatglm" ? ofChatGlm : facts.fused;
   const indexerHeads = factOf(fields.size("index_n_heads"));
   const shared = fields.number("num_kv_shared_layers");
   const areValues = fields.flag("attention_k_eq_v");

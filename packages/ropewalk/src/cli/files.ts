@@ -206,8 +206,8 @@ export async function writeLarge(path: string, write: (handle: FileHandle) => Pr
 export type CreateFile = (name: string, write: (handle: FileHandle) => Promise<void>) => Promise<void>;
 
 /**
- * Writes a new folder of large files, as {@link writeLarge} a file: in a temporary folder beside it, which is renamed at
- * the end. `path` must not exist, because no file system replaces a folder in one step.
+ * Writes a new folder of large files, as {@link writeLarge} a file: in a temporary folder beside it, which is renamed
+ * at the end. `path` must not exist, because no file system replaces a folder in one step.
  */
 export async function writeLargeFolder(path: string, write: (create: CreateFile) => Promise<void>): Promise<void> {
   await writeAside(resolve(path), async (temporary) => {

@@ -1,6 +1,6 @@
 /**
- * An attention of the tests' own, in plain loops and float64: products of rotated queries and keys from the weights of a
- * file. It shares no code with the package. It is compared with transformers before it judges anything.
+ * An attention of the tests' own, in plain loops and float64: products of rotated queries and keys from the weights of
+ * a file. It shares no code with the package. It is compared with transformers before it judges anything.
  */
 
 /** A tensor as numbers. */

@@ -1,6 +1,6 @@
 /**
- * Weights as fine-tuning and other engines write them, and what cannot be permuted: with an attention of the tests' own,
- * the products of queries and keys are the same before and after.
+ * Weights as fine-tuning and other engines write them, and what cannot be permuted: with an attention of the tests'
+ * own, the products of queries and keys are the same before and after.
  */
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";

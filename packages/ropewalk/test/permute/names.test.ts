@@ -1,6 +1,6 @@
 /**
- * Random names: whatever a tensor is called, a model is permuted as a whole or refused. A name that is not understood is
- * never left behind in silence.
+ * Random names: whatever a tensor is called, a model is permuted as a whole or refused. A name that is not understood
+ * is never left behind in silence.
  */
 
 import { existsSync } from "node:fs";
@@ -169,7 +169,7 @@ test("random names: all rows of queries and keys move, or nothing is written", a
   const outcomes = { permuted: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(some, async ({ changes, kind, stack }) => {
-      const [config, layer] = layers[kind]!;
+      const [, layer] = layers[kind]!;
       const truth = [0, 1].flatMap((i) =>
         layer.map(([name, shape, moves]) => ({ name: `${stack}.${i}.${name}`, shape, moves })),
       );

@@ -98,7 +98,7 @@ const towers = new Set([
 /** Words in the names of layers that draft further tokens. They are as the model's own. */
 const drafting = new Set(words("mtp nextn"));
 
-/** Words in the names of modules beside an attention, of which a name has at least one, and further words that it may have. */
+/** Words in the names of modules beside an attention: a name has one of these, and may have further words. */
 const besideWords = new Set([
   ...words("mlp mlps moe ffn ff feedforward feed experts expert router intermediate channel ple altup laurel"),
   ...words("norm norms layernorm rmsnorm ln enorm hnorm conv mamba ssm linear temporal embed head eh hc hyper"),
@@ -125,8 +125,8 @@ const suspects = new Set(words("q k qk qkv query key queries keys wq wk wqkv qkv
 /**
  * Parts of a module. `*` stands for the name of an adapter, `#` for a number.
  *
- * LoRA's A reads the input, so it stays; its B has the rows of the projection, in mlx-lm transposed. DoRA's magnitude has an
- * element for each row. StableLM has one norm for each head.
+ * LoRA's A reads the input, so it stays; its B has the rows of the projection, in mlx-lm transposed. DoRA's magnitude
+ * has an element for each row. StableLM has one norm for each head.
  */
 const parts: readonly (readonly [path: string, lie: Lie, adapter?: true])[] = [
   ["weight", "rows"],
@@ -192,7 +192,7 @@ export const isTower = ({ inside, layer, stack }: TensorName): boolean =>
 
 export const isDrafting = ({ stack }: TensorName): boolean => wordsOf(stack).some((word) => drafting.has(word));
 
-/** Whether a tensor is known to be no part of an attention: in a layer by its first module, outside by its last ones. */
+/** Whether a tensor is known to be no part of an attention: in a layer by its first module, else by its last ones. */
 export function isBesideAttention(name: TensorName): boolean {
   const { inside, layer } = name;
   if (isSuspect(name)) return false;
@@ -248,7 +248,7 @@ export interface Meaning {
 
 /** @param path the name within the attention. */
 export function meaningOf(path: readonly string[], naming: Naming): Meaning {
-  const adapter = path.some((word) => /^lora_/.test(word));
+  const adapter = path.some((word) => word.startsWith("lora_"));
   for (let end = path.length; end > 0; end--) {
     const role = tables[naming].get(path.slice(0, end).join("."));
     if (role === undefined) continue;

@@ -49,8 +49,8 @@ const elementBits: Readonly<Record<string, number>> = {
 const movable = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"]);
 
 /**
- * GGML's element types by number: the elements of a block, and its bytes. Blocks lie along the rows of a projection, so a
- * row of whole blocks can be moved as it is.
+ * GGML's element types by number: the elements of a block, and its bytes. Blocks lie along the rows of a projection, so
+ * a row of whole blocks can be moved as it is.
  *
  * Source: `GGML_QUANT_SIZES` of gguf-py 0.19. Types that no file stores are left out.
  */
