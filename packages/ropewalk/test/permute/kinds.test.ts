@@ -215,6 +215,20 @@ test.each(kinds)("%s", async (_, { base = {}, config = llama, model, moved, shap
   expect(readFileSync(third).equals(readFileSync(first))).toBe(true);
 });
 
+test("Hunyuan's query_layernorm and key_layernorm: half to adjacent is the order 0, 4, 1, 5, 2, 6, 3, 7", async () => {
+  const path = folder();
+  const [from, to] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  const norms = { "query_layernorm.weight": [8], "key_layernorm.weight": [8] };
+  const tensors = random(prefix, { ...plain, ...norms });
+  for (const name of Object.keys(norms)) tensors[`${prefix}.${name}`]!.data = Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+  writeSafetensors(from, tensors);
+  const config = writeConfig({ ...llama, model_type: "hunyuan_v1_dense" });
+  await permuteHere(from, to, { config, from: "half", to: "adjacent" });
+  for (const name of Object.keys(norms)) {
+    expect([...readSafetensors(to)[`${prefix}.${name}`]!.data], name).toEqual([0, 4, 1, 5, 2, 6, 3, 7]);
+  }
+});
+
 const latent = {
   model_type: "deepseek_v32",
   hidden_size: 12,

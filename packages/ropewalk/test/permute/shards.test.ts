@@ -116,9 +116,15 @@ test("an attention over two files: the folder has both and the index, the scores
 
 const [one, two] = shards;
 const parts = model();
+const norms = { "model.layers.0.self_attn.q_norm.weight": { shape: [8], dtype: "F32", data: new Float32Array(8) } };
 
 test.each<[what: string, make: () => string, words: string]>([
   ["one file of several", () => join(write(), one), "index"],
+  [
+    "one file of several, which has all queries and keys, but not their norms",
+    () => join(write({ [one]: { ...parts[one], ...parts[two] }, [two]: norms }), one),
+    "one of 2 files",
+  ],
   ["a folder without index", () => folder(), "no *.safetensors.index.json"],
   [
     "a file that is not there",

@@ -114,7 +114,7 @@ const furtherWords = new Set([
 /** Words in the names of what stands outside of layers. */
 const outsideWords = new Set(
   words(
-    "embeddings embedding wte wpe lm emb tok token tokens vocab score classifier logits alpha heads scale projection",
+    "embeddings embedding wte wpe lm emb tok token tokens vocab score classifier logits alpha heads scale dense projection",
   ),
 );
 const isAttentionWord = (word: string): boolean => word === "attn" || word === "attention";

@@ -107,6 +107,7 @@ export async function openSource(input: string): Promise<Source> {
       checkTensors(tensors);
       return { naming: "safetensors", files: opened, names, tensors, index, gguf: undefined, close };
     }
+    checkWhole(input);
     const gguf = isGguf(input) ? await readGguf(input) : undefined;
     const file = openFile(input);
     opened.push(file);
@@ -132,6 +133,17 @@ function indexOf(input: string): string | undefined {
     "USAGE",
     `the folder ${input} has ${found.length === 0 ? "no" : "more than one"} *${indexName}: name the index, or the .safetensors file.`,
   );
+}
+
+/** A shard may have all queries and keys, and another one their norms. */
+function checkWhole(input: string): void {
+  const count = Number(/-\d+-of-(\d+)\.safetensors$/.exec(input)?.[1] ?? 1);
+  if (count > 1) {
+    throw new CliFailure(
+      "USAGE",
+      `${input} is one of ${count} files of a model, by its name: give their index (*${indexName}), so that all are permuted alike.`,
+    );
+  }
 }
 
 interface Index {
