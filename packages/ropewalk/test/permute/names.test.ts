@@ -210,7 +210,7 @@ const known = new Set(
     "q_proj k_proj v_proj o_proj g_proj gate_proj out_proj c_q c_k c_v c_proj c_attn wq wk wv wo Wq Wk Wv Wo wqkv Wqkv",
     "qkv_proj query_key_value W_pack att_proj query key value dense dense_bias output_projection",
     "q_norm k_norm v_norm query_norm key_norm q_layernorm k_layernorm query_layernorm key_layernorm",
-    "q_layer_norm k_layer_norm attn_sub_norm inner_attn_ln subln gate gate_bias A dt_proj sinks sink bias masked_bias",
+    "q_layer_norm k_layer_norm k_rope_only_layernorm attn_sub_norm inner_attn_ln subln gate gate_bias A dt_proj sinks sink bias masked_bias",
     "q_a_proj q_b_proj kv_a_proj_with_mqa kv_b_proj wq_a wq_b wkv_a wkv_a_with_mqa wkv_b q_a_layernorm q_a_norm",
     "kv_a_layernorm kv_a_norm rotary_emb rotary_pos_emb softmax_scaling lambda_q1 lambda_k1 lambda_q2 lambda_k2",
   ].flatMap((line) => line.split(" ")),

@@ -45,7 +45,7 @@ const attentionModules: Readonly<Record<Exclude<Role, "unknown">, readonly strin
   key: words("k_proj wk Wk key c_k kv_a_proj_with_mqa wkv_a wkv_a_with_mqa"),
   fused: words("qkv_proj query_key_value Wqkv wqkv c_attn W_pack att_proj"),
   "query-norm": words("q_norm q_layernorm query_layernorm query_norm q_layer_norm"),
-  "key-norm": words("k_norm k_layernorm key_layernorm key_norm k_layer_norm"),
+  "key-norm": words("k_norm k_layernorm key_layernorm key_norm k_layer_norm k_rope_only_layernorm"),
   "indexer-query": words("indexer.wq_b"),
   "indexer-key": words("indexer.wk"),
   "indexer-key-norm": words("indexer.k_norm"),
@@ -101,7 +101,7 @@ const drafting = new Set(words("mtp nextn"));
 /** Words in the names of modules beside an attention: a name has one of these, and may have further words. */
 const besideWords = new Set([
   ...words("mlp mlps moe ffn ff feedforward feed experts expert router intermediate channel ple altup laurel"),
-  ...words("norm norms layernorm rmsnorm ln enorm hnorm conv mamba ssm linear temporal embed head eh hc hyper"),
+  ...words("norm norms layernorm rmsnorm ln enorm hnorm conv mamba ssm linear temporal embed head eh hc hyper ada"),
   ...words("residual lambda lambdas gate adapter per output inv rotary"),
 ]);
 const furtherWords = new Set([
