@@ -6,9 +6,24 @@
 import { RopeError } from "@ropewalk/core";
 import type { RopeErrorCode } from "@ropewalk/core";
 
+/** The parts of a failed check, as fields of its Error. */
+export interface CheckParts {
+  readonly what: string;
+  readonly expected: string;
+  readonly received: string;
+}
+
 /** Throws the Error of a failed check. */
 export function fail(what: string, expected: unknown, got: unknown): never {
-  throw new Error(`${what}: expected ${text(expected)}, got ${text(got)}`);
+  const parts: CheckParts = { what, expected: text(expected), received: text(got) };
+  throw Object.assign(new Error(`${what}: expected ${parts.expected}, got ${parts.received}`), parts);
+}
+
+/** The parts of an Error that {@link fail} threw; `undefined` for any other error. */
+export function partsOf(error: unknown): CheckParts | undefined {
+  const { what, expected, received } = Object(error) as Partial<CheckParts>;
+  if (what === undefined || expected === undefined || received === undefined) return undefined;
+  return { what, expected, received };
 }
 
 function text(value: unknown): string {

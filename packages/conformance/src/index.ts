@@ -3,17 +3,10 @@
  * public interface of `@ropewalk/core` with the runner of your choice. It depends on core only.
  */
 
-import { backendLaws } from "./backend-laws.ts";
-import { Kit } from "./kit.ts";
-import type { Law, ProviderLaw } from "./law.ts";
-import { memoryLaws } from "./memory-laws.ts";
-import { readArguments } from "./options.ts";
+import { partsOf } from "./assert.ts";
+import { checkTest, readOptions } from "./options.ts";
 import type { ConformanceOptions, TestFunction } from "./options.ts";
-import { providerLaws, requestLaws } from "./provider-laws.ts";
-import { rotationLaws } from "./rotation-laws.ts";
-import { tableLaws } from "./table-laws.ts";
-
-const caseLaws: readonly Law[] = [...requestLaws, ...tableLaws, ...rotationLaws, ...memoryLaws];
+import { lawRuns } from "./runs.ts";
 
 /**
  * Defines the tests that a provider or a backend must pass: one for each law and case.
@@ -37,21 +30,29 @@ const caseLaws: readonly Law[] = [...requestLaws, ...tableLaws, ...rotationLaws,
  * } }] });
  */
 export function conformance(test: TestFunction, options: ConformanceOptions): void {
-  const { target, cases, only } = readArguments(test, options);
-  const { ropeType, backend } = target;
-  const kits = cases.map(
-    ({ name, request }) => new Kit(target, name, { ...request, parameters: { ...request.parameters, ropeType } }),
-  );
-  const title = backend === undefined ? ropeType : `${ropeType} on ${backend.name}`;
-  const isChosen = ({ group }: Law | ProviderLaw): boolean => only.includes(group);
-
-  for (const law of providerLaws.filter(isChosen)) test(`${title} ${law.name}`, () => law.run(kits));
-  const laws = backend === undefined ? caseLaws : [...caseLaws, ...backendLaws];
-  for (const law of laws.filter(isChosen)) {
-    for (const kit of kits) test(`${title} (${kit.name}) ${law.name}`, () => law.run(kit));
+  checkTest(test);
+  for (const { title, cure, notApplicable, run } of lawRuns(readOptions(options))) {
+    test(title, async () => {
+      try {
+        if (notApplicable() === undefined) await run();
+      } catch (error) {
+        throw withCure(error, cure);
+      }
+    });
   }
 }
 
+/** The same error, so that its stack stays, with the cure in its message. */
+function withCure(error: unknown, cure: string): unknown {
+  if (partsOf(error) !== undefined) (error as Error).message += `.\n${cure}`;
+  return error;
+}
+
+export { casesFor } from "./cases.ts";
+export { runConformance } from "./run.ts";
+export type { CasesForOptions } from "./cases.ts";
+export type { ExpectedNumbers } from "./expected.ts";
+export type { LawFailure, LawResult } from "./run.ts";
 export type { ConformanceCase, ConformanceOptions, TestFunction } from "./options.ts";
 export type { BackendUnderTest, RopeUnderTest, StepUnderTest } from "./kit.ts";
 export type { LawGroup } from "./law.ts";

@@ -22,6 +22,7 @@ import type {
   Tensor,
   UntypedRopeRequest,
 } from "@ropewalk/core";
+import type { ExpectedNumbers } from "./expected.ts";
 import { randomStream } from "./random.ts";
 
 type Awaitable<T> = T | Promise<T>;
@@ -89,11 +90,14 @@ export class Kit {
   readonly name: string;
   readonly request: UntypedRopeRequest;
   readonly target: Target;
+  /** Numbers from outside, if the case has some. */
+  readonly expected: ExpectedNumbers | undefined;
 
-  constructor(target: Target, name: string, request: UntypedRopeRequest) {
+  constructor(target: Target, name: string, request: UntypedRopeRequest, expected?: ExpectedNumbers) {
     this.target = target;
     this.name = name;
     this.request = request;
+    this.expected = expected;
   }
 
   get provider(): RopeProvider | RopeSpelling {

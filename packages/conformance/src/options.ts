@@ -7,6 +7,8 @@ import type { RopeIssue, RopeProvider, RopeRegistry, RopeSpelling, UntypedRopeRe
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import { sharedRegistry } from "./kit.ts";
 import type { BackendUnderTest, Target } from "./kit.ts";
+import { expectedIssues } from "./expected.ts";
+import type { ExpectedNumbers } from "./expected.ts";
 import { lawGroups } from "./law.ts";
 import type { LawGroup } from "./law.ts";
 
@@ -21,6 +23,8 @@ export interface ConformanceCase {
   readonly request: Omit<UntypedRopeRequest, "parameters"> & {
     readonly parameters?: Readonly<Record<string, unknown>>;
   };
+  /** Numbers from outside that the rope of the request must have. */
+  readonly expected?: ExpectedNumbers;
 }
 
 /** Options of {@link conformance}. */
@@ -55,16 +59,19 @@ const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
 
+/** Checks the runner's test function. @throws RopeError `ROPE_INVALID_PARAMETERS`. */
+export function checkTest(test: TestFunction): void {
+  if (typeof test === "function") return;
+  const expected = "the runner's test function";
+  throw invalid("the call of conformance", [{ path: "test", expected, received: show(test) }]);
+}
+
 /**
- * Checks the arguments of `conformance`.
+ * Checks the options of a run.
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` with every issue; as `registry.register` for a value that is no provider.
  */
-export function readArguments(test: TestFunction, options: ConformanceOptions): Run {
-  if (typeof test !== "function") {
-    const expected = "the runner's test function";
-    throw invalid("the call of conformance", [{ path: "test", expected, received: show(test) }]);
-  }
+export function readOptions(options: ConformanceOptions): Run {
   checkKeys("the options of conformance", options, optionKeys);
   const { ropeType, registry = sharedRegistry, provider, cases, backend = "js", seed = 1 } = options;
   const { only = lawGroups, skip = [] } = options;
@@ -116,9 +123,9 @@ const isClass = (value: unknown): boolean =>
 
 function caseIssues(item: ConformanceCase, path: string): RopeIssue[] {
   if (!isObject(item)) return [{ path, expected: "{ name, request }", received: show(item) }];
-  checkKeys(path, item, ["name", "request"]);
-  const { name, request } = item;
-  const issues: RopeIssue[] = [];
+  checkKeys(path, item, ["name", "request", "expected"]);
+  const { name, request, expected } = item;
+  const issues: RopeIssue[] = expectedIssues(expected, `${path}.expected`);
   if (!isName(name)) issues.push({ path: `${path}.name`, expected: "a name", received: show(name) });
   if (!isObject(request)) {
     issues.push({ path: `${path}.request`, expected: "a request for a rope", received: show(request) });

@@ -26,6 +26,7 @@ const differing = (provider: Provider, fields: Partial<RopeProvider>): Provider 
 const declaration: ProviderLaw = {
   group: "registration",
   name: "names its package and version, and a contract that core knows",
+  cure: 'Write source as the literal "name@version" of your package.json, and specificationVersion as core\'s SPECIFICATION_VERSION.',
   run(kits) {
     const { provider } = providerOf(kits);
     isTrue(/^(@[^/@\s]+\/)?[^@\s]+@\d+\.\d+\.\d+/.test(provider.source), "source", '"package@1.2.3"', provider.source);
@@ -41,6 +42,7 @@ const declaration: ProviderLaw = {
 const registration: ProviderLaw = {
   group: "registration",
   name: "registers twice from the same source without effect, and never over another source",
+  cure: "Keep source one constant string: it must not change between reads, nor hold a date or a random part.",
   async run(kits) {
     const { provider, ropeType } = providerOf(kits);
     const registry = createRegistry();
@@ -71,7 +73,8 @@ const registration: ProviderLaw = {
 
 const schema: ProviderLaw = {
   group: "parameters",
-  name: "describes each parameter, and admits its own defaults",
+  name: "describes each parameter with the source of its default, and admits its own defaults",
+  cure: 'Give each parameter a description; after its meaning and a semicolon, say where the default comes from ("turns above which pairs are kept; YaRN §3.2"). The default must obey its own rule.',
   run(kits) {
     const { provider, kit } = providerOf(kits);
     for (const [name, rule] of rulesOf(provider)) {
@@ -80,6 +83,12 @@ const schema: ProviderLaw = {
         `description of ${name}`,
         "one line: what it is, its unit, where the default comes from",
         rule.description,
+      );
+      isTrue(
+        rule.default === undefined || namesOrigin(rule.description),
+        `description of ${name}, whose default is ${JSON.stringify(rule.default)}`,
+        'where the default comes from, after a semicolon or in parentheses: "…; YaRN §3.2", "… (vLLM)"',
+        JSON.stringify(rule.description),
       );
       if (rule.default === undefined || rule.default === null) continue;
       // A default that is written out gives the same instance as one that is left out, unless the case sets the
@@ -99,6 +108,7 @@ const schema: ProviderLaw = {
 const refusals: Law = {
   group: "parameters",
   name: "refuses undeclared, out-of-range and missing parameters, all at once",
+  cure: "Declare each parameter once in the schema, with its range; core does the checks. Report contradictions by check.",
   async run(kit) {
     const { request } = kit;
     const issuesOf = async (
@@ -145,6 +155,7 @@ const refusals: Law = {
 const effects: ProviderLaw = {
   group: "parameters",
   name: "has no parameter without effect",
+  cure: "Use the parameter in frequencies, or take it out of the schema. If it only matters beside another, add a case that sets both.",
   async run(kits) {
     const { provider } = providerOf(kits);
     for (const [name, rule] of rulesOf(provider)) {
@@ -186,6 +197,7 @@ const effects: ProviderLaw = {
 const identity: Law = {
   group: "parameters",
   name: "is one instance for equal requests, and its spec gives it back",
+  cure: "Make every default plain data that JSON can write, and keep anything that changes out of the provider.",
   run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = kit.js(request);
@@ -220,6 +232,7 @@ const identity: Law = {
 const purity: Law = {
   group: "parameters",
   name: "gives the same numbers every time, also after other requests",
+  cure: "Make frequencies pure: no module state, no caches, no randomness, no clock. Declare dependsOnLength if they follow the length.",
   run(kit) {
     for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
       const rope = kit.js(request);
@@ -279,6 +292,9 @@ const purity: Law = {
 export const providerLaws: readonly ProviderLaw[] = [declaration, registration, schema, effects];
 export const requestLaws: readonly Law[] = [refusals, identity, purity];
 
+/** Whether a description has a second part, which says where the default comes from. */
+const namesOrigin = (description: string): boolean => /;\s*\S|\(\s*\S.*\)/.test(description);
+
 /** The lengths at which types that depend on the length are tested. */
 const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];
 
@@ -294,10 +310,10 @@ function outcome(rope: RotaryEmbedding): string {
 /** The request with exact numbers, in which a small change of a parameter is visible. */
 const exactly = (request: UntypedRopeRequest): UntypedRopeRequest => ({ ...request, precision: "float64" });
 
-const rulesOf = (provider: Provider): [string, ParameterRule][] =>
+export const rulesOf = (provider: Provider): [string, ParameterRule][] =>
   Object.entries(provider.parameters as Record<string, ParameterRule>);
 
-const withParameters = (
+export const withParameters = (
   request: UntypedRopeRequest,
   parameters: Readonly<Record<string, unknown>>,
 ): UntypedRopeRequest => ({ ...request, parameters: { ...request.parameters, ...parameters } });

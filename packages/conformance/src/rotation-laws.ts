@@ -99,6 +99,8 @@ function forRotations(
   return {
     group: "rotation",
     name,
+    notApplicable: (kit) =>
+      refused === undefined && !kit.js().capabilities.isRotation ? "the type declares isRotation: false" : undefined,
     async run(kit) {
       for (const { label, request } of kit.variants()) {
         const rope = await kit.rope(request);
@@ -437,6 +439,7 @@ function permuted(
 const axes: Law = {
   group: "rotation",
   name: "with several axes at equal positions is the rope of one axis, bit for bit",
+  notApplicable: (kit) => (kit.js().capabilities.axisCount > 1 ? "the type has position axes of its own" : undefined),
   async run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = await kit.rope(request);
