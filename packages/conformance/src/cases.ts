@@ -17,10 +17,10 @@ export interface CasesForOptions {
 }
 
 /** A trained model's settings: long enough that every extension of the context has something to do. */
-const settings = { headDim: 64, base: 10_000, maxPosition: 32_768 } as const;
+const settings = { headDim: 16, base: 10_000, maxPosition: 32_768 } as const;
 
 /** The same with a part of the head rotated, which some parameters need to have an effect. */
-const partly = { ...settings, headDim: 96, rotaryDim: 64 } as const;
+const partly = { ...settings, headDim: 24, rotaryDim: 16 } as const;
 
 /**
  * Makes cases from the schema of a type: its required parameters alone, for a whole head and a part of one; and each parameter that is not set by default,

@@ -9,6 +9,9 @@ import { Command, CommanderError, Option } from "commander";
 import colours from "picocolors";
 import { apply } from "./cli/apply.ts";
 import type { ApplyOptions } from "./cli/apply.ts";
+import { conformance } from "./cli/conformance/conformance.ts";
+import type { ConformanceCommandOptions } from "./cli/conformance/conformance.ts";
+import { conformanceText } from "./cli/conformance/text.ts";
 import { diff, diffText } from "./cli/diff.ts";
 import type { DiffOptions } from "./cli/diff.ts";
 import { describeFailure } from "./cli/failure.ts";
@@ -198,6 +201,25 @@ program
     const report = verify(options.vectors);
     stdout.write(`${options.json ? JSON.stringify(report) : verifyText(report, palette)}\n`);
     if (report.mismatches.length > 0) process.exitCode = 1;
+  });
+
+program
+  .command("conformance")
+  .description("run the conformance suite on the rope types and backends that a package registers")
+  .argument("<module>", "the built module of a package, for example ./dist/index.js")
+  .option("--report <file>", "write the report as JSON; @ropewalk/conformance/report.schema.json describes it")
+  .option("--badge <file>", "write a badge as SVG")
+  .option("--cases <file>", "cases as JSON or a module (default: conformance.json beside package.json, else made)")
+  .option("--seed <n>", "seed of the test data", "1")
+  .option("--force", "replace files that exist")
+  .addHelpText(
+    "after",
+    "\nExit code 0 when every law holds, 1 when one does not.\n\nExample:\n  $ ropewalk conformance ./dist/index.js --report conformance-report.json --badge conformance.svg",
+  )
+  .action(async (path: string, options: ConformanceCommandOptions) => {
+    const report = await conformance(path, options);
+    stdout.write(conformanceText(report, `ropewalk conformance ${path}`, palette));
+    if (!report.passed) process.exitCode = 1;
   });
 
 function complain(sentence: string): void {

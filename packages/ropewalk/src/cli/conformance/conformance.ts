@@ -1,0 +1,141 @@
+/**
+ * `ropewalk conformance`: the suite of `@ropewalk/conformance` on the built module of a package, without a test runner,
+ * and the laws about its manifest.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { wholeNumber } from "../arguments.ts";
+import { CliFailure } from "../failure.ts";
+import { readJson, writeFiles } from "../files.ts";
+import type { NewFile } from "../files.ts";
+import { badgeSvg } from "./badge.ts";
+import { checkPackage, formulaEntry } from "./package-laws.ts";
+import type { ConformanceReport } from "./report.ts";
+import { ownModules, readSubject } from "./subject.ts";
+import type { Subject } from "./subject.ts";
+import { weigh } from "./weight.ts";
+import type { WorkerAnswer, WorkerOrder } from "./worker.ts";
+
+/** Options of the command, as text. */
+export interface ConformanceCommandOptions {
+  readonly report?: string;
+  readonly badge?: string;
+  readonly cases?: string;
+  readonly seed?: string;
+  readonly force?: boolean;
+}
+
+/** The file of cases that is read without the option `--cases`, beside package.json. */
+const usualCases = "conformance.json";
+
+/**
+ * Runs the suite and writes what the options ask for.
+ *
+ * @throws CliFailure for a path that is no built module of a package, a module that cannot be imported or registers
+ * nothing, wrong cases, or a file that is there already.
+ */
+export async function conformance(path: string, options: ConformanceCommandOptions): Promise<ConformanceReport> {
+  const subject = readSubject(path);
+  const seed = wholeNumber("--seed", options.seed ?? "1", 0);
+  // Before the suite, which takes a while.
+  checkOutputs(options);
+  const { dependencies, peerDependencies } = subject.manifest;
+  const others = Object.keys({ ...Object(dependencies), ...Object(peerDependencies) } as object);
+  const formula = formulaEntry(subject);
+  const order = { others, seed, cases: casesOf(subject, options.cases) };
+  const result = await ask({ ...order, task: "run", module: pathToFileURL(subject.module).href }, path);
+  if (result.kind !== "result") throw new Error("the thread gave no result");
+  const listed =
+    formula === undefined || !existsSync(formula)
+      ? null
+      : await ask({ ...order, task: "list", module: pathToFileURL(formula).href }, formula);
+
+  const sources = [...result.types, ...result.backends].map(({ source }) => source);
+  const registeredByFormula = listed?.kind === "registered" ? listed.names : null;
+  const facts = { sources, registeredByFormula, modules: ownModules(subject) };
+  const laws = [...checkPackage(subject, facts, seed), ...result.laws];
+  const count = (status: (typeof laws)[number]["status"]): number =>
+    laws.filter((item) => item.status === status).length;
+  const counts = { passed: count("passed"), failed: count("failed"), notApplicable: count("not applicable") };
+  const { name, version } = subject.manifest;
+  const report: ConformanceReport = {
+    format: "ropewalk-conformance-report",
+    formatVersion: 1,
+    date: new Date().toISOString(),
+    package: { name, version, module: subject.entry },
+    core: { version: versionOf("@ropewalk/core"), specificationVersion: result.specificationVersion },
+    suite: { name: "@ropewalk/conformance", version: versionOf("@ropewalk/conformance") },
+    engine: `node ${process.versions.node}`,
+    seed,
+    passed: counts.failed === 0,
+    counts,
+    types: result.types,
+    backends: result.backends,
+    weight: await weigh(subject),
+    laws,
+  };
+  const files: NewFile[] = [];
+  const add = (target: string | undefined, text: string): void => {
+    if (target !== undefined) files.push({ path: target, parts: [Buffer.from(text)] });
+  };
+  add(options.report, `${JSON.stringify(report, null, 2)}\n`);
+  add(options.badge, badgeSvg(report));
+  writeFiles(files);
+  return report;
+}
+
+function checkOutputs({ report, badge, force = false }: ConformanceCommandOptions): void {
+  if (report !== undefined && badge !== undefined && resolve(report) === resolve(badge)) {
+    throw new CliFailure("USAGE", "--report and --badge name the same file.");
+  }
+  for (const target of [report, badge]) {
+    if (target === undefined) continue;
+    if (!existsSync(dirname(resolve(target)))) {
+      throw new CliFailure("OUTPUT", `cannot write ${target}: its folder does not exist.`);
+    }
+    if (existsSync(target) && !force) {
+      throw new CliFailure("OUTPUT", `${target} exists already; --force replaces it.`);
+    }
+  }
+}
+
+function casesOf({ folder }: Subject, option: string | undefined): WorkerOrder["cases"] {
+  const path = option ?? join(folder, usualCases);
+  if (option === undefined && !existsSync(path)) return null;
+  if (/\.m?js$/.test(path)) {
+    if (!existsSync(path)) throw new CliFailure("FILE_NOT_FOUND", `${path} does not exist.`);
+    return { url: pathToFileURL(resolve(path)).href };
+  }
+  return { content: readJson(path) };
+}
+
+/** Gives an order to a new thread. What the module prints goes to stderr, since stdout is the report's. */
+function ask(order: WorkerOrder, path: string): Promise<Exclude<WorkerAnswer, { kind: "refused" }>> {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: order, stdout: true });
+  worker.stdout.pipe(process.stderr, { end: false });
+  return new Promise((done, failed) => {
+    worker.once("message", (answer: WorkerAnswer) => {
+      if (answer.kind === "refused") failed(new CliFailure(answer.code, `${path}: ${answer.message}`));
+      else done(answer);
+      // A module may keep timers or sockets open.
+      void worker.terminate();
+    });
+    worker.once("error", failed);
+    worker.once("exit", () =>
+      failed(new CliFailure("FILE_UNREADABLE", `${path} ended the process while it was tested.`)),
+    );
+  });
+}
+
+/** The version of an installed package, whose manifest is no entry of it. */
+function versionOf(name: string): string {
+  for (let folder = dirname(fileURLToPath(import.meta.resolve(name))); ; folder = dirname(folder)) {
+    const file = join(folder, "package.json");
+    if (!existsSync(file)) continue;
+    const manifest = JSON.parse(readFileSync(file, "utf8")) as { readonly name?: string; readonly version?: string };
+    if (manifest.name === name) return manifest.version ?? "";
+  }
+}
