@@ -17,7 +17,7 @@ export class ExampleProvider implements RopeProvider<Required<ExampleParameters>
   readonly source: string = "rope-example@1.0.0";
   readonly parameters: ParameterSchema<ExampleParameters> = {
     factor: { type: "number", min: 1, description: "context extension" },
-    gain: { type: "number", above: 0, default: 1.25, description: "amplitude of cos and sin" },
+    gain: { type: "number", above: 0, default: 1.25, description: "amplitude of cos and sin; arbitrary" },
   };
 
   frequencies(
@@ -66,6 +66,28 @@ export function registryWith(
 /** Small, so that a whole suite runs in a moment; the second case has no amplitude. */
 export const cases: ConformanceOptions["cases"] = [
   { name: "gain", request: { headDim: 8, base: 500, maxPosition: 5000, parameters: { factor: 2 } } },
+];
+
+/** The case with numbers from Python: `500 ** (-i / 4) / 2` for the frequencies, `math.cos(3 * f) * 1.25` for cos. */
+export const expectingCases: ConformanceOptions["cases"] = [
+  {
+    ...cases[0]!,
+    expected: {
+      source: "Python 3, math",
+      digits: 12,
+      invFreq: [0.5, 0.105737126344, 0.022360679775, 0.00472870804502],
+      attentionFactor: 1.25,
+      positions: [0, 3],
+      cos: [
+        [1.25, 1.25, 1.25, 1.25],
+        [0.0884215020846, 1.18763616629, 1.24718855453, 1.24987422329],
+      ],
+      sin: [
+        [0, 0, 0, 0],
+        [1.24686873326, 0.389897853948, 0.083789673893, 0.0177320604035],
+      ],
+    },
+  },
 ];
 
 export interface Outcome {

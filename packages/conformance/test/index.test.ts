@@ -142,7 +142,7 @@ test("tests are named by type, case and law, each once, and messages say variant
     "example on planted (gain) turns each pair by position × frequency and scales it by the attention factor",
   );
   expect(results[0]!.error!.message).toMatch(
-    /^float32 pair 0 at position row 1, "half" pairs, float32 angles, all 8 elements \(gain, seed 42\): expected \(.+\) ± \S+, got \(.+\)$/,
+    /^float32 pair 0 at position row 1, "half" pairs, float32 angles, all 8 elements \(gain, seed 42\): expected \(.+\) ± \S+, got \(.+\)\.\nCompare the backend's result of this task with that of rotateTask .+$/,
   );
 });
 

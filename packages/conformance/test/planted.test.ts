@@ -1,12 +1,13 @@
 // A suite that cannot fail proves nothing: each law must notice its own defect.
 
 import type { BackendUnderTest, ConformanceOptions, LawGroup, RopeUnderTest } from "@ropewalk/conformance";
-import type { CosSin, Positions, RopeProvider, RotaryEmbedding, TensorView } from "@ropewalk/core";
+import type { CosSin, Positions, RopeFrequencies, RopeProvider, RotaryEmbedding, TensorView } from "@ropewalk/core";
 import { rotateTask } from "@ropewalk/core/backend";
 import type { RotationTask } from "@ropewalk/core/backend";
-import { fromBfloat16, toBfloat16 } from "@ropewalk/core/math";
+import { fromBfloat16, inverseFrequencies, toBfloat16 } from "@ropewalk/core/math";
 import { afterAll, describe, expect, test } from "vitest";
-import { ExampleProvider, cases, changed, failing, mapped, outcomes, registryWith } from "./fixture.ts";
+import type { ExampleParameters } from "./fixture.ts";
+import { ExampleProvider, cases, changed, expectingCases, failing, mapped, outcomes, registryWith } from "./fixture.ts";
 
 /** Every law by the first words of its name. */
 const law = {
@@ -17,6 +18,10 @@ const law = {
   refusals: "refuses undeclared, out-of-range",
   identity: "is one instance for equal requests",
   purity: "gives the same numbers every time",
+  arithmetic: "computes in the arithmetic",
+  ownership: "gives a result of its own",
+  hostile: "meets hostile parameters",
+  expectation: "gives the numbers from outside",
   values: "has cos and sin of position × frequency",
   widths: "gives half and full tables that agree",
   growth: "has the same bits in any order",
@@ -61,7 +66,8 @@ const groups: readonly (readonly [LawGroup, LawName])[] = [
   ["memory", "nothing"],
   ["rotation", "contextParallel"],
   ["tables", "range"],
-  ["parameters", "purity"],
+  ["numbers", "expectation"],
+  ["parameters", "hostile"],
   ["registration", "registration"],
 ];
 
@@ -82,7 +88,7 @@ test("a sound provider and a sound backend pass every law", async () => {
   const results = await outcomes({
     ropeType: "example",
     registry: registryWith(new ExampleProvider()),
-    cases,
+    cases: expectingCases,
     backend: { name: "planted" },
   });
   expect(
@@ -544,6 +550,68 @@ describe("providers with a planted defect", () => {
         },
       }),
     ],
+    [
+      "a default whose source is not said",
+      ["schema"],
+      changed({
+        parameters: {
+          ...new ExampleProvider().parameters,
+          gain: { type: "number", above: 0, default: 1.25, description: "amplitude of cos and sin" },
+        },
+      }),
+    ],
+    [
+      "powers by Math.pow",
+      ["arithmetic"],
+      changed({
+        frequencies: ({ base, rotaryDim, array }, { factor, gain }) => ({
+          invFreq: Array.from({ length: rotaryDim / 2 }, (_, i) =>
+            array.divide(Math.pow(base, (-2 * i) / rotaryDim), factor),
+          ),
+          attentionFactor: gain,
+        }),
+      }),
+    ],
+    [
+      "an amplitude by Math.log",
+      ["arithmetic"],
+      changed({
+        frequencies: (request, parameters) => ({
+          ...new ExampleProvider().frequencies(request, parameters),
+          attentionFactor: parameters.gain * (0.1 * Math.log(parameters.factor) + 1),
+        }),
+      }),
+    ],
+    [
+      "a parameter multiplied as a plain number",
+      ["arithmetic"],
+      changed({
+        frequencies: ({ base, rotaryDim, array }, { factor, gain }) => ({
+          invFreq: inverseFrequencies(base, rotaryDim, array).map((value) => array.divide(value, factor * 1.1)),
+          attentionFactor: gain,
+        }),
+      }),
+    ],
+    ["a result that every call shares", ["ownership"], changed(sharing())],
+    [
+      "a parameter written to",
+      ["ownership"],
+      changed({
+        frequencies: (request, parameters) =>
+          new ExampleProvider().frequencies(request, Object.assign(parameters, { factor: parameters.factor })),
+      }),
+    ],
+    [
+      "a list as long as a parameter says",
+      ["hostile"],
+      changed({
+        frequencies(request, parameters) {
+          const steps = new Array(Math.ceil(Math.log2(parameters.factor)) + 1 > 20 ? -1 : 1);
+          const made = new ExampleProvider().frequencies(request, parameters);
+          return { ...made, regimes: made.invFreq.map(() => `${steps.length}`) };
+        },
+      }),
+    ],
     ["any key is admitted", ["refusals"], changed({ parameters: admittingAll(new ExampleProvider().parameters) })],
     [
       "a default that JSON cannot say",
@@ -579,6 +647,19 @@ describe("providers with a planted defect", () => {
     return { ...schema, noSuchParameter: schema.gain, norThisOne: schema.gain } as ExampleProvider["parameters"];
   }
 
+  function sharing(): Pick<RopeProvider, "frequencies"> {
+    const known = new Map<string, RopeFrequencies>();
+    return {
+      frequencies(request, parameters) {
+        const key = JSON.stringify([request.base, request.precision, parameters]);
+        const made =
+          known.get(key) ?? new ExampleProvider().frequencies(request, parameters as Required<ExampleParameters>);
+        known.set(key, made);
+        return made;
+      },
+    };
+  }
+
   function remembering(): Pick<RopeProvider, "frequencies"> {
     let base = 500;
     return {
@@ -592,6 +673,17 @@ describe("providers with a planted defect", () => {
       },
     };
   }
+});
+
+test.each([
+  ["a frequency", { invFreq: [0.5, 0.10573714, 0.02236068, 0.0047287081] }],
+  ["an amplitude", { attentionFactor: 1.3 }],
+  ["cos", { positions: [3], cos: [[0.0885, 1.1876, 1.2472, 1.2499]] }],
+  ["sin", { positions: [3], sin: [[1.2469, 0.3899, 0.0838, 0.0178]] }],
+])("numbers from outside with another digit of %s", async (_name, numbers) => {
+  const digits = "invFreq" in numbers ? 8 : 4;
+  const expected = { source: "Python 3, one digit changed", digits, ...numbers };
+  await expectFailures({ provider: new ExampleProvider(), cases: [{ ...cases[0]!, expected }] }, ["expectation"]);
 });
 
 afterAll(() => {
