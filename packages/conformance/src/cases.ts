@@ -1,10 +1,18 @@
 /** Cases made from a provider's parameter schema, for an author who has written none yet. */
 
 import { RopeError, createRegistry, getRopeUntyped } from "@ropewalk/core";
-import type { ParameterRule, RopeProvider, RopeRegistry, RopeSpelling } from "@ropewalk/core";
+import type {
+  ParameterRule,
+  RopeProvider,
+  RopeRegistry,
+  RopeSpelling,
+  RotaryEmbedding,
+  UntypedRopeRequest,
+} from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
 import { sharedRegistry } from "./kit.ts";
 import type { ConformanceCase } from "./options.ts";
+import { effectOf } from "./provider-laws.ts";
 
 /** The type to make cases for: a name in a registry, or a provider as a value. */
 export interface CasesForOptions {
@@ -23,8 +31,9 @@ const settings = { headDim: 16, base: 10_000, maxPosition: 32_768 } as const;
 const partly = { ...settings, headDim: 24, rotaryDim: 16 } as const;
 
 /**
- * Makes cases from the schema of a type: its required parameters alone, for a whole head and a part of one; and each parameter that is not set by default,
- * with others that it needs.
+ * Makes cases from the schema of a type: its required parameters alone, for a whole head and a part of one; each
+ * parameter that is not set by default, with others that it needs; and another value of an optional parameter, if some
+ * parameter has an effect only beside that.
  *
  * The values are in range and otherwise arbitrary. They show that laws hold, not that numbers are right: write cases
  * with `expected` numbers for that.
@@ -40,15 +49,21 @@ export function casesFor(options: CasesForOptions): ConformanceCase[] {
   const rules = Object.entries(
     (provider ?? registry.require(ropeType).provider).parameters as Record<string, ParameterRule>,
   );
+  const make = (request: UntypedRopeRequest): RotaryEmbedding =>
+    getRopeUntyped(request, provider === undefined ? { registry } : { registry, provider });
   const problem = (parameters: object, head: typeof settings | typeof partly = settings): RopeError | undefined => {
     const request = { ...head, parameters: { ...parameters, ropeType } };
     try {
-      getRopeUntyped(request, provider === undefined ? { registry } : { registry, provider }).frequencies();
+      make(request).frequencies();
       return undefined;
     } catch (error) {
       if (RopeError.is(error)) return error;
       throw error;
     }
+  };
+  const isEffective = ({ request }: ConformanceCase, name: string, rule: ParameterRule): boolean => {
+    const whole = { ...request, parameters: { ...request.parameters, ropeType } };
+    return effectOf(make, whole, name, rule).changed;
   };
   const item = (
     name: string,
@@ -82,6 +97,23 @@ export function casesFor(options: CasesForOptions): ConformanceCase[] {
     const added = Object.keys(found).filter((key) => !Object.hasOwn(base, key));
     const known = cases.some(({ request }) => sameKeys(request.parameters ?? {}, found));
     if (!known) cases.push(item(`with ${added.join(" and ")}`, found));
+  }
+  // Some parameters only matter beside another value of an optional one.
+  const idle = new Set(rules.filter(([name, rule]) => !cases.some((known) => isEffective(known, name, rule))));
+  for (const [name, rule] of rules) {
+    if (idle.size === 0) break;
+    if (rule.default === undefined || rule.default === null) continue;
+    for (const value of valuesFor(rule).filter((candidate) => candidate !== rule.default)) {
+      const parameters = { ...base, [name]: value };
+      for (const head of [settings, partly]) {
+        if (problem(parameters, head) !== undefined) continue;
+        const added = item(`with ${name} ${JSON.stringify(value)}`, parameters, head);
+        const woken = [...idle].filter(([other, otherRule]) => isEffective(added, other, otherRule));
+        if (woken.length === 0 || cases.some(({ name: taken }) => taken === added.name)) continue;
+        cases.push(added);
+        for (const rule of woken) idle.delete(rule);
+      }
+    }
   }
   return cases;
 }

@@ -65,8 +65,8 @@ const STEP = 2 ** -20;
 const SMOOTH = 2 ** -62;
 
 /**
- * Places at which each function is tested, and at how many of them noise shows it wrong. Roundings cancel at one place in
- * three or so; a step or a kink that a formula has by right lies within a place of 2^-18 by rare chance only.
+ * Places at which each function is tested, and at how many of them noise shows it wrong. Roundings cancel at one place
+ * in three or so; a step or a kink that a formula has by right lies within a place of 2^-18 by rare chance only.
  */
 const PLACES = 8;
 const NOISY = 3;
@@ -97,9 +97,9 @@ const arithmetic: Law = {
       for (let place = 1; place <= PLACES; place++) {
         // A float32 times 1 + k · STEP is an exact float64, so the arguments are equally far apart.
         const middle = Math.fround(value * (1 + place * 2 ** -8));
-        const arguments_ = [-2, -1, 0, 1, 2].map((k) => middle * (1 + k * STEP));
-        if (rule !== undefined && !arguments_.every((x) => admits(rule, x))) continue;
-        const results = arguments_.map((x) => quantities(at(x)));
+        const places = [-2, -1, 0, 1, 2].map((k) => middle * (1 + k * STEP));
+        if (rule !== undefined && !places.every((x) => admits(rule, x))) continue;
+        const results = places.map((x) => quantities(at(x)));
         for (const [quantity, centre] of results[2]!) {
           const values = results.map((result) => result.get(quantity));
           if (values.includes(undefined) || toNumber(centre) === 0) continue;

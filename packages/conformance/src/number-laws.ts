@@ -13,8 +13,8 @@ function printed(value: number, digits: number | undefined): number {
 
 /**
  * Tolerances, beside half a unit of the last printed digit:
- * - frequencies: 2 float32 ulp with float32 angles, as `compareFrequencies` derives it; else 4 · 2^-53 of the value, for
- *   a source that computes in float64;
+ * - frequencies: 2 float32 ulp with float32 angles, as `compareFrequencies` derives it; else 4 · 2^-53 of the value,
+ *   for a source that computes in float64;
  * - factors: 4 · 2^-53 of the value, which both sides compute in float64 in some order;
  * - cos and sin: 2^-22 times the amplitude, two float32 ulp of a number below 1. Where a frequency differs from the
  *   expected one, the angle differs by that times the position, and rounds by an ulp.

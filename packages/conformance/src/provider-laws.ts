@@ -162,25 +162,16 @@ const effects: ProviderLaw = {
       let changed = false;
       let accepted = 0;
       for (const kit of kits) {
-        const before = outcome(kit.js(exactly(kit.request)));
-        // The parameters of a spelling are in the request, not in the spec.
-        const current = kit.js().spec.parameters[name] ?? kit.request.parameters[name as "ropeType"] ?? rule.default;
-        for (const value of validValues(rule, current)) {
-          const request = withParameters(exactly(kit.request), { [name]: value });
-          let rope: RotaryEmbedding;
-          try {
-            rope = kit.js(request);
-          } catch {
-            await throwsCode(
-              () => kit.js(request),
-              "ROPE_INVALID_PARAMETERS",
-              `${name} = ${JSON.stringify(value)} (${kit.name})`,
-            );
-            continue;
-          }
-          accepted++;
-          changed ||= outcome(rope) !== before;
+        const effect = effectOf((request) => kit.js(request), kit.request, name, rule);
+        for (const [value, error] of effect.refused) {
+          await throwsCode(
+            () => Promise.reject(error as Error),
+            "ROPE_INVALID_PARAMETERS",
+            `${name} = ${JSON.stringify(value)} (${kit.name})`,
+          );
         }
+        accepted += effect.accepted;
+        changed ||= effect.changed;
       }
       // A value may be refused, because it contradicts the rest of the case. It must not be accepted and ignored.
       if (accepted > 0 && !changed) {
@@ -298,6 +289,45 @@ const namesOrigin = (description: string): boolean => /;\s*\S|\(\s*\S.*\)/.test(
 /** The lengths at which types that depend on the length are tested. */
 const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];
 
+/** What other values of a parameter do to the rope of a request. */
+export interface ParameterEffect {
+  /** The number of values that the type accepts. */
+  readonly accepted: number;
+  /** Values that it refuses, with the errors. */
+  readonly refused: readonly (readonly [value: unknown, error: unknown])[];
+  /** Whether an accepted value changes a number of the rope. */
+  readonly changed: boolean;
+}
+
+/** Tries other values of a parameter, in exact numbers, in which a small change is visible. */
+export function effectOf(
+  make: (request: UntypedRopeRequest) => RotaryEmbedding,
+  request: UntypedRopeRequest,
+  name: string,
+  rule: ParameterRule,
+): ParameterEffect {
+  const exact: UntypedRopeRequest = { ...request, precision: "float64" };
+  const rope = make(exact);
+  const before = outcome(rope);
+  // The parameters of a spelling are in the request, not in the spec.
+  const current = rope.spec.parameters[name] ?? request.parameters[name as "ropeType"] ?? rule.default;
+  const refused: [unknown, unknown][] = [];
+  let accepted = 0;
+  let changed = false;
+  for (const value of validValues(rule, current)) {
+    let other: RotaryEmbedding;
+    try {
+      other = make(withParameters(exact, { [name]: value }));
+    } catch (error) {
+      refused.push([value, error]);
+      continue;
+    }
+    accepted++;
+    changed ||= outcome(other) !== before;
+  }
+  return { accepted, refused, changed };
+}
+
 /** The numbers of a rope that a parameter may change, as text. */
 function outcome(rope: RotaryEmbedding): string {
   const outcomes = (rope.capabilities.dependsOnLength ? lengths : [1]).map((length) => {
@@ -306,9 +336,6 @@ function outcome(rope: RotaryEmbedding): string {
   });
   return JSON.stringify({ outcomes, limit: rope.positionLimit, capabilities: rope.capabilities });
 }
-
-/** The request with exact numbers, in which a small change of a parameter is visible. */
-const exactly = (request: UntypedRopeRequest): UntypedRopeRequest => ({ ...request, precision: "float64" });
 
 export const rulesOf = (provider: Provider): [string, ParameterRule][] =>
   Object.entries(provider.parameters as Record<string, ParameterRule>);

@@ -52,7 +52,8 @@ function manifestOf({ name, folder, manifest }: Package): Finding[] {
     findings.push(misfit(folder, "files", 'a list with "dist"', manifest.files));
   }
   for (const [entry, target] of Object.entries(manifest.exports ?? {})) {
-    if (entry === "./package.json") continue;
+    // Data has no types.
+    if (entry.endsWith(".json")) continue;
     const { types, default: code } = targetOf(target);
     const valid =
       types !== undefined && types.replace(/\.d\.ts$/, ".js") === code && Object.keys(Object(target))[0] === "types";

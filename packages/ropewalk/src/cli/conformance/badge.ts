@@ -36,6 +36,6 @@ const textOf = (text: string, start: number, width: number): string =>
 function escaped(text: string): string {
   const names: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
   return text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd")
+    .replace(/[\p{Cc}\p{Surrogate}\ufffe\uffff]/gu, "\ufffd")
     .replace(/[&<>"]/g, (character) => names[character]!);
 }

@@ -82,7 +82,7 @@ export function ownModules({ folder, module }: Subject): ReadonlyMap<string, str
     found.set(file, text);
     for (const [, , specifier] of text.matchAll(importPattern)) {
       const target = resolve(dirname(file), specifier!);
-      const inside = target.startsWith(folder) && !relative(folder, target).includes("node_modules");
+      const inside = !relative(folder, target).startsWith("..");
       // Text that only looks like an import, in a comment for instance, names no file.
       if (inside && statSync(target, { throwIfNoEntry: false })?.isFile() === true) open.push(target);
     }

@@ -1,6 +1,6 @@
 /**
- * Runs the suite on a package in a thread of its own. The thread has an empty registry, while the command has registered
- * every type of ropewalk; and a module that hangs or exits there does not take the command with it.
+ * Runs the suite on a package in a thread of its own. The thread has an empty registry, while the command has
+ * registered every type of ropewalk; and a module that hangs or exits there does not take the command with it.
  */
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -200,4 +200,4 @@ async function answer(order: WorkerOrder): Promise<WorkerAnswer> {
   }
 }
 
-parentPort?.postMessage(await answer(workerData as WorkerOrder));
+parentPort?.postMessage(await answer(workerData as WorkerOrder), []);
