@@ -1,4 +1,5 @@
-import { conformance } from "@ropewalk/conformance";
+import { conformance, runConformance } from "@ropewalk/conformance";
+import type { ConformanceOptions } from "@ropewalk/conformance";
 import { registerRopeType } from "@ropewalk/core";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -29,4 +30,11 @@ test("the README's example for node:test passes", () => {
     encoding: "utf8",
   });
   expect(output).toMatch(/# pass 4\d\n# fail 0/);
+});
+
+test("the README's cases as data pass, and their numbers are compared", async () => {
+  const [, text = ""] = /```json\n([^]*?)```/.exec(readme) ?? [];
+  const { cases } = JSON.parse(text) as Pick<ConformanceOptions, "cases">;
+  const results = await runConformance({ provider: ExampleProvider, cases, only: ["numbers"] });
+  expect(results.map(({ status, failure }) => ({ status, failure }))).toEqual([{ status: "passed", failure: null }]);
 });

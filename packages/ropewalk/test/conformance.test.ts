@@ -211,7 +211,8 @@ test("a backend is tested with a type of the suite's own", () => {
       create: ({ withExecutor }) => withExecutor({ name: "other", rotate }),
     });
   `;
-  const root = packageOf({ "dist/index.js": backend("{ ...task, blocks: 1 }"), "conformance.json": null });
+  const small = { cases: [{ name: "heads of 6", request: { headDim: 6 } }], backend: { name: "other" } };
+  const root = packageOf({ "dist/index.js": backend("{ ...task, blocks: 1 }"), "conformance.json": small });
   expect(run(root, "--report", "report.json").status).toBe(1);
   const report = reportIn(root);
   expect(complaints(report)).toEqual([]);
@@ -219,7 +220,10 @@ test("a backend is tested with a type of the suite's own", () => {
   const wrong = report.laws.find(({ group, status }) => group === "backend" && status === "failed");
   expect(wrong).toMatchObject({ subject: "other", law: "equals JavaScript in every layout and element type" });
   expect(wrong!.failure!.cure).toContain("rotateTask");
-}, 400_000);
+
+  const right = packageOf({ "dist/index.js": backend("task"), "conformance.json": small });
+  expect(run(right)).toMatchObject({ status: 0, stderr: "" });
+});
 
 describe("bad input gives code 2, one sentence, and writes nothing", () => {
   const wrongInputs: [string, Readonly<Record<string, string | object | null>>, readonly string[], RegExp][] = [
@@ -235,6 +239,13 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
     ],
     ["a module that registers nothing", { "dist/index.js": "export {}" }, [], /registers no rope type and no backend/],
     ["a module that exits", { "dist/index.js": "process.exit(0)" }, [], /ended the process/],
+    [
+      "a module that throws later",
+      { "dist/index.js": `${sound}; setTimeout(() => { throw new TypeError("late") }, 0)` },
+      [],
+      /failed outside of the suite: TypeError: late/,
+    ],
+    ["a backend that the package lacks", { "conformance.json": { backend: { name: "gpu" } } }, [], /names no backend/],
     ["cases that are no JSON", { "conformance.json": "{" }, [], /is not JSON/],
     ["cases of another form", { "conformance.json": { case: [] } }, [], /holds the key "case"/],
     [

@@ -123,7 +123,10 @@ function ask(order: WorkerOrder, path: string): Promise<Exclude<WorkerAnswer, { 
       // A module may keep timers or sockets open.
       void worker.terminate();
     });
-    worker.once("error", failed);
+    // The suite catches what a formula throws: this came from a timer or a promise of the module.
+    worker.once("error", (error: unknown) =>
+      failed(new CliFailure("FILE_UNREADABLE", `${path} failed outside of the suite: ${String(error)}.`)),
+    );
     worker.once("exit", () =>
       failed(new CliFailure("FILE_UNREADABLE", `${path} ended the process while it was tested.`)),
     );

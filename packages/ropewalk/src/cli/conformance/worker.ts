@@ -1,6 +1,6 @@
 /**
  * Runs the suite on a package in a thread of its own. The thread has an empty registry, while the command has
- * registered every type of ropewalk; and a module that hangs or exits there does not take the command with it.
+ * registered every type of ropewalk; and a module that exits there does not end the command.
  */
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -101,10 +101,8 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
     throw new Refusal("USAGE", `the module registers no rope type and no backend of its own. ${remedy}.`);
   }
 
-  const file = await readCases(
-    cases,
-    types.map(({ name }) => name),
-  );
+  const names = (of: readonly { readonly name: string }[]): string[] => of.map(({ name }) => name);
+  const file = await readCases(cases, names(types), names(own));
   const laws: ReportedLaw[] = [];
   const collect = (subject: string, results: readonly LawResult[]): void => {
     for (const result of results) laws.push({ subject, ...result });
@@ -129,7 +127,9 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
   for (const { name, source } of own) {
     const backend: BackendUnderTest = file.backend?.name === name ? file.backend : { name };
     const only = ["rotation", "memory", "backend"] as const;
-    collect(name, await runConformance({ provider: plain, cases: headSizes, backend, only, seed }));
+    // Of a package without types, the author's cases are for the type of the suite.
+    const used = types.length === 0 ? (file.cases ?? headSizes) : headSizes;
+    collect(name, await runConformance({ provider: plain, cases: used, backend, only, seed }));
     reportedBackends.push({ name, source, bitExact: backend.bitExact ?? true });
   }
   return {
@@ -165,7 +165,11 @@ async function load(url: string, code: Refusal["code"]): Promise<unknown> {
   }
 }
 
-async function readCases(cases: WorkerOrder["cases"], types: readonly string[]): Promise<CasesFile> {
+async function readCases(
+  cases: WorkerOrder["cases"],
+  types: readonly string[],
+  backends: readonly string[],
+): Promise<CasesFile> {
   if (cases === null) return {};
   const content =
     "content" in cases ? cases.content : ((await load(cases.url, "FILE_FORMAT")) as { default?: unknown }).default;
@@ -186,6 +190,11 @@ async function readCases(cases: WorkerOrder["cases"], types: readonly string[]):
       const expected = `expected one of ${types.join(", ") || "none: the package has no type"}`;
       throw new Refusal("FILE_FORMAT", `the case ${JSON.stringify(name)} has ${got}: ${expected}.`);
     }
+  }
+  const { backend } = file;
+  if (backend !== undefined && !backends.includes(Object(backend).name as string)) {
+    const expected = `expected { name, … } of ${backends.join(", ") || "none: the package has no backend"}`;
+    throw new Refusal("FILE_FORMAT", `"backend" in the file of cases names no backend of the package: ${expected}.`);
   }
   return file;
 }
