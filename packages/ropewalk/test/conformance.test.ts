@@ -240,8 +240,8 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
     ["a module that registers nothing", { "dist/index.js": "export {}" }, [], /registers no rope type and no backend/],
     ["a module that exits", { "dist/index.js": "process.exit(0)" }, [], /ended the process/],
     [
-      "a module that throws later",
-      { "dist/index.js": `${sound}; setTimeout(() => { throw new TypeError("late") }, 0)` },
+      "a module that rejects a promise",
+      { "dist/index.js": `${sound}; void Promise.reject(new TypeError("late"))` },
       [],
       /failed outside of the suite: TypeError: late/,
     ],

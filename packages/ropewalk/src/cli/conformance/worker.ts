@@ -3,6 +3,7 @@
  * registered every type of ropewalk; and a module that exits there does not end the command.
  */
 
+import { setImmediate } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { casesFor, runConformance } from "@ropewalk/conformance";
 import type { BackendUnderTest, ConformanceCase, LawResult } from "@ropewalk/conformance";
@@ -155,7 +156,10 @@ function capabilitiesOf(ropeType: string, cases: readonly ConformanceCase[]): Re
 
 async function load(url: string, code: Refusal["code"]): Promise<unknown> {
   try {
-    return await import(url);
+    const loaded = (await import(url)) as unknown;
+    // Gives a promise that the module rejects the time to end the thread, so that the outcome is always the same.
+    await setImmediate();
+    return loaded;
   } catch (error) {
     const remedy =
       error instanceof SyntaxError
