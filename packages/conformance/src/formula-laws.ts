@@ -81,7 +81,8 @@ const NOISY = 3;
 const arithmetic: Law = {
   group: "parameters",
   name: "computes in the arithmetic that it is given",
-  cure: "Compute with array and scalar of the request (array.power(base, exponent), scalar.log(factor), array.multiply, …), never with Math.pow, **, Math.log or * on numbers that follow from the base or a parameter.",
+  remedy:
+    "Compute with array and scalar of the request (array.power(base, exponent), scalar.log(factor), array.multiply, …), never with Math.pow, **, Math.log or * on numbers that follow from the base or a parameter.",
   notApplicable: spelling,
   run(kit) {
     const { request, parameters, run } = formulaOf(kit);
@@ -145,7 +146,8 @@ function admits({ min, max, above, below }: ParameterRule, value: number): boole
 const ownership: Law = {
   group: "parameters",
   name: "gives a result of its own at each call, and changes no argument",
-  cure: "Make a new list at each call of frequencies; return no list that the module keeps, and write to no argument. Object.freeze a constant that every result shares.",
+  remedy:
+    "Make a new list at each call of frequencies; return no list that the module keeps, and write to no argument. Object.freeze a constant that every result shares.",
   notApplicable: spelling,
   run(kit) {
     const { request, parameters, run } = formulaOf(kit);
@@ -241,7 +243,8 @@ const settings: readonly Partial<UntypedRopeRequest>[] = [
 const hostile: Law = {
   group: "parameters",
   name: "meets hostile parameters with a RopeError or with finite numbers",
-  cure: "Give the parameter a range in the schema (above: 0, max, oneOf) or report the combination by check; frequencies must neither throw nor give NaN or Infinity for what both admit.",
+  remedy:
+    "Give the parameter a range in the schema (above: 0, max, oneOf) or report the combination by check; frequencies must neither throw nor give NaN or Infinity for what both admit.",
   run(kit) {
     const { request, provider } = kit;
     const tried: [what: string, request: UntypedRopeRequest][] = settings.map((change) => [

@@ -31,22 +31,22 @@ import { lawRuns } from "./runs.ts";
  */
 export function conformance(test: TestFunction, options: ConformanceOptions): void {
   checkTest(test);
-  for (const { title, group, cure, notApplicable, run } of lawRuns(readOptions(options))) {
+  for (const { title, group, remedy, notApplicable, run } of lawRuns(readOptions(options))) {
     // A case says by itself whether it expects numbers; of other laws only a rope can say whether they apply.
     if (group === "numbers" && notApplicable() !== undefined) continue;
     test(title, async () => {
       try {
         if (notApplicable() === undefined) await run();
       } catch (error) {
-        throw withCure(error, cure);
+        throw withRemedy(error, remedy);
       }
     });
   }
 }
 
-/** The same error, so that its stack stays, with the cure in its message. */
-function withCure(error: unknown, cure: string): unknown {
-  if (partsOf(error) !== undefined) (error as Error).message += `.\n${cure}`;
+/** The same error, so that its stack stays, with the remedy in its message. */
+function withRemedy(error: unknown, remedy: string): unknown {
+  if (partsOf(error) !== undefined) (error as Error).message += `.\n${remedy}`;
   return error;
 }
 

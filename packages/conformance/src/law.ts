@@ -29,8 +29,8 @@ export interface Law {
   readonly group: LawGroup;
   /** The statement, as the name of its tests. */
   readonly name: string;
-  /** What to change when it does not hold. Default: the cure of its group. */
-  readonly cure?: string;
+  /** What to change when it does not hold. Default: the remedy of its group. */
+  readonly remedy?: string;
   /** Why the law says nothing about this case; `undefined` if it applies. Without it the law always applies. */
   notApplicable?(kit: Kit): string | undefined;
   run(kit: Kit): void | Promise<void>;
@@ -40,6 +40,6 @@ export interface Law {
 export interface ProviderLaw {
   readonly group: LawGroup;
   readonly name: string;
-  readonly cure?: string;
+  readonly remedy?: string;
   run(kits: readonly Kit[]): void | Promise<void>;
 }

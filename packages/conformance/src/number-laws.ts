@@ -22,7 +22,8 @@ function printed(value: number, digits: number | undefined): number {
 const expectation: Law = {
   group: "numbers",
   name: "gives the numbers from outside that the case expects",
-  cure: "Compare the formula with its source step by step, in that order of operations; or correct the case, if its numbers are not the source's.",
+  remedy:
+    "Compare the formula with its source step by step, in that order of operations; or correct the case, if its numbers are not the source's.",
   notApplicable: ({ expected }) => (expected === undefined ? "the case expects no numbers" : undefined),
   run(kit) {
     const expected = kit.expected as ExpectedNumbers;

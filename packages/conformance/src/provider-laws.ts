@@ -26,7 +26,8 @@ const differing = (provider: Provider, fields: Partial<RopeProvider>): Provider 
 const declaration: ProviderLaw = {
   group: "registration",
   name: "names its package and version, and a contract that core knows",
-  cure: 'Write source as the literal "name@version" of your package.json, and specificationVersion as core\'s SPECIFICATION_VERSION.',
+  remedy:
+    'Write source as the literal "name@version" of your package.json, and specificationVersion as core\'s SPECIFICATION_VERSION.',
   run(kits) {
     const { provider } = providerOf(kits);
     isTrue(/^(@[^/@\s]+\/)?[^@\s]+@\d+\.\d+\.\d+/.test(provider.source), "source", '"package@1.2.3"', provider.source);
@@ -42,7 +43,7 @@ const declaration: ProviderLaw = {
 const registration: ProviderLaw = {
   group: "registration",
   name: "registers twice from the same source without effect, and never over another source",
-  cure: "Keep source one constant string: it must not change between reads, nor hold a date or a random part.",
+  remedy: "Keep source one constant string: it must not change between reads, nor hold a date or a random part.",
   async run(kits) {
     const { provider, ropeType } = providerOf(kits);
     const registry = createRegistry();
@@ -74,7 +75,8 @@ const registration: ProviderLaw = {
 const schema: ProviderLaw = {
   group: "parameters",
   name: "describes each parameter with the source of its default, and admits its own defaults",
-  cure: 'Give each parameter a description; after its meaning and a semicolon, say where the default comes from ("turns above which pairs are kept; YaRN §3.2"). The default must obey its own rule.',
+  remedy:
+    'Give each parameter a description; after its meaning and a semicolon, say where the default comes from ("turns above which pairs are kept; YaRN §3.2"). The default must obey its own rule.',
   run(kits) {
     const { provider, kit } = providerOf(kits);
     for (const [name, rule] of rulesOf(provider)) {
@@ -108,7 +110,8 @@ const schema: ProviderLaw = {
 const refusals: Law = {
   group: "parameters",
   name: "refuses undeclared, out-of-range and missing parameters, all at once",
-  cure: "Declare each parameter once in the schema, with its range; core does the checks. Report contradictions by check.",
+  remedy:
+    "Declare each parameter once in the schema, with its range; core does the checks. Report contradictions by check.",
   async run(kit) {
     const { request } = kit;
     const issuesOf = async (
@@ -155,7 +158,8 @@ const refusals: Law = {
 const effects: ProviderLaw = {
   group: "parameters",
   name: "has no parameter without effect",
-  cure: "Use the parameter in frequencies, or take it out of the schema. If it only matters beside another, add a case that sets both.",
+  remedy:
+    "Use the parameter in frequencies, or take it out of the schema. If it only matters beside another, add a case that sets both.",
   async run(kits) {
     const { provider } = providerOf(kits);
     for (const [name, rule] of rulesOf(provider)) {
@@ -188,7 +192,7 @@ const effects: ProviderLaw = {
 const identity: Law = {
   group: "parameters",
   name: "is one instance for equal requests, and its spec gives it back",
-  cure: "Make every default plain data that JSON can write, and keep anything that changes out of the provider.",
+  remedy: "Make every default plain data that JSON can write, and keep anything that changes out of the provider.",
   run(kit) {
     for (const { label, request } of kit.variants()) {
       const rope = kit.js(request);
@@ -223,7 +227,8 @@ const identity: Law = {
 const purity: Law = {
   group: "parameters",
   name: "gives the same numbers every time, also after other requests",
-  cure: "Make frequencies pure: no module state, no caches, no randomness, no clock. Declare dependsOnLength if they follow the length.",
+  remedy:
+    "Make frequencies pure: no module state, no caches, no randomness, no clock. Declare dependsOnLength if they follow the length.",
   run(kit) {
     for (const { label, request } of kit.variants({ pairings: false, slices: false })) {
       const rope = kit.js(request);

@@ -13,7 +13,7 @@ export interface LawFailure {
   readonly expected: string;
   readonly received: string;
   /** What to change in the provider or the backend. */
-  readonly cure: string;
+  readonly remedy: string;
 }
 
 /** The result of one law for one case. */
@@ -51,7 +51,7 @@ export async function runConformance(options: ConformanceOptions): Promise<reado
   const { seed } = run.target;
   const results: LawResult[] = [];
   for (const item of lawRuns(run)) {
-    const { group, law, cure } = item;
+    const { group, law, remedy } = item;
     const named = { group, law, case: item.case, seed };
     try {
       const reason = item.notApplicable();
@@ -61,7 +61,7 @@ export async function runConformance(options: ConformanceOptions): Promise<reado
     } catch (error) {
       const what = "the law ended with an error that is not its own";
       const parts = partsOf(error) ?? { what, expected: "none", received: String(error) };
-      results.push({ ...named, status: "failed", reason: null, failure: { ...parts, cure } });
+      results.push({ ...named, status: "failed", reason: null, failure: { ...parts, remedy } });
     }
   }
   return results;

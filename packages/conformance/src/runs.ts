@@ -28,7 +28,7 @@ export interface LawRun {
   readonly case: string | null;
   /** The name as a test: type, case and law. */
   readonly title: string;
-  readonly cure: string;
+  readonly remedy: string;
   /** Why the law says nothing here; `undefined` if it applies. */
   notApplicable(): string | undefined;
   run(): void | Promise<void>;
@@ -43,8 +43,8 @@ export function lawRuns({ target, cases, only }: Run): LawRun[] {
   );
   const title = backend === undefined ? ropeType : `${ropeType} on ${backend.name}`;
   const isChosen = ({ group }: Law | ProviderLaw): boolean => only.includes(group);
-  const cureOf = ({ cure, group }: Law | ProviderLaw): string =>
-    cure ?? (backend === undefined ? providerCures[group] : backendCures[group]);
+  const remedyOf = ({ remedy, group }: Law | ProviderLaw): string =>
+    remedy ?? (backend === undefined ? providerRemedies[group] : backendRemedies[group]);
 
   const laws = backend === undefined ? caseLaws : [...caseLaws, ...backendLaws];
   return [
@@ -53,7 +53,7 @@ export function lawRuns({ target, cases, only }: Run): LawRun[] {
       law: law.name,
       case: null,
       title: `${title} ${law.name}`,
-      cure: cureOf(law),
+      remedy: remedyOf(law),
       notApplicable: () => undefined,
       run: () => law.run(kits),
     })),
@@ -63,7 +63,7 @@ export function lawRuns({ target, cases, only }: Run): LawRun[] {
         law: law.name,
         case: kit.name,
         title: `${title} (${kit.name}) ${law.name}`,
-        cure: cureOf(law),
+        remedy: remedyOf(law),
         notApplicable: () => law.notApplicable?.(kit),
         run: () => law.run(kit),
       })),
@@ -75,7 +75,7 @@ export function lawRuns({ target, cases, only }: Run): LawRun[] {
 const fromFrequencies =
   "Core makes this from the result of frequencies and from the declared capabilities. Check that frequencies is pure and that isRotation, canShift, dependsOnLength, fractionalPositions and axisCount are true statements about it.";
 
-const providerCures: Readonly<Record<LawGroup, string>> = {
+const providerRemedies: Readonly<Record<LawGroup, string>> = {
   registration: "Declare specificationVersion, source, parameters and frequencies as RopeProvider says.",
   parameters: "Declare every parameter in the schema; keep frequencies pure.",
   numbers: "Compare the formula with the source of the numbers.",
@@ -89,8 +89,8 @@ const providerCures: Readonly<Record<LawGroup, string>> = {
 const fromTasks =
   "Compare the backend's result of this task with that of rotateTask in @ropewalk/core/backend, for the element type, layout and head size that the message names.";
 
-const backendCures: Readonly<Record<LawGroup, string>> = {
-  ...providerCures,
+const backendRemedies: Readonly<Record<LawGroup, string>> = {
+  ...providerRemedies,
   tables: fromTasks,
   rotation: fromTasks,
   memory: `Write only the rotated elements of the output, through its strides and offset, and check everything before the first write. ${fromTasks}`,

@@ -25,7 +25,7 @@ test("results are those of the tests that a runner gets, and say which seed and 
   expect(results.at(-1)).toMatchObject({ group: "rotation", case: "gain" });
 });
 
-test("a failure has its parts and a cure; an error of the formula is a failure too", async () => {
+test("a failure has its parts and a remedy; an error of the formula is a failure too", async () => {
   const source = await runConformance({ provider: changed({ source: "rope-example" }), cases, only: ["registration"] });
   expect(failed(source)).toEqual([
     {
@@ -39,7 +39,7 @@ test("a failure has its parts and a cure; an error of the formula is a failure t
         what: "source",
         expected: '"package@1.2.3"',
         received: "rope-example",
-        cure: expect.stringContaining('"name@version"'),
+        remedy: expect.stringContaining('"name@version"'),
       },
     },
   ]);

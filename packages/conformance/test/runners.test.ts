@@ -37,7 +37,7 @@ const suite = (runner: string): string => `
 /** Registration 2, of all cases 2; parameters 6, numbers 1, tables 7. */
 const TESTS = 18;
 const LAW = "gives the same numbers every time, also after other requests";
-const CURE = "Make frequencies pure";
+const REMEDY = "Make frequencies pure";
 
 interface Runner {
   readonly name: string;
@@ -122,13 +122,13 @@ function run(
   return { status, text: stdout + stderr };
 }
 
-test.each(runners)("a sound provider passes under $name, and a wrong one fails with law and cure", (runner) => {
+test.each(runners)("a sound provider passes under $name, and a wrong one fails with law and remedy", (runner) => {
   const sound = run(runner, true);
   expect(sound.text).toMatch(runner.passed);
   expect(sound.status).toBe(0);
   const wrong = run(runner, false);
   expect(wrong.text).toContain(LAW);
-  expect(wrong.text).toContain(CURE);
+  expect(wrong.text).toContain(REMEDY);
   expect(wrong.text).not.toMatch(runner.passed);
   expect(wrong.status).not.toBe(0);
 });

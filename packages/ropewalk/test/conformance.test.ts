@@ -119,7 +119,7 @@ test("a sound package passes; report, badge and table say so", () => {
   expect(reportIn(root).seed).toBe(7);
 });
 
-test("planted mistakes are all found in one run, each with a cure", () => {
+test("planted mistakes are all found in one run, each with a remedy", () => {
   const root = packageOf({
     "package.json": {
       ...manifest,
@@ -161,7 +161,7 @@ test("planted mistakes are all found in one run, each with a cure", () => {
   const report = reportIn(root);
   expect(complaints(report)).toEqual([]);
   expect(report.passed).toBe(false);
-  const cures: [law: RegExp, received: RegExp, cure: RegExp][] = [
+  const remedies: [law: RegExp, received: RegExp, remedy: RegExp][] = [
     [/keeps its registration when bundled/, /^false$/, /"sideEffects": \["\.\/dist\/index\.js"\]/],
     [/has core as a peer/, /@ropewalk\/core: "\^0\.1\.0"/, /from dependencies to peerDependencies/],
     [/has types for every entry/, /index\.d\.ts, which does not exist/, /Emit declarations/],
@@ -170,13 +170,13 @@ test("planted mistakes are all found in one run, each with a cure", () => {
     [/describes each parameter with the source/, /"amplitude"/, /say where the default comes from/],
     [/gives a result of its own at each call/, /7/, /Make a new list at each call/],
   ];
-  for (const [law, received, cure] of cures) {
+  for (const [law, received, remedy] of remedies) {
     const found = report.laws.find((item) => law.test(item.law) && item.status === "failed");
     expect(found?.failure?.received, String(law)).toMatch(received);
-    expect(found?.failure?.cure, String(law)).toMatch(cure);
+    expect(found?.failure?.remedy, String(law)).toMatch(remedy);
     expect(stdout).toMatch(new RegExp(`✗ .*${law.source}`));
   }
-  expect(failures(report.laws)).toHaveLength(cures.length);
+  expect(failures(report.laws)).toHaveLength(remedies.length);
   expect(stdout).toContain("repeat it with: ropewalk conformance ./dist/index.js --seed 1");
   expect(readFileSync(join(root, "badge.svg"), "utf8")).toContain(`>${report.counts.failed} of `);
 });
@@ -219,7 +219,7 @@ test("a backend is tested with a type of the suite's own", () => {
   expect(report.backends).toEqual([{ name: "other", source: "rope-step@1.0.0", bitExact: true }]);
   const wrong = report.laws.find(({ group, status }) => group === "backend" && status === "failed");
   expect(wrong).toMatchObject({ subject: "other", law: "equals JavaScript in every layout and element type" });
-  expect(wrong!.failure!.cure).toContain("rotateTask");
+  expect(wrong!.failure!.remedy).toContain("rotateTask");
 
   const right = packageOf({ "dist/index.js": backend("task"), "conformance.json": small });
   expect(run(right)).toMatchObject({ status: 0, stderr: "" });

@@ -26,7 +26,7 @@ interface Problem {
 
 interface PackageLaw {
   readonly law: string;
-  readonly cure: (subject: Subject) => string;
+  readonly remedy: (subject: Subject) => string;
   /** A problem; `null` when the law holds; a text why it does not apply. */
   readonly check: (subject: Subject, facts: PackageFacts) => Problem | string | null;
 }
@@ -76,7 +76,7 @@ function covers(pattern: string, file: string): boolean {
 const packageLaws: readonly PackageLaw[] = [
   {
     law: "exports the module that was tested",
-    cure: ({ entry }) => `Write exports as { ".": { "types": "${declarationsOf(entry)}", "default": "${entry}" } }.`,
+    remedy: ({ entry }) => `Write exports as { ".": { "types": "${declarationsOf(entry)}", "default": "${entry}" } }.`,
     check(subject) {
       const entries = Object.values(entriesOf(subject)).map(code);
       if (entries.some((file) => file !== undefined && covers(file, subject.entry))) return null;
@@ -86,7 +86,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "has types for every entry",
-    cure: ({ entry }) =>
+    remedy: ({ entry }) =>
       `Emit declarations (declaration: true, or a .d.ts by hand for JavaScript), and name them before the code: { "types": "${declarationsOf(entry)}", "default": "${entry}" }. TypeScript reads the first condition that fits.`,
     check(subject) {
       for (const [name, entry] of Object.entries(entriesOf(subject))) {
@@ -109,7 +109,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "keeps its registration when bundled, and nothing else",
-    cure: ({ entry }) =>
+    remedy: ({ entry }) =>
       `Write "sideEffects": ["${entry}"] (and the source of that file, if it is published). A bundler drops a registration in a file that is not listed; without the field, or with true, it drops nothing that is unused.`,
     check(subject) {
       const { sideEffects } = subject.manifest;
@@ -121,7 +121,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "has core as a peer, and no copy of it",
-    cure: () =>
+    remedy: () =>
       `Move ${core} from dependencies to peerDependencies (and devDependencies), and leave it out of the bundle (external). Two copies of core are two caches, and types of one are not types of the other.`,
     check({ manifest }, { modules }) {
       const expected = `${core} under peerDependencies alone`;
@@ -142,7 +142,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "names itself and its version as the source",
-    cure: ({ manifest: { name, version } }) =>
+    remedy: ({ manifest: { name, version } }) =>
       `Write source = ${json(`${name}@${version}`)} as a literal, and change it with the version: the registry tells packages apart by it.`,
     check({ manifest: { name, version } }, { sources }) {
       const expected = `${name}@${version}`;
@@ -152,7 +152,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "registers nothing by its formula",
-    cure: () =>
+    remedy: () =>
       "Keep registerRopeType in the module of the main entry; let ./formula import types of core and values of @ropewalk/core/math only.",
     check(_, { registeredByFormula }) {
       if (registeredByFormula === null) return "the package has no entry ./formula";
@@ -163,7 +163,7 @@ const packageLaws: readonly PackageLaw[] = [
   },
   {
     law: "publishes the module that was tested",
-    cure: ({ entry }) => `Write "files": [${json(entry.split("/")[1])}, …] in package.json.`,
+    remedy: ({ entry }) => `Write "files": [${json(entry.split("/")[1])}, …] in package.json.`,
     check({ manifest: { files }, entry }) {
       if (files === undefined) return null;
       if (Array.isArray(files) && files.some((item) => covers(String(item), entry))) return null;
@@ -182,11 +182,11 @@ export const formulaEntry = (subject: Subject): string | undefined => {
 
 /** Checks the laws about a package. */
 export function checkPackage(subject: Subject, facts: PackageFacts, seed: number): ReportedLaw[] {
-  return packageLaws.map(({ law, cure, check }) => {
+  return packageLaws.map(({ law, remedy, check }) => {
     const named = { subject: null, group: "package", law, case: null, seed } as const;
     const result = check(subject, facts);
     if (result === null) return { ...named, status: "passed", reason: null, failure: null };
     if (typeof result === "string") return { ...named, status: "not applicable", reason: result, failure: null };
-    return { ...named, status: "failed", reason: null, failure: { ...result, cure: cure(subject) } };
+    return { ...named, status: "failed", reason: null, failure: { ...result, remedy: remedy(subject) } };
   });
 }

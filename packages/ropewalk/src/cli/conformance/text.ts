@@ -50,7 +50,7 @@ function rowsOf(results: readonly ReportedLaw[], { dim, green, red, yellow }: Pa
         ...(of === null ? [] : [`        ${dim(`case ${JSON.stringify(plain(of))}, seed ${seed}`)}`]),
       ]),
     ...(more > 0 ? [`      ${dim(`and ${more} more`)}`] : []),
-    `      ${green("→")} ${plain(failed[0]!.failure!.cure)}`,
+    `      ${green("→")} ${plain(failed[0]!.failure!.remedy)}`,
   ];
 }
 
