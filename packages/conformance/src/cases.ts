@@ -38,8 +38,8 @@ const partly = { ...settings, headDim: 24, rotaryDim: 16 } as const;
  * The values are in range and otherwise arbitrary. They show that laws hold, not that numbers are right: write cases
  * with `expected` numbers for that.
  *
- * @throws RopeError `ROPE_INVALID_PARAMETERS` for options with neither type nor provider, and when no values from the schema make a valid request;
- * `ROPE_UNKNOWN_TYPE` for a name that is not registered.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` for options with neither type nor provider, and when no values from the
+ * schema make a valid request; `ROPE_UNKNOWN_TYPE` for a name that is not registered.
  */
 export function casesFor(options: CasesForOptions): ConformanceCase[] {
   checkKeys("the options of casesFor", options, ["ropeType", "registry", "provider"]);
