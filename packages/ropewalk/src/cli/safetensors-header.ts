@@ -25,6 +25,8 @@ const mostAxes = 64;
 
 /** @param fail throws; its argument says what the file does. */
 export function parseHeader(bytes: Uint8Array, fail: (what: string) => never): ParsedHeader {
+  // No space and no byte order mark before it.
+  if (bytes[0] !== open) fail("is not a .safetensors file: its header is not a JSON object");
   const json = new Reader(bytes, fail);
   const tensors = new Map<string, HeaderEntry>();
   let metadata: Record<string, string> | undefined;

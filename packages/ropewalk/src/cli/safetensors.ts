@@ -10,7 +10,7 @@ import { CliFailure } from "./failure.ts";
 import type { OpenFile } from "./files.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { storedArray, storedBytes } from "./stored-tensor.ts";
-import type { StoredTensor, StoredType } from "./stored-tensor.ts";
+import type { DescribedTensor, StoredTensor, StoredType } from "./stored-tensor.ts";
 
 /** The contents of a header. */
 export interface SafetensorsHeader {
@@ -22,10 +22,10 @@ export interface SafetensorsHeader {
   /** The place of a tensor in the file. The tensor is not read, so its element type need not exist in JavaScript. */
   extent(name: string): TensorExtent;
   /**
-   * Reads one tensor. @throws CliFailure if there is no tensor of this name, or if it does not fit its description in
-   * the header.
+   * Reads one tensor, after `check` has seen its description. @throws CliFailure if there is no tensor of this name, or
+   * if it does not fit its description in the header.
    */
-  tensor(name: string): StoredTensor;
+  tensor(name: string, check?: (described: DescribedTensor) => void): StoredTensor;
 }
 
 /** The place of a tensor; `start` and `end` are bytes of the file. */
@@ -81,7 +81,7 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
     }
     return { dtype, shape, start: dataStart + start, end: dataStart + end };
   };
-  const tensor = (name: string): StoredTensor => {
+  const tensor: SafetensorsHeader["tensor"] = (name, check) => {
     const { dtype, end, shape, start } = extent(name);
     const type = types[dtype];
     if (type === undefined) {
@@ -92,6 +92,7 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
         `gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`,
       );
     }
+    check?.({ dtype: type, shape });
     return { dtype: type, shape, data: storedArray(type, file.read(start, end)) };
   };
   return { metadata, names: [...tensors.keys()], dataStart, extent, tensor };
