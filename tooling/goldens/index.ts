@@ -16,6 +16,7 @@ export type {
   NdropeFixture,
   OnnxFixture,
   OnnxRuntimeFixture,
+  PermuteFixture,
   PromptsFixture,
   ServingFixture,
   TruthFixture,

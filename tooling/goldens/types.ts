@@ -580,6 +580,24 @@ export interface RefusedFile {
   readonly refused: Readonly<Record<string, string | null>>;
 }
 
+/** One attention of a tiny random model, with its weights, as transformers runs it in float64. */
+export interface PermuteFixture {
+  readonly source: Source;
+  /** The class of the model. */
+  readonly model: string;
+  readonly special: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly positions: readonly number[];
+  /** [token][element]: the input of the attention. */
+  readonly hidden: readonly (readonly number[])[];
+  /** [head][query][key]: products of rotated queries and keys, not scaled. */
+  readonly scores: readonly (readonly (readonly number[])[])[];
+  /** The same of the indexer. */
+  readonly indexerScores?: readonly (readonly (readonly number[])[])[];
+  /** float32, in base64, by the names of a checkpoint. */
+  readonly tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: string }>>;
+}
+
 export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
@@ -589,6 +607,7 @@ export interface FixturesByKind {
   truth: TruthFixture;
   seeds: SeedFixture;
   onnx: OnnxFixture;
+  permute: PermuteFixture;
   ndrope: NdropeFixture;
   mlx: EngineFixture;
   ggml: EngineFixture;

@@ -12,6 +12,9 @@ export type { ConfigOptions, GgufOptions, GgufRopeTensors, RequestOverrides } fr
 export type { ConfigNote } from "./report.ts";
 export { attentionShape } from "./attention-shape.ts";
 export type { AttentionShape, LatentShape } from "./attention-shape.ts";
+export { projectionShape, projectionShapeFromGguf } from "./projections.ts";
+export type { ProjectionShape } from "./projections.ts";
+export type { FusedOrder } from "./facts/projections.ts";
 export type { RopeWeights } from "./facts/family.ts";
 export type { Fact } from "./facts/fact.ts";
 export type { AxisName, TowerPart, TowerPositions } from "./facts/tower.ts";

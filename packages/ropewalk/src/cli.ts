@@ -16,8 +16,8 @@ import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import { lint, lintText } from "./cli/lint.ts";
 import type { LintOptions } from "./cli/lint.ts";
-import { permute, progressBar } from "./cli/permute.ts";
-import type { PermuteCommandOptions } from "./cli/permute.ts";
+import { permute, progressBar } from "./cli/permute/permute.ts";
+import type { PermuteCommandOptions } from "./cli/permute/permute.ts";
 import { verify, verifyText } from "./cli/verify/verify.ts";
 import type { VerifyOptions } from "./cli/verify/verify.ts";
 
@@ -162,26 +162,27 @@ program
 
 program
   .command("permute")
-  .description("reorder query and key weights of a .safetensors file from one pairing to another")
-  .argument("<in>", "the .safetensors file")
-  .argument("<out>", "where the result goes")
-  .requiredOption("--config <file>", "config.json of the model")
+  .description("reorder query and key weights of a model from one pairing to another")
+  .argument("<in>", "a .safetensors file, the *.safetensors.index.json of several or its folder, or a .gguf file")
+  .argument("<out>", "where the result goes: a file, or for an index a new folder")
+  .option("--config <file>", "config.json of the model; a GGUF file has its own header")
   .requiredOption("--from <pairing>", "pairing of the file: half, adjacent or blocks:<n>")
   .requiredOption("--to <pairing>", "pairing of the result")
   .addOption(family())
-  .option("--query-pattern <regex>", "names of query projections, biases and norms, instead of the usual ones")
+  .option("--query-pattern <regex>", "names of query projections, biases and norms, in addition to the usual ones")
   .option("--key-pattern <regex>", "the same of keys")
   .addOption(
-    new Option("--fused <how>", "where queries, keys and values lie in a projection that makes all three").choices([
-      "concatenated",
-      "per-group",
-    ]),
+    new Option(
+      "--fused <how>",
+      "where queries, keys and values lie in a projection that makes all three, if the family is not known",
+    ).choices(["concatenated", "per-group"]),
   )
-  .option("--fused-pattern <regex>", "names of such projections, instead of the usual ones")
-  .option("--force", "replace the output if it exists; it may be the input")
+  .option("--fused-pattern <regex>", "names of such projections, in addition to the usual ones")
+  .option("--leave-pattern <regex>", "names of tensors that stay as they are, whatever they look like")
+  .option("--force", "replace the output file if it exists; it may be the input")
   .addHelpText(
     "after",
-    "\nThe output appears whole or not at all.\n\nExample:\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent",
+    "\nEvery tensor of an attention has to be recognised, or left by a pattern; else nothing is written.\nThe output appears whole or not at all.\n\nExamples:\n  $ ropewalk permute Llama-3.1-8B/ adjacent/ --config Llama-3.1-8B/config.json --from half --to adjacent\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent",
   )
   .action(async (input: string, output: string, options: PermuteCommandOptions) => {
     for (const line of await permute(input, output, options, progressBar(process.stderr))) stdout.write(`${line}\n`);

@@ -1,7 +1,7 @@
 /** Runs the built command, and writes tensor files with code that the command does not share. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,23 @@ export function ropewalk(
     maxBuffer: 2 ** 28,
   });
   return { status, stdout, stderr };
+}
+
+/** The command in this process: a process takes half a second. */
+export async function permuteHere(
+  input: string,
+  output: string,
+  options: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
+  const { permute } = (await import(new URL("../dist/cli/permute/permute.js", import.meta.url).href)) as {
+    readonly permute: (
+      from: string,
+      to: string,
+      how: Readonly<Record<string, string>>,
+      progress: () => void,
+    ) => Promise<string[]>;
+  };
+  return permute(input, output, options, () => {});
 }
 
 /** The documents that `--json` printed, one a line. */
@@ -83,6 +100,29 @@ export function writeSafetensors(
     Buffer.concat([length, Buffer.from(json), ...Object.values(tensors).map(({ data }) => raw(data))]),
   );
   return path;
+}
+
+/** The tensors of a file as float32. A reader that shares no code with the command. */
+export function readSafetensors(
+  path: string,
+): Readonly<
+  Record<string, { readonly shape: readonly number[]; readonly dtype: string; readonly data: Float32Array }>
+> {
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const { __metadata__: _, ...entries } = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, any>;
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, { data_offsets: offsets, dtype, shape }]) => [
+      name,
+      {
+        dtype,
+        shape,
+        data: new Float32Array(
+          Uint8Array.from(bytes.subarray(8 + length + offsets[0], 8 + length + offsets[1])).buffer,
+        ),
+      },
+    ]),
+  );
 }
 
 /** Standard normal numbers from a fixed seed (Box and Muller over mulberry32). */

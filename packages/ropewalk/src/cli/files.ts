@@ -210,30 +210,63 @@ function makeFolder(folder: string): string[] {
  * `path` always has the whole new file or the old one. Ctrl-C removes the temporary file; only a kill leaves it behind.
  */
 export async function writeLarge(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await writeAside(path, (temporary) => writeSynced(temporary, write));
+}
+
+/** Writes a file of a new folder. */
+export type CreateFile = (name: string, write: (handle: FileHandle) => Promise<void>) => Promise<void>;
+
+/**
+ * Writes a new folder of large files, as {@link writeLarge} a file: in a temporary folder beside it, which is renamed
+ * at the end. `path` must not exist, because no file system replaces a folder in one step.
+ */
+export async function writeLargeFolder(path: string, write: (create: CreateFile) => Promise<void>): Promise<void> {
+  await writeAside(resolve(path), async (temporary) => {
+    mkdirSync(temporary);
+    await write((name, writeFile) => writeSynced(join(temporary, name), writeFile));
+    await syncFolder(temporary);
+  });
+}
+
+/** Calls `write` with a temporary path beside `path` and renames what is there at the end, or removes it. */
+async function writeAside(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
+  const remove = (): void => rmSync(temporary, { force: true, recursive: true });
   const stop = (signal: NodeJS.Signals): void => {
-    rmSync(temporary, { force: true });
+    remove();
     process.kill(process.pid, signal);
   };
   const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.once(signal, stop);
   try {
-    const handle = await open(temporary, "wx");
-    try {
-      await write(handle);
-      // Written to disk before the renaming: else the file may be empty after a power cut.
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await write(temporary);
     renameSync(temporary, path);
+    await syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    remove();
     if (error instanceof CliFailure) throw error;
     throw new CliFailure("OUTPUT", `cannot write ${path}: ${reason(error)}.`);
   } finally {
     for (const signal of signals) process.removeListener(signal, stop);
   }
+}
+
+async function writeSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await open(path, "wx");
+  try {
+    await write(handle);
+    // Written to disk before the renaming: else the file may be empty after a power cut.
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Names of a folder, written to disk. Some systems cannot open folders, and write names by themselves. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r").catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
 }
 
 function attempt<T>(path: string, action: () => T): T {

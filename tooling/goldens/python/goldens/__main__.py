@@ -28,6 +28,8 @@ def main() -> None:
     truth = kinds.add_parser("truth", help="arbitrary-precision evaluation")
     truth.add_argument("--name", action="append", help="only this fixture (may be given several times)")
     kinds.add_parser("seeds", help="numbers printed in public documents and test suites")
+    permute = kinds.add_parser("permute", help="scores of tiny random models in transformers, with their weights")
+    permute.add_argument("--name", action="append", help="only this fixture (may be given several times)")
     kinds.add_parser("onnx", help="the ONNX reference evaluator")
     for engine, text in ENGINES.items():
         kinds.add_parser(engine, help=text).add_argument("--name", action="append", help="only this fixture")
@@ -56,6 +58,10 @@ def main() -> None:
         from . import seeds as module
 
         module.run()
+    if arguments.kind in ("permute", "all"):
+        from . import permute as module
+
+        module.run(getattr(arguments, "name", None))
     if arguments.kind in ("onnx", "all"):
         from . import onnx as module
 

@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { folder, ropewalk, writeConfig, writeSafetensors } from "./support.ts";
+import { folder, ropewalk, writeConfig, writeSafetensors } from "../support.ts";
 
 const llama = {
   model_type: "llama",
@@ -159,16 +159,39 @@ test("in a partly rotated head, only the rotated rows are permuted", () => {
     rotary_emb_base: 10_000,
   });
   const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
-  const unsaid = ropewalk(args);
-  expect(unsaid).toMatchObject({ status: 2, stdout: "" });
-  expect(unsaid.stderr).toContain("--fused");
+  // The order of a known family is known; another one is refused.
+  const wrong = ropewalk([...args, "--fused", "concatenated"]);
+  expect(wrong).toMatchObject({ status: 2, stdout: "" });
+  expect(wrong.stderr).toContain("is per-group (the class of gpt_neox)");
   expect(existsSync(output)).toBe(false);
-  expect(ropewalk([...args, "--fused", "per-group"])).toMatchObject({ status: 0 });
+  expect(ropewalk(args)).toMatchObject({ status: 0, stderr: "" });
   const [weight] = Object.values(read(output).tensors);
   // One group: query, key, value, eight rows each, of which the first four of query and key are rotated.
   expect(origin(weight!)).toEqual([
     0, 2, 1, 3, 4, 5, 6, 7, 8, 10, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
   ]);
+});
+
+test("a fused projection of a family whose order is not known: --fused is needed", () => {
+  const path = folder();
+  const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  writeSafetensors(input, {
+    "model.layers.0.self_attn.qkv_proj.weight": { dtype: "F32", shape: [32, 1], data: matrix(32, 1) },
+  });
+  const unsaid = ropewalk([
+    "permute",
+    input,
+    output,
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+  ]);
+  expect(unsaid).toMatchObject({ status: 2, stdout: "" });
+  expect(unsaid.stderr).toContain("--fused");
+  expect(existsSync(output)).toBe(false);
 });
 
 test.each<["concatenated" | "per-group", number[]]>([
@@ -219,7 +242,7 @@ test("Falcon's one key head for all query heads", () => {
     rope_theta: 10_000,
   });
   const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
-  expect(ropewalk([...args, "--fused", "per-group"])).toMatchObject({ status: 0, stderr: "" });
+  expect(ropewalk(args)).toMatchObject({ status: 0, stderr: "" });
   const [weight] = Object.values(read(output).tensors);
   // Three query heads, one key head, and a value head that stays.
   expect(origin(weight!)).toEqual([...heads(4, [0, 2, 1, 3]), 16, 17, 18, 19]);
@@ -261,21 +284,33 @@ test("layers without rope are not changed", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   const tensor = { dtype: "F32", shape: [8, 1], data: matrix(8, 1) };
+  const query = { dtype: "F32", shape: [16, 1], data: matrix(16, 1) };
   writeSafetensors(input, {
     "model.layers.0.self_attn.k_proj.weight": tensor,
+    "model.layers.0.self_attn.q_proj.weight": query,
     "model.layers.1.self_attn.k_proj.weight": tensor,
+    "model.layers.1.self_attn.q_proj.weight": query,
+    // What is not known in a layer without rope is not rotated.
+    "model.layers.1.self_attn.q_scale": tensor,
   });
   const config = writeConfig({ ...llama, model_type: "smollm3", num_hidden_layers: 2, no_rope_layers: [1, 0] });
   const run = ropewalk(["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"]);
   expect(run).toMatchObject({ status: 0, stderr: "" });
-  expect(run.stdout).toContain("1 projections of layers without rope");
-  expect(Object.values(read(output).tensors).map(origin)).toEqual([heads(2, [0, 2, 1, 3]), [0, 1, 2, 3, 4, 5, 6, 7]]);
+  expect(run.stdout).toContain("2 projections of layers without rope");
+  expect(Object.values(read(output).tensors).map(origin)).toEqual([
+    heads(2, [0, 2, 1, 3]),
+    heads(4, [0, 2, 1, 3]),
+    heads(2, [0, 1, 2, 3]),
+    heads(4, [0, 1, 2, 3]),
+    heads(2, [0, 1, 2, 3]),
+  ]);
 });
 
 test("names by pattern, and 16-bit elements", () => {
   const path = folder();
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   writeSafetensors(input, {
+    "blk.0.schluessel": { dtype: "BF16", shape: [4, 1], data: Uint16Array.of(0, 1, 2, 3) },
     "blk.0.fragen": { dtype: "BF16", shape: [4, 2], data: Uint16Array.of(0, 1, 10, 11, 20, 21, 30, 31) },
   });
   const args = [
@@ -292,7 +327,13 @@ test("names by pattern, and 16-bit elements", () => {
   const nothing = ropewalk(args);
   expect(nothing.status).toBe(2);
   expect(nothing.stderr).toContain("--query-pattern");
-  expect(ropewalk([...args, "--query-pattern", "fragen$"])).toMatchObject({ status: 0, stderr: "" });
+  // One of both is half done.
+  const half = ropewalk([...args, "--query-pattern", "fragen$"]);
+  expect(half).toMatchObject({ status: 2, stdout: "" });
+  expect(half.stderr).toContain("--key-pattern");
+  expect(existsSync(output)).toBe(false);
+  const both = [...args, "--query-pattern", "fragen$", "--key-pattern", "schl"];
+  expect(ropewalk(both)).toMatchObject({ status: 0, stderr: "" });
   const bytes = readFileSync(output);
   expect([...new Uint16Array(Uint8Array.from(bytes.subarray(bytes.length - 16)).buffer)]).toEqual([
     0, 1, 20, 21, 10, 11, 30, 31,
@@ -310,6 +351,12 @@ test("an output that exists needs --force, which also replaces the input", () =>
   expect(ropewalk([...args, "--force"])).toMatchObject({ status: 0, stderr: "" });
   expect(origin(read(input).tensors["model.layers.0.self_attn.k_proj.weight"]!)).toEqual(heads(2, [0, 2, 1, 3]));
   expect(readdirSync(path)).toEqual(["model.safetensors"]);
+});
+
+const matrixOf = (rows: number): { dtype: string; shape: number[]; data: Float32Array } => ({
+  dtype: "F32",
+  shape: [rows, 1],
+  data: matrix(rows, 1),
 });
 
 const oneTensor = (
@@ -344,6 +391,9 @@ test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], option
     "are 32",
   ],
   ["an invalid pattern", sample(), ["--query-pattern", "("], "regular expression"],
+  ["a pattern that fits nothing", sample(), ["--leave-pattern", "lora_C"], "--leave-pattern fits no tensor"],
+  ["two patterns for one tensor", sample(), ["--leave-pattern", "q_norm", "--query-pattern", "q_"], "say one of them"],
+  ["a shape that its bytes do not have", { ...sample(), wide: { ...matrixOf(5), shape: [6, 1] } }, [], "needs 24"],
   ["the same pairing twice", sample(), ["--to", "half"], "nothing to permute"],
   ["an unknown pairing", sample(), ["--to", "neox"], "half, adjacent or blocks"],
 ])("%s: exit code 2, one sentence, no file", (_, tensors, options, words) => {
@@ -395,7 +445,12 @@ function large(path: string): string {
   const columns = 2 ** 22;
   const header = JSON.stringify({
     "model.layers.0.self_attn.q_proj.weight": { dtype: "F16", shape: [16, columns], data_offsets: [0, 32 * columns] },
-    "model.embed_tokens.weight": { dtype: "F16", shape: [48, columns], data_offsets: [32 * columns, 128 * columns] },
+    "model.layers.0.self_attn.k_proj.weight": {
+      dtype: "F16",
+      shape: [8, columns],
+      data_offsets: [32 * columns, 48 * columns],
+    },
+    "model.embed_tokens.weight": { dtype: "F16", shape: [40, columns], data_offsets: [48 * columns, 128 * columns] },
   });
   const descriptor = openSync(input, "w");
   const prefix = Buffer.alloc(8);
@@ -406,7 +461,7 @@ function large(path: string): string {
   return input;
 }
 
-const cli = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
+const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 test.each<[signal: NodeJS.Signals, left: number]>([
   ["SIGKILL", 1],
