@@ -9,7 +9,7 @@
 import { randomUUID } from "node:crypto";
 import { CliFailure } from "./failure.ts";
 
-/** The index of a model of 10^12 parameters has 16 MB. */
+/** The index of a model of 10^12 parameters has 13 MB. */
 export const largestJson = 25_000_000;
 /** That index has 140 000 values; a config with the names of 21 000 classes has 44 000. */
 const mostValues = 262_144;
