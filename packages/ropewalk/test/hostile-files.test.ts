@@ -8,11 +8,12 @@ import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { readJson, withFile } from "../src/cli/files.ts";
+import { readJson, withFile, writeIntoFolder } from "../src/cli/files.ts";
 import { readGguf } from "../src/cli/gguf.ts";
 import { parseJson } from "../src/cli/json.ts";
 import { readSafetensors } from "../src/cli/safetensors.ts";
 import { folder, ropewalk, writeNpy } from "./support.ts";
+import type { Run } from "./support.ts";
 
 const GiB = 2 ** 30;
 /** Of a refused file, in MB; the command alone takes some 70. */
@@ -28,14 +29,20 @@ const measure = `data:text/javascript,${encodeURIComponent(`
     process.stderr.write("\\nRSS " + size);
   });`)}`;
 
-/** A refused file: exit code 2, one sentence, bounded memory. */
-function refusal(args: readonly string[]): string {
-  const { status, stderr } = spawnSync(process.execPath, ["--import", measure, cli, ...args], {
+/** Runs the command for at most two minutes; `status` is null if it did not end. */
+function run(args: readonly string[]): Run {
+  return spawnSync(process.execPath, ["--import", measure, cli, ...args], {
     encoding: "utf8",
     env: { ...process.env, CI: "1", NO_COLOR: "1" },
     timeout: 120_000,
     killSignal: "SIGKILL",
+    maxBuffer: 2 ** 28,
   });
+}
+
+/** A refused file: exit code 2, one sentence, bounded memory. */
+function refusal(args: readonly string[]): string {
+  const { status, stderr } = run(args);
   const [sentence, memory] = stderr.split("\nRSS ");
   expect({ status, lines: sentence!.trimEnd().split("\n").length }).toEqual({ status: 2, lines: 1 });
   expect(sentence).toMatch(/^ropewalk: /);
@@ -130,6 +137,12 @@ test.each<[what: string, write: () => string, words: string]>([
   ],
   ["a key twice", () => write("model.gguf", gguf([...llama, llama[1]!])), "twice"],
   ["JSON of 100 GiB", () => write("config.json", Buffer.from("{"), 100 * GiB), "at most 25000000"],
+  [
+    // An expression that begins to search anew at each quote takes hours.
+    "JSON of four million escaped quotes",
+    () => write("config.json", Buffer.from(`{"a":"${'\\"'.repeat(4e6)}`)),
+    "is not JSON",
+  ],
   ["JSON of 24 MB of brackets", () => write("config.json", Buffer.alloc(24e6, "[")), "200 levels"],
   [
     "JSON of 24 MB of objects",
@@ -272,6 +285,17 @@ test.skipIf(isWindows)("a named pipe, a device and a folder are not read, as an 
   expect({ status, sentences: stderr.trimEnd().split("\n").length }).toEqual({ status: 2, sentences: 2 });
 });
 
+test("long runs of spaces and of dots in arguments and values, in linear time", () => {
+  const spaces = " ".repeat(2e6);
+  const values = `{"model_type":"llama","rope_${spaces}x":1,"rope_scaling":{"rope_type":"a${spaces}b"}}`;
+  expect(refusal(["inspect", write("config.json", Buffer.from(values))])).toContain("is not registered");
+  const config = write("config.json", Buffer.from('{"head_dim":8,"rope_theta":10000}'));
+  const query = `${".safetensors#".repeat(9000)}\n`;
+  expect(refusal(["apply", config, "--query", query, "--positions", "0:4", "--out", folder()])).toContain(
+    "cannot read",
+  );
+});
+
 test("a path that is too long", () => {
   for (const name of ["x".repeat(5000), " ".repeat(50_000), "x/".repeat(20_000)]) {
     expect(refusal(["inspect", join(folder(), name)])).toContain("cannot read");
@@ -282,19 +306,15 @@ test("an output folder beyond one that is not there: the command ends, and what 
   const path = folder();
   const config = write("config.json", Buffer.from('{"head_dim":8,"rope_theta":10000}'));
   const query = writeNpy(join(folder(), "q.npy"), "<f4", [4, 1, 8], new Float32Array(32));
-  const run = ropewalk([
-    "apply",
-    config,
-    "--query",
-    query,
-    "--positions",
-    "0:4",
-    "--out",
-    `${path}/missing/../y/z/../w`,
-  ]);
-  expect(run).toMatchObject({ status: 0, stderr: "" });
+  const out = `${path}/missing/../y/z/../w`;
+  expect(run(["apply", config, "--query", query, "--positions", "0:4", "--out", out])).toMatchObject({ status: 0 });
   expect(readdirSync(join(path, "y"))).toEqual(["w"]);
   expect(readdirSync(join(path, "y", "w"))).toEqual(["q.npy"]);
+  const file = { path: join(path, "not", "there"), parts: [] };
+  expect(() => writeIntoFolder(`${path}/missing/../a/b/../c`, [file])).toThrow(
+    expect.objectContaining({ code: "OUTPUT" }),
+  );
+  expect(readdirSync(path)).toEqual(["y"]);
 });
 
 test("folders in each other, a thousand deep", () => {
@@ -303,12 +323,6 @@ test("folders in each other, a thousand deep", () => {
   while (inner.length < 3000) mkdirSync((inner = join(inner, "a")));
   writeFileSync(join(inner, "config.json"), '{"head_dim":8,"rope_theta":10000}');
   expect(ropewalk(["inspect", path])).toMatchObject({ status: 0, stderr: "" });
-});
-
-test("a text of four million escaped quotes without an end, in one pass", () => {
-  // A regular expression that begins anew at each quote would take minutes for 1 % of it.
-  const bytes = Buffer.from(`{"a":"${'\\"'.repeat(4e6)}`);
-  expect(() => parseJson(bytes, "config.json")).toThrow("config.json is not JSON");
 });
 
 test.each([
@@ -450,8 +464,8 @@ test("lint, inspect and diff of a hundred thousand keys give short texts", () =>
     [["lint", config], 1],
     [["diff", config, config], 0],
   ] as const) {
-    const run = ropewalk(args);
-    expect({ status: run.status, isShort: run.stdout.length < 50_000 }).toEqual({ status, isShort: true });
+    const { status: exit, stdout } = run(args);
+    expect({ status: exit, isShort: stdout.length < 50_000 }).toEqual({ status, isShort: true });
   }
 });
 
@@ -466,8 +480,8 @@ test("a thousand ropes: some are printed, and lint compares all", () => {
     "config.json",
     Buffer.from(JSON.stringify({ ...config, rope_parameters: Object.fromEntries(ropes) })),
   );
-  expect(ropewalk(["inspect", path]).stdout).toContain("967 more ropes");
-  const { findings } = JSON.parse(ropewalk(["lint", "--json", path]).stdout) as { findings: { effects: string[] }[] };
+  expect(run(["inspect", path]).stdout).toContain("967 more ropes");
+  const { findings } = JSON.parse(run(["lint", "--json", path]).stdout) as { findings: { effects: string[] }[] };
   expect(findings.length).toBeGreaterThan(0);
   expect(Math.max(...findings.map(({ effects }) => effects.length))).toBeLessThan(50);
 });
