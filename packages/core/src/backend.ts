@@ -51,8 +51,8 @@ export interface BackendContext {
    */
   turnsBetween(from: Positions, to: Positions, options?: AtOptions): Turns;
   /**
-   * Checks tensors against turns and returns one task for each tensor, query before key. Tasks describe the caller's
-   * memory; nothing is copied.
+   * Checks tensors against turns and returns one task for each tensor that has elements, query before key. Tasks
+   * describe the caller's memory, by arrays of core's own on it; nothing is copied.
    *
    * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the turns or overlap; `ROPE_INVALID_PARAMETERS` for an
    * unknown key.

@@ -3,7 +3,7 @@
  * command line all read this one declaration.
  */
 
-import { viewName } from "./element-types.ts";
+import { listOf } from "./element-types.ts";
 import { issue } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { unknownKeys } from "./keys.ts";
@@ -68,9 +68,8 @@ function checkValue(rule: FieldRule, given: unknown): unknown {
   if (oneOf !== undefined && !oneOf.includes(given as string)) return undefined;
   if (type === "boolean" || type === "string") return typeof given === type ? given : undefined;
   if (type === "numbers") {
-    if (!Array.isArray(given) && ["DataView", undefined].includes(viewName(given))) return undefined;
-    const list = Array.from(given as ArrayLike<unknown>);
-    return list.every((item) => inRange(rule, item)) ? Object.freeze(list) : undefined;
+    const list = listOf(given);
+    return list?.every((item) => inRange(rule, item)) === true ? Object.freeze(list) : undefined;
   }
   return inRange(rule, given) && (type === "number" || Number.isSafeInteger(given)) ? given : undefined;
 }

@@ -7,6 +7,7 @@
  * rows of queries and keys alike, and leave the rows of values.
  */
 
+import { lengthOf, trueView, viewName } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead } from "./head.ts";
 import { checkKeys } from "./keys.ts";
@@ -84,19 +85,21 @@ export function permuteRows<T extends Rows>(
   options: PermuteOptions & { readonly columns?: number | undefined },
 ): T {
   checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
-  const { columns = 1, headDim } = options;
+  const { columns = 1 } = options;
   const order = orderOf(options);
-  const size = isSize(columns) ? headDim * columns : NaN;
-  if (!ArrayBuffer.isView(rows) || rows.length % size !== 0) {
-    const expected = `a typed array [heads · ${headDim}, ${show(columns)}] of a whole number of heads`;
-    throw shapeError("rows", expected, ArrayBuffer.isView(rows) ? `${rows.length} elements` : show(rows));
+  const size = isSize(columns) ? order.length * columns : NaN;
+  const length = ArrayBuffer.isView(rows) ? lengthOf(rows) : undefined;
+  if (length === undefined || length % size !== 0) {
+    const expected = `a typed array [heads · ${order.length}, ${show(columns)}] of a whole number of heads`;
+    throw shapeError("rows", expected, length === undefined ? show(rows) : `${length} elements`);
   }
-  const result = rows.slice();
-  for (let head = 0; head < rows.length; head += size) {
-    order.forEach((source, row) => {
-      if (source === row) return;
-      result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
+  const source = trueView(rows, (globalThis as any)[viewName(rows)!] as new () => Rows);
+  const result = source.slice();
+  for (let head = 0; head < length; head += size) {
+    order.forEach((from, row) => {
+      if (from === row) return;
+      result.set(source.subarray(head + from * columns, head + (from + 1) * columns), head + row * columns);
     });
   }
-  return result;
+  return result as T;
 }

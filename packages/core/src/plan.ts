@@ -19,7 +19,7 @@ import type { RopeProvider } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 import { turnsBetween } from "./shift.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { resolveTensor } from "./tensor.ts";
+import { isEmpty, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 import { PositionTurns } from "./turns.ts";
 import type { Operation, Turns } from "./turns.ts";
@@ -58,7 +58,7 @@ export class RopePlan {
   constructor(spec: RopeSpec, provider: RopeProvider) {
     this.numbers = new RopeNumbers(spec, provider);
     const { maxPosition } = spec;
-    const extended = Math.floor(this.numbers.at(1).given.extendedMaxPosition ?? 0);
+    const extended = Math.floor(this.numbers.at(1).extendedMaxPosition);
     this.positionLimit =
       maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, extended));
     this.limitReason =
@@ -127,7 +127,7 @@ export class RopePlan {
     return turnsBetween(numbers, source, target);
   }
 
-  /** Tasks for an executor. @throws RopeError `ROPE_SHAPE`; nothing is written. */
+  /** Tasks for an executor, of the tensors that have elements. @throws RopeError `ROPE_SHAPE`; nothing is written. */
   tasks(turns: Turns, tensors: CallTensors): RotationTask[] {
     const { batch, tokens } = turns;
     const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
@@ -136,6 +136,8 @@ export class RopePlan {
     // Large turns keep no table: query and key would each get one of their own.
     const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
     for (const { input, output } of checked) {
+      // Its other sizes bound nothing: neither a loop nor a table.
+      if (isEmpty(input)) continue;
       const dtype = input.dtype === "float64" ? "float64" : "float32";
       const table = (tables[dtype] ??= turns.table(dtype));
       tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table });

@@ -179,5 +179,31 @@ export interface RopeSpelling<P = any> extends Pick<
   rewrite(parameters: P, settings: RopeSettings): RewrittenRequest;
 }
 
+/**
+ * Reads what a provider answers. Other packages supply providers, so an answer may be anything.
+ *
+ * @param read calls the provider and makes a checked copy of its answer.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` that names the provider, for whatever `read` throws; a RopeError passes.
+ */
+export function answerOf<T>({ source }: Pick<RopeProvider, "source">, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (RopeError.is(cause)) throw cause;
+    throw unusableAnswer(source, "an answer that can be read", show(cause instanceof Error ? cause.message : cause));
+  }
+}
+
+/** The error for an answer of a provider. */
+export function unusableAnswer(source: string, expected: string, received: string): RopeError {
+  return new RopeError("ROPE_INVALID_PARAMETERS", {
+    what: `the provider ${source} gave a result that cannot be used`,
+    expected,
+    received,
+    remedy:
+      "Check the parameters: a very large or small base or factor makes numbers overflow. Otherwise report it to the provider.",
+  });
+}
+
 export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling =>
   typeof (provider as Partial<RopeSpelling>).rewrite === "function";

@@ -3,6 +3,7 @@
  */
 
 import { declaredCapabilities } from "./capabilities.ts";
+import { listOf } from "./element-types.ts";
 import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { headIssues } from "./head.ts";
@@ -10,7 +11,8 @@ import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import type { FieldRule } from "./parameters.ts";
-import { checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
+import { plainCopy } from "./plain-data.ts";
+import { answerOf, checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION, unusableAnswer } from "./provider.ts";
 import type {
   Precision,
   RewrittenRequest,
@@ -174,19 +176,21 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   const axes = parseAxes(given.axes, pairs, issues);
   const pairFactors = parsePairFactors(given.pairFactors ?? null, pairs, issues);
   const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
-  const values = parseParameters(provider.parameters, { ...presets, ...parameters }, "parameters.", issues);
+  const own = { ...presets, ...parameters };
+  const values = answerOf(provider, () => parseParameters(provider.parameters, own, "parameters.", issues));
   refuse();
   // The type's own check needs valid values of all fields.
-  issues.push(...(provider.check?.(values, settings) ?? []));
+  if (provider.check !== undefined) issues.push(...ownIssues(provider, values, settings));
   refuse();
 
   if (isSpelling(provider)) {
-    const meant = provider.rewrite(values, settings);
+    const meant = answerOf(provider, () => plainCopy(provider.rewrite(values, settings)) as RewrittenRequest);
     issues.push(...spellingIssues(meant, given, isRewritten));
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
     const rewritten = { axes: meant.axes ?? request.axes, parameters: meant.parameters };
-    return parseRequest({ ...rest, ...settings, pairing, ...rewritten }, names, true);
+    const whole = { ...rest, ...settings, pairing, ...rewritten };
+    return parseRequest(Object.assign(Object.create(null) as object, whole), names, true);
   }
   const declared = declaredCapabilities(provider, values, settings);
   issues.push(...capabilityIssues(declared, given));
@@ -221,6 +225,21 @@ function parseSettings(
     issues.push(issue("rotaryDim", product, rotaryDim, "Give one of the two."));
   }
   return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
+}
+
+/** The issues that the type's own check finds. */
+function ownIssues(provider: RopeRegistration["provider"], values: unknown, settings: RopeSettings): RopeIssue[] {
+  return answerOf(provider, () => {
+    const answer: unknown = provider.check!(values, settings);
+    const issues = listOf(answer) as RopeIssue[] | undefined;
+    if (issues === undefined) throw unusableAnswer(provider.source, "a list of issues", show(answer));
+    return issues.map(({ path, expected, received, remedy }) => ({
+      path: `${path}`,
+      expected: `${expected}`,
+      received: `${received}`,
+      ...(remedy === undefined ? {} : { remedy: `${remedy}` }),
+    }));
+  });
 }
 
 const ownAxes = (axes: unknown): RopeIssue => {
@@ -270,8 +289,7 @@ function parsePairFactors(
  */
 function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
   if (given === null) return null;
-  const isList = Array.isArray(given) || ArrayBuffer.isView(given);
-  const axes: number[] = isList ? Array.from(given as ArrayLike<number>) : [];
+  const axes = (listOf(given) ?? []) as number[];
   const bytes = axes.length > 0 && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < 256);
   const count = bytes ? Math.max(...axes) + 1 : 0;
   if (bytes && axes.length === (pairs ?? axes.length) && new Set(axes).size === count) {

@@ -2,7 +2,7 @@
  * Rotation by cos and sin that the caller supplies.
  */
 
-import { allocate, loadElements } from "./element-types.ts";
+import { allocate, lengthOf, loadElements } from "./element-types.ts";
 import type { ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead, rotationShape } from "./head.ts";
@@ -14,7 +14,7 @@ import type { Positions, ResolvedPositions } from "./positions.ts";
 import { rotateTask } from "./kernel.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { checkedView, contiguous, resolveTensor } from "./tensor.ts";
+import { checkedView, contiguous, isEmpty, requireBounded, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorLayout } from "./tensor.ts";
 
 /**
@@ -124,12 +124,12 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
     );
   }
   checkAliasing([{ name: "tensor", input, output }]);
+  if (isEmpty(input)) return out ?? tensor;
 
   const { first, distance } = pairElements(pairing, rotaryDim);
   const pick = ({ values: table }: Table, distant: number): Float32Array | Float64Array => {
     const pairs = rotaryDim / 2;
-    const rows =
-      input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
+    const rows = allocate(input.dtype === "float64" ? "float64" : "float32", values.length * pairs);
     for (let t = 0; t < values.length; t++) {
       const row = values[t]! * perRow;
       for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (width === "half" ? i : first[i]! + distant)]!;
@@ -194,21 +194,19 @@ interface Table {
   readonly shape: readonly number[] | undefined;
 }
 
-/** The most elements of a table whose data is shorter: 128 MiB in float64. */
-const MOST_REPEATED = 2 ** 24;
-
 function readTable(name: string, table: TableData): Table {
-  const view = ArrayBuffer.isView(table) ? { data: table } : (table as Exclude<TableData, TensorData> | undefined);
-  if (!ArrayBuffer.isView(view?.data)) {
+  // A copy, so that each property is read once.
+  const view = ArrayBuffer.isView(table) ? { data: table } : { ...(table as Exclude<TableData, TensorData>) };
+  const { shape } = view;
+  if (!ArrayBuffer.isView(view.data)) {
     throw shapeError(name, "a typed array or { data, shape?, strides?, offset?, dtype? }", show(table));
   }
-  const { data: given, shape } = view;
   if (shape === undefined && (view.strides ?? view.offset) !== undefined) {
     throw shapeError(name, "a shape beside strides or offset", "no shape");
   }
   const place = checkedView(name, {
     ...view,
-    shape: shape === undefined ? [1, (given as { length: number }).length] : shape,
+    shape: shape === undefined ? [1, lengthOf(view.data) ?? 0] : shape,
   });
   const rank = place.shape.length;
   if (rank !== 2 && rank !== 3) {
@@ -225,13 +223,9 @@ function readTable(name: string, table: TableData): Table {
   const [batch, tokens, , headDim] = sizes as [number, number, number, number];
   const tensor = { ...view, shape: sizes, ...(place.strides && { strides: four(place.strides, 0, 0) }) };
   const layout = resolveTensor(name, tensor as Tensor, { batch, tokens, headDim });
-  const count = batch * tokens * headDim;
-  // Strides of 0 repeat elements, so the data does not bound the count.
-  if (count > Math.max(layout.data.length, MOST_REPEATED)) {
-    throw shapeError(name, `at most ${MOST_REPEATED} elements with strides of 0`, show(shape));
-  }
-  const values = new Float64Array(count);
-  for (let row = 0; row < batch * tokens; row++) {
+  requireBounded(name, layout);
+  const values = allocate("float64", batch * tokens * headDim);
+  for (let row = 0; row * headDim < values.length; row++) {
     const from = layout.offset + Math.floor(row / tokens) * layout.batchStride + (row % tokens) * layout.tokenStride;
     loadElements(layout.dtype, layout.data, from, layout.elementStride, values, row * headDim, headDim);
   }
