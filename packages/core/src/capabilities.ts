@@ -2,9 +2,8 @@
  * The capabilities that a type declares, with every default filled in.
  */
 
-import { show } from "./errors.ts";
 import { isSize } from "./pairing.ts";
-import { answerOf, unusableAnswer } from "./provider.ts";
+import { answerOf, isRecord } from "./provider.ts";
 import type { RopeCapabilities, RopeSettings, RopeProvider } from "./provider.ts";
 
 /**
@@ -17,17 +16,17 @@ export function declaredCapabilities(
   parameters: Readonly<Record<string, unknown>>,
   settings: RopeSettings,
 ): Required<RopeCapabilities> {
-  const { source, capabilities = {} } = provider;
-  return answerOf(provider, () => {
+  return answerOf(provider, (refuse) => {
+    const { capabilities = {} } = provider;
     const declared = typeof capabilities === "function" ? capabilities(parameters, settings) : capabilities;
     const { isRotation = true, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = declared;
     const { canShift = isRotation && !dependsOnLength } = declared;
-    const flags = [isRotation, canShift, dependsOnLength, fractionalPositions];
+    const flags = { isRotation, canShift, dependsOnLength, fractionalPositions };
+    const areFlags = Object.values(flags).every((flag) => typeof flag === "boolean");
     // A promise would have every default.
-    const isRead = typeof declared === "object" && !("then" in declared) && isSize(axisCount) && axisCount <= 256;
-    if (!isRead || !flags.every((flag) => typeof flag === "boolean")) {
-      throw unusableAnswer(source, "capabilities: true or false, and axisCount from 1 to 256", show(declared));
+    if (isRecord(declared) && !("then" in declared) && areFlags && isSize(axisCount)) {
+      return { ...flags, axisCount };
     }
-    return { isRotation, canShift, dependsOnLength, fractionalPositions, axisCount };
+    return refuse("capabilities: true or false, and axisCount ≥ 1", declared);
   });
 }

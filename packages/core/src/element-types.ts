@@ -22,13 +22,19 @@ export interface Float16ArrayLike {
   readonly length: number;
 }
 
-/** What typed arrays inherit. A subclass, or a property of the array's own, cannot change what these getters answer. */
-const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
-const getter = (key: PropertyKey): (() => unknown) => Object.getOwnPropertyDescriptor(typedArray, key)!.get!;
-const nameOf = /* @__PURE__ */ getter(Symbol.toStringTag) as () => string | undefined;
-const bufferOf = /* @__PURE__ */ getter("buffer") as () => ArrayBuffer;
-const offsetOf = /* @__PURE__ */ getter("byteOffset") as () => number;
-const countOf = /* @__PURE__ */ getter("length") as () => number;
+/**
+ * The getters that typed arrays inherit, by name. A subclass, or a property of the array's own, cannot change what these
+ * answer.
+ */
+const {
+  [Symbol.toStringTag]: { get: nameOf },
+  buffer: { get: bufferOf },
+  byteOffset: { get: offsetOf },
+  length: { get: countOf },
+} = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype)) as Record<
+  PropertyKey,
+  { get(this: unknown): any }
+> as any;
 
 /**
  * The class name of a typed array; `undefined` for other values. The name is used, not `instanceof`, because arrays may
@@ -187,6 +193,12 @@ export function storeRounded(
   else for (let i = 0; i < count; i++) data[start + i * stride] = float16OfBits(source[at + i]!);
 }
 
+/** The class that holds elements of a type. */
+export const arrayOf = (
+  type: ElementType,
+): Float64ArrayConstructor | Float32ArrayConstructor | Uint16ArrayConstructor =>
+  type === "float64" ? Float64Array : type === "float32" ? Float32Array : Uint16Array;
+
 /**
  * A new array of `length` elements of a type, zeroed.
  *
@@ -197,8 +209,7 @@ export function allocate(type: "float64" | "float32", length: number): Float64Ar
 export function allocate(type: ElementType, length: number): ElementArray;
 export function allocate(type: ElementType, length: number): ElementArray {
   try {
-    if (type === "float64") return new Float64Array(length);
-    return type === "float32" ? new Float32Array(length) : new Uint16Array(length);
+    return new (arrayOf(type))(length);
   } catch {
     throw shapeError("the result", "a size that fits the memory", `${length} elements of ${type}`);
   }

@@ -11,7 +11,7 @@ import type { AngleFrequencies } from "./cos-sin.ts";
 import { listOf } from "./element-types.ts";
 import { invalid, show } from "./errors.ts";
 import { POSITION_LIMIT } from "./positions.ts";
-import { answerOf, unusableAnswer } from "./provider.ts";
+import { answerOf, isRecord } from "./provider.ts";
 import type { FrequencyRequest, RopeCapabilities, RopeFrequencies, RopeProvider, RopeRule } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 
@@ -76,12 +76,12 @@ export class RopeNumbers {
   }
 
   #effectiveLength(length: number): number {
-    const { spec, provider } = this;
-    if (provider.effectiveLength === undefined) return length;
-    return answerOf(provider, () => {
-      const answer: unknown = provider.effectiveLength!(length, this.#parameters, spec);
-      if (typeof answer === "number" && Number.isFinite(answer)) return answer;
-      throw unusableAnswer(provider.source, "a finite effective length", show(answer));
+    const { provider } = this;
+    return answerOf(provider, (refuse) => {
+      const answer: unknown = provider.effectiveLength
+        ? provider.effectiveLength(length, this.#parameters, this.spec)
+        : length;
+      return Number.isFinite(answer) ? (answer as number) : refuse("a finite effective length", answer);
     });
   }
 
@@ -91,13 +91,8 @@ export class RopeNumbers {
     const array = precision === "float64" ? doubleDouble : float32;
     const scalar = precision === "float64" ? doubleDouble : float64;
     const request: FrequencyRequest = { headDim, rotaryDim, base, maxPosition, precision, length, scalar, array };
-    const { invFreq: held, ...others } = answerOf(provider, () =>
-      checkedFrequencies(
-        provider.frequencies(request, this.#parameters),
-        spec,
-        capabilities.axisCount,
-        provider.source,
-      ),
+    const { invFreq: held, ...others } = answerOf(provider, (refuse) =>
+      checkedFrequencies(provider.frequencies(request, this.#parameters), spec, capabilities.axisCount, refuse),
     );
     const invFreq = held.map((frequency, pair) => {
       const factor = spec.pairFactors?.[pair] ?? 1;
@@ -137,11 +132,11 @@ function checkedFrequencies(
   answer: RopeFrequencies,
   spec: RopeSpec,
   axisCount: number,
-  source: string,
+  refuse: (expected: string, received: unknown) => never,
 ): Omit<FrequenciesAtLength, "length" | "invFreq" | "angles"> & { readonly invFreq: readonly Real[] } {
   const pairs = spec.rotaryDim / 2;
   const require = (isMet: boolean | undefined, expected: string, received: unknown): void => {
-    if (isMet !== true) throw unusableAnswer(source, expected, show(received));
+    if (isMet !== true) refuse(expected, received);
   };
   const { invFreq, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 } = answer ?? {};
   // Engines hold frequencies in float32, so the last step of a formula is rounded here if the provider did not.
@@ -156,14 +151,14 @@ function checkedFrequencies(
   const axesFit = axes === undefined ? axisCount === 1 : axisOfPair?.every(isAxis);
   require(axesFit, `${pairs} axes, each an integer from 0 to ${axisCount - 1}`, axes);
   const factors = [valueOf(attentionFactor), valueOf(softmaxScaleFactor)] as const;
-  require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0 in float32", factors);
-  const isLimit = typeof extendedMaxPosition === "number" && !Number.isNaN(extendedMaxPosition);
-  require(isLimit, "extendedMaxPosition to be a number", extendedMaxPosition);
+  require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0, in float32 too", factors);
+  // NaN is not equal to itself.
+  require(+extendedMaxPosition === extendedMaxPosition, "extendedMaxPosition to be a number", extendedMaxPosition);
   const { rules: given = [], regimes: words = [] } = answer;
   const rules = listOf(given) as RopeRule[] | undefined;
-  require(rules?.every((rule) => typeof rule === "object" && rule !== null), "rules: a list of objects", given);
   const regimes = listOf(words) as string[] | undefined;
-  require(regimes !== undefined, "regimes: a list of words", words);
+  const areLists = regimes && rules?.every(isRecord);
+  require(areLists, "lists of rules, which are objects, and of regimes", [given, words]);
   return {
     invFreq: held!,
     attentionFactor: factors[0],

@@ -25,7 +25,10 @@ export interface ParameterRule {
 }
 
 /** A rule that may also leave a value to another check. */
-export type FieldRule = Omit<ParameterRule, "type"> & { readonly type: ParameterRule["type"] | "any" };
+export type FieldRule = Omit<ParameterRule, "type" | "description"> & {
+  readonly type: ParameterRule["type"] | "any";
+  readonly description?: string;
+};
 
 /** The rules of all parameters of a rope type, by their camelCase name. */
 export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyof P]-?: ParameterRule };

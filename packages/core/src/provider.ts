@@ -182,28 +182,33 @@ export interface RopeSpelling<P = any> extends Pick<
 /**
  * Reads what a provider answers. Other packages supply providers, so an answer may be anything.
  *
- * @param read calls the provider and makes a checked copy of its answer.
- * @throws RopeError `ROPE_INVALID_PARAMETERS` that names the provider, for whatever `read` throws; a RopeError passes.
+ * @param read calls the provider and makes a checked copy of its answer; it calls `refuse` for one that cannot be used.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` that names the provider: by `refuse`, and for whatever `read` throws. A
+ * RopeError passes.
  */
-export function answerOf<T>({ source }: Pick<RopeProvider, "source">, read: () => T): T {
+export function answerOf<T>(
+  { source }: Pick<RopeProvider, "source">,
+  read: (refuse: (expected: string, received: unknown) => never) => T,
+): T {
+  const refuse = (expected: string, received: unknown): never => {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `the provider ${source} gave a result that cannot be used`,
+      expected,
+      received: show(received),
+      remedy: "Check the parameters for numbers far too large or small; else report it to the provider.",
+    });
+  };
   try {
-    return read();
+    return read(refuse);
   } catch (cause) {
     if (RopeError.is(cause)) throw cause;
-    throw unusableAnswer(source, "an answer that can be read", show(cause instanceof Error ? cause.message : cause));
+    return refuse("an answer without an error", cause instanceof Error ? cause.message : cause);
   }
 }
 
-/** The error for an answer of a provider. */
-export function unusableAnswer(source: string, expected: string, received: string): RopeError {
-  return new RopeError("ROPE_INVALID_PARAMETERS", {
-    what: `the provider ${source} gave a result that cannot be used`,
-    expected,
-    received,
-    remedy:
-      "Check the parameters: a very large or small base or factor makes numbers overflow. Otherwise report it to the provider.",
-  });
-}
+/** Whether a value is an object and no list. */
+export const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling =>
   typeof (provider as Partial<RopeSpelling>).rewrite === "function";

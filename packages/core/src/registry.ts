@@ -9,7 +9,7 @@
 import type { RopeBackend } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
 import { checkKeys, nearest } from "./keys.ts";
-import { checkSpecificationVersion } from "./provider.ts";
+import { checkSpecificationVersion, isRecord } from "./provider.ts";
 import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import { builtInQueryScales } from "./query-scale.ts";
 import type { QueryScaleRule } from "./query-scale.ts";
@@ -165,8 +165,6 @@ export class RopeRegistry {
 }
 
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
-const isRecord = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const oneOf = (kind: string, registered: readonly string[]): string =>
   registered.length === 0 ? `a registered ${kind} (none is registered)` : `one of ${registered.join(", ")}`;

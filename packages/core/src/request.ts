@@ -12,7 +12,7 @@ import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import type { FieldRule } from "./parameters.ts";
 import { plainCopy } from "./plain-data.ts";
-import { answerOf, checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION, unusableAnswer } from "./provider.ts";
+import { answerOf, checkSpecificationVersion, isRecord, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
 import type {
   Precision,
   RewrittenRequest,
@@ -108,21 +108,21 @@ export interface Names {
 }
 
 /** The rules of a request's fields. Heads, pairings, axes and query scales (`any`) have checks of their own. */
-const own: FieldRule = { type: "any", default: null, description: "" };
+const own: FieldRule = { type: "any", default: null };
 const fields: Readonly<Record<keyof UntypedRopeRequest, FieldRule>> = {
   headDim: own,
   rotaryDim: own,
-  partialRotaryFactor: { type: "number", above: 0, max: 1, default: null, description: "" },
+  partialRotaryFactor: { type: "number", above: 0, max: 1, default: null },
   rotaryOffset: { ...own, default: 0 },
-  base: { type: "number", above: 0, default: 10000, description: "" },
-  maxPosition: { type: "integer", min: 1, default: null, description: "" },
+  base: { type: "number", above: 0, default: 10000 },
+  maxPosition: { type: "integer", min: 1, default: null },
   pairing: own,
   axes: own,
-  direction: { type: "number", oneOf: [1, -1], default: 1, description: "" },
-  pairFactors: { type: "numbers", default: null, description: "" },
-  fractionalPositions: { type: "boolean", default: null, description: "" },
+  direction: { type: "number", oneOf: [1, -1], default: 1 },
+  pairFactors: { type: "numbers", default: null },
+  fractionalPositions: { type: "boolean", default: null },
   queryScale: own,
-  precision: { type: "string", oneOf: ["float32", "float64"], default: "float32", description: "" },
+  precision: { type: "string", oneOf: ["float32", "float64"], default: "float32" },
   parameters: own,
   specificationVersion: own,
 };
@@ -149,7 +149,7 @@ interface Fields {
  * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is.
  */
 export function parseRequest(request: UntypedRopeRequest, names: Names, isRewritten = false): ParsedRequest {
-  if (typeof request !== "object" || request === null) {
+  if (!isRecord(request)) {
     throw invalid("the rope request", [issue("request", "an object with headDim and parameters", request)]);
   }
   if (request.specificationVersion !== undefined) {
@@ -157,10 +157,10 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   }
   const issues: RopeIssue[] = [];
   const given: Fields = parseParameters<any>(fields, request as never, "", issues);
-  if (typeof given.parameters !== "object" || given.parameters === null || Array.isArray(given.parameters)) {
+  if (!isRecord(given.parameters)) {
     throw invalid("the rope request", [issue("parameters", "an object with ropeType", request.parameters), ...issues]);
   }
-  const { ropeType, ...parameters } = given.parameters;
+  const { ropeType, ...parameters } = given.parameters as { readonly ropeType?: unknown };
   const registration = isRewritten ? names.registered(ropeType) : names.ropeType(ropeType);
   const { name, presets, provider } = registration;
   const refuse = (): void => {
@@ -180,7 +180,12 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   const values = answerOf(provider, () => parseParameters(provider.parameters, own, "parameters.", issues));
   refuse();
   // The type's own check needs valid values of all fields.
-  if (provider.check !== undefined) issues.push(...ownIssues(provider, values, settings));
+  const found = answerOf(provider, (refuse) => {
+    const answer: unknown = provider.check === undefined ? [] : provider.check(values, settings);
+    const list = (listOf(answer) as RopeIssue[] | undefined) ?? refuse("a list of issues", answer);
+    return list.map(({ path, ...rest }) => ({ path, ...rest }));
+  });
+  issues.push(...found);
   refuse();
 
   if (isSpelling(provider)) {
@@ -189,8 +194,7 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
     const rewritten = { axes: meant.axes ?? request.axes, parameters: meant.parameters };
-    const whole = { ...rest, ...settings, pairing, ...rewritten };
-    return parseRequest(Object.assign(Object.create(null) as object, whole), names, true);
+    return parseRequest({ ...rest, ...settings, pairing, ...rewritten }, names, true);
   }
   const declared = declaredCapabilities(provider, values, settings);
   issues.push(...capabilityIssues(declared, given));
@@ -225,21 +229,6 @@ function parseSettings(
     issues.push(issue("rotaryDim", product, rotaryDim, "Give one of the two."));
   }
   return { headDim, rotaryDim, rotaryOffset, base, maxPosition };
-}
-
-/** The issues that the type's own check finds. */
-function ownIssues(provider: RopeRegistration["provider"], values: unknown, settings: RopeSettings): RopeIssue[] {
-  return answerOf(provider, () => {
-    const answer: unknown = provider.check!(values, settings);
-    const issues = listOf(answer) as RopeIssue[] | undefined;
-    if (issues === undefined) throw unusableAnswer(provider.source, "a list of issues", show(answer));
-    return issues.map(({ path, expected, received, remedy }) => ({
-      path: `${path}`,
-      expected: `${expected}`,
-      received: `${received}`,
-      ...(remedy === undefined ? {} : { remedy: `${remedy}` }),
-    }));
-  });
 }
 
 const ownAxes = (axes: unknown): RopeIssue => {

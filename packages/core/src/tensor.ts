@@ -2,7 +2,7 @@
  * Tensors: descriptions of the caller's memory. Nothing here copies or allocates elements.
  */
 
-import { trueView, viewName } from "./element-types.ts";
+import { arrayOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { checkKeys } from "./keys.ts";
@@ -168,15 +168,7 @@ export function resolveLayout(
       "The shape is [batch?, tokens, heads, headDim] in any order of memory; strides give the order.",
     );
   }
-  const { low, high } = extent(result);
-  if (high >= data.length || low < 0) {
-    throw shapeError(
-      name,
-      `indices within 0…${data.length - 1}`,
-      data.length === 0 ? emptyText : `indices ${low}…${high}`,
-      "Check offset and strides (in elements, not bytes).",
-    );
-  }
+  requireInside(name, result);
   return result;
 }
 
@@ -274,8 +266,7 @@ function elements(
   const actual = isBits ? dtype : typeOfArray[kind ?? ""];
   if (actual !== undefined && (dtype === undefined || dtype === actual)) {
     // A Float16Array is read as bits.
-    const View = actual === "float32" ? Float32Array : actual === "float64" ? Float64Array : Uint16Array;
-    return { data: trueView<ElementArray>(data, View), dtype: actual };
+    return { data: trueView<ElementArray>(data, arrayOf(actual)), dtype: actual };
   }
   throw shapeError(
     name,
@@ -303,13 +294,21 @@ export function requireBounded(name: string, { batch, tokens, heads, headDim, da
 }
 
 /**
- * The bounds of a checked tensor once more: a getter of a later tensor may have detached its memory, or made it smaller.
+ * Checks the bounds of a tensor: once when it is described, and once more before the first write, since a getter of a
+ * later tensor may have detached its memory, or made it smaller.
  *
- * @throws RopeError `ROPE_SHAPE`.
+ * @throws RopeError `ROPE_SHAPE` when an index falls outside the data.
  */
 export function requireInside(name: string, tensor: TensorLayout): void {
-  if (extent(tensor).high < tensor.data.length) return;
-  throw shapeError(name, "memory that stays as it is", "an array that became smaller during the call");
+  const { low, high } = extent(tensor);
+  const { length } = tensor.data;
+  if (high < length && low >= 0) return;
+  throw shapeError(
+    name,
+    `indices within 0…${length - 1}`,
+    length === 0 ? emptyText : `indices ${low}…${high}`,
+    "Check offset and strides (in elements, not bytes).",
+  );
 }
 
 /** The smallest and largest index of a tensor in its data; `high < low` if it has no elements. */
