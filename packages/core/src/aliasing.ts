@@ -4,7 +4,7 @@
 
 import { shapeError } from "./errors.ts";
 import type { RopeError } from "./errors.ts";
-import { extent, requireInside } from "./tensor.ts";
+import { extent, requireMemory } from "./tensor.ts";
 import type { TensorLayout } from "./tensor.ts";
 
 type Four = readonly [number, number, number, number];
@@ -24,8 +24,8 @@ export function checkAliasing(
   tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[],
 ): void {
   for (const { name, input, output } of tensors) {
-    requireInside(name, input);
-    requireInside(name, output);
+    requireMemory(name, input);
+    requireMemory(name, output);
     if (overlapsItself(output)) {
       throw shapeError(
         name,

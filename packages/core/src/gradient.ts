@@ -9,7 +9,7 @@ import { requireHead } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
-import { isEmpty, requireBounded, requireInside, resolveTensor } from "./tensor.ts";
+import { isEmpty, requireBounded, requireMemory, resolveTensor } from "./tensor.ts";
 import type { TensorView } from "./tensor.ts";
 
 /** Options of {@link angleGradient}: the elements of a head that were rotated. */
@@ -54,7 +54,7 @@ export function angleGradient(rotated: TensorView, gradient: TensorView, options
   }
   const { first, distance } = pairElements(pairing, dim);
   requireBounded("rotated", output);
-  requireInside("rotated", output);
+  requireMemory("rotated", output);
   const result = allocate("float64", output.batch * tokens * first.length);
   if (isEmpty(output)) return result;
   const [z, g] = [new Float64Array(dim), new Float64Array(dim)];

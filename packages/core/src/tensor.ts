@@ -168,7 +168,15 @@ export function resolveLayout(
       "The shape is [batch?, tokens, heads, headDim] in any order of memory; strides give the order.",
     );
   }
-  requireInside(name, result);
+  const { low, high } = extent(result);
+  if (high >= data.length || low < 0) {
+    throw shapeError(
+      name,
+      `indices within 0…${data.length - 1}`,
+      data.length === 0 ? emptyText : `indices ${low}…${high}`,
+      "Check offset and strides (in elements, not bytes).",
+    );
+  }
   return result;
 }
 
@@ -294,21 +302,13 @@ export function requireBounded(name: string, { batch, tokens, heads, headDim, da
 }
 
 /**
- * Checks the bounds of a tensor: once when it is described, and once more before the first write, since a getter of a
- * later tensor may have detached its memory, or made it smaller.
+ * Checks that the memory of a described tensor is still there: a getter of a later tensor may have detached it, or made
+ * it smaller. A view that no longer fits its memory is empty.
  *
- * @throws RopeError `ROPE_SHAPE` when an index falls outside the data.
+ * @throws RopeError `ROPE_SHAPE`.
  */
-export function requireInside(name: string, tensor: TensorLayout): void {
-  const { low, high } = extent(tensor);
-  const { length } = tensor.data;
-  if (high < length && low >= 0) return;
-  throw shapeError(
-    name,
-    `indices within 0…${length - 1}`,
-    length === 0 ? emptyText : `indices ${low}…${high}`,
-    "Check offset and strides (in elements, not bytes).",
-  );
+export function requireMemory(name: string, tensor: TensorLayout): void {
+  if (tensor.data.length === 0 && !isEmpty(tensor)) throw shapeError(name, "memory that stays", emptyText);
 }
 
 /** The smallest and largest index of a tensor in its data; `high < low` if it has no elements. */
