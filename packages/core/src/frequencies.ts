@@ -39,7 +39,7 @@ export interface FrequenciesAtLength {
  * The number of effective lengths whose frequencies are kept. A decoding loop under dynamic scaling adds one at each
  * length.
  */
-const LENGTHS_KEPT = 4;
+export const LENGTHS_KEPT = 4;
 
 /** The frequencies of one rope, shared by all its backends. */
 export class RopeNumbers {
