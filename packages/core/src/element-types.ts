@@ -59,13 +59,13 @@ export function trueView<T>(
 }
 
 /**
- * A copy of a list or a typed array, read by index, holes as `undefined`; `undefined` for other values, and for those
- * that are not `length` long.
+ * A copy of a list or a typed array, read by index, holes as `undefined`; `undefined` for other values, and for more
+ * than `most` items: holes take no memory, but time.
  */
-export function listOf(given: unknown, length?: number): unknown[] | undefined {
-  const count = lengthOf(given);
-  if (count === undefined || count !== (length ?? count)) return undefined;
-  return Array.from({ length: count }, (_, i) => (given as ArrayLike<unknown>)[i]);
+export function listOf(given: unknown, most: number = 2 ** 16): unknown[] | undefined {
+  const length = lengthOf(given);
+  if (length === undefined || length > most) return undefined;
+  return Array.from({ length }, (_, i) => (given as ArrayLike<unknown>)[i]);
 }
 
 const word = new Uint32Array(1);

@@ -105,9 +105,12 @@ export class RopeNumbers {
     }
     // A rope that turns backwards turns by negative frequencies; those that it reports stay the engine's.
     const turned = spec.direction === 1 ? invFreq : invFreq.map((frequency) => array.multiply(frequency, -1));
-    const angles = angleFrequencies(turned, precision);
-    const reported = spec.direction === 1 ? angles.invFreq : Float64Array.from(invFreq, toNumber);
-    return Object.freeze({ length, ...others, invFreq: reported, angles });
+    return Object.freeze({
+      length,
+      ...others,
+      invFreq: Float64Array.from(invFreq, toNumber),
+      angles: angleFrequencies(turned, precision),
+    });
   }
 }
 
@@ -140,15 +143,17 @@ function checkedFrequencies(
   };
   const { invFreq, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 } = answer ?? {};
   // Engines hold frequencies in float32, so the last step of a formula is rounded here if the provider did not.
-  const held = listOf(invFreq, pairs)?.map((frequency) =>
+  const held = listOf(invFreq)?.map((frequency) =>
     spec.precision === "float64" && isReal(frequency) ? frequency : Math.fround(valueOf(frequency)),
   );
-  require(held?.every(givesAngles), `${pairs} frequencies, all finite and ${small}`, held?.map(toNumber) ?? invFreq);
+  require(held?.length === pairs && held.every(givesAngles), `${pairs} frequencies, all finite and ${small}`, held?.map(
+    toNumber,
+  ) ?? invFreq);
   // A pair on an axis without positions would keep cos and sin at zero.
   const axes = spec.axes ?? answer.axes;
-  const axisOfPair = listOf(axes, pairs) as number[] | undefined;
+  const axisOfPair = listOf(axes) as number[] | undefined;
   const isAxis = (axis: number): boolean => Number.isInteger(axis) && axis >= 0 && axis < axisCount;
-  const axesFit = axes === undefined ? axisCount === 1 : axisOfPair?.every(isAxis);
+  const axesFit = axes === undefined ? axisCount === 1 : axisOfPair?.length === pairs && axisOfPair.every(isAxis);
   require(axesFit, `${pairs} axes, each an integer from 0 to ${axisCount - 1}`, axes);
   const factors = [valueOf(attentionFactor), valueOf(softmaxScaleFactor)] as const;
   require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0, in float32 too", factors);
@@ -164,7 +169,7 @@ function checkedFrequencies(
     attentionFactor: factors[0],
     softmaxScaleFactor: factors[1],
     extendedMaxPosition,
-    rules: rules!.map((rule) => ({ ...rule })),
+    rules: rules!,
     regimes: regimes!,
     axisOfPair,
   };

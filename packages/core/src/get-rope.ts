@@ -63,12 +63,12 @@ interface CachedRope {
   written: UntypedRopeRequest | undefined;
 }
 
+const noCounts = () => ({ hits: 0, misses: 0, evictions: 0 });
+
 /** The ropes of one registry, most recently used first. */
 class InstanceCache {
   #entries: CachedRope[] = [];
-  #hits = 0;
-  #misses = 0;
-  #evictions = 0;
+  #counts = noCounts();
 
   get(request: UntypedRopeRequest, names: Names, make: (parsed: ParsedRequest) => RotaryEmbedding): RotaryEmbedding {
     const index = this.#entries.findIndex(
@@ -92,18 +92,18 @@ class InstanceCache {
     }
     const rope = make(parsed);
     if (known !== -1) this.#entries.splice(known, 1);
-    this.#misses++;
+    this.#counts.misses++;
     const bytes = bytesOf(rope, key);
     this.#entries.unshift({ rope, key, registration, bytes, written, named });
     while (this.#entries.length > CAPACITY || (this.#entries.length > 1 && this.#bytes() > BYTE_CAPACITY)) {
       this.#entries.pop();
-      this.#evictions++;
+      this.#counts.evictions++;
     }
     return rope;
   }
 
   #hit(index: number, entry: CachedRope): RotaryEmbedding {
-    this.#hits++;
+    this.#counts.hits++;
     if (index > 0) {
       this.#entries.splice(index, 1);
       this.#entries.unshift(entry);
@@ -125,13 +125,12 @@ class InstanceCache {
 
   clear(): void {
     this.#entries = [];
-    this.#hits = this.#misses = this.#evictions = 0;
+    this.#counts = noCounts();
   }
 
   statistics(): RopeCacheStatistics {
     const { length: size } = this.#entries;
-    const [hits, misses, evictions] = [this.#hits, this.#misses, this.#evictions];
-    return { size, capacity: CAPACITY, bytes: this.#bytes(), byteCapacity: BYTE_CAPACITY, hits, misses, evictions };
+    return { size, capacity: CAPACITY, bytes: this.#bytes(), byteCapacity: BYTE_CAPACITY, ...this.#counts };
   }
 }
 

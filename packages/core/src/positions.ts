@@ -166,10 +166,12 @@ function flatten(
   const { fractional } = rules;
   if (isList(input, fractional)) return { data: input, shape: [lengthOf(input)!] };
   if (Array.isArray(input)) {
-    const rows = listOf(input)!.map((row) => (Array.isArray(row) ? (listOf(row) as number[]) : undefined));
-    const width = rows[0]?.length;
-    if (width === undefined || rows.some((row) => row?.length !== width)) {
-      throw misfit("nested lists of equal length", show(rows.map((row) => row?.length)));
+    const rows = listOf(input, MOST_POSITIONS)?.map((row) =>
+      Array.isArray(row) ? (listOf(row, MOST_POSITIONS) as number[]) : undefined,
+    );
+    const width = rows?.[0]?.length;
+    if (rows === undefined || width === undefined || rows.some((row) => row?.length !== width)) {
+      throw misfit("nested lists of equal length", show(rows?.map((row) => row?.length)));
     }
     return { data: rows.flat() as number[], shape: [rows.length, width] };
   }
