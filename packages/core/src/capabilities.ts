@@ -2,6 +2,7 @@
  * The capabilities that a type declares, with every default filled in.
  */
 
+import { own } from "./keys.ts";
 import { isSize } from "./pairing.ts";
 import { answerOf, isRecord } from "./provider.ts";
 import type { RopeCapabilities, RopeSettings, RopeProvider } from "./provider.ts";
@@ -19,7 +20,7 @@ export function declaredCapabilities(
   return answerOf(provider, (refuse) => {
     const { capabilities = {} } = provider;
     const declared = typeof capabilities === "function" ? capabilities(parameters, settings) : capabilities;
-    const { isRotation = true, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = declared;
+    const { isRotation = true, dependsOnLength = false, fractionalPositions = false, axisCount = 1 } = own(declared);
     const { canShift = isRotation && !dependsOnLength } = declared;
     const flags = { isRotation, canShift, dependsOnLength, fractionalPositions };
     const areFlags = Object.values(flags).every((flag) => typeof flag === "boolean");

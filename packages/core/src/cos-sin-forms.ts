@@ -110,8 +110,7 @@ function store(
 function givenArrays(out: CosSinOptions["out"] | CosSinTableOptions["out"], isOne: boolean): ElementArray[] {
   if (out === undefined) return [];
   if (isOne) return [out as ElementArray];
-  checkKeys("the arrays of out", out, ["cos", "sin"]);
-  const { cos, sin } = out as NonNullable<CosSinOptions["out"]>;
+  const { cos, sin } = checkKeys("the arrays of out", out as NonNullable<CosSinOptions["out"]>, ["cos", "sin"]);
   return [cos, sin];
 }
 

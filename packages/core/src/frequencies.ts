@@ -10,6 +10,7 @@ import { angleFrequencies } from "./cos-sin.ts";
 import type { AngleFrequencies } from "./cos-sin.ts";
 import { listOf } from "./element-types.ts";
 import { invalid, show } from "./errors.ts";
+import { own } from "./keys.ts";
 import { POSITION_LIMIT } from "./positions.ts";
 import { answerOf, isRecord } from "./provider.ts";
 import type { FrequencyRequest, RopeCapabilities, RopeFrequencies, RopeProvider, RopeRule } from "./provider.ts";
@@ -141,7 +142,15 @@ function checkedFrequencies(
   const require = (isMet: boolean | undefined, expected: string, received: unknown): void => {
     if (isMet !== true) refuse(expected, received);
   };
-  const { invFreq, attentionFactor = 1, softmaxScaleFactor = 1, extendedMaxPosition = 0 } = answer ?? {};
+  const {
+    invFreq,
+    attentionFactor = 1,
+    softmaxScaleFactor = 1,
+    extendedMaxPosition = 0,
+    axes,
+    rules: given = [],
+    regimes: words = [],
+  } = own({ ...answer, ...(spec.axes && { axes: spec.axes }) });
   // Engines hold frequencies in float32, so the last step of a formula is rounded here if the provider did not.
   const held = listOf(invFreq)?.map((frequency) =>
     spec.precision === "float64" && isReal(frequency) ? frequency : Math.fround(valueOf(frequency)),
@@ -150,7 +159,6 @@ function checkedFrequencies(
     toNumber,
   ) ?? invFreq);
   // A pair on an axis without positions would keep cos and sin at zero.
-  const axes = spec.axes ?? answer.axes;
   const axisOfPair = listOf(axes) as number[] | undefined;
   const isAxis = (axis: number): boolean => Number.isInteger(axis) && axis >= 0 && axis < axisCount;
   const axesFit = axes === undefined ? axisCount === 1 : axisOfPair?.length === pairs && axisOfPair.every(isAxis);
@@ -159,7 +167,6 @@ function checkedFrequencies(
   require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0, in float32 too", factors);
   // NaN is not equal to itself.
   require(+extendedMaxPosition === extendedMaxPosition, "extendedMaxPosition to be a number", extendedMaxPosition);
-  const { rules: given = [], regimes: words = [] } = answer;
   const rules = listOf(given) as RopeRule[] | undefined;
   const regimes = listOf(words) as string[] | undefined;
   const areLists = regimes && rules?.every(isRecord);

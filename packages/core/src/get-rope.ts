@@ -190,8 +190,8 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
  * getRopeUntyped(JSON.parse(JSON.stringify(rope.spec))) === rope; // true
  */
 export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOptions = {}): RotaryEmbedding {
-  checkKeys("the options of getRope", options, ["registry", "provider"]);
-  const { registry = defaultRegistry, provider } = options;
+  const known = ["registry", "provider"];
+  const { registry = defaultRegistry, provider } = checkKeys("the options of getRope", options, known);
   const cache = cacheOf(registry, provider);
   const registered = (name: unknown): RopeRegistration => registry.require(name);
   const ropeType = provider === undefined ? registered : (name: unknown) => asRegistration(name, provider);

@@ -6,7 +6,7 @@
 import { allocate, loadElements } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead } from "./head.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { isEmpty, requireBounded, requireMemory, resolveTensor } from "./tensor.ts";
@@ -40,11 +40,11 @@ export interface AngleGradientOptions {
  * angleGradient(rotated, gradient, { pairing: "half" }); // [2]
  */
 export function angleGradient(rotated: TensorView, gradient: TensorView, options: AngleGradientOptions): Float64Array {
-  checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);
-  const shape = (rotated as Partial<TensorView> | null | undefined)?.shape;
+  const given = checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);
+  const shape = own(rotated as Partial<TensorView> | null | undefined)?.shape;
   if (!Array.isArray(shape)) throw shapeError("rotated", "{ data, shape, strides?, offset?, dtype? }", show(rotated));
   const headDim = shape.at(-1) as number;
-  const { pairing, rotaryDim: dim = headDim, rotaryOffset = 0 } = options;
+  const { pairing, rotaryDim: dim = headDim, rotaryOffset = 0 } = given;
   requireHead("the gradient cannot be formed", { headDim, rotaryDim: dim, rotaryOffset }, { pairing });
   const tokens = shape.length === 4 ? shape[1]! : shape[0]!;
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });

@@ -39,8 +39,7 @@ export interface PermuteOptions {
  * rowOrder({ headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3
  */
 export function rowOrder(options: PermuteOptions): Uint32Array {
-  checkKeys("the options of rowOrder", options, orderKeys);
-  return orderOf(options);
+  return orderOf(checkKeys("the options of rowOrder", options, orderKeys));
 }
 
 const orderKeys = ["headDim", "from", "to", "rotaryDim", "rotaryOffset"];
@@ -84,9 +83,9 @@ export function permuteRows<T extends Rows>(
   rows: T,
   options: PermuteOptions & { readonly columns?: number | undefined },
 ): T {
-  checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
-  const { columns = 1 } = options;
-  const order = orderOf(options);
+  const given = checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
+  const { columns = 1 } = given;
+  const order = orderOf(given);
   const size = isSize(columns) ? order.length * columns : NaN;
   const length = ArrayBuffer.isView(rows) ? lengthOf(rows) : undefined;
   if (length === undefined || length % size !== 0) {

@@ -15,7 +15,7 @@ const MOST_ENTRIES = 2 ** 16;
  *
  * @throws RopeError `ROPE_INVALID_PARAMETERS` when it cannot be read.
  */
-export function plainCopy(request: unknown): unknown {
+export function plainCopy(request: unknown, what = "the rope request"): unknown {
   let entries = 0;
   const count = (length: number, level: number): void => {
     entries += length;
@@ -42,7 +42,7 @@ export function plainCopy(request: unknown): unknown {
   } catch (cause) {
     const received = `something that cannot be read (${show(cause instanceof Error ? cause.message : cause)})`;
     const expected = "plain data: numbers, strings, booleans, lists and objects";
-    throw invalid("the rope request", [{ path: "request", expected, received }]);
+    throw invalid(what, [{ path: "request", expected, received }]);
   }
 }
 

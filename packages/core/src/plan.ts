@@ -61,6 +61,8 @@ export class RopePlan {
     const extended = Math.floor(this.numbers.at(1).extendedMaxPosition);
     this.positionLimit =
       maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, extended));
+    // Every number of the rope is finite, at its shortest length and at its longest.
+    this.numbers.at(this.positionLimit);
     this.limitReason =
       this.positionLimit === POSITION_LIMIT
         ? "2^24, up to which float32 holds every integer"
@@ -182,13 +184,14 @@ const outKeys = ["query", "key"];
  * unknown key of `out`; and the errors of `resolve`.
  */
 export function checkTensors<T>(
-  { query, key, out }: CallTensors<T>,
+  { query, key, out: given }: CallTensors<T>,
   expected: TensorExpectation,
   resolve: (name: string, tensor: T, expected: TensorExpectation) => TensorLayout,
 ): CheckedTensor[] {
+  let out = given;
   if (out !== undefined) {
     const isPair = typeof out === "object" && out !== null && !ArrayBuffer.isView(out);
-    if (isPair) checkKeys("the tensors of out", out, outKeys);
+    if (isPair) out = checkKeys("the tensors of out", out, outKeys);
     // An array, say, names no output, and the inputs would be overwritten.
     if (!isPair || (out.query === undefined && out.key === undefined)) {
       throw shapeError(

@@ -4,7 +4,7 @@
 
 import { allocate, lengthOf, listOf, viewName } from "./element-types.ts";
 import { RopeError, shapeError, show } from "./errors.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { isSize } from "./pairing.ts";
 import { checkedView } from "./tensor.ts";
 import type { ViewPlace } from "./tensor.ts";
@@ -110,7 +110,7 @@ function sameValues(a: Float64Array, b: Float64Array): boolean {
 
 type Run = Extract<Positions, { readonly start: number | bigint }>;
 
-const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
+const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in own(input);
 
 /**
  * The most positions of a form whose memory does not grow with them: every integer that a rope takes, and every
@@ -124,8 +124,7 @@ function requireFew(count: number): void {
 
 /** Evenly spaced positions: a check of the first and the last covers all. */
 function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
-  checkKeys("positions", run, ["start", "count", "step"]);
-  const { start: first, count, step = 1 } = run;
+  const { start: first, count, step = 1 } = checkKeys("positions", run, ["start", "count", "step"]);
   const { axes, fractional } = rules;
   const isStep = step === 1 || (fractional ? Number.isFinite(step) && step !== 0 : isSize(step));
   if (!Number.isSafeInteger(count) || count < 0 || !isStep) {
@@ -176,8 +175,8 @@ function flatten(
     return { data: rows.flat() as number[], shape: [rows.length, width] };
   }
   if (typeof input === "object" && input !== null && "data" in input) {
-    checkKeys("positions", input, ["data", "shape", "strides", "offset"]);
-    const { data, shape: sizes, strides, offset } = input;
+    const keys = ["data", "shape", "strides", "offset"];
+    const { data, shape: sizes, strides, offset } = checkKeys("positions", input, keys);
     if (isList(data, fractional)) {
       const place = checkedView("positions", { shape: sizes, strides, offset });
       const { shape } = place;

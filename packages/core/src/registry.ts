@@ -47,10 +47,10 @@ export class RopeRegistry {
    * provider, or aliases that are no names.
    */
   register(name: string, provider: RopeProvider | RopeSpelling, options: RegisterOptions = {}): void {
-    checkKeys("the options of register", options, ["aliases"]);
+    const { aliases = [] } = checkKeys("the options of register", options, ["aliases"]);
     checkProvider(name, provider);
     const entries: RopeRegistration[] = [{ name, ropeType: name, provider, presets: {} }];
-    for (const [alias, presets] of namedPresets(name, options.aliases ?? [])) {
+    for (const [alias, presets] of namedPresets(name, aliases)) {
       entries.push({ name: alias, ropeType: name, provider, presets: Object.freeze({ ...presets }) });
     }
 

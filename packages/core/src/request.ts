@@ -7,6 +7,7 @@ import { listOf } from "./element-types.ts";
 import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { headIssues } from "./head.ts";
+import { own } from "./keys.ts";
 import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
@@ -108,23 +109,23 @@ export interface Names {
 }
 
 /** The rules of a request's fields. Heads, pairings, axes and query scales (`any`) have checks of their own. */
-const own: FieldRule = { type: "any", default: null };
+const elsewhere: FieldRule = { type: "any", default: null };
 const fields: Readonly<Record<keyof UntypedRopeRequest, FieldRule>> = {
-  headDim: own,
-  rotaryDim: own,
+  headDim: elsewhere,
+  rotaryDim: elsewhere,
   partialRotaryFactor: { type: "number", above: 0, max: 1, default: null },
-  rotaryOffset: { ...own, default: 0 },
+  rotaryOffset: { ...elsewhere, default: 0 },
   base: { type: "number", above: 0, default: 10000 },
   maxPosition: { type: "integer", min: 1, default: null },
-  pairing: own,
-  axes: own,
+  pairing: elsewhere,
+  axes: elsewhere,
   direction: { type: "number", oneOf: [1, -1], default: 1 },
   pairFactors: { type: "numbers", default: null },
   fractionalPositions: { type: "boolean", default: null },
-  queryScale: own,
+  queryScale: elsewhere,
   precision: { type: "string", oneOf: ["float32", "float64"], default: "float32" },
-  parameters: own,
-  specificationVersion: own,
+  parameters: elsewhere,
+  specificationVersion: elsewhere,
 };
 
 /** A request's fields after the schema, with the gaps that issues leave. */
@@ -176,8 +177,8 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   const axes = parseAxes(given.axes, pairs, issues);
   const pairFactors = parsePairFactors(given.pairFactors ?? null, pairs, issues);
   const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
-  const own = { ...presets, ...parameters };
-  const values = answerOf(provider, () => parseParameters(provider.parameters, own, "parameters.", issues));
+  const all = { ...presets, ...parameters };
+  const values = answerOf(provider, () => parseParameters(provider.parameters, all, "parameters.", issues));
   refuse();
   // The type's own check needs valid values of all fields.
   const found = answerOf(provider, (refuse) => {
@@ -189,12 +190,15 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   refuse();
 
   if (isSpelling(provider)) {
-    const meant = answerOf(provider, () => plainCopy(provider.rewrite(values, settings)) as RewrittenRequest);
+    const meant = answerOf(
+      provider,
+      () => plainCopy(provider.rewrite(values, settings), `the answer of ${provider.source}`) as RewrittenRequest,
+    );
     issues.push(...spellingIssues(meant, given, isRewritten));
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
     const rewritten = { axes: meant.axes ?? request.axes, parameters: meant.parameters };
-    return parseRequest({ ...rest, ...settings, pairing, ...rewritten }, names, true);
+    return parseRequest(own({ ...rest, ...settings, pairing, ...rewritten }), names, true);
   }
   const declared = declaredCapabilities(provider, values, settings);
   issues.push(...capabilityIssues(declared, given));
@@ -290,12 +294,12 @@ function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[
 
 function parseQueryScale(given: unknown, rules: Names["queryScales"], issues: RopeIssue[]): QueryScale | null {
   if (given === null) return null;
-  const { rule, ...own } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
+  const { rule, ...rest } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
   const known = rules.get(rule as string);
   if (known !== undefined) {
     return Object.freeze({
       rule,
-      ...parseParameters<object>(known.parameters, own, "queryScale.", issues),
+      ...parseParameters<object>(known.parameters, rest, "queryScale.", issues),
     }) as QueryScale;
   }
   const expected = `an object with rule: ${[...rules.keys()].map(show).join(", ")}`;

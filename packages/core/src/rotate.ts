@@ -6,7 +6,7 @@ import { allocate, lengthOf, loadElements } from "./element-types.ts";
 import type { ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead, rotationShape } from "./head.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { resolvePositions } from "./positions.ts";
@@ -85,14 +85,14 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
  * rotate(Float32Array.of(1, 2, 3, 4), { ...quarterTurn, pairing: "half", headDim: 4 }); // [-3, -4, 1, 2]
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
-  checkKeys("the options of rotate", options, optionKeys);
-  const { pairing, positions, out, rotaryOffset = 0 } = options;
+  const given = checkKeys("the options of rotate", options, optionKeys);
+  const { pairing, positions, out, rotaryOffset = 0 } = given;
   const shape = shapeOf(tensor);
-  const headDim = (options.headDim ?? shape?.at(-1)) as number;
-  const { rotaryDim = headDim } = options;
+  const headDim = (given.headDim ?? shape?.at(-1)) as number;
+  const { rotaryDim = headDim } = given;
   requireHead("the options of rotate do not fit", { headDim, rotaryDim, rotaryOffset }, { pairing });
-  const cos = readTable("cos", options.cos);
-  const sin = readTable("sin", options.sin);
+  const cos = readTable("cos", given.cos);
+  const sin = readTable("sin", given.sin);
   const tableShape = cos.shape;
   if (tableShape?.join() !== sin.shape?.join() || cos.values.length !== sin.values.length) {
     throw shapeError("cos and sin", "two tables of the same shape", `${tableText(cos)} and ${tableText(sin)}`);
@@ -100,7 +100,7 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const isDoubled = (by: Pairing): boolean => [cos, sin].every((table) => looksDoubled(table.values, by, rotaryDim));
   const {
     width = impliedWidth(cos, positions === undefined ? tokensOf(shape) : undefined, pairing, rotaryDim, isDoubled),
-  } = options;
+  } = given;
   if (width !== "half" && width !== "full" && width !== "element") {
     throw shapeError("width", '"half", "full" or "element"', show(width));
   }
@@ -178,7 +178,7 @@ function copyElements(source: TensorLayout, target: TensorLayout, elements: read
 
 /** The shape of a view; a bare array has none. */
 function shapeOf(tensor: Tensor): readonly number[] | undefined {
-  const { shape } = (tensor ?? {}) as { shape?: unknown };
+  const { shape } = own(tensor ?? {}) as { shape?: unknown };
   if (shape === undefined || Array.isArray(shape)) return shape;
   throw shapeError("tensor", "a typed array or { data, shape, strides?, offset?, dtype? }", show(tensor));
 }
@@ -196,7 +196,7 @@ interface Table {
 
 function readTable(name: string, table: TableData): Table {
   // A copy, so that each property is read once.
-  const view = ArrayBuffer.isView(table) ? { data: table } : { ...(table as Exclude<TableData, TensorData>) };
+  const view = own(ArrayBuffer.isView(table) ? { data: table } : { ...(table as Exclude<TableData, TensorData>) });
   const { shape } = view;
   if (!ArrayBuffer.isView(view.data)) {
     throw shapeError(name, "a typed array or { data, shape?, strides?, offset?, dtype? }", show(table));

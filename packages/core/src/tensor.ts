@@ -5,7 +5,7 @@
 import { arrayOf, listOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 
 /**
  * Queries or keys:
@@ -113,7 +113,7 @@ const isViewKey = (key: string): boolean =>
 
 function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
   // Each property is read once: a getter may give another value the second time.
-  const { data: given, shape, strides, offset, dtype: type } = (view ?? {}) as TensorView;
+  const { data: given, shape, strides, offset, dtype: type } = own(view ?? {}) as TensorView;
   if (!isArray(given) || !Array.isArray(shape)) {
     throw shapeError(name, "a typed array or { data, shape, strides?, offset?, dtype? }", show(view));
   }

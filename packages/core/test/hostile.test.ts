@@ -303,7 +303,7 @@ describe("results are finite", () => {
       tuned(3.4e38),
       tuned(2 ** -126),
       { headDim: 4, base: 2 ** -206, precision: "float64", parameters: { ropeType: "plain" } },
-      { headDim: 4, base: 2 ** -206, parameters: { ropeType: "plain" } },
+      { headDim: 4, base: 2 ** -126, parameters: { ropeType: "plain" } },
     ];
     for (const request of edges) {
       const own = ropeOf(request);
@@ -361,6 +361,7 @@ describe("a provider that answers what it should not is named", () => {
     // Absent parts have defaults, and the words of regimes may be anything.
     const isFine =
       (what === "undefined" && name !== "invFreq") ||
+      (what === "a number" && /Factor$|Position$/.test(name)) ||
       (name === "regimes" && (what === "a list of holes" || what === "a list of null"));
     const provider = { frequencies: () => ({ ...fine, [name]: answer }) };
     if (isFine) use(provider);
@@ -390,7 +391,9 @@ describe("a provider that answers what it should not is named", () => {
     expect(error.message).toMatch(/liar/);
   });
   test.each(answers)("a parameter's rule: %s", (what, answer) => {
-    if (typeof answer === "object" || what === "undefined") refused({ parameters: { size: answer } });
+    if (typeof answer !== "object" && what !== "undefined") return;
+    const error = caught(() => use({ parameters: { size: answer } }), "ROPE_INVALID_PARAMETERS");
+    expect(error.message).toMatch(/liar/);
   });
   test.each([
     ["frequencies", {}],
