@@ -92,4 +92,5 @@ export { writeCosSin } from "./cos-sin.ts";
 export type { AngleFrequencies, CosSinWriter } from "./cos-sin.ts";
 export { LARGEST_ANGLE, partsOfCircle } from "./trigonometry.ts";
 export { checkKeys, nearest } from "./keys.ts";
+export { listOf, trueView, viewName } from "./element-types.ts";
 export { invalid, shapeError, show } from "./errors.ts";

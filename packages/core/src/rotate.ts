@@ -197,17 +197,15 @@ interface Table {
 function readTable(name: string, table: TableData): Table {
   // A copy, so that each property is read once.
   const view = own(ArrayBuffer.isView(table) ? { data: table } : { ...(table as Exclude<TableData, TensorData>) });
-  const { shape } = view;
+  const { shape, strides, offset } = view;
   if (!ArrayBuffer.isView(view.data)) {
     throw shapeError(name, "a typed array or { data, shape?, strides?, offset?, dtype? }", show(table));
   }
-  if (shape === undefined && (view.strides ?? view.offset) !== undefined) {
+  if (shape === undefined && (strides ?? offset) !== undefined) {
     throw shapeError(name, "a shape beside strides or offset", "no shape");
   }
-  const place = checkedView(name, {
-    ...view,
-    shape: shape === undefined ? [1, lengthOf(view.data) ?? 0] : shape,
-  });
+  const sizesOf = shape === undefined ? [1, lengthOf(view.data) ?? 0] : shape;
+  const place = checkedView(name, { shape: sizesOf, strides, offset });
   const rank = place.shape.length;
   if (rank !== 2 && rank !== 3) {
     throw shapeError(name, "the shape [rows, columns] or [batch, tokens, columns]", show(shape));

@@ -419,9 +419,27 @@ describe("a provider that answers what it should not is named", () => {
 
 describe("a property on Object.prototype changes nothing", () => {
   const pollute = (name: string, value: unknown): void => {
+    // oxlint-disable-next-line no-extend-native -- as a faulty script on the page would
     Object.defineProperty(Object.prototype, name, { value, enumerable: true, configurable: true, writable: true });
   };
-  const names = ["evil", "pairing", "axes", "rotaryDim", "partialRotaryFactor", "specificationVersion", "queryScale"];
+  const names = [
+    ...["evil", "pairing", "axes", "rotaryDim", "partialRotaryFactor", "specificationVersion", "queryScale"],
+    ...[
+      "offset",
+      "strides",
+      "dtype",
+      "out",
+      "length",
+      "start",
+      "step",
+      "data",
+      "query",
+      "registry",
+      "provider",
+      "width",
+    ],
+    ...["rules", "attentionFactor", "rotaryOffset", "columns", "aliases", "buffer"],
+  ];
   afterEach(() => {
     for (const name of names) delete (Object.prototype as Record<string, unknown>)[name];
   });
@@ -440,6 +458,8 @@ describe("a property on Object.prototype changes nothing", () => {
     );
     const data = Float32Array.from({ length: 16 }, (_, i) => i);
     made[0]!.apply({ positions: [3], query: { data, shape: [1, 1, 16] } });
+    made[0]!.apply({ positions: { data: [1, 2], shape: [2] }, query: new Float32Array(32) });
+    made[0]!.apply({ positions: { start: 1, count: 2 }, query: new Float32Array(32), key: new Float32Array(32) });
     made[0]!.at([3]).apply({ query: data, out: { query: new Float32Array(16) } });
     rotate(data, { cos: new Float32Array(8), sin: new Float32Array(8).fill(1), pairing: "half", headDim: 16 });
     const view = { data, shape: [1, 1, 16] };

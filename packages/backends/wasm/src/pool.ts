@@ -172,8 +172,11 @@ else self.onmessage = ({ data }) => start(data);
  * shared memory, for an arena that is not shared, or that has no room for the pool.
  */
 export function createPool(options: PoolOptions): Pool {
-  checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
-  const { arena, threads = defaultThreads(), createWorker = platformWorker } = options;
+  const {
+    arena,
+    threads = defaultThreads(),
+    createWorker = platformWorker,
+  } = checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
   const issues = [];
   if (!Number.isInteger(threads) || threads < 2 || threads > 64) {
     const expected = "an integer from 2 to 64, the caller's thread among them";

@@ -157,6 +157,7 @@ describe("threads that end", () => {
     const createWorker = (source: string): PoolWorker => {
       const worker = new Worker(source, { eval: true });
       workers.push(worker);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
       return { postMessage: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
     };
     using pool = createPool({ arena, threads: 3, createWorker });
