@@ -23,18 +23,14 @@ export interface Float16ArrayLike {
 }
 
 /**
- * The getters that typed arrays inherit, by name. A subclass, or a property of the array's own, cannot change what these
- * answer.
+ * The getters that typed arrays inherit. A subclass, or a property of the array's own, cannot change what these answer.
  */
 const {
   [Symbol.toStringTag]: { get: nameOf },
   buffer: { get: bufferOf },
   byteOffset: { get: offsetOf },
   length: { get: countOf },
-} = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype)) as Record<
-  PropertyKey,
-  { get(this: unknown): any }
-> as any;
+} = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype)) as any;
 
 /**
  * The class name of a typed array; `undefined` for other values. The name is used, not `instanceof`, because arrays may

@@ -6,9 +6,9 @@
  * each thread a slot with the arguments of its part. A thread takes its part before it works on it. The caller does the
  * parts that nobody took, so a thread that ended, or sleeps for long, costs nothing but its help.
  *
- * A thread that ends in the middle of a part leaves it half done, and what was rotated in place cannot be rotated again.
- * So it works in small steps, copies each beside the arena first, and says how far it is: the caller puts the last step
- * back and does the rest.
+ * A thread that ends in the middle of a part leaves it half done, and what was rotated in place cannot be rotated
+ * again. So it works in small steps, copies each beside the arena first, and says how far it is: the caller puts the
+ * last step back and does the rest.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -47,8 +47,8 @@ export interface Pool {
   /** Number of threads, with the caller's. */
   readonly threads: number;
   /**
-   * Number of threads that run, with the caller's; 0 after `dispose`. A thread that ended is not counted once its worker
-   * says so (Node), or once it has slept through a rotation and two seconds more.
+   * Number of threads that run, with the caller's; 0 after `dispose`. A thread that ended is not counted once its
+   * worker says so (Node), or once it has slept through a rotation and two seconds more.
    */
   readonly running: number;
   /**
@@ -78,8 +78,8 @@ const SEEN = 1;
 /** Twice the tokens that are done; and 1 more while a step is being rotated, whose copy is complete then. */
 const PROGRESS = 2;
 /**
- * Four numbers: tokens of one step; bytes of the cos of one token; bytes of a row of the copy; rows of one token, 0 for a
- * part that is not in place, which needs no copy.
+ * Four numbers: tokens of one step; bytes of the cos of one token; bytes of a row of the copy; rows of one token, 0 for
+ * a part that is not in place, which needs no copy.
  */
 const STEPS = 3;
 /** The arguments of the kernel. */
@@ -97,8 +97,9 @@ const GIVEN_UP = 3;
 const SPINS = 2000;
 /** A step takes microseconds. A thread that makes none for this long has ended. */
 const PATIENCE_MS = 2000;
-/** Bytes of the copy of one step that a thread aims at, so that the step stays in the first-level cache; and the most. */
+/** Bytes of one step: few, so that they stay in the first-level cache. A step has one token at least. */
 const STEP_BYTES = 32 * 1024;
+/** Bytes for the copy of one step. */
 const COPY_BYTES = 128 * 1024;
 
 // Places of arguments of the kernel.
