@@ -22,7 +22,7 @@ test.each(["length", "byteOffset", "buffer", "BYTES_PER_ELEMENT"])(
       using after = arena.float32([4, 2, 64]);
       for (const { data } of [before, tensor, after]) data.fill(1);
       const { buffer, byteOffset, length } = tensor.data;
-      const data = new Lying(buffer, byteOffset, length);
+      const data = new Lying(buffer as ArrayBuffer, byteOffset, length);
       rope.to("wasm", { arena }).apply({ positions, query: { data, shape: [4, 2, 64] } });
       expect(tensor.data).toEqual(expected);
       for (const neighbour of [before, after]) expect(neighbour.data.every((value) => value === 1)).toBe(true);
