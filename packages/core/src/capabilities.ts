@@ -28,6 +28,6 @@ export function declaredCapabilities(
     if (isRecord(declared) && !("then" in declared) && areFlags && isSize(axisCount)) {
       return { ...flags, axisCount };
     }
-    return refuse("capabilities: true or false, and axisCount ≥ 1", declared);
+    return refuse("capabilities true or false, axisCount ≥ 1", declared);
   });
 }

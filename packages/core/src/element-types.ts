@@ -207,6 +207,6 @@ export function allocate(type: ElementType, length: number): ElementArray {
   try {
     return new (arrayOf(type))(length);
   } catch {
-    throw shapeError("the result", "a size that fits the memory", `${length} elements of ${type}`);
+    throw shapeError("the result", "memory", `${length} elements`);
   }
 }

@@ -82,7 +82,7 @@ export class RopeNumbers {
       const answer: unknown = provider.effectiveLength
         ? provider.effectiveLength(length, this.#parameters, this.spec)
         : length;
-      return Number.isFinite(answer) ? (answer as number) : refuse("a finite effective length", answer);
+      return Number.isFinite(answer) ? (answer as number) : refuse("a finite length", answer);
     });
   }
 
@@ -101,7 +101,7 @@ export class RopeNumbers {
       return factor === 1 ? frequency : array.multiply(frequency, factor);
     });
     if (!invFreq.every(givesAngles)) {
-      const expected = `factors that leave every frequency ${small}`;
+      const expected = `factors that leave every angle ${small}`;
       throw invalid("the rope", [{ path: "pairFactors", expected, received: show(spec.pairFactors) }]);
     }
     // A rope that turns backwards turns by negative frequencies; those that it reports stay the engine's.
@@ -115,7 +115,7 @@ export class RopeNumbers {
   }
 }
 
-const small = "small enough for finite angles at position 2^24";
+const small = "finite up to position 2^24";
 
 /** Whether the angle of every position is finite, in float32 as well. */
 const givesAngles = (frequency: Real): boolean =>
@@ -155,7 +155,7 @@ function checkedFrequencies(
   const held = listOf(invFreq)?.map((frequency) =>
     spec.precision === "float64" && isReal(frequency) ? frequency : Math.fround(valueOf(frequency)),
   );
-  require(held?.length === pairs && held.every(givesAngles), `${pairs} frequencies, all finite and ${small}`, held?.map(
+  require(held?.length === pairs && held.every(givesAngles), `${pairs} frequencies whose angles are ${small}`, held?.map(
     toNumber,
   ) ?? invFreq);
   // A pair on an axis without positions would keep cos and sin at zero.
@@ -164,13 +164,13 @@ function checkedFrequencies(
   const axesFit = axes === undefined ? axisCount === 1 : axisOfPair?.length === pairs && axisOfPair.every(isAxis);
   require(axesFit, `${pairs} axes, each an integer from 0 to ${axisCount - 1}`, axes);
   const factors = [valueOf(attentionFactor), valueOf(softmaxScaleFactor)] as const;
-  require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0, in float32 too", factors);
+  require(factors.every(isFactor), "attentionFactor and softmaxScaleFactor finite and > 0 in float32", factors);
   // NaN is not equal to itself.
   require(+extendedMaxPosition === extendedMaxPosition, "extendedMaxPosition to be a number", extendedMaxPosition);
   const rules = listOf(given) as RopeRule[] | undefined;
   const regimes = listOf(words) as string[] | undefined;
   const areLists = regimes && rules?.every(isRecord);
-  require(areLists, "lists of rules, which are objects, and of regimes", [given, words]);
+  require(areLists, "lists of rules and regimes", [given, words]);
   return {
     invFreq: held!,
     attentionFactor: factors[0],

@@ -195,14 +195,14 @@ export function answerOf<T>(
       what: `the provider ${source} gave a result that cannot be used`,
       expected,
       received: show(received),
-      remedy: "Check the parameters for numbers far too large or small; else report it to the provider.",
+      remedy: "Check the parameters. Otherwise report it to the provider.",
     });
   };
   try {
     return read(refuse);
   } catch (cause) {
     if (RopeError.is(cause)) throw cause;
-    return refuse("an answer without an error", cause instanceof Error ? cause.message : cause);
+    return refuse("no error", cause instanceof Error ? cause.message : cause);
   }
 }
 
