@@ -2,7 +2,7 @@
  * Tensors: descriptions of the caller's memory. Nothing here copies or allocates elements.
  */
 
-import { arrayOf, listOf, trueView, viewName } from "./element-types.ts";
+import { arrayOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { checkKeys, own } from "./keys.ts";
@@ -211,8 +211,14 @@ export function checkedView(
 
 /** A copy of a list of integers ≥ `least`; `undefined` for anything else. */
 function integers(list: unknown, least: number): number[] | undefined {
-  const copy = Array.isArray(list) ? (listOf(list) as number[]) : undefined;
-  return copy?.every((item) => Number.isSafeInteger(item) && item >= least) === true ? copy : undefined;
+  if (!Array.isArray(list)) return undefined;
+  const copy: number[] = [];
+  for (let i = 0, { length } = list; i < length; i++) {
+    const item = list[i];
+    if (!Number.isSafeInteger(item) || item < least) return undefined;
+    copy.push(item);
+  }
+  return copy;
 }
 
 const emptyText = "0 elements (an empty or a detached array)";
