@@ -61,7 +61,9 @@ export function trueView<T>(
 export function listOf(given: unknown, most: number = 2 ** 16): unknown[] | undefined {
   const length = lengthOf(given);
   if (length === undefined || length > most) return undefined;
-  return Array.from({ length }, (_, i) => (given as ArrayLike<unknown>)[i]);
+  const copy: unknown[] = [];
+  for (let i = 0; i < length; i++) copy.push((given as ArrayLike<unknown>)[i]);
+  return copy;
 }
 
 const word = new Uint32Array(1);

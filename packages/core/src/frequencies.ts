@@ -155,9 +155,8 @@ function checkedFrequencies(
   const held = listOf(invFreq)?.map((frequency) =>
     spec.precision === "float64" && isReal(frequency) ? frequency : Math.fround(valueOf(frequency)),
   );
-  require(held?.length === pairs && held.every(givesAngles), `${pairs} frequencies whose angles are ${small}`, held?.map(
-    toNumber,
-  ) ?? invFreq);
+  require(held?.length === pairs &&
+    held.every(givesAngles), `${pairs} frequencies whose angles are ${small}`, held?.map(toNumber) ?? invFreq);
   // A pair on an axis without positions would keep cos and sin at zero.
   const axisOfPair = listOf(axes) as number[] | undefined;
   const isAxis = (axis: number): boolean => Number.isInteger(axis) && axis >= 0 && axis < axisCount;

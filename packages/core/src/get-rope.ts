@@ -63,12 +63,10 @@ interface CachedRope {
   written: UntypedRopeRequest | undefined;
 }
 
-const noCounts = () => ({ hits: 0, misses: 0, evictions: 0 });
-
 /** The ropes of one registry, most recently used first. */
 class InstanceCache {
   #entries: CachedRope[] = [];
-  #counts = noCounts();
+  #counts = { hits: 0, misses: 0, evictions: 0 };
 
   get(request: UntypedRopeRequest, names: Names, make: (parsed: ParsedRequest) => RotaryEmbedding): RotaryEmbedding {
     const index = this.#entries.findIndex(
@@ -125,7 +123,7 @@ class InstanceCache {
 
   clear(): void {
     this.#entries = [];
-    this.#counts = noCounts();
+    this.#counts = { hits: 0, misses: 0, evictions: 0 };
   }
 
   statistics(): RopeCacheStatistics {
