@@ -200,7 +200,7 @@ function requireContract(what: string, name: unknown, value: unknown, types: Rea
     const expected = ["a name", "specificationVersion", "source", ...Object.keys(types)].join(", ");
     throw unusable(`${what} as ${show(name)}`, expected, value);
   }
-  checkSpecificationVersion(given["specificationVersion"], `${what} of ${given["source"]}`);
+  checkSpecificationVersion(given["specificationVersion"], `${what} ${given["source"]}`);
 }
 
 /** @throws RopeError unless `provider` can be used under `name`. */
