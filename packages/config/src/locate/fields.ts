@@ -21,21 +21,24 @@ export interface Level {
 export class Fields {
   readonly #levels: readonly Level[];
   readonly #read: Set<string>;
+  /** Pairs of places whose values were compared, so that long lists are compared once. */
+  readonly #compared: Set<string>;
   readonly #report: Report;
 
   /**
    * @param levels innermost first.
-   * @param read the keys that were read; shared by fields that look at the same places.
+   * @param of fields that look at the same places: what they read counts as read here, and the reverse.
    */
-  constructor(levels: readonly Level[], report: Report, read: Set<string> = new Set()) {
+  constructor(levels: readonly Level[], report: Report, of?: Fields) {
     this.#levels = levels;
     this.#report = report;
-    this.#read = read;
+    this.#read = of === undefined ? new Set() : of.#read;
+    this.#compared = of === undefined ? new Set() : of.#compared;
   }
 
   /** The same fields with one more object before them. */
   within({ record, path }: { readonly record: JsonObject; readonly path: string }): Fields {
-    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this.#read);
+    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this);
   }
 
   /** The same fields without all keys but these. */
@@ -72,14 +75,11 @@ export class Fields {
     const chosen = hits.filter(({ level }) => level === innermost);
     for (const outer of hits) {
       const inner = chosen.find(({ key }) => key === outer.key);
-      if (
-        outer.level === innermost ||
-        inner === undefined ||
-        !/rope|rotary/.test(outer.path) ||
-        isEqual(inner.value, outer.value)
-      ) {
-        continue;
-      }
+      if (outer.level === innermost || inner === undefined || !/rope|rotary/.test(outer.path)) continue;
+      const places = `${inner.path}\n${outer.path}`;
+      if (this.#compared.has(places)) continue;
+      this.#compared.add(places);
+      if (isEqual(inner.value, outer.value)) continue;
       this.#report.note("differs", outer.path, `${inner.path} is used instead; its value differs.`);
     }
     return chosen.map(({ value, path, key }) => ({ value, path, key }));

@@ -14,7 +14,7 @@ import type { Report } from "../report.ts";
 import { GgufFile } from "./gguf-file.ts";
 import { readGgufLayers } from "./gguf-layers.ts";
 import { readGgufScaling } from "./gguf-scaling.ts";
-import { largestHead } from "./head.ts";
+import { largestHead } from "../limits.ts";
 
 /**
  * The facts of each layer of a GGUF file.

@@ -11,7 +11,7 @@ import { readJson, withFile, writeIntoFolder } from "./files.ts";
 import type { NewFile } from "./files.ts";
 import { readNpy } from "./npy.ts";
 import { readSafetensors, safetensorsParts } from "./safetensors.ts";
-import type { StoredTensor } from "./stored-tensor.ts";
+import type { DescribedTensor, StoredTensor } from "./stored-tensor.ts";
 
 /** Options as the command line gives them. */
 export interface ApplyOptions {
@@ -54,7 +54,10 @@ export function apply(config: string, options: ApplyOptions): string[] {
   const given = readPositions(options.positions);
   const sources = (["query", "key"] as const).flatMap((role) => {
     const at = options[role];
-    return at === undefined ? [] : [readSource(role, at)];
+    if (at === undefined) return [];
+    return [
+      readSource(role, at, (path, described) => void placement({ role, path, ...described }, layout, rope, given)),
+    ];
   });
   if (sources.length === 0) throw new CliFailure("USAGE", "there is nothing to rotate: give --query, --key, or both.");
   if (existsSync(out) && !statSync(out).isDirectory()) {
@@ -118,12 +121,12 @@ function chooseRope(
 }
 
 /** Reads `q.npy`, `qk.safetensors` (the tensor named by its role) or `qk.safetensors#name`. */
-function readSource(role: Role, at: string): Source {
-  const [, path, name] = /^(.*\.safetensors)(?:#(.+))?$/.exec(at) ?? [];
+function readSource(role: Role, at: string, check: (path: string, described: DescribedTensor) => void): Source {
+  const { path, name = role } = safetensorsPlace(at) ?? {};
   if (path !== undefined) {
     return withFile(path, (file) => {
       const { metadata, tensor } = readSafetensors(file);
-      return { role, path, name: name ?? role, tensor: tensor(name ?? role), metadata };
+      return { role, path, name, tensor: tensor(name, (described) => check(path, described)), metadata };
     });
   }
   if (!at.endsWith(".npy")) {
@@ -132,18 +135,33 @@ function readSource(role: Role, at: string): Source {
       `--${role} ${at}: expected a .npy file, or a .safetensors file with #name of the tensor.`,
     );
   }
-  const { header, ...tensor } = withFile(at, readNpy);
+  const { header, ...tensor } = withFile(at, (file) => readNpy(file, (described) => check(at, described)));
   return { role, path: at, name: undefined, tensor, npyHeader: header };
 }
 
+/** The file and the name in it, of a `.safetensors` file. */
+function safetensorsPlace(at: string): { readonly path: string; readonly name?: string } | undefined {
+  const extension = ".safetensors";
+  if (at.endsWith(extension)) return { path: at };
+  const end = at.lastIndexOf(`${extension}#`) + extension.length;
+  const name = at.slice(end + 1);
+  return end < extension.length || name === "" ? undefined : { path: at.slice(0, end), name };
+}
+
 /** The tensor in core's form. Errors use the words of the command line. */
-function view(
-  { role, path, tensor }: Source,
+function view(source: Source, ...how: readonly [ApplyOptions["layout"], RotaryEmbedding, GivenPositions]): TensorView {
+  const { role, path, tensor } = source;
+  const { data, dtype } = tensor;
+  return { data: data as Float32Array, dtype: dtype as ElementType, ...placement({ role, path, ...tensor }, ...how) };
+}
+
+/** How a tensor of a file lies in memory; seen before its elements are read. */
+function placement(
+  { role, path, dtype, shape }: Pick<Source, "role" | "path"> & DescribedTensor,
   layout: ApplyOptions["layout"],
   { headDim }: RotaryEmbedding,
   { tokens }: GivenPositions,
-): TensorView {
-  const { data, dtype, shape } = tensor;
+): Logical {
   if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) {
     throw new CliFailure(
       "FILE_FORMAT",
@@ -169,7 +187,7 @@ function view(
       `--${role} ${path} has the shape [${shape.join(", ")}], expected ${order} with ${tokens} tokens (as many as positions) and headDim ${headDim}.${hint}`,
     );
   }
-  return { data: data as Float32Array, dtype: dtype as ElementType, ...chosen! };
+  return chosen!;
 }
 
 type Logical = Required<Pick<TensorView, "shape" | "strides">>;

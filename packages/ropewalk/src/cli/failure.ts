@@ -24,5 +24,9 @@ export function describeFailure(error: unknown): { readonly code: string; readon
 
 /** The text of a message that has a line for each issue, on one line. */
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*(- )?/g, " ").trim();
+  return text
+    .split("\n")
+    .map((line) => line.trim().replace(/^- /, ""))
+    .filter((line) => line !== "")
+    .join(" ");
 }

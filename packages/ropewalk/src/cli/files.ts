@@ -1,13 +1,13 @@
-/** Reads parts of large files, reads JSON as Python writes it, and writes all results or none. */
+/** Reads parts of large files and writes all results or none. Only regular files are read, and their size is known. */
 
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  constants,
   fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   rmdirSync,
@@ -15,10 +15,12 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import type { Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CliFailure } from "./failure.ts";
+import { largestJson, parseJson } from "./json.ts";
 
 /** Node reads and writes at most 2 GiB in one call. */
 const CHUNK = 2 ** 30;
@@ -34,15 +36,29 @@ export interface OpenFile {
   readInto(bytes: Uint8Array, start: number): void;
 }
 
-/** Opens a file for reading; the caller closes it. @throws CliFailure if it is not a readable file. */
+/** Opens a file for reading; the caller closes it. @throws CliFailure if it is not a readable regular file. */
 export function openFile(path: string): OpenFile & { close(): void } {
-  // Checked before opening, because opening a named pipe would wait for a writer.
-  if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
-  const descriptor = attempt(path, () => openSync(path, "r"));
-  const { size } = fstatSync(descriptor);
+  // Checked before opening, because a device may do something then.
+  requireFile(
+    path,
+    attempt(path, () => statSync(path)),
+  );
+  // Something else may stand there by now: opening a named pipe would wait for a writer. Windows has none.
+  const nonBlocking = (constants.O_NONBLOCK as number | undefined) ?? 0;
+  const descriptor = attempt(path, () => openSync(path, constants.O_RDONLY | nonBlocking));
+  let size: number;
+  try {
+    const stats = attempt(path, () => fstatSync(descriptor));
+    requireFile(path, stats);
+    ({ size } = stats);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
   const readInto = (bytes: Uint8Array, start: number): void => {
     for (let done = 0; done < bytes.length;) {
-      const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
+      const length = Math.min(CHUNK, bytes.length - done);
+      const count = attempt(path, () => readSync(descriptor, bytes, done, length, start + done));
       if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
       done += count;
     }
@@ -61,6 +77,13 @@ export function openFile(path: string): OpenFile & { close(): void } {
   return { path, size, read, readInto, close: () => closeSync(descriptor) };
 }
 
+/** A pipe, a socket or a device has no size, and may have no end. */
+function requireFile(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const what = stats.isDirectory() ? "it is a folder" : "it is not a regular file, but a pipe, a socket or a device";
+  throw new CliFailure("FILE_UNREADABLE", `cannot read ${path}: ${what}.`);
+}
+
 /** Calls `use` with an open file and closes it. @throws CliFailure if it is not a readable file. */
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   const file = openFile(path);
@@ -71,27 +94,13 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   }
 }
 
-/**
- * The value of a JSON file. Also accepts `Infinity` and `NaN`, which Python's `json` writes and published configs
- * contain (`time_step_limit` of Mamba hybrids). NaN stays NaN; code that needs a number refuses it.
- */
+/** The value of a JSON file, as {@link parseJson} gives it. @throws CliFailure if it is too large or no JSON. */
 export function readJson(path: string): unknown {
-  const text = attempt(path, () => readFileSync(path, "utf8")).replace(/^\uFEFF/, "");
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    try {
-      // Outside of strings. The JSON number 1e999 is read as Infinity; no JSON number is read as NaN.
-      const mark = randomUUID();
-      const standard = text.replace(
-        /"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g,
-        (token) => ({ Infinity: "1e999", NaN: `"${mark}"` })[token] ?? token,
-      );
-      return JSON.parse(standard, (_, value: unknown) => (value === mark ? Number.NaN : value));
-    } catch {
-      throw new CliFailure("FILE_FORMAT", `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
-    }
-  }
+  const bytes = withFile(path, ({ read, size }) => {
+    if (size <= largestJson) return read(0, size);
+    throw new CliFailure("FILE_FORMAT", `${path} has ${size} bytes; at most ${largestJson} are read as JSON.`);
+  });
+  return parseJson(bytes, path);
 }
 
 /**
@@ -184,10 +193,12 @@ export function writeIntoFolder(folder: string, files: readonly NewFile[]): void
 /** @returns the folders that were made, the innermost first. */
 function makeFolder(folder: string): string[] {
   try {
-    const first = mkdirSync(folder, { recursive: true });
+    // Without `..`: else the first folder made (`x` of `x/../y`) need not be above the last one.
+    const last = resolve(folder);
+    const first = mkdirSync(last, { recursive: true });
     if (first === undefined) return [];
-    const made = [resolve(folder)];
-    while (made.at(-1) !== resolve(first)) made.push(dirname(made.at(-1)!));
+    const made = [last];
+    for (let at = last; at !== resolve(first) && at !== dirname(at);) made.push((at = dirname(at)));
     return made;
   } catch (error) {
     throw new CliFailure("OUTPUT", `cannot make the folder ${folder}: ${reason(error)}.`);

@@ -99,17 +99,23 @@ export function lint(file: string, options: LintOptions): LintReport {
   // The file is not an object or has no rope key: there is nothing to examine.
   if (RopeError.is(base) && base.issues.length === 0) throw base;
 
-  const taken = new Set(
-    engines.filter(
-      (engine) => engine !== "onnx" && !RopeError.is(attempt(() => ropesFromConfig(config, { dialect: engine }))),
-    ),
-  );
+  const readings = new Map<LintEngine, ModelRopes | RopeError>();
+  for (const engine of engines) {
+    if (engine === "onnx") continue;
+    readings.set(
+      engine,
+      attempt(() => ropesFromConfig(config, { dialect: engine })),
+    );
+  }
+  const taken = new Set([...readings].filter(([, own]) => !RopeError.is(own)).map(([engine]) => engine));
   const keys = keysOf(config as Json, engines, taken);
   const findings: Finding[] = RopeError.is(base) ? invalid(base) : [...warnings(base), ...unknownKeys(base)];
   for (const engine of engines) {
     if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
-      ...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)),
+      ...(engine === "onnx"
+        ? operatorFindings(base)
+        : dialectFindings(engine, config as Json, base, readings.get(engine)!, keys)),
     );
   }
   return {
@@ -228,8 +234,13 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
 }
 
 /** How an engine's ropes differ from those of transformers, and the keys that cause it. */
-function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly Located[]): Finding[] {
-  const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
+function dialectFindings(
+  engine: DialectName,
+  config: Json,
+  base: ModelRopes,
+  own: ModelRopes | RopeError,
+  keys: readonly Located[],
+): Finding[] {
   if (RopeError.is(own)) {
     return own.issues.length === 0
       ? [{ engine, kind: "refused", paths: [], message: own.message.replaceAll(/\s+/g, " "), effects: [], instead: [] }]
@@ -270,19 +281,24 @@ function without(
   steps: readonly string[],
   dialect: DialectName,
 ): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, steps);
+  const { copy, holder, key } = copied(config, steps);
   delete holder[key];
   return { hf: attempt(() => ropesFromConfig(copy)), own: attempt(() => ropesFromConfig(copy, { dialect })) };
 }
 
-function place(
-  config: Record<string, unknown>,
+/** A copy of a config in which the object that holds a key may be changed. */
+function copied(
+  config: Json,
   steps: readonly string[],
-): { readonly holder: Record<string, unknown>; readonly key: string } {
-  let holder = config;
-  for (const step of steps.slice(0, -1)) holder = holder[step] as Record<string, unknown>;
-  return { holder, key: steps.at(-1)! };
+): { readonly copy: Json; readonly holder: Record<string, unknown>; readonly key: string } {
+  const copy: Record<string, unknown> = { ...config };
+  let holder = copy;
+  for (const step of steps.slice(0, -1)) {
+    const inner = { ...(holder[step] as Json) };
+    holder[step] = inner;
+    holder = inner;
+  }
+  return { copy, holder, key: steps.at(-1)! };
 }
 
 const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
@@ -302,6 +318,7 @@ function causes(
 ): readonly Located[] {
   // Without its type the file changes for every engine.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
+  if (!isSmall(config, candidates.length, own)) return [];
   const tried = candidates.map((key) => {
     const changed = without(config, key.steps, dialect);
     const readable = !(RopeError.is(changed.hf) || RopeError.is(changed.own));
@@ -315,10 +332,18 @@ function causes(
   return reason === undefined ? [] : tried.filter((one) => one[reason]).map(({ key }) => key);
 }
 
+/**
+ * Whether the causes of differences may be searched. Each key is tried in readings of the whole file, so a long file
+ * would take time by its square. Configs have some 200 keys, 20 rope keys and 4 ropes.
+ */
+function isSmall(config: Json, candidates: number, { byLayerType }: ModelRopes): boolean {
+  const keys = dictionaries(config, []).reduce((sum, { entries }) => sum + Object.keys(entries).length, 0);
+  return candidates * keys <= 40_000 && candidates * byLayerType.size <= 500;
+}
+
 /** The ropes of a file with a key renamed to the name in `instead`. */
 function renamed(config: Json, { instead, steps, value }: Located, dialect: DialectName): ModelRopes | RopeError {
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, steps);
+  const { copy, holder, key } = copied(config, steps);
   delete holder[key];
   if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) {
     holder[instead] = value;
@@ -331,8 +356,7 @@ function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilt
   const factor = guilty.find(({ key }) => key === "attn_factor" || key === "attention_factor");
   const [rope] = [...own.byLayerType.values()];
   if (factor === undefined || rope == null) return [];
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder } = place(copy, factor.steps);
+  const { copy, holder } = copied(config, factor.steps);
   delete holder["attn_factor"];
   holder["attention_factor"] = rope.attentionFactor;
   const engines = (Object.keys(dialects) as DialectName[]).filter((name) =>

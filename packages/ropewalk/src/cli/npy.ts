@@ -10,7 +10,7 @@
 import { CliFailure } from "./failure.ts";
 import type { OpenFile } from "./files.ts";
 import { elementCount, storedArray, storedBytes } from "./stored-tensor.ts";
-import type { StoredTensor, StoredType } from "./stored-tensor.ts";
+import type { DescribedTensor, StoredTensor, StoredType } from "./stored-tensor.ts";
 
 /** A tensor with the header bytes of its file. */
 export interface NpyFile extends StoredTensor {
@@ -31,8 +31,14 @@ const types: Readonly<Record<string, StoredType>> = {
   "|u1": "uint8",
 };
 
-/** @throws CliFailure unless the file holds exactly one little-endian C-order array of numbers. */
-export function readNpy(file: OpenFile): NpyFile {
+/** The header of a plain array takes some 100 bytes; versions 2 and 3 admit 4 GiB for the names of records. */
+const largestHeader = 65_535;
+
+/**
+ * @param check sees the description of the array before its elements are read.
+ * @throws CliFailure unless the file holds exactly one little-endian C-order array of numbers.
+ */
+export function readNpy(file: OpenFile, check?: (described: DescribedTensor) => void): NpyFile {
   const fail = (text: string): never => {
     throw new CliFailure("FILE_FORMAT", `${file.path} ${text}.`);
   };
@@ -45,7 +51,9 @@ export function readNpy(file: OpenFile): NpyFile {
   const prefix = version === 1 ? 10 : 12;
   if (start.length < prefix) fail("is cut off inside its header");
   const view = new DataView(start.buffer);
-  const dataStart = prefix + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  const headerLength = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (headerLength > largestHeader) fail(`has a header of ${headerLength} bytes; at most ${largestHeader} are read`);
+  const dataStart = prefix + headerLength;
   if (dataStart > file.size) fail("is cut off inside its header");
   const header = file.read(0, dataStart);
 
@@ -73,6 +81,7 @@ export function readNpy(file: OpenFile): NpyFile {
       `has ${file.size} bytes, but ${elementCount(shape)} elements of ${dtype} need ${expected}: it is cut off or damaged`,
     );
   }
+  check?.({ dtype, shape });
   return { header, dtype, shape, data: storedArray(dtype, file.read(dataStart, expected)) };
 }
 

@@ -37,13 +37,20 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
 /** Layer types by their rope, so that a shared rope is described once. */
 function grouped(byLayerType: ModelRopes["byLayerType"]): Map<RotaryEmbedding | null, (string | null)[]> {
   const groups = new Map<RotaryEmbedding | null, (string | null)[]>();
-  for (const [layerType, rope] of byLayerType) groups.set(rope, [...(groups.get(rope) ?? []), layerType]);
+  for (const [layerType, rope] of byLayerType) {
+    const group = groups.get(rope);
+    if (group === undefined) groups.set(rope, [layerType]);
+    else group.push(layerType);
+  }
   return groups;
 }
 
+const mostNames = 16;
+
 function layersText(layerTypes: readonly (string | null)[], all: number): string {
   if (layerTypes.includes(null)) return all === 1 ? "all layers" : "all other layers";
-  return `layers of type ${layerTypes.join(" and ")}`;
+  const more = layerTypes.length > mostNames ? ` and ${layerTypes.length - mostNames} more` : "";
+  return `layers of type ${layerTypes.slice(0, mostNames).join(" and ")}${more}`;
 }
 
 function ropeText(
@@ -113,5 +120,9 @@ function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palett
   rules.forEach(({ name, rule, source }, i) =>
     table.push([name, palette.bold(values[i]!), palette.dim(source === undefined ? rule : `${rule} (${source})`)]),
   );
-  return table.toString().replaceAll(/ +$/gm, "");
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
 }

@@ -8,8 +8,9 @@
 
 import { CliFailure } from "./failure.ts";
 import type { OpenFile } from "./files.ts";
+import { parseHeader } from "./safetensors-header.ts";
 import { storedArray, storedBytes } from "./stored-tensor.ts";
-import type { StoredTensor, StoredType } from "./stored-tensor.ts";
+import type { DescribedTensor, StoredTensor, StoredType } from "./stored-tensor.ts";
 
 /** The contents of a header. */
 export interface SafetensorsHeader {
@@ -21,10 +22,10 @@ export interface SafetensorsHeader {
   /** The place of a tensor in the file. The tensor is not read, so its element type need not exist in JavaScript. */
   extent(name: string): TensorExtent;
   /**
-   * Reads one tensor. @throws CliFailure if there is no tensor of this name, or if it does not fit its description in
-   * the header.
+   * Reads one tensor, after `check` has seen its description. @throws CliFailure if there is no tensor of this name, or
+   * if it does not fit its description in the header.
    */
-  tensor(name: string): StoredTensor;
+  tensor(name: string, check?: (described: DescribedTensor) => void): StoredTensor;
 }
 
 /** The place of a tensor; `start` and `end` are bytes of the file. */
@@ -50,8 +51,11 @@ const types: Readonly<Record<string, StoredType>> = {
   U8: "uint8",
 };
 
-/** The limit of the reference implementation. */
-const MAXIMUM_HEADER = 100_000_000;
+/**
+ * A header of 100 000 tensors has 12 MB. The reference implementation admits 100 MB, of which a reader makes a multiple in
+ * memory.
+ */
+const largestHeader = 33_554_432;
 
 export function readSafetensors(file: OpenFile): SafetensorsHeader {
   const fail = (text: string): never => {
@@ -59,32 +63,25 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
   };
   if (file.size < 8) fail("is not a .safetensors file: it has fewer than 8 bytes");
   const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true));
-  if (length > Math.min(MAXIMUM_HEADER, file.size - 8)) {
+  if (length > file.size - 8) {
     fail("is not a .safetensors file, or is cut off: its header would be longer than the file");
   }
-  const entries =
-    parseHeader(file.read(8, 8 + length)) ?? fail("is not a .safetensors file: its header is not a JSON object");
-  const { __metadata__: metadata, ...tensors } = entries as Readonly<Record<string, Partial<Entry> | undefined>> & {
-    readonly __metadata__?: Record<string, string>;
-  };
+  if (length > largestHeader) fail(`has a header of ${length} bytes; at most ${largestHeader} are read`);
+  const { metadata, tensors } = parseHeader(file.read(8, 8 + length), fail);
 
   const dataStart = 8 + length;
   const extent = (name: string): TensorExtent => {
-    const entry = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
-    if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list(Object.keys(tensors))}`);
-    const { dtype, shape, data_offsets: offsets } = entry;
-    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
-      return fail(`describes the tensor ${JSON.stringify(name)} without shape and data_offsets`);
-    }
-    const [start, end] = offsets as [number, number];
+    const entry = tensors.get(name);
+    if (entry === undefined) return fail(`has no tensor ${JSON.stringify(name)}; it has ${list([...tensors.keys()])}`);
+    const { dtype, shape, start, end } = entry;
     if (end < start || dataStart + end > file.size) {
       return fail(
         `says that ${JSON.stringify(name)} lies at bytes ${start} to ${end} of ${file.size - dataStart}; it is cut off or damaged`,
       );
     }
-    return { dtype: String(dtype), shape, start: dataStart + start, end: dataStart + end };
+    return { dtype, shape, start: dataStart + start, end: dataStart + end };
   };
-  const tensor = (name: string): StoredTensor => {
+  const tensor: SafetensorsHeader["tensor"] = (name, check) => {
     const { dtype, end, shape, start } = extent(name);
     const type = types[dtype];
     if (type === undefined) {
@@ -95,9 +92,10 @@ export function readSafetensors(file: OpenFile): SafetensorsHeader {
         `gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${type} needs ${storedBytes(type, shape)}`,
       );
     }
+    check?.({ dtype: type, shape });
     return { dtype: type, shape, data: storedArray(type, file.read(start, end)) };
   };
-  return { metadata, names: Object.keys(tensors), dataStart, extent, tensor };
+  return { metadata, names: [...tensors.keys()], dataStart, extent, tensor };
 }
 
 /** The bytes of a file with these tensors, in parts that share memory with them. */
@@ -120,26 +118,6 @@ export function safetensorsParts(
   header.set(json, 8);
   return [header, ...ordered.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
 }
-
-interface Entry {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly number[];
-}
-
-function parseHeader(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const isSizes = (value: unknown): value is readonly number[] =>
-  Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 
 const list = (names: readonly string[]): string =>
   names.length === 0
