@@ -21,7 +21,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   renameSync,
   rmdirSync,
@@ -32,7 +31,8 @@ import {
 import type { BigIntStats } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { CliFailure } from "../failure.ts";
+import { CliFailure, reason } from "../failure.ts";
+import { readJson } from "../files.ts";
 
 /** A result, as the plan knows it. */
 export interface Planned {
@@ -89,11 +89,11 @@ export function openStage(folder: string): Stage {
   return stage;
 }
 
-/** Removes a stage that has no plan. What cannot be removed, the next run removes. */
+/** Removes a stage, unless it has a plan. What stays is for the next run. */
 export function closeStage({ path }: Stage): void {
   own.delete(path);
   try {
-    rmSync(path, { force: true, recursive: true });
+    if (lookUp(join(path, planName)) === undefined) rmSync(path, { force: true, recursive: true });
   } catch {
     // It does no harm.
   }
@@ -106,12 +106,12 @@ export function closeStage({ path }: Stage): void {
  */
 export function commit(stage: Stage, planned: readonly Planned[], replace: boolean, isProtected: Protected): void {
   const { folder, path } = stage;
-  syncFolder(join(path, "new"));
-  writePlan(path, planned);
-  // The stage itself has to survive a power cut from here on.
-  syncFolder(folder);
   const begun: Planned[] = [];
   try {
+    syncFolder(join(path, "new"));
+    writePlan(path, planned);
+    // The stage itself has to survive a power cut from here on.
+    syncFolder(folder);
     planned.forEach((one, i) => {
       if (one.isFolder) placeFolder(newPath(path, i), join(folder, one.name));
       begun.push(one);
@@ -120,8 +120,15 @@ export function commit(stage: Stage, planned: readonly Planned[], replace: boole
     syncFolder(folder);
     unlinkSync(join(path, planName));
   } catch (error) {
-    undo(path, folder, begun);
-    unlinkSync(join(path, planName));
+    try {
+      undo(path, folder, begun);
+      rmSync(join(path, planName), { force: true });
+    } catch (second) {
+      throw new CliFailure(
+        "OUTPUT",
+        `cannot write into ${folder} (${reason(error)}), nor bring back what was there (${reason(second)}): the next run into this folder does.`,
+      );
+    }
     throw error;
   }
   try {
@@ -327,7 +334,7 @@ function writePlan(path: string, planned: readonly Planned[]): void {
 /** Anybody may have made the folder: names must not lead out of it. */
 function readPlan(path: string): readonly Planned[] {
   try {
-    const plan = JSON.parse(readFileSync(join(path, planName), "utf8")) as readonly Planned[];
+    const plan = readJson(join(path, planName)) as readonly Planned[];
     if (
       plan.every(
         ({ changed, isFolder, name, size }) =>

@@ -4,7 +4,7 @@ import { mkdirSync, rmdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { CliFailure, reason } from "../failure.ts";
+import { CliFailure, isSystemError, reason } from "../failure.ts";
 import { alreadyThere, closeStage, commit, identity, lookUp, newPath, openStage, recover, syncFolder } from "./stage.ts";
 import type { Planned, Protected, Stage } from "./stage.ts";
 
@@ -41,6 +41,9 @@ export interface Places {
 export function preparePlaces({ folder, inputs, names, replace }: Places): string[] {
   const at = resolve(folder);
   return refuseOutput(folder, () => {
+    if (statSync(at, { throwIfNoEntry: false })?.isDirectory() === false) {
+      throw new CliFailure("OUTPUT", `${folder} is a file, not a folder.`);
+    }
     const told = recover(at, names);
     const isProtected = identities(inputs);
     for (const name of names) lookAt(at, name, replace, isProtected);
@@ -94,8 +97,7 @@ export async function writeResults(places: Places, results: readonly Result[], m
     commit(stage, planned, places.replace, isProtected);
     closeStage(stage);
   } catch (error) {
-    // A plan that could not be undone stays for the next run.
-    if (stage === undefined || lookUp(join(stage.path, "plan.json")) === undefined) remove();
+    remove();
     throw asFailure(places.names.map((name) => join(places.folder, name)).join(" and "), error);
   } finally {
     for (const signal of signals) process.removeListener(signal, stop);
@@ -106,7 +108,7 @@ export async function writeResults(places: Places, results: readonly Result[], m
 export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await handle.write(bytes, done, Math.min(CHUNK, bytes.length - done), position + done);
-    if (bytesWritten === 0) throw new Error("the system takes no more bytes");
+    if (bytesWritten === 0) throw new CliFailure("OUTPUT", "the system takes no more bytes.");
     done += bytesWritten;
   }
 }
@@ -191,10 +193,5 @@ function refuseOutput<T>(what: string, action: () => T): T {
 }
 
 function asFailure(what: string, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  // A defect stays one.
-  if (error instanceof CliFailure || (typeof code !== "string" && !(error instanceof Error && code === undefined))) {
-    return error;
-  }
-  return new CliFailure("OUTPUT", `cannot write ${what}: ${reason(error)}.`);
+  return isSystemError(error) ? new CliFailure("OUTPUT", `cannot write ${what}: ${reason(error)}.`) : error;
 }
