@@ -55,9 +55,7 @@ export async function inspect(
         await report(file, async () => {
           const ropes = await ropesOf(file, options);
           output.print(
-            options.json
-              ? jsonLine(document(file, ropes, length))
-              : reportText(file, ropes, { ...output, length }),
+            options.json ? jsonLine(document(file, ropes, length)) : reportText(file, ropes, { ...output, length }),
           );
         });
       }

@@ -120,9 +120,7 @@ function checkEntries(tensors: ReadonlyMap<string, HeaderEntry>, size: number, f
     }
     const bytes = (elementCount(shape) * bits) / 8;
     if (bytes !== end - start) {
-      fail(
-        `gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${dtype} needs ${bytes}`,
-      );
+      fail(`gives ${JSON.stringify(name)} ${end - start} bytes, but [${shape.join(", ")}] of ${dtype} needs ${bytes}`);
     }
     if (start < at) fail(`lets ${last} and ${name} lie over each other`);
     if (start > at) fail(`has ${start - at} bytes before ${JSON.stringify(name)} that belong to no tensor`);

@@ -496,10 +496,12 @@ test.each<[signal: NodeJS.Signals, left: number]>([
     );
     const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, by) => resolve(by)));
     const temporary = (): string[] => readdirSync(path).filter((name) => name.endsWith(".tmp"));
-    while (
-      child.exitCode === null &&
-      (temporary().length === 0 || statSync(join(path, temporary()[0]!)).size < 2 ** 22)
-    ) {
+    const written = (): number =>
+      temporary().reduce(
+        (sum, stage) => sum + (statSync(join(path, stage, "new", "0"), { throwIfNoEntry: false })?.size ?? 0),
+        0,
+      );
+    while (child.exitCode === null && written() < 2 ** 22) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     child.kill(signal);

@@ -5,7 +5,17 @@ import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CliFailure, isSystemError, reason } from "../failure.ts";
-import { alreadyThere, closeStage, commit, identity, lookUp, newPath, openStage, recover, syncFolder } from "./stage.ts";
+import {
+  alreadyThere,
+  closeStage,
+  commit,
+  identity,
+  lookUp,
+  newPath,
+  openStage,
+  recover,
+  syncFolder,
+} from "./stage.ts";
 import type { Planned, Protected, Stage } from "./stage.ts";
 
 /** Node writes at most 2 GiB in one call. */
