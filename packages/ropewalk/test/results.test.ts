@@ -192,6 +192,30 @@ test.each(cases.slice(0, 3))("$what, without hard links: the same after a kill a
   }
 });
 
+test("a run killed when all results are in their places: they stay", async () => {
+  const one = cases[1]!;
+  const { operations } = await withFault(() => writeResults(begin(one).places, one.results, false));
+  const { at, places } = begin(one);
+  // The plan is what is removed first.
+  const kill = { killed: "before", at: operations.indexOf("unlinkSync") } as const;
+  await withFault(() => writeResults(places, one.results, false), kill);
+  expect(preparePlaces({ ...places, names: ["further"] })).toEqual([expect.stringContaining("they are whole")]);
+  expect(state(at)).toEqual(one.after);
+});
+
+test("a folder that appears while another is written to its place is not replaced, also an empty one", async () => {
+  const { at, places } = begin(cases[3]!);
+  const appearing: Result = {
+    name: "out",
+    fill: async (create) => {
+      await create("a", (handle) => writeAll(handle, Uint8Array.of(1), 0));
+      mkdirSync(join(at, "out"));
+    },
+  };
+  await expect(writeResults(places, [appearing], false)).rejects.toThrow("a folder is never replaced");
+  expect(state(at)).toEqual({ out: "" });
+});
+
 test("what a killed run left: undone also if one of its results was changed since, which stays", async () => {
   const one = cases[1]!;
   const { operations } = await withFault(() => writeResults(begin(one).places, one.results, false));
