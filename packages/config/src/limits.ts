@@ -1,12 +1,12 @@
 /**
- * The most of each thing that a config may have. Every limit is far above what models have. A larger number is a mistake
- * or an attack, and is refused, so that time and memory stay in proportion to the size of a file (docs/limits.md).
+ * The most of each thing that a config may have. Every limit is far above what models have. A larger number is a
+ * mistake or an attack, and is refused, so that time and memory go by the size of a file (docs/limits.md).
  */
 
 /** Layers. */
 export const mostLayers = 10_000;
 
-/** Layer types, or groups of layers, that have a rope of their own. Each takes about as long as a whole small config. */
+/** Layer types, or groups of layers, that have a rope of their own. Each takes as long as a whole small config. */
 export const mostRopes = 1000;
 
 /** Keys of one dictionary that describes a rope, or that holds those of layer types. */

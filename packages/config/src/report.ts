@@ -40,7 +40,8 @@ export class Report {
   readonly #notes: ConfigNote[] = [];
   readonly #byKind = new Map<string, Notes>();
   readonly #issues: RopeIssue[] = [];
-  /** What was said and asked for already, so that a long file takes time by its length. */
+  #issueCount = 0;
+  /** What is listed already. */
   readonly #said = new Set<string>();
   readonly #asked = new Set<string>();
 
@@ -49,38 +50,43 @@ export class Report {
     const more = [...this.#byKind.values()].flatMap(({ count, folded }) => {
       if (folded === undefined) return [];
       const others = count - mostListed - 1;
+      // One that was made twice may count twice.
       const message =
-        others === 0 ? folded.message : `${folded.message} ${others} more notes of this kind are not listed.`;
+        others === 0 ? folded.message : `${folded.message} Up to ${others} more notes of this kind are not listed.`;
       return [Object.freeze({ ...folded, message })];
     });
     return [...this.#notes, ...more];
   }
 
   note(kind: ConfigNote["kind"], path: string, message: string, severity: ConfigNote["severity"] = "info"): void {
-    const key = `${path}\n${message}`;
-    if (this.#said.has(key)) return;
-    this.#said.add(key);
     const group = `${kind} ${severity}`;
     const all = this.#byKind.get(group) ?? { count: 0 };
     this.#byKind.set(group, all);
-    all.count++;
-    if (all.count > mostListed + 1) return;
+    // Only those that are listed are told apart, so that the others take no memory.
+    if (all.count > mostListed) {
+      all.count++;
+      return;
+    }
+    const key = `${path}\n${message}`;
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
     const note = Object.freeze({ kind, path, message, severity });
-    if (all.count > mostListed) all.folded = note;
-    else this.#notes.push(note);
+    if (all.count++ < mostListed) this.#notes.push(note);
+    else all.folded = note;
   }
 
   issue(path: string, expected: string, received: string, remedy?: string): void {
     const key = `${path}\n${expected}`;
     if (this.#asked.has(key)) return;
+    this.#issueCount++;
+    if (this.#asked.size > mostListed) return;
     this.#asked.add(key);
-    if (this.#asked.size > mostListed + 1) return;
     this.#issues.push({ path, expected, received, ...(remedy === undefined ? {} : { remedy }) });
   }
 
   /** @throws RopeError `ROPE_CONFIG` with every issue, if there is one. */
   throwIfBroken(): void {
-    const count = this.#asked.size;
+    const count = this.#issueCount;
     if (count === 0) return;
     throw new RopeError("ROPE_CONFIG", {
       what: `no rope can be read from this config; it has ${count === 1 ? "1 issue" : `${count} issues`}`,

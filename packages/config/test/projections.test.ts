@@ -1,4 +1,7 @@
-/** How the rows of projections lie, compared with the classes that read them (transformers 5.24, or code published with models). */
+/**
+ * How the rows of projections lie, compared with the classes that read them: transformers 5.24, or the code that was
+ * published with a model.
+ */
 
 import { projectionShape, projectionShapeFromGguf } from "@ropewalk/config";
 import { expect, test } from "vitest";

@@ -93,7 +93,7 @@ const otherFormats: Readonly<Record<string, string>> = {
   "packages/ropewalk/src/cli/permute/": "names of tensors and modules, and weight_map in the index of shards",
   "packages/ropewalk/src/cli/lint.ts":
     "keys that the command removes or adds in a copy of the config, to find the cause of a difference",
-  "packages/ropewalk/src/cli/safetensors.ts": "data_offsets in the header of safetensors",
+  "packages/ropewalk/src/cli/safetensors": "data_offsets in the header of safetensors",
 };
 
 /** One word: `rope_theta`, `llama.rope.freq_base`. */

@@ -76,8 +76,9 @@ function checkPositions(path: string, { dtype, shape }: DescribedTensor): void {
       `${path} has the shape [${shape.join(", ")}]; positions are [tokens], [batch, tokens] or [axes, tokens].`,
     );
   }
-  if (count > MOST)
+  if (count > MOST) {
     throw new CliFailure("FILE_FORMAT", `${path} holds ${count} positions; at most ${MOST} are admitted.`);
+  }
 }
 
 /** Narrow integers fit Int32Array; uint32 beyond 2^31 would wrap round. */

@@ -100,7 +100,7 @@ export function readJson(path: string): unknown {
  * In code-unit order. A path that is not a folder gives itself.
  */
 export function configFiles(path: string): string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  if (!attempt(path, () => statSync(path, { throwIfNoEntry: false }))?.isDirectory()) return [path];
   const below = attempt(path, () => configsBelow(path));
   if (below.length > 0) return below.sort(byCodeUnits);
   const files = attempt(path, () => readdirSync(path, { withFileTypes: true }))

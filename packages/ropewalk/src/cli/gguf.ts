@@ -132,6 +132,9 @@ const scalars: ReadonlyMap<number, readonly [bytes: number, read: (view: DataVie
 const TEXT = 8;
 const LIST = 9;
 
+const isZero = (bytes: Uint8Array, at: number): boolean =>
+  bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 0 && bytes[at + 3] === 0;
+
 /** Bytes that are read at once. */
 const WINDOW = 2 ** 16;
 
@@ -201,7 +204,7 @@ class Header {
     this.checkCount(`values of ${key}`, count, isKept ? most.list : Infinity, bytes);
     if (!isKept) {
       if (element !== TEXT) this.#skip(count * bytes);
-      else for (let i = 0; i < count; i++) this.#skip(this.size());
+      else this.#skipTexts(count);
       return undefined;
     }
     this.#kept += count;
@@ -238,6 +241,7 @@ class Header {
     return this.#view(4).getUint32(0, this.littleEndian);
   }
 
+  /** A view of the next bytes, until the next call. */
   #view(length: number): DataView {
     const bytes = this.#bytes(length);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
@@ -246,6 +250,23 @@ class Header {
   #skip(length: number): undefined {
     this.#requireLeft(length);
     this.at += length;
+  }
+
+  /** Vocabularies have 10^5 texts and more, so only their lengths are looked at. */
+  #skipTexts(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const start = this.at - this.#windowStart;
+      if (start + 8 > this.#window.length || !this.littleEndian || this.width === 4) {
+        this.#skip(this.size());
+        continue;
+      }
+      const window = this.#window;
+      // Longer texts go the long way.
+      const isShort = window[start + 2] === 0 && window[start + 3] === 0 && isZero(window, start + 4);
+      const length = isShort ? window[start]! + 256 * window[start + 1]! : 0;
+      if (isShort && this.at + 8 + length <= this.#file.size) this.at += 8 + length;
+      else this.#skip(this.size());
+    }
   }
 
   #requireLeft(length: number): void {

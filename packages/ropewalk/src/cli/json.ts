@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { CliFailure } from "./failure.ts";
 
 /** The index of a model of 10^12 parameters has 16 MB. */
-export const largestJson = 33_554_432;
+export const largestJson = 25_000_000;
 /** That index has 140 000 values; a config with the names of 21 000 classes has 44 000. */
 const mostValues = 262_144;
 const deepest = 200;

@@ -109,14 +109,16 @@ export function lint(file: string, options: LintOptions): LintReport {
     );
   }
   const taken = new Set([...readings].filter(([, own]) => !RopeError.is(own)).map(([engine]) => engine));
-  const keys = keysOf(config as Json, engines, taken);
+  const found = dictionaries(config as Json, []);
+  const keys = keysOf(found, engines, taken);
+  const size = found.reduce((sum, { entries }) => sum + Object.keys(entries).length, 0);
   const findings: Finding[] = RopeError.is(base) ? invalid(base) : [...warnings(base), ...unknownKeys(base)];
   for (const engine of engines) {
     if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
       ...(engine === "onnx"
         ? operatorFindings(base)
-        : dialectFindings(engine, config as Json, base, readings.get(engine)!, keys)),
+        : dialectFindings(engine, config as Json, base, readings.get(engine)!, { keys, size })),
     );
   }
   return {
@@ -143,14 +145,19 @@ function attempt(task: () => ModelRopes): ModelRopes | RopeError {
   }
 }
 
+type Dictionaries = readonly { readonly steps: readonly string[]; readonly entries: Json }[];
+
+/** Where the causes of differences are searched: the rope keys of a file, and the number of all its keys. */
+interface Searched {
+  readonly keys: readonly Located[];
+  readonly size: number;
+}
+
 /**
  * Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries and those of layer
  * types.
  */
-function dictionaries(
-  entries: Json,
-  steps: readonly string[],
-): { readonly steps: readonly string[]; readonly entries: Json }[] {
+function dictionaries(entries: Json, steps: readonly string[]): Dictionaries {
   const inner = Object.entries(entries).flatMap(([key, item]) =>
     isObject(item) && steps.length < 4 && (steps.length > 0 || /rope|config$/.test(key))
       ? dictionaries(item, [...steps, key])
@@ -163,10 +170,10 @@ function dictionaries(
  * Each rope key of the file, with what each engine does with it. The notes cover keys that the file's type does not
  * have.
  */
-function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
+function keysOf(found: Dictionaries, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
   const named = engines.filter((engine) => engine !== "onnx");
-  const found = dictionaries(config, []).filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
-  return found.flatMap(({ entries, steps: outer }) => {
+  const ofText = found.filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
+  return ofText.flatMap(({ entries, steps: outer }) => {
     const path = outer.join(".");
     const type = entries["rope_type"] ?? entries["type"];
     return keyFacts.flatMap((facts): Located[] => {
@@ -234,13 +241,16 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
     .map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
 }
 
+/** Differences of one engine that are listed. */
+const mostEffects = 32;
+
 /** How an engine's ropes differ from those of transformers, and the keys that cause it. */
 function dialectFindings(
   engine: DialectName,
   config: Json,
   base: ModelRopes,
   own: ModelRopes | RopeError,
-  keys: readonly Located[],
+  searched: Searched,
 ): Finding[] {
   if (RopeError.is(own)) {
     return own.issues.length === 0
@@ -254,9 +264,11 @@ function dialectFindings(
           instead: remedy === undefined ? [] : [remedy],
         }));
   }
-  const effects = differences(base, own);
-  if (effects.length === 0) return [];
-  const guilty = causes(engine, config, base, own, keys);
+  const all = differences(base, own);
+  if (all.length === 0) return [];
+  const more = all.length > mostEffects ? [`… (${all.length} differences)`] : [];
+  const effects = [...all.slice(0, mostEffects), ...more];
+  const guilty = causes(engine, config, base, own, searched);
   const known = new Set(base.notes.map(({ message }) => message));
   const message =
     guilty.length > 0
@@ -315,11 +327,14 @@ function causes(
   config: Json,
   base: ModelRopes,
   own: ModelRopes,
-  keys: readonly Located[],
+  { keys, size }: Searched,
 ): readonly Located[] {
   // Without its type the file changes for every engine.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
-  if (!isSmall(config, candidates.length, own)) return [];
+  // Each is tried in readings of the whole file. Configs have some 200 keys, 20 rope keys and 4 ropes; a file with many
+  // more would take time by the square of its size.
+  const isSmall = candidates.length * size <= 40_000 && candidates.length * own.byLayerType.size <= 500;
+  if (!isSmall) return [];
   const tried = candidates.map((key) => {
     const changed = without(config, key.steps, dialect);
     const readable = !(RopeError.is(changed.hf) || RopeError.is(changed.own));
@@ -331,15 +346,6 @@ function causes(
   });
   const reason = (["single", "moves", "needed"] as const).find((name) => tried.some((one) => one[name]));
   return reason === undefined ? [] : tried.filter((one) => one[reason]).map(({ key }) => key);
-}
-
-/**
- * Whether the causes of differences may be searched. Each key is tried in readings of the whole file, so a long file
- * would take time by its square. Configs have some 200 keys, 20 rope keys and 4 ropes.
- */
-function isSmall(config: Json, candidates: number, { byLayerType }: ModelRopes): boolean {
-  const keys = dictionaries(config, []).reduce((sum, { entries }) => sum + Object.keys(entries).length, 0);
-  return candidates * keys <= 40_000 && candidates * byLayerType.size <= 500;
 }
 
 /** The ropes of a file with a key renamed to the name in `instead`. */

@@ -18,11 +18,13 @@ export interface ReportOptions {
 /** The ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and the notes. */
 export function reportText(file: string, { byLayerType, rules, notes }: ModelRopes, options: ReportOptions): string {
   const { palette } = options;
-  const sections = [...grouped(byLayerType)].map(([rope, layerTypes]) => {
+  const groups = [...grouped(byLayerType)];
+  const sections = groups.slice(0, mostRopes).map(([rope, layerTypes]) => {
     const layers = layersText(layerTypes, byLayerType.size);
     const read = layerTypes.flatMap((layerType) => rules.get(layerType) ?? []);
     return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, read, options);
   });
+  if (groups.length > mostRopes) sections.push(`… ${groups.length - mostRopes} more ropes: --json lists them all.`);
   const lines = (severity: ConfigNote["severity"], mark: string): string[] =>
     printableReport(notes).flatMap(({ path, message, severity: own }) =>
       own === severity ? [`  ${mark} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`] : [],
@@ -34,6 +36,9 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
   if (remarks.length > 0) sections.push([palette.bold("notes on the config"), ...remarks].join("\n"));
   return `${palette.bold(palette.cyan(printable(file)))}\n\n${sections.join("\n\n")}\n`;
 }
+
+/** Ropes that are printed. */
+const mostRopes = 32;
 
 /** Layer types by their rope, so that a shared rope is described once. */
 function grouped(byLayerType: ModelRopes["byLayerType"]): Map<RotaryEmbedding | null, (string | null)[]> {

@@ -19,8 +19,8 @@ export interface ParsedHeader {
   readonly tensors: ReadonlyMap<string, HeaderEntry>;
 }
 
-/** The largest models have 100 000 tensors in all their files together. */
-const mostTensors = 262_144;
+/** The largest models have 140 000 tensors in all their files together. */
+const mostTensors = 150_000;
 const mostAxes = 64;
 
 /** @param fail throws; its argument says what the file does. */

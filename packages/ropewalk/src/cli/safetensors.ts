@@ -63,10 +63,10 @@ const elementBits: ReadonlyMap<string, number> = new Map(
 );
 
 /**
- * A header of 100 000 tensors has 12 MB. The reference implementation admits 100 MB, of which a reader makes a multiple in
- * memory.
+ * Bytes of a header that are read. One of 100 000 tensors has 12 MB. The reference implementation admits 100 MB, of
+ * which a reader makes a multiple in memory.
  */
-const largestHeader = 33_554_432;
+const largestHeader = 25_000_000;
 
 export function readSafetensors(file: OpenFile): SafetensorsHeader {
   const fail = (text: string): never => {
