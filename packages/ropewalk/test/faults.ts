@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from "node:module";
 import promises from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 
-/** What happens at an operation: an error of the system, or the end of the process, before the operation or after it. */
+/** What happens at an operation: an error of the system, or the end of the process before it or after it. */
 export type Fault = { readonly code: string } | { readonly killed: "before" | "after" };
 
 export interface Planted {

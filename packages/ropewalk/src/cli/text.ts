@@ -39,11 +39,13 @@ export function jsonLine(value: unknown): string {
 
 /** Text of several lines and in colours, as reports have. A last guard: what else a terminal obeys is escaped. */
 export function printableLines(text: string): string {
-  // Kept: newlines, and the sequences of colours.
-  return text.replace(/\n|\u001B\[[\d;]{0,16}m|[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/gu, (found) =>
-    found === "\n" || found.length > 2 ? found : escaped(found),
+  return text.replace(harmful, (found, at: number) =>
+    found === "\n" || (found === "\u001B" && isColour(text.slice(at + 1, at + 9))) ? found : escaped(found),
   );
 }
+
+/** Whether a sequence of this tool's colours follows: `[`, digits, `m`. */
+const isColour = (text: string): boolean => /^\[\d{1,3}m/.test(text);
 
 function cut(text: string): string {
   if (text.length <= longest) return text;

@@ -76,14 +76,7 @@ export async function writeResults(places: Places, results: readonly Result[], m
   let stage: Stage | undefined;
   const remove = (): void => {
     if (stage !== undefined) closeStage(stage);
-    for (const path of made) {
-      try {
-        rmdirSync(path);
-      } catch {
-        // Something else was put there.
-        return;
-      }
-    }
+    removeFolders(made);
   };
   const stop = (signal: NodeJS.Signals): void => {
     remove();
@@ -183,15 +176,40 @@ async function fillFolder(path: string, fill: (create: CreateFile) => Promise<vo
   syncFolder(path);
 }
 
-/** @returns the folders that were made, the innermost first. */
+/**
+ * Makes a folder and those above it, one by one: `mkdirSync` with `recursive` never ends where a system says that the
+ * folder above is missing although it is there (`/proc`).
+ *
+ * @returns the folders that were made, the innermost first.
+ */
 function makeFolders(folder: string): string[] {
   return refuseOutput(folder, () => {
-    const first = mkdirSync(folder, { recursive: true });
-    if (first === undefined) return [];
-    const made = [folder];
-    for (let at = folder; at !== resolve(first) && at !== dirname(at);) made.push((at = dirname(at)));
+    const missing: string[] = [];
+    for (let at = folder; statSync(at, { throwIfNoEntry: false }) === undefined; at = dirname(at)) missing.push(at);
+    const made: string[] = [];
+    try {
+      for (const path of missing.toReversed()) {
+        if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) continue;
+        mkdirSync(path);
+        made.unshift(path);
+      }
+    } catch (error) {
+      removeFolders(made);
+      throw error;
+    }
     return made;
   });
+}
+
+function removeFolders(made: readonly string[]): void {
+  for (const path of made) {
+    try {
+      rmdirSync(path);
+    } catch {
+      // Something else was put there.
+      return;
+    }
+  }
 }
 
 function refuseOutput<T>(what: string, action: () => T): T {
