@@ -185,7 +185,8 @@ async function fillFolder(path: string, fill: (create: CreateFile) => Promise<vo
 function makeFolders(folder: string): string[] {
   return refuseOutput(folder, () => {
     const missing: string[] = [];
-    for (let at = folder; statSync(at, { throwIfNoEntry: false }) === undefined; at = dirname(at)) missing.push(at);
+    const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+    for (let at = folder; !isThere(at) && at !== dirname(at); at = dirname(at)) missing.push(at);
     const made: string[] = [];
     try {
       for (const path of missing.toReversed()) {

@@ -1,0 +1,138 @@
+/** `.safetensors` files: what the reference parser refuses is refused by `permute` and `apply`, whatever is read of it. */
+
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readSafetensors } from "../src/cli/safetensors.ts";
+import { withFile } from "../src/cli/files.ts";
+import { folder, permuteHere, writeConfig } from "./support.ts";
+
+const query = "model.layers.0.self_attn.q_proj.weight";
+const key = "model.layers.0.self_attn.k_proj.weight";
+const config = writeConfig({
+  model_type: "llama",
+  hidden_size: 16,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 4,
+  num_hidden_layers: 1,
+  max_position_embeddings: 64,
+  rope_theta: 10_000,
+});
+
+function write(header: string | Buffer, bytes: number): string {
+  const path = join(folder(), "in.safetensors");
+  const text = Buffer.from(header);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(path, Buffer.concat([length, text, Buffer.alloc(bytes)]));
+  return path;
+}
+
+const entry = (rows: number, start: number, more: Readonly<Record<string, unknown>> = {}): object => ({
+  dtype: "F32",
+  shape: [rows, 1],
+  data_offsets: [start, start + 4 * rows],
+  ...more,
+});
+/** Queries and keys of 16 and 8 rows, 96 bytes, and what else a case says. */
+const json = (more: Readonly<Record<string, unknown>> = {}): string =>
+  JSON.stringify({ [query]: entry(16, 0), [key]: entry(8, 64), ...more });
+
+/**
+ * Each was given to safetensors' `deserialize`, whose kind of error is in the third column (`SafeTensorError` of the
+ * format description: invalid header, invalid offset, mismatch of shape and bytes, incomplete buffer).
+ */
+const refused: readonly (readonly [what: string, path: () => string, kind: string])[] = [
+  [
+    "shape times type that is not the bytes",
+    () => write(json({ more: entry(2, 96, { shape: [3, 1] }) }), 104),
+    "mismatch",
+  ],
+  ["an unknown type", () => write(json({ more: entry(2, 96, { dtype: "F99" }) }), 104), "header"],
+  [
+    "a type by the name of a property of objects",
+    () => write(json({ more: entry(2, 96, { dtype: "constructor" }) }), 104),
+    "header",
+  ],
+  [
+    "a type by the name of the prototype",
+    () => write(json({ more: entry(2, 96, { dtype: "__proto__" }) }), 104),
+    "header",
+  ],
+  ["no type", () => write(json({ more: { shape: [2, 1], data_offsets: [96, 104] } }), 104), "header"],
+  ["no shape", () => write(json({ more: { dtype: "F32", data_offsets: [96, 104] } }), 104), "header"],
+  ["no offsets", () => write(json({ more: { dtype: "F32", shape: [2, 1] } }), 104), "header"],
+  ["null in place of a tensor", () => write(json({ more: null }), 96), "header"],
+  ["a number in place of a tensor", () => write(json({ more: 1 }), 96), "header"],
+  [
+    "a tensor twice",
+    () => write(json().replace("}}", `},${JSON.stringify(query)}:${JSON.stringify(entry(16, 0))}}`), 96),
+    "header",
+  ],
+  [
+    "a key of a tensor twice",
+    () => write(json().replace('"dtype":"F32"', '"dtype":"F32","dtype":"F16"'), 96),
+    "header",
+  ],
+  ["a hole", () => write(json({ more: entry(2, 100) }), 108), "offset"],
+  [
+    "a hole before the first",
+    () => write(json().replace("[0,64]", "[4,68]").replace("[64,96]", "[68,100]"), 100),
+    "offset",
+  ],
+  ["bytes behind the last", () => write(json(), 97), "incomplete"],
+  ["a tensor beyond the file", () => write(json({ more: entry(2, 96) }), 100), "incomplete"],
+  [
+    "a tensor that ends before it begins",
+    () => write(json({ more: entry(2, 96, { data_offsets: [104, 96] }) }), 96),
+    "offset",
+  ],
+  ["two tensors over each other", () => write(json({ "lm_head.weight": entry(16, 0) }), 96), "offset"],
+  ["an empty tensor inside another", () => write(json({ none: entry(0, 4) }), 96), "offset"],
+  ["metadata that is no text", () => write(json({ __metadata__: { format: 1 } }), 96), "header"],
+  ["metadata that is no object", () => write(json({ __metadata__: "pt" }), 96), "header"],
+  ["a byte order mark", () => write(`\uFEFF${json()}`, 96), "header"],
+  [
+    "a byte that is no UTF-8",
+    () => write(Buffer.concat([Buffer.from('{"'), Buffer.of(0xff), Buffer.from(json().slice(2))]), 96),
+    "header",
+  ],
+  ["a list as header", () => write("[]", 0), "header"],
+  ["something behind the header", () => write(`${json()} x`, 96), "header"],
+  ["a negative size", () => write(json({ more: entry(2, 96, { shape: [-2, -1] }) }), 104), "header"],
+  ["a fraction as size", () => write(json({ more: entry(2, 96, { shape: [2.5, 1] }) }), 104), "header"],
+  ["a size beyond 2^53", () => write(json().replace("[16,1]", "[16,1,99999999999999999999]"), 96), "header"],
+  [
+    "sizes whose product is beyond 2^53",
+    () => write(json({ more: entry(0, 96, { shape: [2 ** 40, 2 ** 40] }) }), 96),
+    "mismatch",
+  ],
+];
+
+test.each(refused)("%s is refused", async (_, path) => {
+  const input = path();
+  const failure = expect.objectContaining({ code: "FILE_FORMAT" });
+  // Also where another tensor is asked for.
+  expect(() => withFile(input, (file) => readSafetensors(file).tensor(query))).toThrow(failure);
+  const output = join(folder(), "out.safetensors");
+  await expect(permuteHere(input, output, { config, from: "half", to: "adjacent" })).rejects.toMatchObject({
+    code: "FILE_FORMAT",
+  });
+  expect(readdirSync(join(output, ".."))).toEqual([]);
+});
+
+test("the file that each case spoils is read; packed types, empty tensors and metadata too", async () => {
+  const input = write(
+    json({
+      __metadata__: { format: "pt", "": "\\u0000" },
+      // Six-bit elements: four of them in three bytes.
+      packed: { dtype: "F6_E2M3", shape: [4], data_offsets: [96, 99] },
+      none: { dtype: "BOOL", shape: [0, 7], data_offsets: [99, 99] },
+      one: { dtype: "U8", shape: [], data_offsets: [99, 100] },
+    }),
+    100,
+  );
+  const [line] = await permuteHere(input, join(folder(), "out.safetensors"), { config, from: "half", to: "adjacent" });
+  expect(line).toContain("2 tensors from half to adjacent, 3 as they were");
+});
