@@ -39,75 +39,45 @@ const entry = (rows: number, start: number, more: Readonly<Record<string, unknow
 const json = (more: Readonly<Record<string, unknown>> = {}): string =>
   JSON.stringify({ [query]: entry(16, 0), [key]: entry(8, 64), ...more });
 
-/**
- * Each was given to safetensors' `deserialize`, whose kind of error is in the third column (`SafeTensorError` of the
- * format description: invalid header, invalid offset, mismatch of shape and bytes, incomplete buffer).
- */
-const refused: readonly (readonly [what: string, path: () => string, kind: string])[] = [
-  [
-    "shape times type that is not the bytes",
-    () => write(json({ more: entry(2, 96, { shape: [3, 1] }) }), 104),
-    "mismatch",
-  ],
-  ["an unknown type", () => write(json({ more: entry(2, 96, { dtype: "F99" }) }), 104), "header"],
+/** safetensors 0.8.0 refuses each of these files too, but for a tensor twice, of which it takes the last. */
+const refused: readonly (readonly [what: string, path: () => string])[] = [
+  ["shape times type that is not the bytes", () => write(json({ more: entry(2, 96, { shape: [3, 1] }) }), 104)],
+  ["an unknown type", () => write(json({ more: entry(2, 96, { dtype: "F99" }) }), 104)],
   [
     "a type by the name of a property of objects",
     () => write(json({ more: entry(2, 96, { dtype: "constructor" }) }), 104),
-    "header",
   ],
-  [
-    "a type by the name of the prototype",
-    () => write(json({ more: entry(2, 96, { dtype: "__proto__" }) }), 104),
-    "header",
-  ],
-  ["no type", () => write(json({ more: { shape: [2, 1], data_offsets: [96, 104] } }), 104), "header"],
-  ["no shape", () => write(json({ more: { dtype: "F32", data_offsets: [96, 104] } }), 104), "header"],
-  ["no offsets", () => write(json({ more: { dtype: "F32", shape: [2, 1] } }), 104), "header"],
-  ["null in place of a tensor", () => write(json({ more: null }), 96), "header"],
-  ["a number in place of a tensor", () => write(json({ more: 1 }), 96), "header"],
+  ["a type by the name of the prototype", () => write(json({ more: entry(2, 96, { dtype: "__proto__" }) }), 104)],
+  ["no type", () => write(json({ more: { shape: [2, 1], data_offsets: [96, 104] } }), 104)],
+  ["no shape", () => write(json({ more: { dtype: "F32", data_offsets: [96, 104] } }), 104)],
+  ["no offsets", () => write(json({ more: { dtype: "F32", shape: [2, 1] } }), 104)],
+  ["null in place of a tensor", () => write(json({ more: null }), 96)],
+  ["a number in place of a tensor", () => write(json({ more: 1 }), 96)],
   [
     "a tensor twice",
     () => write(json().replace("}}", `},${JSON.stringify(query)}:${JSON.stringify(entry(16, 0))}}`), 96),
-    "header",
   ],
-  [
-    "a key of a tensor twice",
-    () => write(json().replace('"dtype":"F32"', '"dtype":"F32","dtype":"F16"'), 96),
-    "header",
-  ],
-  ["a hole", () => write(json({ more: entry(2, 100) }), 108), "offset"],
-  [
-    "a hole before the first",
-    () => write(json().replace("[0,64]", "[4,68]").replace("[64,96]", "[68,100]"), 100),
-    "offset",
-  ],
-  ["bytes behind the last", () => write(json(), 97), "incomplete"],
-  ["a tensor beyond the file", () => write(json({ more: entry(2, 96) }), 100), "incomplete"],
-  [
-    "a tensor that ends before it begins",
-    () => write(json({ more: entry(2, 96, { data_offsets: [104, 96] }) }), 96),
-    "offset",
-  ],
-  ["two tensors over each other", () => write(json({ "lm_head.weight": entry(16, 0) }), 96), "offset"],
-  ["an empty tensor inside another", () => write(json({ none: entry(0, 4) }), 96), "offset"],
-  ["metadata that is no text", () => write(json({ __metadata__: { format: 1 } }), 96), "header"],
-  ["metadata that is no object", () => write(json({ __metadata__: "pt" }), 96), "header"],
-  ["a byte order mark", () => write(`\uFEFF${json()}`, 96), "header"],
+  ["a key of a tensor twice", () => write(json().replace('"dtype":"F32"', '"dtype":"F32","dtype":"F16"'), 96)],
+  ["a hole", () => write(json({ more: entry(2, 100) }), 108)],
+  ["a hole before the first", () => write(json().replace("[0,64]", "[4,68]").replace("[64,96]", "[68,100]"), 100)],
+  ["bytes behind the last", () => write(json(), 97)],
+  ["a tensor beyond the file", () => write(json({ more: entry(2, 96) }), 100)],
+  ["a tensor that ends before it begins", () => write(json({ more: entry(2, 96, { data_offsets: [104, 96] }) }), 96)],
+  ["two tensors over each other", () => write(json({ "lm_head.weight": entry(16, 0) }), 96)],
+  ["an empty tensor inside another", () => write(json({ none: entry(0, 4) }), 96)],
+  ["metadata that is no text", () => write(json({ __metadata__: { format: 1 } }), 96)],
+  ["metadata that is no object", () => write(json({ __metadata__: "pt" }), 96)],
+  ["a byte order mark", () => write(`\uFEFF${json()}`, 96)],
   [
     "a byte that is no UTF-8",
     () => write(Buffer.concat([Buffer.from('{"'), Buffer.of(0xff), Buffer.from(json().slice(2))]), 96),
-    "header",
   ],
-  ["a list as header", () => write("[]", 0), "header"],
-  ["something behind the header", () => write(`${json()} x`, 96), "header"],
-  ["a negative size", () => write(json({ more: entry(2, 96, { shape: [-2, -1] }) }), 104), "header"],
-  ["a fraction as size", () => write(json({ more: entry(2, 96, { shape: [2.5, 1] }) }), 104), "header"],
-  ["a size beyond 2^53", () => write(json().replace("[16,1]", "[16,1,99999999999999999999]"), 96), "header"],
-  [
-    "sizes whose product is beyond 2^53",
-    () => write(json({ more: entry(0, 96, { shape: [2 ** 40, 2 ** 40] }) }), 96),
-    "mismatch",
-  ],
+  ["a list as header", () => write("[]", 0)],
+  ["something behind the header", () => write(`${json()} x`, 96)],
+  ["a negative size", () => write(json({ more: entry(2, 96, { shape: [-2, -1] }) }), 104)],
+  ["a fraction as size", () => write(json({ more: entry(2, 96, { shape: [2.5, 1] }) }), 104)],
+  ["a size beyond 2^53", () => write(json().replace("[16,1]", "[16,1,99999999999999999999]"), 96)],
+  ["sizes whose product is beyond 2^53", () => write(json({ more: entry(0, 96, { shape: [2 ** 40, 2 ** 40] }) }), 96)],
 ];
 
 test.each(refused)("%s is refused", async (_, path) => {
