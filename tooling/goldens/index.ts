@@ -6,6 +6,7 @@ import type { FixturesByKind, Model } from "./types.ts";
 export type {
   AnsweredPrompt,
   DiffusersFixture,
+  DiffusionPositionsFixture,
   EngineFixture,
   EngineRotation,
   FixturesByKind,
@@ -16,6 +17,7 @@ export type {
   NdropeFixture,
   OnnxFixture,
   OnnxRuntimeFixture,
+  PromptTokensFixture,
   PermuteFixture,
   PromptsFixture,
   ServingFixture,

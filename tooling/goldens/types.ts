@@ -271,6 +271,44 @@ export interface PositionsFixture {
   }[];
 }
 
+/** The positions of an image or video transformer in diffusers. */
+export interface DiffusionPositionsFixture {
+  readonly source: Source;
+  readonly family: string;
+  readonly entry: string;
+  readonly cases: readonly {
+    readonly prompt: Readonly<Record<string, unknown>>;
+    /** [axes, tokens] */
+    readonly shape: readonly number[];
+    /** Row-major; fractions are float32. */
+    readonly positions: readonly number[];
+  }[];
+}
+
+/** Positions of prompts in tokens, by a family's own processor and model class. */
+export interface PromptTokensFixture {
+  readonly source: Source;
+  readonly module: string;
+  readonly configs: readonly { readonly model_type: string; readonly [key: string]: unknown }[];
+  readonly cases: readonly {
+    /** Its number in configs. */
+    readonly config: number;
+    /** [batch][token] */
+    readonly inputIds: readonly (readonly number[])[];
+    readonly attentionMask?: readonly (readonly number[])[];
+    /** [frames, height, width] in patches. */
+    readonly imageGrids?: readonly (readonly number[])[];
+    readonly videoGrids?: readonly (readonly number[])[];
+    readonly secondsPerGrid?: readonly number[];
+    /** [3, batch, tokens], row-major; 0 where the mask is 0. */
+    readonly positions: readonly number[];
+    /** Largest position + 1 - number of real tokens, of each row. */
+    readonly deltas: readonly number[];
+    /** Tokens decoded after the prompt; [3, batch, steps], row-major. */
+    readonly decoded: { readonly steps: number; readonly positions: readonly number[] };
+  }[];
+}
+
 /** The crate ndrope. Positions are [axis][token]. */
 export type NdropeFixture = NdropeRotation | NdropeTables | NdropePositions;
 
@@ -602,8 +640,10 @@ export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
   positions: PositionsFixture;
+  "positions/diffusion": DiffusionPositionsFixture;
   "positions/prompts": PromptsFixture;
   "positions/time": VideoTimeFixture;
+  "positions/tokens": PromptTokensFixture;
   truth: TruthFixture;
   seeds: SeedFixture;
   onnx: OnnxFixture;

@@ -44,6 +44,12 @@ export class Report {
   /** What is listed already. */
   readonly #said = new Set<string>();
   readonly #asked = new Set<string>();
+  readonly #missing: string;
+
+  /** @param missing what cannot be read if there is an issue. */
+  constructor(missing = "no rope") {
+    this.#missing = missing;
+  }
 
   /** The notes in the order in which they were made; then one for those of each kind that are only counted. */
   get notes(): ConfigNote[] {
@@ -89,7 +95,7 @@ export class Report {
     const count = this.#issueCount;
     if (count === 0) return;
     throw new RopeError("ROPE_CONFIG", {
-      what: `no rope can be read from this config; it has ${count === 1 ? "1 issue" : `${count} issues`}`,
+      what: `${this.#missing} can be read from this config; it has ${count === 1 ? "1 issue" : `${count} issues`}`,
       issues: folded(this.#issues, count),
     });
   }

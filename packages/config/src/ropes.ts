@@ -258,7 +258,7 @@ function withNumbers({ expected, message, received, remedy }: RopeError, rules: 
     numbers.map(({ name, rule, value }) => `${name.replace("parameters.", "")} ${value} (${rule})`),
   );
   return {
-    path: "frequencies",
+    path: "parameters",
     expected: expected ?? "numbers that this type can use",
     received: received ?? message,
     remedy: `${remedy === undefined ? "" : `${remedy} `}In the config: ${stated}.`,

@@ -209,6 +209,24 @@ test("dictionaries that lie in each other, ten thousand deep, in two places that
   expect(() => ropesFromConfig(llama({ rope_scaling: deep(), rope_parameters: deep() }))).not.toThrow();
 });
 
+test.each<[what: string, config: Json, path: string]>([
+  [
+    "ministral3",
+    {
+      model_type: "ministral3",
+      rope_parameters: {
+        ...{ rope_type: "yarn", rope_theta: 1e6, factor: 4, original_max_position_embeddings: 8192 },
+        llama_4_scaling_beta: 1e308,
+      },
+    },
+    "rope_parameters.llama_4_scaling_beta",
+  ],
+  ["llama4_text", { model_type: "llama4_text", attn_scale: -1e37 }, "attn_scale"],
+])("a scale of queries that overflows: %s", (_, config, path) => {
+  const error = failure(() => ropesFromConfig(config));
+  expect(error.issues.map((issue) => issue.path)).toEqual([path]);
+});
+
 test.each<[what: string, more: Json, place: string]>([
   ["a base", { rope_theta: 5e-324 }, "rope_theta"],
   ["a small base", { rope_theta: 1e-308 }, "rope_theta"],

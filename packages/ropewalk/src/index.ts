@@ -110,6 +110,7 @@ export {
   dialects,
   fromAtb,
   keyFacts,
+  promptRules,
   projectionShape,
   projectionShapeFromGguf,
   ropeRequestsFromConfig,
@@ -136,12 +137,14 @@ export type {
   LatentShape,
   LayerRopeRequest,
   ModelRopes,
+  PromptRules,
   ProjectionShape,
   RequestOverrides,
   RopeRequests,
   RopeWeights,
   TowerPart,
   TowerPositions,
+  VideoTimeRule,
   YarnDialect,
 } from "@ropewalk/config";
 
@@ -149,6 +152,7 @@ export {
   AUDIO,
   cyclicAxes,
   decodePositions,
+  diffusionPositions,
   glmImagePositions,
   gridPositions,
   hunyuanVlPositions,
@@ -173,6 +177,11 @@ export type {
   CanvasTokens,
   CropSize,
   DecodeOptions,
+  DiffusionFamily,
+  DiffusionPrompt,
+  DiffusionPrompts,
+  FractionalFamily,
+  ImageGrid,
   GlmImageOptions,
   GlmImagePositions,
   HunyuanVlOptions,
@@ -195,3 +204,13 @@ export type {
   VideoTime,
   VisualPromptOptions,
 } from "@ropewalk/nd-qwen2vl";
+
+export { promptPositionsFromTokens } from "./prompt-from-tokens.ts";
+export type {
+  IntegerList,
+  IntegerRows,
+  IntegerTensor,
+  PromptTokenPositions,
+  PromptTokens,
+  TokenPast,
+} from "./prompt-from-tokens.ts";

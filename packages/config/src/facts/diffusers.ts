@@ -109,10 +109,16 @@ const lengths = (list: string): string => `Text counts on the first axis, and pa
 
 const classes: ReadonlyMap<string, Diffuser> = new Map([
   // Flux and relatives.
-  ...row(
-    "FluxTransformer2DModel ChromaTransformer2DModel OvisImageTransformer2DModel LongCatImageTransformer2DModel",
-    flux,
-  ),
+  ...row("FluxTransformer2DModel ChromaTransformer2DModel", flux),
+  ...row("OvisImageTransformer2DModel", {
+    ...flux,
+    remark: "Text counts on height and width, and patches are counted from 0 there too; the first axis is 0.",
+  }),
+  ...row("LongCatImageTransformer2DModel", {
+    ...flux,
+    remark:
+      "Text counts on height and width, and patches go on from there; the first axis is 0, 1 for the image, 2 for a reference.",
+  }),
   ...row("BriaTransformer2DModel BriaFiboTransformer2DModel", { ...flux, base: themselves(10_000) }),
   ...row("Flux2Transformer2DModel", {
     ...flux,
@@ -126,7 +132,8 @@ const classes: ReadonlyMap<string, Diffuser> = new Map([
     axes: ["time", "height", "width", "text"],
     dims: axesDims(32, 32, 32, 32),
     base: themselves(10_000),
-    remark: "Text counts on the last axis, patches on the other three.",
+    fractionalPositions: true,
+    remark: "Text counts on the last axis, patches in halves on height and width, references at −1, −2, … on the last.",
   }),
   ...row("Krea2Transformer2DModel", { ...flux, dims: axesDims(32, 48, 48), base: themselves(1000) }),
   ...row("HiDreamImageTransformer2DModel", { ...flux, dims: axesDims(64, 32, 32) }),

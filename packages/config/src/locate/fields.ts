@@ -4,7 +4,7 @@
  */
 
 import type { Report } from "../report.ts";
-import { isEqual, isFlag, isList, isNumber, isSize, join, narrow, own } from "./found.ts";
+import { isEqual, isFlag, isList, isNumber, isScale, isSize, join, narrow, own } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 
 /** One of several JSON objects that are read together. */
@@ -109,6 +109,11 @@ export class Fields {
   /** An integer ≥ 1. Any other value becomes an issue. */
   size(...keys: readonly string[]): Found<number> | undefined {
     return narrow(this.first(...keys), isSize, "an integer > 0", this.#report);
+  }
+
+  /** A factor in a scale of queries, which stays finite in float32. Any other value becomes an issue. */
+  scale(key: string): Found<number> | undefined {
+    return narrow(this.first(key), isScale, "a number that leaves the scale of queries finite", this.#report);
   }
 
   /** `true` or `false`. Any other value becomes an issue. */

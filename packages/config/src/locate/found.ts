@@ -52,6 +52,8 @@ export function shown(value: unknown): string {
 }
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+/** Scales of queries multiply it by logarithms of positions, which stay below 100. */
+export const isScale = (value: unknown): value is number => isNumber(value) && Math.abs(value) <= 1e36;
 export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 export const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
 export const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);

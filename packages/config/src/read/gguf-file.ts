@@ -73,6 +73,11 @@ export class GgufFile {
     return found && { value: found.value, rule: found.path };
   }
 
+  scale(name: string): Fact<number> | undefined {
+    const found = this.#fields.scale(this.key(name));
+    return found && { value: found.value, rule: found.path };
+  }
+
   size(name: string): Fact<number> | undefined {
     const found = this.#fields.size(this.key(name));
     return found && { value: found.value, rule: found.path };

@@ -151,7 +151,7 @@ function queryScaleWithoutRope({ architecture, name }: GgufFile): Fact<QueryScal
 function readQueryScale(file: GgufFile): { readonly queryScale?: Fact<QueryScale> } {
   const { temperature } = file.architecture;
   if (temperature === undefined || temperature === "layers without rope") return {};
-  const beta = file.number("attention.temperature_scale");
+  const beta = file.scale("attention.temperature_scale");
   if (beta === undefined || beta.value === 0) return {};
   const length =
     temperature === "temperature_length"

@@ -523,6 +523,12 @@ test.each<[string, Partial<Record<keyof PromptOptions, unknown>>]>([
   const build = (): unknown => promptPositions({ ...three, ...options } as PromptOptions);
   expect(build).toThrow(expect.objectContaining({ code: "ROPE_SHAPE" }));
 });
+test("a list of holes that is longer than any prompt is refused, not read", () => {
+  const holes = new Array<never>(2 ** 32 - 1);
+  expect(() => promptPositions({ modalities: [holes], advance: "max" })).toThrow(/at most 268435456 elements/);
+  expect(() => promptPositions({ modalities: holes, advance: "max" })).toThrow(/at most 268435456 elements/);
+});
+
 test("promptPositions refuses a past that is no object", () => {
   for (const past of [null, 57]) {
     expect(() => promptPositions({ ...three, past: past as never })).toThrow(

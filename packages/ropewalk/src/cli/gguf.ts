@@ -50,7 +50,7 @@ const most = {
   /** Values of one list. */
   list: 65_536,
   /** Values of all lists that are kept. */
-  values: 2 ** 20,
+  values: 262_144,
   /** Bytes of a key, or of the name of a tensor. GGML's own limit for tensors is 63. */
   name: 256,
   /** Bytes of a text that are kept. */

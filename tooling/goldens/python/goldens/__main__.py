@@ -12,9 +12,11 @@ ENGINES = {
     "onnxruntime": "onnxruntime's rotary operators",
     "prompts": "the position builders of transformers' multimodal models on random prompts",
     "vllm-prompts": "those of vLLM",
+    "prompt-tokens": "transformers' positions of prompts, from token ids",
+    "diffusion-positions": "the positions of image and video transformers in diffusers",
     "libraries": "timm, rotary-embedding-torch and flash-attn",
 }
-MODULES = {"prompts": "prompts", "vllm-prompts": "vllm_prompts", "mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run"}
+MODULES = {"prompts": "prompts", "vllm-prompts": "vllm_prompts", "mlx": "mlx_lm_run", "ggml": "ggml_run", "llama.cpp": "llama_cpp_run", "vllm": "vllm_run", "sglang": "sglang_run", "diffusers": "diffusers_run", "onnxruntime": "onnxruntime_run", "libraries": "libraries_run", "diffusion-positions": "diffusion_positions", "prompt-tokens": "prompt_tokens"}
 
 
 def main() -> None:

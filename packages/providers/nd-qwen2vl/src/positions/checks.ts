@@ -46,12 +46,17 @@ export function newPositions(
   }
 }
 
+/** The most elements of a list: more than any prompt has. A list with holes can be of any length and take no memory. */
+const MOST = 2 ** 28;
+
 /** The elements of a list or typed array. */
 export function checkedList<T>(value: ArrayLike<T>, name: string, expected: string): T[] {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && "length" in value)) {
     throw shapeError(name, expected, show(value));
   }
-  return Array.from(value as ArrayLike<T>);
+  const list = value as ArrayLike<T>;
+  if (list.length > MOST) throw shapeError(name, `at most ${MOST} elements`, `${list.length}`);
+  return Array.from(list);
 }
 
 export function checkedRows<T>(value: readonly ArrayLike<T>[], name: string): T[][] {

@@ -5,6 +5,7 @@
  */
 
 export { decodePositions, slicePositions } from "./decode.ts";
+export { diffusionPositions } from "./diffusion.ts";
 export { gridPositions, visionPositions } from "./grids.ts";
 export { maskedPositions } from "./masks.ts";
 export { packedPositions } from "./packed.ts";
@@ -24,6 +25,13 @@ export type { OmniOptions, OmniPositionArrays } from "./families/omni.ts";
 export type { PrunedVideoOptions } from "./families/pruned.ts";
 export type { AxisPositions, PatchGrid, PositionArrays } from "./checks.ts";
 export type { DecodeOptions } from "./decode.ts";
+export type {
+  DiffusionFamily,
+  DiffusionPrompt,
+  DiffusionPrompts,
+  FractionalFamily,
+  ImageGrid,
+} from "./diffusion-prompts.ts";
 export type { MaskedOptions } from "./masks.ts";
 export type { SegmentAdvance, PlacedSegments, PlaceOptions, PromptSegment } from "./place.ts";
 export type { PromptOptions, VideoTime } from "./prompt.ts";
