@@ -14,6 +14,9 @@ export const config = {
   rope_theta: 10_000,
 };
 
+/** The tensor for `apply`. `permute` leaves it as it is. */
+export const rotated = "model.embed_tokens.weight";
+
 export function safetensors(): Buffer {
   let end = 0;
   const tensor = (...shape: number[]): object => ({
@@ -27,7 +30,7 @@ export function safetensors(): Buffer {
     [`${at}.q_proj.weight`]: tensor(16, 3),
     [`${at}.k_proj.weight`]: tensor(8, 3),
     [`${at}.v_proj.weight`]: tensor(8, 3),
-    query: tensor(3, 4, 4),
+    [rotated]: tensor(3, 4, 4),
   });
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { damaged } from "./mutate.ts";
 import { seeded } from "./random.ts";
-import { config } from "./seeds.ts";
+import { config, rotated } from "./seeds.ts";
 import type { Format } from "./seeds.ts";
 
 const [seed, from, to] = process.argv.slice(2).map(Number) as [number, number, number];
@@ -101,8 +101,8 @@ async function attack(i: number): Promise<boolean> {
     await attempt(i, "permute", () => permute!(path, join(out, "x"), { config: path, from: "half", to: "adjacent" }, () => {}));
   }
   if (format === "npy" || format === "safetensors" || format === "json") {
-    const options = { positions: "0:3", out: join(out, "rotated"), layout: "token-first", operation: "apply", precision: "float32", part: "text" };
-    const query = format === "json" ? {} : { query: path };
+    const options = { positions: "0:3", out: join(out, "results"), layout: "token-first", operation: "apply", precision: "float32", part: "text" };
+    const query = format === "json" ? {} : { query: format === "npy" ? path : `${path}#${rotated}` };
     const applied = await attempt(i, "apply", () => apply!(format === "json" ? path : plain, { ...options, ...query }));
     if (!applied && existsSync(options.out)) say("left", i, "apply");
     isTaken ||= applied;
