@@ -156,7 +156,12 @@ function state(at: string): string {
  *
  * @param kills how many kills; operations are taken in turn, so that every one is met if there are enough.
  */
-export async function attackScene(scene: Scene, kills: number, withErrors: boolean, random: Random): Promise<KillReport> {
+export async function attackScene(
+  scene: Scene,
+  kills: number,
+  withErrors: boolean,
+  random: Random,
+): Promise<KillReport> {
   const found: string[] = [];
   const first = lay(scene);
   const before = state(first);

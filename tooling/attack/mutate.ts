@@ -54,8 +54,7 @@ const whole: Readonly<Record<Exclude<Format, "json">, () => Buffer>> = { safeten
 
 /** A damaged file of a format. */
 export function damaged(format: Format, random: Random): Buffer {
-  let bytes =
-    format === "json" ? Buffer.from(JSON.stringify(changed(random.pick(configs), random))) : whole[format]();
+  let bytes = format === "json" ? Buffer.from(JSON.stringify(changed(random.pick(configs), random))) : whole[format]();
   if (format === "safetensors" && random.below(2) === 0) bytes = withHeader(bytes, random);
   for (let i = random.below(4) + (format === "json" ? 0 : 1); i > 0; i--) bytes = once(bytes, random);
   return bytes;
@@ -96,7 +95,11 @@ function once(bytes: Buffer, random: Random): Buffer {
       if (copy.length >= at + 8) copy.writeBigUInt64LE(random.pick(numbers), at);
       return copy;
     default:
-      return Buffer.concat([copy.subarray(0, at), Buffer.alloc(random.below(64), random.below(256)), copy.subarray(at)]);
+      return Buffer.concat([
+        copy.subarray(0, at),
+        Buffer.alloc(random.below(64), random.below(256)),
+        copy.subarray(at),
+      ]);
   }
 }
 
@@ -144,7 +147,15 @@ function changed(value: object, random: Random): object {
         continue;
       }
       const kind = random.below(4);
-      const other = random.pick([...keys, "rope_scaling", "rope_theta", "partial_rotary_factor", "dtype", "shape", "x"]);
+      const other = random.pick([
+        ...keys,
+        "rope_scaling",
+        "rope_theta",
+        "partial_rotary_factor",
+        "dtype",
+        "shape",
+        "x",
+      ]);
       if (kind === 0) delete holder[key];
       else if (kind === 1) holder[other] = inner;
       else holder[kind === 2 ? key : other] = random.pick(values);

@@ -30,7 +30,9 @@ const at = mkdtempSync(join(tmpdir(), "ropewalk-attack-"));
 const plain = join(at, "plain.json");
 writeFileSync(plain, JSON.stringify(config));
 const same = (text: string): string => text;
-const palette = Object.fromEntries(["bold", "cyan", "dim", "green", "red", "yellow", "blue", "magenta", "gray"].map((name) => [name, same]));
+const palette = Object.fromEntries(
+  ["bold", "cyan", "dim", "green", "red", "yellow", "blue", "magenta", "gray"].map((name) => [name, same]),
+);
 const obeyed = /[^\n\P{Cc}]/u;
 
 function say(kind: string, i: number, what: string): void {
@@ -46,7 +48,8 @@ async function attempt(i: number, what: string, action: () => unknown): Promise<
   } catch (error) {
     const failure = describeFailure!(error) as { readonly message: string } | undefined;
     if (failure === undefined) say("INTERNAL", i, `${what}: ${(error as Error).stack}`);
-    else if (obeyed.test(failure.message) || failure.message.length > 5000) say("control", i, `${what}: ${failure.message}`);
+    else if (obeyed.test(failure.message) || failure.message.length > 5000)
+      say("control", i, `${what}: ${failure.message}`);
     return false;
   }
 }
@@ -63,7 +66,12 @@ const digest = (path: string): string => createHash("sha256").update(readFileSyn
 async function attack(i: number): Promise<boolean> {
   const random = seeded(seed * 1_000_003 + i);
   const format = random.pick<Format>(["safetensors", "npy", "gguf", "json"]);
-  const name = { safetensors: "a.safetensors", npy: "a.npy", gguf: "a.gguf", json: random.pick(["config.json", "a.safetensors.index.json"]) }[format];
+  const name = {
+    safetensors: "a.safetensors",
+    npy: "a.npy",
+    gguf: "a.gguf",
+    json: random.pick(["config.json", "a.safetensors.index.json"]),
+  }[format];
   const path = join(at, name);
   writeFileSync(path, damaged(format, random));
   const before = digest(path);
@@ -72,7 +80,12 @@ async function attack(i: number): Promise<boolean> {
   let isTaken = false;
   const permuted = async (input: string, to: string, pairings: readonly [string, string]): Promise<boolean> =>
     attempt(i, "permute", () =>
-      permute!(input, to, { ...(format === "gguf" ? {} : { config: plain }), from: pairings[0], to: pairings[1] }, () => {}),
+      permute!(
+        input,
+        to,
+        { ...(format === "gguf" ? {} : { config: plain }), from: pairings[0], to: pairings[1] },
+        () => {},
+      ),
     );
   if (format === "safetensors" || format === "gguf") {
     const [there, back] = [join(out, `there.${format}`), join(out, `back.${format}`)];
@@ -88,8 +101,13 @@ async function attack(i: number): Promise<boolean> {
     const print = (text: string): void => void texts.push(printableLines!(text) as string);
     await attempt(i, "inspect", async () => {
       await inspect!([path], { precision: "float32", part: "text" }, { palette, columns: 100, print, complain: print });
-      await inspect!([path], { precision: "float32", part: "text", json: true }, { palette, columns: 100, print, complain: print });
-      if (texts.some((text) => text.includes("INTERNAL") || text.includes("a defect"))) say("INTERNAL", i, `inspect: ${texts.join("\n")}`);
+      await inspect!(
+        [path],
+        { precision: "float32", part: "text", json: true },
+        { palette, columns: 100, print, complain: print },
+      );
+      if (texts.some((text) => text.includes("INTERNAL") || text.includes("a defect")))
+        say("INTERNAL", i, `inspect: ${texts.join("\n")}`);
       if (texts.join("").length > 300_000) say("long", i, "inspect");
       return texts.join("\n");
     });
@@ -98,15 +116,25 @@ async function attack(i: number): Promise<boolean> {
     isTaken = await attempt(i, "lint", () => printableLines!(lintText!(printableReport!(lint!(path, {})), palette)));
     await attempt(i, "lint --json", () => jsonLine!(lint!(path, {})));
     await attempt(i, "diff", () => printableLines!(diffText!(printableReport!(diff!([path, plain], {})), palette)));
-    await attempt(i, "permute", () => permute!(path, join(out, "x"), { config: path, from: "half", to: "adjacent" }, () => {}));
+    await attempt(i, "permute", () =>
+      permute!(path, join(out, "x"), { config: path, from: "half", to: "adjacent" }, () => {}),
+    );
   }
   if (format === "npy" || format === "safetensors" || format === "json") {
-    const options = { positions: "0:3", out: join(out, "results"), layout: "token-first", operation: "apply", precision: "float32", part: "text" };
+    const options = {
+      positions: "0:3",
+      out: join(out, "results"),
+      layout: "token-first",
+      operation: "apply",
+      precision: "float32",
+      part: "text",
+    };
     const query = format === "json" ? {} : { query: format === "npy" ? path : `${path}#${rotated}` };
     const applied = await attempt(i, "apply", () => apply!(format === "json" ? path : plain, { ...options, ...query }));
     if (!applied && existsSync(options.out)) say("left", i, "apply");
     isTaken ||= applied;
-    if (format === "npy") await attempt(i, "apply, positions", () => apply!(plain, { ...options, query: path, positions: path }));
+    if (format === "npy")
+      await attempt(i, "apply, positions", () => apply!(plain, { ...options, query: path, positions: path }));
   }
   if (digest(path) !== before) say("lost", i, "the input");
   rmSync(out, { recursive: true });

@@ -106,3 +106,15 @@ test("the file that each case spoils is read; packed types, empty tensors and me
   const [line] = await permuteHere(input, join(folder(), "out.safetensors"), { config, from: "half", to: "adjacent" });
   expect(line).toContain("2 tensors from half to adjacent, 3 as they were");
 });
+
+test("names as long as a header admits, and all tensors in one layer: in time by their number", async () => {
+  const how = { config, from: "half", to: "adjacent" };
+  // Before, the first took an hour, the second took minutes.
+  const deep = write(json({ [`model.layers.0.${"a.".repeat(2e6)}weight`]: entry(0, 96) }), 96);
+  await expect(permuteHere(deep, join(folder(), "out.safetensors"), how)).rejects.toThrow("characters; at most");
+  const many = Object.fromEntries(
+    Array.from({ length: 65_000 }, (_, i) => [`model.layers.0.mlp.experts.${i}.weight`, entry(0, 96)]),
+  );
+  const [line] = await permuteHere(write(json(many), 96), join(folder(), "out.safetensors"), how);
+  expect(line).toContain("65000 as they were");
+});

@@ -240,10 +240,19 @@ function ggufTensorsOf(file: OpenFile, { infos, metadata }: GgufTensors): Source
   });
 }
 
+/** Names of models have up to 150 characters. The parts of a name are looked at in each other. */
+const longestName = 512;
+
 /** No name twice, and no two tensors over each other: a moved row would change another tensor. */
 function checkTensors(tensors: readonly SourceTensor[]): void {
   const seen = new Map<string, SourceTensor>();
   for (const tensor of tensors) {
+    if (tensor.name.length > longestName) {
+      throw new CliFailure(
+        "FILE_FORMAT",
+        `${tensor.path} has a tensor whose name has ${tensor.name.length} characters; at most ${longestName} are read.`,
+      );
+    }
     const other = seen.get(tensor.name);
     if (other !== undefined) {
       throw new CliFailure("FILE_FORMAT", `${tensor.path} holds ${tensor.name}, and so does ${other.path}.`);
