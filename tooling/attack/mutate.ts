@@ -157,8 +157,8 @@ function changed(value: object, random: Random): object {
         "x",
       ]);
       if (kind === 0) delete holder[key];
-      else if (kind === 1) holder[other] = inner;
-      else holder[kind === 2 ? key : other] = random.pick(values);
+      else if (kind === 1) holder[other] = structuredClone(inner);
+      else holder[kind === 2 ? key : other] = structuredClone(random.pick(values));
       break;
     }
   }

@@ -109,7 +109,7 @@ test("the file that each case spoils is read; packed types, empty tensors and me
 
 test("names as long as a header admits, and all tensors in one layer: in time by their number", async () => {
   const how = { config, from: "half", to: "adjacent" };
-  // Before, the first took an hour, the second took minutes.
+  // Before, 240 names of 50 000 parts did not end in four minutes.
   const deep = write(json({ [`model.layers.0.${"a.".repeat(2e6)}weight`]: entry(0, 96) }), 96);
   await expect(permuteHere(deep, join(folder(), "out.safetensors"), how)).rejects.toThrow("characters; at most");
   const many = Object.fromEntries(
