@@ -27,7 +27,8 @@ const changes = ["linkSync", "renameSync", "unlinkSync", "rmSync", "rmdirSync", 
 for (const name of changes) {
   const call = fs[name];
   fs[name] = (...args) => {
-    operation(name);
+    // What is printed does not go to the disk.
+    if (name !== "writeSync" || args[0] > 2) operation(name);
     return call.apply(fs, args);
   };
 }

@@ -48,8 +48,9 @@ async function attempt(i: number, what: string, action: () => unknown): Promise<
   } catch (error) {
     const failure = describeFailure!(error) as { readonly message: string } | undefined;
     if (failure === undefined) say("INTERNAL", i, `${what}: ${(error as Error).stack}`);
-    else if (obeyed.test(failure.message) || failure.message.length > 5000)
+    else if (obeyed.test(failure.message) || failure.message.length > 5000) {
       say("control", i, `${what}: ${failure.message}`);
+    }
     return false;
   }
 }
@@ -106,8 +107,9 @@ async function attack(i: number): Promise<boolean> {
         { precision: "float32", part: "text", json: true },
         { palette, columns: 100, print, complain: print },
       );
-      if (texts.some((text) => text.includes("INTERNAL") || text.includes("a defect")))
+      if (texts.some((text) => text.includes("INTERNAL") || text.includes("a defect"))) {
         say("INTERNAL", i, `inspect: ${texts.join("\n")}`);
+      }
       if (texts.join("").length > 300_000) say("long", i, "inspect");
       return texts.join("\n");
     });
@@ -133,8 +135,9 @@ async function attack(i: number): Promise<boolean> {
     const applied = await attempt(i, "apply", () => apply!(format === "json" ? path : plain, { ...options, ...query }));
     if (!applied && existsSync(options.out)) say("left", i, "apply");
     isTaken ||= applied;
-    if (format === "npy")
+    if (format === "npy") {
       await attempt(i, "apply, positions", () => apply!(plain, { ...options, query: path, positions: path }));
+    }
   }
   if (digest(path) !== before) say("lost", i, "the input");
   rmSync(out, { recursive: true });

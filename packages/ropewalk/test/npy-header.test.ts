@@ -25,7 +25,7 @@ function file(header: string, count = 6): string {
 }
 const read = (header: string, count?: number) => withFile(file(header, count), readNpy);
 
-/** What NumPy 2.3, NumPy 1 under Python 2 (`L`) and other writers (quotes, order, no padding) make of a 2 by 3 array. */
+/** A 2 by 3 array as NumPy 2.3, NumPy 1 under Python 2 (`L`) and other writers (quotes, order, no padding) say it. */
 test.each([
   "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }          \n",
   "{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }\n",

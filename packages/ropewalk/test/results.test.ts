@@ -249,10 +249,32 @@ test.each<[what: string, machine: string, number: number, age: number, isKept: b
   renameSync(join(at, stage), other);
   const time = Date.now() / 1000 - 60 * age;
   utimesSync(join(other, "plan.json"), time, time);
-  if (isKept) expect(() => preparePlaces(places)).toThrow("try again in ten minutes");
+  if (isKept) expect(() => preparePlaces(places)).toThrow("try again");
   preparePlaces({ ...places, names: ["further"] });
   expect(existsSync(other)).toBe(isKept);
   expect(state(at)["k.npy"]).toBe(isKept ? "new k" : "old k");
+});
+
+test("of two runs that put the same names into their places at once, one fails or both: never results of two", async () => {
+  const at = folder();
+  writeFileSync(join(at, "k.npy"), "old k");
+  // Process 1 of another machine gets its plan while this run writes.
+  const stage = join(at, ".ropewalk-0123abcd-1-00000000.tmp");
+  const meanwhile: Result = {
+    name: "q.npy",
+    write: async (handle) => {
+      await writeAll(handle, Uint8Array.of(1), 0);
+      mkdirSync(stage);
+      writeFileSync(
+        join(stage, "plan.json"),
+        JSON.stringify([{ name: "k.npy", isFolder: false, size: "1", changed: "1" }]),
+      );
+    },
+  };
+  const places = { folder: at, names: ["k.npy", "q.npy"], replace: true, inputs: [] };
+  await expect(writeResults(places, [two[0]!, meanwhile], false)).rejects.toMatchObject({ code: "OUTPUT" });
+  expect(readdirSync(at).toSorted()).toEqual([stage.slice(at.length + 1), "k.npy"]);
+  expect(readFileSync(join(at, "k.npy"), "utf8")).toBe("old k");
 });
 
 test.each([

@@ -1,4 +1,4 @@
-/** `.safetensors` files: what the reference parser refuses is refused by `permute` and `apply`, whatever is read of it. */
+/** `.safetensors` files: what the reference parser refuses, `permute` and `apply` refuse, whatever they read of it. */
 
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

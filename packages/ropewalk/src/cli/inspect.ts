@@ -46,7 +46,11 @@ export async function inspect(
         message: `unexpected ${String(error)}; this is a defect of ropewalk`,
       };
       if (options.json) output.print(jsonLine({ file, error: failure }));
-      else output.complain(failure.message.includes(printable(file)) ? failure.message : `${file}: ${failure.message}`);
+      else {
+        // A long message is cut, and names the beginning of a long name.
+        const isNamed = failure.message.includes(printable(file).slice(0, 200));
+        output.complain(isNamed ? failure.message : `${file}: ${failure.message}`);
+      }
     }
   };
   for (const path of paths) {

@@ -112,6 +112,12 @@ export function commit(stage: Stage, planned: readonly Planned[], replace: boole
     writePlan(path, planned);
     // The stage itself has to survive a power cut from here on.
     syncFolder(folder);
+    // Of two runs that put the same names into their places at once, the second one sees the plan of the first, or each
+    // that of the other.
+    recover(
+      folder,
+      planned.map(({ name }) => name),
+    );
     planned.forEach((one, i) => {
       if (one.isFolder) placeFolder(newPath(path, i), join(folder, one.name));
       begun.push(one);
@@ -276,7 +282,7 @@ export function recover(folder: string, names: readonly string[]): string[] {
         if (shared.length === 0) return [];
         throw new CliFailure(
           "OUTPUT",
-          `another run (process ${number}) is putting ${shared[0]!.name} into ${folder}, or was stopped there: try again in ten minutes.`,
+          `another run (process ${number}) is putting ${shared[0]!.name} into ${folder}, or was stopped there: try again, in the latter case in ten minutes.`,
         );
       }
     }
