@@ -12,6 +12,12 @@ export const mostRopes = 1000;
 /** Keys of one dictionary that describes a rope, or that holds those of layer types. */
 export const mostKeys = 1000;
 
+/** Entries of lists and objects in the values of one such dictionary, where it has objects in it. */
+export const mostInside = 100;
+
+/** Parameters of types, added up over all ropes of a file. A type has at most a dozen, but an unknown one has any. */
+export const mostParameters = 20_000;
+
 /** Elements of a head. */
 export const largestHead = 65_536;
 

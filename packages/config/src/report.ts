@@ -81,13 +81,19 @@ export class Report {
     else all.folded = note;
   }
 
-  issue(path: string, expected: string, received: string, remedy?: string): void {
+  /** @param received may be made only if the issue is new, because a large value takes time to describe. */
+  issue(path: string, expected: string, received: string | (() => string), remedy?: string): void {
     const key = `${path}\n${expected}`;
     if (this.#asked.has(key)) return;
     this.#issueCount++;
     if (this.#asked.size > mostListed) return;
     this.#asked.add(key);
-    this.#issues.push({ path, expected, received, ...(remedy === undefined ? {} : { remedy }) });
+    this.#issues.push({
+      path,
+      expected,
+      received: typeof received === "string" ? received : received(),
+      ...(remedy === undefined ? {} : { remedy }),
+    });
   }
 
   /** @throws RopeError `ROPE_CONFIG` with every issue, if there is one. */

@@ -4,6 +4,7 @@
  */
 
 import { ropeRequestsFromConfig, ropesFromConfig, ropesFromGguf } from "@ropewalk/config";
+import { RopeError } from "@ropewalk/core";
 import { expect, test } from "vitest";
 import { failure, llama } from "./helpers.ts";
 import type { Json } from "./helpers.ts";
@@ -147,7 +148,43 @@ test.each<[what: string, config: Json, expected: string | RegExp]>([
       rope_theta: list(1000, (i) => i + 1),
       rope_scaling: { rope_type: "longrope", short_factor: list(many, () => 1), long_factor: list(many, () => 2) },
     }),
-    `${many} values`,
+    `got a list of ${many}`,
+  ],
+  [
+    "objects in a dictionary that many layers share",
+    llama({
+      num_hidden_layers: 900,
+      rope_theta: list(900, (i) => i + 1),
+      rope_scaling: { rope_type: "yarn", factor: 2, attention_factor: keys(many, (i) => [`k${i}`, { a: i }]) },
+    }),
+    "a number, a text, or a list of these",
+  ],
+  [
+    "lists of lists in a dictionary that many layers share",
+    llama({
+      num_hidden_layers: 900,
+      rope_theta: list(900, (i) => i + 1),
+      rope_scaling: { rope_type: "yarn", factor: 2, beta_fast: [list(many, () => 1)] },
+    }),
+    "a number, a text, or a list of these",
+  ],
+  [
+    "objects where many layers look for a number",
+    llama({
+      num_hidden_layers: 900,
+      rope_theta: list(900, (i) => i + 1),
+      head_dim: keys(many, (i) => [`k${i}`, i]),
+    }),
+    "head_dim: expected an integer > 0",
+  ],
+  [
+    "parameters of an unknown type",
+    llama({
+      num_hidden_layers: 900,
+      rope_theta: list(900, (i) => i + 1),
+      rope_scaling: { rope_type: "mine", ...keys(900, (i) => [`k${i}`, i]) },
+    }),
+    "at most 20000 parameters",
   ],
   [
     "elements of heads",
@@ -200,13 +237,25 @@ test("a name of a million characters stays out of messages", () => {
   expect(failure(() => ropesFromConfig(ofLayers)).message.length).toBeLessThan(2000);
 });
 
-test("dictionaries that lie in each other, ten thousand deep, in two places that are compared", () => {
+test("objects in each other, a hundred thousand deep, in two places that are compared", () => {
   const deep = (): Json => {
     let inner: Json = { a: 1 };
-    for (let i = 0; i < 10_000; i++) inner = { a: inner };
-    return { ...inner, rope_type: "default" };
+    for (let i = 0; i < many; i++) inner = { a: inner };
+    return inner;
   };
-  expect(() => ropesFromConfig(llama({ rope_scaling: deep(), rope_parameters: deep() }))).not.toThrow();
+  const dictionary = (): Json => ({ ...deep(), rope_type: "default" });
+  const outcome = (config: Json): unknown => {
+    try {
+      return ropesFromConfig(config).byLayerType.size;
+    } catch (error) {
+      return RopeError.is(error) ? error.code : error;
+    }
+  };
+  const inner = llama({ rope_x: deep() });
+  expect(outcome(llama({ rope_scaling: dictionary(), rope_parameters: dictionary() }))).toBe("ROPE_CONFIG");
+  expect(outcome({ model_type: "llava", text_config: inner, rope_x: deep() })).toBe(1);
+  const around = { model_type: "llava", text_config: { ...inner, model_type: undefined }, rope_x: deep() };
+  expect(outcome(around)).toBe("ROPE_CONFIG");
 });
 
 test.each<[what: string, config: Json, path: string]>([

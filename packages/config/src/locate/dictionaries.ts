@@ -11,10 +11,10 @@ import type { Report } from "../report.ts";
 import { scalingBeside } from "./beside.ts";
 import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
-import { isObject, join, listed, own, shown } from "./found.ts";
+import { entriesOf, isObject, join, listed, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 import { everyLayer, findLayers } from "./layers.ts";
-import { mostKeys } from "../limits.ts";
+import { mostInside, mostKeys } from "../limits.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
 import { findIndexers, splitByLayer } from "./per-layer.ts";
 
@@ -77,7 +77,9 @@ function findEntries(model: TextModel, report: Report): RopeEntry[] {
   const flat = dictionaries.filter((found) => !nested.includes(found));
   if (nested.length > 0) return nestedEntries(nested, flat, model, report);
 
-  const levels: Level[] = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const levels: Level[] = flat.flatMap(({ value, path }) =>
+    isPlain(value, path, report) ? [{ record: value, path, level: 0 }] : [],
+  );
   const outside = scalingBeside(model, levels.length > 0, report);
   if (outside !== undefined) levels.push(outside);
   if (levels.length === 0 && family.defaultRope !== undefined) {
@@ -137,6 +139,24 @@ function isSmall(dictionary: JsonObject, path: string, report: Report): boolean 
 }
 
 /**
+ * Whether the values of a dictionary are numbers, texts, and lists of these, as in every config; a few objects are read
+ * too, for the message about them.
+ */
+function isPlain(dictionary: JsonObject, path: string, report: Report): boolean {
+  for (const [key, value] of Object.entries(dictionary)) {
+    const held: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const inside = held.reduce<number>(
+      (sum, each) => sum + (typeof each === "object" ? entriesOf(each, mostInside) : 0),
+      0,
+    );
+    if (inside <= mostInside) continue;
+    report.issue(join(path, key), "a number, a text, or a list of these", show(value));
+    return false;
+  }
+  return true;
+}
+
+/**
  * A dictionary is nested if one of its keys is the name of a layer type, or if it holds objects and no key of a rope
  * dictionary.
  */
@@ -172,11 +192,10 @@ function nestedEntries(
   for (const { value } of nested) for (const key of Object.keys(value)) if (isLabel(key, value[key])) labels.add(key);
 
   // Numbers beside the layer types apply to all layer types.
-  const around: Level[] = nested.map(({ value, path }) => ({
-    path,
-    level: 1,
-    record: Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key))),
-  }));
+  const around = nested.flatMap(({ value, path }): Level[] => {
+    const record = Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key)));
+    return isPlain(record, path, report) ? [{ record, path, level: 1 }] : [];
+  });
   return [...labels].map((label) => {
     const known =
       family.layerRopes !== undefined && Object.hasOwn(family.layerRopes, label) ? family.layerRopes[label] : undefined;
@@ -185,7 +204,8 @@ function nestedEntries(
       const record = value[label];
       if (isObject(record)) {
         const place = join(path, label);
-        return isSmall(record, place, report) ? [{ record, path: place, level: 0 }] : [];
+        const isRead = isSmall(record, place, report) && isPlain(record, place, report);
+        return isRead ? [{ record, path: place, level: 0 }] : [];
       }
       if (record !== null) report.issue(join(path, label), "an object, or null for layers without rope", shown(record));
       return [];

@@ -46,6 +46,18 @@ export function listed(names: Iterable<unknown>): string {
 
 const mostNames = 16;
 
+/** The entries of a value and of all that it holds, counted up to a number that is beyond `most`. */
+export function entriesOf(value: unknown, most: number): number {
+  if (!Array.isArray(value) && !isObject(value)) return 0;
+  const held: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let count = held.length;
+  for (const each of held) {
+    if (count > most) break;
+    if (typeof each === "object") count += entriesOf(each, most - count);
+  }
+  return count;
+}
+
 /** Short text of a value for a message. */
 export function shown(value: unknown): string {
   return value === undefined ? "nothing" : show(value);
@@ -67,7 +79,7 @@ export function narrow<T>(
 ): Found<T> | undefined {
   if (found === undefined) return undefined;
   if (is(found.value)) return found as Found<T>;
-  report.issue(found.path, expected, shown(found.value));
+  report.issue(found.path, expected, () => shown(found.value));
   return undefined;
 }
 

@@ -5,9 +5,9 @@ import { hasRope, noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
-import { mostElements, mostRopes } from "../limits.ts";
+import { mostElements, mostParameters, mostRopes } from "../limits.ts";
 import type { Fields } from "../locate/fields.ts";
-import { isEqual, listed, shown } from "../locate/found.ts";
+import { entriesOf, isEqual, listed, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
@@ -57,7 +57,7 @@ export function readConfig(located: Located): ModelFacts {
   };
 }
 
-/** The facts of all entries. Their work and memory go by the elements of heads, of which there is a limit. */
+/** The facts of all entries. Work and memory go by the elements of heads and by parameters, which have limits. */
 function readRopes(located: Located): Map<string | null, LayerFacts> {
   const { entries, report } = located;
   if (entries.length > mostRopes) {
@@ -66,14 +66,19 @@ function readRopes(located: Located): Map<string | null, LayerFacts> {
   }
   const byLabel = new Map<string | null, LayerFacts>();
   let elements = 0;
+  let parameters = 0;
   for (const entry of entries) {
     const facts = readRope(entry, located);
     byLabel.set(entry.label, facts);
     if (!hasRope(facts)) continue;
     elements += facts.headDim.value;
-    if (elements <= mostElements) continue;
-    const received = `${byLabel.size} of ${entries.length} ropes with ${elements}`;
-    report.issue("head_dim", `at most ${mostElements} elements of heads in all ropes together`, received);
+    parameters += Object.keys(facts.parameters).length;
+    if (elements <= mostElements && parameters <= mostParameters) continue;
+    const [path, expected, many] =
+      elements > mostElements
+        ? ["head_dim", `at most ${mostElements} elements of heads in all ropes together`, elements]
+        : [entry.dictionary.path, `at most ${mostParameters} parameters in all ropes together`, parameters];
+    report.issue(path, expected, `${many} in ${byLabel.size} of ${entries.length} ropes`);
     report.throwIfBroken();
   }
   return byLabel;
@@ -95,8 +100,8 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   const { share, ...rotated } = head;
   const { headDim, rotaryDim } = rotated;
   for (const { path, value } of stated.values()) {
-    if (!Array.isArray(value) || value.length <= headDim.value) continue;
-    located.report.issue(path, `at most ${headDim.value} values, the elements of a head`, `${value.length} values`);
+    if (entriesOf(value, headDim.value) <= headDim.value) continue;
+    located.report.issue(path, `at most ${headDim.value} values, the elements of a head`, () => shown(value));
     return noRope("a list that no head has");
   }
 
