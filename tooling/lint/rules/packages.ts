@@ -2,7 +2,7 @@
  * The shape of what is published: manifests of all public packages, the anatomy of providers.
  */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { isPublished, targetOf } from "@ropewalk/workspace";
 import { keyOf, textOf, visit } from "../syntax.ts";
@@ -12,7 +12,7 @@ import type { Finding, Package, Workspace } from "../workspace.ts";
 export function checkPackages({ root, packages }: Workspace): Finding[] {
   const products = packages.filter(isPublished);
   return [
-    ...products.flatMap((item) => [...manifestOf(item), ...sourceLiteral(item)]),
+    ...products.flatMap((item) => [...manifestOf(item), ...license(root, item), ...sourceLiteral(item)]),
     ...products
       .filter(({ kind }) => kind === "provider")
       .flatMap((item) => [...anatomy(root, item), ...pureFormula(item), ...sideEffect(item)]),
@@ -67,6 +67,16 @@ function manifestOf({ name, folder, manifest }: Package): Finding[] {
     findings.push(misfit(folder, "name", "@ropewalk/…", name));
   }
   return findings;
+}
+
+/** npm packs the license that lies in the package's folder; only pnpm takes the repository's. */
+function license(root: string, { folder }: Package): Finding[] {
+  const textIn = (where: string): string | undefined => {
+    const file = path.join(root, where, "LICENSE");
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  };
+  if (textIn(folder) === textIn("")) return [];
+  return [{ rule: "license", file: `${folder}/LICENSE`, message: "is not a copy of the repository's LICENSE." }];
 }
 
 function misfit(folder: string, field: string, expected: unknown, got: unknown): Finding {

@@ -383,6 +383,13 @@ const planted: Planted[] = [
     /"license": expected MIT/,
   ],
   [
+    "another license than the repository's",
+    { LICENSE: "MIT\n", "packages/providers/yarn/LICENSE": "BSD\n" },
+    "license",
+    "packages/providers/yarn/LICENSE",
+    /copy of the repository's/,
+  ],
+  [
     "another version of Node in engines",
     { "packages/config/package.json": { json: (m) => (m.engines.node = ">=24") } },
     "manifest",
