@@ -20,6 +20,8 @@ export function wholeNumber(option: string, text: string, least: number): number
 export interface GivenPositions {
   readonly positions: Positions;
   readonly tokens: number;
+  /** The file that they come from. */
+  readonly path?: string;
 }
 
 /** Ropes do not admit more positions. A longer list is a mistake, and must not take memory. */
@@ -58,6 +60,7 @@ function positionsFromFile(path: string): GivenPositions {
   const { data, shape } = withFile(path, (file) => readNpy(file, (described) => checkPositions(path, described)));
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   return {
+    path,
     positions: { data: wide ? data : Int32Array.from(checked(path, data as ArrayLike<number>)), shape },
     tokens: shape.at(-1)!,
   };

@@ -15,6 +15,7 @@ import { compareNumbers, matched, numberSentences } from "./diff.ts";
 import { CliFailure } from "./failure.ts";
 import { readJson } from "./files.ts";
 import type { Palette } from "./plot.ts";
+import { printable } from "./text.ts";
 
 /** The engines that a file is checked for: those with a dialect, and the ONNX operator, which takes tables. */
 export type LintEngine = DialectName | "onnx";
@@ -491,16 +492,18 @@ function operatorFindings({ byLayerType }: ModelRopes): Finding[] {
 
 const marks = { read: "✓", ignored: "–", otherwise: "~", refused: "✗" } as const;
 
+const cell = (value: unknown): string => printable(shown(value));
+
 /** The report as text. */
 export function lintText(
   { engines, file, findings, keys }: LintReport,
   { bold, cyan, dim, green, red, yellow }: Palette,
 ): string {
   const named = engines.filter((one): one is { engine: DialectName; title: string } => one.engine !== "onnx");
-  const width = Math.max(0, ...keys.map(({ path, value }) => path.length + shown(value).length + 3));
+  const width = Math.max(0, ...keys.map(({ path, value }) => path.length + cell(value).length + 3));
   const columns = named.map(({ engine }) => engine);
   const table = keys.map(({ path, use, value }) =>
-    `  ${`${path} = ${shown(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd(),
+    `  ${`${path} = ${cell(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd(),
   );
   const sections =
     keys.length === 0 || columns.length === 0

@@ -5,6 +5,7 @@ import type { ConfigNote, ModelRopes, RopeRule, RotaryEmbedding } from "../index
 import type { Palette, PlotContext, PlottedPair } from "./plot.ts";
 import { plotWavelengths } from "./plot.ts";
 import { mergedRules } from "./rules.ts";
+import { printable, printableReport } from "./text.ts";
 
 export interface ReportOptions {
   readonly palette: Palette;
@@ -25,7 +26,7 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
   });
   if (groups.length > mostRopes) sections.push(`… ${groups.length - mostRopes} more ropes: --json lists them all.`);
   const lines = (severity: ConfigNote["severity"], mark: string): string[] =>
-    notes.flatMap(({ path, message, severity: own }) =>
+    printableReport(notes).flatMap(({ path, message, severity: own }) =>
       own === severity ? [`  ${mark} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`] : [],
     );
   const warnings = lines("warning", palette.red("!"));
@@ -33,7 +34,7 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
   // Above everything else: the ropes may be wrong.
   if (warnings.length > 0) sections.unshift([palette.bold(palette.red("warnings")), ...warnings].join("\n"));
   if (remarks.length > 0) sections.push([palette.bold("notes on the config"), ...remarks].join("\n"));
-  return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
+  return `${palette.bold(palette.cyan(printable(file)))}\n\n${sections.join("\n\n")}\n`;
 }
 
 /** Ropes that are printed. */
@@ -69,7 +70,7 @@ function ropeText(
   const plot = plotWavelengths(pairs, { context, width: Math.max(24, Math.min(64, columns - 46)), palette });
   return [
     `${palette.bold(layers)}: ${palette.green(rope.ropeType)}`,
-    rulesTable(mergedRules(read, rules), columns, palette),
+    rulesTable(printableReport(mergedRules(read, rules)), columns, palette),
     "",
     ...plot,
     summary(pairs, context),
