@@ -5,6 +5,7 @@ import { checkCode } from "./rules/code.ts";
 import { checkCore } from "./rules/core.ts";
 import { checkDependencies } from "./rules/dependencies.ts";
 import { checkPackages } from "./rules/packages.ts";
+import { checkRegularExpressions } from "./rules/regular-expressions.ts";
 import { checkRepository } from "./rules/repository.ts";
 import { readWorkspace } from "./workspace.ts";
 import type { Finding } from "./workspace.ts";
@@ -15,6 +16,7 @@ export function checkWorkspace(root: string): Finding[] {
   return [
     ...checkDependencies(workspace),
     ...checkCode(workspace),
+    ...checkRegularExpressions(workspace),
     ...checkCore(workspace),
     ...checkPackages(workspace),
     ...checkRepository(root),

@@ -62,10 +62,10 @@ export interface RopeRequests {
 
 /** The requests for all layers of a model. */
 export function toRequests(model: ModelFacts, overrides: RequestOverrides): RopeRequests {
-  // By what differs most often, so that a model of many ropes takes time by their number and not by its square.
+  // By their values, so that a model of many ropes takes time by their number and not by its square.
   const made = new Map<string, { readonly facts: RopeFacts; readonly request: UntypedRopeRequest }[]>();
   const requestOf = (facts: RopeFacts): UntypedRopeRequest => {
-    const key = `${facts.base.value} ${facts.headDim.value}`;
+    const key = textOf(facts);
     const alike = made.get(key) ?? [];
     made.set(key, alike);
     const known = alike.find((other) => isSameRope(other.facts, facts));
@@ -96,6 +96,20 @@ export function toRequests(model: ModelFacts, overrides: RequestOverrides): Rope
     },
     notes: Object.freeze([...model.notes]),
   });
+}
+
+/** A text that is the same for equal facts; different facts seldom have the same one. */
+function textOf({ indexer: _, parameters, ...fields }: RopeFacts): string {
+  const values = (of: Readonly<Record<string, Fact<unknown>>>): unknown[] =>
+    Object.keys(of)
+      .sort()
+      .map((name) => [name, of[name]!.value]);
+  try {
+    return JSON.stringify([values(fields), values(parameters)]);
+  } catch {
+    // Not JSON: compared one by one.
+    return "";
+  }
 }
 
 /** Facts of a layer that no request holds. */

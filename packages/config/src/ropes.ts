@@ -5,14 +5,24 @@
  */
 
 import { defaultRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { Pairing, QueryScale, RopeIssue, RopeRegistry, RopeRule, RotaryEmbedding } from "@ropewalk/core";
-import { invalid } from "@ropewalk/core/backend";
+import type {
+  Pairing,
+  QueryScale,
+  RopeIssue,
+  RopeRegistry,
+  RopeRule,
+  RotaryEmbedding,
+  UntypedRopeRequest,
+} from "@ropewalk/core";
+import { invalid, show } from "@ropewalk/core/backend";
 import { ropeTypeFacts } from "./facts/rope-types.ts";
 import type { TowerPositions } from "./facts/tower.ts";
+import { listed } from "./locate/found.ts";
 import { checkGgufOptions, checkOptions } from "./options.ts";
 import type { ConfigOptions, GgufOptions } from "./options.ts";
 import { readGguf } from "./read/gguf.ts";
 import { readPart } from "./read/part.ts";
+import { folded } from "./report.ts";
 import type { ConfigNote } from "./report.ts";
 import { toRequests } from "./request.ts";
 import type { LayerRopeRequest, RopeRequests } from "./request.ts";
@@ -164,13 +174,18 @@ function buildRopes(
 ): ModelRopes {
   const byLayerType = new Map<string | null, RotaryEmbedding | null>();
   const indexers = new Map<string | null, RotaryEmbedding>();
+  // Layers with equal facts share a request, which is built once.
+  const built = new Map<UntypedRopeRequest, RotaryEmbedding>();
+  const build = (layer: LayerRopeRequest, request: UntypedRopeRequest): RotaryEmbedding => {
+    const rope = built.get(request) ?? buildRope(layer, request, registry);
+    built.set(request, rope);
+    return rope;
+  };
   const failures: RopeError[] = [];
   for (const [layerType, request] of requests) {
     try {
-      byLayerType.set(layerType, build(request, registry));
-      if (request.indexer !== undefined) {
-        indexers.set(layerType, build({ ...request, request: request.indexer }, registry)!);
-      }
+      byLayerType.set(layerType, request.request && build(request, request.request));
+      if (request.indexer !== undefined) indexers.set(layerType, build(request, request.indexer));
     } catch (error) {
       if (!RopeError.is(error)) throw error;
       failures.push(error);
@@ -194,21 +209,24 @@ function buildRopes(
   });
 }
 
-function build({ request, layerType, rules }: LayerRopeRequest, registry: RopeRegistry): RotaryEmbedding | null {
-  if (request === null) return null;
+function buildRope(
+  { layerType, rules }: LayerRopeRequest,
+  request: UntypedRopeRequest,
+  registry: RopeRegistry,
+): RotaryEmbedding {
   const { ropeType } = request.parameters;
   const which =
     layerType === null
-      ? `the rope of type ${JSON.stringify(ropeType)}`
-      : `the rope of ${layerType}, of type ${JSON.stringify(ropeType)},`;
+      ? `the rope of type ${show(ropeType)}`
+      : `the rope of ${listed([layerType])}, of type ${show(ropeType)},`;
   try {
     return getRopeUntyped(request, { registry });
   } catch (error) {
     if (!RopeError.is(error)) throw error;
     if (error.code === "ROPE_UNKNOWN_TYPE") throw unknownType(error, ropeType, layerType, registry);
     if (error.code !== "ROPE_INVALID_PARAMETERS") throw error;
-    const issues = error.issues.map((issue) => withOrigin(issue, rules));
-    throw invalid(which, issues, { ...error.facts, layerType });
+    const issues = error.issues.length === 0 ? [withNumbers(error, rules)] : error.issues;
+    throw invalid(which, folded(issues.map((issue) => withOrigin(issue, rules))), { ...error.facts, layerType });
   }
 }
 
@@ -222,12 +240,29 @@ function unknownType(error: RopeError, ropeType: string, layerType: string | nul
       ? `Did you mean ${JSON.stringify(nearest)}?`
       : "No package is known to provide it: check the spelling, or register a provider with registerRopeType.";
   return new RopeError("ROPE_UNKNOWN_TYPE", {
-    what: `the rope type ${JSON.stringify(ropeType)}${layerType === null ? "" : ` of ${layerType}`} is not registered`,
+    what: `the rope type ${show(ropeType)}${layerType === null ? "" : ` of ${listed([layerType])}`} is not registered`,
     expected: registered.length === 0 ? "a registered type (none is registered)" : `one of ${registered.join(", ")}`,
-    received: JSON.stringify(ropeType),
+    received: show(ropeType),
     remedy: known === null ? elsewhere : `Import the package that provides it: import ${JSON.stringify(known)};`,
     facts: { ...error.facts, ropeType, layerType, package: known },
   });
+}
+
+/**
+ * Core's error about what a provider computed, as an issue. No single number is wrong then, so it lists the numbers of
+ * the file.
+ */
+function withNumbers({ expected, message, received, remedy }: RopeError, rules: LayerRopeRequest["rules"]): RopeIssue {
+  const numbers = rules.filter(({ name, value }) => typeof value === "number" && /^(base$|parameters\.)/.test(name));
+  const stated = listed(
+    numbers.map(({ name, rule, value }) => `${name.replace("parameters.", "")} ${value} (${rule})`),
+  );
+  return {
+    path: "parameters",
+    expected: expected ?? "numbers that this type can use",
+    received: received ?? message,
+    remedy: `${remedy === undefined ? "" : `${remedy} `}In the config: ${stated}.`,
+  };
 }
 
 /** Adds the place in the file to an issue about a refused number. */
@@ -245,6 +280,6 @@ function combined(failures: readonly RopeError[]): RopeError {
   if (failures.length === 1) return failures[0]!;
   return new RopeError("ROPE_INVALID_PARAMETERS", {
     what: `${failures.length} ropes of this file are not valid`,
-    issues: failures.flatMap(({ issues }) => [...issues]),
+    issues: folded(failures.flatMap(({ issues }) => [...issues])),
   });
 }

@@ -289,7 +289,11 @@ export const providerLaws: readonly ProviderLaw[] = [declaration, registration, 
 export const requestLaws: readonly Law[] = [refusals, identity, purity];
 
 /** Whether a description has a second part, which says where the default comes from. */
-const namesOrigin = (description: string): boolean => /;\s*\S|\(\s*\S.*\)/.test(description);
+function namesOrigin(description: string): boolean {
+  const [, ...after] = description.split(";");
+  const [, ...inside] = description.split("(");
+  return after.join("").trim() !== "" || inside.some((part) => part.includes(")") && part.trim()[0] !== ")");
+}
 
 /** The lengths at which types that depend on the length are tested. */
 const lengths = [1, 2048, 4096, 4097, 32768, 131072, 1_048_576];

@@ -1,11 +1,10 @@
 /**
- * Checks that the tensors of one call do not overlap: no element is written twice, and none is read after it was
- * written.
+ * Checks the tensors of one call together: no element is written twice, and none is read after it was written.
  */
 
 import { shapeError } from "./errors.ts";
 import type { RopeError } from "./errors.ts";
-import { extent } from "./tensor.ts";
+import { extent, requireMemory } from "./tensor.ts";
 import type { TensorLayout } from "./tensor.ts";
 
 type Four = readonly [number, number, number, number];
@@ -14,16 +13,19 @@ const stridesOf = (t: TensorLayout): Four => [t.batchStride, t.tokenStride, t.he
 
 /**
  * Refuses tensors whose memory overlaps in a way that would give a wrong result. A tensor may be written over itself
- * (in place). Slices of one buffer may interleave, as in fused q, k and v.
+ * (in place). Slices of one buffer may interleave, as in fused q, k and v. It is the last check before the first write,
+ * so it also refuses memory that has become smaller since a layout was made.
  *
  * @param tensors checked layouts; `output` is the same object as `input` for a rotation in place.
- * @throws RopeError `ROPE_SHAPE` when an output writes one element twice, or when an output shares some elements with
- * its own input, or with another tensor of the call.
+ * @throws RopeError `ROPE_SHAPE` when an output writes one element twice, when an output shares some elements with its
+ * own input, or with another tensor of the call, or when an index lies outside the data.
  */
 export function checkAliasing(
   tensors: readonly { readonly name: string; readonly input: TensorLayout; readonly output: TensorLayout }[],
 ): void {
   for (const { name, input, output } of tensors) {
+    requireMemory(name, input);
+    requireMemory(name, output);
     if (overlapsItself(output)) {
       throw shapeError(
         name,

@@ -35,6 +35,11 @@ export interface Arithmetic {
 
 const { fround } = Math;
 
+/** Whether a value is a number of any of the number systems. */
+export const isReal = (value: unknown): value is Real =>
+  typeof value === "number" ||
+  (typeof (value as DoubleDouble | null)?.hi === "number" && typeof (value as DoubleDouble).lo === "number");
+
 /** The nearest float64 of a {@link Real}. */
 export function toNumber(a: Real): number {
   return typeof a === "number" ? a : a.hi;
@@ -196,8 +201,7 @@ export const doubleDouble: Arithmetic = Object.freeze({
  */
 export function inverseFrequencies(base: Real, dim: number, arithmetic: Arithmetic): Real[] {
   const { divide, power } = (arithmetic ?? {}) as Partial<Arithmetic>;
-  const isReal = typeof base === "number" || typeof (base as DoubleDouble | null | undefined)?.hi === "number";
-  if (!isReal || divide === undefined || power === undefined || !Number.isSafeInteger(dim) || dim < 0) {
+  if (!isReal(base) || divide === undefined || power === undefined || !Number.isSafeInteger(dim) || dim < 0) {
     const expected = "a number, a size, and float32, float64 or doubleDouble";
     const received = [base, dim, arithmetic].map(show).join(", ");
     throw invalid("the call of inverseFrequencies", [{ path: "base, dim, arithmetic", expected, received }]);

@@ -51,8 +51,8 @@ export interface BackendContext {
    */
   turnsBetween(from: Positions, to: Positions, options?: AtOptions): Turns;
   /**
-   * Checks tensors against turns and returns one task for each tensor, query before key. Tasks describe the caller's
-   * memory; nothing is copied.
+   * Checks tensors against turns and returns one task for each tensor that has elements, query before key. Tasks
+   * describe the caller's memory, by arrays of core's own on it; nothing is copied.
    *
    * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the turns or overlap; `ROPE_INVALID_PARAMETERS` for an
    * unknown key.
@@ -92,4 +92,5 @@ export { writeCosSin } from "./cos-sin.ts";
 export type { AngleFrequencies, CosSinWriter } from "./cos-sin.ts";
 export { LARGEST_ANGLE, partsOfCircle } from "./trigonometry.ts";
 export { checkKeys, nearest } from "./keys.ts";
+export { listOf, trueView, viewName } from "./element-types.ts";
 export { invalid, shapeError, show } from "./errors.ts";

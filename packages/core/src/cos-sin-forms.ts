@@ -55,23 +55,22 @@ export function cosSinInForm(
   const columns = columnsOf(width, pairing, rotaryDim);
   const leading = [...(batch === undefined ? [] : [batch]), tokens];
   const size = (batch ?? 1) * tokens * columns.length;
-  const targets = targetsOf(out, isOne, dtype, isOne ? 2 * size : size);
+  const given = givenArrays(out, isOne);
+  const [cosTarget, sinTarget] = targetsOf(given, dtype, isOne ? 2 * size : size);
   const factor = numbers.attentionFactor;
   const rounding = { dtype: dtype === "float64" ? dtype : "float32", cosFactor: factor, sinFactor: factor } as const;
-  const gather = (into?: CosSinArrays): CosSinArrays => gatherCosSin(numbers, positions, rounding, write, into);
-  if (!isOne && width === "half" && dtype === rounding.dtype) {
-    const [cos, sin] = targets as (Float32Array | Float64Array)[];
-    return { shape: [...leading, pairs], ...gather(cos && { cos, sin: sin! }) };
-  }
-  const made = gather();
-  const cos = targets[0] ?? allocate(dtype, isOne ? 2 * size : size);
-  const sin = isOne ? cos : (targets[1] ?? allocate(dtype, size));
+  const isAsMade = !isOne && width === "half" && dtype === rounding.dtype;
+  const into = isAsMade && cosTarget !== undefined ? ({ cos: cosTarget, sin: sinTarget } as CosSinArrays) : undefined;
+  const made = gatherCosSin(numbers, positions, rounding, write, into);
+  if (isAsMade) return { shape: [...leading, pairs], cos: given[0] ?? made.cos, sin: given[1] ?? made.sin };
+  const cos = cosTarget ?? allocate(dtype, isOne ? 2 * size : size);
+  const sin = isOne ? cos : (sinTarget ?? allocate(dtype, size));
   const stride = isOne && form !== "concatenated" ? 2 : 1;
   const rowLength = isOne ? rotaryDim : columns.length;
   store(made.cos, columns, pairs, dtype, cos, 0, stride, rowLength);
   store(made.sin, columns, pairs, dtype, sin, !isOne ? 0 : stride === 2 ? 1 : pairs, stride, rowLength);
   const shape = [...leading, ...(stride === 2 ? [pairs, 2] : [rowLength])];
-  return isOne ? { shape, data: cos } : { shape, cos, sin };
+  return isOne ? { shape, data: given[0] ?? cos } : { shape, cos: given[0] ?? cos, sin: given[1] ?? sin };
 }
 
 /** The pair of each column: `rotaryDim/2` columns for `"half"`, `rotaryDim` for `"full"`. */
@@ -107,23 +106,23 @@ function store(
   }
 }
 
-/**
- * The caller's array or two arrays, checked; none if the caller gave none.
- *
- * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap;
- * `ROPE_INVALID_PARAMETERS` for one array in the place of two. Nothing is written then.
- */
-function targetsOf(
-  out: CosSinOptions["out"] | CosSinTableOptions["out"],
-  isOne: boolean,
-  dtype: ElementType,
-  length: number,
-): ElementArray[] {
+/** The caller's array or two arrays; none if the caller gave none. */
+function givenArrays(out: CosSinOptions["out"] | CosSinTableOptions["out"], isOne: boolean): ElementArray[] {
   if (out === undefined) return [];
-  if (!isOne) checkKeys("the arrays of out", out, ["cos", "sin"]);
-  const two = out as NonNullable<CosSinOptions["out"]>;
-  const given = isOne ? { out: out as ElementArray } : { "out.cos": two.cos, "out.sin": two.sin };
-  const checked = Object.entries(given).map(([name, data]) => {
+  if (isOne) return [out as ElementArray];
+  const { cos, sin } = checkKeys("the arrays of out", out as NonNullable<CosSinOptions["out"]>, ["cos", "sin"]);
+  return [cos, sin];
+}
+
+/**
+ * The memory of the caller's arrays.
+ *
+ * @throws RopeError `ROPE_SHAPE` for arrays of another type or length, and for arrays that overlap. Nothing is written
+ * then.
+ */
+function targetsOf(given: readonly ElementArray[], dtype: ElementType, length: number): ElementArray[] {
+  const checked = given.map((data, i) => {
+    const name = given.length === 1 ? "out" : i === 0 ? "out.cos" : "out.sin";
     const view = { data, dtype, shape: [1, 1, length] };
     const layout = resolveTensor(name, view, { batch: undefined, tokens: 1, headDim: length });
     if (layout.data.length !== length) throw shapeError(name, `${length} elements`, `${layout.data.length}`);

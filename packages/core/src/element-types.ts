@@ -6,6 +6,8 @@
  * float32 first.
  */
 
+import { shapeError } from "./errors.ts";
+
 /** Element types that tensors may have. */
 export type ElementType = "float64" | "float32" | "float16" | "bfloat16";
 
@@ -21,13 +23,47 @@ export interface Float16ArrayLike {
 }
 
 /**
- * The class name of a typed array or DataView; `undefined` for other values. The name is used, not `instanceof`,
- * because arrays may come from another realm (an iframe, a test runner's context).
+ * The getters that typed arrays inherit. A subclass, or a property of the array's own, cannot change what these answer.
  */
-export function viewName(value: unknown): string | undefined {
-  return ArrayBuffer.isView(value)
-    ? (value as unknown as { readonly [Symbol.toStringTag]: string })[Symbol.toStringTag]
-    : undefined;
+const {
+  [Symbol.toStringTag]: { get: nameOf },
+  buffer: { get: bufferOf },
+  byteOffset: { get: offsetOf },
+  length: { get: countOf },
+} = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype)) as any;
+
+/**
+ * The class name of a typed array; `undefined` for other values. The name is used, not `instanceof`, because arrays may
+ * come from another realm (an iframe, a test runner's context).
+ */
+export const viewName = (value: unknown): string | undefined => nameOf.call(value);
+
+/** The length of a list or a typed array; `undefined` for other values. */
+export const lengthOf = (given: unknown): number | undefined =>
+  Array.isArray(given) ? given.length : viewName(given) === undefined ? undefined : countOf.call(given);
+
+/**
+ * A typed array of class `View` on the memory of `array`, with the true place and length. Later accesses run no code of
+ * the caller. A detached array gives an empty one.
+ */
+export function trueView<T>(
+  array: unknown,
+  View: new (buffer?: ArrayBuffer | number, byteOffset?: number, length?: number) => T,
+): T {
+  const length = countOf.call(array);
+  return length === 0 ? new View(0) : new View(bufferOf.call(array), offsetOf.call(array), length);
+}
+
+/**
+ * A copy of a list or a typed array, read by index, holes as `undefined`; `undefined` for other values, and for more
+ * than `most` items: holes take no memory, but time.
+ */
+export function listOf(given: unknown, most: number = 2 ** 16): unknown[] | undefined {
+  const length = lengthOf(given);
+  if (length === undefined || length > most) return undefined;
+  const copy: unknown[] = [];
+  for (let i = 0; i < length; i++) copy.push((given as ArrayLike<unknown>)[i]);
+  return copy;
 }
 
 const word = new Uint32Array(1);
@@ -155,8 +191,24 @@ export function storeRounded(
   else for (let i = 0; i < count; i++) data[start + i * stride] = float16OfBits(source[at + i]!);
 }
 
-/** A new array of `length` elements of a type, zeroed. */
+/** The class that holds elements of a type. */
+export const arrayOf = (
+  type: ElementType,
+): Float64ArrayConstructor | Float32ArrayConstructor | Uint16ArrayConstructor =>
+  type === "float64" ? Float64Array : type === "float32" ? Float32Array : Uint16Array;
+
+/**
+ * A new array of `length` elements of a type, zeroed.
+ *
+ * @throws RopeError `ROPE_SHAPE` when the platform does not provide the memory.
+ */
+export function allocate(type: "float64", length: number): Float64Array;
+export function allocate(type: "float64" | "float32", length: number): Float64Array | Float32Array;
+export function allocate(type: ElementType, length: number): ElementArray;
 export function allocate(type: ElementType, length: number): ElementArray {
-  if (type === "float64") return new Float64Array(length);
-  return type === "float32" ? new Float32Array(length) : new Uint16Array(length);
+  try {
+    return new (arrayOf(type))(length);
+  } catch {
+    throw shapeError("the result", "memory", `${length} elements`);
+  }
 }

@@ -20,7 +20,7 @@ export interface ExplainedLimit {
 /** The explanation of a rope, all copies: a caller may change it without effect on the next. */
 export function explainRope(
   spec: RopeSpec,
-  { given, attentionFactor, softmaxScaleFactor, invFreq: ofPairs }: FrequenciesAtLength,
+  { rules: given, regimes, axisOfPair, attentionFactor, softmaxScaleFactor, invFreq: ofPairs }: FrequenciesAtLength,
   { positionLimit, limitReason, source }: ExplainedLimit,
 ): RopeExplanation {
   const { headDim, rotaryDim, rotaryOffset, pairing } = spec;
@@ -66,23 +66,23 @@ export function explainRope(
       rule: "given: steps report it, attention multiplies",
     });
   }
-  const named = new Set(given.rules?.map(({ name }) => name));
+  const named = new Set(given.map(({ name }) => name));
   if (!named.has("attentionFactor")) {
     rules.push({ name: "attentionFactor", value: attentionFactor, rule: "the type does not scale cos and sin" });
   }
   if (!named.has("softmaxScaleFactor")) {
     rules.push({ name: "softmaxScaleFactor", value: softmaxScaleFactor, rule: "the type does not scale the softmax" });
   }
-  for (const rule of given.rules ?? []) rules.push({ ...rule });
+  for (const rule of given) rules.push({ ...rule });
   const pairs = Array.from(ofPairs, (invFreq, pair) => {
     const element = rotaryOffset + first[pair]!;
     return {
       pair,
       elements: [element, element + distance] as const,
-      axis: given.axes?.[pair] ?? 0,
+      axis: axisOfPair?.[pair] ?? 0,
       invFreq,
       wavelength: (2 * Math.PI) / Math.abs(invFreq),
-      regime: given.regimes?.[pair] ?? "",
+      regime: regimes[pair] ?? "",
     };
   });
   return { spec, rules, pairs };

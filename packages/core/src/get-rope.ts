@@ -4,6 +4,7 @@
 
 import type { RopeBackend } from "./backend.ts";
 import { invalid, RopeError, show } from "./errors.ts";
+import { LENGTHS_KEPT } from "./frequencies.ts";
 import type { RotaryEmbedding } from "./interface.ts";
 import { checkKeys } from "./keys.ts";
 import { plainCopy, readsAs } from "./plain-data.ts";
@@ -28,6 +29,10 @@ export interface RopeCacheStatistics {
   readonly size: number;
   /** The most that it holds. */
   readonly capacity: number;
+  /** Bytes that these ropes and their requests hold at most: numbers of every length, lists, texts. An estimate. */
+  readonly bytes: number;
+  /** Ropes leave until the others hold no more than this. One rope stays, however large. */
+  readonly byteCapacity: number;
   /** Requests that the cache answered. */
   readonly hits: number;
   /** Requests that made a new rope. */
@@ -38,6 +43,8 @@ export interface RopeCacheStatistics {
 
 /** The most instances kept; the least recently used leaves first. A process rarely uses more than a few. */
 const CAPACITY = 256;
+/** The most bytes of all instances. Those of usual heads hold 5 to 30 kB each. */
+const BYTE_CAPACITY = 2 ** 26;
 
 /** The number of newest entries that are compared as written. A model uses one rope, or one for each kind of layer. */
 const RECENT = 8;
@@ -49,6 +56,7 @@ interface CachedRope {
   readonly key: string;
   /** The registration of the rope's type. The entry is stale once the type is registered anew. */
   readonly registration: RopeRegistration;
+  readonly bytes: number;
   /** The registration of the name in `written`; the same holds for it. */
   named: RopeRegistration | undefined;
   /** A copy of the request as written. Comparing it avoids parsing, which takes microseconds. */
@@ -58,9 +66,7 @@ interface CachedRope {
 /** The ropes of one registry, most recently used first. */
 class InstanceCache {
   #entries: CachedRope[] = [];
-  #hits = 0;
-  #misses = 0;
-  #evictions = 0;
+  #counts = { hits: 0, misses: 0, evictions: 0 };
 
   get(request: UntypedRopeRequest, names: Names, make: (parsed: ParsedRequest) => RotaryEmbedding): RotaryEmbedding {
     const index = this.#entries.findIndex(
@@ -84,17 +90,18 @@ class InstanceCache {
     }
     const rope = make(parsed);
     if (known !== -1) this.#entries.splice(known, 1);
-    this.#misses++;
-    this.#entries.unshift({ rope, key, registration, written, named });
-    if (this.#entries.length > CAPACITY) {
+    this.#counts.misses++;
+    const bytes = bytesOf(rope, key);
+    this.#entries.unshift({ rope, key, registration, bytes, written, named });
+    while (this.#entries.length > CAPACITY || (this.#entries.length > 1 && this.#bytes() > BYTE_CAPACITY)) {
       this.#entries.pop();
-      this.#evictions++;
+      this.#counts.evictions++;
     }
     return rope;
   }
 
   #hit(index: number, entry: CachedRope): RotaryEmbedding {
-    this.#hits++;
+    this.#counts.hits++;
     if (index > 0) {
       this.#entries.splice(index, 1);
       this.#entries.unshift(entry);
@@ -110,15 +117,26 @@ class InstanceCache {
     for (const entry of this.#entries) entry.written = entry.named = undefined;
   }
 
+  #bytes(): number {
+    return this.#entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   clear(): void {
     this.#entries = [];
-    this.#hits = this.#misses = this.#evictions = 0;
+    this.#counts = { hits: 0, misses: 0, evictions: 0 };
   }
 
   statistics(): RopeCacheStatistics {
     const { length: size } = this.#entries;
-    return { size, capacity: CAPACITY, hits: this.#hits, misses: this.#misses, evictions: this.#evictions };
+    return { size, capacity: CAPACITY, bytes: this.#bytes(), byteCapacity: BYTE_CAPACITY, ...this.#counts };
   }
+}
+
+/** The bytes that a rope and its request hold at most, by what was measured of each type. */
+function bytesOf({ rotaryDim, capabilities }: RotaryEmbedding, key: string): number {
+  const lengths = capabilities.dependsOnLength ? LENGTHS_KEPT : 1;
+  // A number is kept in the spec and as written, 32 bytes each; a pair has its frequency twice, its axis and its word.
+  return 2048 + key.length + 64 * key.split(",").length + 16 * rotaryDim * lengths;
 }
 
 /** The caches of one registry: one for its own types, and one for each provider that a caller passed as a value. */
@@ -170,8 +188,8 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
  * getRopeUntyped(JSON.parse(JSON.stringify(rope.spec))) === rope; // true
  */
 export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOptions = {}): RotaryEmbedding {
-  checkKeys("the options of getRope", options, ["registry", "provider"]);
-  const { registry = defaultRegistry, provider } = options;
+  const known = ["registry", "provider"];
+  const { registry = defaultRegistry, provider } = checkKeys("the options of getRope", options, known);
   const cache = cacheOf(registry, provider);
   const registered = (name: unknown): RopeRegistration => registry.require(name);
   const ropeType = provider === undefined ? registered : (name: unknown) => asRegistration(name, provider);

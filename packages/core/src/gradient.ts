@@ -3,13 +3,13 @@
  * gives the derivative by the elements.
  */
 
-import { loadElements } from "./element-types.ts";
+import { allocate, loadElements } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead } from "./head.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
-import { resolveTensor } from "./tensor.ts";
+import { isEmpty, requireBounded, requireMemory, resolveTensor } from "./tensor.ts";
 import type { TensorView } from "./tensor.ts";
 
 /** Options of {@link angleGradient}: the elements of a head that were rotated. */
@@ -40,11 +40,11 @@ export interface AngleGradientOptions {
  * angleGradient(rotated, gradient, { pairing: "half" }); // [2]
  */
 export function angleGradient(rotated: TensorView, gradient: TensorView, options: AngleGradientOptions): Float64Array {
-  checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);
-  const shape = (rotated as Partial<TensorView> | null | undefined)?.shape;
+  const given = checkKeys("the options of angleGradient", options, ["pairing", "rotaryDim", "rotaryOffset"]);
+  const shape = own(rotated as Partial<TensorView> | null | undefined)?.shape;
   if (!Array.isArray(shape)) throw shapeError("rotated", "{ data, shape, strides?, offset?, dtype? }", show(rotated));
   const headDim = shape.at(-1) as number;
-  const { pairing, rotaryDim: dim = headDim, rotaryOffset = 0 } = options;
+  const { pairing, rotaryDim: dim = headDim, rotaryOffset = 0 } = given;
   requireHead("the gradient cannot be formed", { headDim, rotaryDim: dim, rotaryOffset }, { pairing });
   const tokens = shape.length === 4 ? shape[1]! : shape[0]!;
   const output = resolveTensor("rotated", rotated, { batch: undefined, tokens, headDim });
@@ -53,7 +53,10 @@ export function angleGradient(rotated: TensorView, gradient: TensorView, options
     throw shapeError("gradient", `[${shape.join(", ")}] like rotated`, `${incoming.heads} heads`);
   }
   const { first, distance } = pairElements(pairing, dim);
-  const result = new Float64Array(output.batch * tokens * first.length);
+  requireBounded("rotated", output);
+  requireMemory("rotated", output);
+  const result = allocate("float64", output.batch * tokens * first.length);
+  if (isEmpty(output)) return result;
   const [z, g] = [new Float64Array(dim), new Float64Array(dim)];
   for (let b = 0; b < output.batch; b++) {
     for (let t = 0; t < tokens; t++) {

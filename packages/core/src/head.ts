@@ -62,7 +62,9 @@ export function headIssues({ headDim, rotaryDim, rotaryOffset }: GivenHead): Rop
  */
 export function requireHead(what: string, head: GivenHead, pairings: Readonly<Record<string, unknown>>): void {
   const issues = headIssues(head);
-  for (const path in pairings) issues.push(...pairingIssues(pairings[path], head.rotaryDim, path));
+  for (const [path, pairing] of Object.entries(pairings)) {
+    issues.push(...pairingIssues(pairing, head.rotaryDim, path));
+  }
   if (issues.length > 0) throw new RopeError("ROPE_SHAPE", { what, issues });
 }
 

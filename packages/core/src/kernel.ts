@@ -50,7 +50,6 @@ interface PairRuns {
 export function rotateTask(task: RotationTask): void {
   const { input, output, table, rotaryDim, rotaryOffset } = task;
   const { heads, tokens, dtype } = input;
-  if (heads === 0) return;
   const pairs = pairRuns(task);
   // Contiguous floats are rotated where they lie; other elements pass through `scratch`.
   const direct =

@@ -6,15 +6,26 @@ import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 
 /**
+ * The object itself; where something has added to `Object.prototype`, a copy that inherits nothing, so that no value
+ * comes from there.
+ */
+export function own<T>(given: T): T {
+  // oxlint-disable-next-line no-unreachable-loop -- one key is enough
+  for (const _ in Object.prototype) return Object.assign(Object.create(null) as object, given) as T;
+  return given;
+}
+
+/**
  * Checks that an argument is an object with known keys only. It does not read the values.
  *
  * @param what the subject of the message: `"the options of at"`.
  * @param given the caller's argument.
  * @param known the keys that the caller may use.
+ * @returns `given`, by its own keys.
  * @throws RopeError `ROPE_INVALID_PARAMETERS` for a value that is no object, and for unknown keys: all of them at once,
  * each with the nearest known key.
  */
-export function checkKeys(what: string, given: unknown, known: readonly string[]): void {
+export function checkKeys<T>(what: string, given: T, known: readonly string[]): T {
   // A typed array has a key for each element.
   if (typeof given !== "object" || given === null || ArrayBuffer.isView(given)) {
     throw invalid(what, [issue("it", `an object with ${known.join(", ")}`, given)]);
@@ -23,6 +34,7 @@ export function checkKeys(what: string, given: unknown, known: readonly string[]
   for (const key in given) {
     if (!known.includes(key) && Object.hasOwn(given, key)) throw invalid(what, unknownKeys(given, known, ""));
   }
+  return own(given);
 }
 
 /** One issue for each unknown key of `given`. */

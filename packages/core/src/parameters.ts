@@ -3,7 +3,7 @@
  * command line all read this one declaration.
  */
 
-import { viewName } from "./element-types.ts";
+import { listOf } from "./element-types.ts";
 import { issue } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { unknownKeys } from "./keys.ts";
@@ -25,7 +25,10 @@ export interface ParameterRule {
 }
 
 /** A rule that may also leave a value to another check. */
-export type FieldRule = Omit<ParameterRule, "type"> & { readonly type: ParameterRule["type"] | "any" };
+export type FieldRule = Omit<ParameterRule, "type" | "description"> & {
+  readonly type: ParameterRule["type"] | "any";
+  readonly description?: string;
+};
 
 /** The rules of all parameters of a rope type, by their camelCase name. */
 export type ParameterSchema<P = Record<string, unknown>> = { readonly [K in keyof P]-?: ParameterRule };
@@ -68,9 +71,8 @@ function checkValue(rule: FieldRule, given: unknown): unknown {
   if (oneOf !== undefined && !oneOf.includes(given as string)) return undefined;
   if (type === "boolean" || type === "string") return typeof given === type ? given : undefined;
   if (type === "numbers") {
-    if (!Array.isArray(given) && ["DataView", undefined].includes(viewName(given))) return undefined;
-    const list = Array.from(given as ArrayLike<unknown>);
-    return list.every((item) => inRange(rule, item)) ? Object.freeze(list) : undefined;
+    const list = listOf(given);
+    return list?.every((item) => inRange(rule, item)) === true ? Object.freeze(list) : undefined;
   }
   return inRange(rule, given) && (type === "number" || Number.isSafeInteger(given)) ? given : undefined;
 }

@@ -7,6 +7,7 @@
  * rows of queries and keys alike, and leave the rows of values.
  */
 
+import { lengthOf, trueView, viewName } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead } from "./head.ts";
 import { checkKeys } from "./keys.ts";
@@ -38,8 +39,7 @@ export interface PermuteOptions {
  * rowOrder({ headDim: 4, from: "half", to: "adjacent" }); // 0, 2, 1, 3
  */
 export function rowOrder(options: PermuteOptions): Uint32Array {
-  checkKeys("the options of rowOrder", options, orderKeys);
-  return orderOf(options);
+  return orderOf(checkKeys("the options of rowOrder", options, orderKeys));
 }
 
 const orderKeys = ["headDim", "from", "to", "rotaryDim", "rotaryOffset"];
@@ -83,20 +83,22 @@ export function permuteRows<T extends Rows>(
   rows: T,
   options: PermuteOptions & { readonly columns?: number | undefined },
 ): T {
-  checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
-  const { columns = 1, headDim } = options;
-  const order = orderOf(options);
-  const size = isSize(columns) ? headDim * columns : NaN;
-  if (!ArrayBuffer.isView(rows) || rows.length % size !== 0) {
-    const expected = `a typed array [heads · ${headDim}, ${show(columns)}] of a whole number of heads`;
-    throw shapeError("rows", expected, ArrayBuffer.isView(rows) ? `${rows.length} elements` : show(rows));
+  const given = checkKeys("the options of permuteRows", options, [...orderKeys, "columns"]);
+  const { columns = 1 } = given;
+  const order = orderOf(given);
+  const size = isSize(columns) ? order.length * columns : NaN;
+  const length = ArrayBuffer.isView(rows) ? lengthOf(rows) : undefined;
+  if (length === undefined || length % size !== 0) {
+    const expected = `a typed array [heads · ${order.length}, ${show(columns)}] of a whole number of heads`;
+    throw shapeError("rows", expected, length === undefined ? show(rows) : `${length} elements`);
   }
-  const result = rows.slice();
-  for (let head = 0; head < rows.length; head += size) {
-    order.forEach((source, row) => {
-      if (source === row) return;
-      result.set(rows.subarray(head + source * columns, head + (source + 1) * columns), head + row * columns);
+  const source = trueView(rows, (globalThis as any)[viewName(rows)!] as new () => Rows);
+  const result = source.slice();
+  for (let head = 0; head < length; head += size) {
+    order.forEach((from, row) => {
+      if (from === row) return;
+      result.set(source.subarray(head + from * columns, head + (from + 1) * columns), head + row * columns);
     });
   }
-  return result;
+  return result as T;
 }

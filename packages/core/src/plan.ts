@@ -19,7 +19,7 @@ import type { RopeProvider } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 import { turnsBetween } from "./shift.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { resolveTensor } from "./tensor.ts";
+import { isEmpty, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout } from "./tensor.ts";
 import { PositionTurns } from "./turns.ts";
 import type { Operation, Turns } from "./turns.ts";
@@ -58,9 +58,11 @@ export class RopePlan {
   constructor(spec: RopeSpec, provider: RopeProvider) {
     this.numbers = new RopeNumbers(spec, provider);
     const { maxPosition } = spec;
-    const extended = Math.floor(this.numbers.at(1).given.extendedMaxPosition ?? 0);
+    const extended = Math.floor(this.numbers.at(1).extendedMaxPosition);
     this.positionLimit =
       maxPosition === null ? POSITION_LIMIT : Math.min(POSITION_LIMIT, Math.max(maxPosition, extended));
+    // Every number of the rope is finite, at its shortest length and at its longest.
+    this.numbers.at(this.positionLimit);
     this.limitReason =
       this.positionLimit === POSITION_LIMIT
         ? "2^24, up to which float32 holds every integer"
@@ -127,7 +129,7 @@ export class RopePlan {
     return turnsBetween(numbers, source, target);
   }
 
-  /** Tasks for an executor. @throws RopeError `ROPE_SHAPE`; nothing is written. */
+  /** Tasks for an executor, of the tensors that have elements. @throws RopeError `ROPE_SHAPE`; nothing is written. */
   tasks(turns: Turns, tensors: CallTensors): RotationTask[] {
     const { batch, tokens } = turns;
     const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
@@ -136,6 +138,8 @@ export class RopePlan {
     // Large turns keep no table: query and key would each get one of their own.
     const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
     for (const { input, output } of checked) {
+      // Its other sizes bound nothing: neither a loop nor a table.
+      if (isEmpty(input)) continue;
       const dtype = input.dtype === "float64" ? "float64" : "float32";
       const table = (tables[dtype] ??= turns.table(dtype));
       tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table });
@@ -180,13 +184,14 @@ const outKeys = ["query", "key"];
  * unknown key of `out`; and the errors of `resolve`.
  */
 export function checkTensors<T>(
-  { query, key, out }: CallTensors<T>,
+  { query, key, out: given }: CallTensors<T>,
   expected: TensorExpectation,
   resolve: (name: string, tensor: T, expected: TensorExpectation) => TensorLayout,
 ): CheckedTensor[] {
+  let out = given;
   if (out !== undefined) {
     const isPair = typeof out === "object" && out !== null && !ArrayBuffer.isView(out);
-    if (isPair) checkKeys("the tensors of out", out, outKeys);
+    if (isPair) out = checkKeys("the tensors of out", out, outKeys);
     // An array, say, names no output, and the inputs would be overwritten.
     if (!isPair || (out.query === undefined && out.key === undefined)) {
       throw shapeError(

@@ -2,9 +2,9 @@
  * Positions: all accepted forms, checked once and kept as one flat list.
  */
 
-import { viewName } from "./element-types.ts";
+import { allocate, lengthOf, listOf, viewName } from "./element-types.ts";
 import { RopeError, shapeError, show } from "./errors.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { isSize } from "./pairing.ts";
 import { checkedView } from "./tensor.ts";
 import type { ViewPlace } from "./tensor.ts";
@@ -80,8 +80,9 @@ export function resolvePositions(input: Positions, rules: PositionRules, known?:
   const [axes, batch, tokens] = splitShape(shape, rules.axes);
   const count = axes * (batch ?? 1) * tokens;
   const data = place === undefined ? given : placed(given, place, count);
-  if (data.length !== count) throw misfit(`${count} positions for the shape [${shape.join(", ")}]`, `${data.length}`);
-  const values = new Float64Array(count);
+  const length = lengthOf(data);
+  if (length !== count) throw misfit(`${count} positions for the shape [${shape.join(", ")}]`, `${length}`);
+  const values = allocate("float64", count);
   let largest = -1;
   for (let i = 0; i < count; i++) {
     const position: unknown = data[i];
@@ -109,7 +110,7 @@ function sameValues(a: Float64Array, b: Float64Array): boolean {
 
 type Run = Extract<Positions, { readonly start: number | bigint }>;
 
-const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in input;
+const isRun = (input: Positions): input is Run => typeof input === "object" && input !== null && "start" in own(input);
 
 /**
  * The most positions of a form whose memory does not grow with them: every integer that a rope takes, and every
@@ -123,8 +124,7 @@ function requireFew(count: number): void {
 
 /** Evenly spaced positions: a check of the first and the last covers all. */
 function resolveRun(run: Run, rules: PositionRules, known: ResolvedPositions | undefined): ResolvedPositions {
-  checkKeys("positions", run, ["start", "count", "step"]);
-  const { start: first, count, step = 1 } = run;
+  const { start: first, count, step = 1 } = checkKeys("positions", run, ["start", "count", "step"]);
   const { axes, fractional } = rules;
   const isStep = step === 1 || (fractional ? Number.isFinite(step) && step !== 0 : isSize(step));
   if (!Number.isSafeInteger(count) || count < 0 || !isStep) {
@@ -163,20 +163,22 @@ function flatten(
   rules: PositionRules,
 ): { data: ArrayLike<number | bigint>; shape: readonly number[]; place?: ViewPlace } {
   const { fractional } = rules;
-  if (isList(input, fractional)) return { data: input, shape: [input.length] };
+  if (isList(input, fractional)) return { data: input, shape: [lengthOf(input)!] };
   if (Array.isArray(input)) {
-    const rows = input as readonly (readonly number[])[];
-    const width = rows[0]!.length;
-    if (rows.some((row) => !Array.isArray(row) || row.length !== width)) {
-      throw misfit("nested lists of equal length", show(rows.map((row) => row?.length)));
+    const rows = listOf(input, MOST_POSITIONS)?.map((row) =>
+      Array.isArray(row) ? (listOf(row, MOST_POSITIONS) as number[]) : undefined,
+    );
+    const width = rows?.[0]?.length;
+    if (rows === undefined || width === undefined || rows.some((row) => row?.length !== width)) {
+      throw misfit("nested lists of equal length", show(rows?.map((row) => row?.length)));
     }
-    return { data: rows.flat(), shape: [rows.length, width] };
+    return { data: rows.flat() as number[], shape: [rows.length, width] };
   }
   if (typeof input === "object" && input !== null && "data" in input) {
-    checkKeys("positions", input, ["data", "shape", "strides", "offset"]);
-    const { data, strides, offset } = input;
+    const keys = ["data", "shape", "strides", "offset"];
+    const { data, shape: sizes, strides, offset } = checkKeys("positions", input, keys);
     if (isList(data, fractional)) {
-      const place = checkedView("positions", input);
+      const place = checkedView("positions", { shape: sizes, strides, offset });
       const { shape } = place;
       return (strides ?? offset) === undefined ? { data, shape } : { data, shape, place };
     }
@@ -193,8 +195,9 @@ function placed(
   { shape, strides, offset = 0 }: ViewPlace,
   count: number,
 ): (number | bigint)[] {
+  const length = lengthOf(data)!;
   // Strides of 0 repeat elements, so the data does not bound the count.
-  if (count > data.length) requireFew(count);
+  if (count > length) requireFew(count);
   // An axis without elements leaves no place, whatever the sizes of the others.
   let places = count === 0 ? [] : [offset];
   let inside = count;
@@ -203,9 +206,9 @@ function placed(
     const stride = strides?.[axis] ?? inside;
     places = places.flatMap((place) => Array.from({ length: size }, (_, i) => place + i * stride));
   });
-  const outside = places.find((place) => !(place >= 0 && place < data.length));
+  const outside = places.find((place) => !(place >= 0 && place < length));
   if (outside !== undefined) {
-    throw misfit(`indices within 0…${data.length - 1}`, `index ${outside}`, "Strides and offset count elements.");
+    throw misfit(`indices within 0…${length - 1}`, `index ${outside}`, "Strides and offset count elements.");
   }
   return places.map((place) => data[place]!);
 }

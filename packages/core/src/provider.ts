@@ -179,5 +179,36 @@ export interface RopeSpelling<P = any> extends Pick<
   rewrite(parameters: P, settings: RopeSettings): RewrittenRequest;
 }
 
+/**
+ * Reads what a provider answers. Other packages supply providers, so an answer may be anything.
+ *
+ * @param read calls the provider and makes a checked copy of its answer; it calls `refuse` for one that cannot be used.
+ * @throws RopeError `ROPE_INVALID_PARAMETERS` that names the provider: by `refuse`, and for whatever `read` throws. A
+ * RopeError passes.
+ */
+export function answerOf<T>(
+  { source }: Pick<RopeProvider, "source">,
+  read: (refuse: (expected: string, received: unknown) => never) => T,
+): T {
+  const refuse = (expected: string, received: unknown): never => {
+    throw new RopeError("ROPE_INVALID_PARAMETERS", {
+      what: `the provider ${source} gave a result that cannot be used`,
+      expected,
+      received: show(received),
+      remedy: "Check the parameters. Otherwise report it to the provider.",
+    });
+  };
+  try {
+    return read(refuse);
+  } catch (cause) {
+    if (RopeError.is(cause)) throw cause;
+    return refuse("no error", cause instanceof Error ? cause.message : cause);
+  }
+}
+
+/** Whether a value is an object and no list. */
+export const isRecord = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 export const isSpelling = (provider: RopeProvider | RopeSpelling): provider is RopeSpelling =>
   typeof (provider as Partial<RopeSpelling>).rewrite === "function";

@@ -46,8 +46,8 @@ export function registerRopeType(
   name: string,
   options: RegisterOptions & { readonly registry?: RopeRegistry } = {},
 ): RegisterDecorator {
-  checkKeys("the options of registerRopeType", options, ["aliases", "registry"]);
-  const { registry = defaultRegistry, ...rest } = options;
+  const known = ["aliases", "registry"];
+  const { registry = defaultRegistry, ...rest } = checkKeys("the options of registerRopeType", options, known);
   if (typeof (registry as Partial<RopeRegistry> | null)?.register !== "function") {
     const expected = "what createRegistry() makes, or nothing for the shared one";
     throw invalid("the options of registerRopeType", [issue("registry", expected, registry)]);

@@ -9,7 +9,7 @@
 import type { RopeBackend } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
 import { checkKeys, nearest } from "./keys.ts";
-import { checkSpecificationVersion } from "./provider.ts";
+import { checkSpecificationVersion, isRecord } from "./provider.ts";
 import type { RopeProvider, RopeRegistration, RopeSpelling } from "./provider.ts";
 import { builtInQueryScales } from "./query-scale.ts";
 import type { QueryScaleRule } from "./query-scale.ts";
@@ -47,10 +47,10 @@ export class RopeRegistry {
    * provider, or aliases that are no names.
    */
   register(name: string, provider: RopeProvider | RopeSpelling, options: RegisterOptions = {}): void {
-    checkKeys("the options of register", options, ["aliases"]);
+    const { aliases = [] } = checkKeys("the options of register", options, ["aliases"]);
     checkProvider(name, provider);
     const entries: RopeRegistration[] = [{ name, ropeType: name, provider, presets: {} }];
-    for (const [alias, presets] of namedPresets(name, options.aliases ?? [])) {
+    for (const [alias, presets] of namedPresets(name, aliases)) {
       entries.push({ name: alias, ropeType: name, provider, presets: Object.freeze({ ...presets }) });
     }
 
@@ -112,7 +112,7 @@ export class RopeRegistry {
    * does not know the backend's contract; `ROPE_INVALID_PARAMETERS` when it is no backend.
    */
   registerBackend(backend: RopeBackend): void {
-    checkBackend(backend);
+    requireContract("the backend", backend?.name, backend, { create: "function" });
     const { name, source } = backend;
     const holder = this.#state.backends.get(name)?.source;
     if (isFree("backend", name, holder, source)) this.#state.backends.set(name, backend);
@@ -124,12 +124,7 @@ export class RopeRegistry {
    * @throws RopeError as {@link registerBackend}.
    */
   registerQueryScale(name: string, rule: QueryScaleRule): void {
-    const shape = rule as Partial<QueryScaleRule> | null | undefined;
-    const isRule = typeof shape?.scale === "function" && isRecord(shape.parameters);
-    if (!isName(name) || !isName(shape?.source) || !isRule) {
-      throw unusable(`the query scale ${show(name)}`, "specificationVersion, source, parameters and scale", rule);
-    }
-    checkSpecificationVersion(rule.specificationVersion, `the query scale of ${rule.source}`);
+    requireContract("the query scale", name, rule, { parameters: "object", scale: "function" });
     const holder = this.#state.queryScales.get(name)?.source;
     if (isFree("query scale", name, holder, rule.source)) this.#state.queryScales.set(name, rule);
   }
@@ -165,8 +160,6 @@ export class RopeRegistry {
 }
 
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
-const isRecord = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const oneOf = (kind: string, registered: readonly string[]): string =>
   registered.length === 0 ? `a registered ${kind} (none is registered)` : `one of ${registered.join(", ")}`;
@@ -193,23 +186,30 @@ function isFree(kind: string, name: string, holder: string | undefined, source: 
   });
 }
 
-/** @throws RopeError unless `provider` can be used under `name`. */
-export function checkProvider(name: unknown, provider: RopeProvider | RopeSpelling): void {
-  const shape = provider as Partial<RopeProvider & RopeSpelling> | null | undefined;
-  const isWhole = typeof shape?.frequencies === "function" || typeof shape?.rewrite === "function";
-  if (!isName(name) || !isName(shape?.source) || !isWhole || !isRecord(shape.parameters)) {
-    const expected = "a non-empty name and a provider with specificationVersion, source, parameters and frequencies";
-    throw unusable(`a provider as ${show(name)}`, expected, provider);
+/**
+ * Checks what other packages register: its name and source, and the functions and objects that it has to have.
+ *
+ * @throws RopeError unless `value` can be used under `name`.
+ */
+function requireContract(what: string, name: unknown, value: unknown, types: Readonly<Record<string, string>>): void {
+  const given = (value ?? {}) as Record<string, unknown>;
+  const isWhole = Object.entries(types).every(([key, type]) =>
+    type === "object" ? isRecord(given[key]) : typeof given[key] === type,
+  );
+  if (!isName(name) || !isName(given["source"]) || !isWhole) {
+    const expected = ["a name", "specificationVersion", "source", ...Object.keys(types)].join(", ");
+    throw unusable(`${what} as ${show(name)}`, expected, value);
   }
-  checkSpecificationVersion(provider.specificationVersion, `the provider ${provider.source}`);
+  checkSpecificationVersion(given["specificationVersion"], `${what} ${given["source"]}`);
 }
 
-function checkBackend(backend: RopeBackend): void {
-  const shape = backend as Partial<RopeBackend> | null | undefined;
-  if (!isName(shape?.name) || !isName(shape.source) || typeof shape.create !== "function") {
-    throw unusable("a backend", "specificationVersion, name, source and create", backend);
-  }
-  checkSpecificationVersion(backend.specificationVersion, `the backend ${backend.source}`);
+/** @throws RopeError unless `provider` can be used under `name`. */
+export function checkProvider(name: unknown, provider: RopeProvider | RopeSpelling): void {
+  const isOther = typeof (provider as Partial<RopeSpelling> | null | undefined)?.rewrite === "function";
+  requireContract("the provider", name, provider, {
+    parameters: "object",
+    [isOther ? "rewrite" : "frequencies"]: "function",
+  });
 }
 
 /** Aliases with their presets, from a list or an object. */

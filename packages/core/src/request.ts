@@ -3,14 +3,17 @@
  */
 
 import { declaredCapabilities } from "./capabilities.ts";
+import { listOf } from "./element-types.ts";
 import { invalid, issue, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
 import { headIssues } from "./head.ts";
+import { own } from "./keys.ts";
 import { canonicalPairing, isSize, pairingIssues } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { parseParameters } from "./parameters.ts";
 import type { FieldRule } from "./parameters.ts";
-import { checkSpecificationVersion, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
+import { plainCopy } from "./plain-data.ts";
+import { answerOf, checkSpecificationVersion, isRecord, isSpelling, SPECIFICATION_VERSION } from "./provider.ts";
 import type {
   Precision,
   RewrittenRequest,
@@ -106,23 +109,23 @@ export interface Names {
 }
 
 /** The rules of a request's fields. Heads, pairings, axes and query scales (`any`) have checks of their own. */
-const own: FieldRule = { type: "any", default: null, description: "" };
+const elsewhere: FieldRule = { type: "any", default: null };
 const fields: Readonly<Record<keyof UntypedRopeRequest, FieldRule>> = {
-  headDim: own,
-  rotaryDim: own,
-  partialRotaryFactor: { type: "number", above: 0, max: 1, default: null, description: "" },
-  rotaryOffset: { ...own, default: 0 },
-  base: { type: "number", above: 0, default: 10000, description: "" },
-  maxPosition: { type: "integer", min: 1, default: null, description: "" },
-  pairing: own,
-  axes: own,
-  direction: { type: "number", oneOf: [1, -1], default: 1, description: "" },
-  pairFactors: { type: "numbers", default: null, description: "" },
-  fractionalPositions: { type: "boolean", default: null, description: "" },
-  queryScale: own,
-  precision: { type: "string", oneOf: ["float32", "float64"], default: "float32", description: "" },
-  parameters: own,
-  specificationVersion: own,
+  headDim: elsewhere,
+  rotaryDim: elsewhere,
+  partialRotaryFactor: { type: "number", above: 0, max: 1, default: null },
+  rotaryOffset: { ...elsewhere, default: 0 },
+  base: { type: "number", above: 0, default: 10000 },
+  maxPosition: { type: "integer", min: 1, default: null },
+  pairing: elsewhere,
+  axes: elsewhere,
+  direction: { type: "number", oneOf: [1, -1], default: 1 },
+  pairFactors: { type: "numbers", default: null },
+  fractionalPositions: { type: "boolean", default: null },
+  queryScale: elsewhere,
+  precision: { type: "string", oneOf: ["float32", "float64"], default: "float32" },
+  parameters: elsewhere,
+  specificationVersion: elsewhere,
 };
 
 /** A request's fields after the schema, with the gaps that issues leave. */
@@ -147,7 +150,7 @@ interface Fields {
  * @throws RopeError `ROPE_UNKNOWN_TYPE`, `ROPE_SPEC_VERSION`, or `ROPE_INVALID_PARAMETERS` with every issue there is.
  */
 export function parseRequest(request: UntypedRopeRequest, names: Names, isRewritten = false): ParsedRequest {
-  if (typeof request !== "object" || request === null) {
+  if (!isRecord(request)) {
     throw invalid("the rope request", [issue("request", "an object with headDim and parameters", request)]);
   }
   if (request.specificationVersion !== undefined) {
@@ -155,10 +158,10 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   }
   const issues: RopeIssue[] = [];
   const given: Fields = parseParameters<any>(fields, request as never, "", issues);
-  if (typeof given.parameters !== "object" || given.parameters === null || Array.isArray(given.parameters)) {
+  if (!isRecord(given.parameters)) {
     throw invalid("the rope request", [issue("parameters", "an object with ropeType", request.parameters), ...issues]);
   }
-  const { ropeType, ...parameters } = given.parameters;
+  const { ropeType, ...parameters } = given.parameters as { readonly ropeType?: unknown };
   const registration = isRewritten ? names.registered(ropeType) : names.ropeType(ropeType);
   const { name, presets, provider } = registration;
   const refuse = (): void => {
@@ -174,19 +177,28 @@ export function parseRequest(request: UntypedRopeRequest, names: Names, isRewrit
   const axes = parseAxes(given.axes, pairs, issues);
   const pairFactors = parsePairFactors(given.pairFactors ?? null, pairs, issues);
   const queryScale = parseQueryScale(given.queryScale, names.queryScales, issues);
-  const values = parseParameters(provider.parameters, { ...presets, ...parameters }, "parameters.", issues);
+  const all = { ...presets, ...parameters };
+  const values = answerOf(provider, () => parseParameters(provider.parameters, all, "parameters.", issues));
   refuse();
   // The type's own check needs valid values of all fields.
-  issues.push(...(provider.check?.(values, settings) ?? []));
+  const found = answerOf(provider, (refuse) => {
+    const answer: unknown = provider.check === undefined ? [] : provider.check(values, settings);
+    const list = (listOf(answer) as RopeIssue[] | undefined) ?? refuse("a list of issues", answer);
+    return list.map(({ path, ...rest }) => ({ path, ...rest }));
+  });
+  issues.push(...found);
   refuse();
 
   if (isSpelling(provider)) {
-    const meant = provider.rewrite(values, settings);
+    const meant = answerOf(
+      provider,
+      () => plainCopy(provider.rewrite(values, settings), `the answer of ${provider.source}`) as RewrittenRequest,
+    );
     issues.push(...spellingIssues(meant, given, isRewritten));
     refuse();
     const { partialRotaryFactor: _, ...rest } = request;
     const rewritten = { axes: meant.axes ?? request.axes, parameters: meant.parameters };
-    return parseRequest({ ...rest, ...settings, pairing, ...rewritten }, names, true);
+    return parseRequest(own({ ...rest, ...settings, pairing, ...rewritten }), names, true);
   }
   const declared = declaredCapabilities(provider, values, settings);
   issues.push(...capabilityIssues(declared, given));
@@ -270,8 +282,7 @@ function parsePairFactors(
  */
 function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[]): readonly number[] | null {
   if (given === null) return null;
-  const isList = Array.isArray(given) || ArrayBuffer.isView(given);
-  const axes: number[] = isList ? Array.from(given as ArrayLike<number>) : [];
+  const axes = (listOf(given) ?? []) as number[];
   const bytes = axes.length > 0 && axes.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < 256);
   const count = bytes ? Math.max(...axes) + 1 : 0;
   if (bytes && axes.length === (pairs ?? axes.length) && new Set(axes).size === count) {
@@ -283,12 +294,12 @@ function parseAxes(given: unknown, pairs: number | undefined, issues: RopeIssue[
 
 function parseQueryScale(given: unknown, rules: Names["queryScales"], issues: RopeIssue[]): QueryScale | null {
   if (given === null) return null;
-  const { rule, ...own } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
+  const { rule, ...rest } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
   const known = rules.get(rule as string);
   if (known !== undefined) {
     return Object.freeze({
       rule,
-      ...parseParameters<object>(known.parameters, own, "queryScale.", issues),
+      ...parseParameters<object>(known.parameters, rest, "queryScale.", issues),
     }) as QueryScale;
   }
   const expected = `an object with rule: ${[...rules.keys()].map(show).join(", ")}`;

@@ -115,10 +115,10 @@ class PlannedRope implements RotaryEmbedding {
   }
 
   at(positions: Positions, options: AtOptions = {}): RotaryStep {
-    checkKeys("the options of at", options, ["length"]);
-    const turns = this.#plan.turns(positions, "apply", options.length, this.#write, true);
-    return stepOf(turns, this.#names.queryScale, (operation, tensors) => {
-      checkKeys("the arguments", tensors, tensorKeys);
+    const { length } = checkKeys("the options of at", options, ["length"]);
+    const turns = this.#plan.turns(positions, "apply", length, this.#write, true);
+    return stepOf(turns, this.#names.queryScale, (operation, given) => {
+      const tensors = checkKeys("the arguments", given, tensorKeys);
       if (operation !== "apply") this.#plan.require("isRotation", operation);
       return this.#execute(turns.as(operation), tensors);
     });
@@ -127,10 +127,10 @@ class PlannedRope implements RotaryEmbedding {
   cosSin(positions: Positions, options: CosSinTableOptions): CosSinTable;
   cosSin(positions: Positions, options?: CosSinOptions): CosSin;
   cosSin(positions: Positions, options: CosSinOptions | CosSinTableOptions = {}): CosSin | CosSinTable {
-    checkKeys("the options of cosSin", options, cosSinKeys);
+    const checked = checkKeys("the options of cosSin", options, cosSinKeys);
     const resolved = this.#plan.positions(positions);
-    const numbers = this.#plan.numbersFor(resolved, options.length);
-    return cosSinInForm(resolved, numbers, this.spec, options, this.#write);
+    const numbers = this.#plan.numbersFor(resolved, checked.length);
+    return cosSinInForm(resolved, numbers, this.spec, checked, this.#write);
   }
 
   frequencies(length = 1): Frequencies {
@@ -146,8 +146,7 @@ class PlannedRope implements RotaryEmbedding {
   }
 
   shift(tensors: ShiftArguments): Tensor {
-    checkKeys("the arguments of shift", tensors, shiftKeys);
-    const { keys, from, to, out, length } = tensors;
+    const { keys, from, to, out, length } = checkKeys("the arguments of shift", tensors, shiftKeys);
     if (keys === undefined) throw shapeError("keys", "a tensor of keys", "nothing");
     const turns = this.#plan.turnsBetween(from, to, length);
     return this.#execute(turns, out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key!;
@@ -167,17 +166,15 @@ class PlannedRope implements RotaryEmbedding {
     const context: BackendContext = {
       rope: this,
       turns: (positions, operation, given = {}) => {
-        checkKeys("the options of turns", given, ["length"]);
+        const { length } = checkKeys("the options of turns", given, ["length"]);
         requireOperation(operation);
-        return plan.turns(positions, operation, given.length, this.#write, false);
+        return plan.turns(positions, operation, length, this.#write, false);
       },
       turnsBetween: (from, to, given = {}) => {
-        checkKeys("the options of turnsBetween", given, ["length"]);
-        return plan.turnsBetween(from, to, given.length);
+        return plan.turnsBetween(from, to, checkKeys("the options of turnsBetween", given, ["length"]).length);
       },
       check: (turns, tensors) => {
-        checkKeys("the tensors", tensors, tensorKeys);
-        return plan.tasks(turns, tensors);
+        return plan.tasks(turns, checkKeys("the tensors", tensors, tensorKeys));
       },
       withExecutor: (executor) => {
         if (typeof (executor as Partial<RotationExecutor> | undefined)?.rotate === "function") {
@@ -189,8 +186,8 @@ class PlannedRope implements RotaryEmbedding {
     return this.#names.backend(backend).create(context, options) as never;
   }
 
-  #rotate(operation: Operation, tensors: PositionedArguments): RotateResult {
-    checkKeys("the arguments", tensors, positionedKeys);
+  #rotate(operation: Operation, given: PositionedArguments): RotateResult {
+    const tensors = checkKeys("the arguments", given, positionedKeys);
     const turns = this.#plan.turns(tensors.positions, operation, tensors.length, this.#write, false);
     return this.#execute(turns, tensors);
   }

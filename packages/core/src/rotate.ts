@@ -2,11 +2,11 @@
  * Rotation by cos and sin that the caller supplies.
  */
 
-import { allocate, loadElements } from "./element-types.ts";
+import { allocate, lengthOf, loadElements } from "./element-types.ts";
 import type { ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
 import { requireHead, rotationShape } from "./head.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 import { pairElements } from "./pairing.ts";
 import type { Pairing } from "./pairing.ts";
 import { resolvePositions } from "./positions.ts";
@@ -14,7 +14,7 @@ import type { Positions, ResolvedPositions } from "./positions.ts";
 import { rotateTask } from "./kernel.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
 import { checkAliasing } from "./aliasing.ts";
-import { checkedView, contiguous, resolveTensor } from "./tensor.ts";
+import { checkedView, contiguous, isEmpty, requireBounded, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorLayout } from "./tensor.ts";
 
 /**
@@ -85,14 +85,14 @@ const optionKeys = ["cos", "sin", "pairing", "headDim", "rotaryDim", "rotaryOffs
  * rotate(Float32Array.of(1, 2, 3, 4), { ...quarterTurn, pairing: "half", headDim: 4 }); // [-3, -4, 1, 2]
  */
 export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
-  checkKeys("the options of rotate", options, optionKeys);
-  const { pairing, positions, out, rotaryOffset = 0 } = options;
+  const given = checkKeys("the options of rotate", options, optionKeys);
+  const { pairing, positions, out, rotaryOffset = 0 } = given;
   const shape = shapeOf(tensor);
-  const headDim = (options.headDim ?? shape?.at(-1)) as number;
-  const { rotaryDim = headDim } = options;
+  const headDim = (given.headDim ?? shape?.at(-1)) as number;
+  const { rotaryDim = headDim } = given;
   requireHead("the options of rotate do not fit", { headDim, rotaryDim, rotaryOffset }, { pairing });
-  const cos = readTable("cos", options.cos);
-  const sin = readTable("sin", options.sin);
+  const cos = readTable("cos", given.cos);
+  const sin = readTable("sin", given.sin);
   const tableShape = cos.shape;
   if (tableShape?.join() !== sin.shape?.join() || cos.values.length !== sin.values.length) {
     throw shapeError("cos and sin", "two tables of the same shape", `${tableText(cos)} and ${tableText(sin)}`);
@@ -100,7 +100,7 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
   const isDoubled = (by: Pairing): boolean => [cos, sin].every((table) => looksDoubled(table.values, by, rotaryDim));
   const {
     width = impliedWidth(cos, positions === undefined ? tokensOf(shape) : undefined, pairing, rotaryDim, isDoubled),
-  } = options;
+  } = given;
   if (width !== "half" && width !== "full" && width !== "element") {
     throw shapeError("width", '"half", "full" or "element"', show(width));
   }
@@ -124,12 +124,12 @@ export function rotate(tensor: Tensor, options: RotateOptions): Tensor {
     );
   }
   checkAliasing([{ name: "tensor", input, output }]);
+  if (isEmpty(input)) return out ?? tensor;
 
   const { first, distance } = pairElements(pairing, rotaryDim);
   const pick = ({ values: table }: Table, distant: number): Float32Array | Float64Array => {
     const pairs = rotaryDim / 2;
-    const rows =
-      input.dtype === "float64" ? new Float64Array(values.length * pairs) : new Float32Array(values.length * pairs);
+    const rows = allocate(input.dtype === "float64" ? "float64" : "float32", values.length * pairs);
     for (let t = 0; t < values.length; t++) {
       const row = values[t]! * perRow;
       for (let i = 0; i < pairs; i++) rows[t * pairs + i] = table[row + (width === "half" ? i : first[i]! + distant)]!;
@@ -178,7 +178,7 @@ function copyElements(source: TensorLayout, target: TensorLayout, elements: read
 
 /** The shape of a view; a bare array has none. */
 function shapeOf(tensor: Tensor): readonly number[] | undefined {
-  const { shape } = (tensor ?? {}) as { shape?: unknown };
+  const { shape } = own(tensor ?? {}) as { shape?: unknown };
   if (shape === undefined || Array.isArray(shape)) return shape;
   throw shapeError("tensor", "a typed array or { data, shape, strides?, offset?, dtype? }", show(tensor));
 }
@@ -194,22 +194,18 @@ interface Table {
   readonly shape: readonly number[] | undefined;
 }
 
-/** The most elements of a table whose data is shorter: 128 MiB in float64. */
-const MOST_REPEATED = 2 ** 24;
-
 function readTable(name: string, table: TableData): Table {
-  const view = ArrayBuffer.isView(table) ? { data: table } : (table as Exclude<TableData, TensorData> | undefined);
-  if (!ArrayBuffer.isView(view?.data)) {
+  // A copy, so that each property is read once.
+  const view = own(ArrayBuffer.isView(table) ? { data: table } : { ...(table as Exclude<TableData, TensorData>) });
+  const { shape, strides, offset } = view;
+  if (!ArrayBuffer.isView(view.data)) {
     throw shapeError(name, "a typed array or { data, shape?, strides?, offset?, dtype? }", show(table));
   }
-  const { data: given, shape } = view;
-  if (shape === undefined && (view.strides ?? view.offset) !== undefined) {
+  if (shape === undefined && (strides ?? offset) !== undefined) {
     throw shapeError(name, "a shape beside strides or offset", "no shape");
   }
-  const place = checkedView(name, {
-    ...view,
-    shape: shape === undefined ? [1, (given as { length: number }).length] : shape,
-  });
+  const sizesOf = shape === undefined ? [1, lengthOf(view.data) ?? 0] : shape;
+  const place = checkedView(name, { shape: sizesOf, strides, offset });
   const rank = place.shape.length;
   if (rank !== 2 && rank !== 3) {
     throw shapeError(name, "the shape [rows, columns] or [batch, tokens, columns]", show(shape));
@@ -225,13 +221,9 @@ function readTable(name: string, table: TableData): Table {
   const [batch, tokens, , headDim] = sizes as [number, number, number, number];
   const tensor = { ...view, shape: sizes, ...(place.strides && { strides: four(place.strides, 0, 0) }) };
   const layout = resolveTensor(name, tensor as Tensor, { batch, tokens, headDim });
-  const count = batch * tokens * headDim;
-  // Strides of 0 repeat elements, so the data does not bound the count.
-  if (count > Math.max(layout.data.length, MOST_REPEATED)) {
-    throw shapeError(name, `at most ${MOST_REPEATED} elements with strides of 0`, show(shape));
-  }
-  const values = new Float64Array(count);
-  for (let row = 0; row < batch * tokens; row++) {
+  requireBounded(name, layout);
+  const values = allocate("float64", batch * tokens * headDim);
+  for (let row = 0; row * headDim < values.length; row++) {
     const from = layout.offset + Math.floor(row / tokens) * layout.batchStride + (row % tokens) * layout.tokenStride;
     loadElements(layout.dtype, layout.data, from, layout.elementStride, values, row * headDim, headDim);
   }

@@ -2,6 +2,7 @@
  * Turns that move rotated keys from one position to another.
  */
 
+import { allocate } from "./element-types.ts";
 import { shapeError } from "./errors.ts";
 import type { FrequenciesAtLength } from "./frequencies.ts";
 import type { ResolvedPositions } from "./positions.ts";
@@ -24,8 +25,8 @@ export function turnsBetween(
   }
   const pairs = angles.invFreq.length;
   const count = source.values.length / source.axes;
-  const cos = new Float64Array(count * pairs);
-  const sin = new Float64Array(count * pairs);
+  const cos = allocate("float64", count * pairs);
+  const sin = allocate("float64", count * pairs);
   for (let axis = 0; axis < source.axes; axis++) {
     for (let row = 0; row < count; row++) {
       const a = cosSinAt(angles, source.values[axis * count + row]!);

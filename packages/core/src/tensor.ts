@@ -2,10 +2,10 @@
  * Tensors: descriptions of the caller's memory. Nothing here copies or allocates elements.
  */
 
-import { viewName } from "./element-types.ts";
+import { arrayOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { shapeError, show } from "./errors.ts";
-import { checkKeys } from "./keys.ts";
+import { checkKeys, own } from "./keys.ts";
 
 /**
  * Queries or keys:
@@ -83,7 +83,7 @@ function resolveContiguous(
     throw shapeError(
       name,
       `a multiple of ${batch > 1 ? `${batch} × ` : ""}${tokens} tokens × ${headDim} elements`,
-      data.length === 0 ? emptyText(data) : `${data.length} elements`,
+      data.length === 0 ? emptyText : `${data.length} elements`,
       "Pass { data, shape, strides } for another layout in memory.",
     );
   }
@@ -112,19 +112,22 @@ const isViewKey = (key: string): boolean =>
   key === "data" || key === "shape" || key === "dtype" || key === "strides" || key === "offset";
 
 function resolveView(name: string, view: TensorView, expected: TensorExpectation): TensorLayout {
-  if (typeof view !== "object" || view === null || !isArray(view.data) || !Array.isArray(view.shape)) {
+  // Each property is read once: a getter may give another value the second time.
+  const { data: given, shape, strides, offset, dtype: type } = own(view ?? {}) as TensorView;
+  if (!isArray(given) || !Array.isArray(shape)) {
     throw shapeError(name, "a typed array or { data, shape, strides?, offset?, dtype? }", show(view));
   }
   for (const key in view) if (!isViewKey(key)) checkKeys(`"${name}"`, view, viewKeys);
-  const { data, dtype } = elements(name, view.data, view.dtype);
-  return contiguousLayout(data, dtype, view, expected) ?? resolveLayout(name, data, dtype, view, expected);
+  const { data, dtype } = elements(name, given, type);
+  const place = { shape, strides, offset };
+  return contiguousLayout(data, dtype, place, expected) ?? resolveLayout(name, data, dtype, place, expected);
 }
 
 /** The usual case in a few comparisons: `[tokens, heads, headDim]`, row-major, inside its data. */
 function contiguousLayout(
   data: ElementArray,
   dtype: ElementType,
-  { shape, strides, offset = 0 }: TensorView,
+  { shape, strides, offset = 0 }: ViewPlace,
   { batch = 1, tokens, headDim }: TensorExpectation,
 ): TensorLayout | undefined {
   const heads = shape[1]!;
@@ -147,7 +150,7 @@ export function resolveLayout(
   name: string,
   data: ElementArray,
   dtype: ElementType,
-  view: Pick<TensorView, "shape" | "strides" | "offset">,
+  view: ViewPlace,
   expected: TensorExpectation,
 ): TensorLayout {
   const { shape, strides, offset } = checkedView(name, view);
@@ -170,7 +173,7 @@ export function resolveLayout(
     throw shapeError(
       name,
       `indices within 0…${data.length - 1}`,
-      data.length === 0 ? emptyText(data) : `indices ${low}…${high}`,
+      data.length === 0 ? emptyText : `indices ${low}…${high}`,
       "Check offset and strides (in elements, not bytes).",
     );
   }
@@ -181,29 +184,44 @@ export function resolveLayout(
 export interface ViewPlace {
   readonly shape: readonly number[];
   /** Elements from one index to the next on each axis of `shape`; `undefined` for row-major. */
-  readonly strides?: readonly number[] | undefined;
+  readonly strides?: readonly number[] | null | undefined;
   /** Index of the first element. Default 0. */
   readonly offset?: number | undefined;
 }
 
 /**
- * The place of a view, checked by itself.
+ * The place of a view, checked by itself: copies, which no code of the caller can change.
  *
  * @throws RopeError `ROPE_SHAPE` when shape, strides or offset are none, or do not fit each other.
  */
-export function checkedView(name: string, view: ViewPlace): ViewPlace & { readonly offset: number } {
-  const { shape, offset = 0 } = view;
-  const strides = view.strides ?? undefined;
-  if (!isSizes(shape)) throw shapeError(name, "a shape: a list of sizes", show(shape));
-  if (
-    strides !== undefined &&
-    !(Array.isArray(strides) && strides.length === shape.length && strides.every(Number.isSafeInteger))
-  ) {
-    throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(strides));
+export function checkedView(
+  name: string,
+  view: ViewPlace,
+): { readonly shape: number[]; readonly strides: number[] | undefined; readonly offset: number } {
+  const { shape: sizes, strides: steps, offset = 0 } = view;
+  const shape = integers(sizes, 0);
+  if (shape === undefined) throw shapeError(name, "a shape: a list of sizes", show(sizes));
+  const strides = integers(steps, -Infinity);
+  if (strides?.length !== (steps == null ? undefined : shape.length)) {
+    throw shapeError(name, `${shape.length} integer strides, one for each axis of the shape`, show(steps));
   }
   if (!Number.isSafeInteger(offset) || offset < 0) throw shapeError(name, "an integer offset ≥ 0", show(offset));
   return { shape, strides, offset };
 }
+
+/** A copy of a list of integers ≥ `least`; `undefined` for anything else. */
+function integers(list: unknown, least: number): number[] | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const copy: number[] = [];
+  for (let i = 0, { length } = list; i < length; i++) {
+    const item = list[i];
+    if (!Number.isSafeInteger(item) || item < least) return undefined;
+    copy.push(item);
+  }
+  return copy;
+}
+
+const emptyText = "0 elements (an empty or a detached array)";
 
 /** Brings `[tokens, hidden]` and `[tokens, heads, headDim]` to four axes. */
 function withHeads(
@@ -252,34 +270,51 @@ function elements(
   dtype: ElementType | undefined,
 ): { data: ElementArray; dtype: ElementType } {
   const kind = viewName(data);
-  if (kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16")) {
-    return { data: data as Uint16Array, dtype };
-  }
-  const actual = typeOfArray[kind ?? ""];
+  const isBits = kind === "Uint16Array" && (dtype === "float16" || dtype === "bfloat16");
+  const actual = isBits ? dtype : typeOfArray[kind ?? ""];
   if (actual !== undefined && (dtype === undefined || dtype === actual)) {
     // A Float16Array is read as bits.
-    const array = actual === "float16" ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
-    return { data: array as ElementArray, dtype: actual };
+    return { data: trueView<ElementArray>(data, arrayOf(actual)), dtype: actual };
   }
   throw shapeError(
     name,
     'Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype "float16" or "bfloat16"',
-    `${kind}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
+    `${kind ?? "DataView"}${dtype === undefined ? " without dtype" : ` with dtype ${show(dtype)}`}`,
   );
 }
 
-function isSizes(shape: unknown): shape is readonly number[] {
-  if (!Array.isArray(shape)) return false;
-  for (let axis = 0; axis < shape.length; axis++) {
-    if (!Number.isSafeInteger(shape[axis]) || shape[axis] < 0) return false;
-  }
-  return true;
+/** Whether a tensor has no element, whatever its other sizes. */
+export const isEmpty = ({ batch, tokens, heads, headDim }: TensorLayout): boolean =>
+  batch * tokens * heads * headDim === 0;
+
+/** The most elements of something read whose strides of 0 repeat its data: 128 MiB in float64. */
+const MOST_REPEATED = 2 ** 24;
+
+/**
+ * Checks what is read in full: its strides may be 0, so its data does not bound it.
+ *
+ * @throws RopeError `ROPE_SHAPE` for far more elements than the data has.
+ */
+export function requireBounded(name: string, { batch, tokens, heads, headDim, data }: TensorLayout): void {
+  const count = batch * tokens * heads * headDim;
+  if (count <= Math.max(data.length, MOST_REPEATED)) return;
+  throw shapeError(name, `at most ${MOST_REPEATED} elements with strides of 0`, `${count}`);
+}
+
+/**
+ * Checks that the memory of a described tensor is still there: a getter of a later tensor may have detached it, or made
+ * it smaller. A view that no longer fits its memory is empty.
+ *
+ * @throws RopeError `ROPE_SHAPE`.
+ */
+export function requireMemory(name: string, tensor: TensorLayout): void {
+  if (tensor.data.length === 0 && !isEmpty(tensor)) throw shapeError(name, "memory that stays", emptyText);
 }
 
 /** The smallest and largest index of a tensor in its data; `high < low` if it has no elements. */
 export function extent(tensor: TensorLayout): { low: number; high: number } {
   const { batch, tokens, heads, headDim, offset } = tensor;
-  if (batch * tokens * heads * headDim === 0) return { low: 0, high: -1 };
+  if (isEmpty(tensor)) return { low: 0, high: -1 };
   const b = (batch - 1) * tensor.batchStride;
   const t = (tokens - 1) * tensor.tokenStride;
   const h = (heads - 1) * tensor.headStride;
@@ -288,8 +323,4 @@ export function extent(tensor: TensorLayout): { low: number; high: number } {
     low: offset + Math.min(b, 0) + Math.min(t, 0) + Math.min(h, 0) + Math.min(e, 0),
     high: offset + Math.max(b, 0) + Math.max(t, 0) + Math.max(h, 0) + Math.max(e, 0),
   };
-}
-
-function emptyText(data: ElementArray): string {
-  return data.buffer.byteLength === 0 ? "0 elements (an empty or detached buffer)" : "0 elements";
 }

@@ -7,6 +7,7 @@
 
 import { writeCosSin } from "./cos-sin.ts";
 import type { AngleFrequencies, CosSinWriter, FloatArray } from "./cos-sin.ts";
+import { allocate } from "./element-types.ts";
 import type { FrequenciesAtLength } from "./frequencies.ts";
 import type { RotationTable } from "./kernel.ts";
 import type { ResolvedPositions } from "./positions.ts";
@@ -170,10 +171,10 @@ export function gatherCosSin(
   return { cos, sin };
 }
 
-const newArrays = (dtype: "float32" | "float64", length: number): CosSinArrays =>
-  dtype === "float32"
-    ? { cos: new Float32Array(length), sin: new Float32Array(length) }
-    : { cos: new Float64Array(length), sin: new Float64Array(length) };
+const newArrays = (dtype: "float32" | "float64", length: number): CosSinArrays => ({
+  cos: allocate(dtype, length),
+  sin: allocate(dtype, length),
+});
 
 /** The number of consecutive positions from `index` on, before `end`. */
 function runLength(positions: Float64Array, index: number, end: number): number {

@@ -237,6 +237,8 @@ describe("the cache", () => {
     expect(ropeCacheStatistics(registry)).toEqual({
       size: capacity,
       capacity,
+      bytes: expect.any(Number),
+      byteCapacity: 2 ** 26,
       misses: 300,
       hits: 298,
       evictions: 300 - capacity,

@@ -14,13 +14,14 @@ import type { ConformanceCommandOptions } from "./cli/conformance/conformance.ts
 import { conformanceText } from "./cli/conformance/text.ts";
 import { diff, diffText } from "./cli/diff.ts";
 import type { DiffOptions } from "./cli/diff.ts";
-import { describeFailure } from "./cli/failure.ts";
+import { describeFailure, reason } from "./cli/failure.ts";
 import { inspect } from "./cli/inspect.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import { lint, lintText } from "./cli/lint.ts";
 import type { LintOptions } from "./cli/lint.ts";
 import { permute, progressBar } from "./cli/permute/permute.ts";
 import type { PermuteCommandOptions } from "./cli/permute/permute.ts";
+import { jsonLine, printable, printableLines, printableReport } from "./cli/text.ts";
 import { verify, verifyText } from "./cli/verify/verify.ts";
 import type { VerifyOptions } from "./cli/verify/verify.ts";
 
@@ -76,7 +77,7 @@ program
     const output = {
       palette,
       columns: stdout.columns ?? 100,
-      print: (text: string) => void stdout.write(`${text}\n`),
+      print,
       complain,
     };
     if ((await inspect(paths, options, output)) > 0) process.exitCode = BAD_INPUT;
@@ -95,6 +96,7 @@ program
     "start:end (end excluded), start:end:step, a list 0,1,7, or an .npy file of integers",
   )
   .requiredOption("--out <folder>", "folder that the results go to, made if it is not there")
+  .option("--force", "replace results that exist, but never a file that this command reads")
   .addOption(
     new Option(
       "--layout <order>",
@@ -119,8 +121,8 @@ program
     "after",
     "\nNothing is written when anything is wrong.\n\nExample:\n  $ ropewalk apply config.json --query q.npy --key k.npy --positions 0:4096 --out rotated",
   )
-  .action((config: string, options: ApplyOptions) => {
-    for (const line of apply(config, options)) stdout.write(`${line}\n`);
+  .action(async (config: string, options: ApplyOptions) => {
+    for (const line of await apply(config, options)) print(printable(line));
   });
 
 program
@@ -139,7 +141,7 @@ program
   .addHelpText("after", "\nExit code 0 when the ropes are the same, 1 when they differ.")
   .action((a: string, b: string, options: DiffOptions) => {
     const difference = diff([a, b], options);
-    stdout.write(`${options.json ? JSON.stringify(difference) : diffText(difference, palette)}\n`);
+    print(options.json ? jsonLine(difference) : diffText(printableReport(difference), palette));
     if (!difference.equal) process.exitCode = 1;
   });
 
@@ -159,7 +161,7 @@ program
   )
   .action((config: string, options: LintOptions) => {
     const report = lint(config, options);
-    stdout.write(options.json ? `${JSON.stringify(report)}\n` : lintText(report, palette));
+    print(options.json ? jsonLine(report) : lintText(printableReport(report), palette).trimEnd());
     if (report.findings.length > 0) process.exitCode = 1;
   });
 
@@ -188,7 +190,7 @@ program
     "\nEvery tensor of an attention has to be recognised, or left by a pattern; else nothing is written.\nThe output appears whole or not at all.\n\nExamples:\n  $ ropewalk permute Llama-3.1-8B/ adjacent/ --config Llama-3.1-8B/config.json --from half --to adjacent\n  $ ropewalk permute model.safetensors adjacent.safetensors --config config.json --from half --to adjacent",
   )
   .action(async (input: string, output: string, options: PermuteCommandOptions) => {
-    for (const line of await permute(input, output, options, progressBar(process.stderr))) stdout.write(`${line}\n`);
+    for (const line of await permute(input, output, options, progressBar(process.stderr))) print(printable(line));
   });
 
 program
@@ -199,7 +201,7 @@ program
   .addHelpText("after", "\nExit code 0 when all answers agree, 1 when one does not.")
   .action((options: VerifyOptions) => {
     const report = verify(options.vectors);
-    stdout.write(`${options.json ? JSON.stringify(report) : verifyText(report, palette)}\n`);
+    print(options.json ? jsonLine(report) : verifyText(printableReport(report), palette));
     if (report.mismatches.length > 0) process.exitCode = 1;
   });
 
@@ -217,20 +219,28 @@ program
     "\nExit code 0 when every law holds, 1 when one does not.\n\nExample:\n  $ ropewalk conformance ./dist/index.js --report conformance-report.json --badge conformance.svg",
   )
   .action(async (path: string, options: ConformanceCommandOptions) => {
-    const report = await conformance(path, options);
-    stdout.write(conformanceText(report, `ropewalk conformance ${path}`, palette));
+    const { report, told } = await conformance(path, options);
+    for (const sentence of told) complain(sentence);
+    print(conformanceText(report, `ropewalk conformance ${path}`, palette).trimEnd());
     if (!report.passed) process.exitCode = 1;
   });
 
-function complain(sentence: string): void {
-  process.stderr.write(`ropewalk: ${sentence}\n`);
+function print(text: string): void {
+  stdout.write(`${printableLines(text)}\n`);
 }
 
-// A reader that closes the pipe early (`| head`) is not a failure.
+function complain(sentence: string): void {
+  process.stderr.write(`ropewalk: ${printable(sentence)}\n`);
+}
+
 stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit();
+  // A reader that closes the pipe early (`| head`) is not a failure.
+  if (error.code === "EPIPE") process.exit();
+  complain(`cannot write to the standard output: ${reason(error)}.`);
+  process.exit(BAD_INPUT);
 });
+// Nothing is left to tell it to.
+process.stderr.on("error", () => {});
 
 try {
   await program.parseAsync();
@@ -243,7 +253,7 @@ try {
       complain(
         empty
           ? "nothing to do: say ropewalk inspect <config.json…>, ropewalk apply <config.json> …, or ropewalk --help."
-          : error.message.replace(/^error: /, "").replaceAll(/\s+/g, " "),
+          : error.message.replace(/^error: /, ""),
       );
     }
   } else {

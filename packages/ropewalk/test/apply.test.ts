@@ -1,6 +1,6 @@
 /** `ropewalk apply`, as a process, on files. */
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
 import { bytes, fixtures } from "@ropewalk/goldens";
@@ -434,4 +434,64 @@ test("a config with several ropes asks which", () => {
   expect(run("--layer", "0").status).toBe(0);
   expect(run("--layer-type", "full_attention").status).toBe(0);
   expect(run("--layer", "0", "--layer-type", "full_attention").status).toBe(2);
+});
+
+/** Files of a folder with their contents; a folder in it as null. */
+const contents = (path: string): Record<string, Buffer | null> =>
+  Object.fromEntries(
+    readdirSync(path, { withFileTypes: true }).map(({ name }) => [
+      name,
+      statSync(join(path, name)).isDirectory() ? null : readFileSync(join(path, name)),
+    ]),
+  );
+
+const both = ["apply", partial, "--query", q, "--key", k, "--positions", "0:3", "--out"];
+
+test("all results or none: one place is taken by a folder", () => {
+  for (const force of [[], ["--force"]]) {
+    const out = folder();
+    mkdirSync(join(out, "k.npy"));
+    writeFileSync(join(out, "q.npy"), "mine");
+    const before = contents(out);
+    const { status, stderr } = ropewalk([...both, out, ...force]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^ropewalk: [^\n]+\n$/);
+    expect(contents(out)).toEqual(before);
+  }
+});
+
+test("results that exist are replaced with --force only", () => {
+  const out = folder();
+  writeFileSync(join(out, "q.npy"), "mine");
+  const refused = ropewalk([...both, out]);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain("--force");
+  expect(contents(out)).toEqual({ "q.npy": Buffer.from("mine") });
+  expect(ropewalk([...both, out, "--force"])).toMatchObject({ status: 0, stderr: "" });
+  expect(Object.keys(contents(out))).toEqual(["k.npy", "q.npy"]);
+  expect(readFileSync(join(out, "q.npy")).length).toBe(readFileSync(q).length);
+});
+
+test("whatever the command reads is never replaced: positions, config, a tensor under another name", () => {
+  const [at, elsewhere] = [folder(), folder()];
+  const positions = writeNpy(join(at, "p.npy"), "<i4", [3], Int32Array.of(0, 1, 2));
+  const query = writeNpy(join(elsewhere, "p.npy"), "<f4", [3, 2, 80], new Float32Array(480));
+  const config = join(at, "config.npy");
+  copyFileSync(partial, config);
+  const named = writeNpy(join(elsewhere, "config.npy"), "<f4", [3, 2, 80], new Float32Array(480));
+  linkSync(q, join(at, "linked.npy"));
+  const linked = writeNpy(join(elsewhere, "linked.npy"), "<f4", [3, 2, 80], new Float32Array(480));
+  const before = contents(at);
+  for (const args of [
+    ["apply", partial, "--query", query, "--positions", positions],
+    ["apply", config, "--query", named, "--positions", "0:3"],
+    ["apply", partial, "--query", linked, "--key", q, "--positions", "0:3"],
+  ]) {
+    for (const force of [[], ["--force"]]) {
+      const { status, stderr } = ropewalk([...args, "--out", at, ...force]);
+      expect(status).toBe(2);
+      expect(stderr).toContain("would be overwritten");
+      expect(contents(at)).toEqual(before);
+    }
+  }
 });

@@ -1,12 +1,12 @@
 /** File formats, compared with files that the reference implementations wrote (fixtures/make.py). */
 
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromBfloat16, fromFloat16 } from "@ropewalk/core/math";
 import { expect, test } from "vitest";
-import { readJson, withFile, writeFiles, writeIntoFolder } from "../src/cli/files.ts";
+import { readJson, withFile } from "../src/cli/files.ts";
 import { readNpy } from "../src/cli/npy.ts";
 import { readSafetensors, safetensorsParts } from "../src/cli/safetensors.ts";
 import type { StoredTensor } from "../src/cli/stored-tensor.ts";
@@ -112,29 +112,6 @@ test("written files equal those of the reference implementation", () => {
   expect(header(bytes)).toEqual(expected);
   expect(start(bytes) % 8).toBe(0);
   expect(bytes.subarray(start(bytes))).toEqual(whole.subarray(start(whole), -1));
-});
-
-test("if one of two files cannot be written, neither exists, and no temporary file remains", () => {
-  const out = folder();
-  const parts = [Uint8Array.of(1, 2, 3)];
-  expect(() =>
-    writeFiles([
-      { path: join(out, "first"), parts },
-      { path: join(out, "missing", "second"), parts },
-    ]),
-  ).toThrow(expect.objectContaining({ code: "OUTPUT" }));
-  expect(readdirSync(out)).toEqual([]);
-});
-
-test("folders made for results are removed if the results cannot be written", () => {
-  const out = folder();
-  const parts = [Uint8Array.of(1)];
-  expect(() => writeIntoFolder(join(out, "a", "b"), [{ path: join(out, "a", "b", "missing", "c"), parts }])).toThrow(
-    expect.objectContaining({ code: "OUTPUT" }),
-  );
-  expect(readdirSync(out)).toEqual([]);
-  expect(() => writeIntoFolder(out, [{ path: join(out, "missing", "c"), parts }])).toThrow("cannot write");
-  expect(readdirSync(out)).toEqual([]);
 });
 
 test("JSON as Python writes it: Infinity and NaN outside of strings, a byte order mark", () => {

@@ -90,10 +90,11 @@ const otherFormats: Readonly<Record<string, string>> = {
   "packages/backends/webgpu/src/": "names in WGSL, and the uniforms that are filled by these names",
   "packages/ropewalk/src/cli/files.ts": "node_modules",
   "packages/ropewalk/src/cli/gguf.ts": "names of tensors in GGUF files",
+  "packages/ropewalk/src/cli/npy-header.ts": "fortran_order in the header of npy",
   "packages/ropewalk/src/cli/permute/": "names of tensors and modules, and weight_map in the index of shards",
   "packages/ropewalk/src/cli/lint.ts":
     "keys that the command removes or adds in a copy of the config, to find the cause of a difference",
-  "packages/ropewalk/src/cli/safetensors.ts": "data_offsets in the header of safetensors",
+  "packages/ropewalk/src/cli/safetensors": "data_offsets in the header of safetensors",
 };
 
 /** One word: `rope_theta`, `llama.rope.freq_base`. */

@@ -219,6 +219,22 @@ const planted: Planted[] = [
     /devDependencies/,
   ],
 
+  // Time by the length of the input.
+  [
+    "a regular expression that backtracks",
+    { "packages/core/src/registry.ts": { replace: ["= 1", "= /(?:a+)+$/.test(String(1)) ? 1 : 2"] } },
+    "linear-regular-expression",
+    "packages/core/src/registry.ts",
+    /repeats the group \(\?:a\+\)/,
+  ],
+  [
+    "a regular expression made of a text",
+    { "packages/core/src/registry.ts": { replace: ["= 1", "= new RegExp(String(1)).lastIndex"] } },
+    "linear-regular-expression",
+    "packages/core/src/registry.ts",
+    /expected a literal/,
+  ],
+
   // Names of types and devices in core.
   [
     "core compares a rope type's name",

@@ -4,7 +4,7 @@
 
 import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
-import { checkKeys, invalid, shapeError, show } from "@ropewalk/core/backend";
+import { checkKeys, invalid, listOf, shapeError, show } from "@ropewalk/core/backend";
 import { areas, createMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, contiguous, aligned to 16 bytes. Free it with `using` or `dispose`. */
@@ -69,8 +69,7 @@ const elementBytes = { float64: 8, float32: 4, float16: 2, bfloat16: 2 } as cons
  * arena.free === arena.bytes; // true
  */
 export function createArena(options: { readonly bytes: number; readonly shared?: boolean }): Arena {
-  checkKeys("the options of createArena", options, ["bytes", "shared"]);
-  const { bytes, shared = false } = options;
+  const { bytes, shared = false } = checkKeys("the options of createArena", options, ["bytes", "shared"]);
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
     const expected = "an integer number of bytes > 0";
     throw invalid("the options of createArena", [{ path: "bytes", expected, received: show(bytes) }]);
@@ -129,12 +128,12 @@ class FixedArena implements Arena {
 
   #allocate<A extends Float64Array | Float32Array | Uint16Array>(
     dtype: ElementType,
-    shape: readonly number[],
+    given: readonly number[],
     view: (at: number, length: number) => A,
   ): ArenaTensor<A> {
-    // A copy has no holes, which `every` would skip.
-    if (!Array.isArray(shape) || ![...shape].every((size) => Number.isSafeInteger(size) && size >= 0)) {
-      throw shapeError("shape", "a list of integers ≥ 0", show(shape));
+    const shape = Array.isArray(given) ? (listOf(given) as number[] | undefined) : undefined;
+    if (shape?.every((size) => Number.isSafeInteger(size) && size >= 0) !== true) {
+      throw shapeError("shape", "a list of integers ≥ 0", show(given));
     }
     const length = shape.reduce((product, size) => product * size, 1);
     const size = Math.ceil((length * elementBytes[dtype]) / 16) * 16;
@@ -159,7 +158,7 @@ class FixedArena implements Arena {
       live = false;
     };
     // `dispose` is not enumerable: core accepts only the keys of a tensor.
-    const tensor = { data, shape: Object.freeze([...shape]), dtype };
+    const tensor = { data, shape: Object.freeze(shape), dtype };
     Object.defineProperties(tensor, { dispose: { value: dispose }, [disposeSymbol]: { value: dispose } });
     return Object.freeze(tensor) as ArenaTensor<A>;
   }

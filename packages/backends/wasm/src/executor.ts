@@ -68,14 +68,13 @@ function rotateOne(
   if (isScattered || isMixed64 || step === 0 || rotaryDim * SCRATCH_PER_ELEMENT > SCRATCH_BYTES) {
     return rotateTask(task);
   }
-  if (heads === 0 || tokens === 0) return;
   const inPlace = input.data === output.data && input.offset === output.offset;
   if (!inPlace && rotaryDim < input.headDim) copyUnrotated(task);
   const threads =
     isDirect &&
     tokens * heads * rotaryDim >= SHARED_ELEMENTS &&
     pool?.arena.memory.buffer === memory.buffer &&
-    pool.isComplete
+    pool.canShare(heads * rotaryDim * largestElement)
       ? pool
       : undefined;
   for (let b = 0; b < batch; b++) {
@@ -182,6 +181,7 @@ function rotatePiece(
         pairs / blocks,
       ],
       pairs * widthOf(input),
+      rotaryDim * sourceBytes,
     );
   }
   if (!targetIsHere) copyOut(viewFor(memory, output), staged / targetBytes, output, target, count, rotaryDim);

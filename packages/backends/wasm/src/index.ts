@@ -49,8 +49,7 @@ export const wasmBackend: RopeBackend = Object.freeze({
   name: "wasm",
   source: "@ropewalk/wasm-backend@0.0.0",
   create({ withExecutor }: BackendContext, options: unknown = {}) {
-    checkKeys("the options of wasm", options, ["arena", "pool"]);
-    const { pool, arena = pool?.arena } = options as WasmOptions;
+    const { pool, arena = pool?.arena } = checkKeys("the options of wasm", options, ["arena", "pool"]) as WasmOptions;
     const issues = [];
     if (arena !== undefined && !isArena(arena)) {
       issues.push({ path: "arena", expected: "an arena that createArena of this package made", received: show(arena) });

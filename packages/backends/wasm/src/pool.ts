@@ -2,8 +2,13 @@
  * Threads that rotate in a shared arena. The caller's thread works too, and waits for the others, so a rotation stays
  * synchronous.
  *
- * Beside the arena, threads share one block of 32-bit integers: a turn, which increases by one with every job, the
- * number of threads that still work, and for each thread the arguments of the kernel.
+ * Threads share one block of 32-bit integers beside the arena: a turn, which increases by one with every job, and for
+ * each thread a slot with the arguments of its part. A thread takes its part before it works on it. The caller does the
+ * parts that nobody took, so a thread that ended, or sleeps for long, costs nothing but its help.
+ *
+ * A thread that ends in the middle of a part leaves it half done, and what was rotated in place cannot be rotated
+ * again. So it works in small steps, copies each beside the arena first, and says how far it is: the caller puts the
+ * last step back and does the rest.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -19,6 +24,8 @@ export interface PoolWorker {
   terminate(): unknown;
   /** Node: lets the program end while the worker waits. */
   unref?(): void;
+  /** Node: tells when the worker ends. */
+  on?(event: "exit" | "error", listener: () => void): unknown;
 }
 
 /** Options of {@link createPool}. */
@@ -40,11 +47,14 @@ export interface Pool {
   /** Number of threads, with the caller's. */
   readonly threads: number;
   /**
-   * Number of threads that have started, with the caller's; 0 after `dispose`. Until all run, the caller's thread works
-   * alone.
+   * Number of threads that run, with the caller's; 0 after `dispose`. A thread that ended is not counted once its
+   * worker says so (Node), or once it has slept through a rotation and two seconds more.
    */
   readonly running: number;
-  /** Resolves when all threads run. Rejects with `ROPE_BACKEND_UNAVAILABLE` if they do not within ten seconds. */
+  /**
+   * Resolves when all threads run. Rejects with `ROPE_BACKEND_UNAVAILABLE` if one ends, or if they do not within ten
+   * seconds.
+   */
   readonly ready: Promise<void>;
   /** Ends the threads and frees their memory. A second call does nothing. Ropes with the pool go on with one thread. */
   dispose(): void;
@@ -56,33 +66,92 @@ type Job = Parameters<Kernels["rotate"]>;
 
 // Places in the block of integers.
 const TURN = 0;
-const WORKING = 1;
-const RUNNING = 2;
-const STOP = 3;
-const ASLEEP = 4;
-const JOBS = 16;
+const STOP = 1;
+const ASLEEP = 2;
+const SLOTS = 16;
+/** Integers of one thread's slot: two lines of a processor's cache. */
+const SLOT_SIZE = 32;
+
+// Places in a slot. The first integer is its state.
+/** The last turn that the thread has seen; 0 before it runs. */
+const SEEN = 1;
+/** Twice the tokens that are done; and 1 more while a step is being rotated, whose copy is complete then. */
+const PROGRESS = 2;
+/**
+ * Four numbers: tokens of one step; bytes of the cos of one token; bytes of a row of the copy; rows of one token, 0 for
+ * a part that is not in place, which needs no copy.
+ */
+const STEPS = 3;
+/** The arguments of the kernel. */
+const ARGUMENTS = 8;
+const ARGUMENT_COUNT = 14;
+
+// The states of a slot.
+const IDLE = 0;
+const POSTED = 1;
+const TAKEN = 2;
+/** The caller has given up on the thread, which must touch nothing more. */
+const GIVEN_UP = 3;
 
 /** About ten microseconds of spinning: longer than the pause between two tensors or pieces. */
 const SPINS = 2000;
-/**
- * Integers of one thread: the arguments of its job, with the number of tokens at `TOKENS`. A first integer below 0 is
- * no job.
- */
-const JOB_SIZE = 16;
-const TOKENS = 10;
+/** A step takes microseconds. A thread that makes none for this long has ended. */
+const PATIENCE_MS = 2000;
+/** Bytes of one step: few, so that they stay in the first-level cache. A step has one token at least. */
+const STEP_BYTES = 32 * 1024;
+/** Bytes for the copy of one step. */
+const COPY_BYTES = 128 * 1024;
+
+// Places of arguments of the kernel.
+const [SOURCE, SOURCE_TOKEN, SOURCE_HEAD, TARGET, TARGET_TOKEN, COS, SIN, SCRATCH, TOKENS, HEADS] = [
+  1, 2, 3, 4, 5, 7, 8, 9, 10, 11,
+] as const;
 
 /**
- * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, works, and
- * reports that it is done. The numbers are those above.
+ * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, takes its
+ * part, and works. The numbers are those above.
  */
 const workerSource = `
-const start = ({ module, memory, shared, index }) => {
-  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
+const start = ({ module, memory, shared, copies, index }) => {
+  const { rotate } = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const block = new Int32Array(shared);
-  const job = ${JOBS} + index * ${JOB_SIZE};
+  const bytes = new Uint8Array(memory.buffer);
+  const copy = new Uint8Array(copies, index * ${COPY_BYTES}, ${COPY_BYTES});
+  const slot = ${SLOTS} + index * ${SLOT_SIZE};
+  const work = () => {
+    const job = Array.from(block.subarray(slot + ${ARGUMENTS}, slot + ${ARGUMENTS + ARGUMENT_COUNT}));
+    const [step, table, row, rows] = block.subarray(slot + ${STEPS}, slot + ${STEPS + 4});
+    const [cos, sin, tokens] = [job[${COS}], job[${SIN}], job[${TOKENS}]];
+    // Beyond 2 GiB an address is negative here.
+    const source = job[${SOURCE}] >>> 0;
+    for (let done = 0; done < tokens; done += step) {
+      if (Atomics.load(block, slot) !== ${TAKEN}) return false;
+      const count = Math.min(step, tokens - done);
+      job[${SOURCE}] = source + done * job[${SOURCE_TOKEN}];
+      for (let t = 0, to = 0; t < count && rows > 0; t++) {
+        for (let r = 0, from = job[${SOURCE}] + t * job[${SOURCE_TOKEN}]; r < rows; r++, to += row, from += job[${SOURCE_HEAD}]) {
+          copy.set(bytes.subarray(from, from + row), to);
+        }
+      }
+      Atomics.store(block, slot + ${PROGRESS}, 2 * done + 1);
+      job[${TARGET}] = block[slot + ${ARGUMENTS + TARGET}] + done * job[${TARGET_TOKEN}];
+      job[${COS}] = cos + done * table;
+      job[${SIN}] = sin + done * table;
+      job[${TOKENS}] = count;
+      rotate(...job);
+      Atomics.store(block, slot + ${PROGRESS}, 2 * (done + count));
+    }
+    return true;
+  };
   let turn = Atomics.load(block, ${TURN});
-  Atomics.add(block, ${RUNNING}, 1);
   for (;;) {
+    Atomics.store(block, slot + ${SEEN}, turn);
+    if (Atomics.load(block, ${STOP}) !== 0) return;
+    if (Atomics.compareExchange(block, slot, ${POSTED}, ${TAKEN}) === ${POSTED}) {
+      if (!work()) return;
+      Atomics.compareExchange(block, slot, ${TAKEN}, ${IDLE});
+      Atomics.notify(block, slot);
+    }
     for (let spins = 0; Atomics.load(block, ${TURN}) === turn; ) {
       if (++spins < ${SPINS}) continue;
       Atomics.add(block, ${ASLEEP}, 1);
@@ -90,10 +159,6 @@ const start = ({ module, memory, shared, index }) => {
       Atomics.sub(block, ${ASLEEP}, 1);
     }
     turn = Atomics.load(block, ${TURN});
-    if (Atomics.load(block, ${STOP}) !== 0) return;
-    if (block[job] >= 0) kernels.rotate(...block.subarray(job, job + 14));
-    block[job] = -1;
-    if (Atomics.sub(block, ${WORKING}, 1) === 1) Atomics.notify(block, ${WORKING});
   }
 };
 if (typeof require === "function" && typeof self === "undefined") require("node:worker_threads").parentPort.once("message", start);
@@ -108,8 +173,11 @@ else self.onmessage = ({ data }) => start(data);
  * shared memory, for an arena that is not shared, or that has no room for the pool.
  */
 export function createPool(options: PoolOptions): Pool {
-  checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
-  const { arena, threads = defaultThreads(), createWorker = platformWorker } = options;
+  const {
+    arena,
+    threads = defaultThreads(),
+    createWorker = platformWorker,
+  } = checkKeys("the options of createPool", options, ["arena", "threads", "createWorker"]);
   const issues = [];
   if (!Number.isInteger(threads) || threads < 2 || threads > 64) {
     const expected = "an integer from 2 to 64, the caller's thread among them";
@@ -135,6 +203,16 @@ export function createPool(options: PoolOptions): Pool {
   return new ThreadPool(arena, threads, createWorker);
 }
 
+/** A worker with its slot. */
+interface Thread {
+  readonly worker: PoolWorker;
+  readonly slot: number;
+  readonly index: number;
+  hasEnded: boolean;
+  /** When the thread was first found not to have seen the last turn. */
+  behindSince: number | undefined;
+}
+
 /** @internal The pool with the methods for the executor. */
 export class ThreadPool implements Pool {
   declare [Symbol.dispose]: () => void;
@@ -142,8 +220,9 @@ export class ThreadPool implements Pool {
   readonly threads: number;
   readonly ready: Promise<void>;
   readonly #block: Int32Array;
+  readonly #copies: SharedArrayBuffer;
   readonly #scratch: number;
-  readonly #workers: PoolWorker[] = [];
+  readonly #others: Thread[] = [];
   readonly #release: () => void;
   readonly #maySleep: boolean = maySleep();
   #disposed = false;
@@ -153,11 +232,13 @@ export class ThreadPool implements Pool {
     this.threads = threads;
     this[disposeSymbol] = () => this.dispose();
     const others = threads - 1;
+    // Not in the arena, which reuses memory: a thread may still use them while it is terminated.
+    this.#block = new Int32Array(new SharedArrayBuffer((SLOTS + others * SLOT_SIZE) * 4));
+    this.#copies = new SharedArrayBuffer(others * COPY_BYTES);
+    Atomics.store(this.#block, TURN, 1);
     const room = arena.float64([(threads * SCRATCH_BYTES) / 8]);
     this.#release = room.dispose;
     this.#scratch = room.data.byteOffset;
-    // Not in the arena, which reuses memory: a thread may still read the block while it is terminated.
-    this.#block = new Int32Array(new SharedArrayBuffer((JOBS + others * JOB_SIZE) * 4));
     try {
       for (let index = 0; index < others; index++) {
         const worker = createWorker(workerSource);
@@ -165,9 +246,12 @@ export class ThreadPool implements Pool {
           const expected = "a function that returns a worker";
           throw invalid("the options of createPool", [{ path: "createWorker", expected, received: show(worker) }]);
         }
-        this.#workers.push(worker);
+        const thread = { worker, index, slot: SLOTS + index * SLOT_SIZE, hasEnded: false, behindSince: undefined };
+        this.#others.push(thread);
+        worker.on?.("exit", () => (thread.hasEnded = true));
+        const { buffer: shared } = this.#block;
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's; a worker's takes none
-        worker.postMessage({ module: kernelModule(true), memory: arena.memory, shared: this.#block.buffer, index });
+        worker.postMessage({ module: kernelModule(true), memory: arena.memory, shared, copies: this.#copies, index });
         worker.unref?.();
       }
     } catch (cause) {
@@ -182,102 +266,136 @@ export class ThreadPool implements Pool {
   }
 
   get running(): number {
-    return this.#disposed ? 0 : 1 + Atomics.load(this.#block, RUNNING);
+    return this.#disposed ? 0 : 1 + this.#running().length;
   }
 
-  /** Whether all threads run. Otherwise the part of a missing thread would never be done. */
-  get isComplete(): boolean {
-    return this.running === this.threads;
+  /** The threads that run, as far as one can tell. */
+  #running(): Thread[] {
+    const block = this.#block;
+    const turn = Atomics.load(block, TURN);
+    return this.#others.filter((thread) => {
+      const seen = Atomics.load(block, thread.slot + SEEN);
+      if (seen === turn) thread.behindSince = undefined;
+      else if (seen !== 0) thread.behindSince ??= Date.now();
+      const isLate = Date.now() - (thread.behindSince ?? Infinity) > PATIENCE_MS;
+      return seen !== 0 && !thread.hasEnded && !isLate;
+    });
   }
 
   /**
-   * Rotates the tokens of a job in one part for each thread, the first part in this thread. Returns when all are done.
+   * Whether the pool can share a job between threads.
+   *
+   * @param tokenBytes bytes of the rotated elements of one token: a step must fit its copy.
+   */
+  canShare(tokenBytes: number): boolean {
+    return !this.#disposed && tokenBytes <= COPY_BYTES && this.#running().length > 0;
+  }
+
+  /**
+   * Rotates the tokens of a job in one part for each thread, the first part in this thread. Returns when all are done,
+   * also when threads end meanwhile.
    *
    * @param tableToken bytes of the cos of one token.
+   * @param row bytes of the rotated elements of one head.
    */
-  run(kernels: Kernels, job: Job, tableToken: number): void {
+  run(kernels: Kernels, job: Job, tableToken: number, row: number): void {
     const block = this.#block;
-    const tokens = job[TOKENS]!;
-    const share = Math.ceil(tokens / this.threads);
-    let parts = 0;
-    for (let first = share; first < tokens; first += share, parts++) {
-      block.set(
-        this.#part(job, tableToken, first, Math.min(share, tokens - first), parts + 1),
-        JOBS + parts * JOB_SIZE,
-      );
+    const threads = this.#running();
+    const tokens = job[TOKENS];
+    const share = Math.ceil(tokens / (threads.length + 1));
+    const parts = threads.flatMap((thread, i) => {
+      const first = (i + 1) * share;
+      const part = this.#part(job, tableToken, first, Math.min(share, tokens - first), thread.index + 1);
+      return first < tokens ? [{ thread, part }] : [];
+    });
+    for (const { thread, part } of parts) {
+      const { slot } = thread;
+      // Heads side by side are one row.
+      const isPacked = job[SOURCE_HEAD] === row;
+      const isInPlace = job[SOURCE] === job[TARGET];
+      const rows = isPacked ? 1 : job[HEADS];
+      const step = Math.max(1, Math.floor(STEP_BYTES / (row * job[HEADS])));
+      block.set([step, tableToken, isPacked ? row * job[HEADS] : row, isInPlace ? rows : 0], slot + STEPS);
+      block.set(part, slot + ARGUMENTS);
+      Atomics.store(block, slot + PROGRESS, 0);
+      Atomics.store(block, slot, POSTED);
     }
-    // Threads without a part are counted too: each reports that it has seen this turn.
-    for (let idle = parts; idle < this.threads - 1; idle++) block[JOBS + idle * JOB_SIZE] = -1;
-    Atomics.store(block, WORKING, this.threads - 1);
     Atomics.add(block, TURN, 1);
     // To wake threads takes longer than a small part of the work; a spinning thread needs no wake-up.
     if (Atomics.load(block, ASLEEP) > 0) Atomics.notify(block, TURN);
     kernels.rotate(...this.#part(job, tableToken, 0, Math.min(share, tokens), 0));
-    this.#wait();
+    for (const { thread, part } of parts) {
+      // A part that nobody took.
+      if (Atomics.compareExchange(block, thread.slot, POSTED, IDLE) === POSTED) kernels.rotate(...this.#mine(part));
+    }
+    for (const { thread, part } of parts) {
+      if (!this.#hasFinished(thread)) this.#finish(kernels, thread, part, tableToken);
+    }
   }
 
   /** The part of a job with `count` tokens from `first` on, and the scratch memory of thread `thread`. */
   #part(job: Job, tableToken: number, first: number, count: number, thread: number): Job {
-    const [
-      types,
-      source,
-      sourceToken,
-      sourceHead,
-      target,
-      targetToken,
-      targetHead,
-      cos,
-      sin,
-      ,
-      ,
-      heads,
-      blocks,
-      width,
-    ] = job;
-    const table = first * tableToken;
-    const scratch = this.#scratch + thread * SCRATCH_BYTES;
-    return [
-      types,
-      source + first * sourceToken,
-      sourceToken,
-      sourceHead,
-      target + first * targetToken,
-      targetToken,
-      targetHead,
-      cos + table,
-      sin + table,
-      scratch,
-      count,
-      heads,
-      blocks,
-      width,
-    ];
+    const part: Job = [...job];
+    part[SOURCE] += first * job[SOURCE_TOKEN];
+    part[TARGET] += first * job[TARGET_TOKEN];
+    part[COS] += first * tableToken;
+    part[SIN] += first * tableToken;
+    part[SCRATCH] = this.#scratch + thread * SCRATCH_BYTES;
+    part[TOKENS] = count;
+    return part;
   }
 
-  /** Waits until no thread works. It spins first, since the rest is short. The main thread of a page may only spin. */
-  #wait(): void {
+  /** A thread's part for this thread. */
+  #mine(part: Job): Job {
+    return this.#part(part, 0, 0, part[TOKENS], 0);
+  }
+
+  /**
+   * Waits for the part that a thread took. It spins first, since the rest is short. The main thread of a page may only
+   * spin. Returns `false` if the thread has ended.
+   */
+  #hasFinished({ slot }: Thread): boolean {
     const block = this.#block;
-    const end = Date.now() + 10_000;
-    for (let spins = 0; ; spins++) {
-      const working = Atomics.load(block, WORKING);
-      if (working === 0) return;
+    let progress = -1;
+    let end = 0;
+    for (let spins = 0; Atomics.load(block, slot) === TAKEN; spins++) {
       if (spins < SPINS) continue;
-      if (Date.now() > end) {
-        this.dispose();
-        throw unavailable(
-          "all threads to finish",
-          "a thread that ended or hangs",
-          "The tensors of this call are incomplete. Rotate them again without a pool.",
-        );
-      }
-      if (this.#maySleep) Atomics.wait(block, WORKING, working, 100);
+      const now = Date.now();
+      const current = Atomics.load(block, slot + PROGRESS);
+      if (current !== progress) [progress, end] = [current, now + PATIENCE_MS];
+      else if (now > end) return Atomics.compareExchange(block, slot, TAKEN, GIVEN_UP) !== TAKEN;
+      if (this.#maySleep) Atomics.wait(block, slot, TAKEN, 100);
     }
+    return true;
+  }
+
+  /** Does the rest of the part of a thread that has ended. */
+  #finish(kernels: Kernels, thread: Thread, part: Job, tableToken: number): void {
+    const block = this.#block;
+    const { slot, index } = thread;
+    thread.hasEnded = true;
+    end(thread);
+    const progress = Atomics.load(block, slot + PROGRESS);
+    const done = progress >> 1;
+    const [step, , row, rows] = block.subarray(slot + STEPS, slot + STEPS + 4) as unknown as number[];
+    const rest = this.#part(part, tableToken, done, part[TOKENS] - done, 0);
+    // The last step as it was.
+    if (progress % 2 === 1) {
+      const bytes = new Uint8Array(this.arena.memory.buffer);
+      const copy = new Uint8Array(this.#copies, index * COPY_BYTES, COPY_BYTES);
+      for (let t = 0, from = 0; t < Math.min(step!, rest[TOKENS]); t++) {
+        for (let r = 0; r < rows!; r++, from += row!) {
+          bytes.set(copy.subarray(from, from + row!), rest[SOURCE] + t * rest[SOURCE_TOKEN] + r * rest[SOURCE_HEAD]);
+        }
+      }
+    }
+    kernels.rotate(...rest);
   }
 
   async #started(): Promise<void> {
     const end = Date.now() + 10_000;
-    while (!this.isComplete && !this.#disposed) {
-      if (Date.now() > end) {
+    while (this.running < this.threads && !this.#disposed) {
+      if (Date.now() > end || this.#others.some(({ hasEnded }) => hasEnded)) {
         throw unavailable(`${this.threads - 1} workers to start within ten seconds`, `${this.running - 1}`);
       }
       await new Promise<void>((resolve) => setTimeout(resolve, 1));
@@ -290,8 +408,18 @@ export class ThreadPool implements Pool {
     Atomics.store(this.#block, STOP, 1);
     Atomics.add(this.#block, TURN, 1);
     Atomics.notify(this.#block, TURN);
-    for (const worker of this.#workers) worker.terminate();
-    this.#release();
+    for (const thread of this.#others) end(thread);
+    // A thread that was given up may still write to its scratch memory for a moment.
+    if (!this.#others.some(({ slot }) => Atomics.load(this.#block, slot) === GIVEN_UP)) this.#release();
+  }
+}
+
+/** Terminates a worker. One that cannot be terminated sees that it has to stop. */
+function end({ worker }: Thread): void {
+  try {
+    worker.terminate();
+  } catch {
+    // There is nothing else to do.
   }
 }
 
@@ -308,9 +436,6 @@ function unavailable(expected: string, received: string, remedy = "Rotate withou
   });
 }
 
-interface NodeWorker extends PoolWorker {
-  on(event: "error", listener: () => void): void;
-}
 interface Platform {
   readonly process?: { getBuiltinModule?(name: string): any };
   readonly navigator?: { readonly hardwareConcurrency?: number };
@@ -325,12 +450,12 @@ function defaultThreads(): number {
 }
 
 function platformWorker(source: string): PoolWorker {
-  const threads: { Worker: new (source: string, options: object) => NodeWorker } | undefined =
+  const threads: { Worker: new (source: string, options: object) => PoolWorker } | undefined =
     builtin("node:worker_threads");
   if (threads !== undefined) {
     const worker = new threads.Worker(source, { eval: true, execArgv: [] });
     // A worker that fails never starts to run: `ready` rejects, and the pool stays unused.
-    worker.on("error", () => undefined);
+    worker.on?.("error", () => undefined);
     return worker;
   }
   if (typeof Worker === "function" && typeof Blob === "function") {

@@ -172,8 +172,13 @@ export class DeviceRope implements GpuRope {
   }
 
   async shift(tensors: ShiftArguments, options: AsyncOptions = {}): Promise<Tensor> {
-    checkKeys("the arguments of shift", tensors, ["keys", "from", "to", "out", "length"]);
-    const { keys, from, to, out, length } = tensors;
+    const { keys, from, to, out, length } = checkKeys("the arguments of shift", tensors, [
+      "keys",
+      "from",
+      "to",
+      "out",
+      "length",
+    ]);
     const turns = this.#context.turnsBetween(from, to, { length });
     const moved = out === undefined ? { key: keys } : { key: keys, out: { key: out } };
     await this.#throughDevice(this.#context.check(turns, moved), options);
@@ -202,8 +207,13 @@ export class DeviceRope implements GpuRope {
 
   /** Rotates typed arrays. */
   async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
-    checkKeys("the arguments", tensors, ["query", "key", "out", "positions", "length"]);
-    const { positions, length, ...rest } = tensors;
+    const { positions, length, ...rest } = checkKeys("the arguments", tensors, [
+      "query",
+      "key",
+      "out",
+      "positions",
+      "length",
+    ]);
     const { query, key, out } = rest;
     const turns = this.#context.turns(positions, operation, { length });
     await this.#throughDevice(this.#context.check(turns, rest), options);
@@ -392,10 +402,10 @@ function requireTarget(target: GpuComputePass | GpuCommandEncoder): void {
 }
 
 function signalOf(options: AsyncOptions = {}): AbortSignal | undefined {
-  checkKeys("the options", options, ["signal"]);
-  const issues = signalIssues(options.signal);
+  const { signal } = checkKeys("the options", options, ["signal"]);
+  const issues = signalIssues(signal);
   if (issues.length > 0) throw invalid("the options", issues);
-  return options.signal;
+  return signal;
 }
 
 const disposedError = (what: string): RopeError =>

@@ -19,8 +19,13 @@ export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: Tens
     const wanted = "{ buffer, shape, strides?, offset?, dtype? } with a GPUBuffer";
     throw shapeError(name, wanted, isArray ? "a typed array" : show(tensor), "Use apply for typed arrays.");
   }
-  checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
-  const { buffer, shape, strides, offset, dtype = "float32" } = tensor;
+  const {
+    buffer,
+    shape,
+    strides,
+    offset,
+    dtype = "float32",
+  } = checkKeys(`"${name}"`, tensor, ["buffer", "shape", "strides", "offset", "dtype"]);
   if (!elementTypes.includes(dtype)) throw shapeError(name, `dtype ${elementTypes.join(", ")}`, show(dtype));
   requireStorage(name, buffer);
   const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
@@ -55,8 +60,12 @@ export function resolveGpuPositions(
   axisCount: number,
   limits: GPUSupportedLimits,
 ): DevicePositions {
-  checkKeys('"positions"', positions, ["buffer", "shape", "offset", "dtype"]);
-  const { buffer, shape, offset = 0, dtype = "uint32" } = positions;
+  const {
+    buffer,
+    shape,
+    offset = 0,
+    dtype = "uint32",
+  } = checkKeys('"positions"', positions, ["buffer", "shape", "offset", "dtype"]);
   const misfit = (expected: string, received: string): RopeError => shapeError("positions", expected, received);
   if (dtype !== "uint32" && dtype !== "int32" && dtype !== "int64") {
     throw misfit('dtype "uint32", "int32" or "int64"', show(dtype));

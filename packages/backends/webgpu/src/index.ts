@@ -35,8 +35,7 @@ declare module "@ropewalk/core" {
 
 /** @throws RopeError `ROPE_INVALID_PARAMETERS` for an unknown or wrong option. */
 function readOptions(options: unknown = {}): WebGpuOptions {
-  checkKeys("the options of webgpu", options, ["device", "gpu", "tables", "signal"]);
-  const given = options as WebGpuOptions;
+  const given = checkKeys("the options of webgpu", options, ["device", "gpu", "tables", "signal"]) as WebGpuOptions;
   const { tables, device, gpu, signal } = given;
   const issues = [...sourceIssues(device, gpu), ...signalIssues(signal)];
   if (tables !== undefined && tables !== "rows" && tables !== "factored") {

@@ -41,8 +41,7 @@ export interface ProbeOptions {
  * available || reason.length > 0; // true
  */
 export async function probe(options: ProbeOptions = {}): Promise<WebGpuProbe> {
-  checkKeys("the options of probe", options, ["device", "gpu"]);
-  const { device, gpu = platformGpu() } = options;
+  const { device, gpu = platformGpu() } = checkKeys("the options of probe", options, ["device", "gpu"]);
   const issues = sourceIssues(device, options.gpu);
   if (issues.length > 0) throw invalid("the options of probe", issues);
   const missing = (reason: string): WebGpuProbe => ({

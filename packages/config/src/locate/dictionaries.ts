@@ -11,9 +11,10 @@ import type { Report } from "../report.ts";
 import { scalingBeside } from "./beside.ts";
 import { Fields } from "./fields.ts";
 import type { Level } from "./fields.ts";
-import { isObject, join, own, shown } from "./found.ts";
+import { entriesOf, isObject, join, listed, own, shown } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 import { everyLayer, findLayers } from "./layers.ts";
+import { mostInside, mostKeys } from "../limits.ts";
 import type { Located, RopeEntry, TextModel } from "./located.ts";
 import { findIndexers, splitByLayer } from "./per-layer.ts";
 
@@ -66,15 +67,19 @@ const unspelled: LayerRope = { thetaKeys: [], scaled: true, defaults: {} };
 function findEntries(model: TextModel, report: Report): RopeEntry[] {
   const { fields, family } = model;
   const dictionaries = fields.all("rope_parameters", "rope_scaling").filter((found): found is Found<JsonObject> => {
-    if (isObject(found.value)) return Object.keys(found.value).length > 0;
-    report.issue(found.path, "an object or null", show(found.value));
-    return false;
+    if (!isObject(found.value)) {
+      report.issue(found.path, "an object or null", show(found.value));
+      return false;
+    }
+    return isSmall(found.value, found.path, report) && Object.keys(found.value).length > 0;
   });
   const nested = dictionaries.filter(({ value }) => isNested(value, model));
   const flat = dictionaries.filter((found) => !nested.includes(found));
   if (nested.length > 0) return nestedEntries(nested, flat, model, report);
 
-  const levels: Level[] = flat.map(({ value, path }) => ({ record: value, path, level: 0 }));
+  const levels: Level[] = flat.flatMap(({ value, path }) =>
+    isPlain(value, path, report) ? [{ record: value, path, level: 0 }] : [],
+  );
   const outside = scalingBeside(model, levels.length > 0, report);
   if (outside !== undefined) levels.push(outside);
   if (levels.length === 0 && family.defaultRope !== undefined) {
@@ -106,7 +111,7 @@ function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: R
     const isMerged =
       key === "rope_scaling" && family.scalingDropsBases !== true && ropes.some(([, { scaled }]) => scaled);
     if (!isMerged && ropes.some(([, { defaults }]) => Object.keys(defaults).length > 0)) {
-      const types = ropes.map(([label]) => label).join(", ");
+      const types = listed(ropes.map(([label]) => label));
       report.issue(
         path,
         `a rope for each of the layer types ${types}`,
@@ -124,6 +129,31 @@ function checkFlat(flat: readonly Found<JsonObject>[], family: Family, report: R
       );
     }
   }
+}
+
+/** Whether a dictionary has no more keys than any config; if it has, it is not read. */
+function isSmall(dictionary: JsonObject, path: string, report: Report): boolean {
+  const { length } = Object.keys(dictionary);
+  if (length > mostKeys) report.issue(path, `at most ${mostKeys} keys`, `${length}`);
+  return length <= mostKeys;
+}
+
+/**
+ * Whether the values of a dictionary are numbers, texts, and lists of these, as in every config; a few objects are read
+ * too, for the message about them.
+ */
+function isPlain(dictionary: JsonObject, path: string, report: Report): boolean {
+  for (const [key, value] of Object.entries(dictionary)) {
+    const held: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const inside = held.reduce<number>(
+      (sum, each) => sum + (typeof each === "object" ? entriesOf(each, mostInside) : 0),
+      0,
+    );
+    if (inside <= mostInside) continue;
+    report.issue(join(path, key), "a number, a text, or a list of these", show(value));
+    return false;
+  }
+  return true;
 }
 
 /**
@@ -155,26 +185,28 @@ function nestedEntries(
     );
   }
   const layerTypes = fields.first("layer_types")?.value;
+  const types = new Set<unknown>(Array.isArray(layerTypes) ? layerTypes : []);
   const isLabel = (key: string, value: unknown): boolean =>
-    isObject(value) ||
-    (Array.isArray(layerTypes) && layerTypes.includes(key)) ||
-    (value === null && key.endsWith("attention"));
+    isObject(value) || types.has(key) || (value === null && key.endsWith("attention"));
   const labels = new Set(Object.keys(family.layerRopes ?? {}));
   for (const { value } of nested) for (const key of Object.keys(value)) if (isLabel(key, value[key])) labels.add(key);
 
   // Numbers beside the layer types apply to all layer types.
-  const around: Level[] = nested.map(({ value, path }) => ({
-    path,
-    level: 1,
-    record: Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key))),
-  }));
+  const around = nested.flatMap(({ value, path }): Level[] => {
+    const record = Object.fromEntries(Object.entries(value).filter(([key]) => !labels.has(key)));
+    return isPlain(record, path, report) ? [{ record, path, level: 1 }] : [];
+  });
   return [...labels].map((label) => {
     const known =
       family.layerRopes !== undefined && Object.hasOwn(family.layerRopes, label) ? family.layerRopes[label] : undefined;
     const mine = nested.filter(({ value }) => Object.hasOwn(value, label));
     const levels = mine.flatMap(({ value, path }): Level[] => {
       const record = value[label];
-      if (isObject(record)) return [{ record, path: join(path, label), level: 0 }];
+      if (isObject(record)) {
+        const place = join(path, label);
+        const isRead = isSmall(record, place, report) && isPlain(record, place, report);
+        return isRead ? [{ record, path: place, level: 0 }] : [];
+      }
       if (record !== null) report.issue(join(path, label), "an object, or null for layers without rope", shown(record));
       return [];
     });

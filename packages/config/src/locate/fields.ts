@@ -4,7 +4,7 @@
  */
 
 import type { Report } from "../report.ts";
-import { isEqual, isFlag, isList, isNumber, isSize, join, narrow, own } from "./found.ts";
+import { isEqual, isFlag, isList, isNumber, isScale, isSize, join, narrow, own } from "./found.ts";
 import type { Found, JsonObject } from "./found.ts";
 
 /** One of several JSON objects that are read together. */
@@ -21,21 +21,24 @@ export interface Level {
 export class Fields {
   readonly #levels: readonly Level[];
   readonly #read: Set<string>;
+  /** Pairs of places whose values were compared, so that long lists are compared once. */
+  readonly #compared: Set<string>;
   readonly #report: Report;
 
   /**
    * @param levels innermost first.
-   * @param read the keys that were read; shared by fields that look at the same places.
+   * @param of fields that look at the same places: what they read counts as read here, and the reverse.
    */
-  constructor(levels: readonly Level[], report: Report, read: Set<string> = new Set()) {
+  constructor(levels: readonly Level[], report: Report, of?: Fields) {
     this.#levels = levels;
     this.#report = report;
-    this.#read = read;
+    this.#read = of === undefined ? new Set() : of.#read;
+    this.#compared = of === undefined ? new Set() : of.#compared;
   }
 
   /** The same fields with one more object before them. */
   within({ record, path }: { readonly record: JsonObject; readonly path: string }): Fields {
-    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this.#read);
+    return new Fields([{ record, path, level: -1 }, ...this.#levels], this.#report, this);
   }
 
   /** The same fields without all keys but these. */
@@ -72,14 +75,11 @@ export class Fields {
     const chosen = hits.filter(({ level }) => level === innermost);
     for (const outer of hits) {
       const inner = chosen.find(({ key }) => key === outer.key);
-      if (
-        outer.level === innermost ||
-        inner === undefined ||
-        !/rope|rotary/.test(outer.path) ||
-        isEqual(inner.value, outer.value)
-      ) {
-        continue;
-      }
+      if (outer.level === innermost || inner === undefined || !/rope|rotary/.test(outer.path)) continue;
+      const places = `${inner.path}\n${outer.path}`;
+      if (this.#compared.has(places)) continue;
+      this.#compared.add(places);
+      if (isEqual(inner.value, outer.value)) continue;
       this.#report.note("differs", outer.path, `${inner.path} is used instead; its value differs.`);
     }
     return chosen.map(({ value, path, key }) => ({ value, path, key }));
@@ -109,6 +109,11 @@ export class Fields {
   /** An integer ≥ 1. Any other value becomes an issue. */
   size(...keys: readonly string[]): Found<number> | undefined {
     return narrow(this.first(...keys), isSize, "an integer > 0", this.#report);
+  }
+
+  /** A factor in a scale of queries, which stays finite in float32. Any other value becomes an issue. */
+  scale(key: string): Found<number> | undefined {
+    return narrow(this.first(key), isScale, "a number that leaves the scale of queries finite", this.#report);
   }
 
   /** `true` or `false`. Any other value becomes an issue. */

@@ -30,8 +30,32 @@ export function own(record: JsonObject, key: string): unknown {
   return Object.hasOwn(record, key) ? (record[key] ?? undefined) : undefined;
 }
 
+/** A key as a part of a path: a long one is cut, so that paths stay short in every message about what lies below. */
 export function join(path: string, key: string): string {
-  return path === "" ? key : `${path}.${key}`;
+  const short = key.length > mostOfKey ? `${key.slice(0, mostOfKey - 1)}…` : key;
+  return path === "" ? short : `${path}.${short}`;
+}
+
+const mostOfKey = 100;
+
+/** Names for a message: the first of many, each cut if it is long. */
+export function listed(names: Iterable<unknown>): string {
+  const all = Array.from(names, (name) => join("", String(name)));
+  return all.length > mostNames ? `${all.slice(0, mostNames).join(", ")}, … (${all.length})` : all.join(", ");
+}
+
+const mostNames = 16;
+
+/** The entries of a value and of all that it holds, counted up to a number that is beyond `most`. */
+export function entriesOf(value: unknown, most: number): number {
+  if (!Array.isArray(value) && !isObject(value)) return 0;
+  const held: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let count = held.length;
+  for (const each of held) {
+    if (count > most) break;
+    if (typeof each === "object") count += entriesOf(each, most - count);
+  }
+  return count;
 }
 
 /** Short text of a value for a message. */
@@ -40,6 +64,8 @@ export function shown(value: unknown): string {
 }
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+/** Scales of queries multiply it by logarithms of positions, which stay below 100. */
+export const isScale = (value: unknown): value is number => isNumber(value) && Math.abs(value) <= 1e36;
 export const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 export const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
 export const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
@@ -53,7 +79,7 @@ export function narrow<T>(
 ): Found<T> | undefined {
   if (found === undefined) return undefined;
   if (is(found.value)) return found as Found<T>;
-  report.issue(found.path, expected, shown(found.value));
+  report.issue(found.path, expected, () => shown(found.value));
   return undefined;
 }
 
@@ -78,13 +104,15 @@ export function agree<T>(places: readonly Found<T>[], report: Report): Found<T> 
 }
 
 /**
- * Whether two values of plain data are equal. The order of keys does not matter. A value that is not JSON equals only
- * itself.
+ * Whether two values of plain data are equal. The order of keys does not matter. A value that is not JSON, or that lies
+ * deeper than any config goes, equals only itself.
  */
-export function isEqual(a: unknown, b: unknown): boolean {
+export function isEqual(a: unknown, b: unknown, deepest = 100): boolean {
   if (Object.is(a, b)) return true;
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
+  if (deepest === 0) return false;
+  const isSame = (one: unknown, other: unknown): boolean => isEqual(one, other, deepest - 1);
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isSame(item, b[i]));
   if (!isObject(a) || !isObject(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]));
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isSame(a[key], b[key]));
 }

@@ -3,8 +3,9 @@
 import { noRopeLabel } from "../facts/fact.ts";
 import type { LayerRule } from "../facts/family.ts";
 import type { Report } from "../report.ts";
-import { isSize, shown } from "./found.ts";
+import { isSize, listed, shown } from "./found.ts";
 import type { Found } from "./found.ts";
+import { mostLayers } from "../limits.ts";
 import type { Layers, RopeEntry, TextModel } from "./located.ts";
 import { patternOf } from "./per-layer.ts";
 
@@ -13,9 +14,6 @@ const withoutAttention: readonly string[] = ["linear_attention", "conv", "mamba"
 
 /** Keys of a list with the type of each layer. `mixer_types`: MiniCPM-SALA. */
 const typeKeys = ["layer_types", "mixer_types", "layers_block_type"];
-
-/** No model has more layers. A larger number is a mistake in the file. */
-export const mostLayers = 10_000;
 
 /** The layers of a model, each with the label of its rope. */
 export function findLayers(model: TextModel, entries: readonly RopeEntry[], report: Report): Layers {
@@ -42,24 +40,18 @@ export function findLayers(model: TextModel, entries: readonly RopeEntry[], repo
   const all = Array.from({ length: count ?? 0 }, (_, layer) => labelOf(layer));
   const lost = all.indexOf(undefined);
   if (lost >= 0) {
-    const names = [...labels].join(", ");
+    const names = listed(labels);
     if (list === undefined) {
       report.issue("layer_types", `which layers are of the types ${names}, which have a rope each`, "nothing");
     } else report.issue(`${list.path}[${lost}]`, `one of ${names}, which have a rope each`, shown(list.value[lost]));
   }
-  return {
-    count,
-    typeOf,
-    labelOf,
-    labelled: (label) => all.flatMap((other, layer) => (other === label ? [layer] : [])),
-  };
+  return { count, typeOf, labelOf };
 }
 
 /** The layers of a model without rope. */
 export function everyLayer(model: TextModel, report: Report): Layers {
   const count = countLayers(model, model.fields.list(...typeKeys), report);
-  const all = Array.from({ length: count ?? 0 }, (_, layer) => layer);
-  return { count, typeOf: () => undefined, labelOf: () => null, labelled: () => all };
+  return { count, typeOf: () => undefined, labelOf: () => null };
 }
 
 const countKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
@@ -131,7 +123,10 @@ function typesByRule(
   if (rule === undefined) return () => undefined;
   if (rule.kind === "indices") {
     const list = fields.list(rule.key)?.value;
-    if (list !== undefined) return (layer) => (list.includes(layer) ? rule.match : rule.others);
+    if (list !== undefined) {
+      const indices = new Set(list);
+      return (layer) => (indices.has(layer) ? rule.match : rule.others);
+    }
     report.note(
       "implied",
       fields.pathOf(rule.key),

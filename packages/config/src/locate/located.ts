@@ -53,8 +53,6 @@ export interface Layers {
   typeOf(layer: number): unknown;
   /** The label of a layer's rope, or of layers without rope; `undefined` if the file does not state it. */
   labelOf(layer: number): string | null | undefined;
-  /** The layers with a label; empty if the number of layers is not known. */
-  labelled(label: string | null): readonly number[];
 }
 
 /** The places in one config, and the settings for reading it. */

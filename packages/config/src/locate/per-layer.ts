@@ -8,6 +8,7 @@ import type { LayerPattern } from "../facts/family.ts";
 import type { Report } from "../report.ts";
 import { Fields } from "./fields.ts";
 import { asNumber, isList, isObject, join, shown } from "./found.ts";
+import { mostKeys, mostLayers, mostRopes } from "../limits.ts";
 import type { Found, JsonObject } from "./found.ts";
 import type { Layers, RopeEntry, TextModel } from "./located.ts";
 
@@ -22,7 +23,15 @@ interface Statement {
   /** The scaling of the file does not apply to it. */
   readonly unscaled?: true;
   /** Keys that it has for itself, before those of the model. */
-  readonly own?: { readonly record: JsonObject; readonly path: string };
+  readonly own?: Own;
+}
+
+/** Keys of one layer, or of the layers of a type. */
+interface Own {
+  readonly record: JsonObject;
+  readonly path: string;
+  /** Layers with equal texts have equal keys. */
+  readonly key: string;
 }
 
 /** Statements about layers, counted from 0. */
@@ -50,12 +59,13 @@ export function splitByLayer(
   const found = readers.flatMap((reader) => reader({ model, layers, report }) ?? []);
   if (found.length === 0) return { entries, layers };
   const statementOf = (layer: number): Statement => Object.assign({}, ...found.map((of) => of(layer))) as Statement;
+  const byLabel = new Map(entries.map((entry) => [entry.label, entry]));
 
   // With an unknown number of layers, no layer beyond those of a list has a statement.
   const all = Array.from({ length: layers.count ?? 0 }, (_, layer): LayerGroup => {
     const statement = statementOf(layer);
     const label = layers.labelOf(layer);
-    const entry = statement.noRope === undefined ? entries.find((each) => each.label === label) : undefined;
+    const entry = statement.noRope === undefined && label !== undefined ? byLabel.get(label) : undefined;
     const key = entry === undefined ? "" : keyOf(statement, entry.label);
     return { label: statement.noRope === undefined ? label : noRopeLabel, statement, entry, key };
   });
@@ -69,6 +79,12 @@ export function splitByLayer(
     if (entry === undefined) return label;
     const known = names.get(key);
     if (known !== undefined || names.has(key)) return known;
+    if (split.length >= mostRopes) {
+      const { own, share, theta } = statement;
+      const expected = `at most ${mostRopes} different ropes`;
+      report.issue((theta ?? share ?? own)?.path ?? "", expected, `one more, from layer ${layer}`);
+      report.throwIfBroken();
+    }
     checkType(firsts.get(entry.label), statement, entry.label, model, report);
     if (!firsts.has(entry.label)) firsts.set(entry.label, statement);
     const isWhole = keys.get(entry)!.size === 1;
@@ -84,7 +100,6 @@ export function splitByLayer(
       count: layers.count,
       typeOf: (layer) => layers.typeOf(layer),
       labelOf: (layer) => (layer < labels.length ? labels[layer] : layers.labelOf(layer)),
-      labelled: (label) => labels.flatMap((other, layer) => (other === label ? [layer] : [])),
     },
   };
 }
@@ -120,9 +135,13 @@ function checkType(
   }
 }
 
-/** Layers with equal keys have the same rope. Objects are told apart by identity; equal ropes are merged later. */
+/** Layers with equal keys have the same rope. */
 function keyOf({ theta, share, unscaled, own }: Statement, label: string | null): string {
-  const values = [label, theta?.value, share?.value, unscaled, ...Object.entries(own?.record ?? {}).flat()];
+  return textOf([label, theta?.value, share?.value, unscaled, own?.key]);
+}
+
+/** A text for values. Objects are told apart by identity; equal ropes are merged later. */
+function textOf(values: readonly unknown[]): string {
   return values
     .map((value) =>
       typeof value === "object" && value !== null ? numberOf(value) : `${typeof value}:${String(value)}`,
@@ -152,7 +171,10 @@ function nameOf(
     ...(theta === undefined ? [] : [`theta ${theta.value}`]),
     ...(share === undefined ? [] : [`partial ${share.value}`]),
     ...(unscaled === undefined ? [] : ["unscaled"]),
-    ...Object.entries(own?.record ?? {}).map(([key, value]) => `${key} ${shown(value)}`),
+    // The name is cut; it shows the first keys only.
+    ...Object.entries(own?.record ?? {})
+      .slice(0, 8)
+      .map(([key, value]) => `${join("", key)} ${shown(value)}`),
   ];
   const isBare = parts.length === (label === null ? 0 : 1);
   const short = (isBare ? [...parts, "others"] : parts).join(" ").slice(0, 100);
@@ -307,7 +329,7 @@ function bare({ model, layers, report }: Reading): Statements | undefined {
   });
   if (lists.length === 0) return undefined;
   return (layer) => {
-    const holder = lists.find(({ value }) => value.includes(layer));
+    const holder = lists.find(({ value }) => value.has(layer));
     return holder === undefined ? undefined : { noRope: `${holder.path} has ${layer}` };
   };
 }
@@ -317,9 +339,9 @@ function withAttention({ model: { fields, family, modelType }, layers, report }:
   const key = family.attentionOn ?? "full_attn_idxs";
   const found = fields.list(key);
   if (found === undefined && family.attentionOn === undefined) return undefined;
-  const list = found === undefined ? [] : indices(found, layers, report);
+  const list = found === undefined ? new Set<number>() : indices(found, layers, report);
   const why = found?.path ?? `${key} of the class of ${modelType}`;
-  return (layer) => (list.includes(layer) ? undefined : { noRope: `${why} does not have ${layer}` });
+  return (layer) => (list.has(layer) ? undefined : { noRope: `${why} does not have ${layer}` });
 }
 
 /** `rope_scaling_layers`: the layers to which the scaling of the file applies. Molmo 2. */
@@ -327,7 +349,7 @@ function scaled({ model: { fields }, layers, report }: Reading): Statements | un
   const found = fields.list("rope_scaling_layers");
   if (found === undefined) return undefined;
   const list = indices(found, layers, report);
-  return (layer) => (list.includes(layer) ? undefined : { unscaled: true });
+  return (layer) => (list.has(layer) ? undefined : { unscaled: true });
 }
 
 /**
@@ -360,23 +382,31 @@ function settings({ model: { fields }, layers, report }: Reading): Statements | 
     report.issue(found.path, "an object with layers or layer types as keys", shown(found.value));
     return undefined;
   }
+  const entries = Object.entries(found.value);
+  if (entries.length > mostLayers) {
+    report.issue(found.path, `at most ${mostLayers} keys, one for each layer`, `${entries.length}`);
+    return undefined;
+  }
   const types = fields.first("layer_types")?.value;
-  const named = Object.entries(found.value).flatMap(([key, value]) => {
+  const named = entries.flatMap(([key, value]) => {
     const path = join(found.path, key);
     if (!isObject(value)) {
       if (value !== null) report.issue(path, "an object with keys of a config", shown(value));
       return [];
     }
-    const record = Object.fromEntries(Object.entries(value).filter(([each]) => ownKeys.test(each)));
+    const mine = Object.entries(value).filter(([each]) => ownKeys.test(each));
+    if (mine.length > mostKeys) report.issue(path, `at most ${mostKeys} keys of a rope`, `${mine.length}`);
+    const record = Object.fromEntries(mine.slice(0, mostKeys));
     const isNumber = /^\d{1,5}$/.test(key);
     if (isNumber && layers.count !== null && Number(key) >= layers.count) {
       report.issue(path, `a layer from 0 to ${layers.count - 1}`, key);
     }
-    return Object.keys(record).length === 0 ? [] : [{ at: isNumber ? Number(key) : key, own: { record, path } }];
+    const own = { record, path, key: textOf(Object.entries(record).flat()) };
+    return mine.length === 0 ? [] : [{ at: isNumber ? Number(key) : key, own }];
   });
   if (named.length === 0) return undefined;
   const typeOf = (layer: number): unknown => (isList(types) ? types[layer] : layers.labelOf(layer));
-  const byName = new Map<unknown, NonNullable<Statement["own"]>>();
+  const byName = new Map<unknown, Own>();
   for (const { at, own } of named) {
     const other = byName.get(at);
     if (other !== undefined) report.issue(own.path, `one entry for layer ${at}`, `two; the other is ${other.path}`);
@@ -401,7 +431,7 @@ function forEachLayer(found: Found, { count }: Layers, report: Report): ((layer:
 }
 
 /** A list of layers by their number. */
-function indices({ path, value }: Found<readonly unknown[]>, { count }: Layers, report: Report): readonly number[] {
+function indices({ path, value }: Found<readonly unknown[]>, { count }: Layers, report: Report): ReadonlySet<number> {
   const isLayer = (layer: unknown): layer is number =>
     Number.isSafeInteger(layer) && (layer as number) >= 0 && (count === null || (layer as number) < count);
   const wrong = value.find((layer) => !isLayer(layer));
@@ -413,7 +443,7 @@ function indices({ path, value }: Found<readonly unknown[]>, { count }: Layers, 
       "warning",
     );
   } else if (wrong !== undefined) report.issue(path, "layers, counted from 0", shown(wrong));
-  return value.filter(isLayer);
+  return new Set(value.filter(isLayer));
 }
 
 /** The list that a class makes for a number of layers. */

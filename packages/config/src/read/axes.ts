@@ -40,6 +40,11 @@ export function readAxes(
     report.note("differs", path, `${dialect.engine} rotates by one position axis only. This is correct for text.`);
     return undefined;
   }
+  const remedy = "Sections count pairs, not elements.";
+  if (sections.length > pairs) {
+    report.issue(path, `integers > 0 that add up to rotaryDim / 2 = ${pairs}`, `${sections.length} sections`, remedy);
+    return undefined;
+  }
   let whole = sections.filter((size): size is number => Number.isSafeInteger(size) && (size as number) > 0);
   let sum = whole.reduce((total, size) => total + size, 0);
   if (wrongSum === "rescaled" && !timeLast && sum !== pairs && sum > 0 && whole.length === sections.length) {
@@ -64,7 +69,7 @@ export function readAxes(
       path,
       `integers > 0 that add up to rotaryDim / 2 = ${pairs}`,
       isWhole ? `${first}${more} = ${sum}` : `[${first}${more}]`,
-      "Sections count pairs, not elements.",
+      remedy,
     );
     return undefined;
   }

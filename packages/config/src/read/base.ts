@@ -178,7 +178,7 @@ function readQueryScale(
   length: unknown,
   { fields, family }: TextModel,
 ): Fact<QueryScale> | undefined {
-  const beta = family.readsTemperature === true ? dictionary.number("llama_4_scaling_beta") : undefined;
+  const beta = family.readsTemperature === true ? dictionary.scale("llama_4_scaling_beta") : undefined;
   if (beta !== undefined && typeof length === "number") {
     const value = Object.freeze({ rule: "temperature", beta: beta.value, length, offset: 0 } as const);
     return { value, rule: beta.path };
@@ -199,7 +199,7 @@ export function readNoRopeQueryScale({ fields, family }: TextModel, report: Repo
   // Published files have a number instead of true.
   const tuning = fields.first("attn_temperature_tuning");
   if (standard === undefined || tuning?.value === false || tuning?.value === 0) return undefined;
-  const beta = fields.number("attn_scale")?.value ?? standard.attn_scale;
+  const beta = fields.scale("attn_scale")?.value ?? standard.attn_scale;
   const length = fields.size("floor_scale")?.value ?? standard.floor_scale;
   const rule = `1 + attn_scale · ln(1 + floor((p + 1) / floor_scale)) with ${beta} and ${length}`;
   report.note(
@@ -224,7 +224,7 @@ export function readLogarithm(
   if (logarithm === undefined || label !== logarithm.on) return undefined;
   const key = "log_scaling_n_floor";
   const length = fields.size(key)?.value ?? (fields.isNull(key) ? null : logarithm.floor);
-  const alpha = fields.number("log_scaling_alpha")?.value ?? logarithm.alpha;
+  const alpha = fields.scale("log_scaling_alpha")?.value ?? logarithm.alpha;
   if (length === null) return undefined;
   const rule = `1 + log_scaling_alpha · ln(max((p + 1) / ${key}, 1)) with ${alpha} and ${length}`;
   report.note(

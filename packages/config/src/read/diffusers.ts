@@ -11,7 +11,7 @@ import type { Fields } from "../locate/fields.ts";
 import { isSize, shown } from "../locate/found.ts";
 import type { TowerPart } from "../facts/tower.ts";
 import type { Report } from "../report.ts";
-import { largestHead } from "./head.ts";
+import { largestHead } from "../limits.ts";
 import { noteUnread } from "./tower.ts";
 
 const source = "diffusers 0.42.1";

@@ -7,10 +7,9 @@ import { architectureOf } from "../facts/gguf-architectures.ts";
 import type { GgufArchitecture } from "../facts/gguf-architectures.ts";
 import { Fields } from "../locate/fields.ts";
 import { isObject, isText, shown } from "../locate/found.ts";
-import { mostLayers } from "../locate/layers.ts";
 import type { GgufOptions, GgufRopeTensors } from "../options.ts";
 import { Report } from "../report.ts";
-import { largestHead } from "./head.ts";
+import { largestHead, mostLayers } from "../limits.ts";
 
 export class GgufFile {
   /** `general.architecture`. */
@@ -71,6 +70,11 @@ export class GgufFile {
 
   number(name: string): Fact<number> | undefined {
     const found = this.#fields.number(this.key(name));
+    return found && { value: found.value, rule: found.path };
+  }
+
+  scale(name: string): Fact<number> | undefined {
+    const found = this.#fields.scale(this.key(name));
     return found && { value: found.value, rule: found.path };
   }
 

@@ -2,7 +2,7 @@
 
 import type { GgufArchitecture } from "../facts/gguf-architectures.ts";
 import { shown } from "../locate/found.ts";
-import { mostLayers } from "../locate/layers.ts";
+import { mostLayers } from "../limits.ts";
 import type { GgufFile } from "./gguf-file.ts";
 
 /** In DeepSeek-V4, layers that are compressed count as full, and the others as sliding. */

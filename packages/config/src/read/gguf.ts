@@ -14,7 +14,7 @@ import type { Report } from "../report.ts";
 import { GgufFile } from "./gguf-file.ts";
 import { readGgufLayers } from "./gguf-layers.ts";
 import { readGgufScaling } from "./gguf-scaling.ts";
-import { largestHead } from "./head.ts";
+import { largestHead } from "../limits.ts";
 
 /**
  * The facts of each layer of a GGUF file.
@@ -151,7 +151,7 @@ function queryScaleWithoutRope({ architecture, name }: GgufFile): Fact<QueryScal
 function readQueryScale(file: GgufFile): { readonly queryScale?: Fact<QueryScale> } {
   const { temperature } = file.architecture;
   if (temperature === undefined || temperature === "layers without rope") return {};
-  const beta = file.number("attention.temperature_scale");
+  const beta = file.scale("attention.temperature_scale");
   if (beta === undefined || beta.value === 0) return {};
   const length =
     temperature === "temperature_length"

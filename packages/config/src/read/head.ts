@@ -2,6 +2,7 @@
 
 import type { Fact, RopeFacts } from "../facts/fact.ts";
 import { shareNames } from "../facts/keys.ts";
+import { largestHead } from "../limits.ts";
 import type { Fields } from "../locate/fields.ts";
 import { agree, asNumber, isSize } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
@@ -13,9 +14,6 @@ export interface HeadFacts extends Pick<RopeFacts, "headDim" | "rotaryDim" | "ro
   /** The partial rotary factor of the file, for the type that has it as a parameter (`proportional`). */
   readonly share?: Found<number>;
 }
-
-/** No model has a larger head. A larger number is a mistake in the file. */
-export const largestHead = 65_536;
 
 /** Returns `undefined` and reports an issue if the file states nothing usable. */
 export function readHead(entry: RopeEntry, ropeType: string, located: Located): HeadFacts | undefined {

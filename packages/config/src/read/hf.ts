@@ -1,12 +1,13 @@
 /** config.json → facts: the values in the file, completed by the family's code and the dialect's engine. */
 
 import type { Pairing } from "@ropewalk/core";
-import { noRope, noRopeLabel } from "../facts/fact.ts";
+import { hasRope, noRope, noRopeLabel } from "../facts/fact.ts";
 import type { Fact, LayerFacts, ModelFacts, RopeFacts } from "../facts/fact.ts";
 import { ropeKey } from "../facts/keys.ts";
 import { parameterName, typesThatRead, whatReadsInstead } from "../facts/rope-types.ts";
+import { mostElements, mostParameters, mostRopes } from "../limits.ts";
 import type { Fields } from "../locate/fields.ts";
-import { isEqual, shown } from "../locate/found.ts";
+import { entriesOf, isEqual, listed, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
 import type { Located, RopeEntry, TextModel } from "../locate/located.ts";
 import type { Report } from "../report.ts";
@@ -25,7 +26,7 @@ import { readScaling, thetaScaled } from "./scaling.ts";
  */
 export function readConfig(located: Located): ModelFacts {
   const { dialect, entries, layers, model, report } = located;
-  const byLabel = new Map<string | null, LayerFacts>(entries.map((entry) => [entry.label, readRope(entry, located)]));
+  const byLabel = readRopes(located);
   const labels = Array.from({ length: layers.count ?? 0 }, (_, layer) => layers.labelOf(layer) ?? null);
   const queryScale = labels.includes(noRopeLabel) ? readNoRopeQueryScale(model, report) : undefined;
   checkAround(located);
@@ -56,6 +57,33 @@ export function readConfig(located: Located): ModelFacts {
   };
 }
 
+/** The facts of all entries. Work and memory go by the elements of heads and by parameters, which have limits. */
+function readRopes(located: Located): Map<string | null, LayerFacts> {
+  const { entries, report } = located;
+  if (entries.length > mostRopes) {
+    report.issue("rope_parameters", `at most ${mostRopes} different ropes`, `${entries.length}`);
+    report.throwIfBroken();
+  }
+  const byLabel = new Map<string | null, LayerFacts>();
+  let elements = 0;
+  let parameters = 0;
+  for (const entry of entries) {
+    const facts = readRope(entry, located);
+    byLabel.set(entry.label, facts);
+    if (!hasRope(facts)) continue;
+    elements += facts.headDim.value;
+    parameters += Object.keys(facts.parameters).length;
+    if (elements <= mostElements && parameters <= mostParameters) continue;
+    const [path, expected, many] =
+      elements > mostElements
+        ? ["head_dim", `at most ${mostElements} elements of heads in all ropes together`, elements]
+        : [entry.dictionary.path, `at most ${mostParameters} parameters in all ropes together`, parameters];
+    report.issue(path, expected, `${many} in ${byLabel.size} of ${entries.length} ropes`);
+    report.throwIfBroken();
+  }
+  return byLabel;
+}
+
 /** The facts of the layers that one entry of the file describes. */
 function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   if (entry.noRope !== undefined) {
@@ -71,6 +99,11 @@ function readRope(entry: RopeEntry, whole: Located): LayerFacts {
   if (head === undefined) return noRope("no head dimension");
   const { share, ...rotated } = head;
   const { headDim, rotaryDim } = rotated;
+  for (const { path, value } of stated.values()) {
+    if (entriesOf(value, headDim.value) <= headDim.value) continue;
+    located.report.issue(path, `at most ${headDim.value} values, the elements of a head`, () => shown(value));
+    return noRope("a list that no head has");
+  }
 
   // A text model of one axis stays so if its class ignores the key. Core refuses a width that no head has.
   const mayHaveAxes = namesAxes || model.family.axes !== undefined || !model.known;
@@ -138,7 +171,7 @@ function checkAround({ entries, model, report }: Located): void {
     if (outer === undefined || Array.isArray(outer.value) || isDefault || isLeft) continue;
     report.issue(
       outer.path,
-      `one of ${inner.map(shown).join(", ")}, which the layer types state`,
+      `one of ${listed(new Set(inner.map(shown)))}, which the layer types state`,
       shown(outer.value),
       "The file says two things; correct or remove one of them.",
     );
@@ -167,9 +200,14 @@ function noteUnread({ entries, model: { around, fields }, report }: Located, rop
       "transformers ignores it and rotates by plain positions. This rope does the same; vLLM and SGLang fold positions into chunks (type dual_chunk).",
     );
   }
+  // Groups of layers may share a dictionary.
+  const said = new Map<Fields, string>();
   entries.forEach(({ dictionary }, index) => {
+    const ropeType = ropeTypes[index]!;
+    if (said.get(dictionary) === ropeType) return;
+    said.set(dictionary, ropeType);
     for (const { key, path, value } of dictionary.unread()) {
-      report.note("unused", path, whyUnused(key, value, ropeTypes[index]!));
+      report.note("unused", path, whyUnused(key, value, ropeType));
     }
   });
   // A model without rope may have any keys.

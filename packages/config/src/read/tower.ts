@@ -8,9 +8,8 @@ import type { AxialTower, TowerPositions, TowerRope } from "../facts/tower.ts";
 import { Fields } from "../locate/fields.ts";
 import { agree, isNumber, isObject, shown } from "../locate/found.ts";
 import type { Found } from "../locate/found.ts";
-import { mostLayers } from "../locate/layers.ts";
 import type { Report } from "../report.ts";
-import { largestHead } from "./head.ts";
+import { largestHead, mostLayers } from "../limits.ts";
 import { noteCheckpoint } from "./hf.ts";
 
 /** What reading a tower needs. */

@@ -525,8 +525,8 @@ test.each<[string, Partial<Record<keyof PromptOptions, unknown>>]>([
 });
 test("a list of holes that is longer than any prompt is refused, not read", () => {
   const holes = new Array<never>(2 ** 32 - 1);
-  expect(() => promptPositions({ modalities: [holes], advance: "max" })).toThrow(/at most 268435456 elements/);
-  expect(() => promptPositions({ modalities: holes, advance: "max" })).toThrow(/at most 268435456 elements/);
+  expect(() => promptPositions({ modalities: [holes], advance: "max" })).toThrow(RopeError);
+  expect(() => promptPositions({ modalities: holes, advance: "max" })).toThrow(RopeError);
 });
 
 test("promptPositions refuses a past that is no object", () => {

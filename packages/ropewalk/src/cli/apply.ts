@@ -1,17 +1,17 @@
 /** `ropewalk apply`: rotates queries and keys of `.npy` and `.safetensors` files. */
 
 import { basename, join, resolve } from "node:path";
-import { existsSync, realpathSync, statSync } from "node:fs";
 import { ropesFromConfig } from "../index.ts";
 import type { ElementType, Precision, RotaryEmbedding, TensorView } from "../index.ts";
 import { readPositions, wholeNumber } from "./arguments.ts";
 import type { GivenPositions } from "./arguments.ts";
 import { CliFailure } from "./failure.ts";
-import { readJson, withFile, writeIntoFolder } from "./files.ts";
-import type { NewFile } from "./files.ts";
+import { readJson, withFile } from "./files.ts";
 import { readNpy } from "./npy.ts";
+import { preparePlaces, writeAll, writeResults } from "./results/write.ts";
+import type { Places, Result } from "./results/write.ts";
 import { readSafetensors, safetensorsParts } from "./safetensors.ts";
-import type { StoredTensor } from "./stored-tensor.ts";
+import type { DescribedTensor, StoredTensor } from "./stored-tensor.ts";
 
 /** Options as the command line gives them. */
 export interface ApplyOptions {
@@ -28,6 +28,7 @@ export interface ApplyOptions {
   readonly maxPosition?: string;
   readonly family?: string;
   readonly part: "text" | "vision" | "audio";
+  readonly force?: boolean;
 }
 
 type Role = "query" | "key";
@@ -46,31 +47,39 @@ interface Source {
 /**
  * Rotates the tensors and writes the results. If anything is wrong, nothing is written.
  *
- * @returns a line of text for each written file.
+ * @returns a line of text for each written tensor, after lines about an earlier run that was stopped.
  */
-export function apply(config: string, options: ApplyOptions): string[] {
+export async function apply(config: string, options: ApplyOptions): Promise<string[]> {
   const { operation, layout, out } = options;
   const rope = chooseRope(config, options);
   const given = readPositions(options.positions);
   const sources = (["query", "key"] as const).flatMap((role) => {
     const at = options[role];
-    return at === undefined ? [] : [readSource(role, at)];
+    if (at === undefined) return [];
+    return [
+      readSource(role, at, (path, described) => void placement({ role, path, ...described }, layout, rope, given)),
+    ];
   });
   if (sources.length === 0) throw new CliFailure("USAGE", "there is nothing to rotate: give --query, --key, or both.");
-  if (existsSync(out) && !statSync(out).isDirectory()) {
-    throw new CliFailure("OUTPUT", `--out ${out} is a file, not a folder.`);
-  }
+  const results = resultsOf(sources, out);
+  const places: Places = {
+    folder: out,
+    names: results.map(({ name }) => name),
+    replace: options.force === true,
+    inputs: [config, ...sources.map(({ path }) => path), ...(given.path === undefined ? [] : [given.path])],
+  };
+  const told = preparePlaces(places);
 
   const tensors = Object.fromEntries(sources.map((source) => [source.role, view(source, layout, rope, given)]));
   const length = options.length === undefined ? undefined : wholeNumber("--length", options.length, 1);
-  const files = outputs(sources, out);
   rope[operation]({ ...tensors, positions: given.positions, length });
-  writeIntoFolder(out, files);
+  await writeResults(places, results, true);
 
-  return sources.map(({ role, path, name, tensor }) => {
+  const written = sources.map(({ role, path, name, tensor }) => {
     const target = join(out, basename(path));
     return `${role} [${tensor.shape.join(", ")}] ${tensor.dtype} → ${target}${name === undefined ? "" : `#${name}`}`;
   });
+  return [...told, ...written];
 }
 
 /** The only rope of a config, or the rope of the layer that the options name. */
@@ -118,12 +127,12 @@ function chooseRope(
 }
 
 /** Reads `q.npy`, `qk.safetensors` (the tensor named by its role) or `qk.safetensors#name`. */
-function readSource(role: Role, at: string): Source {
-  const [, path, name] = /^(.*\.safetensors)(?:#(.+))?$/.exec(at) ?? [];
+function readSource(role: Role, at: string, check: (path: string, described: DescribedTensor) => void): Source {
+  const { path, name = role } = safetensorsPlace(at) ?? {};
   if (path !== undefined) {
     return withFile(path, (file) => {
       const { metadata, tensor } = readSafetensors(file);
-      return { role, path, name: name ?? role, tensor: tensor(name ?? role), metadata };
+      return { role, path, name, tensor: tensor(name, (described) => check(path, described)), metadata };
     });
   }
   if (!at.endsWith(".npy")) {
@@ -132,18 +141,33 @@ function readSource(role: Role, at: string): Source {
       `--${role} ${at}: expected a .npy file, or a .safetensors file with #name of the tensor.`,
     );
   }
-  const { header, ...tensor } = withFile(at, readNpy);
+  const { header, ...tensor } = withFile(at, (file) => readNpy(file, (described) => check(at, described)));
   return { role, path: at, name: undefined, tensor, npyHeader: header };
 }
 
+/** The file and the name in it, of a `.safetensors` file. */
+function safetensorsPlace(at: string): { readonly path: string; readonly name?: string } | undefined {
+  const extension = ".safetensors";
+  if (at.endsWith(extension)) return { path: at };
+  const end = at.lastIndexOf(`${extension}#`) + extension.length;
+  const name = at.slice(end + 1);
+  return end < extension.length || name === "" ? undefined : { path: at.slice(0, end), name };
+}
+
 /** The tensor in core's form. Errors use the words of the command line. */
-function view(
-  { role, path, tensor }: Source,
+function view(source: Source, ...how: readonly [ApplyOptions["layout"], RotaryEmbedding, GivenPositions]): TensorView {
+  const { role, path, tensor } = source;
+  const { data, dtype } = tensor;
+  return { data: data as Float32Array, dtype: dtype as ElementType, ...placement({ role, path, ...tensor }, ...how) };
+}
+
+/** How a tensor of a file lies in memory; seen before its elements are read. */
+function placement(
+  { role, path, dtype, shape }: Pick<Source, "role" | "path"> & DescribedTensor,
   layout: ApplyOptions["layout"],
   { headDim }: RotaryEmbedding,
   { tokens }: GivenPositions,
-): TensorView {
-  const { data, dtype, shape } = tensor;
+): Logical {
   if (!["float64", "float32", "float16", "bfloat16"].includes(dtype)) {
     throw new CliFailure(
       "FILE_FORMAT",
@@ -169,7 +193,7 @@ function view(
       `--${role} ${path} has the shape [${shape.join(", ")}], expected ${order} with ${tokens} tokens (as many as positions) and headDim ${headDim}.${hint}`,
     );
   }
-  return { data: data as Float32Array, dtype: dtype as ElementType, ...chosen! };
+  return chosen!;
 }
 
 type Logical = Required<Pick<TensorView, "shape" | "strides">>;
@@ -188,34 +212,39 @@ function logical(shape: readonly number[], layout: ApplyOptions["layout"], headD
   return batch === undefined ? own : { shape: [batch, ...own.shape], strides: [a * b * d, ...own.strides] };
 }
 
-/** The files to write: each under its own name in `out`. A `.safetensors` file holds only its rotated tensors. */
-function outputs(sources: readonly Source[], out: string): NewFile[] {
-  const byTarget = new Map<string, Source[]>();
+/** Each result has the name of its input. A `.safetensors` file holds only its rotated tensors. */
+function resultsOf(sources: readonly Source[], out: string): Result[] {
+  const byName = new Map<string, Source[]>();
   for (const source of sources) {
-    const target = join(out, basename(source.path));
-    if (existsSync(target) && sources.some(({ path }) => realpathSync(path) === realpathSync(target))) {
-      throw new CliFailure(
-        "OUTPUT",
-        `--out ${out} is the folder of ${source.path}, which would be overwritten; choose another folder.`,
-      );
-    }
-    byTarget.set(target, [...(byTarget.get(target) ?? []), source]);
+    const name = basename(source.path);
+    byName.set(name, [...(byName.get(name) ?? []), source]);
   }
-  return [...byTarget].map(([path, group]) => {
+  return [...byName].map(([name, group]): Result => {
     const [first, second] = group as [Source, Source?];
     if (second !== undefined && resolve(first.path) !== resolve(second.path)) {
-      throw new CliFailure("OUTPUT", `query and key would both be written to ${path}; rename one of the files.`);
+      throw new CliFailure(
+        "OUTPUT",
+        `query and key would both be written to ${join(out, name)}; rename one of the files.`,
+      );
     }
     if (second !== undefined && first.name === second.name) {
       throw new CliFailure("USAGE", `--query and --key are the same tensor of ${first.path}.`);
     }
-    if (first.npyHeader !== undefined) {
-      const { data } = first.tensor;
-      return { path, parts: [first.npyHeader, new Uint8Array(data.buffer)] };
-    }
     return {
-      path,
-      parts: safetensorsParts(Object.fromEntries(group.map(({ name, tensor }) => [name!, tensor])), first.metadata),
+      name,
+      write: async (handle) => {
+        let at = 0;
+        for (const part of partsOf(group)) {
+          await writeAll(handle, part, at);
+          at += part.length;
+        }
+      },
     };
   });
+}
+
+function partsOf(group: readonly Source[]): Uint8Array[] {
+  const { metadata, npyHeader, tensor } = group[0]!;
+  if (npyHeader !== undefined) return [npyHeader, new Uint8Array(tensor.data.buffer)];
+  return safetensorsParts(Object.fromEntries(group.map((source) => [source.name!, source.tensor])), metadata);
 }

@@ -4,6 +4,8 @@ import type { Positions } from "../index.ts";
 import { CliFailure } from "./failure.ts";
 import { withFile } from "./files.ts";
 import { readNpy } from "./npy.ts";
+import { elementCount } from "./stored-tensor.ts";
+import type { DescribedTensor } from "./stored-tensor.ts";
 
 /** A whole number of at least `least`. */
 export function wholeNumber(option: string, text: string, least: number): number {
@@ -18,6 +20,8 @@ export function wholeNumber(option: string, text: string, least: number): number
 export interface GivenPositions {
   readonly positions: Positions;
   readonly tokens: number;
+  /** The file that they come from. */
+  readonly path?: string;
 }
 
 /** Ropes do not admit more positions. A longer list is a mistake, and must not take memory. */
@@ -53,19 +57,28 @@ export function readPositions(text: string): GivenPositions {
 }
 
 function positionsFromFile(path: string): GivenPositions {
-  const { data, dtype, shape } = withFile(path, readNpy);
+  const { data, shape } = withFile(path, (file) => readNpy(file, (described) => checkPositions(path, described)));
+  const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  return {
+    path,
+    positions: { data: wide ? data : Int32Array.from(checked(path, data as ArrayLike<number>)), shape },
+    tokens: shape.at(-1)!,
+  };
+}
+
+/** Checked before the elements are read. */
+function checkPositions(path: string, { dtype, shape }: DescribedTensor): void {
   if (!/^u?int/.test(dtype)) throw new CliFailure("FILE_FORMAT", `${path} holds ${dtype}; positions are integers.`);
-  if (shape.length === 0 || shape.length > 3 || data.length === 0) {
+  const count = elementCount(shape);
+  if (shape.length === 0 || shape.length > 3 || count === 0) {
     throw new CliFailure(
       "FILE_FORMAT",
       `${path} has the shape [${shape.join(", ")}]; positions are [tokens], [batch, tokens] or [axes, tokens].`,
     );
   }
-  const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
-  return {
-    positions: { data: wide ? data : Int32Array.from(checked(path, data as ArrayLike<number>)), shape },
-    tokens: shape.at(-1)!,
-  };
+  if (count > MOST) {
+    throw new CliFailure("FILE_FORMAT", `${path} holds ${count} positions; at most ${MOST} are admitted.`);
+  }
 }
 
 /** Narrow integers fit Int32Array; uint32 beyond 2^31 would wrap round. */

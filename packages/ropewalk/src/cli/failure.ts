@@ -1,9 +1,10 @@
 /** Failures that the user can correct: one sentence, no stack. */
 
 import { RopeError } from "@ropewalk/core";
+import { printable } from "./text.ts";
 
 /** The kind of failure. It is `error.code` in `--json`, as are the codes of {@link RopeError}. */
-export type FailureCode = "USAGE" | "FILE_NOT_FOUND" | "FILE_UNREADABLE" | "FILE_FORMAT" | "OUTPUT";
+export type FailureCode = "USAGE" | "FILE_NOT_FOUND" | "FILE_UNREADABLE" | "FILE_FORMAT" | "OUTPUT" | "SYSTEM";
 
 /** Something about the command line or a file. */
 export class CliFailure extends Error {
@@ -18,11 +19,34 @@ export class CliFailure extends Error {
 
 /** A failure as code and one line of text; `undefined` for an error that is a defect and not bad input. */
 export function describeFailure(error: unknown): { readonly code: string; readonly message: string } | undefined {
-  if (error instanceof CliFailure || RopeError.is(error)) return { code: error.code, message: oneLine(error.message) };
+  if (error instanceof CliFailure) return { code: error.code, message: printable(error.message) };
+  // Core gives each issue a line of its own.
+  if (RopeError.is(error)) return { code: error.code, message: printable(error.message.replaceAll("\n  - ", " ")) };
+  // Whatever a system refuses is no defect of this tool.
+  if (isSystemError(error)) return { code: "SYSTEM", message: printable(`the system refuses: ${reason(error)}.`) };
   return undefined;
 }
 
-/** The text of a message that has a line for each issue, on one line. */
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*(- )?/g, " ").trim();
+export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string";
+
+/** Why a system refuses, in plain words where the code is a usual one. */
+export function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (
+    {
+      EISDIR: "it is a folder",
+      EACCES: "permission denied",
+      EPERM: "permission denied",
+      ENOTDIR: "a part of its path is not a folder",
+      ENOENT: "a part of its path does not exist",
+      ENAMETOOLONG: "the name is too long",
+      ELOOP: "its links lead in a circle",
+      ENOSPC: "the disk is full",
+      EDQUOT: "the quota of the disk is used up",
+      EFBIG: "the file would be larger than the system admits",
+      EROFS: "the file system is read-only",
+      EIO: "the disk reports an error",
+    }[code ?? ""] ?? message
+  );
 }

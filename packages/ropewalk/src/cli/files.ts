@@ -1,26 +1,12 @@
-/** Reads parts of large files, reads JSON as Python writes it, and writes all results or none. */
+/** Reads files and folders, large files in parts. Only regular files are read, and their size is known. */
 
-import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
-import { open } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { CliFailure } from "./failure.ts";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import type { Stats } from "node:fs";
+import { join } from "node:path";
+import { CliFailure, reason } from "./failure.ts";
+import { largestJson, parseJson } from "./json.ts";
 
-/** Node reads and writes at most 2 GiB in one call. */
+/** Node reads at most 2 GiB in one call. */
 const CHUNK = 2 ** 30;
 
 /** A file that is open for reading. */
@@ -34,15 +20,29 @@ export interface OpenFile {
   readInto(bytes: Uint8Array, start: number): void;
 }
 
-/** Opens a file for reading; the caller closes it. @throws CliFailure if it is not a readable file. */
+/** Opens a file for reading; the caller closes it. @throws CliFailure if it is not a readable regular file. */
 export function openFile(path: string): OpenFile & { close(): void } {
-  // Checked before opening, because opening a named pipe would wait for a writer.
-  if (!attempt(path, () => statSync(path)).isFile()) throw new CliFailure("FILE_UNREADABLE", `${path} is not a file.`);
-  const descriptor = attempt(path, () => openSync(path, "r"));
-  const { size } = fstatSync(descriptor);
+  // Checked before opening, because a device may do something then.
+  requireFile(
+    path,
+    attempt(path, () => statSync(path)),
+  );
+  // Something else may stand there by now: opening a named pipe would wait for a writer. Windows has none.
+  const nonBlocking = (constants.O_NONBLOCK as number | undefined) ?? 0;
+  const descriptor = attempt(path, () => openSync(path, constants.O_RDONLY | nonBlocking));
+  let size: number;
+  try {
+    const stats = attempt(path, () => fstatSync(descriptor));
+    requireFile(path, stats);
+    ({ size } = stats);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
   const readInto = (bytes: Uint8Array, start: number): void => {
     for (let done = 0; done < bytes.length;) {
-      const count = readSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done), start + done);
+      const length = Math.min(CHUNK, bytes.length - done);
+      const count = attempt(path, () => readSync(descriptor, bytes, done, length, start + done));
       if (count === 0) throw new CliFailure("FILE_UNREADABLE", `${path} became shorter while it was read.`);
       done += count;
     }
@@ -54,11 +54,26 @@ export function openFile(path: string): OpenFile & { close(): void } {
         `${path} ends at byte ${size}, but its header refers to byte ${end}: the file is cut off or damaged.`,
       );
     }
-    const bytes = new Uint8Array(end - start);
+    const bytes = allocated(path, end - start);
     readInto(bytes, start);
     return bytes;
   };
   return { path, size, read, readInto, close: () => closeSync(descriptor) };
+}
+
+function allocated(path: string, size: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(size);
+  } catch {
+    throw new CliFailure("FILE_UNREADABLE", `${size} bytes of ${path} at once do not fit into memory.`);
+  }
+}
+
+/** A pipe, a socket or a device has no size, and may have no end. */
+function requireFile(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const what = stats.isDirectory() ? "it is a folder" : "it is not a regular file, but a pipe, a socket or a device";
+  throw new CliFailure("FILE_UNREADABLE", `cannot read ${path}: ${what}.`);
 }
 
 /** Calls `use` with an open file and closes it. @throws CliFailure if it is not a readable file. */
@@ -71,27 +86,13 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   }
 }
 
-/**
- * The value of a JSON file. Also accepts `Infinity` and `NaN`, which Python's `json` writes and published configs
- * contain (`time_step_limit` of Mamba hybrids). NaN stays NaN; code that needs a number refuses it.
- */
+/** The value of a JSON file, as {@link parseJson} gives it. @throws CliFailure if it is too large or no JSON. */
 export function readJson(path: string): unknown {
-  const text = attempt(path, () => readFileSync(path, "utf8")).replace(/^\uFEFF/, "");
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    try {
-      // Outside of strings. The JSON number 1e999 is read as Infinity; no JSON number is read as NaN.
-      const mark = randomUUID();
-      const standard = text.replace(
-        /"(?:[^"\\]|\\.)*"|\bInfinity\b|\bNaN\b/g,
-        (token) => ({ Infinity: "1e999", NaN: `"${mark}"` })[token] ?? token,
-      );
-      return JSON.parse(standard, (_, value: unknown) => (value === mark ? Number.NaN : value));
-    } catch {
-      throw new CliFailure("FILE_FORMAT", `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
-    }
-  }
+  const bytes = withFile(path, ({ read, size }) => {
+    if (size <= largestJson) return read(0, size);
+    throw new CliFailure("FILE_FORMAT", `${path} has ${size} bytes; at most ${largestJson} are read as JSON.`);
+  });
+  return parseJson(bytes, path);
 }
 
 /**
@@ -99,7 +100,7 @@ export function readJson(path: string): unknown {
  * In code-unit order. A path that is not a folder gives itself.
  */
 export function configFiles(path: string): string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  if (!attempt(path, () => statSync(path, { throwIfNoEntry: false }))?.isDirectory()) return [path];
   const below = attempt(path, () => configsBelow(path));
   if (below.length > 0) return below.sort(byCodeUnits);
   const files = attempt(path, () => readdirSync(path, { withFileTypes: true }))
@@ -136,128 +137,6 @@ function configsBelow(path: string): string[] {
 
 const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : 1);
 
-/** A file to be written: its path, and its bytes in order. */
-export interface NewFile {
-  readonly path: string;
-  readonly parts: readonly Uint8Array[];
-}
-
-/** Writes all files or none: each under a temporary name beside its place, then all are renamed. */
-export function writeFiles(files: readonly NewFile[]): void {
-  const written: { readonly temporary: string; readonly path: string }[] = [];
-  try {
-    for (const { path, parts } of files) {
-      const temporary = `${path}.${randomUUID()}.tmp`;
-      const descriptor = openSync(temporary, "wx");
-      written.push({ temporary, path });
-      try {
-        for (const bytes of parts) {
-          for (let done = 0; done < bytes.length;) {
-            done += writeSync(descriptor, bytes, done, Math.min(CHUNK, bytes.length - done));
-          }
-        }
-      } finally {
-        closeSync(descriptor);
-      }
-    }
-    for (const { temporary, path } of written) renameSync(temporary, path);
-  } catch (error) {
-    for (const { temporary } of written) rmSync(temporary, { force: true });
-    throw new CliFailure("OUTPUT", `cannot write ${files.map(({ path }) => path).join(" and ")}: ${reason(error)}.`);
-  }
-}
-
-/**
- * Writes all files or none into a folder. Makes the folder and its parents if needed, and removes them if nothing could
- * be written.
- */
-export function writeIntoFolder(folder: string, files: readonly NewFile[]): void {
-  const made = makeFolder(folder);
-  try {
-    writeFiles(files);
-  } catch (error) {
-    for (const path of made) rmdirSync(path);
-    throw error;
-  }
-}
-
-/** @returns the folders that were made, the innermost first. */
-function makeFolder(folder: string): string[] {
-  try {
-    const first = mkdirSync(folder, { recursive: true });
-    if (first === undefined) return [];
-    const made = [resolve(folder)];
-    while (made.at(-1) !== resolve(first)) made.push(dirname(made.at(-1)!));
-    return made;
-  } catch (error) {
-    throw new CliFailure("OUTPUT", `cannot make the folder ${folder}: ${reason(error)}.`);
-  }
-}
-
-/**
- * Writes one large file. `write` gets a handle of a temporary file in the same folder, which is renamed at the end, so
- * `path` always has the whole new file or the old one. Ctrl-C removes the temporary file; only a kill leaves it behind.
- */
-export async function writeLarge(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  await writeAside(path, (temporary) => writeSynced(temporary, write));
-}
-
-/** Writes a file of a new folder. */
-export type CreateFile = (name: string, write: (handle: FileHandle) => Promise<void>) => Promise<void>;
-
-/**
- * Writes a new folder of large files, as {@link writeLarge} a file: in a temporary folder beside it, which is renamed
- * at the end. `path` must not exist, because no file system replaces a folder in one step.
- */
-export async function writeLargeFolder(path: string, write: (create: CreateFile) => Promise<void>): Promise<void> {
-  await writeAside(resolve(path), async (temporary) => {
-    mkdirSync(temporary);
-    await write((name, writeFile) => writeSynced(join(temporary, name), writeFile));
-    await syncFolder(temporary);
-  });
-}
-
-/** Calls `write` with a temporary path beside `path` and renames what is there at the end, or removes it. */
-async function writeAside(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  const remove = (): void => rmSync(temporary, { force: true, recursive: true });
-  const stop = (signal: NodeJS.Signals): void => {
-    remove();
-    process.kill(process.pid, signal);
-  };
-  const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.once(signal, stop);
-  try {
-    await write(temporary);
-    renameSync(temporary, path);
-    await syncFolder(dirname(path));
-  } catch (error) {
-    remove();
-    if (error instanceof CliFailure) throw error;
-    throw new CliFailure("OUTPUT", `cannot write ${path}: ${reason(error)}.`);
-  } finally {
-    for (const signal of signals) process.removeListener(signal, stop);
-  }
-}
-
-async function writeSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const handle = await open(path, "wx");
-  try {
-    await write(handle);
-    // Written to disk before the renaming: else the file may be empty after a power cut.
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Names of a folder, written to disk. Some systems cannot open folders, and write names by themselves. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r").catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
-}
-
 function attempt<T>(path: string, action: () => T): T {
   try {
     return action();
@@ -266,16 +145,4 @@ function attempt<T>(path: string, action: () => T): T {
     if (code === "ENOENT") throw new CliFailure("FILE_NOT_FOUND", `${path} does not exist.`);
     throw new CliFailure("FILE_UNREADABLE", `cannot read ${path}: ${reason(error)}.`);
   }
-}
-
-function reason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return (
-    {
-      EISDIR: "it is a folder",
-      EACCES: "permission denied",
-      ENOTDIR: "a part of its path is not a folder",
-      ENOSPC: "the disk is full",
-    }[code ?? ""] ?? message
-  );
 }

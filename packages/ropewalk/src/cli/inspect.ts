@@ -9,6 +9,7 @@ import { isGguf, readGguf } from "./gguf.ts";
 import type { Palette } from "./plot.ts";
 import { reportText } from "./report.ts";
 import { mergedRules } from "./rules.ts";
+import { jsonLine, printable } from "./text.ts";
 
 /** Options as the command line gives them. */
 export interface InspectOptions {
@@ -44,8 +45,12 @@ export async function inspect(
         code: "INTERNAL",
         message: `unexpected ${String(error)}; this is a defect of ropewalk`,
       };
-      if (options.json) output.print(JSON.stringify({ file, error: failure }));
-      else output.complain(failure.message.includes(file) ? failure.message : `${file}: ${failure.message}`);
+      if (options.json) output.print(jsonLine({ file, error: failure }));
+      else {
+        // A long message is cut, and names the beginning of a long name.
+        const isNamed = failure.message.includes(printable(file).slice(0, 200));
+        output.complain(isNamed ? failure.message : `${file}: ${failure.message}`);
+      }
     }
   };
   for (const path of paths) {
@@ -54,9 +59,7 @@ export async function inspect(
         await report(file, async () => {
           const ropes = await ropesOf(file, options);
           output.print(
-            options.json
-              ? JSON.stringify(document(file, ropes, length))
-              : reportText(file, ropes, { ...output, length }),
+            options.json ? jsonLine(document(file, ropes, length)) : reportText(file, ropes, { ...output, length }),
           );
         });
       }

@@ -15,6 +15,7 @@ import { compareNumbers, matched, numberSentences } from "./diff.ts";
 import { CliFailure } from "./failure.ts";
 import { readJson } from "./files.ts";
 import type { Palette } from "./plot.ts";
+import { printable } from "./text.ts";
 
 /** The engines that a file is checked for: those with a dialect, and the ONNX operator, which takes tables. */
 export type LintEngine = DialectName | "onnx";
@@ -99,17 +100,25 @@ export function lint(file: string, options: LintOptions): LintReport {
   // The file is not an object or has no rope key: there is nothing to examine.
   if (RopeError.is(base) && base.issues.length === 0) throw base;
 
-  const taken = new Set(
-    engines.filter(
-      (engine) => engine !== "onnx" && !RopeError.is(attempt(() => ropesFromConfig(config, { dialect: engine }))),
-    ),
-  );
-  const keys = keysOf(config as Json, engines, taken);
+  const readings = new Map<LintEngine, ModelRopes | RopeError>();
+  for (const engine of engines) {
+    if (engine === "onnx") continue;
+    readings.set(
+      engine,
+      attempt(() => ropesFromConfig(config, { dialect: engine })),
+    );
+  }
+  const taken = new Set([...readings].filter(([, own]) => !RopeError.is(own)).map(([engine]) => engine));
+  const found = dictionaries(config as Json, []);
+  const keys = keysOf(found, engines, taken);
+  const size = found.reduce((sum, { entries }) => sum + Object.keys(entries).length, 0);
   const findings: Finding[] = RopeError.is(base) ? invalid(base) : [...warnings(base), ...unknownKeys(base)];
   for (const engine of engines) {
     if (RopeError.is(base) || engine === "hf") continue;
     findings.push(
-      ...(engine === "onnx" ? operatorFindings(base) : dialectFindings(engine, config as Json, base, keys)),
+      ...(engine === "onnx"
+        ? operatorFindings(base)
+        : dialectFindings(engine, config as Json, base, readings.get(engine)!, { keys, size })),
     );
   }
   return {
@@ -136,14 +145,19 @@ function attempt(task: () => ModelRopes): ModelRopes | RopeError {
   }
 }
 
+type Dictionaries = readonly { readonly steps: readonly string[]; readonly entries: Json }[];
+
+/** Where the causes of differences are searched: the rope keys of a file, and the number of all its keys. */
+interface Searched {
+  readonly keys: readonly Located[];
+  readonly size: number;
+}
+
 /**
  * Dictionaries that may hold rope keys, with their paths: the file, nested models, rope dictionaries and those of layer
  * types.
  */
-function dictionaries(
-  entries: Json,
-  steps: readonly string[],
-): { readonly steps: readonly string[]; readonly entries: Json }[] {
+function dictionaries(entries: Json, steps: readonly string[]): Dictionaries {
   const inner = Object.entries(entries).flatMap(([key, item]) =>
     isObject(item) && steps.length < 4 && (steps.length > 0 || /rope|config$/.test(key))
       ? dictionaries(item, [...steps, key])
@@ -156,10 +170,10 @@ function dictionaries(
  * Each rope key of the file, with what each engine does with it. The notes cover keys that the file's type does not
  * have.
  */
-function keysOf(config: Json, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
+function keysOf(found: Dictionaries, engines: readonly LintEngine[], taken: ReadonlySet<LintEngine>): Located[] {
   const named = engines.filter((engine) => engine !== "onnx");
-  const found = dictionaries(config, []).filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
-  return found.flatMap(({ entries, steps: outer }) => {
+  const ofText = found.filter(({ steps }) => !steps.some((step) => /vision|audio/.test(step)));
+  return ofText.flatMap(({ entries, steps: outer }) => {
     const path = outer.join(".");
     const type = entries["rope_type"] ?? entries["type"];
     return keyFacts.flatMap((facts): Located[] => {
@@ -227,9 +241,17 @@ function unknownKeys({ notes }: ModelRopes): Finding[] {
     .map(({ message, path }) => ({ engine: null, kind: "unknown", paths: [path], message, effects: [], instead: [] }));
 }
 
+/** Differences of one engine that are listed. */
+const mostEffects = 32;
+
 /** How an engine's ropes differ from those of transformers, and the keys that cause it. */
-function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, keys: readonly Located[]): Finding[] {
-  const own = attempt(() => ropesFromConfig(config, { dialect: engine }));
+function dialectFindings(
+  engine: DialectName,
+  config: Json,
+  base: ModelRopes,
+  own: ModelRopes | RopeError,
+  searched: Searched,
+): Finding[] {
   if (RopeError.is(own)) {
     return own.issues.length === 0
       ? [{ engine, kind: "refused", paths: [], message: own.message.replaceAll(/\s+/g, " "), effects: [], instead: [] }]
@@ -242,9 +264,11 @@ function dialectFindings(engine: DialectName, config: Json, base: ModelRopes, ke
           instead: remedy === undefined ? [] : [remedy],
         }));
   }
-  const effects = differences(base, own);
-  if (effects.length === 0) return [];
-  const guilty = causes(engine, config, base, own, keys);
+  const all = differences(base, own);
+  if (all.length === 0) return [];
+  const more = all.length > mostEffects ? [`… (${all.length} differences)`] : [];
+  const effects = [...all.slice(0, mostEffects), ...more];
+  const guilty = causes(engine, config, base, own, searched);
   const known = new Set(base.notes.map(({ message }) => message));
   const message =
     guilty.length > 0
@@ -270,19 +294,24 @@ function without(
   steps: readonly string[],
   dialect: DialectName,
 ): Readonly<Record<"hf" | "own", ModelRopes | RopeError>> {
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, steps);
+  const { copy, holder, key } = copied(config, steps);
   delete holder[key];
   return { hf: attempt(() => ropesFromConfig(copy)), own: attempt(() => ropesFromConfig(copy, { dialect })) };
 }
 
-function place(
-  config: Record<string, unknown>,
+/** A copy of a config in which the object that holds a key may be changed. */
+function copied(
+  config: Json,
   steps: readonly string[],
-): { readonly holder: Record<string, unknown>; readonly key: string } {
-  let holder = config;
-  for (const step of steps.slice(0, -1)) holder = holder[step] as Record<string, unknown>;
-  return { holder, key: steps.at(-1)! };
+): { readonly copy: Json; readonly holder: Record<string, unknown>; readonly key: string } {
+  const copy: Record<string, unknown> = { ...config };
+  let holder = copy;
+  for (const step of steps.slice(0, -1)) {
+    const inner = { ...(holder[step] as Json) };
+    holder[step] = inner;
+    holder = inner;
+  }
+  return { copy, holder, key: steps.at(-1)! };
 }
 
 const agree = (a: ModelRopes | RopeError, b: ModelRopes | RopeError): boolean =>
@@ -298,10 +327,14 @@ function causes(
   config: Json,
   base: ModelRopes,
   own: ModelRopes,
-  keys: readonly Located[],
+  { keys, size }: Searched,
 ): readonly Located[] {
   // Without its type the file changes for every engine.
   const candidates = keys.filter(({ key }) => key !== "type" && key !== "rope_type");
+  // Each is tried in readings of the whole file. Configs have some 200 keys, 20 rope keys and 4 ropes; a file with many
+  // more would take time by the square of its size.
+  const isSmall = candidates.length * size <= 40_000 && candidates.length * own.byLayerType.size <= 500;
+  if (!isSmall) return [];
   const tried = candidates.map((key) => {
     const changed = without(config, key.steps, dialect);
     const readable = !(RopeError.is(changed.hf) || RopeError.is(changed.own));
@@ -317,8 +350,7 @@ function causes(
 
 /** The ropes of a file with a key renamed to the name in `instead`. */
 function renamed(config: Json, { instead, steps, value }: Located, dialect: DialectName): ModelRopes | RopeError {
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder, key } = place(copy, steps);
+  const { copy, holder, key } = copied(config, steps);
   delete holder[key];
   if (instead !== null && !Object.hasOwn(holder, instead) && keyFacts.some((facts) => facts.key === instead)) {
     holder[instead] = value;
@@ -331,8 +363,7 @@ function sameAmplitude(engine: DialectName, config: Json, own: ModelRopes, guilt
   const factor = guilty.find(({ key }) => key === "attn_factor" || key === "attention_factor");
   const [rope] = [...own.byLayerType.values()];
   if (factor === undefined || rope == null) return [];
-  const copy = structuredClone(config) as Record<string, unknown>;
-  const { holder } = place(copy, factor.steps);
+  const { copy, holder } = copied(config, factor.steps);
   delete holder["attn_factor"];
   holder["attention_factor"] = rope.attentionFactor;
   const engines = (Object.keys(dialects) as DialectName[]).filter((name) =>
@@ -461,16 +492,18 @@ function operatorFindings({ byLayerType }: ModelRopes): Finding[] {
 
 const marks = { read: "✓", ignored: "–", otherwise: "~", refused: "✗" } as const;
 
+const cell = (value: unknown): string => printable(shown(value));
+
 /** The report as text. */
 export function lintText(
   { engines, file, findings, keys }: LintReport,
   { bold, cyan, dim, green, red, yellow }: Palette,
 ): string {
   const named = engines.filter((one): one is { engine: DialectName; title: string } => one.engine !== "onnx");
-  const width = Math.max(0, ...keys.map(({ path, value }) => path.length + shown(value).length + 3));
+  const width = Math.max(0, ...keys.map(({ path, value }) => path.length + cell(value).length + 3));
   const columns = named.map(({ engine }) => engine);
   const table = keys.map(({ path, use, value }) =>
-    `  ${`${path} = ${shown(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd(),
+    `  ${`${path} = ${cell(value)}`.padEnd(width)}  ${columns.map((engine) => marks[use[engine]!.use].padEnd(engine.length)).join("  ")}`.trimEnd(),
   );
   const sections =
     keys.length === 0 || columns.length === 0

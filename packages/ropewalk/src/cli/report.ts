@@ -5,6 +5,7 @@ import type { ConfigNote, ModelRopes, RopeRule, RotaryEmbedding } from "../index
 import type { Palette, PlotContext, PlottedPair } from "./plot.ts";
 import { plotWavelengths } from "./plot.ts";
 import { mergedRules } from "./rules.ts";
+import { printable, printableReport } from "./text.ts";
 
 export interface ReportOptions {
   readonly palette: Palette;
@@ -17,13 +18,15 @@ export interface ReportOptions {
 /** The ropes of one config by layer type: the rule behind each number, a plot of wavelengths, and the notes. */
 export function reportText(file: string, { byLayerType, rules, notes }: ModelRopes, options: ReportOptions): string {
   const { palette } = options;
-  const sections = [...grouped(byLayerType)].map(([rope, layerTypes]) => {
+  const groups = [...grouped(byLayerType)];
+  const sections = groups.slice(0, mostRopes).map(([rope, layerTypes]) => {
     const layers = layersText(layerTypes, byLayerType.size);
     const read = layerTypes.flatMap((layerType) => rules.get(layerType) ?? []);
     return rope === null ? `${palette.bold(layers)}: no rope` : ropeText(layers, rope, read, options);
   });
+  if (groups.length > mostRopes) sections.push(`… ${groups.length - mostRopes} more ropes: --json lists them all.`);
   const lines = (severity: ConfigNote["severity"], mark: string): string[] =>
-    notes.flatMap(({ path, message, severity: own }) =>
+    printableReport(notes).flatMap(({ path, message, severity: own }) =>
       own === severity ? [`  ${mark} ${path === "" ? "" : `${palette.bold(path)}: `}${message}`] : [],
     );
   const warnings = lines("warning", palette.red("!"));
@@ -31,19 +34,29 @@ export function reportText(file: string, { byLayerType, rules, notes }: ModelRop
   // Above everything else: the ropes may be wrong.
   if (warnings.length > 0) sections.unshift([palette.bold(palette.red("warnings")), ...warnings].join("\n"));
   if (remarks.length > 0) sections.push([palette.bold("notes on the config"), ...remarks].join("\n"));
-  return `${palette.bold(palette.cyan(file))}\n\n${sections.join("\n\n")}\n`;
+  return `${palette.bold(palette.cyan(printable(file)))}\n\n${sections.join("\n\n")}\n`;
 }
+
+/** Ropes that are printed. */
+const mostRopes = 32;
 
 /** Layer types by their rope, so that a shared rope is described once. */
 function grouped(byLayerType: ModelRopes["byLayerType"]): Map<RotaryEmbedding | null, (string | null)[]> {
   const groups = new Map<RotaryEmbedding | null, (string | null)[]>();
-  for (const [layerType, rope] of byLayerType) groups.set(rope, [...(groups.get(rope) ?? []), layerType]);
+  for (const [layerType, rope] of byLayerType) {
+    const group = groups.get(rope);
+    if (group === undefined) groups.set(rope, [layerType]);
+    else group.push(layerType);
+  }
   return groups;
 }
 
+const mostNames = 16;
+
 function layersText(layerTypes: readonly (string | null)[], all: number): string {
   if (layerTypes.includes(null)) return all === 1 ? "all layers" : "all other layers";
-  return `layers of type ${layerTypes.join(" and ")}`;
+  const more = layerTypes.length > mostNames ? ` and ${layerTypes.length - mostNames} more` : "";
+  return `layers of type ${layerTypes.slice(0, mostNames).join(" and ")}${more}`;
 }
 
 function ropeText(
@@ -57,7 +70,7 @@ function ropeText(
   const plot = plotWavelengths(pairs, { context, width: Math.max(24, Math.min(64, columns - 46)), palette });
   return [
     `${palette.bold(layers)}: ${palette.green(rope.ropeType)}`,
-    rulesTable(mergedRules(read, rules), columns, palette),
+    rulesTable(printableReport(mergedRules(read, rules)), columns, palette),
     "",
     ...plot,
     summary(pairs, context),
@@ -113,5 +126,9 @@ function rulesTable(rules: readonly RopeRule[], columns: number, palette: Palett
   rules.forEach(({ name, rule, source }, i) =>
     table.push([name, palette.bold(values[i]!), palette.dim(source === undefined ? rule : `${rule} (${source})`)]),
   );
-  return table.toString().replaceAll(/ +$/gm, "");
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
 }

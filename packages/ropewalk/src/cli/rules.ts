@@ -15,15 +15,14 @@ const saysNothing = /^(given(?!:)|the whole head$)/;
 export function mergedRules(read: readonly RopeRule[], explained: readonly RopeRule[]): RopeRule[] {
   const own = new Map(explained.map((rule) => [rule.name, rule]));
   // Layer types that share a rope may have it from different places in the file.
-  const places = new Map<string, RopeRule>();
+  const places = new Map<string, { readonly first: RopeRule; readonly all: Set<string> }>();
   for (const rule of read) {
-    const earlier = places.get(rule.name);
-    if (earlier === undefined) places.set(rule.name, rule);
-    else if (!earlier.rule.split("; ").includes(rule.rule)) {
-      places.set(rule.name, { ...earlier, rule: `${earlier.rule}; ${rule.rule}` });
-    }
+    const known = places.get(rule.name);
+    if (known === undefined) places.set(rule.name, { first: rule, all: new Set([rule.rule]) });
+    else known.all.add(rule.rule);
   }
-  const merged = Array.from(places.values(), (rule) => {
+  const merged = Array.from(places.values(), ({ all, first }) => {
+    const rule = { ...first, rule: listed(all) };
     const meaning = own.get(plainName(rule));
     // A parameter may be an input of the number with the same name, and not that number itself.
     const isSame = meaning !== undefined && (plainName(rule) === rule.name || meaning.value === rule.value);
@@ -32,6 +31,13 @@ export function mergedRules(read: readonly RopeRule[], explained: readonly RopeR
     return joined(rule, meaning);
   });
   return [...merged, ...own.values()];
+}
+
+const mostPlaces = 8;
+
+function listed(places: ReadonlySet<string>): string {
+  const more = places.size > mostPlaces ? [`… (${places.size} places)`] : [];
+  return [...[...places].slice(0, mostPlaces), ...more].join("; ");
 }
 
 const plainName = ({ name }: RopeRule): string => name.replace(/^parameters\./, "");

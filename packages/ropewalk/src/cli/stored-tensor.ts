@@ -21,9 +21,13 @@ interface StoredArrays {
 export type StoredType = keyof StoredArrays;
 export type StoredArray = StoredArrays[StoredType];
 
-export interface StoredTensor {
+/** A tensor as its header describes it, before its elements are read. */
+export interface DescribedTensor {
   readonly dtype: StoredType;
   readonly shape: readonly number[];
+}
+
+export interface StoredTensor extends DescribedTensor {
   /** Row-major. */
   readonly data: StoredArray;
 }

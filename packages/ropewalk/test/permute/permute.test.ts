@@ -1,15 +1,18 @@
 /** `ropewalk permute`, as a process. The files come from a separate writer. */
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   closeSync,
   existsSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -392,6 +395,9 @@ test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], option
   ],
   ["an invalid pattern", sample(), ["--query-pattern", "("], "regular expression"],
   ["a pattern that fits nothing", sample(), ["--leave-pattern", "lora_C"], "--leave-pattern fits no tensor"],
+  ["a query pattern with a slip", sample(), ["--query-pattern", "qproj"], "--query-pattern fits no tensor"],
+  ["a key pattern with a slip", sample(), ["--key-pattern", "kproj"], "--key-pattern fits no tensor"],
+  ["a fused pattern with a slip", sample(), ["--fused-pattern", "qkvproj"], "--fused-pattern fits no tensor"],
   ["two patterns for one tensor", sample(), ["--leave-pattern", "q_norm", "--query-pattern", "q_"], "say one of them"],
   ["a shape that its bytes do not have", { ...sample(), wide: { ...matrixOf(5), shape: [6, 1] } }, [], "needs 24"],
   ["the same pairing twice", sample(), ["--to", "half"], "nothing to permute"],
@@ -496,10 +502,12 @@ test.each<[signal: NodeJS.Signals, left: number]>([
     );
     const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, by) => resolve(by)));
     const temporary = (): string[] => readdirSync(path).filter((name) => name.endsWith(".tmp"));
-    while (
-      child.exitCode === null &&
-      (temporary().length === 0 || statSync(join(path, temporary()[0]!)).size < 2 ** 22)
-    ) {
+    const written = (): number =>
+      temporary().reduce(
+        (sum, stage) => sum + (statSync(join(path, stage, "new", "0"), { throwIfNoEntry: false })?.size ?? 0),
+        0,
+      );
+    while (child.exitCode === null && written() < 2 ** 22) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     child.kill(signal);
@@ -511,3 +519,56 @@ test.each<[signal: NodeJS.Signals, left: number]>([
     expect(digest()).toBe(before);
   },
 );
+
+test.each<[what: string, put: (place: string) => void, force: boolean, words: string]>([
+  ["a link", (place) => symlinkSync(`${place}.real`, place), true, "is a link"],
+  ["a link to nothing, without --force", (place) => symlinkSync(`${place}.real`, place), false, "exists"],
+  ["a folder", (place) => mkdirSync(place), true, "never replaced"],
+  ["a pipe", (place) => void spawnSync("mkfifo", [place]), true, "no regular file"],
+])("%s at the place of the result is refused and stays", (_, put, force, words) => {
+  const path = folder();
+  const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
+  writeSafetensors(input, sample());
+  put(output);
+  const { status, stderr } = ropewalk([
+    "permute",
+    input,
+    output,
+    "--config",
+    writeConfig(llama),
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+    ...(force ? ["--force"] : []),
+  ]);
+  expect(status).toBe(2);
+  expect(stderr).toContain(words);
+  expect(readdirSync(path).toSorted()).toEqual(["in.safetensors", "out.safetensors"]);
+});
+
+test("the config is never replaced; in place, mode and owner stay", () => {
+  const path = folder();
+  const input = join(path, "in.safetensors");
+  const config = writeConfig(llama);
+  writeSafetensors(input, sample());
+  chmodSync(input, 0o600);
+  const args = (output: string): string[] => [
+    "permute",
+    input,
+    output,
+    "--config",
+    config,
+    "--from",
+    "half",
+    "--to",
+    "adjacent",
+    "--force",
+  ];
+  const before = readFileSync(config);
+  expect(ropewalk(args(config)).stderr).toContain("would be overwritten");
+  expect(readFileSync(config)).toEqual(before);
+  const { gid, uid } = statSync(input);
+  expect(ropewalk(args(input)).status).toBe(0);
+  expect(statSync(input)).toMatchObject({ gid, uid, mode: 0o100600 });
+});

@@ -235,15 +235,13 @@ const args = (path: string): string[] => [
 
 test("killed at any time, there is no folder; the next run makes it whole, in less than 250 MB of memory", async () => {
   const { path, size } = large();
-  const written = (): number => {
-    const temporary = readdirSync(path).find((name) => name.startsWith("out.") && name.endsWith(".tmp"));
-    if (temporary === undefined) return 0;
-    const inside = join(path, temporary);
-    return readdirSync(inside).reduce((sum, name) => sum + statSync(join(inside, name)).size, 0);
-  };
-  const clean = (): void => {
-    for (const name of readdirSync(path)) if (name !== "in") rmSync(join(path, name), { recursive: true });
-  };
+  const stages = (): string[] => readdirSync(path).filter((name) => name.startsWith(".ropewalk-"));
+  const written = (): number =>
+    stages().reduce((sum, stage) => {
+      const inside = join(path, stage, "new", "0");
+      if (!existsSync(inside)) return sum;
+      return readdirSync(inside).reduce((all, name) => all + statSync(join(inside, name)).size, sum);
+    }, 0);
   // In the first file, in the second, and when all is written.
   for (const share of [0.05, 0.6, 1]) {
     const child = spawn(process.execPath, [cli, ...args(path)], { stdio: "ignore" });
@@ -257,9 +255,11 @@ test("killed at any time, there is no folder; the next run makes it whole, in le
     if (existsSync(join(path, "out"))) {
       expect(share).toBe(1);
       expect(readdirSync(join(path, "out"))).toHaveLength(4);
+      rmSync(join(path, "out"), { recursive: true });
     } else expect(signal).toBe("SIGKILL");
     expect(readdirSync(join(path, "in"))).toHaveLength(4);
-    clean();
+    // The stage of the run before is gone.
+    expect(stages().length).toBeLessThanOrEqual(1);
   }
   const memory = `data:text/javascript,${encodeURIComponent('process.on("exit", () => process.stderr.write(String(process.resourceUsage().maxRSS)))')}`;
   const run = spawnSync(process.execPath, ["--import", memory, cli, ...args(path)], { encoding: "utf8" });
@@ -272,5 +272,5 @@ test("killed at any time, there is no folder; the next run makes it whole, in le
       .toSorted()
       .map((name) => statSync(join(path, folderName, name)).size);
   expect(sizes("out")).toEqual(sizes("in"));
-  clean();
+  for (const name of ["in", "out"]) rmSync(join(path, name), { recursive: true });
 }, 120_000);

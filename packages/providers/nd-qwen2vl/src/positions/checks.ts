@@ -1,6 +1,6 @@
 /** Checks of arguments that all builders of positions share. */
 
-import { shapeError, show } from "@ropewalk/core/backend";
+import { listOf, shapeError, show } from "@ropewalk/core/backend";
 
 /** Positions on several axes, in the form that `rope.apply` takes. */
 export interface AxisPositions<A extends Int32Array | Float32Array | Float64Array = Int32Array> {
@@ -46,17 +46,14 @@ export function newPositions(
   }
 }
 
-/** The most elements of a list: more than any prompt has. A list with holes can be of any length and take no memory. */
-const MOST = 2 ** 28;
+/** As many as core takes positions. Holes of a list take no memory, but time. */
+const MOST_ITEMS = 2 ** 25;
 
-/** The elements of a list or typed array. */
+/** The elements of a list or typed array, a copy. */
 export function checkedList<T>(value: ArrayLike<T>, name: string, expected: string): T[] {
-  if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && "length" in value)) {
-    throw shapeError(name, expected, show(value));
-  }
-  const list = value as ArrayLike<T>;
-  if (list.length > MOST) throw shapeError(name, `at most ${MOST} elements`, `${list.length}`);
-  return Array.from(list);
+  const list = listOf(value, MOST_ITEMS) as T[] | undefined;
+  if (list === undefined) throw shapeError(name, expected, show(value));
+  return list;
 }
 
 export function checkedRows<T>(value: readonly ArrayLike<T>[], name: string): T[][] {

@@ -1,6 +1,6 @@
 /** Positions of what comes after a prompt, and of its parts. */
 
-import { checkKeys, shapeError, show } from "@ropewalk/core/backend";
+import { checkKeys, shapeError, show, trueView, viewName } from "@ropewalk/core/backend";
 import { checkedAxes, checkedCount, checkedList } from "./checks.ts";
 import type { AxisPositions } from "./checks.ts";
 import { placeRows } from "./rows.ts";
@@ -25,8 +25,7 @@ export interface DecodeOptions {
  * @example decodePositions({ past: { tokens: 6, deltas: [-2] } }).data // Int32Array [4, 4, 4]
  */
 export function decodePositions(options: DecodeOptions): AxisPositions {
-  checkKeys("the options of decodePositions", options, ["past", "count", "axes"]);
-  const { axes = 3, count = 1, past } = options;
+  const { axes = 3, count = 1, past } = checkKeys("the options of decodePositions", options, ["past", "count", "axes"]);
   checkKeys("the option past", past, ["tokens", "deltas"]);
   checkedAxes(axes);
   checkedCount(count, "count", 0);
@@ -51,15 +50,16 @@ export function slicePositions<A extends Int32Array | Float32Array | Float64Arra
   begin: number,
   end: number,
 ): AxisPositions<A> {
-  checkKeys("the positions", positions, ["data", "shape"]);
-  const { data } = positions;
-  const shape = checkedList(positions.shape, "positions.shape", "a list of sizes").map((size, i) =>
+  const { data: given, shape: sizes } = checkKeys("the positions", positions, ["data", "shape"]);
+  const shape = checkedList(sizes, "positions.shape", "a list of sizes").map((size, i) =>
     checkedCount(size, `positions.shape[${i}]`, 0),
   );
   const size = shape.reduce((product, n) => product * n, 1);
-  if (!ArrayBuffer.isView(data) || !("length" in data)) {
-    throw shapeError("positions.data", "an Int32Array, Float32Array or Float64Array", show(data));
+  const View = { Int32Array, Float32Array, Float64Array }[viewName(given) as "Int32Array"];
+  if (View === undefined) {
+    throw shapeError("positions.data", "an Int32Array, Float32Array or Float64Array", show(given));
   }
+  const data = trueView(given, View as unknown as new () => Int32Array);
   if (shape.length === 0 || size !== data.length) {
     throw shapeError("positions.data", `the positions of the shape [${shape.join(", ")}]`, `${data.length}`);
   }
@@ -69,7 +69,7 @@ export function slicePositions<A extends Int32Array | Float32Array | Float64Arra
   if (end > tokens) throw shapeError("end", `at most the ${tokens} tokens`, `${end}`);
   const rows = size / (tokens || 1);
   const count = end - begin;
-  const chunk = data.slice(0, rows * count) as A;
+  const chunk = data.slice(0, rows * count) as unknown as A;
   for (let row = 0; row < rows; row++) {
     chunk.set(data.subarray(row * tokens + begin, row * tokens + end), row * count);
   }

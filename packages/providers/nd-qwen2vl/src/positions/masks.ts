@@ -41,8 +41,11 @@ export function maskedPositions(
   attentionMask: readonly ArrayLike<Count | boolean>[],
   options: MaskedOptions = {},
 ): AxisPositions {
-  checkKeys("the options of maskedPositions", options, ["fill", "past", "packed"]);
-  const { fill = 0, packed = false, past = 0 } = options;
+  const {
+    fill = 0,
+    packed = false,
+    past = 0,
+  } = checkKeys("the options of maskedPositions", options, ["fill", "past", "packed"]);
   if (!Number.isSafeInteger(fill) || Math.abs(fill) > LARGEST) throw shapeError("fill", "an integer", show(fill));
   const masks = checkedRows(attentionMask, "attentionMask");
   const tokens = masks[0]?.length ?? 0;

@@ -80,8 +80,7 @@ export function place<D extends keyof PositionArrays = "int32">(
   segments: readonly PromptSegment[],
   options: PlaceOptions<D>,
 ): PlacedSegments<D> {
-  checkKeys("the options of place", options, ["axes", "start", "dtype"]);
-  const { dtype = "int32" as D, start = 0 } = options;
+  const { dtype = "int32" as D, start = 0 } = checkKeys("the options of place", options, ["axes", "start", "dtype"]);
   const axes = checkedAxes(options.axes);
   const starts = startOf(start, axes, dtype, "start");
   const blocks = checkedList(segments, "segments", "a list of segments").map((segment, i) =>

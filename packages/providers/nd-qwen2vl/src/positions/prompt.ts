@@ -60,8 +60,12 @@ export interface VideoTime {
  * deltas; // [0]
  */
 export function promptPositions(options: PromptOptions): PromptPositions {
-  checkKeys("the options of promptPositions", options, promptKeys);
-  const { advance, temporalMergeSize = 1, time = "frames", videos = [] } = options;
+  const {
+    advance,
+    temporalMergeSize = 1,
+    time = "frames",
+    videos = [],
+  } = checkKeys("the options of promptPositions", options, promptKeys);
   if (advance !== "max" && advance !== "grid") {
     throw shapeError(
       "advance",
@@ -103,8 +107,11 @@ function frameTimes(
       near && `Did you mean ${JSON.stringify(near)}?`,
     );
   }
-  checkKeys("the option time", time, ["tokensPerSecond", "secondsPerGrid", "precision"]);
-  const { precision = "float32", secondsPerGrid = [], tokensPerSecond } = time;
+  const {
+    precision = "float32",
+    secondsPerGrid = [],
+    tokensPerSecond,
+  } = checkKeys("the option time", time, ["tokensPerSecond", "secondsPerGrid", "precision"]);
   if (precision !== "float32" && precision !== "float64") {
     throw shapeError("time.precision", '"float32" (Hugging Face) or "float64" (vLLM)', show(precision));
   }

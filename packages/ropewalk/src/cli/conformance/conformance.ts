@@ -4,13 +4,14 @@
  */
 
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import type { FileHandle } from "node:fs/promises";
 import { wholeNumber } from "../arguments.ts";
 import { CliFailure } from "../failure.ts";
-import { readJson, writeFiles } from "../files.ts";
-import type { NewFile } from "../files.ts";
+import { readJson } from "../files.ts";
+import { preparePlaces, writeAll, writeResults } from "../results/write.ts";
 import { badgeSvg } from "./badge.ts";
 import { checkPackage, formulaEntry } from "./package-laws.ts";
 import type { ConformanceReport } from "./report.ts";
@@ -32,16 +33,32 @@ export interface ConformanceCommandOptions {
 const usualCases = "conformance.json";
 
 /**
- * Runs the suite and writes what the options ask for.
+ * Runs the suite and writes what the options ask for. Files of one folder are written all or none.
  *
+ * @returns the report, and what was done about a run that was killed, in sentences.
  * @throws CliFailure for a path that is no built module of a package, a module that cannot be imported or registers
  * nothing, wrong cases, or a file that is there already.
  */
-export async function conformance(path: string, options: ConformanceCommandOptions): Promise<ConformanceReport> {
+export async function conformance(
+  path: string,
+  options: ConformanceCommandOptions,
+): Promise<{ readonly report: ConformanceReport; readonly told: readonly string[] }> {
   const subject = readSubject(path);
   const seed = wholeNumber("--seed", options.seed ?? "1", 0);
   // Before the suite, which takes a while.
-  checkOutputs(options);
+  const outputs = outputsOf(options);
+  const inputs = [
+    subject.module,
+    join(subject.folder, "package.json"),
+    ...(options.cases === undefined ? [] : [options.cases]),
+  ];
+  const placesOf = (folder: string, files: readonly Output[]) => ({
+    folder,
+    names: files.map(({ name }) => name),
+    replace: options.force === true,
+    inputs,
+  });
+  const told = [...outputs].flatMap(([folder, files]) => preparePlaces(placesOf(folder, files)));
   const { dependencies, peerDependencies } = subject.manifest;
   const others = Object.keys({ ...Object(dependencies), ...Object(peerDependencies) } as object);
   const formula = formulaEntry(subject);
@@ -77,29 +94,36 @@ export async function conformance(path: string, options: ConformanceCommandOptio
     weight: await weigh(subject),
     laws,
   };
-  const files: NewFile[] = [];
-  const add = (target: string | undefined, text: string): void => {
-    if (target !== undefined) files.push({ path: target, parts: [Buffer.from(text)] });
-  };
-  add(options.report, `${JSON.stringify(report, null, 2)}\n`);
-  add(options.badge, badgeSvg(report));
-  writeFiles(files);
-  return report;
+  const texts = { report: `${JSON.stringify(report, null, 2)}\n`, badge: badgeSvg(report) };
+  for (const [folder, files] of outputs) {
+    const results = files.map(({ kind, name }) => ({
+      name,
+      write: (handle: FileHandle): Promise<void> => writeAll(handle, Buffer.from(texts[kind]), 0),
+    }));
+    await writeResults(placesOf(folder, files), results, false);
+  }
+  return { report, told };
 }
 
-function checkOutputs({ report, badge, force = false }: ConformanceCommandOptions): void {
+/** A file to write. */
+interface Output {
+  readonly kind: "report" | "badge";
+  readonly name: string;
+}
+
+/** The files to write, by folder. */
+function outputsOf({ badge, report }: ConformanceCommandOptions): ReadonlyMap<string, readonly Output[]> {
   if (report !== undefined && badge !== undefined && resolve(report) === resolve(badge)) {
     throw new CliFailure("USAGE", "--report and --badge name the same file.");
   }
-  for (const target of [report, badge]) {
+  const found = new Map<string, Output[]>();
+  for (const [kind, target] of Object.entries({ report, badge }) as ["report" | "badge", string | undefined][]) {
     if (target === undefined) continue;
-    if (!existsSync(dirname(resolve(target)))) {
-      throw new CliFailure("OUTPUT", `cannot write ${target}: its folder does not exist.`);
-    }
-    if (existsSync(target) && !force) {
-      throw new CliFailure("OUTPUT", `${target} exists already; --force replaces it.`);
-    }
+    const folder = dirname(resolve(target));
+    if (!existsSync(folder)) throw new CliFailure("OUTPUT", `cannot write ${target}: its folder does not exist.`);
+    found.set(folder, [...(found.get(folder) ?? []), { kind, name: basename(target) }]);
   }
+  return found;
 }
 
 function casesOf({ folder }: Subject, option: string | undefined): WorkerOrder["cases"] {

@@ -62,15 +62,30 @@ function covers(pattern: string, file: string): boolean {
   const path = file.replace(/^\.\//, "");
   if (path === plain || path.startsWith(`${plain}/`) || plain === "") return true;
   if (!plain.includes("*")) return false;
-  const source = plain
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("**/", "\u0000")
-    .replaceAll("**", "\u0001")
-    .replaceAll("*", "[^/]*")
-    .replaceAll("\u0000", "(?:.*/)?")
-    .replaceAll("\u0001", ".*");
   // A pattern without a folder means files of that name in any folder, as bundlers read it.
-  return new RegExp(`^${plain.includes("/") ? "" : "(?:.*/)?"}${source}(?:/.*)?$`).test(path);
+  return covered((plain.includes("/") ? plain : `**/${plain}`).split("/"), path.split("/"));
+}
+
+/** Whether the parts of a pattern cover a path, or a folder of it. */
+function covered([first, ...rest]: readonly string[], path: readonly string[]): boolean {
+  if (first === undefined) return true;
+  if (first === "**") return [...path.keys(), path.length].some((from) => covered(rest, path.slice(from)));
+  return path.length > 0 && fits(first, path[0]!) && covered(rest, path.slice(1));
+}
+
+/** Whether a name is that of a pattern, in which `*` stands for any characters. */
+function fits(pattern: string, name: string): boolean {
+  const [start = "", ...others] = pattern.split("*");
+  if (others.length === 0) return name === start;
+  if (!name.startsWith(start)) return false;
+  const end = others.pop()!;
+  let at = start.length;
+  for (const part of others) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - end.length >= at && name.endsWith(end);
 }
 
 const packageLaws: readonly PackageLaw[] = [

@@ -70,7 +70,8 @@ export function readSubject(path: string): Subject {
 }
 
 /** Relative imports and exports of a module's text, and literal dynamic imports. */
-const importPattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)(["'])(\.{1,2}\/[^"'\n]+)\1/g;
+const importPattern =
+  /\b(?:from|import)[ \t]{0,8}\(?[ \t]{0,8}(?:"(\.{1,2}\/[^"\n]{1,200})"|'(\.{1,2}\/[^'\n]{1,200})')/g;
 
 /** The module and every module of the package that it imports, with their text. */
 export function ownModules({ folder, module }: Subject): ReadonlyMap<string, string> {
@@ -80,8 +81,8 @@ export function ownModules({ folder, module }: Subject): ReadonlyMap<string, str
     if (found.has(file)) continue;
     const text = readFileSync(file, "utf8");
     found.set(file, text);
-    for (const [, , specifier] of text.matchAll(importPattern)) {
-      const target = resolve(dirname(file), specifier!);
+    for (const [, double, single] of text.matchAll(importPattern)) {
+      const target = resolve(dirname(file), double ?? single!);
       const inside = !relative(folder, target).startsWith("..");
       // Text that only looks like an import, in a comment for instance, names no file.
       if (inside && statSync(target, { throwIfNoEntry: false })?.isFile() === true) open.push(target);

@@ -1,6 +1,7 @@
 /** The report of `ropewalk conformance` as text: a row for each law, and below a failed one what to do. */
 
 import type { Palette } from "../plot.ts";
+import { printable } from "../text.ts";
 import type { ConformanceReport, ReportedLaw, Weight } from "./report.ts";
 
 /** Failures of one law that are shown; the report file has all of them. */
@@ -65,9 +66,10 @@ function weightText({ brotliBytes, bytes, measured, minifiedBrotliBytes, minifie
 /** Foreign text on one line, without characters that a terminal obeys. */
 function plain(text: string): string {
   const line = text
-    .replaceAll(/\s*\n\s*/g, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`);
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+    .split("\n", 16)
+    .map((part) => part.trim())
+    .join(" ");
+  return printable(line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line);
 }
 
 function groupBy<T, K>(items: readonly T[], key: (item: T) => K): Map<K, T[]> {

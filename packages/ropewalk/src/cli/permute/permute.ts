@@ -1,8 +1,7 @@
 /** `ropewalk permute`: reorders the query and key weights of a model for another pairing. */
 
-import { existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { permuteRows } from "@ropewalk/core/math";
 import {
   projectionShape,
@@ -14,8 +13,10 @@ import {
 } from "../../index.ts";
 import type { Pairing } from "../../index.ts";
 import { CliFailure } from "../failure.ts";
-import { openFile, readJson, writeLarge, writeLargeFolder } from "../files.ts";
+import { openFile, readJson } from "../files.ts";
 import type { OpenFile } from "../files.ts";
+import { preparePlaces, writeAll, writeResults } from "../results/write.ts";
+import type { Places, Result } from "../results/write.ts";
 import { planPermutation } from "./plan.ts";
 import type { ModelShape, PlannedTensor, PlanOptions } from "./plan.ts";
 import { openSource } from "./source.ts";
@@ -55,13 +56,15 @@ export async function permute(
   const source = await openSource(input);
   try {
     const { files, index, names, naming, tensors } = source;
-    if (existsSync(output) && (index !== undefined || options.force !== true)) {
-      const remedy =
-        index === undefined
-          ? "give --force to replace it"
-          : "a folder is never replaced: name another one, or remove it";
-      throw new CliFailure("OUTPUT", `${output} exists; ${remedy}.`);
-    }
+    const name = basename(resolve(output));
+    const places: Places = {
+      folder: dirname(resolve(output)),
+      names: [name],
+      replace: options.force === true && index === undefined,
+      // The model itself may be replaced.
+      inputs: options.config === undefined ? [] : [options.config],
+    };
+    const told = preparePlaces(places);
     const plan = planPermutation(tensors, naming, input, modelShape(source, input, options), options);
     const all = files.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
@@ -70,14 +73,19 @@ export async function permute(
       await permuteFile(file, handle, moves, { from, to, tell: (end) => progress(before + end, all) });
       before += file.size;
     };
-    if (index === undefined) await writeLarge(output, (handle) => write(files[0]!, handle));
-    else {
-      await writeLargeFolder(output, async (create) => {
-        for (const [i, name] of names.entries()) await create(name, (handle) => write(files[i]!, handle));
-        await create(basename(index), (handle) => copyWhole(index, handle));
-      });
-    }
+    const result: Result =
+      index === undefined
+        ? { name, write: (handle) => write(files[0]!, handle) }
+        : {
+            name,
+            fill: async (create) => {
+              for (const [i, shard] of names.entries()) await create(shard, (handle) => write(files[i]!, handle));
+              await create(basename(index), (handle) => copyWhole(index, handle));
+            },
+          };
+    await writeResults(places, [result], false);
     return [
+      ...told,
       `${plan.moves.length} tensors from ${options.from} to ${options.to}, ${tensors.length - plan.moves.length} as they were → ${output}`,
       ...(plan.withoutRope === 0
         ? []
@@ -185,12 +193,6 @@ async function permuteFile(
     }
   }
   await copy(file, handle, at, file.size, tell);
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-  }
 }
 
 /** Shows the progress in a line on a terminal, at most ten times a second. */

@@ -97,7 +97,7 @@ export function planPermutation(
       if (isProjection(role)) withoutRope++;
       continue;
     }
-    if (one.stack === stack) layers.set(layer, [...(layers.get(layer) ?? []), one]);
+    if (one.stack === stack) add(layers, layer, one);
     if (attention !== undefined && attendsElsewhere(attention)) continue;
     if (role === "unknown") {
       if ((attention === undefined && isBesideAttention(one)) || isOneNumber(tensor)) continue;
@@ -311,12 +311,19 @@ function checkComplete(
   }
 }
 
+/** Adds to a list of a map. In place, because a hostile file may have all its tensors in one layer. */
+function add<K>(lists: Map<K, Named[]>, key: K, one: Named): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [one]);
+  else list.push(one);
+}
+
 function byAttention(own: readonly Named[]): ReadonlyMap<string, readonly Named[]> {
   const found = new Map<string, Named[]>();
   for (const one of own) {
     const { attention } = one;
     if (attention === undefined || attendsElsewhere(attention)) continue;
-    found.set(attention, [...(found.get(attention) ?? []), one]);
+    add(found, attention, one);
   }
   return found;
 }

@@ -158,7 +158,7 @@ export function verifyText({ bands, mismatches, rows }: VerifyReport, { bold, di
   for (const { engine, frequencies, ropeType, rotated, tables, vectors, version } of rows) {
     table.push([
       ropeType,
-      `${engine} ${version.replace(/^ggml | .*$/g, "")}`,
+      `${engine} ${version.replace(/^ggml /, "").split(" ", 1)[0]}`,
       `${vectors}`,
       frequencies === null ? "" : String(Number(frequencies.toFixed(1))),
       ...tables.map(scientific),
@@ -171,7 +171,10 @@ export function verifyText({ bands, mismatches, rows }: VerifyReport, { bold, di
       ? `${green("✓")} All ${count} answers agree.`
       : mismatches.map(({ engine, name, what }) => `${red("✗")} ${engine}, ${name}: ${what}`).join("\n");
   return [
-    table.toString().replaceAll(/ +$/gm, ""),
+    ...table
+      .toString()
+      .split("\n")
+      .map((line) => line.trimEnd()),
     "",
     dim(
       "ulp: largest distance of a frequency, in float32 ulp (engine “truth”: of float64). Then the largest difference of cos and",

@@ -41,8 +41,7 @@ export interface GlmImagePositions extends PromptPositions {
 export function glmImagePositions(options: GlmImageOptions): GlmImagePositions {
   const other = ["mergeSize", "packed", "cuSeqlens", "past"];
   const prompt = imagePromptKeys.filter((key) => !other.includes(key));
-  checkKeys("the options of glmImagePositions", options, [...prompt, "generated"]);
-  const { generated, ...shown } = options;
+  const { generated, ...shown } = checkKeys("the options of glmImagePositions", options, [...prompt, "generated"]);
   const { deltas, positions } = promptPositions({ ...shown, mergeSize: 1, advance: "grid" });
   const [, batch = 0, tokens = 0] = positions.shape;
   const rows = checkedList(generated, "generated", "the images of each row");

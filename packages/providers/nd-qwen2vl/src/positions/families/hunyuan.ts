@@ -34,8 +34,11 @@ export interface HunyuanVlOptions extends ImagePromptOptions {
  * // Int32Array [0, 1, 2, 3, 4,  0, 0, 1, 2, 4,  0, 0, 0, 0, 4,  0, 0, 0, 0, 4]
  */
 export function hunyuanVlPositions(options: HunyuanVlOptions): PromptPositions {
-  checkKeys("the options of hunyuanVlPositions", options, [...imagePromptKeys, "axes", "firstImage"]);
-  const { axes = 4, firstImage = 0 } = options;
+  const { axes = 4, firstImage = 0 } = checkKeys("the options of hunyuanVlPositions", options, [
+    ...imagePromptKeys,
+    "axes",
+    "firstImage",
+  ]);
   if (axes !== 3 && axes !== 4) throw shapeError("axes", "3 or 4, the sections of the rope", show(axes));
   const first = checkedCount(firstImage, "firstImage", 0);
   return placeVisuals(options, {

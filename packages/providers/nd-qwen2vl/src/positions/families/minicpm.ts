@@ -56,7 +56,11 @@ export interface MiniCpmVOptions extends PromptRowOptions {
  * // Int32Array [0, 1, 1, 1, 1, 4,  0, 0, 1, 1, 2, 4,  0, 0, 1, 2, 3, 4]
  */
 export function miniCpmVPositions(options: MiniCpmVOptions): PromptPositions {
-  checkKeys("the options of miniCpmVPositions", options, [
+  const {
+    images: imageSizes = [],
+    mergeSize,
+    videos: videoSizes = [],
+  } = checkKeys("the options of miniCpmVPositions", options, [
     ...rowKeys,
     "inputIds",
     "modalities",
@@ -65,7 +69,6 @@ export function miniCpmVPositions(options: MiniCpmVOptions): PromptPositions {
     "videos",
     "mergeSize",
   ]);
-  const { images: imageSizes = [], mergeSize, videos: videoSizes = [] } = options;
   if (mergeSize !== 2 && mergeSize !== 4) throw shapeError("mergeSize", "2 or 4", show(mergeSize));
   const marks = checkedMarks(options.tokens);
   const { kinds, tokens } = checkedKinds(options.modalities, [TEXT, IMAGE, VIDEO]);

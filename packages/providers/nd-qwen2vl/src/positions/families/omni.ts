@@ -57,14 +57,19 @@ export interface OmniOptions<F extends keyof OmniPositionArrays> extends VisualP
 export function omniPositions<F extends keyof OmniPositionArrays>(
   options: OmniOptions<F>,
 ): PromptPositions<OmniPositionArrays[F]> {
-  checkKeys("the options of omniPositions", options, [
+  const {
+    audioInVideo = false,
+    family,
+    images: imageGrids = [],
+    mergeSize = 2,
+    videos: videoGrids = [],
+  } = checkKeys("the options of omniPositions", options, [
     ...visualPromptKeys,
     "family",
     "positionsPerSecond",
     "secondsPerGrid",
     "audioInVideo",
   ]);
-  const { audioInVideo = false, family, images: imageGrids = [], mergeSize = 2, videos: videoGrids = [] } = options;
   if (family !== "qwen2.5-omni" && family !== "qwen3-omni") {
     throw shapeError("family", '"qwen2.5-omni" or "qwen3-omni"', show(family));
   }

@@ -45,8 +45,14 @@ export interface PrunedVideoOptions extends Omit<VisualPromptOptions, keyof Prom
 export function prunedVideoPositions(options: PrunedVideoOptions): PromptPositions {
   const own = ["family", "kept", "tokensPerSecond", "secondsPerGrid", "start"];
   const prompt = visualPromptKeys.filter((key) => !(rowKeys as readonly string[]).includes(key));
-  checkKeys("the options of prunedVideoPositions", options, [...prompt, ...own]);
-  const { family, images = [], kept, mergeSize = 2, modalities, start = 0 } = options;
+  const {
+    family,
+    images = [],
+    kept,
+    mergeSize = 2,
+    modalities,
+    start = 0,
+  } = checkKeys("the options of prunedVideoPositions", options, [...prompt, ...own]);
   const videos = checkedList(options.videos === undefined ? [] : options.videos, "videos", "a list of grids");
   if (family !== "qwen2.5-vl" && family !== "qwen3-vl") {
     throw shapeError("family", '"qwen2.5-vl" or "qwen3-vl"', show(family));
