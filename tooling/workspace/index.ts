@@ -93,6 +93,6 @@ function kindOf(group: (typeof groups)[number], name: string): Kind {
       return "tooling";
     case "packages":
       if (name === "core" || name === "config" || name === "conformance") return name;
-      return name === "ropewalk" ? "command" : "library";
+      return name === "ropewalk" || name === "create-ropewalk" ? "command" : "library";
   }
 }

@@ -49,7 +49,8 @@ test.each([
 
 describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
   test("holds code, types and its license, and no tests", () => {
-    const files = contents(name);
+    // What create-ropewalk writes for others has tests of its own.
+    const files = contents(name).filter((file) => !file.startsWith("templates"));
     expect(files).toContain("LICENSE");
     expect(files).toContain("package.json");
     expect(files.filter((file) => file.endsWith(".js")).length).toBeGreaterThan(0);

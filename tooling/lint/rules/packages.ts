@@ -64,7 +64,7 @@ function manifestOf({ name, folder, manifest }: Package): Finding[] {
   if (manifest.exports === undefined && manifest.bin === undefined) {
     findings.push(misfit(folder, "exports", "the entries", undefined));
   }
-  if (!/^(@ropewalk\/[a-z0-9-]+|ropewalk)$/.test(name)) {
+  if (!/^(@ropewalk\/[a-z0-9-]+|(create-)?ropewalk)$/.test(name)) {
     findings.push(misfit(folder, "name", "@ropewalk/…", name));
   }
   return findings;

@@ -1,0 +1,106 @@
+/** The files of a provider in this repository, from the templates of `npm create ropewalk`. */
+
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { fill, sharedManifest } from "create-ropewalk";
+import type { Words } from "create-ropewalk";
+
+/** A rope type to be. */
+export interface NewProvider {
+  /** The folder in `packages/providers`, and the package's name after `@ropewalk/`. */
+  readonly folder: string;
+  readonly type: string;
+  readonly description: string;
+}
+
+/** The package.json of a provider in this repository. Dependencies on other packages are added by hand. */
+export function ourManifest({ folder, description }: Omit<NewProvider, "type">): Readonly<Record<string, unknown>> {
+  const { license, type, engines, sideEffects, exports } = sharedManifest("provider", "ts");
+  return {
+    name: `@ropewalk/${folder}`,
+    version: "0.0.0",
+    description,
+    license,
+    type,
+    engines,
+    keywords: ["rope", "rotary position embedding", "transformer"],
+    repository: {
+      type: "git",
+      url: "https://github.com/ropewalk/ropewalk.git",
+      directory: `packages/providers/${folder}`,
+    },
+    files: ["dist", "src", "!src/**/*.test.ts"],
+    sideEffects,
+    exports,
+    scripts: { build: "tsc -p tsconfig.json", typecheck: "tsc -p tsconfig.test.json" },
+    peerDependencies: { "@ropewalk/core": "workspace:^" },
+    devDependencies: {
+      "@ropewalk/conformance": "workspace:*",
+      "@ropewalk/core": "workspace:^",
+      "@ropewalk/goldens": "workspace:*",
+      "@ropewalk/typescript-config": "workspace:*",
+      "@types/node": "catalog:",
+      typescript: "catalog:",
+      vitest: "catalog:",
+    },
+    publishConfig: { access: "public", provenance: true },
+  };
+}
+
+/** The text of a template for a provider, by its place: `common/LICENSE`. */
+export function template(root: string, file: string): string {
+  return readFileSync(path.join(root, "packages/create-ropewalk/templates", file), "utf8");
+}
+
+/** The files of the package, by their place in it. */
+export function providerFiles(root: string, provider: NewProvider): ReadonlyMap<string, string> {
+  const words: Words = {
+    package: `@ropewalk/${provider.folder}`,
+    version: "0.0.0",
+    type: provider.type,
+    description: provider.description,
+    author: "the ropewalk authors",
+    year: "",
+  };
+  const filled = (file: string): string => fill(template(root, file), words);
+  // The settings are the same in every provider.
+  const settings = (file: string): string => readFileSync(path.join(root, "packages/providers/linear", file), "utf8");
+  return new Map([
+    ["package.json", `${JSON.stringify(ourManifest(provider), null, 2)}\n`],
+    ["LICENSE", readFileSync(path.join(root, "LICENSE"), "utf8")],
+    ["README.md", withoutSection(filled("provider/README.md"))],
+    ["tsconfig.json", settings("tsconfig.json")],
+    ["tsconfig.test.json", settings("tsconfig.test.json")],
+    ["src/formula.ts", filled("provider-ts/src/formula.ts")],
+    ["src/index.ts", withHelpers(filled("provider-ts/src/index.ts"))],
+    ["test/index.test.ts", withVitest(filled("provider-ts/test/index.test.ts"))],
+  ]);
+}
+
+/** The steps before a release are for packages elsewhere; here docs/add-a-provider.md has them. */
+function withoutSection(readme: string): string {
+  return `${cut(readme, /\n## [\s\S]*$/).trimEnd()}\n`;
+}
+
+/** Here the code that `tsc` writes for a decorator calls functions of core (docs/decisions/0002). */
+function withHelpers(index: string): string {
+  const helpers = 'import { __esDecorate, __runInitializers } from "@ropewalk/core/decorators";\n';
+  return put(index, /^import \{ \w+Frequencies/m, helpers);
+}
+
+/** Tests here run under vitest on the source; the version literal is checked by `npm run lint`. */
+function withVitest(test: string): string {
+  const own = cut(test, /test\("source is[\s\S]*?\n\}\);\n\n/);
+  const body = own.slice(own.search(/^\/\/ The laws/m));
+  return `import { conformance } from "@ropewalk/conformance";\nimport { test } from "vitest";\nimport "../src/index.ts";\n\n${body}`;
+}
+
+function cut(text: string, part: RegExp): string {
+  if (!part.test(text)) throw new Error(`the template has no ${part}: bring tooling/new-provider in step with it.`);
+  return text.replace(part, "");
+}
+
+function put(text: string, before: RegExp, line: string): string {
+  if (!before.test(text)) throw new Error(`the template has no ${before}: bring tooling/new-provider in step with it.`);
+  return text.replace(before, (found) => line + found);
+}
