@@ -32,6 +32,18 @@ const llama = {
   rope_theta: 10_000,
 };
 
+interface PermuteOptions {
+  /** The path of a config; Llama's if absent. */
+  readonly config?: string;
+  readonly pairings?: readonly [from: string, to: string];
+}
+
+const permuteArguments = (
+  input: string,
+  output: string,
+  { config = writeConfig(llama), pairings: [from, to] = ["half", "adjacent"] }: PermuteOptions = {},
+): string[] => ["permute", input, output, "--config", config, "--from", from, "--to", to];
+
 /** A matrix with the elements 100 · row + column: each element shows where it came from. */
 const matrix = (rows: number, columns: number): Float32Array =>
   Float32Array.from({ length: rows * columns }, (_, i) => 100 * Math.floor(i / columns) + (i % columns));
@@ -94,17 +106,7 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
   const path = folder();
   const [input, output] = [join(path, "model.safetensors"), join(path, "out.safetensors")];
   writeSafetensors(input, sample(), { format: "pt" });
-  const run = ropewalk([
-    "permute",
-    input,
-    output,
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-  ]);
+  const run = ropewalk(permuteArguments(input, output));
   expect(run).toMatchObject({ status: 0, stderr: "" });
   expect(run.stdout).toBe(`5 tensors from half to adjacent, 3 as they were → ${output}\n`);
   const { metadata, tensors } = read(output);
@@ -129,17 +131,7 @@ test("query and key rows are permuted head by head, with fewer key heads; all el
   expect([...at("k_proj.weight").data.subarray(3, 6)]).toEqual([200, 201, 202]);
 
   const back = join(path, "back.safetensors");
-  const again = ropewalk([
-    "permute",
-    output,
-    back,
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "adjacent",
-    "--to",
-    "half",
-  ]);
+  const again = ropewalk(permuteArguments(output, back, { pairings: ["adjacent", "half"] }));
   expect(again.status).toBe(0);
   expect(again.stdout).toContain("right only if this file was permuted before");
   expect(readFileSync(back).equals(readFileSync(input))).toBe(true);
@@ -161,7 +153,7 @@ test("in a partly rotated head, only the rotated rows are permuted", () => {
     rotary_pct: 0.5,
     rotary_emb_base: 10_000,
   });
-  const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
+  const args = permuteArguments(input, output, { config });
   // The order of a known family is known; another one is refused.
   const wrong = ropewalk([...args, "--fused", "concatenated"]);
   expect(wrong).toMatchObject({ status: 2, stdout: "" });
@@ -181,17 +173,7 @@ test("a fused projection of a family whose order is not known: --fused is needed
   writeSafetensors(input, {
     "model.layers.0.self_attn.qkv_proj.weight": { dtype: "F32", shape: [32, 1], data: matrix(32, 1) },
   });
-  const unsaid = ropewalk([
-    "permute",
-    input,
-    output,
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-  ]);
+  const unsaid = ropewalk(permuteArguments(input, output));
   expect(unsaid).toMatchObject({ status: 2, stdout: "" });
   expect(unsaid.stderr).toContain("--fused");
   expect(existsSync(output)).toBe(false);
@@ -206,21 +188,7 @@ test.each<["concatenated" | "per-group", number[]]>([
   writeSafetensors(input, {
     "model.layers.0.self_attn.qkv_proj.weight": { dtype: "F32", shape: [32, 1], data: matrix(32, 1) },
   });
-  expect(
-    ropewalk([
-      "permute",
-      input,
-      output,
-      "--config",
-      writeConfig(llama),
-      "--from",
-      "half",
-      "--to",
-      "adjacent",
-      "--fused",
-      fused,
-    ]),
-  ).toMatchObject({ status: 0, stderr: "" });
+  expect(ropewalk([...permuteArguments(input, output), "--fused", fused])).toMatchObject({ status: 0, stderr: "" });
   const [weight] = Object.values(read(output).tensors);
   expect(origin(weight!)).toEqual(
     Array.from({ length: 8 }, (_, head) =>
@@ -244,7 +212,7 @@ test("Falcon's one key head for all query heads", () => {
     max_position_embeddings: 64,
     rope_theta: 10_000,
   });
-  const args = ["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"];
+  const args = permuteArguments(input, output, { config });
   expect(ropewalk(args)).toMatchObject({ status: 0, stderr: "" });
   const [weight] = Object.values(read(output).tensors);
   // Three query heads, one key head, and a value head that stays.
@@ -273,7 +241,7 @@ test("latent attention: the last rows of query heads, and of the one key", () =>
     max_position_embeddings: 64,
     rope_theta: 10_000,
   });
-  expect(ropewalk(["permute", input, output, "--config", config, "--from", "adjacent", "--to", "half"])).toMatchObject({
+  expect(ropewalk(permuteArguments(input, output, { config, pairings: ["adjacent", "half"] }))).toMatchObject({
     status: 0,
     stderr: "",
   });
@@ -297,7 +265,7 @@ test("layers without rope are not changed", () => {
     "model.layers.1.self_attn.q_scale": tensor,
   });
   const config = writeConfig({ ...llama, model_type: "smollm3", num_hidden_layers: 2, no_rope_layers: [1, 0] });
-  const run = ropewalk(["permute", input, output, "--config", config, "--from", "half", "--to", "adjacent"]);
+  const run = ropewalk(permuteArguments(input, output, { config }));
   expect(run).toMatchObject({ status: 0, stderr: "" });
   expect(run.stdout).toContain("2 projections of layers without rope");
   expect(Object.values(read(output).tensors).map(origin)).toEqual([
@@ -316,17 +284,9 @@ test("names by pattern, and 16-bit elements", () => {
     "blk.0.schluessel": { dtype: "BF16", shape: [4, 1], data: Uint16Array.of(0, 1, 2, 3) },
     "blk.0.fragen": { dtype: "BF16", shape: [4, 2], data: Uint16Array.of(0, 1, 10, 11, 20, 21, 30, 31) },
   });
-  const args = [
-    "permute",
-    input,
-    output,
-    "--config",
-    writeConfig({ ...llama, num_attention_heads: 1, num_key_value_heads: 1 }),
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-  ];
+  const args = permuteArguments(input, output, {
+    config: writeConfig({ ...llama, num_attention_heads: 1, num_key_value_heads: 1 }),
+  });
   const nothing = ropewalk(args);
   expect(nothing.status).toBe(2);
   expect(nothing.stderr).toContain("--query-pattern");
@@ -347,7 +307,7 @@ test("an output that exists needs --force, which also replaces the input", () =>
   const path = folder();
   const input = join(path, "model.safetensors");
   writeSafetensors(input, sample());
-  const args = ["permute", input, input, "--config", writeConfig(llama), "--from", "half", "--to", "adjacent"];
+  const args = permuteArguments(input, input);
   const before = readFileSync(input);
   expect(ropewalk(args)).toMatchObject({ status: 2, stdout: "" });
   expect(readFileSync(input).equals(before)).toBe(true);
@@ -406,17 +366,7 @@ test.each<[what: string, tensors: Parameters<typeof writeSafetensors>[1], option
   const path = folder();
   const input = join(path, "in.safetensors");
   writeSafetensors(input, tensors);
-  const { status, stdout, stderr } = ropewalk([
-    "permute",
-    input,
-    join(path, "out.safetensors"),
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "half",
-    ...(options.includes("--to") ? [] : ["--to", "adjacent"]),
-    ...options,
-  ]);
+  const { status, stdout, stderr } = ropewalk([...permuteArguments(input, join(path, "out.safetensors")), ...options]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toMatch(/^ropewalk: [^\n]+\n$/);
   expect(stderr).toContain(words);
@@ -429,19 +379,9 @@ test("a file cut off, and an output folder that is not there", () => {
   writeSafetensors(input, sample());
   const cut = join(path, "cut.safetensors");
   writeFileSync(cut, readFileSync(input).subarray(0, -4));
-  const args = (from: string, to: string): string[] => [
-    "permute",
-    from,
-    to,
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-  ];
-  expect(ropewalk(args(cut, join(path, "out.safetensors")))).toMatchObject({ status: 2, stdout: "" });
-  expect(ropewalk(args(input, join(path, "nowhere", "out.safetensors")))).toMatchObject({ status: 2, stdout: "" });
+  const outside = join(path, "nowhere", "out.safetensors");
+  expect(ropewalk(permuteArguments(cut, join(path, "out.safetensors")))).toMatchObject({ status: 2, stdout: "" });
+  expect(ropewalk(permuteArguments(input, outside))).toMatchObject({ status: 2, stdout: "" });
   expect(readdirSync(path).toSorted()).toEqual(["cut.safetensors", "in.safetensors"]);
 });
 
@@ -484,22 +424,9 @@ test.each<[signal: NodeJS.Signals, left: number]>([
         .update(readFileSync(input).subarray(0, 2 ** 20))
         .digest("hex");
     const before = digest();
-    const child = spawn(
-      process.execPath,
-      [
-        cli,
-        "permute",
-        input,
-        join(path, "out.safetensors"),
-        "--config",
-        writeConfig(llama),
-        "--from",
-        "half",
-        "--to",
-        "adjacent",
-      ],
-      { stdio: "ignore" },
-    );
+    const child = spawn(process.execPath, [cli, ...permuteArguments(input, join(path, "out.safetensors"))], {
+      stdio: "ignore",
+    });
     const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, by) => resolve(by)));
     const temporary = (): string[] => readdirSync(path).filter((name) => name.endsWith(".tmp"));
     const written = (): number =>
@@ -530,18 +457,7 @@ test.each<[what: string, put: (place: string) => void, force: boolean, words: st
   const [input, output] = [join(path, "in.safetensors"), join(path, "out.safetensors")];
   writeSafetensors(input, sample());
   put(output);
-  const { status, stderr } = ropewalk([
-    "permute",
-    input,
-    output,
-    "--config",
-    writeConfig(llama),
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-    ...(force ? ["--force"] : []),
-  ]);
+  const { status, stderr } = ropewalk([...permuteArguments(input, output), ...(force ? ["--force"] : [])]);
   expect(status).toBe(2);
   expect(stderr).toContain(words);
   expect(readdirSync(path).toSorted()).toEqual(["in.safetensors", "out.safetensors"]);
@@ -553,18 +469,7 @@ test("the config is never replaced; in place, mode and owner stay", () => {
   const config = writeConfig(llama);
   writeSafetensors(input, sample());
   chmodSync(input, 0o600);
-  const args = (output: string): string[] => [
-    "permute",
-    input,
-    output,
-    "--config",
-    config,
-    "--from",
-    "half",
-    "--to",
-    "adjacent",
-    "--force",
-  ];
+  const args = (output: string): string[] => [...permuteArguments(input, output, { config }), "--force"];
   const before = readFileSync(config);
   expect(ropewalk(args(config)).stderr).toContain("would be overwritten");
   expect(readFileSync(config)).toEqual(before);
