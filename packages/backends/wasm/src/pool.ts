@@ -2,13 +2,11 @@
  * Threads that rotate in a shared arena. The caller's thread works too, and waits for the others, so a rotation stays
  * synchronous.
  *
- * Threads share one block of 32-bit integers beside the arena: a turn, which increases by one with every job, and for
- * each thread a slot with the arguments of its part. A thread takes its part before it works on it. The caller does the
- * parts that nobody took, so a thread that ended, or sleeps for long, costs nothing but its help.
+ * The caller posts a part for each thread in the block that they share (pool-worker.ts), and does the parts that nobody
+ * took, so a thread that ended, or sleeps for long, costs nothing but its help.
  *
  * A thread that ends in the middle of a part leaves it half done, and what was rotated in place cannot be rotated
- * again. So it works in small steps, copies each beside the arena first, and says how far it is: the caller puts the
- * last step back and does the rest.
+ * again. So threads copy each small step before they work on it: the caller puts the last step back and does the rest.
  */
 
 import { RopeError } from "@ropewalk/core";
@@ -17,6 +15,35 @@ import { disposeSymbol, isArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { kernelModule, SCRATCH_BYTES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
+import {
+  ARGUMENTS,
+  ASLEEP,
+  COPY_BYTES,
+  COS,
+  GIVEN_UP,
+  HEADS,
+  IDLE,
+  POSTED,
+  PROGRESS,
+  SCRATCH,
+  SEEN,
+  SIN,
+  SLOT_SIZE,
+  SLOTS,
+  SOURCE,
+  SOURCE_HEAD,
+  SOURCE_TOKEN,
+  SPINS,
+  STEP_BYTES,
+  STEPS,
+  STOP,
+  TAKEN,
+  TARGET,
+  TARGET_TOKEN,
+  TOKENS,
+  TURN,
+  workerSource,
+} from "./pool-worker.ts";
 
 /** The methods of a worker that a pool uses. Workers of Node and of browsers have them. */
 export interface PoolWorker {
@@ -64,106 +91,8 @@ export interface Pool {
 /** The arguments of {@link Kernels.rotate}. */
 type Job = Parameters<Kernels["rotate"]>;
 
-// Places in the block of integers.
-const TURN = 0;
-const STOP = 1;
-const ASLEEP = 2;
-const SLOTS = 16;
-/** Integers of one thread's slot: two lines of a processor's cache. */
-const SLOT_SIZE = 32;
-
-// Places in a slot. The first integer is its state.
-/** The last turn that the thread has seen; 0 before it runs. */
-const SEEN = 1;
-/** Twice the tokens that are done; and 1 more while a step is being rotated, whose copy is complete then. */
-const PROGRESS = 2;
-/**
- * Four numbers: tokens of one step; bytes of the cos of one token; bytes of a row of the copy; rows of one token, 0 for
- * a part that is not in place, which needs no copy.
- */
-const STEPS = 3;
-/** The arguments of the kernel. */
-const ARGUMENTS = 8;
-const ARGUMENT_COUNT = 14;
-
-// The states of a slot.
-const IDLE = 0;
-const POSTED = 1;
-const TAKEN = 2;
-/** The caller has given up on the thread, which must touch nothing more. */
-const GIVEN_UP = 3;
-
-/** About ten microseconds of spinning: longer than the pause between two tensors or pieces. */
-const SPINS = 2000;
 /** A step takes microseconds. A thread that makes none for this long has ended. */
 const PATIENCE_MS = 2000;
-/** Bytes of one step: few, so that they stay in the first-level cache. A step has one token at least. */
-const STEP_BYTES = 32 * 1024;
-/** Bytes for the copy of one step. */
-const COPY_BYTES = 128 * 1024;
-
-// Places of arguments of the kernel.
-const [SOURCE, SOURCE_TOKEN, SOURCE_HEAD, TARGET, TARGET_TOKEN, COS, SIN, SCRATCH, TOKENS, HEADS] = [
-  1, 2, 3, 4, 5, 7, 8, 9, 10, 11,
-] as const;
-
-/**
- * The program of a worker, as text, so that bundlers need not find a file. In a loop it waits for a turn, takes its
- * part, and works. The numbers are those above.
- */
-const workerSource = `
-const start = ({ module, memory, shared, copies, index }) => {
-  const { rotate } = new WebAssembly.Instance(module, { env: { memory } }).exports;
-  const block = new Int32Array(shared);
-  const bytes = new Uint8Array(memory.buffer);
-  const copy = new Uint8Array(copies, index * ${COPY_BYTES}, ${COPY_BYTES});
-  const slot = ${SLOTS} + index * ${SLOT_SIZE};
-  const work = () => {
-    const job = Array.from(block.subarray(slot + ${ARGUMENTS}, slot + ${ARGUMENTS + ARGUMENT_COUNT}));
-    const [step, table, row, rows] = block.subarray(slot + ${STEPS}, slot + ${STEPS + 4});
-    const [cos, sin, tokens] = [job[${COS}], job[${SIN}], job[${TOKENS}]];
-    // Beyond 2 GiB an address is negative here.
-    const source = job[${SOURCE}] >>> 0;
-    for (let done = 0; done < tokens; done += step) {
-      if (Atomics.load(block, slot) !== ${TAKEN}) return false;
-      const count = Math.min(step, tokens - done);
-      job[${SOURCE}] = source + done * job[${SOURCE_TOKEN}];
-      for (let t = 0, to = 0; t < count && rows > 0; t++) {
-        for (let r = 0, from = job[${SOURCE}] + t * job[${SOURCE_TOKEN}]; r < rows; r++, to += row, from += job[${SOURCE_HEAD}]) {
-          copy.set(bytes.subarray(from, from + row), to);
-        }
-      }
-      Atomics.store(block, slot + ${PROGRESS}, 2 * done + 1);
-      job[${TARGET}] = block[slot + ${ARGUMENTS + TARGET}] + done * job[${TARGET_TOKEN}];
-      job[${COS}] = cos + done * table;
-      job[${SIN}] = sin + done * table;
-      job[${TOKENS}] = count;
-      rotate(...job);
-      Atomics.store(block, slot + ${PROGRESS}, 2 * (done + count));
-    }
-    return true;
-  };
-  let turn = Atomics.load(block, ${TURN});
-  for (;;) {
-    Atomics.store(block, slot + ${SEEN}, turn);
-    if (Atomics.load(block, ${STOP}) !== 0) return;
-    if (Atomics.compareExchange(block, slot, ${POSTED}, ${TAKEN}) === ${POSTED}) {
-      if (!work()) return;
-      Atomics.compareExchange(block, slot, ${TAKEN}, ${IDLE});
-      Atomics.notify(block, slot);
-    }
-    for (let spins = 0; Atomics.load(block, ${TURN}) === turn; ) {
-      if (++spins < ${SPINS}) continue;
-      Atomics.add(block, ${ASLEEP}, 1);
-      Atomics.wait(block, ${TURN}, turn);
-      Atomics.sub(block, ${ASLEEP}, 1);
-    }
-    turn = Atomics.load(block, ${TURN});
-  }
-};
-if (typeof require === "function" && typeof self === "undefined") require("node:worker_threads").parentPort.once("message", start);
-else self.onmessage = ({ data }) => start(data);
-`;
 
 /**
  * Starts threads for an arena. They sleep between rotations, and do not keep a Node program alive.
