@@ -3,7 +3,16 @@
  * formula, checked, packed, and used by somebody else. No network: tools come from this workspace.
  */
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import type { Manifest } from "@ropewalk/workspace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,6 +31,9 @@ afterAll(() => (installed as Installation | undefined)?.remove());
 function linkTools(modules: string): void {
   const own = path.join(root, "packages/create-ropewalk/node_modules");
   mkdirSync(path.join(modules, ".bin"), { recursive: true });
+  // npm makes commands executable and links them; the packed command line was unpacked beside what npm installed.
+  chmodSync(path.join(modules, "ropewalk/dist/cli.js"), 0o755);
+  symlinkSync("../ropewalk/dist/cli.js", path.join(modules, ".bin/ropewalk"));
   for (const tool of ["@types/node", "oxlint", "publint", "typescript"]) {
     const folder = realpathSync(path.join(own, tool));
     mkdirSync(path.dirname(path.join(modules, tool)), { recursive: true });
@@ -138,6 +150,11 @@ describe.each([
     const report = await npm("run", "check");
     expect(report).toMatch(/All good!/);
     expect(counts(report)).toEqual({ pass: before.pass + before.fail, fail: 0 });
+    // The packed command wrote report and badge.
+    const conformance = JSON.parse(readFileSync(path.join(folder(), "conformance-report.json"), "utf8")) as object;
+    const keywords = expect.arrayContaining([`ropewalk-${kind}`]) as unknown;
+    expect(conformance).toMatchObject({ passed: true, package: { name, version: "0.1.0", keywords } });
+    expect(readFileSync(path.join(folder(), "conformance.svg"), "utf8")).toMatch(/(\d+) of \1 passed/);
     const seconds = (from: number, to: number): string => ((to - from) / 1000).toFixed(1);
     console.log(
       `${kind}, ${language}: made and seen to fail in ${seconds(start, made)} s; formula filled, all checks passed in ${seconds(made, performance.now())} s`,
@@ -156,7 +173,14 @@ describe.each([
       user,
     );
     const packed = path.join(user, "node_modules", name);
-    expect(readdirSync(packed).sort()).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
+    expect(readdirSync(packed).sort()).toEqual([
+      "LICENSE",
+      "README.md",
+      "conformance.json",
+      "dist",
+      "package.json",
+      "src",
+    ]);
     const manifest = JSON.parse(readFileSync(path.join(packed, "package.json"), "utf8")) as Manifest;
     expect(manifest.dependencies).toBeUndefined();
     expect(Object.keys(manifest.peerDependencies ?? {})).toEqual(["@ropewalk/core"]);

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { ropewalk } from "./support.ts";
 
 const packages = fileURLToPath(new URL("../..", import.meta.url));
-// WebGPU is tested where a device is: packages/backends/webgpu/test/command.device.test.ts.
+// WebGPU needs a device. Its tests run the same laws on the conformance.mjs that the command would read.
 const folders = ["providers", "backends"]
   .flatMap((group) => readdirSync(`${packages}/${group}`).map((name) => `${group}/${name}`))
   .filter((folder) => folder !== "backends/webgpu");

@@ -4,19 +4,17 @@ import { conformance } from "@ropewalk/conformance";
 import type { BackendUnderTest } from "@ropewalk/conformance";
 import { wasmBackend } from "@ropewalk/wasm-backend";
 import { afterAll, describe, test } from "vitest";
-import { adapt } from "./adapt.ts";
 import { registry } from "./body.ts";
-import { newDevice } from "./node-device.ts";
 
 registry.registerBackend(wasmBackend);
-const device = await newDevice();
-afterAll(() => device.destroy());
 
-const backends: readonly ("js" | BackendUnderTest)[] = [
-  "js",
-  { name: "wasm" },
-  { name: "webgpu", options: { device }, bitExact: false, adapt },
-];
+/** The file that `ropewalk conformance` reads, as its worker does. */
+const { default: file } = (await import("../conformance.mjs" as string)) as {
+  readonly default: { readonly backend: BackendUnderTest & { readonly options: { readonly device: GPUDevice } } };
+};
+afterAll(() => file.backend.options.device.destroy());
+
+const backends: readonly ("js" | BackendUnderTest)[] = ["js", { name: "wasm" }, file.backend];
 
 describe.each(backends.map((backend) => ({ name: typeof backend === "string" ? backend : backend.name, backend })))(
   "$name",
