@@ -11,10 +11,15 @@ export interface NewProvider {
   readonly folder: string;
   readonly type: string;
   readonly description: string;
+  /** Engines that build the type, by the names of config's dialects: `hf`, `vllm`. */
+  readonly engines: readonly string[];
 }
 
 /** The package.json of a provider in this repository. Dependencies on other packages are added by hand. */
-export function ourManifest({ folder, description }: Omit<NewProvider, "type">): Readonly<Record<string, unknown>> {
+export function ourManifest({
+  folder,
+  description,
+}: Omit<NewProvider, "type" | "engines">): Readonly<Record<string, unknown>> {
   const { license, type, engines, sideEffects, exports } = sharedManifest("provider", "ts");
   return {
     name: `@ropewalk/${folder}`,

@@ -18,7 +18,7 @@ const json = (file: string): Record<string, unknown> => JSON.parse(read(file)) a
 const packages = workspacePackages(root);
 const providers = packages.filter(({ kind }) => kind === "provider");
 
-const step = { folder: "step", type: "step", description: "A step." };
+const step = { folder: "step", type: "step", description: "A step.", engines: [] };
 const written = providerFiles(root, step);
 
 /** Packages that are built on another one's (docs/decisions/0011, 0021), and entries that one has in addition. */
