@@ -10,7 +10,10 @@ export interface Entry {
   readonly kind: "provider" | "backend";
   /** One line of plain text. */
   readonly description: string;
-  /** Path of the report of `ropewalk conformance` from the root of this repository. */
+  /**
+   * Path of the report of `ropewalk conformance` from the root of this repository. It is no URL: what a URL gives may
+   * change, and the check needs no network.
+   */
   readonly report: string;
 }
 

@@ -319,6 +319,12 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
       [],
       /cases\[0\]\.expected\.source: expected where the numbers come from/,
     ],
+    [
+      "cases that the type refuses",
+      { "conformance.json": { cases: [{ name: "a", request: { headDim: 4, parameters: { steps: 2 } } }] } },
+      [],
+      /the type "step" refuses every case\. The first: .*parameters\.steps: expected/,
+    ],
     ["a seed that is no number", {}, ["--seed", "x"], /--seed must be an integer ≥ 0/],
     ["a report in no folder", {}, ["--report", "none/report.json"], /its folder does not exist/],
     ["one file for both", {}, ["--report", "same", "--badge", "./same"], /name the same file/],

@@ -96,6 +96,9 @@ function say(answer: WorkerAnswer): void {
   parentPort?.postMessage(answer, []);
 }
 
+/** Core gives each issue a line of its own. */
+const inOneLine = ({ message }: RopeError): string => message.replaceAll("\n  - ", " ");
+
 const packageOf = (source: string): string => source.slice(0, Math.max(0, source.lastIndexOf("@")));
 
 async function perform({ module, task, others, seed, cases }: WorkerOrder): Promise<WorkerAnswer> {
@@ -174,7 +177,10 @@ async function requireRope({ name, options, adapt }: BackendUnderTest): Promise<
     made = await rope.to(name, options);
   } catch (error) {
     if (!RopeError.is(error)) throw error;
-    throw new Refusal("USAGE", `the backend ${JSON.stringify(name)} makes no rope here: ${error.message} ${remedy}.`);
+    throw new Refusal(
+      "USAGE",
+      `the backend ${JSON.stringify(name)} makes no rope here: ${inOneLine(error)} ${remedy}.`,
+    );
   }
   if (adapt !== undefined) made = await adapt(made, rope);
   const held = Object(made) as Readonly<Record<string, unknown>>;
@@ -187,14 +193,16 @@ async function requireRope({ name, options, adapt }: BackendUnderTest): Promise<
 
 /** Of the first case that makes a rope; a case that the type refuses fails its laws. */
 function capabilitiesOf(ropeType: string, cases: readonly ConformanceCase[]): ReportedType["capabilities"] {
+  let reason = "";
   for (const { request } of cases) {
     try {
       return getRopeUntyped({ ...request, parameters: { ...request.parameters, ropeType } }).capabilities;
     } catch (error) {
       if (!RopeError.is(error)) throw error;
+      reason ||= inOneLine(error);
     }
   }
-  throw new Refusal("FILE_FORMAT", `the type ${JSON.stringify(ropeType)} refuses every case.`);
+  throw new Refusal("FILE_FORMAT", `the type ${JSON.stringify(ropeType)} refuses every case. The first: ${reason}`);
 }
 
 async function load(what: string, url: string, code: Refusal["code"]): Promise<unknown> {
@@ -254,7 +262,7 @@ async function answer(order: WorkerOrder): Promise<WorkerAnswer> {
     return await perform(order);
   } catch (error) {
     if (error instanceof Refusal) return { kind: "refused", code: error.code, message: error.message };
-    if (RopeError.is(error)) return { kind: "refused", code: "FILE_FORMAT", message: error.message };
+    if (RopeError.is(error)) return { kind: "refused", code: "FILE_FORMAT", message: inOneLine(error) };
     throw error;
   }
 }
