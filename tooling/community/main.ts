@@ -3,7 +3,7 @@
  * `--fetch` also asks the npm registry whether the packages are there with their keyword; tests never do.
  */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { checkCommunity, problemText } from "./check.ts";
@@ -16,16 +16,11 @@ const root = path.join(import.meta.dirname, "../..");
 /** What npm knows about an entry, where it differs from the report. */
 function published({ name, kind, report }: Entry): string[] {
   const { version } = (readJson(path.join(root, report)) as Report).package;
-  try {
-    const said = execFileSync("npm", ["view", `${name}@${version}`, "keywords", "--json"], { encoding: "utf8" });
-    const keywords = said.trim() === "" ? [] : (JSON.parse(said) as unknown);
-    const has = Array.isArray(keywords) && keywords.includes(`ropewalk-${kind}`);
-    return has
-      ? []
-      : [`${name}@${version} on npm: expected the keyword ropewalk-${kind}, got ${JSON.stringify(keywords)}.`];
-  } catch (error) {
-    return [`${name}@${version}: npm does not have it (${(error as Error).message.split("\n")[0]}).`];
-  }
+  const asked = spawnSync("npm", ["view", `${name}@${version}`, "keywords", "--json"], { encoding: "utf8" });
+  if (asked.status !== 0) return [`${name}@${version}: npm does not have it, or cannot be asked. Publish it first.`];
+  const keywords = asked.stdout.trim() === "" ? [] : (JSON.parse(asked.stdout) as unknown);
+  if (Array.isArray(keywords) && keywords.includes(`ropewalk-${kind}`)) return [];
+  return [`${name}@${version} on npm: expected the keyword ropewalk-${kind}, got ${JSON.stringify(keywords)}.`];
 }
 
 const problems = checkCommunity(root).map(problemText);
