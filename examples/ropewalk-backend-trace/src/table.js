@@ -33,6 +33,8 @@ function cells({ call, label, tensor, input, output, bytesRead, bytesWritten, in
     `${bytesRead} B`,
     `${bytesWritten} B`,
     `${inPlace ? "in place" : "to out"}, bytes ${output.firstByte}–${output.endByte}${layout}`,
-    rotatedBefore === null ? "" : `${rotatedBefore.vectors} of ${vectors} heads as call ${rotatedBefore.call} left them`,
+    rotatedBefore === null
+      ? ""
+      : `${rotatedBefore.vectors} of ${vectors} heads as call ${rotatedBefore.call} left them`,
   ];
 }

@@ -6,7 +6,6 @@ import { createTrace } from "ropewalk-backend-trace";
 /** @type {readonly ConformanceCase[]} */
 const cases = [
   { name: "heads of 6", request: { headDim: 6 } },
-  { name: "heads of 32", request: { headDim: 32 } },
   { name: "3 blocks of 18 of 24", request: { headDim: 24, rotaryDim: 18, rotaryOffset: 5, pairing: { blocks: 3 } } },
 ];
 

@@ -53,7 +53,12 @@ test("a record says what was read and written, and where", () => {
   memory.set(numbers(100));
   const query = memory.subarray(10, 10 + 2 * 3 * 8);
   const key = numbers(2 * 8);
-  const out = { data: new Uint16Array(40), dtype: /** @type {const} */ ("float16"), shape: [2, 1, 8], strides: [16, 8, 1] };
+  const out = {
+    data: new Uint16Array(40),
+    dtype: /** @type {const} */ ("float16"),
+    shape: [2, 1, 8],
+    strides: [16, 8, 1],
+  };
   rope.apply({ positions: [5, 6], query, key, out: { key: out } });
   const [first, second] = trace.records;
   const { milliseconds, input, output, ...others } = first ?? assert.fail("no record");
@@ -109,7 +114,13 @@ test("finds heads that are rotated twice", () => {
 
 test("refuses other options, all at once", () => {
   const rope = getRopeUntyped({ headDim: 8, parameters: { ropeType: "plain" } }, { provider: plain });
-  for (const options of [undefined, {}, { trace: {} }, { trace: createTrace(), lable: "x" }, { trace: createTrace(), label: 1 }]) {
+  for (const options of [
+    undefined,
+    {},
+    { trace: {} },
+    { trace: createTrace(), lable: "x" },
+    { trace: createTrace(), label: 1 },
+  ]) {
     assert.throws(() => rope.to("trace", /** @type {any} */ (options)), RopeError.is);
   }
   assert.throws(() => rope.to("trace", /** @type {any} */ ({ label: 1 })), /trace.*label/s);

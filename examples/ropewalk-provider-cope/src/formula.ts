@@ -45,7 +45,9 @@ export const copeParameters: ParameterSchema<CopeParameters> = {
 export function checkCope({ clippedPairs }: Required<CopeParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
   const pairs = rotaryDim / 2;
   if (clippedPairs === null || clippedPairs <= pairs) return [];
-  return [{ path: "parameters.clippedPairs", expected: `≤ ${pairs}, the number of pairs`, received: `${clippedPairs}` }];
+  return [
+    { path: "parameters.clippedPairs", expected: `≤ ${pairs}, the number of pairs`, received: `${clippedPairs}` },
+  ];
 }
 
 /**
