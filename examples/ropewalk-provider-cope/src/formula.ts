@@ -9,46 +9,16 @@
  * Order of operations: the authors' code, hrlics/CoPE at ed52ba5, `modeling_cope.py`, on PyTorch.
  */
 
-import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeIssue, RopeSettings } from "@ropewalk/core";
+import type { FrequencyRequest, RopeFrequencies } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
 import type { Arithmetic, Real } from "@ropewalk/core/math";
 import { cosine } from "./cosine.ts";
+import { explainCope } from "./explain.ts";
+import { AUTHORS_PAIRS } from "./parameters.ts";
+import type { CopeParameters } from "./parameters.ts";
 
-/** Parameters of the rope type `cope`. */
-export interface CopeParameters {
-  /** `c`: how many of the slowest pairs are clipped; absent: {@link AUTHORS_PAIRS}, or all where there are fewer. */
-  readonly clippedPairs?: number | null;
-  /** `"soft"` is CoPE; `"hard"` is what the paper compares it with. */
-  readonly clipping?: "soft" | "hard";
-}
-
-/** The authors clip 20 of the 64 pairs of Llama 3 (`clip_low_n`). */
-export const AUTHORS_PAIRS = 20;
-
-/** Schema of the rope type `cope`, with the source of each default. */
-export const copeParameters: ParameterSchema<CopeParameters> = {
-  clippedPairs: {
-    type: "integer",
-    min: 0,
-    default: null,
-    description: "how many of the slowest pairs are clipped; absent: 20, or all of fewer (hrlics/CoPE, clip_low_n)",
-  },
-  clipping: {
-    type: "string",
-    oneOf: ["soft", "hard"],
-    default: "soft",
-    description: "soft: by a cosine, which is CoPE (arXiv 2602.05258); hard: the HardClip that it is compared with",
-  },
-};
-
-/** What the schema cannot say: a head has no more pairs to clip than it has. */
-export function checkCope({ clippedPairs }: Required<CopeParameters>, { rotaryDim }: RopeSettings): RopeIssue[] {
-  const pairs = rotaryDim / 2;
-  if (clippedPairs === null || clippedPairs <= pairs) return [];
-  return [
-    { path: "parameters.clippedPairs", expected: `≤ ${pairs}, the number of pairs`, received: `${clippedPairs}` },
-  ];
-}
+export { checkCope, copeParameters } from "./parameters.ts";
+export type { CopeParameters } from "./parameters.ts";
 
 /**
  * Computes the frequencies of the rope type `cope`.
@@ -58,8 +28,9 @@ export function checkCope({ clippedPairs }: Required<CopeParameters>, { rotaryDi
  */
 export function copeFrequencies(
   { array, base, rotaryDim }: FrequencyRequest,
-  { clippedPairs, clipping }: Required<CopeParameters>,
+  parameters: Required<CopeParameters>,
 ): RopeFrequencies {
+  const { clippedPairs, clipping } = parameters;
   const pairs = rotaryDim / 2;
   const count = clippedPairs ?? Math.min(AUTHORS_PAIRS, pairs);
   const first = pairs - count;
@@ -67,7 +38,7 @@ export function copeFrequencies(
   const invFreq = inverseFrequencies(base, rotaryDim, array).map((frequency, pair) =>
     pair < first ? frequency : array.multiply(frequency, weight(pair)),
   );
-  return { invFreq, ...explanation(count, pairs, clippedPairs === null, clipping) };
+  return { invFreq, ...explainCope(count, pairs, parameters) };
 }
 
 /**
@@ -80,30 +51,4 @@ function softWeight(k: number, count: number, { pi, add, subtract, multiply, div
   const step = divide(pi, count - 1);
   const angle = k < count / 2 ? multiply(step, k) : subtract(pi, multiply(step, count - 1 - k));
   return multiply(0.5, add(1, cosine(angle)));
-}
-
-/** What `rope.explain()` says. */
-function explanation(
-  count: number,
-  pairs: number,
-  isDefault: boolean,
-  clipping: "soft" | "hard",
-): Pick<RopeFrequencies, "rules" | "regimes"> {
-  const first = pairs - count;
-  const how = clipping === "soft" ? "turn (1 + cos)/2 times as fast, from 1 down to 0" : "stand still";
-  const rule = isDefault ? `default: ${AUTHORS_PAIRS}, or all of fewer` : "given";
-  const isStopped = (pair: number): boolean => clipping === "hard" || (pair === pairs - 1 && count > 1);
-  return {
-    rules: [
-      {
-        name: "clippedPairs",
-        value: count,
-        rule: count === 0 ? `${rule}: plain RoPE` : `${rule}: pairs ${first} to ${pairs - 1} ${how}`,
-        source: "hrlics/CoPE, clip_low_n",
-      },
-    ],
-    regimes: Array.from({ length: pairs }, (_, pair) =>
-      pair < first || (clipping === "soft" && pair === first) ? "kept" : isStopped(pair) ? "stopped" : "slowed",
-    ),
-  };
 }
