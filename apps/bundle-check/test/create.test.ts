@@ -7,14 +7,16 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import path from "node:path";
 import type { Manifest } from "@ropewalk/workspace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { linkTools } from "./link-tools.ts";
+import { linkCommands, linkTools } from "./link-tools.ts";
 import { execute, install, nodes } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-  linkTools(path.join(installed.folder, "node_modules"), ["@types/node", "oxlint", "publint", "typescript"]);
+  const modules = path.join(installed.folder, "node_modules");
+  linkTools(modules, ["@types/node", "oxlint", "publint", "typescript"]);
+  linkCommands(modules, "ropewalk", path.join(modules, "ropewalk"));
 }, 60_000);
 // There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
@@ -121,6 +123,11 @@ describe.each([
     const report = await npm("run", "check");
     expect(report).toMatch(/All good!/);
     expect(counts(report)).toEqual({ pass: before.pass + before.fail, fail: 0 });
+    // The packed command wrote report and badge.
+    const conformance = JSON.parse(readFileSync(path.join(folder(), "conformance-report.json"), "utf8")) as object;
+    const keywords = expect.arrayContaining([`ropewalk-${kind}`]) as unknown;
+    expect(conformance).toMatchObject({ passed: true, package: { name, version: "0.1.0", keywords } });
+    expect(readFileSync(path.join(folder(), "conformance.svg"), "utf8")).toMatch(/(\d+) of \1 passed/);
     const seconds = (from: number, to: number): string => ((to - from) / 1000).toFixed(1);
     console.log(
       `${kind}, ${language}: made and seen to fail in ${seconds(start, made)} s; formula filled, all checks passed in ${seconds(made, performance.now())} s`,
@@ -139,7 +146,14 @@ describe.each([
       user,
     );
     const packed = path.join(user, "node_modules", name);
-    expect(readdirSync(packed).sort()).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
+    expect(readdirSync(packed).sort()).toEqual([
+      "LICENSE",
+      "README.md",
+      "conformance.json",
+      "dist",
+      "package.json",
+      "src",
+    ]);
     const manifest = JSON.parse(readFileSync(path.join(packed, "package.json"), "utf8")) as Manifest;
     expect(manifest.dependencies).toBeUndefined();
     expect(Object.keys(manifest.peerDependencies ?? {})).toEqual(["@ropewalk/core"]);

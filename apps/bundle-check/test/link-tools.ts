@@ -14,6 +14,11 @@ export function linkPackage(modules: string, name: string, target: string): void
   const folder = realpathSync(target);
   mkdirSync(path.dirname(path.join(modules, name)), { recursive: true });
   symlinkSync(folder, path.join(modules, name), "dir");
+  linkCommands(modules, name, folder);
+}
+
+/** Links the commands of a package. They are executable: packing makes them so. */
+export function linkCommands(modules: string, name: string, folder: string): void {
   const { bin } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as {
     bin?: string | Record<string, string>;
   };

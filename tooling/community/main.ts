@@ -1,0 +1,50 @@
+/**
+ * `npm run community`: checks community.json and its reports, and writes docs/community.md; `--check` writes nothing.
+ * `--fetch` also asks the npm registry whether the packages are there with their keyword; tests never do.
+ */
+
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { checkCommunity, problemText } from "./check.ts";
+import { readJson, readListing } from "./listing.ts";
+import type { Entry, Report } from "./listing.ts";
+import { communityPage, pageFile } from "./page.ts";
+
+const root = path.join(import.meta.dirname, "../..");
+
+/** What npm knows about an entry, where it differs from the report. */
+function published({ name, kind, report }: Entry): string[] {
+  const { version } = (readJson(path.join(root, report)) as Report).package;
+  try {
+    const said = execFileSync("npm", ["view", `${name}@${version}`, "keywords", "--json"], { encoding: "utf8" });
+    const keywords = said.trim() === "" ? [] : (JSON.parse(said) as unknown);
+    const has = Array.isArray(keywords) && keywords.includes(`ropewalk-${kind}`);
+    return has
+      ? []
+      : [`${name}@${version} on npm: expected the keyword ropewalk-${kind}, got ${JSON.stringify(keywords)}.`];
+  } catch (error) {
+    return [`${name}@${version}: npm does not have it (${(error as Error).message.split("\n")[0]}).`];
+  }
+}
+
+const problems = checkCommunity(root).map(problemText);
+const { packages } = problems.length === 0 ? readListing(root) : { packages: [] };
+if (process.argv.includes("--fetch")) {
+  // Examples are on no registry.
+  problems.push(...packages.filter(({ report }) => !report.startsWith("examples/")).flatMap(published));
+}
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) {
+  process.exitCode = 1;
+} else {
+  const text = communityPage(root);
+  const file = path.join(root, pageFile);
+  if (!process.argv.includes("--check")) {
+    writeFileSync(file, text);
+    console.log(`${pageFile}: ${packages.length} packages`);
+  } else if (readFileSync(file, "utf8") !== text) {
+    console.error(`${pageFile} is out of date: run npm run community.`);
+    process.exitCode = 1;
+  }
+}
