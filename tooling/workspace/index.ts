@@ -77,7 +77,9 @@ export function publishedPackages(root: string): WorkspacePackage[] {
 /** `SPECIFICATION_VERSION` of core: the version of its contract with providers and backends. */
 export function contractVersion(root: string): number {
   const file = "packages/core/src/provider.ts";
-  const version = /^export const SPECIFICATION_VERSION = (\d+);$/m.exec(readFileSync(path.join(root, file), "utf8"))?.[1];
+  const version = /^export const SPECIFICATION_VERSION = (\d+);$/m.exec(
+    readFileSync(path.join(root, file), "utf8"),
+  )?.[1];
   if (version === undefined) throw new Error(`${file}: expected export const SPECIFICATION_VERSION = a number.`);
   return Number(version);
 }

@@ -77,7 +77,7 @@ export interface UntypedRopeRequest {
  * worker or from a file, if the type is registered there. The fields are those of {@link UntypedRopeRequest}.
  */
 export interface RopeSpec extends RopeSettings {
-  readonly specificationVersion: 1;
+  readonly specificationVersion: typeof SPECIFICATION_VERSION;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
   /** `null`: one axis, or the type's own axes. */

@@ -295,7 +295,12 @@ describe("ROPE_SPEC_VERSION", () => {
   test("of what another copy of core, which knows its contract, has put into the shared registry", () => {
     const shared = (globalThis as any)[Symbol.for("ropewalk.registry.v1")];
     const contract = { specificationVersion: 2, source: "future@1.0.0" };
-    shared.types.set("future", { name: "future", ropeType: "future", provider: { ...plain, ...contract }, presets: {} });
+    shared.types.set("future", {
+      name: "future",
+      ropeType: "future",
+      provider: { ...plain, ...contract },
+      presets: {},
+    });
     shared.backends.set("future", { ...contract, name: "future", create: () => "a backend" });
     shared.queryScales.set("future", { ...contract, parameters: {}, scale: () => 1 });
     onTestFinished(() => [shared.types, shared.backends, shared.queryScales].forEach((map) => map.delete("future")));
@@ -307,7 +312,9 @@ describe("ROPE_SPEC_VERSION", () => {
       () => getRopeUntyped({ ...request, queryScale: { rule: "future" } } as never, { provider: plain }),
     ]) {
       const error = caught(use, "ROPE_SPEC_VERSION");
-      expect(error.message).toContain("future@1.0.0 has a specification version that this @ropewalk/core does not know");
+      expect(error.message).toContain(
+        "future@1.0.0 has a specification version that this @ropewalk/core does not know",
+      );
       expect(error.facts).toEqual(facts);
     }
     // Nothing of it is hidden: what is registered can be listed.

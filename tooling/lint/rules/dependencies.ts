@@ -71,11 +71,7 @@ function arrows(item: Package, names: ReadonlySet<string>): Finding[] {
 }
 
 /** The manifest lists what the code imports. Core is a peer dependency, so that there is one copy. */
-function declared(
-  { name, folder, kind, manifest }: Package,
-  names: ReadonlySet<string>,
-  contract: number,
-): Finding[] {
+function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<string>, contract: number): Finding[] {
   const report = finding("declared-dependencies");
   const file = `${folder}/package.json`;
   const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = manifest;
@@ -121,7 +117,9 @@ function declared(
     findings.push(wrong("peerDependencies", range, expected));
   }
   if (devDependencies[coreName] !== "workspace:^") {
-    findings.push(wrong("devDependencies", devDependencies[coreName], '"workspace:^", so that it is built and tested.'));
+    findings.push(
+      wrong("devDependencies", devDependencies[coreName], '"workspace:^", so that it is built and tested.'),
+    );
   }
   return findings;
 }

@@ -134,7 +134,11 @@ const planted: Planted[] = [
   ],
   [
     "a provider lets in a core that refuses it",
-    { "packages/providers/yarn/package.json": { json: (m) => (m.peerDependencies["@ropewalk/core"] = "workspace:>=1.2.0 <4.0.0") } },
+    {
+      "packages/providers/yarn/package.json": {
+        json: (m) => (m.peerDependencies["@ropewalk/core"] = "workspace:>=1.2.0 <4.0.0"),
+      },
+    },
     "declared-dependencies",
     "packages/providers/yarn/package.json",
     /expected "workspace:>=x\.y\.z <3\.0\.0"/,
