@@ -80,6 +80,8 @@ export function newProject(folder: string, registry: Registry, dependencies: Ran
     enableTelemetry: false,
     enableImmutableInstalls: false,
     enableScripts: false,
+    // By default it takes no package that was published today.
+    npmMinimalAgeGate: 0,
   };
   const files = {
     "package.json": JSON.stringify(manifest, null, 2),
@@ -88,7 +90,6 @@ export function newProject(folder: string, registry: Registry, dependencies: Ran
     // JSON is YAML.
     ".yarnrc.yml": JSON.stringify(yarn),
     "bunfig.toml": `[install]\nregistry = "${registry.url}"\n`,
-    "yarn.lock": "",
     ...programs,
   };
   for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text);
@@ -132,6 +133,8 @@ export async function install(
   caches: string,
   more: readonly string[] = [],
 ): Promise<Installed> {
+  // Without one, yarn takes the folder for a part of a project around it. Others would warn of an empty one.
+  if (manager === "yarn") writeFileSync(path.join(folder, "yarn.lock"), "");
   const all = [...args, ...installArguments[manager], ...more];
   const outcome = await run(command, all, folder, privateCaches(caches), 120);
   const warnings = outcome.all.split("\n").filter((line) => warning.test(line));

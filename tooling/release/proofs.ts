@@ -13,19 +13,24 @@ export class Proofs {
   /** Runs one proof. A failure is kept as a row, and the rehearsal goes on. @returns whether it passed. */
   async prove(proof: string, show: () => Promise<string> | string): Promise<boolean> {
     const start = performance.now();
+    // Proofs may run side by side; the table has them in the order in which they began.
+    const place = this.#rows.push({ proof, result: "FAILED", detail: "did not end", seconds: 0 }) - 1;
     let row: Omit<Row, "seconds">;
     try {
       row = { proof, result: "passed", detail: await show() };
     } catch (error) {
       row = { proof, result: "FAILED", detail: (error as Error).message };
     }
-    this.#add({ ...row, seconds: (performance.now() - start) / 1000 });
+    this.#rows[place] = { ...row, seconds: (performance.now() - start) / 1000 };
+    tell(row);
     return row.result === "passed";
   }
 
   /** What could not be shown here, and why. */
   leaveOut(proof: string, reason: string): void {
-    this.#add({ proof, result: "left out", detail: reason, seconds: 0 });
+    const row = { proof, result: "left out", detail: reason, seconds: 0 } as const;
+    this.#rows.push(row);
+    tell(row);
   }
 
   count(result: Row["result"]): number {
@@ -43,10 +48,9 @@ export class Proofs {
     const counts = `${this.count("passed")} proofs passed, ${this.count("FAILED")} failed, ${this.count("left out")} left out`;
     return ["", ...rows, "", counts].join("\n");
   }
+}
 
-  #add(row: Row): void {
-    this.#rows.push(row);
-    // A rehearsal takes minutes, so each result shows at once.
-    console.log(`${row.result}: ${row.proof}`);
-  }
+/** A rehearsal takes minutes, so each result shows at once. */
+function tell({ proof, result }: Pick<Row, "proof" | "result">): void {
+  console.log(`${result}: ${proof}`);
 }

@@ -1,6 +1,6 @@
 /** The package managers and runtimes of a rehearsal, as the npm registry brings them. */
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { lastLines, run } from "./processes.ts";
 
@@ -66,9 +66,15 @@ export async function findNode(major: number, folder: string): Promise<Tool | Mi
 
 /** Bun, which is a package manager as well. */
 export async function findBun(folder: string): Promise<Tool | Missing> {
-  const found = await fromRegistry(folder, "bun", "1.4.5", ".bin/bun");
-  if (isMissing(found)) return found;
-  return { title: `Bun ${await version(found, [], folder)}`, command: found, args: [] };
+  const installed = await fromRegistry(folder, "bun", "1.4.5", "@oven");
+  if (isMissing(installed)) return installed;
+  // Its install script would put the program that fits this computer in place; here it is looked for.
+  for (const name of readdirSync(installed).sort()) {
+    const command = path.join(installed, name, "bin/bun");
+    const found = existsSync(command) ? await run(command, ["--version"], folder) : undefined;
+    if (found?.status === 0) return { title: `Bun ${found.out.trim()}`, command, args: [] };
+  }
+  return { title: "Bun", reason: "none of the programs that the npm registry brings runs here" };
 }
 
 export async function findDeno(folder: string): Promise<Tool | Missing> {
