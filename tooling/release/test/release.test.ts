@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { checkChangesets } from "../check-changesets.ts";
-import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../rehearse.ts";
+import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../copy.ts";
 import { syncVersions } from "../sync-versions.ts";
 
 const workspace = path.resolve(import.meta.dirname, "../../..");
