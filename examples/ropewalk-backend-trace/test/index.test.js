@@ -1,11 +1,10 @@
 /** @import { RopeProvider } from "@ropewalk/core" */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { conformance } from "@ropewalk/conformance";
 import { RopeError, createRegistry, getRopeUntyped } from "@ropewalk/core";
 import { createTrace, traceBackend } from "ropewalk-backend-trace";
-import suite from "./cases.js";
+import suite from "../conformance.mjs";
 
 /**
  * A rope type with an amplitude, by hand. A backend never learns which type it rotates, so one is enough.
@@ -27,11 +26,6 @@ const registry = createRegistry();
 registry.register("plain", plain);
 registry.registerBackend(traceBackend);
 conformance(test, { ropeType: "plain", registry, ...suite, only: ["rotation", "memory", "backend"] });
-
-test("source is the name and version of the package", () => {
-  const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-  assert.equal(traceBackend.source, `${manifest.name}@${manifest.version}`);
-});
 
 /** A traced rope with heads of 8, of which 4 elements are rotated. */
 function traced() {

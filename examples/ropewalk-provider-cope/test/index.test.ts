@@ -4,18 +4,15 @@ import { test } from "node:test";
 import { conformance } from "@ropewalk/conformance";
 import type { ConformanceCase } from "@ropewalk/conformance";
 import { RopeError, getRope } from "@ropewalk/core";
-import { CopeProvider } from "ropewalk-provider-cope";
+import "ropewalk-provider-cope";
 
-const read = (file: string): unknown => JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8"));
+/** The cases are data: `ropewalk conformance` reads the same file. */
+const { cases } = JSON.parse(readFileSync(new URL("../conformance.json", import.meta.url), "utf8")) as {
+  readonly cases: readonly ConformanceCase[];
+};
 
 // The laws of rotary position embedding, and the numbers of the authors' code. Together the cases use every parameter.
-const { cases } = read("../conformance.json") as { cases: readonly ConformanceCase[] };
 conformance(test, { ropeType: "cope", cases });
-
-test("source is the name and version of the package", () => {
-  const { name, version } = read("../package.json") as { name: string; version: string };
-  assert.equal(new CopeProvider().source, `${name}@${version}`);
-});
 
 test("by hand: the third of four pairs is halved, (1 + cos π/2)/2, and the fourth stands still", () => {
   const parameters = { ropeType: "cope", clippedPairs: 3 } as const;

@@ -1,4 +1,4 @@
-/** What the suite runs the backend on: read by index.test.js, and by `ropewalk conformance --cases`. */
+/** What the suite runs the backend on: `test/index.test.js` and `ropewalk conformance` read it. */
 
 /** @import { ConformanceCase } from "@ropewalk/conformance" */
 import { createTrace } from "ropewalk-backend-trace";
