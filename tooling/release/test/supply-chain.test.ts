@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { licencePage, licenceProblems, licensedDependencies } from "../licences.ts";
-import { packedProblems } from "../packed.ts";
+import { contractProblem, packedProblems } from "../packed.ts";
 import type { PackedManifest } from "../packed.ts";
 import { Proofs } from "../proofs.ts";
 import { sbomProblems } from "../sbom.ts";
@@ -57,6 +57,20 @@ test("refused: a package without a changelog, core with a peer, an install scrip
   const command = { dependencies: { "@ropewalk/core": "^0.1.0", commander: "14.0.3" }, peerDependencies: {} };
   expect(problemsOf(command, "command")).toEqual([]);
   expect(problemsOf({ ...command, scripts: { install: "x" } }, "command")).toHaveLength(1);
+});
+
+test("a contract ahead of core's major version is refused", () => {
+  for (const [contract, version] of [
+    [1, "0.1.0"],
+    [1, "1.2.0"],
+    [2, "2.0.0"],
+    [2, "3.1.0"],
+  ] as const) {
+    expect(contractProblem(contract, version)).toBeUndefined();
+  }
+  expect(contractProblem(2, "1.3.0")).toMatch(
+    /core 1\.3\.0 has contract 2: .* Add an entry with "@ropewalk\/core": major/,
+  );
 });
 
 test("docs/licences.md lists what the command lines bring along, and all of it is allowed", () => {

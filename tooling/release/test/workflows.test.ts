@@ -28,8 +28,9 @@ function problems(text: string): string[] {
   }
   const checkouts = text.match(/uses: actions\/checkout@/g)?.length ?? 0;
   const kept = text.match(/persist-credentials: false/g)?.length ?? 0;
-  if (checkouts !== kept)
+  if (checkouts !== kept) {
     found.push("expected persist-credentials: false of each checkout, so that no token lies in .git.");
+  }
   if (/secrets\.(?!GITHUB_TOKEN)/.test(text)) found.push("uses a secret: publishing is by trusted publishers.");
   for (const [, script = ""] of text.matchAll(/npm run ([\w:-]+)/g)) {
     const { scripts } = JSON.parse(read("package.json")) as { readonly scripts: object };
