@@ -80,3 +80,10 @@ export function packedProblems(
   }
   return problems;
 }
+
+/** Why core may not be released with a contract; `undefined` if it may. Ranges of peers rest on this rule. */
+export function contractProblem(contract: number, core: string): string | undefined {
+  const major = Number(core.split(".")[0]);
+  if (contract <= Math.max(1, major)) return undefined;
+  return `core ${core} has contract ${contract}: a new contract is a major of core and never ahead of its version. Add an entry with "@ropewalk/core": major, and see docs/decisions/0030-peer-ranges.md.`;
+}

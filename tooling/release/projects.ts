@@ -95,7 +95,7 @@ export function newProject(folder: string, registry: Registry, dependencies: Ran
   for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text);
 }
 
-/** Caches and settings of package managers, in a folder of their own: not the user's, and none of an earlier rehearsal. */
+/** Caches and settings of package managers, in a folder of their own: not the user's, not of an earlier rehearsal. */
 export const privateCaches = (folder: string): Readonly<Record<string, string>> => ({
   HOME: folder,
   XDG_CACHE_HOME: path.join(folder, "cache"),
@@ -181,8 +181,9 @@ export async function expectRight(runtime: Tool, folder: string, caches: string,
     if (!near) throw new Error(`${name}: expected ${numbers.join(", ")}, got ${given.join(", ")}`);
   }
   if (types?.join(",") !== "yarn") throw new Error(`registered types: expected yarn, got ${types?.join(", ")}`);
-  if (answer.isSecondCopy !== (file === "holder.mjs"))
+  if (answer.isSecondCopy !== (file === "holder.mjs")) {
     throw new Error(`copies of core: ${answer.isSecondCopy ? 2 : 1}`);
+  }
   return spec;
 }
 

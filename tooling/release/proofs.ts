@@ -9,6 +9,12 @@ interface Row {
 
 export class Proofs {
   readonly #rows: Row[] = [];
+  readonly #say: (line: string) => void;
+
+  /** @param say prints each result at once, since a rehearsal takes minutes. */
+  constructor(say: (line: string) => void = console.log) {
+    this.#say = say;
+  }
 
   /** Runs one proof. A failure is kept as a row, and the rehearsal goes on. @returns whether it passed. */
   async prove(proof: string, show: () => Promise<string> | string): Promise<boolean> {
@@ -22,7 +28,7 @@ export class Proofs {
       row = { proof, result: "FAILED", detail: (error as Error).message };
     }
     this.#rows[place] = { ...row, seconds: (performance.now() - start) / 1000 };
-    tell(row);
+    this.#say(`${row.result}: ${proof}`);
     return row.result === "passed";
   }
 
@@ -30,7 +36,7 @@ export class Proofs {
   leaveOut(proof: string, reason: string): void {
     const row = { proof, result: "left out", detail: reason, seconds: 0 } as const;
     this.#rows.push(row);
-    tell(row);
+    this.#say(`${row.result}: ${proof}`);
   }
 
   count(result: Row["result"]): number {
@@ -48,9 +54,4 @@ export class Proofs {
     const counts = `${this.count("passed")} proofs passed, ${this.count("FAILED")} failed, ${this.count("left out")} left out`;
     return ["", ...rows, "", counts].join("\n");
   }
-}
-
-/** A rehearsal takes minutes, so each result shows at once. */
-function tell({ proof, result }: Pick<Row, "proof" | "result">): void {
-  console.log(`${result}: ${proof}`);
 }

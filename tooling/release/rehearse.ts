@@ -1,6 +1,7 @@
 /**
- * `npm run release:rehearse`: releases the pending changes, and later changes of core, into a registry on this computer,
- * and shows that users' projects keep working or are refused with words. The workspace and its git are not touched.
+ * `npm run release:rehearse`: releases the pending changes, and later changes of core, into a registry on this
+ * computer, and shows that users' projects keep working or are refused with words. The workspace and its git are not
+ * touched.
  *
  * `--short` leaves out package managers other than npm, runtimes other than the oldest and the workspace's Node, and
  * what needs the outside. docs/releasing.md says what each proof is about.
@@ -13,7 +14,7 @@ import { contractVersion, corePeerRange, publishedPackages } from "@ropewalk/wor
 import { commit, copyWhole, draggedAlong, release, releaseOf, setVersions, temporaryFolder, withCopy } from "./copy.ts";
 import type { Bump, Release } from "./copy.ts";
 import { licenceProblems, licensedDependencies } from "./licences.ts";
-import { packedProblems } from "./packed.ts";
+import { contractProblem, packedProblems } from "./packed.ts";
 import type { PackedManifest } from "./packed.ts";
 import { lastLines, run, runWell } from "./processes.ts";
 import { expectRefusal, expectRight, install, installedVersion, newProject } from "./projects.ts";
@@ -86,7 +87,7 @@ class Rehearsal {
     writeFileSync(place, after);
   }
 
-  /** Installs what builds and publishes, from pnpm's store where it has it. Later changes of versions leave it as it is. */
+  /** Installs what builds and publishes, from pnpm's store where it has it. Later changes of versions do not matter. */
   async installDependencies(): Promise<void> {
     const filters = ["--filter", "ropewalk-workspace", "--filter", "./packages/**"];
     const args = [...filters, "install", "--frozen-lockfile", "--prefer-offline"];
@@ -112,7 +113,7 @@ class Rehearsal {
     if (status !== 0) throw new Error(`changeset publish ended with ${status}:\n${lastLines(all, 40)}`);
   }
 
-  /** Releases a change of one package, builds it and publishes it, without others that it bumps. @returns its version. */
+  /** Releases, builds and publishes a change of one package, without others that it bumps. @returns its version. */
   async releaseOne(name: string, bump: Exclude<Bump, "none">): Promise<string> {
     releaseOf(this.copy, name, bump);
     await this.build(name);
@@ -178,7 +179,7 @@ async function firstRelease(it: Rehearsal, { managers, runtimes }: Tools): Promi
   const contract = contractVersion(copy);
   await proofs.prove("every packed manifest keeps the rules, every package has its changelog", async () => {
     const published = new Set(packages.map(({ name }) => name));
-    const problems: string[] = [];
+    const problems = [contractProblem(contract, it.versionOf(core))].filter((problem) => problem !== undefined);
     for (const { name, folder, kind, manifest } of packages) {
       const tarball = path.join(it.folder, "registry/storage", name, `${path.basename(name)}-${manifest.version}.tgz`);
       const packed = JSON.parse(
@@ -271,8 +272,9 @@ async function areRefused(
       const first = await install(manager, tool, project, it.caches);
       let word = first.status !== 0 ? "refuses" : first.warnings.length > 0 ? "warns" : "is silent";
       if (manager === "npm") {
-        if (first.status === 0 || !first.all.includes("ERESOLVE"))
+        if (first.status === 0 || !first.all.includes("ERESOLVE")) {
           throw new Error(`expected ERESOLVE, got:\n${first.all}`);
+        }
         word = "refuses (ERESOLVE)";
         rmSync(path.join(project, "node_modules"), { recursive: true, force: true });
         const forced = await install(manager, tool, project, it.caches, ["--legacy-peer-deps"]);
@@ -372,14 +374,14 @@ async function supplyChain(root: string, proofs: Proofs): Promise<void> {
   const args = ["audit", "--json"];
   const { status, out, all } = await run(path.join(root, "node_modules/.bin/pnpm"), args, root, process.env, 60);
   const counts = /"vulnerabilities":\s*(\{[^}]*\})/.exec(out)?.[1];
-  if (counts === undefined)
+  if (counts === undefined) {
     proofs.leaveOut(audit, `the registry gives no advisories: ${all.trim().replaceAll(/\s+/g, " ")}`);
-  else {
-    await proofs.prove(audit, () => {
-      if (status !== 0) throw new Error(`${counts}. Run pnpm audit, and raise what it names.`);
-      return counts;
-    });
+    return;
   }
+  await proofs.prove(audit, () => {
+    if (status !== 0) throw new Error(`${counts}. Run pnpm audit, and raise what it names.`);
+    return counts;
+  });
 }
 
 async function rehearse(root: string, isShort: boolean): Promise<Proofs> {

@@ -30,12 +30,9 @@ export function checkSpecificationVersion(version: unknown, whose: string): void
     what: `${whose} has a specification version that this @ropewalk/core does not know`,
     expected: (OLDEST_VERSION === SPECIFICATION_VERSION ? "" : `${OLDEST_VERSION} or `) + SPECIFICATION_VERSION,
     received: show(version),
-    remedy:
-      outdated === "core"
-        ? "This @ropewalk/core is the older of the two: upgrade it."
-        : outdated === "other"
-          ? "This @ropewalk/core is the newer of the two: upgrade the other."
-          : "Give the SPECIFICATION_VERSION of the core that it was written for.",
+    remedy: isVersion
+      ? `Upgrade ${outdated === "core" ? "@ropewalk/core" : whose}, the older of the two.`
+      : "Give core's SPECIFICATION_VERSION.",
     facts: { supported: SPECIFICATION_VERSION, received: version, outdated },
   });
 }

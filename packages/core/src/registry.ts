@@ -96,7 +96,7 @@ export class RopeRegistry {
   require(name: unknown): RopeRegistration {
     const entry = typeof name === "string" ? this.#state.types.get(name) : undefined;
     if (entry !== undefined) {
-      checkContract(`the provider ${entry.provider.source}`, entry.provider);
+      checkContract("the provider", entry.provider);
       return entry;
     }
     const registered = this.list().map((item) => item.name);
@@ -151,7 +151,7 @@ export class RopeRegistry {
   requireBackend(name: string): RopeBackend {
     const backend = this.#state.backends.get(name);
     if (backend !== undefined) {
-      checkContract(`the backend ${backend.source}`, backend);
+      checkContract("the backend", backend);
       return backend;
     }
     const registered = [...this.#state.backends.keys()].sort();
@@ -214,12 +214,15 @@ function requireContract(what: string, name: unknown, value: unknown, types: Rea
     const expected = ["a name", "specificationVersion", "source", ...Object.keys(types)].join(", ");
     throw unusable(`${what} as ${show(name)}`, expected, value);
   }
-  checkContract(`${what} ${given["source"]}`, given);
+  checkContract(what, given);
 }
 
 /** Loaded copies of core share a registry, so what one of them has accepted may be unknown to another. */
-function checkContract(what: string, { specificationVersion }: { readonly specificationVersion?: unknown }): void {
-  checkSpecificationVersion(specificationVersion, what);
+function checkContract(
+  what: string,
+  { specificationVersion, source }: { readonly specificationVersion?: unknown; readonly source?: unknown },
+): void {
+  checkSpecificationVersion(specificationVersion, `${what} ${source}`);
 }
 
 /** @throws RopeError unless `provider` can be used under `name`. */

@@ -281,11 +281,11 @@ test("ROPE_BACKEND_UNAVAILABLE invents no package", () => {
 
 describe("ROPE_SPEC_VERSION", () => {
   test.each([
-    [2, "core", "This @ropewalk/core is the older of the two: upgrade it."],
-    [0, "other", "This @ropewalk/core is the newer of the two: upgrade the other."],
-    [1.5, null, "Give the SPECIFICATION_VERSION of the core that it was written for."],
-    ["1", null, "Give the SPECIFICATION_VERSION of the core that it was written for."],
-    [null, null, "Give the SPECIFICATION_VERSION of the core that it was written for."],
+    [2, "core", "Upgrade @ropewalk/core, the older of the two."],
+    [0, "other", "Upgrade the request, the older of the two."],
+    [1.5, null, "Give core's SPECIFICATION_VERSION."],
+    ["1", null, "Give core's SPECIFICATION_VERSION."],
+    [null, null, "Give core's SPECIFICATION_VERSION."],
   ])("of a spec: %s", (specificationVersion, outdated, remedy) => {
     const error = caught(untyped({ ...rope().spec, specificationVersion }), "ROPE_SPEC_VERSION");
     expect(error.facts).toEqual({ supported: 1, received: specificationVersion, outdated });
@@ -324,7 +324,7 @@ describe("ROPE_SPEC_VERSION", () => {
   test("of a provider", () => {
     const future = { ...plain, specificationVersion: 2 };
     expect(caught(() => registry.register("future", future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
-      `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. This @ropewalk/core is the older of the two: upgrade it."`,
+      `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade @ropewalk/core, the older of the two."`,
     );
     expect(registry.get("future")).toBeUndefined();
   });
@@ -332,7 +332,7 @@ describe("ROPE_SPEC_VERSION", () => {
   test("of a backend", () => {
     const future = { specificationVersion: 2, name: "abacus", source: "a@1", create: () => undefined };
     expect(caught(() => registry.registerBackend(future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
-      `"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. This @ropewalk/core is the older of the two: upgrade it."`,
+      `"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade @ropewalk/core, the older of the two."`,
     );
   });
 });
