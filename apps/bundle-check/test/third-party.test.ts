@@ -87,8 +87,8 @@ function counts(report: string): { pass: number; fail: number } {
 /** The lowest version of a range as these manifests write it, `^0.1.0` or `>=0.1.0 <3.0.0`, and the first beyond it. */
 function bounds(range: string): { from: number[]; below: number[] } {
   const [, sign, from, below] = /^(\^|>=)(\d+\.\d+\.\d+)(?: <(\d+\.\d+\.\d+))?$/.exec(range) ?? [];
-  if (from === undefined || (sign === ">=") !== (below !== undefined))
-    throw new Error(`${range}: no range of releases`);
+  const isRange = from !== undefined && (sign === ">=") === (below !== undefined);
+  if (!isRange) throw new Error(`${range}: no range of releases`);
   const [major, minor] = numbersOf(from) as [number, number];
   return {
     from: numbersOf(from),
