@@ -26,7 +26,7 @@ export async function thirdParties(examples: string, registry: Registry, npm: To
   const installed = async (name: string): Promise<string> => {
     const folder = path.join(examples, name);
     writeFileSync(path.join(folder, ".npmrc"), registry.npmrc);
-    const { status, all, warnings } = await install("npm", npm, folder, caches);
+    const { status, all, warnings } = await install("npm", npm, folder, caches, ["--ignore-scripts"]);
     if (status !== 0 || warnings.length > 0) throw new Error(`${name}: npm install:\n${lastLines(all)}`);
     return folder;
   };
