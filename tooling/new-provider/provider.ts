@@ -2,6 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { contractVersion, corePeerRange } from "@ropewalk/workspace";
+import type { Manifest } from "@ropewalk/workspace";
 import { fill, sharedManifest } from "create-ropewalk";
 import type { Words } from "create-ropewalk";
 
@@ -16,10 +18,11 @@ export interface NewProvider {
 }
 
 /** The package.json of a provider in this repository. Dependencies on other packages are added by hand. */
-export function ourManifest({
-  folder,
-  description,
-}: Omit<NewProvider, "type" | "engines">): Readonly<Record<string, unknown>> {
+export function ourManifest(
+  root: string,
+  { folder, description }: Omit<NewProvider, "type" | "engines">,
+): Readonly<Record<string, unknown>> {
+  const core = JSON.parse(readFileSync(path.join(root, "packages/core/package.json"), "utf8")) as Manifest;
   const { license, type, engines, sideEffects, exports } = sharedManifest("provider", "ts");
   return {
     name: `@ropewalk/${folder}`,
@@ -38,7 +41,7 @@ export function ourManifest({
     sideEffects,
     exports,
     scripts: { build: "tsc -p tsconfig.json", typecheck: "tsc -p tsconfig.test.json" },
-    peerDependencies: { "@ropewalk/core": "workspace:^" },
+    peerDependencies: { "@ropewalk/core": corePeerRange(contractVersion(root), core.version) },
     devDependencies: {
       "@ropewalk/conformance": "workspace:*",
       "@ropewalk/core": "workspace:^",
@@ -71,7 +74,7 @@ export function providerFiles(root: string, provider: NewProvider): ReadonlyMap<
   // The settings are the same in every provider.
   const settings = (file: string): string => readFileSync(path.join(root, "packages/providers/linear", file), "utf8");
   return new Map([
-    ["package.json", `${JSON.stringify(ourManifest(provider), null, 2)}\n`],
+    ["package.json", `${JSON.stringify(ourManifest(root, provider), null, 2)}\n`],
     ["LICENSE", readFileSync(path.join(root, "LICENSE"), "utf8")],
     ["README.md", withoutSection(filled("provider/README.md").replace(/\n!\[.*\n/, ""))],
     ["conformance.json", filled("provider/conformance.json")],

@@ -3,50 +3,23 @@
  * formula, checked, packed, and used by somebody else. No network: tools come from this workspace.
  */
 
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  realpathSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Manifest } from "@ropewalk/workspace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { execute, install, nodes, root } from "./packed.ts";
+import { linkCommands, linkTools } from "./link-tools.ts";
+import { execute, install, nodes } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-  linkTools(path.join(installed.folder, "node_modules"));
+  const modules = path.join(installed.folder, "node_modules");
+  linkTools(modules, ["@types/node", "oxlint", "publint", "typescript"]);
+  linkCommands(modules, "ropewalk", path.join(modules, "ropewalk"));
 }, 60_000);
 // There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
-
-/** Links what a new package builds with, and its commands, as `npm install` would put them there. */
-function linkTools(modules: string): void {
-  const own = path.join(root, "packages/create-ropewalk/node_modules");
-  mkdirSync(path.join(modules, ".bin"), { recursive: true });
-  // npm makes commands executable and links them; the packed command line was unpacked beside what npm installed.
-  chmodSync(path.join(modules, "ropewalk/dist/cli.js"), 0o755);
-  symlinkSync("../ropewalk/dist/cli.js", path.join(modules, ".bin/ropewalk"));
-  for (const tool of ["@types/node", "oxlint", "publint", "typescript"]) {
-    const folder = realpathSync(path.join(own, tool));
-    mkdirSync(path.dirname(path.join(modules, tool)), { recursive: true });
-    symlinkSync(folder, path.join(modules, tool), "dir");
-    const { bin } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as {
-      bin?: string | Record<string, string>;
-    };
-    const commands = typeof bin === "string" ? { [tool]: bin } : (bin ?? {});
-    for (const [command, file] of Object.entries(commands)) {
-      symlinkSync(path.join(folder, file), path.join(modules, ".bin", command));
-    }
-  }
-}
 
 /** Runs the command on the oldest installed Node. */
 async function create(...args: string[]): Promise<string> {

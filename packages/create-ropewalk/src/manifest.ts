@@ -1,5 +1,6 @@
 /** The package.json of a provider or a backend: a new one of somebody else's, and those of this repository. */
 
+import { SPECIFICATION_VERSION } from "@ropewalk/core";
 import type { Answers } from "./answers.ts";
 
 /** Ranges of the packages that a new package is written for and built with, by package. */
@@ -55,8 +56,9 @@ export function newManifest(answers: Answers, versions: Versions): Readonly<Reco
       prepack: "npm run build",
       prepublishOnly: "npm run check",
     },
-    // Core is a peer: two copies share one registry, but not one cache.
-    peerDependencies: { "@ropewalk/core": core },
+    // Core is a peer: two copies share one registry, but not one cache. Every core that accepts the contract will do:
+    // those of this contract and of the next one, of which neither comes after core's major version.
+    peerDependencies: { "@ropewalk/core": `>=${core.replace("^", "")} <${SPECIFICATION_VERSION + 2}.0.0` },
     devDependencies: Object.fromEntries(
       Object.entries({ ...tools, "@ropewalk/core": core }).sort(([a], [b]) => (a < b ? -1 : 1)),
     ),
