@@ -373,7 +373,7 @@ async function supplyChain(root: string, proofs: Proofs): Promise<void> {
   const audit = "pnpm audit";
   const args = ["audit", "--json"];
   const { status, out, all } = await run(path.join(root, "node_modules/.bin/pnpm"), args, root, process.env, 60);
-  const counts = /"vulnerabilities":\s*(\{[^}]*\})/.exec(out)?.[1];
+  const counts = /"vulnerabilities":\s*(\{[^}]*\})/.exec(out)?.[1]?.replaceAll(/\s+/g, " ");
   if (counts === undefined) {
     proofs.leaveOut(audit, `the registry gives no advisories: ${all.trim().replaceAll(/\s+/g, " ")}`);
     return;
@@ -388,6 +388,9 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
   const proofs = new Proofs();
   await rehearseVersions(root, proofs);
   const folder = temporaryFolder();
+  // Also when it is stopped by hand.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   let registry: Registry | undefined;
   try {
     const copy = path.join(folder, "workspace");
@@ -418,7 +421,6 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
     if (!isShort) await supplyChain(root, proofs);
   } finally {
     await registry?.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
   return proofs;
 }
