@@ -17,7 +17,7 @@ import { licenceProblems, licensedDependencies } from "./licences.ts";
 import { contractProblem, packedProblems } from "./packed.ts";
 import type { PackedManifest } from "./packed.ts";
 import { lastLines, run, runWell } from "./processes.ts";
-import { expectRefusal, expectRight, install, installedVersion, newProject } from "./projects.ts";
+import { expectRefusal, expectRight, install, installedVersion, newProject, withPlugAndPlay } from "./projects.ts";
 import type { Manager, Ranges } from "./projects.ts";
 import { Proofs } from "./proofs.ts";
 import { startRegistry } from "./registry.ts";
@@ -214,6 +214,21 @@ async function firstRelease(it: Rehearsal, { managers, runtimes }: Tools): Promi
       else if (!isInstalled) proofs.leaveOut(on, "it is not installed, see above");
       else await proofs.prove(on, async () => (await it.right(runtime, project), "the numbers of YaRN"));
     }
+  });
+  const berry = managers.get("yarn");
+  if (berry !== undefined && !isMissing(berry)) await plugAndPlay(it, berry);
+}
+
+/** The way in which yarn 4 installs by default, which only Node runs. */
+async function plugAndPlay(it: Rehearsal, berry: Tool): Promise<void> {
+  const title = `${berry.title} by Plug'n'Play: only core and yarn, on Node ${process.versions.node}`;
+  await it.proofs.prove(title, async () => {
+    const project = it.project({ [core]: it.versionOf(core), [yarn]: it.versionOf(yarn) });
+    withPlugAndPlay(project);
+    await installCleanly(it, "yarn", berry, project);
+    if (installedVersion(project, core) !== "nothing") throw new Error("expected no node_modules");
+    await it.right({ ...berry, args: [...berry.args, "node"] }, project);
+    return "the numbers of YaRN";
   });
 }
 
