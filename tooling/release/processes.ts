@@ -1,6 +1,7 @@
 /** Other programs, run as a user would run them. */
 
 import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import path from "node:path";
 
 export interface Outcome {
@@ -19,6 +20,22 @@ export const plainEnvironment: Readonly<Record<string, string>> = Object.fromEnt
   ),
 );
 
+/** None of them outlives this process. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => running.forEach(kill));
+
+const isWindows = process.platform === "win32";
+
+/** Ends a program with those that it has started: they are a group of their own, except on Windows. */
+function kill(child: ChildProcess): void {
+  try {
+    if (isWindows || child.pid === undefined) child.kill("SIGKILL");
+    else process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 /** Runs a program to its end, or stops it after `seconds`. Does not throw. */
 export async function run(
   command: string,
@@ -32,7 +49,9 @@ export async function run(
       cwd,
       env: { ...plainEnvironment, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: !isWindows,
     });
+    running.add(child);
     let out = "";
     let all = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -42,10 +61,11 @@ export async function run(
     child.stderr.setEncoding("utf8").on("data", (text: string) => (all += text));
     const timer = setTimeout(() => {
       all += `\nstopped after ${seconds} s`;
-      child.kill("SIGKILL");
+      kill(child);
     }, seconds * 1000);
     const end = (status: number): void => {
       clearTimeout(timer);
+      running.delete(child);
       resolve({ status, out, all });
     };
     child.on("error", (error) => {

@@ -95,6 +95,12 @@ export function newProject(folder: string, registry: Registry, dependencies: Ran
   for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text);
 }
 
+/** Lets yarn 4 install a project its own way: without node_modules, by Plug'n'Play. */
+export function withPlugAndPlay(folder: string): void {
+  const file = path.join(folder, ".yarnrc.yml");
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), nodeLinker: "pnp" }));
+}
+
 /** Caches and settings of package managers, in a folder of their own: not the user's, not of an earlier rehearsal. */
 export const privateCaches = (folder: string): Readonly<Record<string, string>> => ({
   HOME: folder,
@@ -117,9 +123,8 @@ const installArguments: Readonly<Record<Manager, readonly string[]>> = {
   bun: ["install", "--no-progress"],
 };
 
-/** What each package manager prints about peers that do not fit. */
-const warning =
-  /ERESOLVE|npm warn|WARN|unmet|incorrect peer|YN0002|YN0060|YN0086|incompatible|conflict|has unmet|warn:/i;
+/** What package managers print about peers that do not fit; "Done with warnings" of yarn may be about other things. */
+const warning = /ERESOLVE|\bwarn\b|\bunmet\b|incorrect peer|YN0002|YN0060|YN0086/i;
 
 export interface Installed extends Outcome {
   /** The lines that warn of peers. */

@@ -17,7 +17,7 @@ import { licenceProblems, licensedDependencies } from "./licences.ts";
 import { contractProblem, packedProblems } from "./packed.ts";
 import type { PackedManifest } from "./packed.ts";
 import { lastLines, run, runWell } from "./processes.ts";
-import { expectRefusal, expectRight, install, installedVersion, newProject } from "./projects.ts";
+import { expectRefusal, expectRight, install, installedVersion, newProject, withPlugAndPlay } from "./projects.ts";
 import type { Manager, Ranges } from "./projects.ts";
 import { Proofs } from "./proofs.ts";
 import { startRegistry } from "./registry.ts";
@@ -216,6 +216,21 @@ async function firstRelease(it: Rehearsal, { managers, runtimes }: Tools): Promi
       else await proofs.prove(on, async () => (await it.right(runtime, project), "the numbers of YaRN"));
     }
   });
+  const berry = managers.get("yarn");
+  if (berry !== undefined && !isMissing(berry)) await plugAndPlay(it, berry);
+}
+
+/** The way in which yarn 4 installs by default, which only Node runs. */
+async function plugAndPlay(it: Rehearsal, berry: Tool): Promise<void> {
+  const title = `${berry.title} by Plug'n'Play: only core and yarn, on Node ${process.versions.node}`;
+  await it.proofs.prove(title, async () => {
+    const project = it.project({ [core]: it.versionOf(core), [yarn]: it.versionOf(yarn) });
+    withPlugAndPlay(project);
+    await installCleanly(it, "yarn", berry, project);
+    if (installedVersion(project, core) !== "nothing") throw new Error("expected no node_modules");
+    await it.right({ ...berry, args: [...berry.args, "node"] }, project);
+    return "the numbers of YaRN";
+  });
 }
 
 /** Does the same with every package manager, side by side: each has a project of its own. */
@@ -374,7 +389,7 @@ async function supplyChain(root: string, proofs: Proofs): Promise<void> {
   const audit = "pnpm audit";
   const args = ["audit", "--json"];
   const { status, out, all } = await run(path.join(root, "node_modules/.bin/pnpm"), args, root, process.env, 60);
-  const counts = /"vulnerabilities":\s*(\{[^}]*\})/.exec(out)?.[1];
+  const counts = /"vulnerabilities":\s*(\{[^}]*\})/.exec(out)?.[1]?.replaceAll(/\s+/g, " ");
   if (counts === undefined) {
     proofs.leaveOut(audit, `the registry gives no advisories: ${all.trim().replaceAll(/\s+/g, " ")}`);
     return;
@@ -389,6 +404,9 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
   const proofs = new Proofs();
   await rehearseVersions(root, proofs);
   const folder = temporaryFolder();
+  // Also when it is stopped by hand.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
   let registry: Registry | undefined;
   try {
     const copy = path.join(folder, "workspace");
@@ -425,7 +443,6 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
     if (!isShort) await supplyChain(root, proofs);
   } finally {
     await registry?.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
   return proofs;
 }

@@ -71,7 +71,8 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) =>
       /^(@ropewalk\/|ropewalk$)/.test(dependency),
     );
-    for (const [dependency, range] of wanted) expect(`${dependency} ${range}`).toMatch(/ \^\d+\.\d+\.\d+$/);
+    const published = /^(\^\d+\.\d+\.\d+|>=\d+\.\d+\.\d+(-0)? <\d+\.0\.0)$/;
+    for (const [dependency, range] of wanted) expect(range, dependency).toMatch(published);
   });
 
   test("source maps lead to sources that are in the package", () => {
