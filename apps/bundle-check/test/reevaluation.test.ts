@@ -57,8 +57,9 @@ test("a module that is imported again under another address", async () => {
       'const two = await import(import.meta.resolve("@ropewalk/yarn") + "?t=1");',
     )}`,
   );
-  for (const { command } of runtimes)
+  for (const { command } of runtimes) {
     expect(JSON.parse(await execute(command, [file], installed.folder))).toEqual(unchanged);
+  }
 });
 
 test("a provider whose source changes with each evaluation is a conflict: these checks can fail", async () => {
