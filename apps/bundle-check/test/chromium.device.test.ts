@@ -94,28 +94,29 @@ const scopes: Readonly<Record<string, (module: string) => Promise<unknown>>> = {
   Window: (module) =>
     new Promise((resolve, reject) => {
       const script = Object.assign(document.createElement("script"), { type: "module", src: module });
-      script.onload = () => resolve(globalThis.answer());
-      script.onerror = () => reject(new Error(`${module} did not load`));
+      script.addEventListener("load", () => resolve(globalThis.answer()));
+      script.addEventListener("error", () => reject(new Error(`${module} did not load`)));
       document.head.append(script);
     }),
   DedicatedWorkerGlobalScope: (module) =>
     new Promise((resolve, reject) => {
       const worker = new Worker(module, { type: "module" });
-      worker.onmessage = ({ data }) => resolve(data);
-      worker.onerror = (event) => reject(new Error(event.message));
-      worker.postMessage("answer");
+      worker.addEventListener("message", ({ data }) => resolve(data));
+      worker.addEventListener("error", ({ message }) => reject(new Error(message)));
+      worker.postMessage("answer", []);
     }),
   async ServiceWorkerGlobalScope(module) {
     const registration = await navigator.serviceWorker.register(module, { type: "module" });
     const worker = (registration.installing ?? registration.active)!;
     if (worker.state !== "activated") {
       await new Promise<void>((resolve) => {
-        worker.onstatechange = () => worker.state === "activated" && resolve();
+        worker.addEventListener("statechange", () => worker.state === "activated" && resolve());
       });
     }
     return new Promise((resolve) => {
-      navigator.serviceWorker.onmessage = ({ data }) => resolve(data);
-      worker.postMessage("answer");
+      navigator.serviceWorker.addEventListener("message", ({ data }) => resolve(data));
+      navigator.serviceWorker.startMessages();
+      worker.postMessage("answer", []);
     });
   },
 };
