@@ -1,6 +1,6 @@
 /**
- * The packed packages in headless Chromium: in a page, a module worker and a service worker, bundled by each bundler; in
- * a page without a bundler, by an import map; and in a page of vite's development server, whose module changes.
+ * The packed packages in headless Chromium: in a page, a module worker and a service worker, bundled by each bundler;
+ * in a page without a bundler, by an import map; and in a page of vite's development server, whose module changes.
  */
 
 import { createReadStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -74,8 +74,16 @@ function answer() {
     query: [...query],
   };
 }
-if (typeof document === "object") globalThis.answer = answer;
-else globalThis.addEventListener("message", (event) => (event.source ?? globalThis).postMessage(answer()));
+globalThis.answer = () => {
+  try {
+    return answer();
+  } catch (error) {
+    return String(error);
+  }
+};
+if (typeof document === "undefined") {
+  globalThis.addEventListener("message", (event) => (event.source ?? globalThis).postMessage(globalThis.answer()));
+}
 `;
 
 /** By hand: see bundlers.test.ts. At position 0 nothing turns, and the amplitude is 0.1 ln 4 + 1. */

@@ -13,6 +13,8 @@ import { rolldown } from "rolldown";
 import type { InputOptions } from "rolldown";
 import { build as tsdown } from "tsdown";
 import type { InlineConfig } from "tsdown";
+import { build as vite } from "vite";
+import type { InlineConfig as ViteConfig } from "vite";
 import { bun } from "./bundle.ts";
 import { execute, tool } from "./packed.ts";
 
@@ -85,6 +87,24 @@ const withRolldown =
     await bundle.close();
   };
 
+const withVite =
+  (settings: ViteConfig): Compiler =>
+  async (file, folder) => {
+    await vite({
+      root: path.dirname(file),
+      configFile: false,
+      logLevel: "silent",
+      build: {
+        outDir: folder,
+        emptyOutDir: false,
+        target,
+        lib: { entry: file, formats: ["es"], fileName: path.basename(file, ".ts") },
+        rollupOptions: { external: isPackage },
+      },
+      ...settings,
+    });
+  };
+
 const withTsdown =
   (settings: InlineConfig): Compiler =>
   async (file, folder) => {
@@ -119,6 +139,7 @@ export const standard: Readonly<Record<string, Compiler>> = {
   Bun: withBun,
   "rolldown with a plugin": withRolldown({ plugins: [standardDecorators()] }),
   "tsdown with a plugin": withTsdown({ plugins: [standardDecorators()] }),
+  "vite with a plugin": withVite({ plugins: [standardDecorators()] }),
 };
 
 /** They lower it by the older rules, which TypeScript calls experimental. */
@@ -137,9 +158,10 @@ export const kept: Readonly<Record<string, Compiler>> = {
   "tsc, target ESNext": withTsc({ target: "ESNext" }),
   rolldown: withRolldown({}),
   tsdown: withTsdown({}),
+  vite: withVite({}),
 };
 
-/** Compiles a file into a new folder beside it. Returns the path of the module, and the error of a compiler that wrote it. */
+/** Compiles a file into a new folder beside it. A compiler may write a module and find an error in it. */
 export async function compiled(
   name: string,
   compile: Compiler,
