@@ -94,32 +94,47 @@ export async function install(others: readonly string[] = []): Promise<Installat
   cpSync(await prepared(), folder, { recursive: true, verbatimSymlinks: true });
   const packed = path.join(folder, "packed");
   const names = JSON.parse(readFileSync(path.join(folder, "tarballs.json"), "utf8")) as [string, string][];
+  const tarballs = new Map(names.map(([name, file]) => [name, path.join(packed, file)]));
   if (others.length > 0) {
     const made = await execute("npm", ["pack", "--silent", "--pack-destination", packed, ...others], folder);
+    const files = made.trim().split("\n");
     await npmInstall(
       folder,
-      made
-        .trim()
-        .split("\n")
-        .map((file) => path.join(packed, file)),
+      files.map((file) => path.join(packed, file)),
     );
+    // npm has removed what it did not install.
+    await unpackOthers(folder, tarballs);
   }
-  return {
-    folder,
-    tarballs: new Map(names.map(([name, file]) => [name, path.join(packed, file)])),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
+  return { folder, tarballs, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 const npmInstall = (folder: string, tarballs: readonly string[]): Promise<string> =>
   execute("npm", ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...tarballs], folder);
 
+/** npm installs packages that depend only on each other. */
+const isSelfContained = (item: PublicPackage): boolean =>
+  Object.keys(item.manifest.dependencies ?? {}).every((name) => publicPackages.some((other) => other.name === name));
+
+/**
+ * A package with other dependencies (the command line) is unpacked beside the rest and linked to the dependencies that
+ * pnpm installed, because npm may not have those in its cache.
+ */
+async function unpackOthers(folder: string, tarballs: ReadonlyMap<string, string>): Promise<void> {
+  for (const item of publicPackages.filter((candidate) => !isSelfContained(candidate))) {
+    const target = path.join(folder, "node_modules", item.name);
+    mkdirSync(target, { recursive: true });
+    await execute("tar", ["xzf", tarballs.get(item.name)!, "-C", target, "--strip-components=1"], folder);
+    for (const dependency of Object.keys(item.manifest.dependencies ?? {}).filter((name) => !tarballs.has(name))) {
+      const link = path.join(target, "node_modules", dependency);
+      mkdirSync(path.dirname(link), { recursive: true });
+      symlinkSync(realpathSync(path.join(item.folder, "node_modules", dependency)), link, "dir");
+    }
+  }
+}
+
 /**
  * The folder that installations are copies of. It is kept while the packages stay as they are, because each test file
  * would need five seconds to make it again.
- *
- * npm installs packages that depend only on each other. A package with other dependencies (the command line) is
- * unpacked beside them and linked to the dependencies that pnpm installed, because npm may not have those in its cache.
  */
 async function prepared(): Promise<string> {
   const cache = path.join(import.meta.dirname, "../node_modules/.cache/packed");
@@ -132,23 +147,11 @@ async function prepared(): Promise<string> {
   writeFileSync(path.join(made, "package.json"), JSON.stringify({ name: "user", private: true, type: "module" }));
   const tarballs = new Map<string, string>();
   for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
-
-  const selfContained = (item: PublicPackage): boolean =>
-    Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));
   await npmInstall(
     made,
-    publicPackages.filter(selfContained).map(({ name }) => tarballs.get(name)!),
+    publicPackages.filter(isSelfContained).map(({ name }) => tarballs.get(name)!),
   );
-  for (const item of publicPackages.filter((candidate) => !selfContained(candidate))) {
-    const target = path.join(made, "node_modules", item.name);
-    mkdirSync(target, { recursive: true });
-    await execute("tar", ["xzf", tarballs.get(item.name)!, "-C", target, "--strip-components=1"], made);
-    for (const dependency of Object.keys(item.manifest.dependencies ?? {}).filter((name) => !tarballs.has(name))) {
-      const link = path.join(target, "node_modules", dependency);
-      mkdirSync(path.dirname(link), { recursive: true });
-      symlinkSync(realpathSync(path.join(item.folder, "node_modules", dependency)), link, "dir");
-    }
-  }
+  await unpackOthers(made, tarballs);
   const names = [...tarballs].map(([name, file]) => [name, path.basename(file)]);
   writeFileSync(path.join(made, "tarballs.json"), JSON.stringify(names));
   try {
