@@ -59,9 +59,13 @@ export function temporaryFolder(): string {
   return realpathSync(mkdtempSync(path.join(tmpdir(), "ropewalk-release-")));
 }
 
-/** Writes all that packages are built and packed from to `copy`. Their dependencies have to be installed there. */
+/**
+ * Writes all that packages are built and packed from to `copy`, and `examples`. Their dependencies have to be installed
+ * there.
+ */
 export function copyWhole(root: string, copy: string): void {
-  const tracked = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "packages", "tooling/typescript"];
+  const folders = ["packages", "tooling/typescript", "examples"];
+  const tracked = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ...folders];
   const ownTests = /^packages\/((providers|backends)\/)?[^/]+\/test\//;
   const files = git(root, ...tracked)
     .split("\0")

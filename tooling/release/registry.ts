@@ -16,8 +16,8 @@ export interface Registry {
 }
 
 /**
- * Starts verdaccio on a free port of 127.0.0.1. Packages named `ropewalk`, `create-ropewalk` and `@ropewalk/…` are its
- * own, all others come from `uplink`.
+ * Starts verdaccio on a free port of 127.0.0.1. Packages named `ropewalk`, `create-ropewalk`, `@ropewalk/…` and
+ * `ropewalk-…`, as those of `examples` are, are its own; all others come from `uplink`.
  *
  * @param folder for its settings, its packages and its log.
  * @throws Error with the log, if it does not answer within a minute.
@@ -33,7 +33,12 @@ export async function startRegistry(folder: string, uplink: string): Promise<Reg
     storage: path.join(folder, "storage"),
     auth: { htpasswd: { file: path.join(folder, "htpasswd"), max_users: -1 } },
     uplinks: { outside: { url: uplink, maxage: "60m", timeout: "60s" } },
-    packages: { "@ropewalk/*": own, ropewalk: own, "create-ropewalk": own, "**": { access: "$all", proxy: "outside" } },
+    packages: {
+      "@ropewalk/*": own,
+      "ropewalk{,-*}": own,
+      "create-ropewalk": own,
+      "**": { access: "$all", proxy: "outside" },
+    },
     max_body_size: "100mb",
     log: { type: "file", path: log, format: "json", level: "warn" },
   };

@@ -23,6 +23,7 @@ import { Proofs } from "./proofs.ts";
 import { startRegistry } from "./registry.ts";
 import type { Registry } from "./registry.ts";
 import { writeSboms } from "./sbom.ts";
+import { thirdParties } from "./third-party.ts";
 import { findBun, findDeno, findNode, findNpm, findPnpm, findYarn, isMissing } from "./tools.ts";
 import type { Missing, Tool } from "./tools.ts";
 
@@ -428,6 +429,12 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
     const usable = await found;
     if (isPublished) {
       await firstRelease(it, usable);
+      if (!isShort) {
+        const npm = usable.managers.get("npm") as Tool;
+        await proofs.prove("packages by others are published, and installed beside ours", () =>
+          thirdParties(path.join(copy, "examples"), it.registry, npm, it.caches),
+        );
+      }
       await proofs.prove("later releases of core are published", async () => {
         await laterReleases(it, usable, isShort);
         return "patch, minor, major, two new contracts";

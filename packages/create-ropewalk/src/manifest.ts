@@ -4,7 +4,7 @@ import { SPECIFICATION_VERSION } from "@ropewalk/core";
 import type { Answers } from "./answers.ts";
 
 /** Ranges of the packages that a new package is written for and built with, by package. */
-export type Versions = Readonly<Record<"@ropewalk/core" | "@ropewalk/conformance" | BuildTool, string>>;
+export type Versions = Readonly<Record<"@ropewalk/core" | "@ropewalk/conformance" | "ropewalk" | BuildTool, string>>;
 
 /** What builds and checks a new package. */
 type BuildTool = "@types/node" | "oxlint" | "publint" | "typescript";
@@ -42,7 +42,7 @@ export function newManifest(answers: Answers, versions: Versions): Readonly<Reco
     type,
     engines,
     keywords: [`ropewalk-${kind}`, "rope", "rotary position embedding", "transformer"],
-    files: ["dist", "src"],
+    files: ["dist", "src", "conformance.json"],
     sideEffects,
     exports,
     scripts: {
@@ -50,7 +50,9 @@ export function newManifest(answers: Answers, versions: Versions): Readonly<Reco
       typecheck: "tsc -p tsconfig.test.json",
       lint: "oxlint",
       test: `npm run build && node --test test/*.test.${extension}`,
-      check: "npm run lint && npm test && npm run typecheck && publint --strict",
+      conformance:
+        "npm run build && ropewalk conformance ./dist/index.js --report conformance-report.json --badge conformance.svg --force",
+      check: "npm run lint && npm test && npm run conformance && npm run typecheck && publint --strict",
       prepack: "npm run build",
       prepublishOnly: "npm run check",
     },

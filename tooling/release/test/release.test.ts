@@ -141,6 +141,19 @@ test("a package's source literal follows its version, and nothing else does", ()
   expect(syncVersions(root)).toEqual([]);
 });
 
+test("examples ask for the version that is released, and their peers for what they asked for", () => {
+  const manifest = {
+    peerDependencies: { "@x/yarn": ">=0.1.0 <3.0.0" },
+    devDependencies: { "@x/yarn": "^0.1.0", "@x/yarn-like": "^0.1.0" },
+  };
+  const text = (range: string): string => JSON.stringify(manifest, null, 2).replace('"^0.1.0"', `"${range}"`);
+  const yarn = (version: string): string => JSON.stringify({ name: "@x/yarn", version });
+  const root = small({ "packages/yarn/package.json": yarn("0.2.0"), "examples/one/package.json": text("^0.1.0") });
+  expect(syncVersions(root)).toEqual(["packages/yarn/src/index.ts", "examples/one/package.json"]);
+  expect(readFileSync(path.join(root, "examples/one/package.json"), "utf8")).toBe(text("^0.2.0"));
+  expect(syncVersions(root)).toEqual([]);
+});
+
 test("rehearsal on this workspace: entries release it, and a minor change of core leaves its peers at a patch at most", () => {
   withCopy(workspace, (copy) => {
     release(copy);
