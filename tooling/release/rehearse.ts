@@ -443,7 +443,9 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
     if (!isShort) await supplyChain(root, proofs);
     if (!existsSync(folder)) {
       await proofs.prove("the rehearsal's folder stays until its end", () => {
-        throw new Error(`${folder} was removed by another program: what failed above says nothing. Run it again.`);
+        throw new Error(
+          `${folder} was removed while it ran, and the cause is not known: what failed above says nothing. Run it again.`,
+        );
       });
     }
   } finally {
