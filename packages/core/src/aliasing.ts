@@ -51,6 +51,11 @@ export function checkAliasing(
   }
 }
 
+/** @throws RopeError `ROPE_SHAPE` when two tensors share bytes. */
+export function requireApart(which: string, a: TensorLayout, b: TensorLayout): void {
+  if (overlap(a, b)) throw overlapError(which);
+}
+
 function overlapError(which: string): RopeError {
   return shapeError(
     which,

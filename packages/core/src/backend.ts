@@ -9,6 +9,8 @@
 import type { CosSinWriter } from "./cos-sin.ts";
 import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
 import type { RotationTask } from "./kernel.ts";
+import type { PassArguments } from "./pass-arguments.ts";
+import type { PassTask } from "./pass-kernel.ts";
 import type { Positions } from "./positions.ts";
 import type { Operation, Turns } from "./turns.ts";
 
@@ -21,6 +23,12 @@ export interface RotationExecutor {
    * the `output` of each task, and never to a table.
    */
   rotate(tasks: readonly RotationTask[]): void;
+  /**
+   * Executes the tasks of a pass: norm, rotation, factors, and the write to any destination. Core has checked
+   * everything before. The executor writes only to the `output` of each task and its scales. Without this method the
+   * backend only rotates, and core refuses more.
+   */
+  pass?(tasks: readonly PassTask[]): void;
   /** Computes cos and sin with the same bits as core's {@link writeCosSin}. Default: that function. */
   readonly writeCosSin?: CosSinWriter;
 }
@@ -58,6 +66,14 @@ export interface BackendContext {
    * unknown key.
    */
   check(turns: Turns, tensors: RotateArguments): RotationTask[];
+  /**
+   * As {@link check}, for a pass: one task for each tensor that has elements, query, key, value.
+   *
+   * @param operation of the turns: norms and factors of queries belong to `"apply"` only.
+   * @throws RopeError as {@link check}; `ROPE_SHAPE` for slots or weights that do not fit; `ROPE_UNSUPPORTED` for a
+   * norm of another operation.
+   */
+  checkPass(turns: Turns, tensors: PassArguments, operation: Operation): PassTask[];
   /** The same rope, whose rotations `executor` does. `rope.backend` is the executor's name. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }
@@ -78,9 +94,13 @@ export interface RopeBackend {
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };
 export type { RotationTable } from "./kernel.ts";
+export { passTask } from "./pass-kernel.ts";
+export type { CacheElementType } from "./pass-arguments.ts";
+export type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
+export { isPass } from "./pass.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

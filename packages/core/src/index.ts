@@ -77,6 +77,7 @@ export type {
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {
   AtOptions,
+  CacheShiftArguments,
   BackendOptions,
   BackendRope,
   CosSin,
@@ -94,6 +95,15 @@ export type {
 } from "./interface.ts";
 export type { QueryScale, QueryScaleParametersByRule, QueryScaleRule } from "./query-scale.ts";
 export type { Pairing } from "./pairing.ts";
+export type {
+  CacheElementType,
+  CacheSlots,
+  CacheView,
+  PassArguments,
+  PassPlace,
+  PassResult,
+  RmsNorm,
+} from "./pass-arguments.ts";
 export type { PositionArray, Positions } from "./positions.ts";
 export type { Tensor, TensorView } from "./tensor.ts";
 export type { ElementArray, ElementType, Float16ArrayLike, TensorData } from "./element-types.ts";
