@@ -23,7 +23,7 @@ export interface CacheView {
   readonly strides?: readonly number[] | undefined;
   readonly offset?: number | undefined;
   readonly dtype?: CacheElementType | undefined;
-  /** For float8_e4m3, and required there: a finite number > 0. */
+  /** For float8_e4m3, and required there: a finite number > 0, rounded to float32. */
   readonly scale?: number | undefined;
   /** For int8, and required there: a float32 tensor of the same shape with 1 in the place of `headDim`. */
   readonly scales?: Tensor | undefined;

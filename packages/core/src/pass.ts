@@ -168,10 +168,12 @@ function resolveCacheView(
   if (groups === undefined) {
     const layout = resolveElements(name, data, dtype, { shape, strides, offset }, expected);
     const isByte = layout.dtype === "float8_e4m3";
-    if (isByte !== (scale !== undefined) || (isByte && !(Number.isFinite(scale) && scale! > 0))) {
-      throw shapeError(`${name}.scale`, isByte ? "a finite number > 0" : "none, as for float8_e4m3", show(scale));
+    const rounded = Math.fround(scale ?? NaN);
+    if (isByte ? !(Number.isFinite(rounded) && rounded > 0) : scale !== undefined) {
+      const range = "a finite number > 0, also as float32";
+      throw shapeError(`${name}.scale`, isByte ? range : "none, as for float8_e4m3", show(scale));
     }
-    return { ...whole(layout), scale: scale ?? 1, scales: checkScales(`${name}.scales`, scales, layout) };
+    return { ...whole(layout), scale: isByte ? rounded : 1, scales: checkScales(`${name}.scales`, scales, layout) };
   }
   const { heads: groupHeads, stride } = checkKeys(`${name}.groups`, { ...own(groups) }, ["heads", "stride"]);
   const total = shape.at(-2) ?? 0;

@@ -6,10 +6,11 @@
  */
 
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
-import type { RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import type { PassTask, RotationExecutor, RotationTable, RotationTask, TensorLayout } from "@ropewalk/core/backend";
 import { areas, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
 import { memoryAt } from "./kernel-memory.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
+import { runPass } from "./pass.ts";
 import type { ThreadPool } from "./pool.ts";
 import { cosSinWriter } from "./cos-sin.ts";
 
@@ -30,6 +31,7 @@ export function createExecutor(home: KernelMemory, pool?: ThreadPool): RotationE
         rotateOne(memory, task, buffer === memory.buffer, pool);
       }
     },
+    pass: (tasks: readonly PassTask[]) => runPass(home, tasks),
     writeCosSin: cosSinWriter(home),
   });
 }

@@ -8,7 +8,7 @@
 import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";
 import { arenaOf } from "./arena.ts";
 import type { Arena } from "./arena.ts";
-import { areas, createMemory, instantiate } from "./kernel.ts";
+import { areas, createMemory, instantiate, PASS_ONES, PASS_SCALES } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
 
 export interface KernelMemory {
@@ -18,6 +18,8 @@ export interface KernelMemory {
   readonly float32: Float32Array;
   readonly float64: Float64Array;
   readonly uint16: Uint16Array;
+  /** The arguments of a pass, as integers and as float32. */
+  readonly arguments: { readonly words: Uint32Array; readonly floats: Float32Array };
   /** The cos of the table in its area; `undefined` if the area has only a piece of a larger table. */
   table: RotationTable["cos"] | undefined;
   /** The frequencies in their area. */
@@ -46,12 +48,15 @@ export function memoryAt(buffer: ArrayBufferLike): KernelMemory | undefined {
 
 function createKernelMemory(wasmMemory: WebAssembly.Memory, shared: boolean): KernelMemory {
   const { buffer } = wasmMemory;
+  const float32 = new Float32Array(buffer);
+  float32.fill(1, (areas.pass + PASS_ONES) / 4, (areas.pass + PASS_SCALES) / 4);
   return {
     kernels: instantiate(wasmMemory, shared),
     buffer,
-    float32: new Float32Array(buffer),
+    float32,
     float64: new Float64Array(buffer),
     uint16: new Uint16Array(buffer),
+    arguments: { words: new Uint32Array(buffer, areas.pass, 64), floats: new Float32Array(buffer, areas.pass, 64) },
     table: undefined,
     frequencies: undefined,
   };

@@ -25,6 +25,8 @@ export interface Kernels {
     blocks: number,
     width: number,
   ): void;
+  /** `args`: the address of the arguments, in the order of `assembly/pass.ts`. */
+  pass(args: number): void;
   writeRows32(
     frequencies: number,
     pairs: number,
@@ -65,6 +67,18 @@ export const SCRATCH_PER_ELEMENT = 16;
 /** Bytes of the frequencies and their parts beyond float64. */
 export const FREQUENCY_BYTES: number = 16 * 1024;
 
+/**
+ * The area of a pass: 256 bytes of arguments, 1024 ones, then from these offsets on the scales of a copied piece, rows
+ * of three tensors, factors of 1024 tokens each, and the weight of a norm.
+ */
+const PASS_BYTES = 65536;
+export const PASS_ONES = 256;
+export const PASS_SCALES: number = PASS_ONES + 1024 * 4;
+export const PASS_ROWS: number = PASS_SCALES + 8192;
+export const PASS_FACTORS: number = PASS_ROWS + 3 * 1024 * 4;
+/** The most bytes of a weight. */
+export const PASS_WEIGHTS: number = PASS_BYTES - PASS_FACTORS - 1024 * 4;
+
 /** `[512, 2]` float64. */
 const CIRCLE_BYTES = 512 * 2 * 8;
 
@@ -77,7 +91,7 @@ const TARGET = SOURCE + PIECE_BYTES;
 
 /** The address of each area of a memory; multiples of 16. The kernels' own constants lie below. */
 export const areas: {
-  readonly [name in "circle" | "frequencies" | "scratch" | "tables" | "source" | "target" | "end"]: number;
+  readonly [name in "circle" | "frequencies" | "scratch" | "tables" | "source" | "target" | "pass" | "end"]: number;
 } = {
   /** cos and sin of the parts of the circle, as in core. */
   circle: CIRCLE,
@@ -87,7 +101,9 @@ export const areas: {
   /** A piece of a copied tensor; also cos and sin while they are computed. */
   source: SOURCE,
   target: TARGET,
-  end: TARGET + PIECE_BYTES,
+  /** What a pass needs beside tables and tensors. */
+  pass: TARGET + PIECE_BYTES,
+  end: TARGET + PIECE_BYTES + PASS_BYTES,
 };
 
 const modules = new Map<boolean, WebAssembly.Module>();
