@@ -61,6 +61,9 @@ class PlannedRope implements RotaryEmbedding {
   readonly #write: CosSinWriter;
 
   constructor(plan: RopePlan, names: RopeNames, executor: RotationExecutor) {
+    if (typeof (executor as Partial<RotationExecutor> | null | undefined)?.rotate !== "function") {
+      throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
+    }
     this.#plan = plan;
     this.#names = names;
     this.#executor = executor;
@@ -176,12 +179,7 @@ class PlannedRope implements RotaryEmbedding {
       check: (turns, tensors) => {
         return plan.tasks(turns, checkKeys("the tensors", tensors, tensorKeys));
       },
-      withExecutor: (executor) => {
-        if (typeof (executor as Partial<RotationExecutor> | undefined)?.rotate === "function") {
-          return new PlannedRope(plan, this.#names, executor);
-        }
-        throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
-      },
+      withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };
     return this.#names.backend(backend).create(context, options) as never;
   }
@@ -213,6 +211,11 @@ export interface RopeNames {
 }
 
 /** Makes the rope of a checked spec. */
-export function createRope(spec: RopeSpec, provider: RopeProvider, names: RopeNames): RotaryEmbedding {
-  return new PlannedRope(new RopePlan(spec, provider), names, javaScriptExecutor);
+export function createRope(
+  spec: RopeSpec,
+  provider: RopeProvider,
+  names: RopeNames,
+  executor: RotationExecutor = javaScriptExecutor,
+): RotaryEmbedding {
+  return new PlannedRope(new RopePlan(spec, provider), names, executor);
 }
