@@ -3,6 +3,7 @@
  */
 
 import type { TensorLayout } from "@ropewalk/core/backend";
+import { areas } from "./kernel.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
 /** How some tokens of a tensor lie in runs: `outer × inner` runs of `length` elements. A copy has them without gaps. */
@@ -73,6 +74,7 @@ export function copyOut(tensor: TensorLayout, index: number, runs: Runs, memory:
 export interface Copyable extends ArrayLike<number> {
   readonly buffer: ArrayBufferLike;
   readonly byteOffset: number;
+  readonly byteLength: number;
   readonly BYTES_PER_ELEMENT: number;
   set(source: ArrayLike<number>, at: number): void;
 }
@@ -88,6 +90,20 @@ export function viewOf(
   if (dtype === "float32") return new Float32Array(buffer, byteOffset + index * 4, length);
   if (dtype === "float64") return new Float64Array(buffer, byteOffset + index * 8, length);
   return new Uint16Array(buffer, byteOffset + index * 2, length);
+}
+
+/**
+ * The first `length` elements of the area for pieces, in the type of a tensor. The last two views are kept: those of
+ * query and key, as long as the calls of a model's layers have the same sizes.
+ */
+export function pieceOf(memory: KernelMemory, tensor: TensorLayout, length: number): Copyable {
+  const bytes = tensor.dtype === "float32" ? 4 : tensor.dtype === "float64" ? 8 : 2;
+  const [last, other] = memory.pieces;
+  if (last?.length === length && last.byteLength === length * bytes) return last;
+  if (other?.length === length && other.byteLength === length * bytes) return other;
+  const made = viewOf(tensor, memory.buffer, 0, areas.source / bytes, length);
+  memory.pieces = [made, last];
+  return made;
 }
 
 /** The view of the whole memory as elements of a tensor. */

@@ -7,7 +7,7 @@
 
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
 import type { RotationExecutor, RotationTask, TensorLayout } from "@ropewalk/core/backend";
-import { copyIn, copyOut, isTokenMajor, runsOf, viewFor, viewOf } from "./copies.ts";
+import { copyIn, copyOut, isTokenMajor, pieceOf, runsOf, viewFor, viewOf } from "./copies.ts";
 import type { Copyable } from "./copies.ts";
 import { areas, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";
 import { memoryAt } from "./kernel-memory.ts";
@@ -137,7 +137,7 @@ function rotateDense(memory: KernelMemory, task: RotationTask): void {
       staging.set(length === data.length ? data : viewOf(input, data.buffer, data.byteOffset, index, length), first);
       const cos = memory.cos + (t % rows) * rowBytes;
       rotateRows(memory, task, cos, place, token, head, place, token, head, count, undefined);
-      data.set(viewOf(input, memory.buffer, 0, first, length), index);
+      data.set(pieceOf(memory, input, length), index);
       index += length;
     }
   }

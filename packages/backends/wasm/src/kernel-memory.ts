@@ -8,6 +8,7 @@
 import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";
 import { knownArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
+import type { Copyable } from "./copies.ts";
 import { areas, createMemory, instantiate } from "./kernel.ts";
 import type { Kernels } from "./kernel.ts";
 
@@ -23,6 +24,8 @@ export interface KernelMemory {
   /** The addresses of cos and sin of the token that was loaded last. */
   cos: number;
   sin: number;
+  /** The views of pieces that were used last. */
+  pieces: readonly [Copyable | undefined, Copyable | undefined];
   /** The frequencies in their area. */
   frequencies: AngleFrequencies | undefined;
 }
@@ -54,6 +57,7 @@ function createKernelMemory(wasmMemory: WebAssembly.Memory, shared: boolean): Ke
     table: undefined,
     cos: 0,
     sin: 0,
+    pieces: [undefined, undefined],
     frequencies: undefined,
   };
 }
