@@ -38,7 +38,7 @@ export interface RotationExecutor {
  * writes to a tensor.
  */
 export interface BackendContext {
-  /** The rope in JavaScript: spec, frequencies, tables. */
+  /** The rope that `to` was called of: spec, frequencies, tables. */
   readonly rope: RotaryEmbedding;
   /**
    * Checks positions and returns their turns. When positions, operation and length equal those of the call before, the
@@ -90,6 +90,23 @@ export interface RopeBackend {
    * Makes the backend's form of a rope. It may return a promise, which `rope.to` passes on. Checks `options` itself.
    */
   create(context: BackendContext, options: unknown): unknown;
+  /**
+   * The executor of ropes that `getRope(request, { backend: name })` gives: of a synchronous backend, the same object
+   * every time. It throws `ROPE_BACKEND_UNAVAILABLE` where the backend cannot run.
+   */
+  executor?(): RotationExecutor;
+}
+
+/** What executes the ropes that are asked for without a backend; register it with `registry.registerExecutor`. */
+export interface DefaultExecutor {
+  /** Version of this contract: 1. */
+  readonly specificationVersion: number;
+  /** Package and version. Registering the same source again does nothing. */
+  readonly source: string;
+  /**
+   * The executor, the same object every time; `undefined` leaves ropes to core's own. Core calls it in each `getRope`.
+   */
+  choose(): RotationExecutor | undefined;
 }
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };

@@ -35,7 +35,9 @@ export interface RopeRequest extends Omit<UntypedRopeRequest, "parameters"> {
  * known only at run time (from a worker, from a file) use {@link getRopeUntyped}.
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE` when no package registered the type; `ROPE_INVALID_PARAMETERS` with every issue
- * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version;
+ * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that is
+ * not synchronous.
  *
  * @example
  * import { getRope } from "@ropewalk/core";

@@ -225,7 +225,7 @@ export interface RotaryEmbedding {
   readonly positionLimit: number;
   /** What the rope can do. */
   readonly capabilities: Required<RopeCapabilities>;
-  /** The name of the backend that rotates: `"js"` for core's own. */
+  /** The name of the backend that rotates: `"js"` for core's own. `getRope`'s option `backend` chooses. */
   readonly backend: string;
   /** The factor of cos and sin, which include it; at length 1 if it depends on the length. */
   readonly attentionFactor: number;

@@ -6,7 +6,7 @@
  * does nothing, another source gives an error.
  */
 
-import type { RopeBackend } from "./backend.ts";
+import type { DefaultExecutor, RopeBackend, RotationExecutor } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
 import { checkKeys, nearest } from "./keys.ts";
 import { checkSpecificationVersion, isRecord } from "./provider.ts";
@@ -28,6 +28,8 @@ interface RegistryState {
   readonly queryScales: Map<string, QueryScaleRule>;
   /** Called with a name when its registration is removed, so that instance caches drop its ropes. */
   readonly listeners: Set<(name: string) => void>;
+  /** Executes ropes that are asked for without a backend. Absent: core's own JavaScript does. */
+  executor?: DefaultExecutor;
 }
 
 /** A set of rope types and backends. */
@@ -119,6 +121,31 @@ export class RopeRegistry {
   }
 
   /**
+   * Registers what executes the ropes of this registry that are asked for without a backend. Ropes that exist keep
+   * their executor.
+   *
+   * @throws RopeError as {@link registerBackend}.
+   */
+  registerExecutor(executor: DefaultExecutor): void {
+    requireContract("the executor", "default", executor, { choose: "function" });
+    if (isFree("executor", "default", this.#state.executor?.source, executor.source)) this.#state.executor = executor;
+  }
+
+  /** The executor of a backend, or the registered one; `undefined` for core's own. @internal */
+  executor(backend: unknown): RotationExecutor | undefined {
+    if (backend === undefined) return this.#state.executor?.choose();
+    if (backend === "js") return undefined;
+    const { executor } = this.requireBackend(backend);
+    if (executor !== undefined) return executor();
+    const name = show(backend);
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: `the backend ${name} has no executor`,
+      remedy: `Use rope.to(${name}).`,
+      facts: { backend },
+    });
+  }
+
+  /**
    * Registers a rule of `queryScale` under a name.
    *
    * @throws RopeError as {@link registerBackend}.
@@ -137,8 +164,8 @@ export class RopeRegistry {
   /**
    * The backend of a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none.
    */
-  requireBackend(name: string): RopeBackend {
-    const backend = this.#state.backends.get(name);
+  requireBackend(name: unknown): RopeBackend {
+    const backend = this.#state.backends.get(name as string);
     if (backend !== undefined) return backend;
     const registered = [...this.#state.backends.keys()].sort();
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
@@ -147,7 +174,7 @@ export class RopeRegistry {
       received: show(name),
       remedy:
         name === "js"
-          ? "A rope rotates in JavaScript as it is: use it without to()."
+          ? 'JavaScript is no backend: use getRope(request, { backend: "js" }).'
           : "Import the package that provides it.",
       facts: { backend: name, registered },
     });

@@ -63,6 +63,9 @@ class PlannedRope implements RotaryEmbedding {
   readonly #write: CosSinWriter;
 
   constructor(plan: RopePlan, names: RopeNames, executor: RotationExecutor) {
+    if (typeof (executor as Partial<RotationExecutor> | null | undefined)?.rotate !== "function") {
+      throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
+    }
     this.#plan = plan;
     this.#names = names;
     this.#executor = executor;
@@ -183,12 +186,7 @@ class PlannedRope implements RotaryEmbedding {
         const checked = checkKeys("the tensors", tensors, tensorKeys);
         return plan.passTasks(turns, checked, this.#names.queryScale, operation);
       },
-      withExecutor: (executor) => {
-        if (typeof (executor as Partial<RotationExecutor> | undefined)?.rotate === "function") {
-          return new PlannedRope(plan, this.#names, executor);
-        }
-        throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
-      },
+      withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };
     return this.#names.backend(backend).create(context, options) as never;
   }
@@ -225,6 +223,11 @@ export interface RopeNames {
 }
 
 /** Makes the rope of a checked spec. */
-export function createRope(spec: RopeSpec, provider: RopeProvider, names: RopeNames): RotaryEmbedding {
-  return new PlannedRope(new RopePlan(spec, provider), names, javaScriptExecutor);
+export function createRope(
+  spec: RopeSpec,
+  provider: RopeProvider,
+  names: RopeNames,
+  executor: RotationExecutor = javaScriptExecutor,
+): RotaryEmbedding {
+  return new PlannedRope(new RopePlan(spec, provider), names, executor);
 }

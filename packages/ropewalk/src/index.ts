@@ -16,6 +16,7 @@ import "@ropewalk/longrope";
 import "@ropewalk/nd-qwen2vl";
 import "@ropewalk/ntk";
 import "@ropewalk/proportional";
+import "@ropewalk/wasm-backend/auto";
 import "@ropewalk/yarn";
 
 export type { DeepseekYarnParameters } from "@ropewalk/deepseek-yarn";
