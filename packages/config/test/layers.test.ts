@@ -567,7 +567,7 @@ describe("scales of queries", () => {
       const config = (more: Json): Json => ({
         ...llama({}),
         model_type: "ministral3",
-        rope_parameters: { rope_type: type, factor: 2, rope_theta: 1e6, llama_4_scaling_beta: 0.1, ...more },
+        rope_parameters: { rope_type: type, factor: 2, rope_theta: 10000, llama_4_scaling_beta: 0.1, ...more },
       });
       const trained = { original_max_position_embeddings: 64 };
       expect(scaleOf(config(trained))).toEqual({ rule: "temperature", beta: 0.1, length: 64, offset: 0 });

@@ -13,7 +13,7 @@ import type { CacheView, PassArguments, RmsNorm, RotaryEmbedding } from "ropewal
 const floats = ({ data }: { readonly data: string }): Float32Array => new Float32Array(bytes(data).buffer);
 const names = ["query", "key", "value"] as const;
 
-/** Views of a packed projection: blocks of all queries, keys and values (Phi 3), or one of each for a head (GPT-NeoX). */
+/** Views of a packed projection: all queries, then keys, then values (Phi 3), or one of each for a head (GPT-NeoX). */
 function packedViews({ model, projections, query, key, headDim }: PassFixture): Record<string, CacheView> {
   const data = floats(projections.packed!);
   const [tokens, width] = projections.packed!.shape as [number, number];
@@ -60,7 +60,7 @@ test.each(all.map((fixture) => [fixture.model, fixture] as const))("%s", (_, fix
       const expected = floats(fixture[name]);
       const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       expected.forEach((x, i) => {
-        // float32 with another order of sums: some ulp of the sum, of cos and sin (2), and of products near the largest.
+        // float32 with another order of sums: some ulp of the sum, of cos and sin, and of products near the largest.
         expect(Math.abs(out[name][i]! - x), `${rope.backend}, ${name}[${i}]`).toBeLessThan(largest * 2 ** -20);
       });
     }

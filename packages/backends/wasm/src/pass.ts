@@ -179,13 +179,14 @@ class Side {
 
   /** Copies the tokens to the area, unless they lie in the memory. */
   copyIn(b: number, first: number, count: number): void {
-    if (!this.#isHere)
-      this.#eachRun(b, first, count, (data, area, at, from, length) => copy(data, from, area, at, length));
+    if (this.#isHere) return;
+    this.#eachRun(b, first, count, (data, area, at, from, length) => copy(data, from, area, at, length));
   }
 
   /** Copies the tokens from the area to the tensor. */
   copyOut(b: number, first: number, count: number): void {
-    if (!this.#isHere) this.#eachRun(b, first, count, (data, area, at, to, length) => copy(area, at, data, to, length));
+    if (this.#isHere) return;
+    this.#eachRun(b, first, count, (data, area, at, to, length) => copy(area, at, data, to, length));
   }
 
   /** Calls `use` for each run of elements: its index in the tensor and in the area. */

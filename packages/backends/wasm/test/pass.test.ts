@@ -142,8 +142,9 @@ function callOf(scene: Scene, rooms: readonly [Room, Room]): [PassArguments, Dat
     // A value needs a destination.
     const given = scene.outs[i] ?? (name === "value" ? { ...source, seed: source.seed + 1 } : undefined);
     call[name] = make(source, rooms[0]);
-    if (given !== undefined)
+    if (given !== undefined) {
       (call.out as Record<string, unknown>)[name] = make({ ...given, heads: source.heads }, rooms[1]);
+    }
     const norm = norms[i];
     if (norm === undefined) return;
     const { weighted, weightOffset, ...rest } = norm;
