@@ -111,7 +111,7 @@ export interface DefaultExecutor {
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };
 export type { RotationTable } from "./kernel.ts";
-export { passTask } from "./pass-kernel.ts";
+export { loadWeight, passTask } from "./pass-kernel.ts";
 export type { CacheElementType } from "./pass-arguments.ts";
 export type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";

@@ -6,7 +6,7 @@
  */
 
 import { checkAliasing, requireApart } from "./aliasing.ts";
-import { allocate, lengthOf, loadElements, trueView, viewName } from "./element-types.ts";
+import { allocate, lengthOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
 import { invalid, issue, RopeError, shapeError, show } from "./errors.ts";
 import type { RopeIssue } from "./errors.ts";
@@ -15,10 +15,13 @@ import type { CacheElementType, CacheSlots, CacheView, PassArguments, PassPlace,
 import { checkKeys, own } from "./keys.ts";
 import type { RotationTable } from "./kernel.ts";
 import type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
+import type { Turns } from "./turns.ts";
 import { checkedView, contiguous, resolveLayout, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout, TensorView } from "./tensor.ts";
 
 const names = ["query", "key", "value"] as const;
+const outNames = { query: "out.query", key: "out.key", value: "out.value" } as const;
+const normNames = { query: "norm.query", key: "norm.key", value: "norm.value" } as const;
 
 /** Whether a call asks for more than a rotation. */
 export function isPass(call: PassArguments): boolean {
@@ -40,23 +43,23 @@ const isPassPlace = (place: PassPlace | undefined): boolean =>
   !ArrayBuffer.isView(place) &&
   ("cache" in place || "scale" in place || "scales" in place || "groups" in place);
 
-/** The rope's part of a pass. */
-export interface PassRope extends RotationShape {
-  readonly headDim: number;
-  /** Makes the table of a compute type. */
-  readonly table: (dtype: "float32" | "float64") => RotationTable;
-  /** The factor of queries for each row of the table. @throws RopeError for a rope without one. */
-  readonly queryFactors: () => Float32Array;
-}
-
 /**
- * Checks the tensors of a pass and returns one task for each tensor that has elements: query, key, value. Nothing is
+ * Checks the tensors of a pass against its turns and returns one task for each tensor that has elements: query, key, value. Nothing is
  * written.
  *
+ * @param rope the rotated elements of a head of `headDim`.
+ * @param queryFactors gives the factor of queries for each row of the table, or throws.
  * @throws RopeError `ROPE_SHAPE` for tensors, slots or weights that do not fit or overlap; `ROPE_INVALID_PARAMETERS`
  * for an unknown key, or a wrong setting of a norm.
  */
-export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope: PassRope): PassTask[] {
+export function passTasks(
+  call: PassArguments,
+  turns: Turns,
+  headDim: number,
+  rope: RotationShape,
+  queryFactors: () => Float32Array,
+): PassTask[] {
+  const { batch, tokens } = turns;
   const { norm = {}, queryScale, out: given } = call;
   const out = given === undefined ? {} : checkKeys("the tensors of out", given, names);
   checkKeys("the norms", norm, names);
@@ -64,109 +67,111 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
     throw invalid("the arguments", [issue("queryScale", "true or false", queryScale)]);
   }
   if (queryScale === true && call.query === undefined) throw shapeError("query", "queries to scale", "none");
-  const { headDim } = rope;
   const tasks: PassTask[] = [];
-  const memory: { name: string; input: TensorLayout; output: TensorLayout }[] = [];
+  const memory: CheckedMemory[] = [];
   const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
   for (const name of names) {
     const tensor = call[name];
+    const target = out[name];
+    const settings = norm[name];
     if (tensor === undefined) {
-      if (out[name] !== undefined) throw shapeError(`out.${name}`, `${name} as well`, `no ${name}`);
-      if (norm[name] !== undefined) throw shapeError(`norm.${name}`, `${name} as well`, `no ${name}`);
+      if (target !== undefined) throw shapeError(`out.${name}`, `${name} as well`, `no ${name}`);
+      if (settings !== undefined) throw shapeError(`norm.${name}`, `${name} as well`, `no ${name}`);
       continue;
     }
     const isValue = name === "value";
-    const input = resolvePlace(name, tensor, { batch, tokens, headDim, anyHead: isValue });
-    const rows = input.rows === undefined ? input.layout.batch : (batch ?? 1);
-    const target = out[name];
-    if (target === undefined && isValue && norm.value === undefined) {
+    if (target === undefined && isValue && settings === undefined) {
       throw shapeError("out.value", "a destination for value, which is not rotated", "none");
     }
+    const input = resolvePlace(name, tensor, { batch, tokens, headDim }, isValue);
+    const { heads, headDim: size, dtype } = input.layout;
+    const rows = input.rows === undefined ? input.layout.batch : (batch ?? 1);
     const output =
       target === undefined
         ? input
-        : resolvePlace(`out.${name}`, target, { batch: rows, tokens, headDim: input.layout.headDim, anyHead: false });
-    const { heads, dtype } = input.layout;
+        : resolvePlace(outNames[name], target, { batch: rows, tokens, headDim: size }, false);
     if (output.layout.heads !== heads) {
-      throw shapeError(`out.${name}`, `${heads} heads like ${name}`, `${output.layout.heads}`);
+      throw shapeError(outNames[name], `${heads} heads like ${name}`, `${output.layout.heads}`);
     }
-    // Tokens that move inside one cache could be overwritten before they are read.
-    if (!sameRows(input, output)) {
-      requireApart(`${name} and its out`, input.layout as TensorLayout, output.layout as TensorLayout);
-    }
-    memory.push(...memoryOf(name, input, output));
+    addMemory(memory, name, input, output);
     const work = dtype === "float64" ? "float64" : "float32";
-    const settings = norm[name];
-    const shape = isValue ? { rotaryDim: 0, rotaryOffset: 0, blocks: 1 } : rope;
-    const task: PassTask = {
-      rotaryDim: shape.rotaryDim,
-      rotaryOffset: shape.rotaryOffset,
-      blocks: shape.blocks,
+    const checkedNorm = settings === undefined ? undefined : checkNorm(normNames[name], settings, heads, size);
+    if (checkedNorm?.weight !== undefined) {
+      memory.push({ name: normNames[name], input: checkedNorm.weight, output: nothing });
+    }
+    const factors = name === "query" && queryScale === true ? queryFactors() : undefined;
+    if (rows * tokens * heads * size === 0) continue;
+    tasks.push({
+      rotaryDim: isValue ? 0 : rope.rotaryDim,
+      rotaryOffset: isValue ? 0 : rope.rotaryOffset,
+      blocks: isValue ? 1 : rope.blocks,
       batch: rows,
       tokens,
       heads,
-      headDim: input.layout.headDim,
+      headDim: size,
       input,
       output,
-      table: undefined,
-      norm: settings === undefined ? undefined : checkNorm(`norm.${name}`, settings, heads, input.layout.headDim, work),
-      factors: name === "query" && queryScale === true ? rope.queryFactors() : undefined,
-    };
-    if (rows * tokens * heads * task.headDim === 0) continue;
-    tasks.push(isValue ? task : { ...task, table: (tables[work] ??= rope.table(work)) });
+      table: isValue ? undefined : (tables[work] ??= turns.table(work)),
+      norm: checkedNorm,
+      factors,
+    });
   }
   if (memory.length === 0) throw shapeError("query", "query, key or value", "none");
   checkAliasing(memory);
   return tasks;
 }
 
-interface Expected {
-  readonly batch: number | undefined;
-  readonly tokens: number;
-}
-
-/** With `anyHead` the shape of a view gives the size of its heads: those of values may differ. */
-interface PlaceExpectation extends TensorExpectation {
-  readonly anyHead: boolean;
-}
-
 const slotKeys = ["cache", "slots"];
 const viewKeys = ["data", "shape", "strides", "offset", "dtype", "scale", "scales", "groups"];
 
-function resolvePlace(name: string, place: PassPlace, expected: PlaceExpectation): PassTensor {
-  if (ArrayBuffer.isView(place)) return whole(resolveTensor(name, place, expected));
-  const given = { ...own(place ?? {}) } as Partial<CacheSlots & CacheView>;
-  if (given.cache === undefined) return resolveCacheView(name, place as CacheView, given as CacheView, expected);
-  checkKeys(`"${name}"`, place as CacheSlots, slotKeys);
-  const view = { ...own(given.cache) };
-  const { shape, strides, offset } = checkedView(`${name}.cache`, view);
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw shapeError(`${name}.cache`, "[slots, heads, headDim] or [blocks, slots, heads, headDim]", show(view.shape));
+/** @param anyHead whether the shape of a view gives the size of its heads: those of values may differ. */
+function resolvePlace(name: string, place: PassPlace, expected: TensorExpectation, anyHead: boolean): PassTensor {
+  if (ArrayBuffer.isView(place) || (!anyHead && !isPassPlace(place))) {
+    return whole(resolveTensor(name, place as Tensor, expected));
   }
-  const copy = { ...view, shape, strides, offset };
-  const ofCache = { ...expected, batch: undefined, tokens: shape.at(-3)! };
-  const cache = resolveCacheView(`${name}.cache`, given.cache, copy, ofCache);
-  const slots = checkSlots(`${name}.slots`, given.slots, (expected.batch ?? 1) * expected.tokens, cache.layout);
-  const scales = cache.scales && { ...cache.scales, rows: rowsOf(slots, cache.scales.layout) };
-  return { ...cache, rows: rowsOf(slots, cache.layout), scales };
+  const given = { ...own(place ?? {}) } as Partial<CacheSlots & CacheView>;
+  const { slots } = given;
+  const isSlotted = given.cache !== undefined;
+  if (isSlotted) checkKeys(`"${name}"`, place as CacheSlots, slotKeys);
+  const cacheName = isSlotted ? `${name}.cache` : name;
+  const cache = given.cache ?? (place as CacheView);
+  checkKeys(`"${cacheName}"`, cache, viewKeys);
+  const view = isSlotted ? { ...own(cache) } : (given as CacheView);
+  if (!ArrayBuffer.isView(view.data)) {
+    throw shapeError(cacheName, "a typed array, { data, shape, … } or { cache, slots }", show(cache));
+  }
+  const at = checkedView(cacheName, view);
+  if (isSlotted && at.shape.length !== 3 && at.shape.length !== 4) {
+    throw shapeError(cacheName, "[slots, heads, headDim] or [blocks, slots, heads, headDim]", show(view.shape));
+  }
+  const headDim = anyHead ? (at.shape.at(-1) ?? 0) : expected.headDim;
+  const resolved = resolveCache(
+    cacheName,
+    view,
+    at,
+    isSlotted ? { batch: undefined, tokens: at.shape.at(-3)!, headDim } : { ...expected, headDim },
+  );
+  if (!isSlotted) return resolved;
+  const { layout, scales } = resolved;
+  const checked = checkSlots(`${name}.slots`, slots, (expected.batch ?? 1) * expected.tokens, layout);
+  return {
+    ...resolved,
+    rows: rowsOf(checked, layout),
+    scales: scales && { ...scales, rows: rowsOf(checked, scales.layout) },
+  };
 }
 
-function resolveCacheView(
+type Place = ReturnType<typeof checkedView>;
+
+function resolveCache(
   name: string,
-  place: CacheView,
-  view: CacheView,
-  { batch, tokens, headDim: size, anyHead }: PlaceExpectation,
+  { data, dtype, scale, scales, groups }: CacheView,
+  at: Place,
+  expected: TensorExpectation,
 ): PassTensor {
-  checkKeys(`"${name}"`, place, viewKeys);
-  const { data, dtype, scale, scales, groups } = view;
-  if (!ArrayBuffer.isView(data)) {
-    throw shapeError(name, "a typed array, { data, shape, … } or { cache, slots }", show(place));
-  }
-  const { shape, strides, offset } = checkedView(name, view);
-  const headDim = anyHead ? (shape.at(-1) ?? size) : size;
-  const expected = { batch, tokens, headDim };
+  const { shape, strides, offset } = at;
   if (groups === undefined) {
-    const layout = resolveElements(name, data, dtype, { shape, strides, offset }, expected);
+    const layout = resolveElements(name, data, dtype, at, expected);
     const isByte = layout.dtype === "float8_e4m3";
     const rounded = Math.fround(scale ?? NaN);
     if (isByte ? !(Number.isFinite(rounded) && rounded > 0) : scale !== undefined) {
@@ -182,14 +187,14 @@ function resolveCacheView(
     const expectedGroups = `{ heads, stride }: a divisor of ${total} heads, and an integer ≥ 0`;
     throw shapeError(`${name}.groups`, expectedGroups, show(groups), "The shape is [batch?, tokens, heads, headDim].");
   }
-  if (data.BYTES_PER_ELEMENT === 1) {
+  if ((data as Uint8Array).BYTES_PER_ELEMENT === 1) {
     throw shapeError(name, "elements of 16 bits or more for heads in groups", viewName(data)!);
   }
   // A token's heads are not contiguous, so its stride cannot be implied.
   if (strides === undefined) throw shapeError(`${name}.strides`, "strides beside groups", "none");
   const one = (group: number): CacheLayout => {
-    const place = { shape: shape.with(shape.length - 2, groupHeads), strides, offset: offset + group * stride };
-    return resolveElements(name, data, dtype, place, expected);
+    const sizes = shape.with(shape.length - 2, groupHeads);
+    return resolveElements(name, data, dtype, { shape: sizes, strides, offset: offset + group * stride }, expected);
   };
   // The groups lie on a line, so those between the first and the last are inside as well.
   if (total > 0) one(total / groupHeads - 1);
@@ -200,7 +205,7 @@ function resolveElements(
   name: string,
   data: TensorData | Int8Array | Uint8Array,
   dtype: CacheElementType | undefined,
-  place: { readonly shape: number[]; readonly strides: number[] | undefined; readonly offset: number },
+  place: Place,
   expected: TensorExpectation,
 ): CacheLayout {
   const kind = viewName(data);
@@ -280,47 +285,41 @@ const nothing = contiguous(new Float32Array(0), "float32", 0, 0, 0, 0, 0);
 const sameRows = ({ rows: a }: PassTensor, { rows: b }: PassTensor): boolean =>
   a === b || (a !== undefined && b !== undefined && a.every((row, i) => row === b[i]));
 
-/** The memory of a tensor and its destination, group by group, and that of its scales. */
-function memoryOf(
-  name: string,
-  input: PassTensor,
-  output: PassTensor,
-): { name: string; input: TensorLayout; output: TensorLayout }[] {
-  const layouts = ({ layout, groupHeads, groupStride }: PassTensor): TensorLayout[] => {
-    const list: TensorLayout[] = [];
-    for (let group = 0; group * groupHeads < Math.max(layout.heads, 1); group++) {
-      const offset = layout.offset + group * groupStride;
-      list.push({ ...(layout as TensorLayout), heads: Math.min(groupHeads, layout.heads), offset });
-    }
-    return list;
-  };
-  const sources = layouts(input);
-  const targets = input === output ? sources : layouts(output);
-  // In other groups than its destination a tensor is only read.
-  const list =
-    sources.length === targets.length
-      ? sources.map((source, i) => ({ name, input: source, output: targets[i]! }))
-      : [
-          ...sources.map((source) => ({ name, input: source, output: nothing })),
-          ...targets.map((target) => ({ name: `out.${name}`, input: target, output: target })),
-        ];
-  const { scales } = output;
-  if (scales !== undefined) {
-    const layout = scales.layout as TensorLayout;
-    list.push({ name: `the scales of ${name}`, input: layout, output: layout });
+type CheckedMemory = Parameters<typeof checkAliasing>[0][number];
+
+/** Adds the memory of a tensor and its destination, group by group, and that of their scales. */
+function addMemory(memory: CheckedMemory[], name: string, input: PassTensor, output: PassTensor): void {
+  // Tokens that move inside one cache could be overwritten before they are read.
+  if (!sameRows(input, output)) {
+    requireApart(`${name} and its out`, input.layout as TensorLayout, output.layout as TensorLayout);
   }
-  return list;
+  const sources = groupsOf(input);
+  const targets = input === output ? sources : groupsOf(output);
+  if (sources.length === targets.length) {
+    for (let i = 0; i < sources.length; i++) memory.push({ name, input: sources[i]!, output: targets[i]! });
+  } else {
+    // In other groups than its destination a tensor is only read.
+    for (const source of sources) memory.push({ name, input: source, output: nothing });
+    for (const target of targets) memory.push({ name: `out.${name}`, input: target, output: target });
+  }
+  const read = input.scales?.layout as TensorLayout | undefined;
+  const written = output.scales?.layout as TensorLayout | undefined;
+  if (read !== undefined && read !== written) memory.push({ name: `${name}.scales`, input: read, output: nothing });
+  if (written !== undefined) memory.push({ name: `the scales of ${name}`, input: written, output: written });
+}
+
+/** The layout of each group of heads. */
+function groupsOf({ layout, groupHeads, groupStride }: PassTensor): TensorLayout[] {
+  const one = layout as TensorLayout;
+  if (groupHeads >= layout.heads) return [one];
+  return Array.from({ length: layout.heads / groupHeads }, (_, group) => {
+    return { ...one, heads: groupHeads, offset: layout.offset + group * groupStride };
+  });
 }
 
 const normKeys = ["epsilon", "weight", "weightOffset", "over", "when"];
 
-function checkNorm(
-  path: string,
-  given: RmsNorm,
-  heads: number,
-  headDim: number,
-  work: "float32" | "float64",
-): PassNorm {
+function checkNorm(path: string, given: RmsNorm, heads: number, headDim: number): PassNorm {
   const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
   const issues: RopeIssue[] = [];
   if (!(Number.isFinite(epsilon) && epsilon >= 0)) issues.push(issue("epsilon", "a finite number ≥ 0", epsilon));
@@ -331,40 +330,25 @@ function checkNorm(
   if (when !== "before" && when !== "after") issues.push(issue("when", '"before" or "after"', when));
   if (issues.length > 0) throw invalid(path, issues);
   const overHeads = over === "heads";
-  const count = overHeads ? heads * headDim : headDim;
   return {
     epsilon,
-    weight: weight === undefined ? undefined : readWeight(`${path}.weight`, weight, count, weightOffset ?? 0, work),
+    weight:
+      weight === undefined ? undefined : checkWeight(`${path}.weight`, weight, overHeads ? heads * headDim : headDim),
+    weightOffset: weightOffset ?? 0,
     overHeads,
     after: when === "after",
   };
 }
 
-/** A copy of the weight in the type of the work, the offset added. */
-function readWeight(
-  name: string,
-  given: NonNullable<RmsNorm["weight"]>,
-  count: number,
-  weightOffset: number,
-  work: "float32" | "float64",
-): Float32Array | Float64Array {
-  const { data, dtype } = ArrayBuffer.isView(given)
-    ? { data: given, dtype: undefined }
-    : checkKeys(`"${name}"`, { ...own(given as { data: TensorData }) } as { data: TensorData; dtype?: ElementType }, [
-        "data",
-        "dtype",
-      ]);
-  if (lengthOf(data) !== count) throw shapeError(name, `${count} values`, `${lengthOf(data) ?? show(data)}`);
-  const view = { data, shape: [1, 1, count], ...(dtype && { dtype }) };
-  const layout = resolveTensor(name, view, { batch: 1, tokens: 1, headDim: count });
-  const values = allocate(work, count);
-  loadElements(layout.dtype, layout.data, 0, 1, values, 0, count);
-  if (weightOffset !== 0) {
-    // Both are rounded before they are added.
-    const term = work === "float32" ? Math.fround(weightOffset) : weightOffset;
-    for (let i = 0; i < count; i++) values[i] = values[i]! + term;
-  }
-  return values;
+function checkWeight(name: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
+  const isArray = ArrayBuffer.isView(given);
+  const view = isArray ? { data: given } : { ...own(given as { data: TensorData; dtype?: ElementType }) };
+  const { data, dtype }: { data: TensorData; dtype?: ElementType } = isArray
+    ? view
+    : checkKeys(`"${name}"`, view, ["data", "dtype"]);
+  if (lengthOf(data) !== count) throw shapeError(name, `${count} values`, `${lengthOf(data) ?? show(given)}`);
+  const tensor = dtype === undefined ? data : { data, shape: [1, 1, count], dtype };
+  return resolveTensor(name, tensor, { batch: 1, tokens: 1, headDim: count });
 }
 
 /** An executor that only rotates. */

@@ -161,20 +161,10 @@ export class RopePlan {
     operation: Operation | "shift",
   ): PassTask[] {
     if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
-    const { batch, tokens } = turns;
-    return passTasks(
-      call,
-      { batch, tokens },
-      {
-        ...this.#shape,
-        headDim: this.spec.headDim,
-        table: (dtype) => turns.table(dtype),
-        queryFactors: () => {
-          if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
-          throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
-        },
-      },
-    );
+    return passTasks(call, turns, this.spec.headDim, this.#shape, () => {
+      if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
+      throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
+    });
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */
