@@ -7,14 +7,14 @@
 
 import { checkAliasing, requireApart } from "./aliasing.ts";
 import { allocate, lengthOf, trueView, viewName } from "./element-types.ts";
-import type { ElementArray, ElementType, TensorData } from "./element-types.ts";
+import type { ElementArray, TensorData } from "./element-types.ts";
 import { invalid, issue, RopeError, shapeError, show } from "./errors.ts";
-import type { RopeIssue } from "./errors.ts";
 import type { RotationShape } from "./head.ts";
-import type { CacheElementType, CacheSlots, CacheView, PassArguments, PassPlace, RmsNorm } from "./pass-arguments.ts";
+import type { CacheElementType, CacheSlots, CacheView, PassArguments, PassPlace } from "./pass-arguments.ts";
 import { checkKeys, own } from "./keys.ts";
 import type { RotationTable } from "./kernel.ts";
-import type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
+import type { CacheLayout, PassTask, PassTensor } from "./pass-kernel.ts";
+import { checkNorm } from "./pass-norm.ts";
 import type { Turns } from "./turns.ts";
 import { checkedView, contiguous, resolveLayout, resolveTensor } from "./tensor.ts";
 import type { Tensor, TensorExpectation, TensorLayout, TensorView } from "./tensor.ts";
@@ -315,40 +315,6 @@ function groupsOf({ layout, groupHeads, groupStride }: PassTensor): TensorLayout
   return Array.from({ length: layout.heads / groupHeads }, (_, group) => {
     return { ...one, heads: groupHeads, offset: layout.offset + group * groupStride };
   });
-}
-
-const normKeys = ["epsilon", "weight", "weightOffset", "over", "when"];
-
-function checkNorm(path: string, given: RmsNorm, heads: number, headDim: number): PassNorm {
-  const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
-  const issues: RopeIssue[] = [];
-  if (!(Number.isFinite(epsilon) && epsilon >= 0)) issues.push(issue("epsilon", "a finite number ≥ 0", epsilon));
-  if (weightOffset !== undefined && (weight === undefined || !Number.isFinite(weightOffset))) {
-    issues.push(issue("weightOffset", "a finite number, beside a weight", weightOffset));
-  }
-  if (over !== "head" && over !== "heads") issues.push(issue("over", '"head" or "heads"', over));
-  if (when !== "before" && when !== "after") issues.push(issue("when", '"before" or "after"', when));
-  if (issues.length > 0) throw invalid(path, issues);
-  const overHeads = over === "heads";
-  return {
-    epsilon,
-    weight:
-      weight === undefined ? undefined : checkWeight(`${path}.weight`, weight, overHeads ? heads * headDim : headDim),
-    weightOffset: weightOffset ?? 0,
-    overHeads,
-    after: when === "after",
-  };
-}
-
-function checkWeight(name: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
-  const isArray = ArrayBuffer.isView(given);
-  const view = isArray ? { data: given } : { ...own(given as { data: TensorData; dtype?: ElementType }) };
-  const { data, dtype }: { data: TensorData; dtype?: ElementType } = isArray
-    ? view
-    : checkKeys(`"${name}"`, view, ["data", "dtype"]);
-  if (lengthOf(data) !== count) throw shapeError(name, `${count} values`, `${lengthOf(data) ?? show(given)}`);
-  const tensor = dtype === undefined ? data : { data, shape: [1, 1, count], dtype };
-  return resolveTensor(name, tensor, { batch: 1, tokens: 1, headDim: count });
 }
 
 /** An executor that only rotates. */
