@@ -111,13 +111,10 @@ export interface DefaultExecutor {
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };
 export type { RotationTable } from "./kernel.ts";
-export { loadWeight, passTask } from "./pass-kernel.ts";
-export type { CacheElementType } from "./pass-arguments.ts";
-export type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
-export { isPass } from "./pass.ts";
+export { isPass } from "./pass-part.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

@@ -13,7 +13,7 @@ import { rotationShape } from "./head.ts";
 import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
-import { passTasks } from "./pass.ts";
+import type { passTasks } from "./pass-check.ts";
 import type { PassArguments, PassPlace } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
@@ -155,13 +155,14 @@ export class RopePlan {
    * operation than `apply`, and for factors of a rope without `queryScale`.
    */
   passTasks(
+    check: typeof passTasks,
     turns: Turns,
     call: PassArguments,
     queryScale: ((position: number) => number) | null,
     operation: Operation | "shift",
   ): PassTask[] {
     if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
-    return passTasks(call, turns, this.spec.headDim, this.#shape, () => {
+    return check(call, turns, this.spec.headDim, this.#shape, () => {
       if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
       throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
     });

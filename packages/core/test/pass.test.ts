@@ -1,5 +1,6 @@
 /** The pass from projection to cache: norms, factors, slots, 8-bit elements, groups. */
 
+import "@ropewalk/core/pass";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";

@@ -6,7 +6,8 @@
  */
 
 import { copyUnrotated, rotateTask } from "@ropewalk/core/backend";
-import type { PassTask, RotationExecutor, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import type { RotationExecutor, RotationTask, TensorLayout } from "@ropewalk/core/backend";
+import type { PassTask } from "@ropewalk/core/pass";
 import { copyIn, copyOut, isTokenMajor, pieceOf, runsOf, viewFor, viewOf } from "./copies.ts";
 import type { Copyable } from "./copies.ts";
 import { areas, PIECE_BYTES, SCRATCH_BYTES, SCRATCH_PER_ELEMENT, TABLE_BYTES, typeNumber } from "./kernel.ts";

@@ -6,8 +6,8 @@
  * heads of more than 1024 elements.
  */
 
-import { loadWeight, passTask } from "@ropewalk/core/backend";
-import type { CacheLayout, PassTask, PassTensor } from "@ropewalk/core/backend";
+import { loadWeight, passTask } from "@ropewalk/core/pass";
+import type { CacheLayout, PassTask, PassTensor } from "@ropewalk/core/pass";
 import {
   areas,
   PASS_FACTORS,
