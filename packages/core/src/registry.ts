@@ -127,8 +127,9 @@ export class RopeRegistry {
    * @throws RopeError as {@link registerBackend}.
    */
   registerExecutor(executor: DefaultExecutor): void {
-    requireContract("the executor", "default", executor, { choose: "function" });
-    if (isFree("executor", "default", this.#state.executor?.source, executor.source)) this.#state.executor = executor;
+    requireContract("the executor", "for all ropes", executor, { choose: "function" });
+    if (isFree("executor", "for all ropes", this.#state.executor?.source, executor.source))
+      this.#state.executor = executor;
   }
 
   /** The executor of a backend, or the registered one; `undefined` for core's own. @internal */
