@@ -114,7 +114,7 @@ export type { RotationTable } from "./kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
-export { isPass } from "./pass-part.ts";
+export { isPass } from "./pass-arguments.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

@@ -7,11 +7,11 @@ import { allocate, lengthOf, trueView, viewName } from "./element-types.ts";
 import type { ElementArray, TensorData } from "./element-types.ts";
 import { invalid, issue, shapeError, show } from "./errors.ts";
 import type { RotationShape } from "./head.ts";
+import { isPassPlace } from "./pass-arguments.ts";
 import type { CacheElementType, CacheSlots, CacheView, PassArguments, PassPlace } from "./pass-arguments.ts";
 import { checkKeys, own } from "./keys.ts";
 import type { RotationTable } from "./kernel.ts";
 import type { CacheLayout, PassTask, PassTensor } from "./pass-kernel.ts";
-import { isPassPlace } from "./pass-part.ts";
 import { checkNorm } from "./pass-norm.ts";
 import type { Turns } from "./turns.ts";
 import { checkedView, contiguous, resolveLayout, resolveTensor } from "./tensor.ts";
@@ -22,8 +22,8 @@ const outNames = { query: "out.query", key: "out.key", value: "out.value" } as c
 const normNames = { query: "norm.query", key: "norm.key", value: "norm.value" } as const;
 
 /**
- * Checks the tensors of a pass against its turns and returns one task for each tensor that has elements: query, key, value. Nothing is
- * written.
+ * Checks the tensors of a pass against its turns and returns one task for each tensor that has elements: query, key,
+ * value. Nothing is written.
  *
  * @param rope the rotated elements of a head of `headDim`.
  * @param queryFactors gives the factor of queries for each row of the table, or throws.

@@ -1,12 +1,8 @@
 /**
  * How a rope finds the pass from projection to cache, a part that only those load who use it.
- *
- * A call is a pass when it asks for more than a rotation: values, a norm, factors of queries, slots of a cache, 8-bit
- * elements, or heads in groups.
  */
 
 import { RopeError } from "./errors.ts";
-import type { PassArguments, PassPlace } from "./pass-arguments.ts";
 import type { passTasks } from "./pass-check.ts";
 import type { passTask } from "./pass-kernel.ts";
 
@@ -14,26 +10,6 @@ import type { passTask } from "./pass-kernel.ts";
 export const passPart: {
   current: { readonly passTasks: typeof passTasks; readonly passTask: typeof passTask } | undefined;
 } = { current: undefined };
-
-/** Whether a call asks for more than a rotation. */
-export function isPass(call: PassArguments): boolean {
-  const { query, key, out } = call;
-  return (
-    call.value !== undefined ||
-    call.norm !== undefined ||
-    call.queryScale !== undefined ||
-    isPassPlace(query) ||
-    isPassPlace(key) ||
-    (out !== undefined && out !== null && (out.value !== undefined || isPassPlace(out.query) || isPassPlace(out.key)))
-  );
-}
-
-/** Whether a tensor is one that only a pass takes. No property is read, since a getter may answer once only. */
-export const isPassPlace = (place: PassPlace | undefined): boolean =>
-  typeof place === "object" &&
-  place !== null &&
-  !ArrayBuffer.isView(place) &&
-  ("cache" in place || "scale" in place || "scales" in place || "groups" in place);
 
 /** @throws RopeError `ROPE_UNSUPPORTED` when nothing has imported the pass, or the executor only rotates. */
 export function requirePass(backend: string, canPass: boolean): NonNullable<typeof passPart.current> {

@@ -26,7 +26,8 @@ import type {
   RotaryStep,
 } from "./interface.ts";
 import type { Pairing } from "./pairing.ts";
-import { isPass, passPart, requirePass } from "./pass-part.ts";
+import { passPart, requirePass } from "./pass-part.ts";
+import { isPass } from "./pass-arguments.ts";
 import type { PassArguments, PassResult } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { RopePlan } from "./plan.ts";

@@ -19,7 +19,7 @@ import {
   TABLE_BYTES,
 } from "./kernel.ts";
 import { memoryAt } from "./kernel-memory.ts";
-import type { KernelMemory } from "./kernel-memory.ts";
+import type { KernelMemory } from "./kernel.ts";
 
 /** The most tokens of one call of the kernel: their rows and factors have room for as many. */
 const MOST_TOKENS = 1024;
