@@ -87,13 +87,15 @@ function layout(kind: string, [b, t, h, d]: readonly [number, number, number, nu
     return { strides: [t * h * d + 11, h * d, d, 1], offset: 0, length: b * (t * h * d + 11) };
   }
   // As a query in a buffer with keys and values.
-  if (kind === "fused")
+  if (kind === "fused") {
     return { strides: [t * (h + 3) * d, (h + 3) * d, d, 1], offset: d, length: b * t * (h + 3) * d };
+  }
   if (kind === "head-first") {
     return { strides: [t * h * d, d, t * d, 1], offset: 0, length: b * t * h * d };
   }
-  if (kind === "slots")
+  if (kind === "slots") {
     return { strides: [(t + 5) * h * d, d, (t + 5) * d, 1], offset: 3 * d, length: b * (t + 5) * h * d };
+  }
   if (kind === "apart") {
     return { strides: [t * h * 2 * d, h * 2 * d, 2 * d, 1], offset: 1, length: b * t * h * 2 * d };
   }
