@@ -18,6 +18,7 @@ export type {
   OnnxFixture,
   OnnxRuntimeFixture,
   PromptTokensFixture,
+  PassFixture,
   PermuteFixture,
   PromptsFixture,
   ServingFixture,

@@ -636,6 +636,40 @@ export interface PermuteFixture {
   readonly tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: string }>>;
 }
 
+/** float32 in base64, row-major. */
+interface Floats {
+  readonly shape: readonly number[];
+  readonly data: string;
+}
+
+export interface PassFixture {
+  readonly source: Source;
+  /** The class of the model. */
+  readonly model: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly positions: readonly number[];
+  readonly headDim: number;
+  /** The norms by tensor; weights as float32. */
+  readonly norms: Readonly<
+    Record<
+      string,
+      {
+        readonly over: "head" | "heads";
+        readonly when: "before" | "after";
+        readonly weightOffset: number;
+        readonly epsilon: number;
+        readonly weight?: readonly number[];
+      }
+    >
+  >;
+  /** `[tokens, width]`: query, key and value, or all of them in `packed`. */
+  readonly projections: Readonly<Record<string, Floats>>;
+  /** `[tokens, heads, headDim]`: what the attention gets. */
+  readonly query: Floats;
+  readonly key: Floats;
+  readonly value: Floats;
+}
+
 export interface FixturesByKind {
   hf: HfFixture;
   vision: VisionFixture;
@@ -648,6 +682,7 @@ export interface FixturesByKind {
   seeds: SeedFixture;
   onnx: OnnxFixture;
   permute: PermuteFixture;
+  pass: PassFixture;
   ndrope: NdropeFixture;
   mlx: EngineFixture;
   ggml: EngineFixture;

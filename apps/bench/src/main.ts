@@ -7,7 +7,7 @@
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { fields, limit, yardstick } from "./contestants/index.ts";
+import { coldField, fields, limit, yardstick } from "./contestants/index.ts";
 import { describeComputer, fromCaller } from "./machine.ts";
 import { numbers, oneOf } from "./options.ts";
 import { race } from "./race.ts";
@@ -60,7 +60,14 @@ for (const dtype of dtypes) {
         results.push(...all.filter(({ name }) => !results.some((known) => known.name === name)));
       }
       const { queryHeads, keyHeads, headDim } = workload;
-      races.push({ dtype, pairing, tokens, queryHeads, keyHeads, headDim, results });
+      const size = { tokens, queryHeads, keyHeads, headDim };
+      races.push({ dtype, pairing, ...size, results });
+      // The caches hold bytes, whatever they mean: one type and one pairing tell what a cold call costs.
+      if (dtype === "float32" && pairing === "half") {
+        const rounds = smoke ? { seconds: 0, rounds: 1 } : { seconds: seconds!, rounds: 15 };
+        const cold = await race(workload, coldField, [yardstick, limit], { ...rounds, cold: true });
+        races.push({ dtype, pairing, ...size, cold: true, results: cold });
+      }
       if (!smoke) process.stderr.write(`${dtype}, ${pairing}, ${tokens} tokens: ${results[0]!.rounds} rounds\n`);
     }
   }

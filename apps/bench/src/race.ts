@@ -14,6 +14,8 @@ export interface RaceOptions {
   readonly seconds: number;
   /** The smallest number of rounds for a median, for any duration. */
   readonly rounds: number;
+  /** Sweeps the caches before each lap, which is then one call: as in a model, whose layers read gigabytes between. */
+  readonly cold?: boolean;
 }
 
 /** The result of one contestant. */
@@ -68,6 +70,11 @@ export async function race(
     // The order changes, because the contestant before leaves its data in all caches. Half a lap without the clock
     // removes most of this effect.
     for (const { prepared, repeat, laps } of shuffled(runners)) {
+      if (options.cold) {
+        sweepCaches();
+        laps.push(await time(prepared, 1));
+        continue;
+      }
       if (options.seconds > 0) await time(prepared, Math.ceil(repeat / 2));
       laps.push(await time(prepared, repeat));
     }
@@ -91,6 +98,14 @@ export async function race(
       timesFasterThan,
     };
   });
+}
+
+/** More than any cache of a processor that this has run on, those that cores share among them. */
+const swept = new Float64Array(2 ** 23);
+
+/** Reads and writes 64 MiB, a line of 64 bytes after the other, so that nothing else stays in a cache. */
+function sweepCaches(): void {
+  for (let i = 0; i < swept.length; i += 8) swept[i]! += 1;
 }
 
 async function verify(workload: Workload, contestant: Contestant, prepared: Prepared): Promise<Check> {

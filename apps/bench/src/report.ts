@@ -13,6 +13,8 @@ export interface Race {
   readonly queryHeads: number;
   readonly keyHeads: number;
   readonly headDim: number;
+  /** Whether the caches were swept before each call. Absent: calls back to back. */
+  readonly cold?: boolean;
   readonly results: readonly Result[];
 }
 
@@ -57,7 +59,7 @@ export interface Group {
 }
 
 export function groupsOf(races: readonly Race[]): Group[] {
-  const keyOf = ({ dtype, pairing }: Race): string => `${dtype}, ${pairing}`;
+  const keyOf = ({ dtype, pairing, cold }: Race): string => `${dtype}, ${pairing}${cold ? ", cold" : ""}`;
   return [...new Set(races.map(keyOf))].map((key) => {
     const members = races.filter((race) => keyOf(race) === key);
     const { queryHeads, keyHeads, headDim } = members[0]!;
@@ -92,11 +94,11 @@ export function costLines({ tables, getRope, memory, fusedWrites }: Costs): stri
 
 /** Lines of text about the checks, without times, because the times of a smoke test mean nothing. */
 export function checksOf({ races }: Report): string {
-  const lines = races.flatMap(({ dtype, pairing, tokens, results }) =>
+  const lines = races.flatMap(({ dtype, pairing, tokens, cold, results }) =>
     results.map(({ name, check }) => [
       `${name}:`,
       dtype,
-      pairing,
+      cold ? `${pairing}, cold` : pairing,
       `${tokens} tokens,`,
       `error ${check.error.toExponential(1)} of ${check.tolerance.toExponential(1)}`,
     ]),

@@ -22,7 +22,9 @@ export function withTable(readme: string, report: Report): string {
 export function mainGroup({ races }: Report): Group {
   const groups = groupsOf(races);
   const main =
-    groups.find(({ members }) => members[0]!.dtype === "float32" && members[0]!.pairing === "half") ?? groups[0];
+    groups.find(
+      ({ members: [first] }) => first!.dtype === "float32" && first!.pairing === "half" && first!.cold !== true,
+    ) ?? groups[0];
   if (main === undefined) throw new Error("The report has no races.");
   return main;
 }

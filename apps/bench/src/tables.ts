@@ -57,8 +57,8 @@ function tables(rows: number, rounds: number): Costs["tables"] {
   const pairs = 64;
   const positions = { start: 0, count: rows };
   const empty = (): Table => ({ cos: new Float32Array(rows * pairs), sin: new Float32Array(rows * pairs) });
-  const rope = getRope(request(500_000));
-  const wasm = rope.to("wasm");
+  const rope = getRope(request(500_000), { backend: "js" });
+  const wasm = getRope(request(500_000), { backend: "wasm" });
   const makers: readonly (readonly [string, (out: Table | undefined) => Table])[] = [
     ["plain loop", (out = empty()) => plainTable(rows, pairs, 500_000, out)],
     ["rope.cosSin, JavaScript", (out) => rope.cosSin(positions, { out }) as Table],

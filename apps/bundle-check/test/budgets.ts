@@ -6,6 +6,6 @@ import { brotliCompressSync } from "node:zlib";
 export const target = { core: 13_000, provider: 1800 } as const;
 
 /** Upper limits; docs/decisions/0013-weight.md says why they are above the targets. */
-export const ceiling = { core: 18_600, provider: 1800 } as const;
+export const ceiling = { core: 19_500, provider: 1800 } as const;
 
 export const brotli = (bytes: Uint8Array): number => brotliCompressSync(bytes).length;

@@ -111,6 +111,19 @@ test("each copy recognises the errors of the other, which instanceof does not", 
   }
 });
 
+test("the default executor is shared: what one copy registered serves the ropes of the other", async () => {
+  const results = await runOnAll(
+    "executor.mjs",
+    `${copies}
+    const request = { headDim: 4, parameters: { ropeType: "yarn", factor: 4, originalMaxPosition: 32768 } };
+    const before = theirs.getRopeUntyped(request).backend;
+    await import("@ropewalk/wasm-backend/auto");
+    const backends = [ours, theirs].map((core) => [core.getRopeUntyped(request).backend, core.getRopeUntyped(request, { backend: "js" }).backend]);
+    console.log(JSON.stringify([before, ...backends]));`,
+  );
+  for (const result of results) expect(result).toEqual(["js", ["wasm", "js"], ["wasm", "js"]]);
+});
+
 test("unregistering through one copy evicts the ropes of the other", async () => {
   const results = await runOnAll(
     "evicted.mjs",

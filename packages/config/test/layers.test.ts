@@ -561,6 +561,23 @@ describe("scales of queries", () => {
     expect(ropesFromConfig(ministral).notes).toEqual([]);
   });
 
+  test.each(["default", "linear"])(
+    "Ministral 3 of rope type %s: its class reads the trained length all the same",
+    (type) => {
+      const config = (more: Json): Json => ({
+        ...llama({}),
+        model_type: "ministral3",
+        rope_parameters: { rope_type: type, factor: 2, rope_theta: 10000, llama_4_scaling_beta: 0.1, ...more },
+      });
+      const trained = { original_max_position_embeddings: 64 };
+      expect(scaleOf(config(trained))).toEqual({ rule: "temperature", beta: 0.1, length: 64, offset: 0 });
+      expect(notesAt(config(trained), "rope_parameters.original_max_position_embeddings")).toEqual([]);
+      expect(failure(() => ropesFromConfig(config({}))).issues).toMatchObject([
+        { path: "rope_parameters.original_max_position_embeddings" },
+      ]);
+    },
+  );
+
   test("Qwen 1: the logarithm of the length", () => {
     expect(scaleOf(published("Qwen/Qwen-7B-Chat"))).toEqual({ rule: "logn", length: 2048 });
     expect(scaleOf({ ...published("Qwen/Qwen-7B-Chat"), use_logn_attn: false })).toBeNull();

@@ -117,7 +117,9 @@ export class Kit {
   /** The rope in JavaScript. */
   js(request: UntypedRopeRequest = this.request): RotaryEmbedding {
     const { given, registry } = this.target;
-    return getRopeUntyped(request, given === undefined ? { registry } : { registry, provider: given });
+    const names = given === undefined ? { registry } : { registry, provider: given };
+    // Whatever a package has made the default.
+    return getRopeUntyped(request, { ...names, backend: "js" });
   }
 
   /** The rope on the backend under test. */
@@ -137,7 +139,7 @@ export class Kit {
     const source = "rewrite" in this.provider ? registry.require(spec.parameters.ropeType).provider : this.provider;
     // A new provider object has an empty instance cache. It inherits the formula.
     const provider = Object.create(source) as RopeProvider;
-    return getRopeUntyped(spec, { registry, provider });
+    return getRopeUntyped(spec, { registry, provider, backend: "js" });
   }
 
   /**

@@ -9,6 +9,8 @@
 import type { CosSinWriter } from "./cos-sin.ts";
 import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
 import type { RotationTask } from "./kernel.ts";
+import type { PassArguments } from "./pass-arguments.ts";
+import type { PassTask } from "./pass-kernel.ts";
 import type { Positions } from "./positions.ts";
 import type { Operation, Turns } from "./turns.ts";
 
@@ -21,6 +23,12 @@ export interface RotationExecutor {
    * the `output` of each task, and never to a table.
    */
   rotate(tasks: readonly RotationTask[]): void;
+  /**
+   * Executes the tasks of a pass: norm, rotation, factors, and the write to any destination. Core has checked
+   * everything before. The executor writes only to the `output` of each task and its scales. Without this method the
+   * backend only rotates, and core refuses more.
+   */
+  pass?(tasks: readonly PassTask[]): void;
   /** Computes cos and sin with the same bits as core's {@link writeCosSin}. Default: that function. */
   readonly writeCosSin?: CosSinWriter;
 }
@@ -30,7 +38,7 @@ export interface RotationExecutor {
  * writes to a tensor.
  */
 export interface BackendContext {
-  /** The rope in JavaScript: spec, frequencies, tables. */
+  /** The rope that `to` was called of: spec, frequencies, tables. */
   readonly rope: RotaryEmbedding;
   /**
    * Checks positions and returns their turns. When positions, operation and length equal those of the call before, the
@@ -58,6 +66,14 @@ export interface BackendContext {
    * unknown key.
    */
   check(turns: Turns, tensors: RotateArguments): RotationTask[];
+  /**
+   * As {@link check}, for a pass: one task for each tensor that has elements, query, key, value.
+   *
+   * @param operation of the turns: norms and factors of queries belong to `"apply"` only.
+   * @throws RopeError as {@link check}; `ROPE_SHAPE` for slots or weights that do not fit; `ROPE_UNSUPPORTED` for a
+   * norm of another operation.
+   */
+  checkPass(turns: Turns, tensors: PassArguments, operation: Operation): PassTask[];
   /** The same rope, whose rotations `executor` does. `rope.backend` is the executor's name. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }
@@ -74,6 +90,23 @@ export interface RopeBackend {
    * Makes the backend's form of a rope. It may return a promise, which `rope.to` passes on. Checks `options` itself.
    */
   create(context: BackendContext, options: unknown): unknown;
+  /**
+   * The executor of ropes that `getRope(request, { backend: name })` gives: of a synchronous backend, the same object
+   * every time. It throws `ROPE_BACKEND_UNAVAILABLE` where the backend cannot run.
+   */
+  executor?(): RotationExecutor;
+}
+
+/** What executes the ropes that are asked for without a backend; register it with `registry.registerExecutor`. */
+export interface DefaultExecutor {
+  /** Version of this contract: 1. */
+  readonly specificationVersion: number;
+  /** Package and version. Registering the same source again does nothing. */
+  readonly source: string;
+  /**
+   * The executor, the same object every time; `undefined` leaves ropes to core's own. Core calls it in each `getRope`.
+   */
+  choose(): RotationExecutor | undefined;
 }
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };
@@ -81,6 +114,7 @@ export type { RotationTable } from "./kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
+export { isPass } from "./pass-arguments.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

@@ -2,7 +2,7 @@
  * `getRope`: finds or makes the one shared instance of the rope that a request describes.
  */
 
-import type { RopeBackend } from "./backend.ts";
+import type { RopeBackend, RotationExecutor } from "./backend.ts";
 import { invalid, RopeError, show } from "./errors.ts";
 import { LENGTHS_KEPT } from "./frequencies.ts";
 import type { RotaryEmbedding } from "./interface.ts";
@@ -21,6 +21,11 @@ export interface GetRopeOptions {
   readonly registry?: RopeRegistry;
   /** The provider of `parameters.ropeType`, instead of the registered one. */
   readonly provider?: RopeProvider | RopeSpelling;
+  /**
+   * What rotates: `"js"`, core's own JavaScript, or the name of a registered synchronous backend. Default: what a
+   * package has registered as the default, else `"js"`. `rope.backend` says which it is.
+   */
+  readonly backend?: string;
 }
 
 /** Counts of the instance cache of a registry, since the last `clearRopeCache`. */
@@ -52,6 +57,8 @@ const RECENT = 8;
 /** One instance, with the last request for it. */
 interface CachedRope {
   readonly rope: RotaryEmbedding;
+  /** `undefined`: core's own. */
+  readonly executor: RotationExecutor | undefined;
   /** The canonical text of the request: equal requests have equal texts. */
   readonly key: string;
   /** The registration of the rope's type. The entry is stale once the type is registered anew. */
@@ -68,9 +75,15 @@ class InstanceCache {
   #entries: CachedRope[] = [];
   #counts = { hits: 0, misses: 0, evictions: 0 };
 
-  get(request: UntypedRopeRequest, names: Names, make: (parsed: ParsedRequest) => RotaryEmbedding): RotaryEmbedding {
+  get(
+    request: UntypedRopeRequest,
+    names: Names,
+    executor: RotationExecutor | undefined,
+    make: (parsed: ParsedRequest) => RotaryEmbedding,
+  ): RotaryEmbedding {
     const index = this.#entries.findIndex(
-      ({ written }, i) => i < RECENT && written !== undefined && readsAs(request, written),
+      (entry, i) =>
+        i < RECENT && entry.executor === executor && entry.written !== undefined && readsAs(request, entry.written),
     );
     const found = this.#entries[index];
     // A name may have been registered anew: then its old ropes are wrong.
@@ -82,7 +95,7 @@ class InstanceCache {
     const { registration } = parsed;
     // A spec is plain finite data with its keys in a fixed order, so equal JSON means an equal rope.
     const key = JSON.stringify(parsed.spec);
-    const known = this.#entries.findIndex((entry) => entry.key === key);
+    const known = this.#entries.findIndex((entry) => entry.key === key && entry.executor === executor);
     const entry = this.#entries[known];
     if (entry !== undefined && entry.registration.provider === registration.provider) {
       Object.assign(entry, { written, named });
@@ -92,7 +105,7 @@ class InstanceCache {
     if (known !== -1) this.#entries.splice(known, 1);
     this.#counts.misses++;
     const bytes = bytesOf(rope, key);
-    this.#entries.unshift({ rope, key, registration, bytes, written, named });
+    this.#entries.unshift({ rope, executor, key, registration, bytes, written, named });
     while (this.#entries.length > CAPACITY || (this.#entries.length > 1 && this.#bytes() > BYTE_CAPACITY)) {
       this.#entries.pop();
       this.#counts.evictions++;
@@ -179,7 +192,9 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
  * left out make no difference. A request that differs in any field gives another instance.
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE` when the type is not registered; `ROPE_INVALID_PARAMETERS` with every issue of
- * the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ * the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version;
+ * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that
+ * has no executor.
  *
  * @example
  * import "@ropewalk/default";
@@ -188,19 +203,20 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
  * getRopeUntyped(JSON.parse(JSON.stringify(rope.spec))) === rope; // true
  */
 export function getRopeUntyped(request: UntypedRopeRequest, options: GetRopeOptions = {}): RotaryEmbedding {
-  const known = ["registry", "provider"];
-  const { registry = defaultRegistry, provider } = checkKeys("the options of getRope", options, known);
+  const known = ["registry", "provider", "backend"];
+  const { registry = defaultRegistry, provider, backend: wanted } = checkKeys("the options of getRope", options, known);
   const cache = cacheOf(registry, provider);
   const registered = (name: unknown): RopeRegistration => registry.require(name);
   const ropeType = provider === undefined ? registered : (name: unknown) => asRegistration(name, provider);
   const { queryScales } = registry;
-  return cache.get(request, { ropeType, registered, queryScales }, ({ spec, provider: formula }) => {
+  const executor = registry.executor(wanted);
+  return cache.get(request, { ropeType, registered, queryScales }, executor, ({ spec, provider: formula }) => {
     const backend = (name: string): RopeBackend => registry.requireBackend(name);
     const { queryScale: given } = spec;
     const rule = given === null ? undefined : queryScales.get(given.rule);
     const queryScale =
       rule === undefined ? null : (position: number) => checkedScale(rule.scale(position, given), position);
-    return createRope(spec, formula, { backend, queryScale });
+    return createRope(spec, formula, { backend, queryScale }, executor);
   });
 }
 

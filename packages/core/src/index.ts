@@ -35,7 +35,9 @@ export interface RopeRequest extends Omit<UntypedRopeRequest, "parameters"> {
  * known only at run time (from a worker, from a file) use {@link getRopeUntyped}.
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE` when no package registered the type; `ROPE_INVALID_PARAMETERS` with every issue
- * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version.
+ * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version;
+ * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that
+ * has no executor.
  *
  * @example
  * import { getRope } from "@ropewalk/core";
@@ -77,6 +79,7 @@ export type {
 export type { ParameterRule, ParameterSchema } from "./parameters.ts";
 export type {
   AtOptions,
+  CacheShiftArguments,
   BackendOptions,
   BackendRope,
   CosSin,
@@ -94,6 +97,15 @@ export type {
 } from "./interface.ts";
 export type { QueryScale, QueryScaleParametersByRule, QueryScaleRule } from "./query-scale.ts";
 export type { Pairing } from "./pairing.ts";
+export type {
+  CacheElementType,
+  CacheSlots,
+  CacheView,
+  PassArguments,
+  PassPlace,
+  PassResult,
+  RmsNorm,
+} from "./pass-arguments.ts";
 export type { PositionArray, Positions } from "./positions.ts";
 export type { Tensor, TensorView } from "./tensor.ts";
 export type { ElementArray, ElementType, Float16ArrayLike, TensorData } from "./element-types.ts";

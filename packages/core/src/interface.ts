@@ -5,6 +5,7 @@
 
 import type { ElementArray, ElementType } from "./element-types.ts";
 import type { Pairing } from "./pairing.ts";
+import type { PassArguments, PassPlace, PassResult } from "./pass-arguments.ts";
 import type { Positions } from "./positions.ts";
 import type { Precision, RopeCapabilities, RopeRule } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
@@ -57,6 +58,12 @@ export interface ShiftArguments extends AtOptions {
   readonly to: Positions;
   /** Destination of the moved keys. Default: in place. */
   readonly out?: Tensor | undefined;
+}
+
+/** Arguments of `shift` for keys in a cache: they are read as numbers, moved, and rounded to their type again. */
+export interface CacheShiftArguments extends Omit<ShiftArguments, "keys" | "out"> {
+  readonly keys: PassPlace;
+  readonly out?: PassPlace | undefined;
 }
 
 /** Options of `cosSin`, for cos and sin as two tables. */
@@ -166,19 +173,22 @@ export interface RotaryStep {
   /**
    * Rotates query and key as `rope.apply` does at the step's positions.
    * @throws RopeError `ROPE_SHAPE` for tensors that do not fit the step or overlap; `ROPE_INVALID_PARAMETERS` for an
-   * unknown key. Nothing is written then.
+   * unknown key; `ROPE_UNSUPPORTED` for a pass on a backend that only rotates. Nothing is written then.
    */
   apply(tensors: RotateArguments): RotateResult;
+  apply(tensors: PassArguments): PassResult;
   /**
    * The inverse of the step's `apply`, as `rope.invert`, with the step's frequencies.
    * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that declares `isRotation: false`.
    */
   invert(tensors: RotateArguments): RotateResult;
+  invert(tensors: PassArguments): PassResult;
   /**
    * The transpose of the step's `apply`, as `rope.adjoint`, with the step's frequencies: the backward pass of a layer.
    * @throws RopeError as `invert`.
    */
   adjoint(tensors: RotateArguments): RotateResult;
+  adjoint(tensors: PassArguments): PassResult;
 }
 
 /** The options and the result of `rope.to` by the backend's name. A backend package adds its own. */
@@ -215,7 +225,7 @@ export interface RotaryEmbedding {
   readonly positionLimit: number;
   /** What the rope can do. */
   readonly capabilities: Required<RopeCapabilities>;
-  /** The name of the backend that rotates: `"js"` for core's own. */
+  /** The name of the backend that rotates: `"js"` for core's own. `getRope`'s option `backend` chooses. */
   readonly backend: string;
   /** The factor of cos and sin, which include it; at length 1 if it depends on the length. */
   readonly attentionFactor: number;
@@ -238,6 +248,7 @@ export interface RotaryEmbedding {
    * data[0]; // 0.5403022766113281
    */
   apply(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  apply(tensors: PassArguments & AtOptions & { readonly positions: Positions }): PassResult;
   /**
    * cos and sin of positions, computed once and used in every layer of a step.
    * @throws RopeError as `apply`.
@@ -269,12 +280,14 @@ export interface RotaryEmbedding {
    * @throws RopeError as `apply`; `ROPE_UNSUPPORTED` for a type that declares `isRotation: false`.
    */
   invert(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  invert(tensors: PassArguments & AtOptions & { readonly positions: Positions }): PassResult;
   /**
    * The transpose of `apply`, for the gradient of the input: angle −φ and the same amplitude m.
    * `dL/dx = m R(−φ) dL/dx'`.
    * @throws RopeError as `invert`.
    */
   adjoint(tensors: RotateArguments & AtOptions & { readonly positions: Positions }): RotateResult;
+  adjoint(tensors: PassArguments & AtOptions & { readonly positions: Positions }): PassResult;
   /**
    * Moves rotated keys from one position to another, with amplitude 1. Keys that `apply` rotated at `from` become, up
    * to rounding, the keys that `apply` would give at `to`. Both are absolute positions, so repeated shifts do not
@@ -284,6 +297,7 @@ export interface RotaryEmbedding {
    * does not declare `canShift`, unless it is a rotation that only depends on the length and `length` is given.
    */
   shift(tensors: ShiftArguments): Tensor;
+  shift(tensors: CacheShiftArguments): PassPlace;
   /**
    * The effective length at `length` tokens: lengths with the same result have the same frequencies. Keys that were
    * rotated at another effective length are stale: rotate the unrotated keys again. `null` for types that do not depend

@@ -118,14 +118,14 @@ export function rotateTask(task: RotationTask): void {
 let kept = new Float32Array(0);
 const KEPT_FLOATS = 2 ** 16;
 
-function scratchFloats(length: number): Float32Array {
+export function scratchFloats(length: number): Float32Array {
   if (kept.length >= length) return kept;
   const floats = new Float32Array(length);
   if (length <= KEPT_FLOATS) kept = floats;
   return floats;
 }
 
-function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
+export function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
   const pairs = rotaryDim / 2;
   // Blocks of one pair each form one run of neighbours, which avoids an inner loop of length one.
   if (blocks === pairs) return { runs: 1, length: pairs, step: 2, distance: 1 };
@@ -133,7 +133,7 @@ function pairRuns({ rotaryDim, blocks }: RotationShape): PairRuns {
 }
 
 /** `x' = x·cos − y·sin`, `y' = y·cos + x·sin` for the pairs of all heads of one token. */
-function rotateHeads(
+export function rotateHeads(
   dtype: TensorLayout["dtype"],
   data: TensorLayout["data"],
   first: number,

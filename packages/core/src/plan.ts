@@ -6,13 +6,16 @@
  */
 
 import type { CosSinWriter } from "./cos-sin.ts";
-import { RopeError, shapeError, show } from "./errors.ts";
+import { invalid, issue, RopeError, shapeError, show } from "./errors.ts";
 import { RopeNumbers } from "./frequencies.ts";
 import type { FrequenciesAtLength } from "./frequencies.ts";
 import { rotationShape } from "./head.ts";
 import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
+import type { passTasks } from "./pass-check.ts";
+import type { PassArguments, PassPlace } from "./pass-arguments.ts";
+import type { PassTask } from "./pass-kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
 import type { PositionRules, Positions, ResolvedPositions } from "./positions.ts";
 import type { RopeProvider } from "./provider.ts";
@@ -130,9 +133,9 @@ export class RopePlan {
   }
 
   /** Tasks for an executor, of the tensors that have elements. @throws RopeError `ROPE_SHAPE`; nothing is written. */
-  tasks(turns: Turns, tensors: CallTensors): RotationTask[] {
+  tasks(turns: Turns, tensors: CallTensors<PassPlace>): RotationTask[] {
     const { batch, tokens } = turns;
-    const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveTensor);
+    const checked = checkTensors(tensors, { batch, tokens, headDim: this.spec.headDim }, resolveAny);
     const { rotaryDim, rotaryOffset, blocks } = this.#shape;
     const tasks: RotationTask[] = [];
     // Large turns keep no table: query and key would each get one of their own.
@@ -145,6 +148,24 @@ export class RopePlan {
       tasks.push({ rotaryDim, rotaryOffset, blocks, input, output, table });
     }
     return tasks;
+  }
+
+  /**
+   * The tasks of a pass. @throws RopeError as {@link passTasks}; `ROPE_UNSUPPORTED` for a norm or factors of another
+   * operation than `apply`, and for factors of a rope without `queryScale`.
+   */
+  passTasks(
+    check: typeof passTasks,
+    turns: Turns,
+    call: PassArguments,
+    queryScale: ((position: number) => number) | null,
+    operation: Operation | "shift",
+  ): PassTask[] {
+    if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
+    return check(call, turns, this.spec.headDim, this.#shape, () => {
+      if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
+      throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
+    });
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */
@@ -165,8 +186,24 @@ export class RopePlan {
   }
 }
 
+const noNorm = (operation: string): RopeError =>
+  new RopeError("ROPE_UNSUPPORTED", {
+    what: `${operation} has no norm and no factors of queries`,
+    expected: "norm and queryScale only with apply",
+    received: "norm or queryScale",
+    remedy: "Call normGradient of @ropewalk/core/math for the gradient of a norm.",
+  });
+
+/** The factor of the queries of each token; with several axes, the first axis counts tokens. */
+export const queryFactors = ({ values, axes }: ResolvedPositions, rule: (position: number) => number): Float32Array =>
+  Float32Array.from(values.subarray(0, values.length / axes), rule);
+
 /** The length of a sequence that reaches these positions. */
 const lengthOf = ({ largest }: ResolvedPositions): number => Math.floor(largest) + 1;
+
+/** A place that only a pass takes is no tensor, and refused as such. */
+const resolveAny = (name: string, tensor: PassPlace, expected: TensorExpectation): TensorLayout =>
+  resolveTensor(name, tensor as Tensor, expected);
 
 const outKeys = ["query", "key"];
 

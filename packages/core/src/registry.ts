@@ -6,7 +6,7 @@
  * does nothing, another source gives an error.
  */
 
-import type { RopeBackend } from "./backend.ts";
+import type { DefaultExecutor, RopeBackend, RotationExecutor } from "./backend.ts";
 import { RopeError, show } from "./errors.ts";
 import { checkKeys, nearest } from "./keys.ts";
 import { checkSpecificationVersion, isRecord } from "./provider.ts";
@@ -28,6 +28,8 @@ interface RegistryState {
   readonly queryScales: Map<string, QueryScaleRule>;
   /** Called with a name when its registration is removed, so that instance caches drop its ropes. */
   readonly listeners: Set<(name: string) => void>;
+  /** Executes ropes that are asked for without a backend. Absent: core's own JavaScript does. */
+  executor?: DefaultExecutor;
 }
 
 /** A set of rope types and backends. */
@@ -127,6 +129,30 @@ export class RopeRegistry {
   }
 
   /**
+   * Registers what executes the ropes of this registry that are asked for without a backend. Ropes that exist keep
+   * their executor.
+   *
+   * @throws RopeError as {@link registerBackend}.
+   */
+  registerExecutor(executor: DefaultExecutor): void {
+    requireContract("the executor", "of ropes", executor, { choose: "function" });
+    if (isFree("executor", "of ropes", this.#state.executor?.source, executor.source)) this.#state.executor = executor;
+  }
+
+  /** The executor of a backend, or the registered one; `undefined` for core's own. @internal */
+  executor(backend: unknown): RotationExecutor | undefined {
+    if (backend === undefined) return this.#state.executor?.choose();
+    if (backend === "js") return undefined;
+    const given = this.requireBackend(backend);
+    if (typeof given.executor === "function") return given.executor();
+    throw new RopeError("ROPE_UNSUPPORTED", {
+      what: `the backend ${show(backend)} has no executor`,
+      remedy: "Use rope.to.",
+      facts: { backend },
+    });
+  }
+
+  /**
    * Registers a rule of `queryScale` under a name.
    *
    * @throws RopeError as {@link registerBackend}.
@@ -148,8 +174,8 @@ export class RopeRegistry {
    * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none; `ROPE_SPEC_VERSION` as
    * {@link require}.
    */
-  requireBackend(name: string): RopeBackend {
-    const backend = this.#state.backends.get(name);
+  requireBackend(name: unknown): RopeBackend {
+    const backend = this.#state.backends.get(name as string);
     if (backend !== undefined) {
       checkContract("the backend", backend);
       return backend;
@@ -159,10 +185,7 @@ export class RopeRegistry {
       what: `the backend ${show(name)} is not registered`,
       expected: oneOf("backend", registered),
       received: show(name),
-      remedy:
-        name === "js"
-          ? "A rope rotates in JavaScript as it is: use it without to()."
-          : "Import the package that provides it.",
+      remedy: name === "js" ? 'Use getRope(request, { backend: "js" }).' : "Import the package that provides it.",
       facts: { backend: name, registered },
     });
   }

@@ -15,6 +15,7 @@ import { rotateTask } from "./kernel.ts";
 import type { RotationTask } from "./kernel.ts";
 import type {
   AtOptions,
+  CacheShiftArguments,
   CosSin,
   CosSinOptions,
   CosSinTable,
@@ -23,31 +24,32 @@ import type {
   RopeExplanation,
   RotaryEmbedding,
   RotaryStep,
-  RotateArguments,
-  RotateResult,
-  ShiftArguments,
 } from "./interface.ts";
 import type { Pairing } from "./pairing.ts";
+import { passPart, requirePass } from "./pass-part.ts";
+import { isPass } from "./pass-arguments.ts";
+import type { PassArguments, PassResult } from "./pass-arguments.ts";
+import type { PassTask } from "./pass-kernel.ts";
 import { RopePlan } from "./plan.ts";
-import type { CallTensors } from "./plan.ts";
 import type { Positions } from "./positions.ts";
 import type { Precision, RopeCapabilities, RopeProvider } from "./provider.ts";
 import type { RopeSpec } from "./request.ts";
 import { stepOf } from "./step.ts";
-import type { Tensor } from "./tensor.ts";
 import type { Operation, Turns } from "./turns.ts";
 
 /** Core's own executor. */
 const javaScriptExecutor: RotationExecutor = Object.freeze({
   name: "js",
   rotate: (tasks: readonly RotationTask[]) => tasks.forEach(rotateTask),
+  pass: (tasks: readonly PassTask[]) => tasks.forEach((task) => passPart.current!.passTask(task)),
 });
 
-const tensorKeys = ["query", "key", "out"];
+const rotatedKeys = ["query", "key", "out"];
+const tensorKeys = [...rotatedKeys, "value", "norm", "queryScale"];
 const positionedKeys = [...tensorKeys, "positions", "length"];
 const shiftKeys = ["keys", "from", "to", "out", "length"];
 
-type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
+type PositionedArguments = PassArguments & AtOptions & { readonly positions: Positions };
 
 class PlannedRope implements RotaryEmbedding {
   readonly spec: RopeSpec;
@@ -61,6 +63,9 @@ class PlannedRope implements RotaryEmbedding {
   readonly #write: CosSinWriter;
 
   constructor(plan: RopePlan, names: RopeNames, executor: RotationExecutor) {
+    if (typeof (executor as Partial<RotationExecutor> | null | undefined)?.rotate !== "function") {
+      throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
+    }
     this.#plan = plan;
     this.#names = names;
     this.#executor = executor;
@@ -102,15 +107,15 @@ class PlannedRope implements RotaryEmbedding {
     return this.#executor.name;
   }
 
-  apply(tensors: PositionedArguments): RotateResult {
+  apply(tensors: PositionedArguments): any {
     return this.#rotate("apply", tensors);
   }
 
-  invert(tensors: PositionedArguments): RotateResult {
+  invert(tensors: PositionedArguments): any {
     return this.#rotate("invert", tensors);
   }
 
-  adjoint(tensors: PositionedArguments): RotateResult {
+  adjoint(tensors: PositionedArguments): any {
     return this.#rotate("adjoint", tensors);
   }
 
@@ -120,7 +125,7 @@ class PlannedRope implements RotaryEmbedding {
     return stepOf(turns, this.#names.queryScale, (operation, given) => {
       const tensors = checkKeys("the arguments", given, tensorKeys);
       if (operation !== "apply") this.#plan.require("isRotation", operation);
-      return this.#execute(turns.as(operation), tensors);
+      return this.#execute(turns.as(operation), tensors, operation);
     });
   }
 
@@ -145,11 +150,11 @@ class PlannedRope implements RotaryEmbedding {
     return Float32Array.from(angles.invFreq, (frequency) => (frequency === 0 ? Infinity : 1 / frequency));
   }
 
-  shift(tensors: ShiftArguments): Tensor {
+  shift(tensors: CacheShiftArguments): any {
     const { keys, from, to, out, length } = checkKeys("the arguments of shift", tensors, shiftKeys);
     if (keys === undefined) throw shapeError("keys", "a tensor of keys", "nothing");
     const turns = this.#plan.turnsBetween(from, to, length);
-    return this.#execute(turns, out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key!;
+    return this.#execute(turns, out === undefined ? { key: keys } : { key: keys, out: { key: out } }, "shift").key!;
   }
 
   effectiveLength(length: number): number | null {
@@ -174,28 +179,35 @@ class PlannedRope implements RotaryEmbedding {
         return plan.turnsBetween(from, to, checkKeys("the options of turnsBetween", given, ["length"]).length);
       },
       check: (turns, tensors) => {
-        return plan.tasks(turns, checkKeys("the tensors", tensors, tensorKeys));
+        return plan.tasks(turns, checkKeys("the tensors", tensors, rotatedKeys));
       },
-      withExecutor: (executor) => {
-        if (typeof (executor as Partial<RotationExecutor> | undefined)?.rotate === "function") {
-          return new PlannedRope(plan, this.#names, executor);
-        }
-        throw invalid("the backend", [issue("executor", "an object with name and rotate", executor)]);
+      checkPass: (turns, tensors, operation) => {
+        requireOperation(operation);
+        const checked = checkKeys("the tensors", tensors, tensorKeys);
+        const { passTasks } = requirePass("", true);
+        return plan.passTasks(passTasks, turns, checked, this.#names.queryScale, operation);
       },
+      withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };
     return this.#names.backend(backend).create(context, options) as never;
   }
 
-  #rotate(operation: Operation, given: PositionedArguments): RotateResult {
+  #rotate(operation: Operation, given: PositionedArguments): PassResult {
     const tensors = checkKeys("the arguments", given, positionedKeys);
     const turns = this.#plan.turns(tensors.positions, operation, tensors.length, this.#write, false);
-    return this.#execute(turns, tensors);
+    return this.#execute(turns, tensors, operation);
   }
 
-  #execute(turns: Turns, tensors: CallTensors): RotateResult {
-    this.#executor.rotate(this.#plan.tasks(turns, tensors));
-    const { query, key, out } = tensors;
-    return { query: out?.query ?? query, key: out?.key ?? key };
+  #execute(turns: Turns, tensors: PassArguments, operation: Operation | "shift"): PassResult {
+    const { query, key, value, out } = tensors;
+    if (!isPass(tensors)) {
+      this.#executor.rotate(this.#plan.tasks(turns, tensors));
+      return { query: out?.query ?? query, key: out?.key ?? key } as PassResult;
+    }
+    const executor = this.#executor;
+    const { passTasks } = requirePass(executor.name, executor.pass !== undefined);
+    executor.pass!(this.#plan.passTasks(passTasks, turns, tensors, this.#names.queryScale, operation));
+    return { query: out?.query ?? query, key: out?.key ?? key, value: out?.value ?? value };
   }
 }
 
@@ -213,6 +225,11 @@ export interface RopeNames {
 }
 
 /** Makes the rope of a checked spec. */
-export function createRope(spec: RopeSpec, provider: RopeProvider, names: RopeNames): RotaryEmbedding {
-  return new PlannedRope(new RopePlan(spec, provider), names, javaScriptExecutor);
+export function createRope(
+  spec: RopeSpec,
+  provider: RopeProvider,
+  names: RopeNames,
+  executor: RotationExecutor = javaScriptExecutor,
+): RotaryEmbedding {
+  return new PlannedRope(new RopePlan(spec, provider), names, executor);
 }

@@ -2,7 +2,9 @@
  * `rope.at(positions)`: the turns of one step, for every layer.
  */
 
-import type { RotaryStep, RotateArguments, RotateResult } from "./interface.ts";
+import type { RotaryStep } from "./interface.ts";
+import type { PassArguments } from "./pass-arguments.ts";
+import { queryFactors } from "./plan.ts";
 import type { Operation, PositionTurns } from "./turns.ts";
 
 /**
@@ -14,9 +16,9 @@ import type { Operation, PositionTurns } from "./turns.ts";
 export function stepOf(
   turns: PositionTurns,
   queryScale: ((position: number) => number) | null,
-  rotate: (operation: Operation, tensors: RotateArguments) => RotateResult,
+  rotate: (operation: Operation, tensors: PassArguments) => any,
 ): RotaryStep {
-  const { batch, tokens, values, axes } = turns.positions;
+  const { batch, tokens } = turns.positions;
   const { angles, length } = turns.frequencies;
   const shape = [...(batch === undefined ? [] : [batch]), tokens, angles.invFreq.length];
   // Copies, made on first access, because the turns are shared.
@@ -30,11 +32,10 @@ export function stepOf(
     get sin() {
       return (sin ??= turns.table("float32").sin.slice() as Float32Array);
     },
-    // With several axes, the first axis counts tokens.
-    queryScale: queryScale === null ? null : Float32Array.from(values.subarray(0, values.length / axes), queryScale),
+    queryScale: queryScale === null ? null : queryFactors(turns.positions, queryScale),
     effectiveLength: length,
-    apply: (tensors: RotateArguments) => rotate("apply", tensors),
-    invert: (tensors: RotateArguments) => rotate("invert", tensors),
-    adjoint: (tensors: RotateArguments) => rotate("adjoint", tensors),
+    apply: (tensors: PassArguments) => rotate("apply", tensors),
+    invert: (tensors: PassArguments) => rotate("invert", tensors),
+    adjoint: (tensors: PassArguments) => rotate("adjoint", tensors),
   });
 }

@@ -179,7 +179,7 @@ describe("ROPE_INVALID_PARAMETERS", () => {
     expect(caught(() => step.apply({ query, keys } as object), "ROPE_INVALID_PARAMETERS").message)
       .toMatchInlineSnapshot(`
         "1 issue in the arguments.
-          - keys: expected one of query, key, out, got the unknown key "keys" with Float32Array(4). Did you mean "key"?"
+          - keys: expected one of query, key, out, value, norm, queryScale, got the unknown key "keys" with Float32Array(4). Did you mean "key"?"
       `);
     caught(
       () => rope().apply({ positions: [1], query, out: { query: tensor(), keys } as object }),

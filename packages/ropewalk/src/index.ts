@@ -16,6 +16,7 @@ import "@ropewalk/longrope";
 import "@ropewalk/nd-qwen2vl";
 import "@ropewalk/ntk";
 import "@ropewalk/proportional";
+import "@ropewalk/wasm-backend/auto";
 import "@ropewalk/yarn";
 
 export type { DeepseekYarnParameters } from "@ropewalk/deepseek-yarn";
@@ -50,6 +51,10 @@ export type {
   AtOptions,
   BackendOptions,
   BackendRope,
+  CacheElementType,
+  CacheShiftArguments,
+  CacheSlots,
+  CacheView,
   CosSin,
   CosSinOptions,
   CosSinTable,
@@ -63,6 +68,9 @@ export type {
   Pairing,
   ParameterRule,
   ParameterSchema,
+  PassArguments,
+  PassPlace,
+  PassResult,
   PositionArray,
   Positions,
   Precision,
@@ -73,6 +81,7 @@ export type {
   RegisterDecorator,
   RegisterOptions,
   RewrittenRequest,
+  RmsNorm,
   RopeBackends,
   RopeCacheStatistics,
   RopeCapabilities,
@@ -80,7 +89,6 @@ export type {
   RopeErrorParts,
   RopeExplanation,
   RopeFrequencies,
-  RopeSettings,
   RopeIssue,
   RopeParameters,
   RopeParametersByType,
@@ -89,6 +97,7 @@ export type {
   RopeRegistry,
   RopeRequest,
   RopeRule,
+  RopeSettings,
   RopeSpec,
   RopeSpelling,
   RotaryEmbedding,

@@ -87,6 +87,8 @@ function wideComments({ file, comments }: Module): Finding[] {
 
 /** Files with snake_case words of other formats: the start of a path, and the meaning of the words. */
 const otherFormats: Readonly<Record<string, string>> = {
+  "packages/core/src/pass": "the element type float8_e4m3, by its name everywhere",
+  "packages/backends/wasm/src/pass.ts": "likewise",
   "packages/backends/webgpu/src/": "names in WGSL, and the uniforms that are filled by these names",
   "packages/ropewalk/src/cli/files.ts": "node_modules",
   "packages/ropewalk/src/cli/gguf.ts": "names of tensors in GGUF files",

@@ -4,7 +4,7 @@ import { jaxWasm } from "./jax-js.ts";
 import { loopWithPow, loopWithTables } from "./loop.ts";
 import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
 import { onnxruntimeWeb } from "./onnxruntime-web.ts";
-import { ropewalkApply, ropewalkStep } from "./ropewalk.ts";
+import { byDefault, ropewalkApply, ropewalkStep } from "./ropewalk.ts";
 import { wasmArenaApply, wasmArenaStep, wasmArraysApply, wasmThreadsStep } from "./ropewalk-wasm.ts";
 import { tfjsWasm } from "./tfjs.ts";
 
@@ -23,6 +23,7 @@ export const limit: Contestant = copy;
  */
 export const fields: readonly (readonly Contestant[])[] = [
   [
+    byDefault,
     ropewalkApply,
     ropewalkStep,
     wasmArenaApply,
@@ -36,4 +37,16 @@ export const fields: readonly (readonly Contestant[])[] = [
     copy,
   ],
   [onnxruntimeWeb, tfjsWasm, jaxWasm, onnxruntimeOneThread, copy],
+];
+
+/** Who also runs cold: the fastest ways of each software, since what they read is all that counts there. */
+export const coldField: readonly Contestant[] = [
+  byDefault,
+  ropewalkApply,
+  wasmArenaApply,
+  wasmArenaStep,
+  onnxruntimeOneThread,
+  onnxruntimeTwoThreads,
+  loopWithTables,
+  copy,
 ];

@@ -9,6 +9,7 @@ import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
 import { checkKeys, invalid, listOf, shapeError, show } from "@ropewalk/core/backend";
 import { areas, createMemory } from "./kernel.ts";
+import type { KernelMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, contiguous, aligned to 16 bytes. Free it with `using` or `dispose`. */
 export interface ArenaTensor<
@@ -83,16 +84,21 @@ export function createArena(options: { readonly bytes: number; readonly shared?:
     ]);
   }
   const arena = new FixedArena(createMemory(bytes + areas.end, shared), shared);
-  arenas.set(arena.memory.buffer, arena);
+  arenas.set(arena.memory.buffer, { arena, kernels: undefined });
   return arena;
 }
 
+/** An arena, and its memory with kernels once something was rotated there. */
+export interface KnownArena {
+  readonly arena: Arena;
+  kernels: KernelMemory | undefined;
+}
+
 /** The arenas by their memory: the memory of a tensor identifies its arena. */
-const arenas = new WeakMap<ArrayBufferLike, Arena>();
+const arenas = new WeakMap<ArrayBufferLike, KnownArena>();
 
 /** The arena of a memory; `undefined` for other memory. */
-export const arenaOf = (buffer: ArrayBufferLike | undefined): Arena | undefined =>
-  buffer === undefined ? undefined : arenas.get(buffer);
+export const knownArena = (buffer: ArrayBufferLike): KnownArena | undefined => arenas.get(buffer);
 
 /** Whether a value is an arena that {@link createArena} made. */
 export const isArena = (value: unknown): value is Arena => value instanceof FixedArena;

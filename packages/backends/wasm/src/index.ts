@@ -3,7 +3,7 @@
 import { registerBackend } from "@ropewalk/core";
 import type { RotaryEmbedding } from "@ropewalk/core";
 import { checkKeys, invalid, show } from "@ropewalk/core/backend";
-import type { BackendContext, RopeBackend } from "@ropewalk/core/backend";
+import type { BackendContext, RopeBackend, RotationExecutor } from "@ropewalk/core/backend";
 import { isArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { createExecutor } from "./executor.ts";
@@ -59,9 +59,18 @@ export const wasmBackend: RopeBackend = Object.freeze({
       issues.push({ path: "pool", expected, received: show(pool) });
     }
     if (issues.length > 0) throw invalid("the options of wasm", issues);
+    if (arena === undefined) return withExecutor(executor());
     return withExecutor(createExecutor(memoryFor(arena), pool as ThreadPool | undefined));
   },
+  executor,
 });
+
+let shared: RotationExecutor | undefined;
+
+/** The executor without options. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`. */
+function executor(): RotationExecutor {
+  return (shared ??= createExecutor(memoryFor(undefined)));
+}
 
 registerBackend(wasmBackend);
 

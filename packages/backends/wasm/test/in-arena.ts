@@ -1,9 +1,20 @@
 /** A rope whose tensors are moved into an arena for each call, so that tests written for any memory try that one. */
 
-import type { RotateArguments, RotaryEmbedding, RotateResult, Tensor, TensorData } from "@ropewalk/core";
+import type {
+  AtOptions,
+  Positions,
+  RotateArguments,
+  RotaryEmbedding,
+  RotateResult,
+  ShiftArguments,
+  Tensor,
+  TensorData,
+} from "@ropewalk/core";
 import type { Arena } from "@ropewalk/wasm-backend";
 
 type Data = Exclude<TensorData, { readonly [Symbol.toStringTag]: "Float16Array" }>;
+
+type Positioned = RotateArguments & AtOptions & { readonly positions: Positions };
 
 /** Buffers of the caller that lie in the arena for the time of one call. */
 class Guests {
@@ -84,19 +95,19 @@ export function inArena(rope: RotaryEmbedding, arena: Arena): RotaryEmbedding {
     attentionFactor: rope.attentionFactor,
     frequencies: (length?: number) => rope.frequencies(length),
     cosSin: (...args: Parameters<RotaryEmbedding["cosSin"]>) => rope.cosSin(...args),
-    apply: moving((tensors: Parameters<RotaryEmbedding["apply"]>[0]) => rope.apply(tensors)),
-    invert: moving((tensors: Parameters<RotaryEmbedding["apply"]>[0]) => rope.invert(tensors)),
-    adjoint: moving((tensors: Parameters<RotaryEmbedding["apply"]>[0]) => rope.adjoint(tensors)),
+    apply: moving((tensors: Positioned) => rope.apply(tensors)),
+    invert: moving((tensors: Positioned) => rope.invert(tensors)),
+    adjoint: moving((tensors: Positioned) => rope.adjoint(tensors)),
     at: (...args: Parameters<RotaryEmbedding["at"]>) => {
       const step = rope.at(...args);
       const moved = (name: "apply" | "invert" | "adjoint") => moving((tensors: RotateArguments) => step[name](tensors));
       return { ...step, apply: moved("apply"), invert: moved("invert"), adjoint: moved("adjoint") };
     },
-    shift: ({ keys, out, ...rest }: Parameters<RotaryEmbedding["shift"]>[0]) => {
+    shift: ({ keys, out, ...rest }: ShiftArguments) => {
       const shift = moving((tensors: RotateArguments) =>
         rope.shift({ ...rest, keys: tensors.key!, ...(tensors.out === undefined ? {} : { out: tensors.out.key }) }),
       );
       return shift(out === undefined ? { key: keys } : { key: keys, out: { key: out } }).key;
     },
-  } as RotaryEmbedding;
+  } as unknown as RotaryEmbedding;
 }

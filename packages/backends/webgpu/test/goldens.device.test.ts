@@ -1,7 +1,7 @@
 import { compareRotations } from "@ropewalk/conformance/golden";
 import type { EngineRecord } from "@ropewalk/conformance/golden";
 import { getRopeUntyped, listRopeTypes } from "@ropewalk/core";
-import type { RotaryEmbedding } from "@ropewalk/core";
+import type { Positions, RotaryEmbedding, TensorView } from "@ropewalk/core";
 import { afterAll, expect, test } from "vitest";
 import { compareGoldens, POSITIONS } from "./golden-body.ts";
 import { goldenSpecs, hfRopes } from "./golden-specs.ts";
@@ -27,7 +27,10 @@ test("every golden rope is JavaScript's within 1e-6 at positions up to 1048575",
   expect(await compareGoldens(device, goldenSpecs, POSITIONS)).toEqual([]);
 });
 
-type Call = Parameters<RotaryEmbedding["apply"]>[0] & { readonly key: { readonly data: Float32Array | Uint16Array } };
+interface Call {
+  readonly positions: Positions;
+  readonly key: TensorView & { readonly data: Float32Array | Uint16Array };
+}
 
 /** The rope with room for the record's positions: engines compute positions that a model does not admit. */
 function reaching(rope: RotaryEmbedding, { rotated, length }: EngineRecord): RotaryEmbedding {

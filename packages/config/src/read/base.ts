@@ -13,7 +13,7 @@ export type BaseFacts = Pick<RopeFacts, "base" | "pairing" | "queryScale">;
 
 /** @param trained the trained length, if the type has one. */
 export function readBase(entry: RopeEntry, trained: unknown, located: Located): BaseFacts {
-  const queryScale = readQueryScale(entry.dictionary, trained, located.model);
+  const queryScale = readQueryScale(entry.dictionary, trained, located);
   return {
     base: readTheta(entry, located),
     pairing: readPairing(located),
@@ -176,12 +176,18 @@ function readPairing({ dialect, model, report }: Located): Fact<Pairing> {
 function readQueryScale(
   dictionary: Fields,
   length: unknown,
-  { fields, family }: TextModel,
+  { model: { fields, family }, report }: Located,
 ): Fact<QueryScale> | undefined {
   const beta = family.readsTemperature === true ? dictionary.scale("llama_4_scaling_beta") : undefined;
-  if (beta !== undefined && typeof length === "number") {
-    const value = Object.freeze({ rule: "temperature", beta: beta.value, length, offset: 0 } as const);
-    return { value, rule: beta.path };
+  if (beta !== undefined) {
+    // The class reads it under every rope type, also those without a trained length.
+    const trained = typeof length === "number" ? length : dictionary.size("original_max_position_embeddings")?.value;
+    if (trained !== undefined) {
+      const value = Object.freeze({ rule: "temperature", beta: beta.value, length: trained, offset: 0 } as const);
+      return { value, rule: beta.path };
+    }
+    const path = dictionary.pathOf("original_max_position_embeddings");
+    report.issue(path, "the trained length in tokens, beside llama_4_scaling_beta", "nothing");
   }
   const logn = fields.flag("use_logn_attn");
   const trained = logn?.value === true ? fields.size("seq_length") : undefined;

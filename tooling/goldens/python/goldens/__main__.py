@@ -32,6 +32,8 @@ def main() -> None:
     kinds.add_parser("seeds", help="numbers printed in public documents and test suites")
     permute = kinds.add_parser("permute", help="scores of tiny random models in transformers, with their weights")
     permute.add_argument("--name", action="append", help="only this fixture (may be given several times)")
+    attention = kinds.add_parser("pass", help="queries, keys and values of tiny random models in transformers, before and after norm and rotation")
+    attention.add_argument("--name", action="append", help="only this fixture (may be given several times)")
     kinds.add_parser("onnx", help="the ONNX reference evaluator")
     for engine, text in ENGINES.items():
         kinds.add_parser(engine, help=text).add_argument("--name", action="append", help="only this fixture")
@@ -62,6 +64,10 @@ def main() -> None:
         module.run()
     if arguments.kind in ("permute", "all"):
         from . import permute as module
+
+        module.run(getattr(arguments, "name", None))
+    if arguments.kind in ("pass", "all"):
+        from . import attention_pass as module
 
         module.run(getattr(arguments, "name", None))
     if arguments.kind in ("onnx", "all"):
