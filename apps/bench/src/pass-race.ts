@@ -369,5 +369,6 @@ for (const tokens of sizes) {
   }
 }
 if (smoke) console.log(`${report.flatMap(({ rows }) => rows).length} results checked`);
-if (options.json !== undefined)
+if (options.json !== undefined) {
   writeFileSync(fromCaller(options.json), `${JSON.stringify({ machine, report }, null, 1)}\n`);
+}

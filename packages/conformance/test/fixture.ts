@@ -48,7 +48,10 @@ export function mapped(change: (value: number, pair: number) => number): Pick<Ro
   };
 }
 
-/** An isolated registry with a provider under "example" and a backend "planted" that rotates by `executor`, and passes by `pass`. */
+/**
+ * An isolated registry with a provider under "example" and a backend "planted" that rotates by `executor`, and runs a
+ * pass by `pass`.
+ */
 export function registryWith(
   provider: RopeProvider,
   executor: (tasks: readonly RotationTask[]) => void = (tasks) => tasks.forEach(rotateTask),
