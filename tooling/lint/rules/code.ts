@@ -107,8 +107,8 @@ const snake = /^[a-z][a-z0-9]*(?:\.[a-z0-9]+)*(?:_[a-z0-9]+)+(?:[._][a-z0-9]+)*$
  * Only config reads the keys of config.json and GGUF, so each spelling is known in one place.
  *
  * Published code has no other reason for snake_case. So the rule refuses all names, keys and one-word strings in
- * snake_case. Exceptions: names and aliases of registered rope types, element types, and the files of other formats above. Sentences,
- * regular expressions and comments may name a key, because they explain it to a reader.
+ * snake_case. Exceptions: names and aliases of registered rope types, element types, and the files of other formats
+ * above. Sentences, regular expressions and comments may name a key, because they explain it to a reader.
  */
 function snakeCase({ packages }: Workspace): Finding[] {
   const types = new Set(packages.flatMap(registeredTypes));
