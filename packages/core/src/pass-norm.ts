@@ -21,6 +21,24 @@ const normKeys = ["epsilon", "weight", "weightOffset", "over", "when"];
  */
 export function checkNorm(path: string, given: RmsNorm, heads: number, headDim: number): PassNorm {
   const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
+  const isRight =
+    Number.isFinite(epsilon) &&
+    epsilon >= 0 &&
+    (weightOffset === undefined || (weight !== undefined && Number.isFinite(weightOffset))) &&
+    (over === "head" || over === "heads") &&
+    (when === "before" || when === "after");
+  if (!isRight) throw invalid(path, normIssues(given));
+  const overHeads = over === "heads";
+  return {
+    epsilon,
+    weight: weight === undefined ? undefined : checkWeight(path, weight, overHeads ? heads * headDim : headDim),
+    weightOffset: weightOffset ?? 0,
+    overHeads,
+    after: when === "after",
+  };
+}
+
+function normIssues({ epsilon, weight, weightOffset, over = "head", when = "before" }: RmsNorm): RopeIssue[] {
   const issues: RopeIssue[] = [];
   if (!(Number.isFinite(epsilon) && epsilon >= 0)) issues.push(issue("epsilon", "a finite number ≥ 0", epsilon));
   if (weightOffset !== undefined && (weight === undefined || !Number.isFinite(weightOffset))) {
@@ -28,24 +46,23 @@ export function checkNorm(path: string, given: RmsNorm, heads: number, headDim: 
   }
   if (over !== "head" && over !== "heads") issues.push(issue("over", '"head" or "heads"', over));
   if (when !== "before" && when !== "after") issues.push(issue("when", '"before" or "after"', when));
-  if (issues.length > 0) throw invalid(path, issues);
-  const overHeads = over === "heads";
-  return {
-    epsilon,
-    weight:
-      weight === undefined ? undefined : checkWeight(`${path}.weight`, weight, overHeads ? heads * headDim : headDim),
-    weightOffset: weightOffset ?? 0,
-    overHeads,
-    after: when === "after",
-  };
+  return issues;
 }
 
-function checkWeight(name: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
+/** Made once: to join a name at each call takes longer than to check the weight. */
+const weightNames: Readonly<Record<string, string>> = {
+  "norm.query": "norm.query.weight",
+  "norm.key": "norm.key.weight",
+  "norm.value": "norm.value.weight",
+};
+
+function checkWeight(path: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
   const isArray = ArrayBuffer.isView(given);
   const view = isArray ? { data: given } : { ...own(given as { data: TensorData; dtype?: ElementType }) };
   const { data, dtype }: { data: TensorData; dtype?: ElementType } = isArray
     ? view
-    : checkKeys(`"${name}"`, view, ["data", "dtype"]);
+    : checkKeys(`${path}.weight`, view, ["data", "dtype"]);
+  const name = weightNames[path] ?? `${path}.weight`;
   if (lengthOf(data) !== count) throw shapeError(name, `${count} values`, `${lengthOf(data) ?? show(given)}`);
   const tensor = dtype === undefined ? data : { data, shape: [1, 1, count], dtype };
   return resolveTensor(name, tensor, { batch: 1, tokens: 1, headDim: count });
