@@ -9,6 +9,7 @@
 import type { CosSinWriter } from "./cos-sin.ts";
 import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
 import type { RotationTask } from "./kernel.ts";
+import type { PassMemory } from "./pass.ts";
 import type { PassArguments } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import type { Positions } from "./positions.ts";
@@ -70,10 +71,12 @@ export interface BackendContext {
    * As {@link check}, for a pass: one task for each tensor that has elements, query, key, value.
    *
    * @param operation of the turns: norms and factors of queries belong to `"apply"` only.
+   * @param memory where the tensors lie, for a backend whose callers pass other memory than JavaScript's. Tasks then have
+   * no table.
    * @throws RopeError as {@link check}; `ROPE_SHAPE` for slots or weights that do not fit; `ROPE_UNSUPPORTED` for a
    * norm of another operation.
    */
-  checkPass(turns: Turns, tensors: PassArguments, operation: Operation): PassTask[];
+  checkPass(turns: Turns, tensors: PassArguments, operation: Operation, memory?: PassMemory): PassTask[];
   /** The same rope, whose rotations `executor` does. `rope.backend` is the executor's name. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }
@@ -118,6 +121,7 @@ export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
 export { isPass } from "./pass.ts";
+export type { PassMemory } from "./pass.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

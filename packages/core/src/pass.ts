@@ -50,13 +50,59 @@ export interface PassRope extends RotationShape {
 }
 
 /**
+ * The kind of memory that the tensors of a pass lie in. Its functions check what they get and describe it; `layout.data`
+ * of their results may be an object that stands for an array, as {@link resolveLayout} takes it.
+ */
+export interface PassMemory {
+  /** The key that names the memory of a view. */
+  readonly key: string;
+  /** A tensor without anything of a cache: as the caller passed it, or the scales of int8. */
+  tensor(name: string, tensor: unknown, expected: TensorExpectation): CacheLayout;
+  /** The elements of a view of a cache, whose keys are checked. */
+  elements(
+    name: string,
+    memory: unknown,
+    dtype: CacheElementType | undefined,
+    place: CheckedPlace,
+    expected: TensorExpectation,
+  ): CacheLayout;
+  /** The slots that `check` copies and checks; or `[NaN]` for slots that the host does not see. */
+  slots(name: string, slots: unknown, check: () => Float64Array): Float64Array;
+  /** The weight that `check` copies; `undefined` for one that the host does not see. */
+  weight(
+    name: string,
+    weight: unknown,
+    form: { readonly count: number; readonly offset: number },
+    check: () => Float32Array | Float64Array,
+  ): Float32Array | Float64Array | undefined;
+}
+
+type CheckedPlace = ReturnType<typeof checkedView>;
+
+/** JavaScript's memory. */
+const hostMemory: PassMemory = {
+  key: "data",
+  tensor: (name, tensor, expected) => resolveTensor(name, tensor as Tensor, expected),
+  elements: resolveElements,
+  slots: (_name, _slots, check) => check(),
+  weight: (_name, _weight, _form, check) => check(),
+};
+
+/**
  * Checks the tensors of a pass and returns one task for each tensor that has elements: query, key, value. Nothing is
  * written.
  *
+ * @param memory where the tensors lie. In another memory than JavaScript's the backend has the turns, and tasks have no
+ * table.
  * @throws RopeError `ROPE_SHAPE` for tensors, slots or weights that do not fit or overlap; `ROPE_INVALID_PARAMETERS`
  * for an unknown key, or a wrong setting of a norm.
  */
-export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope: PassRope): PassTask[] {
+export function passTasks(
+  call: PassArguments,
+  { batch, tokens }: Expected,
+  rope: PassRope,
+  memory: PassMemory = hostMemory,
+): PassTask[] {
   const { norm = {}, queryScale, out: given } = call;
   const out = given === undefined ? {} : checkKeys("the tensors of out", given, names);
   checkKeys("the norms", norm, names);
@@ -66,7 +112,7 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
   if (queryScale === true && call.query === undefined) throw shapeError("query", "queries to scale", "none");
   const { headDim } = rope;
   const tasks: PassTask[] = [];
-  const memory: { name: string; input: TensorLayout; output: TensorLayout }[] = [];
+  const used: { name: string; input: TensorLayout; output: TensorLayout }[] = [];
   const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
   for (const name of names) {
     const tensor = call[name];
@@ -76,7 +122,7 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
       continue;
     }
     const isValue = name === "value";
-    const input = resolvePlace(name, tensor, { batch, tokens, headDim, anyHead: isValue });
+    const input = resolvePlace(name, tensor, { batch, tokens, headDim, anyHead: isValue }, memory);
     const rows = input.rows === undefined ? input.layout.batch : (batch ?? 1);
     const target = out[name];
     if (target === undefined && isValue && norm.value === undefined) {
@@ -85,7 +131,12 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
     const output =
       target === undefined
         ? input
-        : resolvePlace(`out.${name}`, target, { batch: rows, tokens, headDim: input.layout.headDim, anyHead: false });
+        : resolvePlace(
+            `out.${name}`,
+            target,
+            { batch: rows, tokens, headDim: input.layout.headDim, anyHead: false },
+            memory,
+          );
     const { heads, dtype } = input.layout;
     if (output.layout.heads !== heads) {
       throw shapeError(`out.${name}`, `${heads} heads like ${name}`, `${output.layout.heads}`);
@@ -94,7 +145,7 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
     if (!sameRows(input, output)) {
       requireApart(`${name} and its out`, input.layout as TensorLayout, output.layout as TensorLayout);
     }
-    memory.push(...memoryOf(name, input, output));
+    used.push(...memoryOf(name, input, output));
     const work = dtype === "float64" ? "float64" : "float32";
     const settings = norm[name];
     const shape = isValue ? { rotaryDim: 0, rotaryOffset: 0, blocks: 1 } : rope;
@@ -109,14 +160,18 @@ export function passTasks(call: PassArguments, { batch, tokens }: Expected, rope
       input,
       output,
       table: undefined,
-      norm: settings === undefined ? undefined : checkNorm(`norm.${name}`, settings, heads, input.layout.headDim, work),
+      norm:
+        settings === undefined
+          ? undefined
+          : checkNorm(`norm.${name}`, settings, heads, input.layout.headDim, work, memory),
       factors: name === "query" && queryScale === true ? rope.queryFactors() : undefined,
     };
     if (rows * tokens * heads * task.headDim === 0) continue;
-    tasks.push(isValue ? task : { ...task, table: (tables[work] ??= rope.table(work)) });
+    const hasTable = !isValue && memory === hostMemory;
+    tasks.push(hasTable ? { ...task, table: (tables[work] ??= rope.table(work)) } : task);
   }
-  if (memory.length === 0) throw shapeError("query", "query, key or value", "none");
-  checkAliasing(memory);
+  if (used.length === 0) throw shapeError("query", "query, key or value", "none");
+  checkAliasing(used);
   return tasks;
 }
 
@@ -131,12 +186,12 @@ interface PlaceExpectation extends TensorExpectation {
 }
 
 const slotKeys = ["cache", "slots"];
-const viewKeys = ["data", "shape", "strides", "offset", "dtype", "scale", "scales", "groups"];
+const viewKeys = ["shape", "strides", "offset", "dtype", "scale", "scales", "groups"];
 
-function resolvePlace(name: string, place: PassPlace, expected: PlaceExpectation): PassTensor {
-  if (ArrayBuffer.isView(place)) return whole(resolveTensor(name, place, expected));
+function resolvePlace(name: string, place: PassPlace, expected: PlaceExpectation, memory: PassMemory): PassTensor {
+  if (ArrayBuffer.isView(place)) return whole(memory.tensor(name, place, expected));
   const given = { ...own(place ?? {}) } as Partial<CacheSlots & CacheView>;
-  if (given.cache === undefined) return resolveCacheView(name, place as CacheView, given as CacheView, expected);
+  if (given.cache === undefined) return resolveCacheView(name, place as CacheView, given as CacheView, expected, memory);
   checkKeys(`"${name}"`, place as CacheSlots, slotKeys);
   const view = { ...own(given.cache) };
   const { shape, strides, offset } = checkedView(`${name}.cache`, view);
@@ -145,8 +200,10 @@ function resolvePlace(name: string, place: PassPlace, expected: PlaceExpectation
   }
   const copy = { ...view, shape, strides, offset };
   const ofCache = { ...expected, batch: undefined, tokens: shape.at(-3)! };
-  const cache = resolveCacheView(`${name}.cache`, given.cache, copy, ofCache);
-  const slots = checkSlots(`${name}.slots`, given.slots, (expected.batch ?? 1) * expected.tokens, cache.layout);
+  const cache = resolveCacheView(`${name}.cache`, given.cache, copy, ofCache, memory);
+  const path = `${name}.slots`;
+  const count = (expected.batch ?? 1) * expected.tokens;
+  const slots = memory.slots(path, given.slots, () => checkSlots(path, given.slots, count, cache.layout));
   const scales = cache.scales && { ...cache.scales, rows: rowsOf(slots, cache.scales.layout) };
   return { ...cache, rows: rowsOf(slots, cache.layout), scales };
 }
@@ -156,24 +213,23 @@ function resolveCacheView(
   place: CacheView,
   view: CacheView,
   { batch, tokens, headDim: size, anyHead }: PlaceExpectation,
+  memory: PassMemory,
 ): PassTensor {
-  checkKeys(`"${name}"`, place, viewKeys);
-  const { data, dtype, scale, scales, groups } = view;
-  if (!ArrayBuffer.isView(data)) {
-    throw shapeError(name, "a typed array, { data, shape, … } or { cache, slots }", show(place));
-  }
+  checkKeys(`"${name}"`, place, [memory.key, ...viewKeys]);
+  const { dtype, scale, scales, groups } = view;
+  const data = view[memory.key as "data"];
   const { shape, strides, offset } = checkedView(name, view);
   const headDim = anyHead ? (shape.at(-1) ?? size) : size;
   const expected = { batch, tokens, headDim };
   if (groups === undefined) {
-    const layout = resolveElements(name, data, dtype, { shape, strides, offset }, expected);
+    const layout = memory.elements(name, data, dtype, { shape, strides, offset }, expected);
     const isByte = layout.dtype === "float8_e4m3";
     const rounded = Math.fround(scale ?? NaN);
     if (isByte ? !(Number.isFinite(rounded) && rounded > 0) : scale !== undefined) {
       const range = "a finite number > 0, also as float32";
       throw shapeError(`${name}.scale`, isByte ? range : "none, as for float8_e4m3", show(scale));
     }
-    return { ...whole(layout), scale: isByte ? rounded : 1, scales: checkScales(`${name}.scales`, scales, layout) };
+    return { ...whole(layout), scale: isByte ? rounded : 1, scales: checkScales(`${name}.scales`, scales, layout, memory) };
   }
   const { heads: groupHeads, stride } = checkKeys(`${name}.groups`, { ...own(groups) }, ["heads", "stride"]);
   const total = shape.at(-2) ?? 0;
@@ -182,27 +238,32 @@ function resolveCacheView(
     const expectedGroups = `{ heads, stride }: a divisor of ${total} heads, and an integer ≥ 0`;
     throw shapeError(`${name}.groups`, expectedGroups, show(groups), "The shape is [batch?, tokens, heads, headDim].");
   }
-  if (data.BYTES_PER_ELEMENT === 1) {
-    throw shapeError(name, "elements of 16 bits or more for heads in groups", viewName(data)!);
-  }
   // A token's heads are not contiguous, so its stride cannot be implied.
   if (strides === undefined) throw shapeError(`${name}.strides`, "strides beside groups", "none");
   const one = (group: number): CacheLayout => {
     const place = { shape: shape.with(shape.length - 2, groupHeads), strides, offset: offset + group * stride };
-    return resolveElements(name, data, dtype, place, expected);
+    return memory.elements(name, data, dtype, place, expected);
   };
+  const first = one(0);
+  if (first.data.BYTES_PER_ELEMENT === 1) {
+    throw shapeError(name, "elements of 16 bits or more for heads in groups", first.dtype);
+  }
   // The groups lie on a line, so those between the first and the last are inside as well.
   if (total > 0) one(total / groupHeads - 1);
-  return { ...whole({ ...one(0), heads: total }), groupHeads, groupStride: stride };
+  return { ...whole({ ...first, heads: total }), groupHeads, groupStride: stride };
 }
 
 function resolveElements(
   name: string,
-  data: TensorData | Int8Array | Uint8Array,
+  given: unknown,
   dtype: CacheElementType | undefined,
-  place: { readonly shape: number[]; readonly strides: number[] | undefined; readonly offset: number },
+  place: CheckedPlace,
   expected: TensorExpectation,
 ): CacheLayout {
+  if (!ArrayBuffer.isView(given)) {
+    throw shapeError(name, "a typed array, { data, shape, … } or { cache, slots }", `data ${show(given)}`);
+  }
+  const data = given as CacheView["data"];
   const kind = viewName(data);
   const type = kind === "Int8Array" ? "int8" : kind === "Uint8Array" ? "float8_e4m3" : undefined;
   if (type === undefined) {
@@ -228,13 +289,18 @@ const whole = (layout: CacheLayout): PassTensor => ({
   scales: undefined,
 });
 
-function checkScales(name: string, scales: Tensor | undefined, layout: CacheLayout): PassTensor | undefined {
+function checkScales(
+  name: string,
+  scales: Tensor | undefined,
+  layout: CacheLayout,
+  memory: PassMemory,
+): PassTensor | undefined {
   if ((layout.dtype === "int8") !== (scales !== undefined)) {
     throw shapeError(name, layout.dtype === "int8" ? "a float32 tensor" : "none, as for int8", show(scales));
   }
   if (scales === undefined) return undefined;
   const { batch, tokens, heads } = layout;
-  const resolved = resolveTensor(name, scales, { batch, tokens, headDim: 1 });
+  const resolved = memory.tensor(name, scales, { batch, tokens, headDim: 1 });
   if (resolved.heads !== heads || resolved.dtype !== "float32") {
     throw shapeError(name, `float32 [${batch}, ${tokens}, ${heads}, 1]`, `${resolved.dtype}, ${resolved.heads} heads`);
   }
@@ -320,6 +386,7 @@ function checkNorm(
   heads: number,
   headDim: number,
   work: "float32" | "float64",
+  memory: PassMemory,
 ): PassNorm {
   const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
   const issues: RopeIssue[] = [];
@@ -332,9 +399,15 @@ function checkNorm(
   if (issues.length > 0) throw invalid(path, issues);
   const overHeads = over === "heads";
   const count = overHeads ? heads * headDim : headDim;
+  const offset = weightOffset ?? 0;
   return {
     epsilon,
-    weight: weight === undefined ? undefined : readWeight(`${path}.weight`, weight, count, weightOffset ?? 0, work),
+    weight:
+      weight === undefined
+        ? undefined
+        : memory.weight(`${path}.weight`, weight, { count, offset }, () =>
+            readWeight(`${path}.weight`, weight, count, offset, work),
+          ),
     overHeads,
     after: when === "after",
   };

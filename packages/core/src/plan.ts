@@ -14,6 +14,7 @@ import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
 import { passTasks } from "./pass.ts";
+import type { PassMemory } from "./pass.ts";
 import type { PassArguments, PassPlace } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
@@ -159,6 +160,7 @@ export class RopePlan {
     call: PassArguments,
     queryScale: ((position: number) => number) | null,
     operation: Operation | "shift",
+    memory?: PassMemory,
   ): PassTask[] {
     if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
     const { batch, tokens } = turns;
@@ -174,6 +176,7 @@ export class RopePlan {
           throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
         },
       },
+      memory,
     );
   }
 

@@ -181,10 +181,10 @@ class PlannedRope implements RotaryEmbedding {
       check: (turns, tensors) => {
         return plan.tasks(turns, checkKeys("the tensors", tensors, rotatedKeys));
       },
-      checkPass: (turns, tensors, operation) => {
+      checkPass: (turns, tensors, operation, memory) => {
         requireOperation(operation);
         const checked = checkKeys("the tensors", tensors, tensorKeys);
-        return plan.passTasks(turns, checked, this.#names.queryScale, operation);
+        return plan.passTasks(turns, checked, this.#names.queryScale, operation, memory);
       },
       withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };
