@@ -67,7 +67,7 @@ export interface PassMemory {
     expected: TensorExpectation,
   ): CacheLayout;
   /** The slots that `check` copies and checks; or `[NaN]` for slots that the host does not see. */
-  slots(name: string, slots: unknown, check: () => Float64Array): Float64Array;
+  slots(name: string, slots: unknown, count: number, check: () => Float64Array): Float64Array;
   /** The weight that `check` copies; `undefined` for one that the host does not see. */
   weight(
     name: string,
@@ -84,7 +84,7 @@ const hostMemory: PassMemory = {
   key: "data",
   tensor: (name, tensor, expected) => resolveTensor(name, tensor as Tensor, expected),
   elements: resolveElements,
-  slots: (_name, _slots, check) => check(),
+  slots: (_name, _slots, _count, check) => check(),
   weight: (_name, _weight, _form, check) => check(),
 };
 
@@ -150,6 +150,7 @@ export function passTasks(
     const settings = norm[name];
     const shape = isValue ? { rotaryDim: 0, rotaryOffset: 0, blocks: 1 } : rope;
     const task: PassTask = {
+      name,
       rotaryDim: shape.rotaryDim,
       rotaryOffset: shape.rotaryOffset,
       blocks: shape.blocks,
@@ -203,7 +204,7 @@ function resolvePlace(name: string, place: PassPlace, expected: PlaceExpectation
   const cache = resolveCacheView(`${name}.cache`, given.cache, copy, ofCache, memory);
   const path = `${name}.slots`;
   const count = (expected.batch ?? 1) * expected.tokens;
-  const slots = memory.slots(path, given.slots, () => checkSlots(path, given.slots, count, cache.layout));
+  const slots = memory.slots(path, given.slots, count, () => checkSlots(path, given.slots, count, cache.layout));
   const scales = cache.scales && { ...cache.scales, rows: rowsOf(slots, cache.scales.layout) };
   return { ...cache, rows: rowsOf(slots, cache.layout), scales };
 }

@@ -6,6 +6,7 @@
 import { RopeError } from "@ropewalk/core";
 import type {
   AtOptions,
+  PassArguments,
   Positions,
   RopeCapabilities,
   RopeSpec,
@@ -15,12 +16,14 @@ import type {
   ShiftArguments,
   Tensor,
 } from "@ropewalk/core";
-import { checkKeys, checkTensors, invalid, rotationShape, shapeError, show } from "@ropewalk/core/backend";
+import { checkKeys, checkTensors, invalid, isPass, rotationShape, shapeError, show } from "@ropewalk/core/backend";
 import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } from "@ropewalk/core/backend";
 import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
-import { isOnDevice, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
-import { dispatch } from "./dispatch.ts";
+import { isOnDevice, passMemory, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
+import type { PassValues } from "./device-tensors.ts";
+import { dispatch, numbered } from "./dispatch.ts";
+import type { BoundResource } from "./dispatch.ts";
 import { Faults } from "./faults.ts";
 import { disposeSymbol, usage } from "./gpu.ts";
 import type { GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
@@ -28,6 +31,7 @@ import type {
   AsyncOptions,
   EncodeArguments,
   EncodeResult,
+  GpuPassArguments,
   GpuPositions,
   GpuRope,
   GpuRotateArguments,
@@ -35,7 +39,11 @@ import type {
   GpuStepArguments,
   TableKind,
 } from "./gpu-rope.ts";
+import { FIRST_MEMORY } from "./kernel.ts";
 import type { KernelRows } from "./kernel-description.ts";
+import { hasFaults } from "./pass-kernel.ts";
+import { planPass } from "./pass-plan.ts";
+import type { PassPlan } from "./pass-plan.ts";
 import { planDispatch } from "./plan.ts";
 import type { BoundRange, Plan } from "./plan.ts";
 import { roundTrip } from "./round-trip.ts";
@@ -45,6 +53,9 @@ import { Uploads } from "./uploads.ts";
 
 /** The cos and sin of a dispatch, and the sizes that its tensors must have. */
 interface CosSinSource {
+  /** Those of core; for positions in a buffer, their shape. */
+  readonly turns: Turns;
+  readonly operation: Operation;
   readonly batch: number | undefined;
   readonly tokens: number;
   readonly rows: KernelRows;
@@ -59,7 +70,9 @@ interface CosSinSource {
 /** The most tables of a rope whose frequencies depend on the length. A decoding loop may need one for each step. */
 const TABLES_KEPT = 4;
 
-const encodeKeys = ["query", "key", "out", "positions", "length", "operation"];
+const rotatedKeys = ["query", "key", "out"];
+const stepKeys = [...rotatedKeys, "value", "norm", "queryScale", "operation"];
+const encodeKeys = [...stepKeys, "positions", "length"];
 const operations = ["apply", "invert", "adjoint"];
 
 type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
@@ -119,7 +132,7 @@ export class DeviceRope implements GpuRope {
     const signal = signalOf(options);
     this.#requireUsable();
     signal?.throwIfAborted();
-    const plan = this.#guarded(() => this.#plan(this.#source(tensors), tensors));
+    const plan = this.#guarded(() => this.#anyPlan(this.#source(tensors), tensors));
     if (plan !== undefined) await abortable(this.#state.compile(plan.kernel), signal);
   }
 
@@ -139,7 +152,7 @@ export class DeviceRope implements GpuRope {
       tables.set(name, table);
       return table;
     };
-    const sources = new Map(turns.map(([name, own]) => [name, gathered(own, () => uploaded(name, own))]));
+    const sources = new Map(turns.map(([name, own]) => [name, gathered(own, name, () => uploaded(name, own))]));
     this.#guarded(() => sources.get("apply")!.table());
     let live = true;
     const dispose = (): void => {
@@ -149,7 +162,7 @@ export class DeviceRope implements GpuRope {
     return Object.freeze({
       shape: Object.freeze([...(batch === undefined ? [] : [batch]), tokens, this.rope.rotaryDim / 2]),
       encode: (target: GpuComputePass | GpuCommandEncoder, tensors: GpuStepArguments): EncodeResult => {
-        checkKeys("the arguments of step.encode", tensors, ["query", "key", "out", "operation"]);
+        checkKeys("the arguments of step.encode", tensors, stepKeys);
         this.#requireUsable();
         requireTarget(target);
         if (!live) throw disposedError("the step");
@@ -207,13 +220,15 @@ export class DeviceRope implements GpuRope {
 
   /** Rotates typed arrays. */
   async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
-    const { positions, length, ...rest } = checkKeys("the arguments", tensors, [
-      "query",
-      "key",
-      "out",
-      "positions",
-      "length",
-    ]);
+    if (typeof tensors === "object" && tensors !== null && isPass(tensors)) {
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: `${operation} of typed arrays on a device only rotates`,
+        expected: "query and key, and out of float32, float16 or bfloat16",
+        received: "value, norm, queryScale, slots, 8-bit elements, or heads in groups",
+        remedy: "Call encode with buffers of the device, or apply of the rope in JavaScript.",
+      });
+    }
+    const { positions, length, ...rest } = checkKeys("the arguments", tensors, [...rotatedKeys, "positions", "length"]);
     const { query, key, out } = rest;
     const turns = this.#context.turns(positions, operation, { length });
     await this.#throughDevice(this.#context.check(turns, rest), options);
@@ -247,14 +262,14 @@ export class DeviceRope implements GpuRope {
     const operation = this.#operation(given);
     return isOnDevice(positions)
       ? this.#deviceSource(positions, length, operation)
-      : this.#hostSource(this.#context.turns(positions, operation, { length }));
+      : this.#hostSource(this.#context.turns(positions, operation, { length }), operation);
   }
 
   /** Turns that the host computed; uploaded once for all calls with the same turns. */
-  #hostSource(turns: Turns): CosSinSource {
+  #hostSource(turns: Turns, operation: Operation): CosSinSource {
     if (this.#last?.turns === turns) return this.#last.source;
     let table: BoundRange | undefined;
-    const source = gathered(turns, () => (table ??= this.#upload(turns, false)));
+    const source = gathered(turns, operation, () => (table ??= this.#upload(turns, false)));
     this.#last = { turns, source };
     return source;
   }
@@ -275,6 +290,8 @@ export class DeviceRope implements GpuRope {
     const amplitude = operation === "invert" ? 1 / attentionFactor : attentionFactor;
     const factor = factored ? amplitude : amplitude / attentionFactor;
     return {
+      turns: { batch, tokens, length, table: () => noTable },
+      operation,
       batch,
       tokens,
       rows: factored
@@ -326,30 +343,85 @@ export class DeviceRope implements GpuRope {
 
   /** Checks tensors in the caller's buffers and plans one dispatch; `undefined` if there is nothing to rotate. */
   #plan(source: CosSinSource, { query, key, out }: GpuRotateArguments): Plan | undefined {
-    const { batch, tokens, rows, values, further } = source;
+    const { batch, tokens, rows, values } = source;
     const expected = { batch, tokens, headDim: this.rope.headDim };
     const tensors = checkTensors({ query, key, out }, expected, resolveGpuTensor);
     requireOneBatch(tensors);
     const shape = rotationShape(this.spec);
     const plan = planDispatch({ ...shape, tensors, rows, batched: batch !== undefined, values }, this.#state);
-    plan?.ranges.forEach(({ buffer }, i) => {
-      if (plan.kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
+    if (plan !== undefined) this.#requireOwnPositions(plan, source);
+    return plan;
+  }
+
+  /** Checks the tensors of a pass and plans one dispatch; `undefined` if there is nothing to do. */
+  #planPass(source: CosSinSource, { query, key, value, norm, queryScale, out }: GpuPassArguments): PassPlan | undefined {
+    const { turns, operation, rows, values: positionValues } = source;
+    if (queryScale === true && rows.kind !== "gathered") {
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: "queryScale needs positions of the host",
+        expected: "positions that the host sees",
+        received: "positions in a buffer",
+        remedy: "Pass positions of the host, or multiply the queries in a shader of your own.",
+      });
+    }
+    const values: PassValues = { slots: new Map(), weights: new Map() };
+    const call = { query, key, value, norm, queryScale, out } as PassArguments;
+    const tasks = this.#context.checkPass(turns, call, operation, passMemory(values));
+    const shape = rotationShape(this.spec);
+    const batched = source.batch !== undefined;
+    const plan = planPass({ ...shape, tasks, values, rows, batched, positionValues }, this.#state);
+    if (plan !== undefined) this.#requireOwnPositions(plan, source);
+    return plan;
+  }
+
+  /** @throws RopeError `ROPE_SHAPE` for positions in a buffer that the call writes. */
+  #requireOwnPositions({ ranges, kernel }: Plan | PassPlan, { further }: CosSinSource): void {
+    ranges.forEach(({ buffer }, i) => {
+      if (kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
         const remedy =
           "WebGPU forbids to read and write one buffer through two bindings: copy the positions to another buffer.";
         throw shapeError("positions", "a buffer of their own", "the buffer of query, key or out", remedy);
       }
     });
-    return plan;
   }
 
-  #record(target: GpuComputePass | GpuCommandEncoder, source: CosSinSource, tensors: GpuRotateArguments): EncodeResult {
-    const plan = this.#plan(source, tensors);
+  #anyPlan(source: CosSinSource, tensors: GpuPassArguments): Plan | PassPlan | undefined {
+    return isPass(tensors as PassArguments)
+      ? this.#planPass(source, tensors)
+      : this.#plan(source, tensors as GpuRotateArguments);
+  }
+
+  #record(target: GpuComputePass | GpuCommandEncoder, source: CosSinSource, tensors: GpuPassArguments): EncodeResult {
+    const plan = this.#anyPlan(source, tensors);
     if (plan === undefined) return { dispatches: 0, bytes: 0 };
+    const { device } = this.#state;
     const pipeline = this.#state.pipeline(plan.kernel);
     const call = this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false);
-    const resources = [call, source.table(), ...plan.ranges, ...source.further];
-    dispatch(this.#state.device, target, pipeline, resources, plan.groups);
+    const resources =
+      "lists" in plan
+        ? this.#passResources(plan, source, call)
+        : numbered([call, source.table(), ...plan.ranges, ...source.further]);
+    dispatch(device, target, pipeline, resources, plan.groups);
     return { dispatches: 1, bytes: plan.bytes };
+  }
+
+  /** What the kernel of a pass binds: it has no table without queries and keys, and faults only where there may be some. */
+  #passResources({ kernel, ranges, lists }: PassPlan, source: CosSinSource, call: BoundRange): BoundResource[] {
+    const [positions] = source.further;
+    const uploaded = lists && this.#uploads.write(new Uint8Array(lists.buffer), usage.storage, false);
+    return [
+      ...numbered([call]),
+      ...(kernel.tensors.some(({ rotated }) => rotated) ? [{ binding: 1, resource: source.table() }] : []),
+      ...numbered(
+        [
+          ...ranges,
+          ...(uploaded === undefined ? [] : [uploaded]),
+          ...(positions === undefined ? [] : [positions]),
+          ...(hasFaults(kernel) ? [this.#faults.range()] : []),
+        ],
+        FIRST_MEMORY,
+      ),
+    ];
   }
 
   #requireUsable(): void {
@@ -383,9 +455,13 @@ export class DeviceRope implements GpuRope {
 }
 
 /** Rows on the device, one for each token. */
-function gathered({ batch, tokens }: Turns, table: () => BoundRange): CosSinSource {
-  return { batch, tokens, rows: { kind: "gathered" }, table, further: [], values: {} };
+function gathered(turns: Turns, operation: Operation, table: () => BoundRange): CosSinSource {
+  const { batch, tokens } = turns;
+  return { turns, operation, batch, tokens, rows: { kind: "gathered" }, table, further: [], values: {} };
 }
+
+/** The turns of positions in a buffer have no numbers on the host. */
+const noTable = Object.freeze({ cos: new Float32Array(0), sin: new Float32Array(0), batched: false });
 
 /** One dispatch rotates query and key, so both must have the same number of batch rows. */
 function requireOneBatch([first, second]: readonly CheckedTensor[]): void {

@@ -4,13 +4,14 @@
 
 import type { Positions, RopeError } from "@ropewalk/core";
 import { checkKeys, resolveLayout, shapeError, show } from "@ropewalk/core/backend";
-import type { TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
+import type { CacheElementType, CacheLayout, PassMemory, TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
 import { usage } from "./gpu.ts";
-import type { GpuPositions, GpuTensor } from "./gpu-rope.ts";
+import type { GpuPositions, GpuSlots, GpuTensor } from "./gpu-rope.ts";
 import { deviceMemory } from "./plan.ts";
 import type { BoundRange } from "./plan.ts";
 
-const elementTypes = ["float32", "float16", "bfloat16"];
+const elementTypes: readonly CacheElementType[] = ["float32", "float16", "bfloat16"];
+const cacheTypes: readonly CacheElementType[] = [...elementTypes, "int8", "float8_e4m3"];
 
 /** Describes a tensor. @throws RopeError `ROPE_SHAPE`; `ROPE_INVALID_PARAMETERS` for an unknown key. */
 export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: TensorExpectation): TensorLayout {
@@ -31,6 +32,80 @@ export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: Tens
   const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
   const view = { shape, ...(strides === undefined ? {} : { strides }), ...(offset === undefined ? {} : { offset }) };
   return resolveLayout(name, memory, dtype, view, expected);
+}
+
+/** Values in a buffer that the host does not see: slots, or a weight. */
+export interface HiddenValues {
+  readonly buffer: GPUBuffer;
+  /** In elements. */
+  readonly offset: number;
+  readonly dtype: "float32" | "float16" | "bfloat16" | "uint32" | "int32";
+  readonly count: number;
+  /** Added to each weight. */
+  readonly term: number;
+}
+
+/** What a pass has beside its tensors, by path: `"out.key.slots"`, `"norm.query.weight"`. */
+export interface PassValues {
+  readonly slots: Map<string, Float64Array | HiddenValues>;
+  readonly weights: Map<string, HiddenValues>;
+}
+
+/** Buffers of the device as the memory of a pass. Slots and weights of the device go to `values`. */
+export function passMemory(values: PassValues): PassMemory {
+  return {
+    key: "buffer",
+    tensor: (name, tensor, expected) => resolveGpuTensor(name, tensor as GpuTensor, expected),
+    elements(name, buffer, dtype = "float32", place, expected): CacheLayout {
+      if (typeof (buffer as GpuTensor["buffer"] | undefined)?.size !== "number") {
+        const wanted = "{ buffer, shape, … } with a GPUBuffer, or { cache, slots }";
+        throw shapeError(name, wanted, `buffer ${show(buffer)}`, "Typed arrays: rope.apply in JavaScript.");
+      }
+      if (!cacheTypes.includes(dtype)) throw shapeError(name, `dtype ${cacheTypes.join(", ")}`, show(dtype));
+      requireStorage(name, buffer as GpuTensor["buffer"]);
+      const memory = deviceMemory(buffer as GPUBuffer, dtype) as unknown as TensorLayout["data"];
+      return { ...resolveLayout(name, memory, "float32", place, expected), dtype };
+    },
+    slots(name, slots, count, check) {
+      if (!isHidden(slots)) {
+        const checked = check();
+        values.slots.set(name, checked);
+        return checked;
+      }
+      values.slots.set(name, hiddenValues(name, slots, count, ["int32", "uint32"], 0));
+      return Float64Array.of(NaN);
+    },
+    weight(name, weight, { count, offset: term }, check) {
+      if (!isHidden(weight)) return check();
+      values.weights.set(name, hiddenValues(name, weight, count, ["float32", "float16", "bfloat16"], term));
+      return undefined;
+    },
+  };
+}
+
+const isHidden = (given: unknown): given is GpuSlots =>
+  typeof given === "object" && given !== null && !ArrayBuffer.isView(given) && "buffer" in given;
+
+function hiddenValues(
+  name: string,
+  given: object,
+  count: number,
+  types: readonly HiddenValues["dtype"][],
+  term: number,
+): HiddenValues {
+  const { buffer, offset = 0, dtype = types[0]! } = checkKeys(`"${name}"`, given, ["buffer", "offset", "dtype"]) as {
+    readonly buffer: GpuTensor["buffer"];
+    readonly offset?: number;
+    readonly dtype?: HiddenValues["dtype"];
+  };
+  if (!types.includes(dtype)) throw shapeError(name, `dtype ${types.join(", ")}`, show(dtype));
+  if (typeof buffer?.size !== "number") throw shapeError(name, "a GPUBuffer with GPUBufferUsage.STORAGE", "no buffer");
+  requireStorage(name, buffer);
+  const bytes = dtype === "float16" || dtype === "bfloat16" ? 2 : 4;
+  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * bytes > buffer.size) {
+    throw shapeError(name, `${count} elements of ${dtype} from offset ${show(offset)} on`, `${buffer.size} bytes`);
+  }
+  return { buffer: buffer as unknown as GPUBuffer, offset, dtype, count, term };
 }
 
 function requireStorage(name: string, buffer: GpuTensor["buffer"]): void {

@@ -6,7 +6,7 @@ import { RopeError } from "@ropewalk/core";
 import type { RotationTask } from "@ropewalk/core/backend";
 import { abortable, lostError, scopeError, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, numbered } from "./dispatch.ts";
 import { usage } from "./gpu.ts";
 import { planDispatch } from "./plan.ts";
 import { interleaveRows } from "./table.ts";
@@ -87,7 +87,7 @@ function start(
   const bound = uploads.write(rows, usage.storage, false);
   const uniform = uploads.write(new Uint8Array(plan.call), usage.uniform, false);
   const encoder = device.createCommandEncoder({ label: "ropewalk" });
-  dispatch(device, encoder, state.pipeline(plan.kernel), [uniform, bound, ...plan.ranges], plan.groups);
+  dispatch(device, encoder, state.pipeline(plan.kernel), numbered([uniform, bound, ...plan.ranges]), plan.groups);
   const results = tensors.map(({ output, target }) => readBack(device, encoder, output, target, own));
   device.queue.submit([encoder.finish()]);
   return results;

@@ -1,0 +1,437 @@
+/**
+ * The tests of the pass from projection to cache for every device. They need only the device: no runner, no file.
+ */
+
+import { getRopeUntyped, RopeError } from "@ropewalk/core";
+import type { CacheElementType, CacheView, PassArguments, PassPlace, RmsNorm, RotaryEmbedding } from "@ropewalk/core";
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
+import type { EncodeArguments, EncodeResult, GpuPassArguments, GpuRope } from "@ropewalk/webgpu-backend";
+import { bodyCases, registry } from "./body.ts";
+import type { BodyCase } from "./body.ts";
+import { bufferOf, bytesOf, noise } from "./on-device.ts";
+
+export type Data = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Int8Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+export type GpuElement = Exclude<CacheElementType, "float64">;
+
+/** A view whose memory the tests know. */
+export interface View extends Omit<CacheView, "scales"> {
+  readonly data: Data;
+  readonly scales?: Float32Array<ArrayBuffer>;
+}
+export type Place = View | { readonly cache: View; readonly slots: readonly number[] };
+const names = ["query", "key", "value"] as const;
+type Name = (typeof names)[number];
+
+export interface Call {
+  readonly query?: Place;
+  readonly key?: Place;
+  readonly value?: Place;
+  readonly norm?: Partial<Record<Name, RmsNorm>>;
+  readonly queryScale?: boolean;
+  readonly out?: Partial<Record<Name, Place>>;
+}
+
+/** How a call goes to the device. */
+export interface Transport {
+  /** Slots and weights in a buffer. */
+  readonly hidden?: boolean;
+  /** All tensors in one buffer. */
+  readonly shared?: boolean;
+}
+
+const viewOf = (place: Place): View => ("cache" in place ? place.cache : place);
+const placesOf = (call: Call): Place[] =>
+  names.flatMap((name) => [call[name], call.out?.[name]]).filter((place) => place !== undefined);
+
+/** Each array of a call once, with what its numbers are. */
+function arraysOf(call: Call): Map<Data, View | "scales"> {
+  const arrays = new Map<Data, View | "scales">();
+  for (const view of placesOf(call).map(viewOf)) {
+    arrays.set(view.data, view);
+    if (view.scales !== undefined) arrays.set(view.scales, "scales");
+  }
+  return arrays;
+}
+
+/** A copy of a call with memory of its own, shared where the call shares it. */
+export function copyOf(call: Call): Call {
+  const copies = new Map(Array.from(arraysOf(call).keys(), (data) => [data, data.slice() as Data]));
+  const copy = (place: Place): Place => {
+    const { data, scales, ...rest } = viewOf(place);
+    const view = {
+      ...rest,
+      data: copies.get(data)!,
+      ...(scales && { scales: copies.get(scales) as Float32Array<ArrayBuffer> }),
+    };
+    return "cache" in place ? { ...place, cache: view } : view;
+  };
+  const all = (set: Partial<Record<Name, Place>>): Partial<Record<Name, Place>> =>
+    Object.fromEntries(names.filter((name) => set[name] !== undefined).map((name) => [name, copy(set[name]!)]));
+  return { ...call, ...all(call), ...(call.out && { out: all(call.out) }) };
+}
+
+/** The call on the device; `read` copies its memory back into the arrays that it came from. */
+export function placeOnDevice(
+  device: GPUDevice,
+  call: Call,
+  { hidden = false, shared = false }: Transport = {},
+): { readonly tensors: GpuPassArguments; read(): Promise<void>; destroy(): void } {
+  const arrays = Array.from(arraysOf(call).keys());
+  let end = 0;
+  const starts = new Map(
+    arrays.map((data) => {
+      const start = end;
+      if (shared) end += Math.ceil(data.byteLength / 16) * 16 + 16;
+      return [data, start];
+    }),
+  );
+  const common = new Uint8Array(end);
+  if (shared) {
+    for (const [data, start] of starts) common.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
+  }
+  const one = shared ? bufferOf(device, common) : undefined;
+  const buffers = new Map(arrays.map((data) => [data, one ?? bufferOf(device, data)]));
+  // Two numbers that are nobody's in front: offsets count.
+  const hiddenWords = [7, 7];
+  const hide = (words: Int32Array): number => {
+    while (hiddenWords.length % 4 !== 2) hiddenWords.push(7);
+    const at = hiddenWords.length;
+    hiddenWords.push(...words);
+    return at;
+  };
+  const later: ((buffer: GPUBuffer) => void)[] = [];
+  const move = (place: Place): NonNullable<GpuPassArguments["query"]> => {
+    const { data, scales, ...rest } = viewOf(place);
+    const view = {
+      ...rest,
+      buffer: buffers.get(data)!,
+      offset: (rest.offset ?? 0) + starts.get(data)! / data.BYTES_PER_ELEMENT,
+      ...(scales && {
+        scales: {
+          buffer: buffers.get(scales)!,
+          shape: [...rest.shape.slice(0, -1), 1],
+          offset: starts.get(scales)! / 4,
+        },
+      }),
+    } as NonNullable<GpuPassArguments["query"]>;
+    if (!("cache" in place)) return view;
+    const { slots } = place;
+    if (!hidden) return { cache: view as never, slots };
+    const place = { cache: view as never, slots: { buffer: undefined as never, offset: hide(Int32Array.from(slots)) } };
+    later.push((buffer) => (place.slots.buffer = buffer as never));
+    return place;
+  };
+  const all = (set: Partial<Record<Name, Place>>): GpuPassArguments =>
+    Object.fromEntries(names.filter((name) => set[name] !== undefined).map((name) => [name, move(set[name]!)]));
+  const norm: Record<string, unknown> = {};
+  for (const [name, settings] of Object.entries(call.norm ?? {})) {
+    const weight = settings.weight as Float32Array | undefined;
+    if (weight === undefined || !hidden) norm[name] = settings;
+    else {
+      const place = { buffer: undefined as never, offset: hide(new Int32Array(weight.slice().buffer)) };
+      later.push((buffer) => (place.buffer = buffer as never));
+      norm[name] = { ...settings, weight: place };
+    }
+  }
+  const { queryScale } = call;
+  const tensors: GpuPassArguments = {
+    ...all(call),
+    ...(call.norm && { norm }),
+    ...(queryScale !== undefined && { queryScale }),
+    ...(call.out && { out: all(call.out) }),
+  };
+  const secret = bufferOf(device, Int32Array.from(hiddenWords));
+  later.forEach((fill) => fill(secret));
+  return {
+    tensors,
+    async read() {
+      const bytes = new Map<GPUBuffer, Uint8Array>();
+      for (const [data, buffer] of buffers) {
+        if (!bytes.has(buffer)) bytes.set(buffer, new Uint8Array(await bytesOf(device, buffer)));
+        const start = starts.get(data)!;
+        const own = bytes.get(buffer)!.subarray(start, start + data.byteLength);
+        new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(own);
+      }
+    },
+    destroy: () => [...buffers.values(), secret].forEach((buffer) => buffer.destroy()),
+  };
+}
+
+type EncodeOptions = Omit<EncodeArguments, keyof GpuPassArguments>;
+
+/** Runs a call on the device and writes its results to the call's arrays. */
+export async function runOnDevice(
+  device: GPUDevice,
+  gpu: GpuRope,
+  options: EncodeOptions,
+  call: Call,
+  transport?: Transport,
+): Promise<EncodeResult> {
+  const placed = placeOnDevice(device, call, transport);
+  const encoder = device.createCommandEncoder();
+  const result = gpu.encode(encoder, { ...options, ...placed.tensors });
+  device.queue.submit([encoder.finish()]);
+  await gpu.check();
+  await placed.read();
+  placed.destroy();
+  return result;
+}
+
+/** Every number of float8_e4m3 by its fields. */
+const float8 = (bits: number): number => {
+  const [exponent, fraction, sign] = [(bits >> 3) & 15, bits & 7, bits & 128 ? -1 : 1];
+  if (exponent === 15 && fraction === 7) return NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -9 : (8 + fraction) * 2 ** (exponent - 10));
+};
+
+/**
+ * float32: squares are summed in another order, a root and a quotient are within 2.5 ulp on a device, and multiplication and
+ * addition may be fused: within 2^-20 of the largest number of the tensor, as for the goldens of the pass. Narrower
+ * types: the same numbers, rounded once, so one that lies at the border of two may fall to either side: one step.
+ */
+export function compare(what: string, got: Call, expected: Call): void {
+  const wanted = Array.from(arraysOf(expected).keys());
+  Array.from(arraysOf(got)).forEach(([data, view], n) => {
+    const other = wanted[n]!;
+    const dtype = view === "scales" ? "float32" : (view.dtype ?? "float32");
+    const number =
+      dtype === "float16"
+        ? fromFloat16
+        : dtype === "bfloat16"
+          ? fromBfloat16
+          : dtype === "float8_e4m3"
+            ? float8
+            : (x: number) => x;
+    const step = { float16: 2 ** -10, bfloat16: 2 ** -7, float8_e4m3: 2 ** -3, int8: 0, float32: 0, float64: 0 }[dtype];
+    const least = { float16: 2 ** -24, float8_e4m3: 2 ** -9, int8: 1, bfloat16: 0, float32: 0, float64: 0 }[dtype];
+    let largest = 0;
+    if (dtype !== "int8") {
+      for (const bits of other) largest = Math.max(largest, Math.abs(number(bits)) || 0);
+    }
+    for (let i = 0; i < other.length; i++) {
+      if (data[i] === other[i]) continue;
+      const [a, b] = [number(data[i]!), number(other[i]!)];
+      if (!(Math.abs(a - b) <= step * Math.abs(b) + least + largest * 2 ** -20)) {
+        throw new Error(`${what}: element ${i} of array ${n} (${dtype}) is ${a}, expected ${b}`);
+      }
+    }
+  });
+}
+
+/** Runs a call on the device and in JavaScript, and compares all memory, gaps included. */
+export async function agree(
+  what: string,
+  device: GPUDevice,
+  gpu: GpuRope,
+  options: { readonly positions: Parameters<RotaryEmbedding["at"]>[0] },
+  call: Call,
+  transport?: Transport,
+): Promise<Call> {
+  const [got, expected] = [copyOf(call), copyOf(call)];
+  const { dispatches } = await runOnDevice(device, gpu, options, got, transport);
+  ensure(dispatches === 1, `${what}: expected 1 dispatch, got ${dispatches}`);
+  gpu.rope.apply({ ...options, ...(expected as PassArguments) });
+  compare(what, got, expected);
+  return got;
+}
+
+function ensure(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what);
+}
+
+export async function refused(code: string, call: () => unknown): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    if (RopeError.is(error) && error.code === code) return;
+    throw error;
+  }
+  throw new Error(`expected ${code}, got no error from ${call}`);
+}
+
+/** A head: its size, and what of it is rotated how. */
+export interface Head {
+  readonly headDim: number;
+  readonly rotaryDim?: number;
+  readonly rotaryOffset?: number;
+  readonly pairing: "half" | "adjacent" | { readonly blocks: number };
+}
+
+export const passRope = (device: GPUDevice, head: Head, amplitude = 1.138): Promise<GpuRope> =>
+  getRopeUntyped(
+    {
+      ...head,
+      queryScale: { rule: "temperature", beta: 0.1, length: 16, offset: 1 },
+      parameters: { ropeType: "plain", amplitude } as { ropeType: string },
+    } as never,
+    { registry },
+  ).to("webgpu", { device });
+
+/** Numbers between -2 and 2 in an element type. */
+export function elements(length: number, dtype: GpuElement, seed: number): Data {
+  const numbers = noise(length, seed).map((x) => 2 * x);
+  if (dtype === "float32") return numbers;
+  if (dtype === "float16") return Uint16Array.from(numbers, toFloat16);
+  if (dtype === "bfloat16") return Uint16Array.from(numbers, toBfloat16);
+  if (dtype === "int8") return Int8Array.from(numbers, (x) => 60 * x);
+  return Uint8Array.from(numbers, (x) => (Math.abs(x) * 63) | (x < 0 ? 128 : 0));
+}
+
+/** A tensor `[tokens, heads, headDim]` without gaps. */
+export function tensor(tokens: number, heads: number, headDim: number, dtype: GpuElement = "float32", seed = 1): View {
+  return {
+    data: elements(tokens * heads * headDim, dtype, seed),
+    shape: [tokens, heads, headDim],
+    dtype,
+    ...(dtype === "float8_e4m3" && { scale: 0.37 }),
+    ...(dtype === "int8" && { scales: noise(tokens * heads, seed + 1).map((x) => Math.abs(x) / 50 + 0.01) }),
+  };
+}
+
+const weightOf = (count: number, seed: number): Float32Array => noise(count, seed).map((x) => x + 0.75);
+
+/** Numbers from a seed, for scenes. */
+class Draw {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = Math.imul(seed + 1, 2654435761) >>> 0;
+  }
+  below(count: number): number {
+    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((this.#state / 2 ** 32) * count);
+  }
+  of<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+}
+
+/** A tensor with gaps between heads, tokens and before the first, tokens or heads outside, perhaps in slots. */
+function scattered(draw: Draw, tokens: number, heads: number, headDim: number, dtype: GpuElement): Place {
+  // An output has whole words of its own.
+  const unit = dtype === "float32" ? 1 : dtype === "float16" || dtype === "bfloat16" ? 2 : 4;
+  const gap = (most: number): number => unit * draw.below(Math.ceil(most / unit));
+  const isInSlots = draw.below(3) === 0;
+  const rows = isInSlots ? tokens + 3 : tokens;
+  const [betweenHeads, betweenTokens, before] = draw.below(2) === 0 ? [0, 0, 0] : [gap(4), gap(10), gap(3)];
+  const isHeadMajor = draw.below(2) === 0;
+  const headStride = isHeadMajor ? rows * (headDim + betweenTokens) + betweenHeads : headDim + betweenHeads;
+  const tokenStride = isHeadMajor ? headDim + betweenTokens : heads * headStride + betweenTokens;
+  const length = before + heads * headStride + rows * tokenStride + headDim;
+  const view: View = {
+    ...tensor(rows, heads, headDim, dtype, draw.below(1e6)),
+    data: elements(length, dtype, draw.below(1e6)),
+    strides: [tokenStride, headStride, 1],
+    offset: before,
+  };
+  if (!isInSlots) return view;
+  const slots = Array.from({ length: rows }, (_, i) => i);
+  for (let i = rows - 1; i > 0; i--) {
+    const k = draw.below(i + 1);
+    [slots[i], slots[k]] = [slots[k]!, slots[i]!];
+  }
+  return { cache: view, slots: slots.slice(0, tokens).map((slot, i) => (i % 5 === 3 ? -1 : slot)) };
+}
+
+const wide: readonly GpuElement[] = ["float32", "float16", "bfloat16"];
+const all: readonly GpuElement[] = [...wide, "int8", "float8_e4m3"];
+const wholeWords = (headDim: number): readonly GpuElement[] => (headDim % 4 === 0 ? all : headDim % 2 === 0 ? wide : ["float32"]);
+
+const heads: readonly Head[] = [
+  { headDim: 128, pairing: "half" },
+  { headDim: 64, rotaryDim: 32, rotaryOffset: 16, pairing: "adjacent" },
+  { headDim: 80, rotaryDim: 40, pairing: "half" },
+  { headDim: 96, rotaryDim: 48, rotaryOffset: 16, pairing: { blocks: 6 } },
+  { headDim: 22, rotaryDim: 14, rotaryOffset: 3, pairing: "half" },
+  { headDim: 6, rotaryDim: 2, rotaryOffset: 4, pairing: "adjacent" },
+  { headDim: 25, rotaryDim: 18, rotaryOffset: 3, pairing: "adjacent" },
+  { headDim: 320, rotaryDim: 64, pairing: "half" },
+];
+
+/** A random call. Inputs have types of 16 bits or more, as the outputs in place. */
+export function scene(seed: number): { readonly head: Head; readonly tokens: number; readonly call: Call; readonly hidden: boolean } {
+  const draw = new Draw(seed);
+  const head = draw.of(heads);
+  const { headDim } = head;
+  const tokens = draw.of([1, 2, 7, 33]);
+  const [call, norm, out]: [Partial<Record<Name, Place>>, Record<string, RmsNorm>, Partial<Record<Name, Place>>] = [{}, {}, {}];
+  for (const name of names) {
+    if (name !== "query" && draw.below(4) === 0) continue;
+    const count = draw.of([1, 2, 5, 8]);
+    const types = wholeWords(headDim);
+    call[name] = scattered(draw, tokens, count, headDim, draw.of(types.filter((type) => wide.includes(type))));
+    if (name === "value" || draw.below(3) > 0) out[name] = scattered(draw, tokens, count, headDim, draw.of(types));
+    if (draw.below(3) === 0) continue;
+    const over = draw.of(["head", "heads"] as const);
+    norm[name] = {
+      epsilon: draw.of([0, 1e-6, 1e-5]),
+      over,
+      when: draw.of(["before", "after"] as const),
+      ...(draw.below(4) > 0 && {
+        weight: weightOf(over === "head" ? headDim : count * headDim, draw.below(1000)),
+        weightOffset: draw.of([0, 1]),
+      }),
+    };
+  }
+  return {
+    head,
+    tokens,
+    hidden: draw.below(2) === 0,
+    call: { ...call, norm, ...(Object.keys(out).length > 0 && { out }), ...(draw.below(2) === 0 && { queryScale: true }) },
+  };
+}
+
+/** The scenes of the body: a prime number of kinds in each list, so that all of them occur together. */
+const SCENES = 40;
+
+export const passCases: readonly BodyCase[] = [
+  {
+    name: "pass: norm, rotation and a write to other types and strides, in one dispatch",
+    async run(device) {
+      for (const head of heads.slice(0, 3)) {
+        const { headDim } = head;
+        using gpu = await passRope(device, head);
+        for (const when of ["before", "after"] as const) {
+          const norm = (seed: number): RmsNorm => ({ epsilon: 1e-6, weight: weightOf(headDim, seed), when });
+          await agree(
+            `${headDim} ${when}`,
+            device,
+            gpu,
+            { positions: [3, 131071, 0, 77, 5] },
+            {
+              query: tensor(5, 6, headDim, "float32", 1),
+              key: tensor(5, 2, headDim, "float32", 2),
+              value: tensor(5, 2, headDim, "float32", 3),
+              norm: { query: norm(4), key: norm(5) },
+              out: {
+                key: {
+                  data: new Uint16Array(2 * 9 * headDim),
+                  dtype: "bfloat16",
+                  shape: [5, 2, headDim],
+                  strides: [headDim, 9 * headDim, 1],
+                  offset: 2 * headDim,
+                },
+                value: tensor(5, 2, headDim, "float16", 6),
+              },
+            },
+          );
+        }
+      }
+    },
+  },
+  {
+    name: "pass: random calls agree with JavaScript",
+    async run(device) {
+      for (let seed = 0; seed < SCENES; seed++) {
+        const { head, tokens, call, hidden } = scene(seed);
+        using gpu = await passRope(device, head);
+        const positions = Array.from({ length: tokens }, (_, t) => t * 131 + (t % 3));
+        // A shader may have eight storage buffers.
+        const shared = seed % 2 === 0 || arraysOf(call).size > (hidden ? 4 : 6);
+        await agree(`scene ${seed}`, device, gpu, { positions }, call, { hidden, shared });
+      }
+    },
+  },
+];
+
+export const allCases: readonly BodyCase[] = [...bodyCases, ...passCases];
+export type { PassPlace };
