@@ -117,9 +117,9 @@ export function placeOnDevice(
     if (!("cache" in place)) return view;
     const { slots } = place;
     if (!hidden) return { cache: view as never, slots };
-    const place = { cache: view as never, slots: { buffer: undefined as never, offset: hide(Int32Array.from(slots)) } };
-    later.push((buffer) => (place.slots.buffer = buffer as never));
-    return place;
+    const moved = { cache: view as never, slots: { buffer: undefined as never, offset: hide(Int32Array.from(slots)) } };
+    later.push((buffer) => (moved.slots.buffer = buffer as never));
+    return moved;
   };
   const all = (set: Partial<Record<Name, Place>>): GpuPassArguments =>
     Object.fromEntries(names.filter((name) => set[name] !== undefined).map((name) => [name, move(set[name]!)]));
