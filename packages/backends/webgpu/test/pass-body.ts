@@ -633,7 +633,7 @@ export const passCases: readonly BodyCase[] = [
       }
       // A head whose largest is 127 has the scale 1, which a device may miss by an ulp: no number lies at a border.
       const steps = Float32Array.from({ length: 64 }, (_, i) => (i === 5 ? 127 : (i % 2 === 0 ? 1 : -1) * (i + (i % 3) * 0.49)));
-      const out = { data: new Int8Array(64), scales: new Float32Array(1), shape: [1, 1, 64] };
+      const out: View = { data: new Int8Array(64), dtype: "int8", scales: new Float32Array(1), shape: [1, 1, 64] };
       const call: Call = copyOf({ value: { data: steps, shape: [1, 1, 64] }, out: { value: out } });
       await runOnDevice(device, gpu, { positions: [0] }, call);
       const { data } = call.out!.value as View;
