@@ -14,7 +14,7 @@ export interface RaceOptions {
   readonly seconds: number;
   /** The smallest number of rounds for a median, for any duration. */
   readonly rounds: number;
-  /** Sweeps the caches before each lap, which is then one call: as in a model, where a layer reads gigabytes between. */
+  /** Sweeps the caches before each lap, which is then one call: as in a model, whose layers read gigabytes between. */
   readonly cold?: boolean;
 }
 

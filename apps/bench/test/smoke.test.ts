@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { groupsOf } from "../src/report.ts";
 import type { Report } from "../src/report.ts";
+import { mainGroup } from "../src/speed-page.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ropewalk-bench-"));
 const file = join(folder, "report.json");
@@ -21,6 +23,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test("every contestant rotates float32 in both pairings, within rounding of the reference", () => {
   const all = [
+    "ropewalk, arrays, apply",
     "ropewalk js, apply",
     "ropewalk js, step",
     "ropewalk wasm, arena, step",
@@ -33,7 +36,7 @@ test("every contestant rotates float32 in both pairings, within rounding of the 
     "loop, cos and sin inside",
     "copy, TypedArray.set",
   ];
-  const races = report.races.filter(({ dtype }) => dtype === "float32");
+  const races = report.races.filter(({ dtype, cold }) => dtype === "float32" && !cold);
   expect(races.map(({ pairing, tokens }) => `${pairing} ${tokens}`)).toEqual([
     "half 1",
     "half 3",
@@ -44,6 +47,23 @@ test("every contestant rotates float32 in both pairings, within rounding of the 
     expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(all));
     for (const { check } of results) expect(check.error).toBeLessThanOrEqual(check.tolerance);
   }
+});
+
+test("what one type and pairing cost with cold caches is a table of its own", () => {
+  const cold = report.races.filter((race) => race.cold);
+  expect(cold.map(({ dtype, pairing, tokens }) => `${dtype} ${pairing} ${tokens}`)).toEqual([
+    "float32 half 1",
+    "float32 half 3",
+  ]);
+  const titles = groupsOf(report.races).map(({ title, members }) => `${title.split(":")[0]} ${members.length}`);
+  expect(titles).toEqual([
+    "float32, half 2",
+    "float32, half, cold 2",
+    "float32, adjacent 2",
+    "float16, half 2",
+    "float16, adjacent 2",
+  ]);
+  expect(mainGroup(report).members.some((race) => race.cold)).toBe(false);
 });
 
 test("ropewalk and both builds of onnxruntime rotate float16", () => {

@@ -11,7 +11,7 @@ import type { Installation } from "./packed.ts";
 const target = { core: 13_000, provider: 1800 };
 
 /** Upper limits; docs/decisions/0013-weight.md says why they are above the targets. */
-const ceiling = { core: 18_600, provider: 1800 };
+const ceiling = { core: 19_500, provider: 1800 };
 
 let installed: Installation;
 beforeAll(async () => {

@@ -18,8 +18,11 @@ afterAll(() => (installed as Installation | undefined)?.remove());
 const code = `
 import { getRope } from "@ropewalk/core";
 import "@ropewalk/default";
+import "@ropewalk/wasm-backend/auto";
 import { createArena, createPool } from "@ropewalk/wasm-backend";
-const rope = getRope({ headDim: 64, base: 500000, parameters: { ropeType: "default" } });
+const request = { headDim: 64, base: 500000, parameters: { ropeType: "default" } };
+const rope = getRope(request, { backend: "js" });
+const backends = [getRope(request), rope].map(({ backend }) => backend);
 const arena = createArena({ bytes: 1 << 22, shared: true });
 const tensor = arena.float32([3, 4, 64]);
 tensor.data.forEach((_, i) => (tensor.data[i] = Math.sin(i)));
@@ -34,7 +37,7 @@ const pool = createPool({ arena, threads: 2 });
 await pool.ready;
 const threads = pool.running;
 pool.dispose();
-console.log(JSON.stringify({ plain: same(plain), arena: same(tensor.data), changed: expected[5] !== Math.fround(Math.sin(5)), threads }));
+console.log(JSON.stringify({ backends, plain: same(plain), arena: same(tensor.data), changed: expected[5] !== Math.fround(Math.sin(5)), threads }));
 `;
 
 test.each(Object.entries(bundlers))(
@@ -49,6 +52,7 @@ test.each(Object.entries(bundlers))(
     expect(readdirSync(folder).sort()).toEqual(["entry.mjs", path.basename(file)].sort());
     for (const { command } of runtimes) {
       expect(JSON.parse(await execute(command, [file], folder))).toEqual({
+        backends: ["wasm", "js"],
         plain: true,
         arena: true,
         changed: true,

@@ -34,26 +34,32 @@ export function checkAliasing(
         "A broadcast (stride 0) tensor can be read, not rotated in place.",
       );
     }
-    if (input !== output && !sameElements(input, output) && overlap(input, output)) {
+    if (input !== output && !sameElements(input, output) && overlap(spanOf(input), spanOf(output))) {
       throw overlapError(`${name} and its out`);
     }
   }
-  for (let i = 0; i < tensors.length; i++) {
-    for (let k = i + 1; k < tensors.length; k++) {
-      const a = tensors[i]!;
-      const b = tensors[k]!;
+  if (tensors.length === 1) return;
+  // Each once: to ask an array for its buffer takes longer than to compare.
+  const spans = tensors.map(({ input, output }) => {
+    const written = spanOf(output);
+    return { written, read: input === output ? written : spanOf(input) };
+  });
+  for (let i = 0; i < spans.length; i++) {
+    for (let k = i + 1; k < spans.length; k++) {
+      const a = spans[i]!;
+      const b = spans[k]!;
       const isShared =
-        overlap(a.output, b.output) ||
-        (b.input !== b.output && overlap(a.output, b.input)) ||
-        (a.input !== a.output && overlap(b.output, a.input));
-      if (isShared) throw overlapError(`${a.name} and ${b.name}`);
+        overlap(a.written, b.written) ||
+        (b.read !== b.written && overlap(a.written, b.read)) ||
+        (a.read !== a.written && overlap(b.written, a.read));
+      if (isShared) throw overlapError(`${tensors[i]!.name} and ${tensors[k]!.name}`);
     }
   }
 }
 
 /** @throws RopeError `ROPE_SHAPE` when two tensors share bytes. */
 export function requireApart(which: string, a: TensorLayout, b: TensorLayout): void {
-  if (overlap(a, b)) throw overlapError(which);
+  if (overlap(spanOf(a), spanOf(b))) throw overlapError(which);
 }
 
 function overlapError(which: string): RopeError {
@@ -119,14 +125,25 @@ function overlapsItself(tensor: TensorLayout): boolean {
  * that holds q, k and v side by side for each token or for each head. Otherwise the extents are compared, which may
  * report an overlap that does not exist.
  */
-function overlap(a: TensorLayout, b: TensorLayout): boolean {
-  if (!sameMemory(a, b)) return false;
-  const bytesA = byteExtent(a);
-  const bytesB = byteExtent(b);
-  if (bytesA.end <= bytesB.start || bytesB.end <= bytesA.start) return false;
-  return !stridesOf(a).some(
-    (stride) => stride !== 0 && disjointModulo(Math.abs(stride) * a.data.BYTES_PER_ELEMENT, a, b),
+function overlap(a: Span, b: Span): boolean {
+  if (a.buffer !== b.buffer || a.end <= b.start || b.end <= a.start) return false;
+  const { layout } = a;
+  return !stridesOf(layout).some(
+    (stride) => stride !== 0 && disjointModulo(Math.abs(stride) * layout.data.BYTES_PER_ELEMENT, layout, b.layout),
   );
+}
+
+/** A tensor with its first byte and the byte after its last. */
+interface Span {
+  readonly layout: TensorLayout;
+  readonly buffer: ArrayBufferLike;
+  readonly start: number;
+  readonly end: number;
+}
+
+function spanOf(layout: TensorLayout): Span {
+  const { start, end } = byteExtent(layout);
+  return { layout, buffer: layout.data.buffer, start, end };
 }
 
 /** Whether two tensors use different parts of every stretch of `period` bytes. */

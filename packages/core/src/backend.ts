@@ -9,8 +9,8 @@
 import type { CosSinWriter } from "./cos-sin.ts";
 import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
 import type { RotationTask } from "./kernel.ts";
-import type { PassMemory } from "./pass.ts";
 import type { PassArguments } from "./pass-arguments.ts";
+import type { PassMemory } from "./pass-check.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import type { Positions } from "./positions.ts";
 import type { Operation, Turns } from "./turns.ts";
@@ -114,14 +114,10 @@ export interface DefaultExecutor {
 
 export type { Operation, RotaryEmbedding, RotationTask, Turns };
 export type { RotationTable } from "./kernel.ts";
-export { passTask } from "./pass-kernel.ts";
-export type { CacheElementType } from "./pass-arguments.ts";
-export type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
 export { copyUnrotated, rotateTask } from "./kernel.ts";
 export type { RotationShape } from "./head.ts";
 export { rotationShape } from "./head.ts";
-export { isPass } from "./pass.ts";
-export type { PassMemory } from "./pass.ts";
+export { isPass } from "./pass-arguments.ts";
 export type { CallTensors, CheckedTensor } from "./plan.ts";
 export { checkTensors } from "./plan.ts";
 export type { TensorExpectation, TensorLayout } from "./tensor.ts";

@@ -22,8 +22,8 @@ export interface GetRopeOptions {
   /** The provider of `parameters.ropeType`, instead of the registered one. */
   readonly provider?: RopeProvider | RopeSpelling;
   /**
-   * What rotates: `"js"`, core's own JavaScript, or the name of a registered synchronous backend. Default: what a package
-   * has registered as the default, else `"js"`. `rope.backend` says which it is.
+   * What rotates: `"js"`, core's own JavaScript, or the name of a registered synchronous backend. Default: what a
+   * package has registered as the default, else `"js"`. `rope.backend` says which it is.
    */
   readonly backend?: string;
 }
@@ -193,8 +193,8 @@ function cacheOf(registry: RopeRegistry, provider: GetRopeOptions["provider"]): 
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE` when the type is not registered; `ROPE_INVALID_PARAMETERS` with every issue of
  * the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version;
- * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that is
- * not synchronous.
+ * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that
+ * has no executor.
  *
  * @example
  * import "@ropewalk/default";

@@ -36,8 +36,8 @@ export interface RopeRequest extends Omit<UntypedRopeRequest, "parameters"> {
  *
  * @throws RopeError `ROPE_UNKNOWN_TYPE` when no package registered the type; `ROPE_INVALID_PARAMETERS` with every issue
  * of the request or of the options; `ROPE_SPEC_VERSION` for a spec or a provider of another version;
- * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that is
- * not synchronous.
+ * `ROPE_BACKEND_UNAVAILABLE` for a backend that is not registered or cannot run here; `ROPE_UNSUPPORTED` for one that
+ * has no executor.
  *
  * @example
  * import { getRope } from "@ropewalk/core";

@@ -1,5 +1,8 @@
 /**
- * The arguments of a pass from projection to cache. Types only; `pass.ts` checks them.
+ * The arguments of a pass from projection to cache. `pass-check.ts` checks them.
+ *
+ * A call is a pass when it asks for more than a rotation: values, a norm, factors of queries, slots of a cache, 8-bit
+ * elements, or heads in groups.
  */
 
 import type { ElementType, TensorData } from "./element-types.ts";
@@ -114,3 +117,23 @@ export interface PassResult {
   readonly key: PassPlace | undefined;
   readonly value: PassPlace | undefined;
 }
+
+/** Whether a call asks for more than a rotation. */
+export function isPass(call: PassArguments): boolean {
+  const { query, key, out } = call;
+  return (
+    call.value !== undefined ||
+    call.norm !== undefined ||
+    call.queryScale !== undefined ||
+    isPassPlace(query) ||
+    isPassPlace(key) ||
+    (out !== undefined && out !== null && (out.value !== undefined || isPassPlace(out.query) || isPassPlace(out.key)))
+  );
+}
+
+/** Whether a tensor is one that only a pass takes. No property is read, since a getter may answer once only. */
+export const isPassPlace = (place: PassPlace | undefined): boolean =>
+  typeof place === "object" &&
+  place !== null &&
+  !ArrayBuffer.isView(place) &&
+  ("cache" in place || "scale" in place || "scales" in place || "groups" in place);

@@ -8,7 +8,7 @@
 
 import { fromFloat8, toFloat8, toInteger } from "./eight-bit.ts";
 import type { ElementArray } from "./element-types.ts";
-import { loadElements, storeElements } from "./element-types.ts";
+import { allocate, loadElements, storeElements } from "./element-types.ts";
 import type { RotationShape } from "./head.ts";
 import { pairRuns, rotateHeads, scratchFloats } from "./kernel.ts";
 import type { RotationTable } from "./kernel.ts";
@@ -42,8 +42,10 @@ export interface PassTensor {
 /** Root mean square normalisation: `x · 1/√(Σx²/n + epsilon)`, then `· weight`. */
 export interface PassNorm {
   readonly epsilon: number;
-  /** `headDim` values, or `heads · headDim` over all heads, in the type of the work; `undefined`: no weight. */
-  readonly weight: Float32Array | Float64Array | undefined;
+  /** One head of `headDim` values, or of `heads · headDim` over all heads, contiguous; `undefined`: no weight. */
+  readonly weight: TensorLayout | undefined;
+  /** Added to each weight in the type of the work. */
+  readonly weightOffset: number;
   /** Whether `n` is all heads of a token instead of one head. */
   readonly overHeads: boolean;
   readonly after: boolean;
@@ -84,6 +86,9 @@ export function passTask(task: PassTask): void {
   const work = dtype === "float64" ? new Float64Array(heads * headDim) : scratchFloats(heads * headDim);
   const sums = dtype === "float64" ? new Float64Array(18) : new Float32Array(18);
   const pairs = pairRuns(task);
+  const values = norm?.weight?.headDim;
+  const weight = values === undefined ? undefined : allocate(dtype, values);
+  if (weight !== undefined) loadWeight(norm!, weight, 0);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < tokens; t++) {
       const token = b * tokens + t;
@@ -92,20 +97,32 @@ export function passTask(task: PassTask): void {
       if (from < 0 || to < 0) continue;
       const row = table?.batched === false ? t : token;
       for (let h = 0; h < heads; h++) load(input, from + headOf(input, h), b, t, token, h, work, h * headDim);
-      if (norm?.after === false) normalise(norm, work, heads, headDim, sums);
+      if (norm?.after === false) normalise(norm, weight, work, heads, headDim, sums);
       if (table !== undefined) {
         rotateHeads(dtype, work, rotaryOffset, headDim, heads, table, (row * rotaryDim) / 2, pairs);
       }
-      if (norm?.after === true) normalise(norm, work, heads, headDim, sums);
+      if (norm?.after === true) normalise(norm, weight, work, heads, headDim, sums);
       if (factors !== undefined) for (let i = 0; i < heads * headDim; i++) work[i] = work[i]! * factors[row]!;
       for (let h = 0; h < heads; h++) store(output, to + headOf(output, h), b, t, token, h, work, h * headDim);
     }
   }
 }
 
+/** The weight of a norm with its offset, written to `target` from index `at` on, in the type of the work. */
+export function loadWeight({ weight, weightOffset }: PassNorm, target: Work, at: number): void {
+  const { dtype, data, offset, headDim } = weight!;
+  if (dtype === "float32" && target.BYTES_PER_ELEMENT === 4) target.set(data, at);
+  else loadElements(dtype, data, offset, 1, target, at, headDim);
+  if (weightOffset === 0) return;
+  // Both are rounded before they are added.
+  const term = target.BYTES_PER_ELEMENT === 4 ? Math.fround(weightOffset) : weightOffset;
+  for (let i = at; i < at + headDim; i++) target[i] = target[i]! + term;
+}
+
 /** Normalises the heads of one token. */
 function normalise(
-  { epsilon, weight, overHeads }: PassNorm,
+  { epsilon, overHeads }: PassNorm,
+  weight: Work | undefined,
   work: Work,
   heads: number,
   headDim: number,

@@ -13,8 +13,7 @@ import { rotationShape } from "./head.ts";
 import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
-import { passTasks } from "./pass.ts";
-import type { PassMemory } from "./pass.ts";
+import type { PassMemory, passTasks } from "./pass-check.ts";
 import type { PassArguments, PassPlace } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
@@ -156,6 +155,7 @@ export class RopePlan {
    * operation than `apply`, and for factors of a rope without `queryScale`.
    */
   passTasks(
+    check: typeof passTasks,
     turns: Turns,
     call: PassArguments,
     queryScale: ((position: number) => number) | null,
@@ -163,21 +163,11 @@ export class RopePlan {
     memory?: PassMemory,
   ): PassTask[] {
     if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
-    const { batch, tokens } = turns;
-    return passTasks(
-      call,
-      { batch, tokens },
-      {
-        ...this.#shape,
-        headDim: this.spec.headDim,
-        table: (dtype) => turns.table(dtype),
-        queryFactors: () => {
-          if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
-          throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
-        },
-      },
-      memory,
-    );
+    const factors = (): Float32Array => {
+      if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
+      throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
+    };
+    return check(call, turns, this.spec.headDim, this.#shape, factors, memory);
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */

@@ -127,20 +127,19 @@ export class RopeRegistry {
    * @throws RopeError as {@link registerBackend}.
    */
   registerExecutor(executor: DefaultExecutor): void {
-    requireContract("the executor", "default", executor, { choose: "function" });
-    if (isFree("executor", "default", this.#state.executor?.source, executor.source)) this.#state.executor = executor;
+    requireContract("the executor", "of ropes", executor, { choose: "function" });
+    if (isFree("executor", "of ropes", this.#state.executor?.source, executor.source)) this.#state.executor = executor;
   }
 
   /** The executor of a backend, or the registered one; `undefined` for core's own. @internal */
   executor(backend: unknown): RotationExecutor | undefined {
     if (backend === undefined) return this.#state.executor?.choose();
     if (backend === "js") return undefined;
-    const { executor } = this.requireBackend(backend);
-    if (executor !== undefined) return executor();
-    const name = show(backend);
+    const given = this.requireBackend(backend);
+    if (typeof given.executor === "function") return given.executor();
     throw new RopeError("ROPE_UNSUPPORTED", {
-      what: `the backend ${name} has no executor`,
-      remedy: `Use rope.to(${name}).`,
+      what: `the backend ${show(backend)} has no executor`,
+      remedy: "Use rope.to.",
       facts: { backend },
     });
   }
@@ -172,10 +171,7 @@ export class RopeRegistry {
       what: `the backend ${show(name)} is not registered`,
       expected: oneOf("backend", registered),
       received: show(name),
-      remedy:
-        name === "js"
-          ? 'JavaScript is no backend: use getRope(request, { backend: "js" }).'
-          : "Import the package that provides it.",
+      remedy: name === "js" ? 'Use getRope(request, { backend: "js" }).' : "Import the package that provides it.",
       facts: { backend: name, registered },
     });
   }

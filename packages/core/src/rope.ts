@@ -26,9 +26,9 @@ import type {
   RotaryStep,
 } from "./interface.ts";
 import type { Pairing } from "./pairing.ts";
-import { isPass, noPass } from "./pass.ts";
+import { passPart, requirePass } from "./pass-part.ts";
+import { isPass } from "./pass-arguments.ts";
 import type { PassArguments, PassResult } from "./pass-arguments.ts";
-import { passTask } from "./pass-kernel.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { RopePlan } from "./plan.ts";
 import type { Positions } from "./positions.ts";
@@ -41,7 +41,7 @@ import type { Operation, Turns } from "./turns.ts";
 const javaScriptExecutor: RotationExecutor = Object.freeze({
   name: "js",
   rotate: (tasks: readonly RotationTask[]) => tasks.forEach(rotateTask),
-  pass: (tasks: readonly PassTask[]) => tasks.forEach(passTask),
+  pass: (tasks: readonly PassTask[]) => tasks.forEach((task) => passPart.current!.passTask(task)),
 });
 
 const rotatedKeys = ["query", "key", "out"];
@@ -184,7 +184,8 @@ class PlannedRope implements RotaryEmbedding {
       checkPass: (turns, tensors, operation, memory) => {
         requireOperation(operation);
         const checked = checkKeys("the tensors", tensors, tensorKeys);
-        return plan.passTasks(turns, checked, this.#names.queryScale, operation, memory);
+        const { passTasks } = requirePass("", true);
+        return plan.passTasks(passTasks, turns, checked, this.#names.queryScale, operation, memory);
       },
       withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };
@@ -203,8 +204,9 @@ class PlannedRope implements RotaryEmbedding {
       this.#executor.rotate(this.#plan.tasks(turns, tensors));
       return { query: out?.query ?? query, key: out?.key ?? key } as PassResult;
     }
-    if (this.#executor.pass === undefined) throw noPass(this.#executor.name);
-    this.#executor.pass(this.#plan.passTasks(turns, tensors, this.#names.queryScale, operation));
+    const executor = this.#executor;
+    const { passTasks } = requirePass(executor.name, executor.pass !== undefined);
+    executor.pass!(this.#plan.passTasks(passTasks, turns, tensors, this.#names.queryScale, operation));
     return { query: out?.query ?? query, key: out?.key ?? key, value: out?.value ?? value };
   }
 }

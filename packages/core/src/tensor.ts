@@ -120,24 +120,35 @@ function resolveView(name: string, view: TensorView, expected: TensorExpectation
   for (const key in view) if (!isViewKey(key)) checkKeys(`"${name}"`, view, viewKeys);
   const { data, dtype } = elements(name, given, type);
   const place = { shape, strides, offset };
-  return contiguousLayout(data, dtype, place, expected) ?? resolveLayout(name, data, dtype, place, expected);
+  return usualLayout(data, dtype, place, expected) ?? resolveLayout(name, data, dtype, place, expected);
 }
 
-/** The usual case in a few comparisons: `[tokens, heads, headDim]`, row-major, inside its data. */
-function contiguousLayout(
+/** The usual case in a few comparisons: `[tokens, heads, headDim]` inside its data, with strides ≥ 0 or row-major. */
+function usualLayout(
   data: ElementArray,
   dtype: ElementType,
   { shape, strides, offset = 0 }: ViewPlace,
   { batch = 1, tokens, headDim }: TensorExpectation,
 ): TensorLayout | undefined {
   const heads = shape[1]!;
-  if (strides !== undefined || batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) {
-    return undefined;
+  if (batch !== 1 || shape.length !== 3 || shape[0] !== tokens || shape[2] !== headDim) return undefined;
+  if (!isCount(heads) || !isCount(offset)) return undefined;
+  if (strides === undefined) {
+    if (offset + tokens * heads * headDim > data.length) return undefined;
+    return contiguous(data, dtype, batch, tokens, heads, headDim, offset);
   }
-  const isSized = Number.isSafeInteger(heads) && heads >= 0 && Number.isSafeInteger(offset) && offset >= 0;
-  if (!isSized || offset + tokens * heads * headDim > data.length) return undefined;
-  return contiguous(data, dtype, batch, tokens, heads, headDim, offset);
+  if (!Array.isArray(strides) || strides.length !== 3) return undefined;
+  const tokenStride: unknown = strides[0];
+  const headStride: unknown = strides[1];
+  const elementStride: unknown = strides[2];
+  if (!isCount(tokenStride) || !isCount(headStride) || !isCount(elementStride)) return undefined;
+  const last = (tokens - 1) * tokenStride + (heads - 1) * headStride + (headDim - 1) * elementStride;
+  if (tokens * heads === 0 || offset + last >= data.length) return undefined;
+  const batchStride = 0;
+  return { data, dtype, batch, tokens, heads, headDim, batchStride, tokenStride, headStride, elementStride, offset };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /**
  * Describes a tensor in memory of any kind. `data` is a typed array, or an object that stands for one (for a buffer on

@@ -167,6 +167,7 @@ const calls: Readonly<Record<string, readonly [(...given: never[]) => unknown, r
   ),
   permuteRows: [math.permuteRows, [new Float32Array(8), { headDim: 8, from: "half", to: "adjacent" }]],
   rowOrder: [math.rowOrder, [{ headDim: 8, from: "half", to: "adjacent" }]],
+  normGradient: [math.normGradient, [view, view, { epsilon: 0 }]],
   angleGradient: [math.angleGradient, [view, view, { pairing: "half" }]],
   blockCount: [math.blockCount, ["half", 8]],
   canonicalPairing: [math.canonicalPairing, ["half", 8]],

@@ -24,7 +24,17 @@ const get = (registry: RopeRegistry, options: GetRopeOptions = {}) => getRopeUnt
 
 test("an instance belongs to its request and its executor, however the executor was chosen", () => {
   const registry = testRegistry();
-  registry.registerBackend(backend("abacus", { executor: () => abacus }));
+  class Abacus implements RopeBackend {
+    readonly specificationVersion = 1;
+    readonly name = "abacus";
+    readonly source = "core-tests@1.0.0";
+    readonly #executor = abacus;
+    create = () => undefined;
+    executor(): RotationExecutor {
+      return this.#executor;
+    }
+  }
+  registry.registerBackend(new Abacus());
   const js = get(registry);
   expect(js.backend).toBe("js");
   expect(get(registry, { backend: "js" })).toBe(js);
@@ -82,12 +92,14 @@ test.each<[string, string, unknown]>([
   ["ROPE_BACKEND_UNAVAILABLE", "no name", 7],
   ["ROPE_BACKEND_UNAVAILABLE", "null", null],
   ["ROPE_UNSUPPORTED", "of a device, which needs rope.to", "postal"],
+  ["ROPE_UNSUPPORTED", "whose executor is no function", "pigeon"],
   ["ROPE_INVALID_PARAMETERS", "without an executor that rotates", "idle"],
 ])("%s: a backend that is %s", (code, _, name) => {
   const registry = testRegistry();
   registry.registerBackend(backend("postal", {}));
+  registry.registerBackend(backend("pigeon", { executor: "later" as never }));
   registry.registerBackend(backend("idle", { executor: () => ({ name: "idle" }) as never }));
-  caught(() => get(registry, { backend: name as string }), code as "ROPE_UNSUPPORTED");
+  caught(() => get(registry, { backend: name as string }), code as "ROPE_INVALID_PARAMETERS");
 });
 
 test("what is no executor is refused: when it is registered, or when it is chosen", () => {

@@ -1,10 +1,11 @@
 /** The pass from projection to cache: norms, factors, slots, 8-bit elements, groups. */
 
+import "@ropewalk/core/pass";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { getRope } from "@ropewalk/core";
 import type { PassArguments, PassPlace, RmsNorm, RotaryEmbedding } from "@ropewalk/core";
-import { toBfloat16, toFloat16 } from "@ropewalk/core/math";
+import { normGradient, toBfloat16, toFloat16 } from "@ropewalk/core/math";
 import { bits, caught } from "./failures.ts";
 import { testRegistry } from "./providers.ts";
 import { noise } from "./reference.ts";
@@ -435,5 +436,61 @@ describe("errors", () => {
     ) as RotaryEmbedding;
     const error = caught(() => on.apply({ positions, query: query(), norm: {} }), "ROPE_UNSUPPORTED");
     expect(error.facts.backend).toBe("rotates");
+  });
+});
+
+describe("the gradient of norm and rotation", () => {
+  const weight = noise(D, 9);
+  const norms: Record<string, RmsNorm> = {
+    before: { epsilon: 1e-3, weight, weightOffset: 1 },
+    after: { epsilon: 1e-3, weight, when: "after" },
+    "over heads, without a weight": { epsilon: 1e-3, over: "heads" },
+  };
+  test.each(Object.entries(norms))("%s: it is that of finite differences", (_, norm) => {
+    const shape = [T, 2, D];
+    const x = noise(T * 2 * D, 1);
+    const incoming = noise(T * 2 * D, 2);
+    // L = Σ incoming · apply(x).
+    const loss = (input: Float64Array, settings: RmsNorm): number => {
+      const query = input.slice();
+      rope.apply({ positions, query, norm: { query: settings } });
+      return query.reduce((sum, v, i) => sum + v * incoming[i]!, 0);
+    };
+    const view = (data: Float64Array) => ({ data, shape });
+    const turned = incoming.slice();
+    const step = rope.at(positions);
+    let gradient: Float64Array;
+    let ofWeight: Float64Array | null;
+    if (norm.when === "after") {
+      const between = x.slice();
+      step.apply({ query: between });
+      ({ input: gradient, weight: ofWeight } = normGradient(view(between), view(incoming), norm));
+      step.adjoint({ query: gradient });
+    } else {
+      step.adjoint({ query: turned });
+      ({ input: gradient, weight: ofWeight } = normGradient(view(x), view(turned), norm));
+    }
+    const h = 1e-5;
+    // Central differences: h² times the third derivative, and 1e-16 / h of rounding.
+    x.forEach((_value, i) => {
+      const [up, down] = [x.slice(), x.slice()];
+      up[i]! += h;
+      down[i]! -= h;
+      expect(Math.abs((loss(up, norm) - loss(down, norm)) / (2 * h) - gradient[i]!), `x[${i}]`).toBeLessThan(1e-8);
+    });
+    ofWeight?.forEach((value, i) => {
+      const changed = (by: number): RmsNorm => ({ ...norm, weight: weight.map((w, k) => (k === i ? w + by : w)) });
+      const slope = (loss(x, changed(h)) - loss(x, changed(-h))) / (2 * h);
+      expect(Math.abs(slope - value), `weight[${i}]`).toBeLessThan(1e-8);
+    });
+    expect(ofWeight === null).toBe(norm.weight === undefined);
+  });
+
+  test("tensors that do not fit are refused", () => {
+    const x = { data: noise(D), shape: [1, 1, D] };
+    caught(() => normGradient(x, { data: noise(2 * D), shape: [1, 2, D] }, { epsilon: 0 }), "ROPE_SHAPE");
+    caught(() => normGradient(noise(D) as never, x, { epsilon: 0 }), "ROPE_SHAPE");
+    caught(() => normGradient(x, x, { epsilon: 0, weight: noise(D + 1) }), "ROPE_SHAPE");
+    caught(() => normGradient(x, x, {} as never), "ROPE_INVALID_PARAMETERS");
   });
 });

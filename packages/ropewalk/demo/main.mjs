@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import colours from "picocolors";
-import { clearRopeCache, ropesFromConfig } from "ropewalk";
+import { clearRopeCache, getRopeUntyped, ropesFromConfig } from "ropewalk";
 import { distanceOnly, keepsNorm, median, random, ulps, undoes, worst } from "./measure.mjs";
 
 const models = [
@@ -142,7 +142,10 @@ const [mistral] = loaded;
 const [query, key] = [random(4096 * 32 * 128), random(4096 * 8 * 128)];
 const copy = new Float32Array(query.length + key.length);
 const positions = { start: 0, count: 4096 };
+const { backend } = mistral.rope;
 const rotation = median(() => mistral.rope.apply({ positions, query, key }));
+const inJavaScript = getRopeUntyped(mistral.rope.spec, { backend: "js" });
+const slower = backend === "js" ? rotation : median(() => inJavaScript.apply({ positions, query, key }));
 const copying = median(() => {
   copy.set(query);
   copy.set(key, query.length);
@@ -151,7 +154,8 @@ const shownConfig = read(`models/${models[2]}.json`);
 const loading = median(() => (clearRopeCache(), ropesFromConfig(shownConfig)));
 print(
   `   ropesFromConfig  ${loading.toFixed(2)} ms`,
-  `   apply            ${rotation.toFixed(1)} ms, ${((rotation * 1e6) / (4096 * 40 * 64)).toFixed(2)} ns a pair (copying the same bytes: ${copying.toFixed(1)} ms)`,
+  `   apply            ${rotation.toFixed(1)} ms on the backend ${bold(backend)}, ${((rotation * 1e6) / (4096 * 40 * 64)).toFixed(2)} ns a pair (copying the same bytes: ${copying.toFixed(1)} ms)`,
+  `   the same in js   ${slower.toFixed(1)} ms, the same bits ${dim('getRope(request, { backend: "js" }), or ROPEWALK_BACKEND=js')}`,
   "",
 );
 if (short.length === 0) {

@@ -5,7 +5,7 @@ import { loopWithPow, loopWithTables } from "./loop.ts";
 import { onnxruntimeOneThread, onnxruntimeTwoThreads } from "./onnxruntime.ts";
 import { onnxruntimeWeb } from "./onnxruntime-web.ts";
 import { byDefault, ropewalkApply, ropewalkStep } from "./ropewalk.ts";
-import { wasmArenaApply, wasmArenaStep, wasmThreadsStep } from "./ropewalk-wasm.ts";
+import { wasmArenaApply, wasmArenaStep, wasmArraysApply, wasmThreadsStep } from "./ropewalk-wasm.ts";
 import { tfjsWasm } from "./tfjs.ts";
 
 /** The contestant that ratios are computed to. */
@@ -28,6 +28,7 @@ export const fields: readonly (readonly Contestant[])[] = [
     ropewalkStep,
     wasmArenaApply,
     wasmArenaStep,
+    wasmArraysApply,
     wasmThreadsStep,
     onnxruntimeOneThread,
     onnxruntimeTwoThreads,

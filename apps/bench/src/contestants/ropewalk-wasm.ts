@@ -44,6 +44,25 @@ export const wasmArenaStep: Contestant = {
   },
 };
 
+/** Arrays outside the arena, which are copied in and out. In place. */
+export const wasmArraysApply: Contestant = {
+  name: "ropewalk wasm, arrays, apply",
+  source,
+  angles: "float32",
+  prepare(workload) {
+    const { pristine, queryHeads, keyHeads, start, tokens } = workload;
+    // Arrays of its own: the backend knows the workload's memory as an arena, whatever its options.
+    const own = { query: pristine.query.slice(), key: pristine.key.slice() };
+    const rope = ropeOf(workload).to("wasm");
+    const tensors = {
+      query: tensor(workload, own.query, queryHeads),
+      key: tensor(workload, own.key, keyHeads),
+      positions: { start, count: tokens },
+    };
+    return { run: () => rope.apply(tensors), result: own };
+  },
+};
+
 /** Like {@link wasmArenaStep} with two threads and its own shared memory, for tensors that are large enough. */
 export const wasmThreadsStep: Contestant = {
   name: "ropewalk wasm, 2 threads, step",

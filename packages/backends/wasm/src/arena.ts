@@ -6,7 +6,7 @@ import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
 import { checkKeys, invalid, listOf, shapeError, show } from "@ropewalk/core/backend";
 import { areas, createMemory } from "./kernel.ts";
-import type { KernelMemory } from "./kernel-memory.ts";
+import type { KernelMemory } from "./kernel.ts";
 
 /** A tensor in an arena: row-major, contiguous, aligned to 16 bytes. Free it with `using` or `dispose`. */
 export interface ArenaTensor<

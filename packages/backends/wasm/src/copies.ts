@@ -4,7 +4,7 @@
 
 import type { TensorLayout } from "@ropewalk/core/backend";
 import { areas } from "./kernel.ts";
-import type { KernelMemory } from "./kernel-memory.ts";
+import type { Copyable, KernelMemory } from "./kernel.ts";
 
 /** How some tokens of a tensor lie in runs: `outer × inner` runs of `length` elements. A copy has them without gaps. */
 export interface Runs {
@@ -68,15 +68,6 @@ export function copyOut(tensor: TensorLayout, index: number, runs: Runs, memory:
       data.set(viewOf(tensor, memory.buffer, 0, from, length), index + i * outerStride + k * innerStride);
     }
   }
-}
-
-/** An array that is copied to one of the same type. */
-export interface Copyable extends ArrayLike<number> {
-  readonly buffer: ArrayBufferLike;
-  readonly byteOffset: number;
-  readonly byteLength: number;
-  readonly BYTES_PER_ELEMENT: number;
-  set(source: ArrayLike<number>, at: number): void;
 }
 
 /** A new view takes a quarter of the time of `subarray`, which looks for the class to use. */

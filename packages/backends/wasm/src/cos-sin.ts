@@ -5,7 +5,7 @@
 import { LARGEST_ANGLE, writeCosSin } from "@ropewalk/core/backend";
 import type { AngleFrequencies, CosSinWriter } from "@ropewalk/core/backend";
 import { areas, FREQUENCY_BYTES, ROW_BYTES } from "./kernel.ts";
-import type { KernelMemory } from "./kernel-memory.ts";
+import type { KernelMemory } from "./kernel.ts";
 
 /**
  * Writes rows with the same bits as core's JavaScript, two angles at a time. Core writes the rows that do not fit the

@@ -5,32 +5,10 @@
  * in place.
  */
 
-import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";
 import { knownArena } from "./arena.ts";
 import type { Arena } from "./arena.ts";
-import type { Copyable } from "./copies.ts";
 import { areas, createMemory, instantiate, PASS_ONES, PASS_SCALES } from "./kernel.ts";
-import type { Kernels } from "./kernel.ts";
-
-export interface KernelMemory {
-  readonly kernels: Kernels;
-  readonly buffer: ArrayBufferLike;
-  /** Views of the whole memory, made once, since it never grows. */
-  readonly float32: Float32Array;
-  readonly float64: Float64Array;
-  readonly uint16: Uint16Array;
-  /** The arguments of a pass, as integers and as float32. */
-  readonly arguments: { readonly words: Uint32Array; readonly floats: Float32Array };
-  /** The cos of the table in its area; `undefined` if the area has only a piece of a larger table. */
-  table: RotationTable["cos"] | undefined;
-  /** The addresses of cos and sin of the token that was loaded last. */
-  cos: number;
-  sin: number;
-  /** The views of pieces that were used last. */
-  pieces: readonly [Copyable | undefined, Copyable | undefined];
-  /** The frequencies in their area. */
-  frequencies: AngleFrequencies | undefined;
-}
+import type { KernelMemory } from "./kernel.ts";
 
 let withoutArena: KernelMemory | undefined;
 

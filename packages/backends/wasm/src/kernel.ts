@@ -5,6 +5,7 @@
 import { RopeError } from "@ropewalk/core";
 import type { ElementType } from "@ropewalk/core";
 import { partsOfCircle } from "@ropewalk/core/backend";
+import type { AngleFrequencies, RotationTable } from "@ropewalk/core/backend";
 import { KERNELS, MEMORY_FLAGS } from "./kernels.ts";
 
 /** The exports of `assembly/index.ts`. Pointers and strides are in bytes. */
@@ -46,6 +47,36 @@ export interface Kernels {
     sin: number,
     turn: number,
   ): void;
+}
+
+/** A memory with its kernels, and what its areas hold now. */
+export interface KernelMemory {
+  readonly kernels: Kernels;
+  readonly buffer: ArrayBufferLike;
+  /** Views of the whole memory, made once, since it never grows. */
+  readonly float32: Float32Array;
+  readonly float64: Float64Array;
+  readonly uint16: Uint16Array;
+  /** The arguments of a pass, as integers and as float32. */
+  readonly arguments: { readonly words: Uint32Array; readonly floats: Float32Array };
+  /** The cos of the table in its area; `undefined` if the area has only a piece of a larger table. */
+  table: RotationTable["cos"] | undefined;
+  /** The addresses of cos and sin of the token that was loaded last. */
+  cos: number;
+  sin: number;
+  /** The views of pieces that were used last. */
+  pieces: readonly [Copyable | undefined, Copyable | undefined];
+  /** The frequencies in their area. */
+  frequencies: AngleFrequencies | undefined;
+}
+
+/** An array that is copied to one of the same type. */
+export interface Copyable extends ArrayLike<number> {
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
+  readonly byteLength: number;
+  readonly BYTES_PER_ELEMENT: number;
+  set(source: ArrayLike<number>, at: number): void;
 }
 
 /** The kernels' number of an element type. Comparisons are faster than a look-up by name. */

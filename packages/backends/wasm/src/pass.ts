@@ -6,11 +6,20 @@
  * heads of more than 1024 elements.
  */
 
-import { passTask } from "@ropewalk/core/backend";
-import type { CacheLayout, PassTask, PassTensor } from "@ropewalk/core/backend";
-import { areas, PASS_FACTORS, PASS_ROWS, PASS_SCALES, PASS_WEIGHTS, PIECE_BYTES, TABLE_BYTES } from "./kernel.ts";
+import { loadWeight, passTask } from "@ropewalk/core/pass";
+import type { CacheLayout, PassTask, PassTensor } from "@ropewalk/core/pass";
+import {
+  areas,
+  PASS_FACTORS,
+  PASS_ONES,
+  PASS_ROWS,
+  PASS_SCALES,
+  PASS_WEIGHTS,
+  PIECE_BYTES,
+  TABLE_BYTES,
+} from "./kernel.ts";
 import { memoryAt } from "./kernel-memory.ts";
-import type { KernelMemory } from "./kernel-memory.ts";
+import type { KernelMemory } from "./kernel.ts";
 
 /** The most tokens of one call of the kernel: their rows and factors have room for as many. */
 const MOST_TOKENS = 1024;
@@ -43,8 +52,8 @@ function runTask(memory: KernelMemory, task: PassTask): boolean {
   const targetType = typeNumber(output.layout.dtype);
   if (sourceType === undefined || sourceType > 2 || targetType === undefined || headDim > MOST_ELEMENTS) return false;
   if (input.layout.elementStride !== 1 || output.layout.elementStride !== 1) return false;
-  const weight = norm?.weight as Float32Array | undefined;
-  if (weight !== undefined && weight.length * 4 > PASS_WEIGHTS) return false;
+  const weight = norm?.weight;
+  if (weight !== undefined && weight.headDim * 4 > PASS_WEIGHTS) return false;
   const source = new Side(memory, input, task, areas.source);
   const target = input === output ? source : new Side(memory, output, task, areas.target);
   const scales = output.scales && new Side(memory, output.scales, task, areas.pass + PASS_SCALES);
@@ -58,7 +67,8 @@ function runTask(memory: KernelMemory, task: PassTask): boolean {
   if (step === 0) return false;
 
   const { words, floats } = memory.arguments;
-  if (weight !== undefined) memory.float32.set(weight, (areas.pass + PASS_FACTORS + MOST_TOKENS * 4) / 4);
+  const weights = areas.pass + PASS_FACTORS + MOST_TOKENS * 4;
+  if (weight !== undefined) loadWeight(norm!, memory.float32, weights / 4);
   words[1] = heads;
   words[2] = headDim;
   words[3] = task.rotaryOffset;
@@ -68,7 +78,7 @@ function runTask(memory: KernelMemory, task: PassTask): boolean {
   words[9] = norm === undefined ? 0 : norm.after ? 2 : 1;
   words[10] = norm?.overHeads === true ? 1 : 0;
   floats[11] = norm?.epsilon ?? 0;
-  words[12] = areas.pass + (weight === undefined ? 256 : PASS_FACTORS + MOST_TOKENS * 4);
+  words[12] = weight === undefined ? areas.pass + PASS_ONES : weights;
   words[13] = weight !== undefined && norm?.overHeads === true ? headDim * 4 : 0;
   words[15] = sourceType;
   words[22] = targetType;

@@ -77,18 +77,28 @@ const wordsOf = (data: Elements): Uint8Array => new Uint8Array(data.buffer, data
 /** A layout of `[batch, tokens, heads, headDim]` with the length of its memory. */
 function layout(kind: string, [b, t, h, d]: readonly [number, number, number, number]) {
   const dense = { strides: [t * h * d, h * d, d, 1], offset: 0, length: b * t * h * d };
-  if (kind === "dense") return dense;
-  if (kind === "behind") return { ...dense, offset: 5, length: dense.length + 9 };
+  if (kind === "dense") {
+    return dense;
+  }
+  if (kind === "behind") {
+    return { ...dense, offset: 5, length: dense.length + 9 };
+  }
   if (kind === "rows apart") {
     return { strides: [t * h * d + 11, h * d, d, 1], offset: 0, length: b * (t * h * d + 11) };
   }
   // As a query in a buffer with keys and values.
-  if (kind === "fused")
+  if (kind === "fused") {
     return { strides: [t * (h + 3) * d, (h + 3) * d, d, 1], offset: d, length: b * t * (h + 3) * d };
-  if (kind === "head-first") return { strides: [t * h * d, d, t * d, 1], offset: 0, length: b * t * h * d };
-  if (kind === "slots")
+  }
+  if (kind === "head-first") {
+    return { strides: [t * h * d, d, t * d, 1], offset: 0, length: b * t * h * d };
+  }
+  if (kind === "slots") {
     return { strides: [(t + 5) * h * d, d, (t + 5) * d, 1], offset: 3 * d, length: b * (t + 5) * h * d };
-  if (kind === "apart") return { strides: [t * h * 2 * d, h * 2 * d, 2 * d, 1], offset: 1, length: b * t * h * 2 * d };
+  }
+  if (kind === "apart") {
+    return { strides: [t * h * 2 * d, h * 2 * d, 2 * d, 1], offset: 1, length: b * t * h * 2 * d };
+  }
   if (kind === "backwards") {
     return { strides: [t * h * d, -h * d, d, 1], offset: (t - 1) * h * d, length: b * t * h * d };
   }
@@ -220,7 +230,9 @@ test("a table larger than its area is loaded in windows, which no piece crosses"
 
 test("arrays whose memory moves, shrinks or grows between calls are read anew each time", () => {
   const [js, wasm] = ropes({ headDim: 64, pairing: "half" });
-  const buffer = new ArrayBuffer(4 * 16 * 8 * 64, { maxByteLength: 4 * 32 * 8 * 64 });
+  type Resizable = ArrayBuffer & { resize(bytes: number): void };
+  const ResizableBuffer = ArrayBuffer as unknown as new (bytes: number, options: object) => Resizable;
+  const buffer = new ResizableBuffer(4 * 16 * 8 * 64, { maxByteLength: 4 * 32 * 8 * 64 });
   const tracking = new Float32Array(buffer);
   const values = singles(32 * 8 * 64);
   const check = (tokens: number): void => {

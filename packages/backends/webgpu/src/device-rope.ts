@@ -21,7 +21,7 @@ import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } fr
 import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
 import { isOnDevice, passMemory, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
-import type { PassValues } from "./device-tensors.ts";
+import type { PassSlots } from "./device-tensors.ts";
 import { dispatch, numbered } from "./dispatch.ts";
 import type { BoundResource } from "./dispatch.ts";
 import { Faults } from "./faults.ts";
@@ -364,12 +364,12 @@ export class DeviceRope implements GpuRope {
         remedy: "Pass positions of the host, or multiply the queries in a shader of your own.",
       });
     }
-    const values: PassValues = { slots: new Map(), weights: new Map() };
+    const slots: PassSlots = new Map();
     const call = { query, key, value, norm, queryScale, out } as PassArguments;
-    const tasks = this.#context.checkPass(turns, call, operation, passMemory(values));
+    const tasks = this.#context.checkPass(turns, call, operation, passMemory(slots));
     const shape = rotationShape(this.spec);
     const batched = source.batch !== undefined;
-    const plan = planPass({ ...shape, tasks, values, rows, batched, positionValues }, this.#state);
+    const plan = planPass({ ...shape, tasks, slots, rows, batched, positionValues }, this.#state);
     if (plan !== undefined) this.#requireOwnPositions(plan, source);
     return plan;
   }

@@ -4,9 +4,10 @@
 
 import type { Positions, RopeError } from "@ropewalk/core";
 import { checkKeys, resolveLayout, shapeError, show } from "@ropewalk/core/backend";
-import type { CacheElementType, CacheLayout, PassMemory, TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
+import type { TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
+import type { CacheElementType, CacheLayout, PassMemory } from "@ropewalk/core/pass";
 import { usage } from "./gpu.ts";
-import type { GpuPositions, GpuSlots, GpuTensor } from "./gpu-rope.ts";
+import type { GpuElementType, GpuPositions, GpuSlots, GpuTensor } from "./gpu-rope.ts";
 import { deviceMemory } from "./plan.ts";
 import type { BoundRange } from "./plan.ts";
 
@@ -34,25 +35,19 @@ export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: Tens
   return resolveLayout(name, memory, dtype, view, expected);
 }
 
-/** Values in a buffer that the host does not see: slots, or a weight. */
-export interface HiddenValues {
+/** Slots in a buffer, which the host does not see. */
+export interface HiddenSlots {
   readonly buffer: GPUBuffer;
   /** In elements. */
   readonly offset: number;
-  readonly dtype: "float32" | "float16" | "bfloat16" | "uint32" | "int32";
   readonly count: number;
-  /** Added to each weight. */
-  readonly term: number;
 }
 
-/** What a pass has beside its tensors, by path: `"out.key.slots"`, `"norm.query.weight"`. */
-export interface PassValues {
-  readonly slots: Map<string, Float64Array | HiddenValues>;
-  readonly weights: Map<string, HiddenValues>;
-}
+/** The slots of a pass by path: `"out.key.slots"`. */
+export type PassSlots = Map<string, Float64Array | HiddenSlots>;
 
-/** Buffers of the device as the memory of a pass. Slots and weights of the device go to `values`. */
-export function passMemory(values: PassValues): PassMemory {
+/** Buffers of the device as the memory of a pass, whose slots go to `found`. */
+export function passMemory(found: PassSlots): PassMemory {
   return {
     key: "buffer",
     tensor: (name, tensor, expected) => resolveGpuTensor(name, tensor as GpuTensor, expected),
@@ -69,16 +64,18 @@ export function passMemory(values: PassValues): PassMemory {
     slots(name, slots, count, check) {
       if (!isHidden(slots)) {
         const checked = check();
-        values.slots.set(name, checked);
+        found.set(name, checked);
         return checked;
       }
-      values.slots.set(name, hiddenValues(name, slots, count, ["int32", "uint32"], 0));
+      const { buffer, offset } = flat(name, slots, count, ["int32", "uint32"]);
+      found.set(name, { buffer, offset, count });
       return Float64Array.of(NaN);
     },
-    weight(name, weight, { count, offset: term }, check) {
+    weight(name, weight, count, check) {
       if (!isHidden(weight)) return check();
-      values.weights.set(name, hiddenValues(name, weight, count, ["float32", "float16", "bfloat16"], term));
-      return undefined;
+      const { buffer, offset, dtype } = flat(name, weight, count, ["float32", "float16", "bfloat16"]);
+      const memory = deviceMemory(buffer, dtype) as unknown as TensorLayout["data"];
+      return resolveLayout(name, memory, dtype, { shape: [1, 1, count], offset }, { batch: 1, tokens: 1, headDim: count });
     },
   };
 }
@@ -86,17 +83,17 @@ export function passMemory(values: PassValues): PassMemory {
 const isHidden = (given: unknown): given is GpuSlots =>
   typeof given === "object" && given !== null && !ArrayBuffer.isView(given) && "buffer" in given;
 
-function hiddenValues(
+/** Values in a row in a buffer. */
+function flat<T extends "int32" | "uint32" | GpuElementType>(
   name: string,
   given: object,
   count: number,
-  types: readonly HiddenValues["dtype"][],
-  term: number,
-): HiddenValues {
+  types: readonly T[],
+): { readonly buffer: GPUBuffer; readonly offset: number; readonly dtype: T } {
   const { buffer, offset = 0, dtype = types[0]! } = checkKeys(`"${name}"`, given, ["buffer", "offset", "dtype"]) as {
     readonly buffer: GpuTensor["buffer"];
     readonly offset?: number;
-    readonly dtype?: HiddenValues["dtype"];
+    readonly dtype?: T;
   };
   if (!types.includes(dtype)) throw shapeError(name, `dtype ${types.join(", ")}`, show(dtype));
   if (typeof buffer?.size !== "number") throw shapeError(name, "a GPUBuffer with GPUBufferUsage.STORAGE", "no buffer");
@@ -105,7 +102,7 @@ function hiddenValues(
   if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * bytes > buffer.size) {
     throw shapeError(name, `${count} elements of ${dtype} from offset ${show(offset)} on`, `${buffer.size} bytes`);
   }
-  return { buffer: buffer as unknown as GPUBuffer, offset, dtype, count, term };
+  return { buffer: buffer as unknown as GPUBuffer, offset, dtype };
 }
 
 function requireStorage(name: string, buffer: GpuTensor["buffer"]): void {

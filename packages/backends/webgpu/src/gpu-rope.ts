@@ -92,8 +92,9 @@ export interface GpuCacheSlots {
 /** A tensor of a pass on the device. */
 export type GpuPlace = GpuTensor | GpuCacheView | GpuCacheSlots;
 
-/** A weight in a buffer of the device, contiguous. The buffer may hold several; the call must not write to it. */
+/** A weight in a buffer of the device, contiguous. It may share the buffer with others, and with tensors. */
 export interface GpuWeight {
+  /** Needs the usage `STORAGE`. */
   readonly buffer: GpuBuffer;
   /** Index of the first element. Default 0. */
   readonly offset?: number | undefined;

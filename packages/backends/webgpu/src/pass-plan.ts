@@ -8,8 +8,10 @@
 
 import { RopeError } from "@ropewalk/core";
 import { extent, shapeError } from "@ropewalk/core/backend";
-import type { CacheLayout, PassTask, PassTensor, RotationShape, TensorLayout } from "@ropewalk/core/backend";
-import type { HiddenValues, PassValues } from "./device-tensors.ts";
+import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
+import { loadWeight } from "@ropewalk/core/pass";
+import type { CacheLayout, PassNorm, PassTask, PassTensor } from "@ropewalk/core/pass";
+import type { HiddenSlots, PassSlots } from "./device-tensors.ts";
 import type { KernelRows } from "./kernel-description.ts";
 import { CHUNK, hasLists, lanesOfTensor, passFields } from "./pass-description.ts";
 import type { PassKernel, PassKernelNorm, PassKernelTensor, PassRole } from "./pass-description.ts";
@@ -21,7 +23,7 @@ import type { BoundRange, BufferUse, Part, PlanLimits } from "./plan.ts";
 export interface PassRequest extends RotationShape {
   /** Query, key, value, without those that have no element. */
   readonly tasks: readonly PassTask[];
-  readonly values: PassValues;
+  readonly slots: PassSlots;
   readonly rows: KernelRows;
   /** Whether each batch row has its own positions. */
   readonly batched: boolean;
@@ -56,11 +58,11 @@ interface Named {
  * The plan of one dispatch; `undefined` if no tensor has an element.
  *
  * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits, or one whose invocations would share words
- * or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots or weights in a
- * buffer that the call writes.
+ * or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots in a buffer
+ * that the call writes.
  */
 export function planPass(
-  { tasks, values, rows, batched, positionValues, rotaryDim, rotaryOffset, blocks }: PassRequest,
+  { tasks, slots: allSlots, rows, batched, positionValues, rotaryDim, rotaryOffset, blocks }: PassRequest,
   { limits, hasFloat16 }: PlanLimits,
 ): PassPlan | undefined {
   if (tasks.length === 0) return undefined;
@@ -87,22 +89,22 @@ export function planPass(
     requireOwnWords(...sides.at(-1)!.slice(1) as [string, PassTensor]);
   }
 
-  const uses = named.flatMap(({ task, sides, name }) => [
+  const uses = named.flatMap(({ task, sides }) => [
     ...sides.flatMap(([, path, tensor]) => {
-      const slots = values.slots.get(`${path}.slots`);
+      const slots = allSlots.get(`${path}.slots`);
       return [
         useOf(tensor, tensor === task.output),
         ...(tensor.scales === undefined ? [] : [useOf(tensor.scales, tensor === task.output)]),
-        ...(slots === undefined || slots instanceof Float64Array ? [] : [useOfHidden(slots)]),
+        ...(slots === undefined || slots instanceof Float64Array ? [] : [useOfWords(slots)]),
       ];
     }),
-    ...[values.weights.get(`norm.${name}.weight`)].filter((weight) => weight !== undefined).map(useOfHidden),
+    ...[deviceWeight(task.norm)].filter((weight) => weight !== undefined).map(useOfWeight),
   ]);
   const parts = partsOf(uses, limits);
   const partOf = (buffer: GPUBuffer): number => parts.findIndex(({ range }) => range.buffer === buffer);
-  for (const [path, hidden] of [...values.slots, ...values.weights]) {
-    if (hidden instanceof Float64Array) continue;
-    const index = partOf(hidden.buffer);
+  for (const [path, slots] of allSlots) {
+    if (slots instanceof Float64Array) continue;
+    const index = partOf(slots.buffer);
     if (index >= 0 && parts[index]!.memory.writable) {
       throw shapeError(path, "a buffer that the call does not write", "the buffer of a tensor that it writes");
     }
@@ -117,14 +119,14 @@ export function planPass(
     blocks,
     run: multiples.every((multiple) => multiple % CHUNK === 0) ? CHUNK : 1,
     tensors: named.map(({ name, task, sides }): PassKernelTensor => {
-      const roles = sides.map(([, path, tensor]) => roleOf(tensor, values.slots.get(`${path}.slots`), partOf));
+      const roles = sides.map(([, path, tensor]) => roleOf(tensor, allSlots.get(`${path}.slots`), partOf));
       return {
         name,
         headDim: task.headDim,
         rotated: name !== "value",
         input: roles[0]!,
         output: roles[1] ?? null,
-        norm: normOf(task, values.weights.get(`norm.${name}.weight`), partOf),
+        norm: normOf(task, partOf),
         factors: task.factors !== undefined,
       };
     }),
@@ -165,23 +167,26 @@ export function planPass(
       numbers[`${prefix}_group_heads`] = groupHeads;
       numbers[`${prefix}_scale`] = scale;
       if (scales !== undefined) placeNumbers(numbers, `${prefix}_scales`, scales.layout, parts);
-      const slots = values.slots.get(`${path}.slots`);
+      const slots = allSlots.get(`${path}.slots`);
       if (slots === undefined) continue;
       numbers[`${prefix}_block`] = layout.tokens;
       numbers[`${prefix}_limit`] = layout.batch * layout.tokens;
       numbers[`${prefix}_slots`] =
         slots instanceof Float64Array
           ? lists.add(Uint32Array.from(slots, (slot) => (slot < 0 ? NONE : slot)))
-          : hiddenOffset(slots, parts);
+          : slots.offset - offsetOf(slots.buffer, parts) / 4;
     }
     if (norm !== undefined) {
       numbers[`${name}_epsilon`] = norm.epsilon;
-      const hidden = values.weights.get(`norm.${name}.weight`);
-      if (hidden !== undefined) {
-        numbers[`${name}_weight`] = hiddenOffset(hidden, parts);
-        numbers[`${name}_term`] = hidden.term;
+      const weight = deviceWeight(norm);
+      if (weight !== undefined) {
+        const { buffer, BYTES_PER_ELEMENT } = memoryOf(weight);
+        numbers[`${name}_weight`] = weight.offset - offsetOf(buffer, parts) / BYTES_PER_ELEMENT;
+        numbers[`${name}_term`] = norm.weightOffset;
       } else if (norm.weight !== undefined) {
-        numbers[`${name}_weight`] = lists.add(padded(norm.weight as Float32Array, task.headDim));
+        const values = new Float32Array(norm.weight.headDim);
+        loadWeight(norm, values, 0);
+        numbers[`${name}_weight`] = lists.add(padded(values, task.headDim));
       }
     }
     if (task.factors !== undefined) numbers[`${name}_factors`] = lists.add(bitsOf(task.factors));
@@ -261,25 +266,34 @@ function useOf(tensor: PassTensor, writable: boolean): PassUse {
   };
 }
 
-const bytesOfHidden = ({ dtype }: HiddenValues): number => (dtype === "float16" || dtype === "bfloat16" ? 2 : 4);
+const useOfWords = ({ buffer, offset, count }: HiddenSlots): PassUse => ({
+  buffer,
+  low: offset * 4,
+  high: (offset + count) * 4,
+  writable: false,
+  atomic: false,
+  words: 1,
+  isFloat16: false,
+});
 
-function useOfHidden(hidden: HiddenValues): PassUse {
-  const { buffer, offset, dtype, count } = hidden;
-  const bytes = bytesOfHidden(hidden);
-  const low = offset * bytes;
-  const isFloat16 = dtype === "float16";
-  return { buffer, low, high: low + count * bytes, writable: false, atomic: false, words: 1, isFloat16 };
+/** A weight in a buffer of the device. */
+const deviceWeight = (norm: PassNorm | undefined): TensorLayout | undefined =>
+  norm?.weight !== undefined && !ArrayBuffer.isView(norm.weight.data) ? norm.weight : undefined;
+
+function useOfWeight(weight: TensorLayout): PassUse {
+  const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(weight);
+  const low = weight.offset * bytes;
+  const high = low + weight.headDim * bytes;
+  return { buffer, low, high, writable: false, atomic: false, words: 1, isFloat16: weight.dtype === "float16" };
 }
 
-/** The first element, counted from the start of the bound part. */
-function hiddenOffset(hidden: HiddenValues, parts: readonly Part[]): number {
-  const { range } = parts.find((part) => part.range.buffer === hidden.buffer)!;
-  return hidden.offset - range.offset / bytesOfHidden(hidden);
-}
+/** The first byte of the bound part of a buffer. */
+const offsetOf = (buffer: GPUBuffer, parts: readonly Part[]): number =>
+  parts.find(({ range }) => range.buffer === buffer)!.range.offset;
 
 function roleOf(
   tensor: PassTensor,
-  slots: Float64Array | HiddenValues | undefined,
+  slots: Float64Array | HiddenSlots | undefined,
   partOf: (buffer: GPUBuffer) => number,
 ): PassRole {
   const { layout, groupHeads, scales } = tensor;
@@ -295,27 +309,26 @@ function roleOf(
 
 function normOf(
   { norm, heads, headDim }: PassTask,
-  hidden: HiddenValues | undefined,
   partOf: (buffer: GPUBuffer) => number,
 ): PassKernelNorm | null {
   if (norm === undefined) return null;
+  const there = deviceWeight(norm);
   const weight: PassKernelNorm["weight"] =
-    hidden === undefined
+    there === undefined
       ? norm.weight === undefined
         ? null
         : "list"
       : {
-          memory: partOf(hidden.buffer),
-          dtype: hidden.dtype as PassRole["dtype"],
-          aligned: hidden.offset % CHUNK === 0 && headDim % CHUNK === 0,
+          memory: partOf(memoryOf(there).buffer),
+          dtype: there.dtype as PassRole["dtype"],
+          aligned: there.offset % CHUNK === 0 && headDim % CHUNK === 0,
         };
   return { after: norm.after, heads: norm.overHeads ? heads : null, weight };
 }
 
 function placeNumbers(numbers: Record<string, number>, prefix: string, layout: CacheLayout, parts: readonly Part[]): void {
   const { buffer, BYTES_PER_ELEMENT } = memoryOf(layout);
-  const { range } = parts.find((part) => part.range.buffer === buffer)!;
-  numbers[`${prefix}_offset`] = layout.offset - range.offset / BYTES_PER_ELEMENT;
+  numbers[`${prefix}_offset`] = layout.offset - offsetOf(buffer, parts) / BYTES_PER_ELEMENT;
   numbers[`${prefix}_batch`] = layout.batchStride;
   numbers[`${prefix}_token`] = layout.tokenStride;
   numbers[`${prefix}_head`] = layout.headStride;

@@ -4,7 +4,8 @@
 
 import { RopeError } from "@ropewalk/core";
 import { extent } from "@ropewalk/core/backend";
-import type { CacheElementType, RotationShape, TensorLayout } from "@ropewalk/core/backend";
+import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
+import type { CacheElementType } from "@ropewalk/core/pass";
 import { callFields } from "./kernel.ts";
 import { unitsOf } from "./kernel-description.ts";
 import type {
