@@ -71,8 +71,8 @@ export interface BackendContext {
    * As {@link check}, for a pass: one task for each tensor that has elements, query, key, value.
    *
    * @param operation of the turns: norms and factors of queries belong to `"apply"` only.
-   * @param memory where the tensors lie, for a backend whose callers pass other memory than JavaScript's. Tasks then have
-   * no table.
+   * @param memory where the tensors lie, for a backend whose callers pass other memory than JavaScript's. Tasks then
+   * have no table.
    * @throws RopeError as {@link check}; `ROPE_SHAPE` for slots or weights that do not fit; `ROPE_UNSUPPORTED` for a
    * norm of another operation.
    */

@@ -111,7 +111,8 @@ export function passTasks(
     }
     addMemory(used, name, input, output);
     const work = dtype === "float64" ? "float64" : "float32";
-    const checkedNorm = settings === undefined ? undefined : checkNorm(normNames[name], settings, heads, size, memory.weight);
+    const checkedNorm =
+      settings === undefined ? undefined : checkNorm(normNames[name], settings, heads, size, memory.weight);
     if (checkedNorm?.weight !== undefined) {
       used.push({ name: normNames[name], input: checkedNorm.weight, output: nothing });
     }

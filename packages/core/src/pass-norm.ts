@@ -25,8 +25,9 @@ export function checkNorm(
   given: RmsNorm,
   heads: number,
   headDim: number,
-  weightOf: (name: string, weight: unknown, count: number, check: () => TensorLayout) => TensorLayout = (...[, , , check]) =>
-    check(),
+  weightOf: (name: string, weight: unknown, count: number, check: () => TensorLayout) => TensorLayout = (
+    ...[, , , check]
+  ) => check(),
 ): PassNorm {
   const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
   const issues: RopeIssue[] = [];
@@ -42,8 +43,7 @@ export function checkNorm(
   const count = overHeads ? heads * headDim : headDim;
   return {
     epsilon,
-    weight:
-      weight === undefined ? undefined : weightOf(name, weight, count, () => checkWeight(name, weight, count)),
+    weight: weight === undefined ? undefined : weightOf(name, weight, count, () => checkWeight(name, weight, count)),
     weightOffset: weightOffset ?? 0,
     overHeads,
     after: when === "after",

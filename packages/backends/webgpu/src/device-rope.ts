@@ -354,7 +354,10 @@ export class DeviceRope implements GpuRope {
   }
 
   /** Checks the tensors of a pass and plans one dispatch; `undefined` if there is nothing to do. */
-  #planPass(source: CosSinSource, { query, key, value, norm, queryScale, out }: GpuPassArguments): PassPlan | undefined {
+  #planPass(
+    source: CosSinSource,
+    { query, key, value, norm, queryScale, out }: GpuPassArguments,
+  ): PassPlan | undefined {
     const { turns, operation, rows, values: positionValues } = source;
     if (queryScale === true && rows.kind !== "gathered") {
       throw new RopeError("ROPE_UNSUPPORTED", {
@@ -405,7 +408,7 @@ export class DeviceRope implements GpuRope {
     return { dispatches: 1, bytes: plan.bytes };
   }
 
-  /** What the kernel of a pass binds: it has no table without queries and keys, and faults only where there may be some. */
+  /** What the kernel of a pass binds: no table without queries and keys, and faults only where there may be some. */
   #passResources({ kernel, ranges, lists }: PassPlan, source: CosSinSource, call: BoundRange): BoundResource[] {
     const [positions] = source.further;
     const uploaded = lists && this.#uploads.write(new Uint8Array(lists.buffer), usage.storage, false);

@@ -75,7 +75,13 @@ export function passMemory(found: PassSlots): PassMemory {
       if (!isHidden(weight)) return check();
       const { buffer, offset, dtype } = flat(name, weight, count, ["float32", "float16", "bfloat16"]);
       const memory = deviceMemory(buffer, dtype) as unknown as TensorLayout["data"];
-      return resolveLayout(name, memory, dtype, { shape: [1, 1, count], offset }, { batch: 1, tokens: 1, headDim: count });
+      return resolveLayout(
+        name,
+        memory,
+        dtype,
+        { shape: [1, 1, count], offset },
+        { batch: 1, tokens: 1, headDim: count },
+      );
     },
   };
 }
@@ -90,7 +96,11 @@ function flat<T extends "int32" | "uint32" | GpuElementType>(
   count: number,
   types: readonly T[],
 ): { readonly buffer: GPUBuffer; readonly offset: number; readonly dtype: T } {
-  const { buffer, offset = 0, dtype = types[0]! } = checkKeys(`"${name}"`, given, ["buffer", "offset", "dtype"]) as {
+  const {
+    buffer,
+    offset = 0,
+    dtype = types[0]!,
+  } = checkKeys(`"${name}"`, given, ["buffer", "offset", "dtype"]) as {
     readonly buffer: GpuTensor["buffer"];
     readonly offset?: number;
     readonly dtype?: T;

@@ -53,8 +53,8 @@ export interface GpuRotateArguments {
 export type GpuCacheElementType = GpuElementType | "int8" | "float8_e4m3";
 
 /**
- * A tensor of a cache on the device, or one whose heads lie in groups; see `CacheView` of core. Offset and strides count
- * elements, also those of 8 bits.
+ * A tensor of a cache on the device, or one whose heads lie in groups; see `CacheView` of core. Offset and strides
+ * count elements, also those of 8 bits.
  *
  * What a call writes has whole 32-bit words: of 16-bit elements, head size, offset and strides are even; of 8-bit
  * elements, multiples of 4.
@@ -103,16 +103,16 @@ export interface GpuWeight {
 }
 
 /**
- * Root mean square normalisation; see `RmsNorm` of core. The sum of squares has another order than JavaScript's: results
- * differ in the last bits. A weight of the host is uploaded by each call.
+ * Root mean square normalisation; see `RmsNorm` of core. The sum of squares has another order than JavaScript's, so
+ * results differ in the last bits. A weight of the host is uploaded by each call.
  */
 export interface GpuRmsNorm extends Omit<RmsNorm, "weight"> {
   readonly weight?: RmsNorm["weight"] | GpuWeight;
 }
 
 /**
- * Tensors of one recorded pass from projection to cache; see `PassArguments` of core. One dispatch does all of it. Without
- * `value`, norms, factors, and what only caches have, it is a rotation.
+ * Tensors of one recorded pass from projection to cache; see `PassArguments` of core. One dispatch does all of it.
+ * Without `value`, norms, factors, and what only caches have, it is a rotation.
  */
 export interface GpuPassArguments {
   readonly query?: GpuPlace | undefined;
@@ -267,7 +267,8 @@ export interface GpuRope {
    * Resolves if the device reported no error since the last call of `check`. Call it after the commands are submitted.
    *
    * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` for positions in a buffer that are negative or not below
-   * `length`; `ROPE_SHAPE` for slots in a buffer that the cache does not have; `ROPE_BACKEND_UNAVAILABLE` if the device refused a call or is out of memory.
+   * `length`; `ROPE_SHAPE` for slots in a buffer that the cache does not have; `ROPE_BACKEND_UNAVAILABLE` if the device
+   * refused a call or is out of memory.
    */
   check(): Promise<void>;
   /**

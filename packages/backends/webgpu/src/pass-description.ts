@@ -151,7 +151,8 @@ export function passKey({ tensors, memories, rows, ...kernel }: PassKernel): str
     rowsKey,
     ...memories.map(({ writable, words }) => `${writable}${words}`),
     ...tensors.map(({ name, headDim, rotated, input, output, norm, factors }) => {
-      const weight = norm === null || norm.weight === null || norm.weight === "list" ? norm?.weight : place(norm.weight);
+      const weight =
+        norm === null || norm.weight === null || norm.weight === "list" ? norm?.weight : place(norm.weight);
       return [
         `${name},${headDim},${rotated},${factors}`,
         place(input),

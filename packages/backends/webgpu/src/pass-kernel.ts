@@ -219,7 +219,8 @@ function tensorText(kernel: PassKernel, tensor: PassKernelTensor, isFirst: boole
   const outName = tensor.output === null ? name : `${name}_out`;
   const isCut = lanes * heads < workgroupSize;
   const lines: string[] = [];
-  const body = (depth: number, ...text: string[]): void => void lines.push(...text.map((line) => "  ".repeat(depth) + line));
+  const body = (depth: number, ...text: string[]): void =>
+    void lines.push(...text.map((line) => "  ".repeat(depth) + line));
   const stride = (prefix: string, role: PassRole): string => (role.aligned ? "" : ` * call.${prefix}_element`);
 
   body(0, loadText(kernel, name, input, headDim, stride(name, input)));
@@ -229,7 +230,10 @@ function tensorText(kernel: PassKernel, tensor: PassKernelTensor, isFirst: boole
   for (const [prefix, role] of sides(tensor)) {
     if (!role.grouped) continue;
     body(0, `fn head_of_${prefix}(h: u32) -> u32 {`);
-    body(1, `return h / call.${prefix}_group_heads * call.${prefix}_group + h % call.${prefix}_group_heads * call.${prefix}_head;`);
+    body(
+      1,
+      `return h / call.${prefix}_group_heads * call.${prefix}_group + h % call.${prefix}_group_heads * call.${prefix}_head;`,
+    );
     body(0, "}");
   }
   const headOf = (prefix: string, role: PassRole): string =>
@@ -256,7 +260,10 @@ function tensorText(kernel: PassKernel, tensor: PassKernelTensor, isFirst: boole
   for (const [prefix, role] of sides(tensor)) {
     const { slots } = role;
     if (slots === null) {
-      body(1, `let ${prefix}_row = call.${prefix}_offset + batch * call.${prefix}_batch + token * call.${prefix}_token;`);
+      body(
+        1,
+        `let ${prefix}_row = call.${prefix}_offset + batch * call.${prefix}_batch + token * call.${prefix}_token;`,
+      );
       if (role.scales !== null) {
         const at = `call.${prefix}_scales`;
         body(1, `let ${prefix}_scale_row = ${at}_offset + batch * ${at}_batch + token * ${at}_token;`);
@@ -268,7 +275,10 @@ function tensorText(kernel: PassKernel, tensor: PassKernelTensor, isFirst: boole
     if (slots === "list") body(1, `live = live && ${prefix}_slot != NONE;`);
     else {
       body(1, `if (live && ${prefix}_slot >= call.${prefix}_limit) {`);
-      body(2, `if (${prefix}_slot != NONE && ${reports}) { atomicAdd(&faults[2], 1u); atomicMax(&faults[3], ~place); }`);
+      body(
+        2,
+        `if (${prefix}_slot != NONE && ${reports}) { atomicAdd(&faults[2], 1u); atomicMax(&faults[3], ~place); }`,
+      );
       body(2, "live = false;");
       body(1, "}");
     }
@@ -396,10 +406,12 @@ function rotationText(
   const body = (more: number, ...text: string[]): void =>
     void lines.push(...text.map((line) => "  ".repeat(depth + more) + line));
   const end = rotaryOffset + rotaryDim;
-  const inside = (e: string): string => [...(rotaryOffset === 0 ? [] : [`${e} >= ${rotaryOffset}u`]), `${e} < ${end}u`].join(" && ");
+  const inside = (e: string): string =>
+    [...(rotaryOffset === 0 ? [] : [`${e} >= ${rotaryOffset}u`]), `${e} < ${end}u`].join(" && ");
   const at = (e: string): string => (rotaryOffset === 0 ? e : `${e} - ${rotaryOffset}u`);
   const width = rotaryDim / 2 / blocks;
-  const pairOf = (e: string): string => (blocks === 1 ? `${e} % ${width}u` : `${e} / ${2 * width}u * ${width}u + ${e} % ${width}u`);
+  const pairOf = (e: string): string =>
+    blocks === 1 ? `${e} % ${width}u` : `${e} / ${2 * width}u * ${width}u + ${e} % ${width}u`;
   const isFirst = blocks === 1 ? `at < ${width}u` : `at % ${2 * width}u < ${width}u`;
   if (isInterleaved(kernel)) {
     body(0, `if (${mine} && ${inside("i")}) {`);

@@ -57,8 +57,8 @@ interface Named {
 /**
  * The plan of one dispatch; `undefined` if no tensor has an element.
  *
- * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits, or one whose invocations would share words
- * or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots in a buffer
+ * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits, or one whose invocations would share
+ * words or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots in a buffer
  * that the call writes.
  */
 export function planPass(
@@ -86,7 +86,7 @@ export function planPass(
     if (rounds > MOST_ROUNDS) {
       throw tooLarge(name, `a norm over at most ${MOST_ROUNDS} rounds of a workgroup`, `${heads} heads of ${headDim}`);
     }
-    requireOwnWords(...sides.at(-1)!.slice(1) as [string, PassTensor]);
+    requireOwnWords(...(sides.at(-1)!.slice(1) as [string, PassTensor]));
   }
 
   const uses = named.flatMap(({ task, sides }) => [
@@ -307,10 +307,7 @@ function roleOf(
   };
 }
 
-function normOf(
-  { norm, heads, headDim }: PassTask,
-  partOf: (buffer: GPUBuffer) => number,
-): PassKernelNorm | null {
+function normOf({ norm, heads, headDim }: PassTask, partOf: (buffer: GPUBuffer) => number): PassKernelNorm | null {
   if (norm === undefined) return null;
   const there = deviceWeight(norm);
   const weight: PassKernelNorm["weight"] =
@@ -326,7 +323,12 @@ function normOf(
   return { after: norm.after, heads: norm.overHeads ? heads : null, weight };
 }
 
-function placeNumbers(numbers: Record<string, number>, prefix: string, layout: CacheLayout, parts: readonly Part[]): void {
+function placeNumbers(
+  numbers: Record<string, number>,
+  prefix: string,
+  layout: CacheLayout,
+  parts: readonly Part[],
+): void {
   const { buffer, BYTES_PER_ELEMENT } = memoryOf(layout);
   numbers[`${prefix}_offset`] = layout.offset - offsetOf(buffer, parts) / BYTES_PER_ELEMENT;
   numbers[`${prefix}_batch`] = layout.batchStride;
@@ -346,7 +348,8 @@ function padded(weight: Float32Array, headDim: number): Uint32Array {
   return result;
 }
 
-const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array => new Uint32Array(buffer, byteOffset, length);
+const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length);
 
 /** Values of the host in one buffer, each list from a multiple of a chunk on. */
 class Lists {

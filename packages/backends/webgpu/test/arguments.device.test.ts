@@ -102,7 +102,10 @@ const calls: Readonly<Record<string, Call>> = {
   ],
   "rope.encode, out": [(out: never) => rope.encode(pass(), { ...good, out }), [{ query }]],
   "rope.encode, out.query": [(given: never) => rope.encode(pass(), { ...good, out: { query: given } }), [query]],
-  "rope.encode, value": [(value: never) => rope.encode(pass(), { positions: [0], value, out: { value: memory } }), [query]],
+  "rope.encode, value": [
+    (value: never) => rope.encode(pass(), { positions: [0], value, out: { value: memory } }),
+    [query],
+  ],
   "rope.encode, norm": [(norm: never) => rope.encode(pass(), { ...good, norm }), [{ query: { epsilon: 0 } }]],
   "rope.encode, a norm": [(given: never) => rope.encode(pass(), { ...good, norm: { query: given } }), [{ epsilon: 0 }]],
   "rope.encode, epsilon": [(epsilon: never) => rope.encode(pass(), { ...good, norm: { query: { epsilon } } }), [0]],

@@ -232,6 +232,9 @@ test.runIf(process.env["ROPEWALK_PASS_SCENES"] !== undefined)("many random calls
   for (let seed = 1000; seed < 1000 + Number(process.env["ROPEWALK_PASS_SCENES"]); seed++) {
     const { head, tokens, call, hidden } = scene(seed);
     using gpu = await passRope(device, head);
-    await agree(`scene ${seed}`, device, gpu, { positions: { start: 3, count: tokens } }, call, { hidden, shared: true });
+    await agree(`scene ${seed}`, device, gpu, { positions: { start: 3, count: tokens } }, call, {
+      hidden,
+      shared: true,
+    });
   }
 });
