@@ -58,8 +58,8 @@ interface Named {
  * The plan of one dispatch; `undefined` if no tensor has an element.
  *
  * @throws RopeError `ROPE_UNSUPPORTED` for a call beyond the device's limits, or one whose invocations would share
- * words or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots in a buffer
- * that the call writes.
+ * words or whose heads are too large; `ROPE_SHAPE` for a buffer whose last bytes cannot be bound, or for slots in a
+ * buffer that the call writes.
  */
 export function planPass(
   { tasks, slots: allSlots, rows, batched, positionValues, rotaryDim, rotaryOffset, blocks }: PassRequest,
