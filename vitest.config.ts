@@ -28,7 +28,11 @@ export default defineConfig({
   test: {
     include: groups.map((group) => `${group}/*/test/**/*.test.ts`),
     exclude: reason === undefined ? configDefaults.exclude : [...configDefaults.exclude, onDevice],
-    reporters: ["default", new ClosingLine(reason === undefined ? undefined : { files: deviceTests(), reason })],
+    // apps/bundle-check/proofs.ts prints one line for each proof.
+    reporters: [
+      process.env["ROPEWALK_PROOFS"] === "full" ? "verbose" : "default",
+      new ClosingLine(reason === undefined ? undefined : { files: deviceTests(), reason }),
+    ],
     // Against hanging alone: a machine that does other things besides may take twenty times as long.
     testTimeout: 180_000,
     hookTimeout: 180_000,

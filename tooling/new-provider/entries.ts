@@ -9,7 +9,7 @@ export interface Entry {
   readonly edit: (text: string) => string;
 }
 
-export function entries({ folder, type }: NewProvider): Entry[] {
+export function entries({ folder, type, engines }: NewProvider): Entry[] {
   const name = `@ropewalk/${folder}`;
   const parameters = fill("__Name__Parameters", {
     type,
@@ -30,6 +30,19 @@ export function entries({ folder, type }: NewProvider): Entry[] {
           `  ${key}: { package: "${name}", parameters: ["factor"] },\n`,
         ),
     },
+    ...engines.map((engine) => ({
+      file: "packages/config/src/facts/dialects.ts",
+      edit: (text: string) => inList(text, `  name: "${engine}",`, "  ropeTypes: [", type),
+    })),
+    // Only a config that some engine reads has keys.
+    ...(engines.length === 0
+      ? []
+      : [
+          {
+            file: "packages/config/src/facts/keys.ts",
+            edit: (text: string) => inList(text, '      key: "factor",', "      ropeTypes: [", type),
+          },
+        ]),
     { file: "packages/config/test/helpers.ts", edit: (text) => sorted(text, `import "${name}";`) },
     { file: "packages/config/package.json", edit: dependency("devDependencies", name) },
     {
@@ -40,6 +53,13 @@ export function entries({ folder, type }: NewProvider): Entry[] {
     {
       file: "packages/create-ropewalk/src/taken-names.ts",
       edit: (text) => sorted(text, `    "${type}",`),
+    },
+    {
+      file: "tooling/parity/types.ts",
+      edit: (text) => {
+        const row = `  { names: "\`${type}\`", here: "\`${name}\`" },\n`;
+        return before(text, '  { names: "LTX"', row);
+      },
     },
     {
       file: "README.md",
@@ -65,6 +85,19 @@ export function changeset({ folder, type }: NewProvider): { readonly file: strin
 /** A type whose name is a word that core's code uses in its ordinary sense. */
 export function ordinaryWord(text: string, type: string): string {
   return before(text, "]);\n\nexport function checkCore", `, ${JSON.stringify(type)}`);
+}
+
+/** Adds a word at the end of the first list of a field behind a place that is there exactly once. */
+function inList(text: string, place: string, field: string, word: string): string {
+  const start = text.indexOf(`${place}\n`);
+  if (start === -1 || start !== text.lastIndexOf(`${place}\n`)) {
+    const places = [...text.matchAll(/^ {2}name: ("[^"]+"),$/gm)].map(([, name]) => name);
+    throw new Error(`expected ${place.trim()} once${places.length === 0 ? "" : `, or one of ${places.join(", ")}`}`);
+  }
+  const list = text.indexOf(field, start);
+  const end = text.indexOf("]", list);
+  const held = text.slice(0, end).trimEnd();
+  return `${held}${held.endsWith(",") ? "" : ","} ${JSON.stringify(word)}${text.slice(end)}`;
 }
 
 /** Inserts before a place that is there exactly once. */

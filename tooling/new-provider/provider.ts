@@ -2,6 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { contractVersion, corePeerRange } from "@ropewalk/workspace";
+import type { Manifest } from "@ropewalk/workspace";
 import { fill, sharedManifest } from "create-ropewalk";
 import type { Words } from "create-ropewalk";
 
@@ -11,10 +13,16 @@ export interface NewProvider {
   readonly folder: string;
   readonly type: string;
   readonly description: string;
+  /** Engines that build the type, by the names of config's dialects: `hf`, `vllm`. */
+  readonly engines: readonly string[];
 }
 
 /** The package.json of a provider in this repository. Dependencies on other packages are added by hand. */
-export function ourManifest({ folder, description }: Omit<NewProvider, "type">): Readonly<Record<string, unknown>> {
+export function ourManifest(
+  root: string,
+  { folder, description }: Omit<NewProvider, "type" | "engines">,
+): Readonly<Record<string, unknown>> {
+  const core = JSON.parse(readFileSync(path.join(root, "packages/core/package.json"), "utf8")) as Manifest;
   const { license, type, engines, sideEffects, exports } = sharedManifest("provider", "ts");
   return {
     name: `@ropewalk/${folder}`,
@@ -23,17 +31,17 @@ export function ourManifest({ folder, description }: Omit<NewProvider, "type">):
     license,
     type,
     engines,
-    keywords: ["rope", "rotary position embedding", "transformer"],
+    keywords: ["ropewalk-provider", "rope", "rotary position embedding", "transformer"],
     repository: {
       type: "git",
       url: "https://github.com/ropewalk/ropewalk.git",
       directory: `packages/providers/${folder}`,
     },
-    files: ["dist", "src", "!src/**/*.test.ts"],
+    files: ["dist", "src", "conformance.json", "!src/**/*.test.ts"],
     sideEffects,
     exports,
     scripts: { build: "tsc -p tsconfig.json", typecheck: "tsc -p tsconfig.test.json" },
-    peerDependencies: { "@ropewalk/core": "workspace:^" },
+    peerDependencies: { "@ropewalk/core": corePeerRange(contractVersion(root), core.version) },
     devDependencies: {
       "@ropewalk/conformance": "workspace:*",
       "@ropewalk/core": "workspace:^",
@@ -66,9 +74,10 @@ export function providerFiles(root: string, provider: NewProvider): ReadonlyMap<
   // The settings are the same in every provider.
   const settings = (file: string): string => readFileSync(path.join(root, "packages/providers/linear", file), "utf8");
   return new Map([
-    ["package.json", `${JSON.stringify(ourManifest(provider), null, 2)}\n`],
+    ["package.json", `${JSON.stringify(ourManifest(root, provider), null, 2)}\n`],
     ["LICENSE", readFileSync(path.join(root, "LICENSE"), "utf8")],
-    ["README.md", withoutSection(filled("provider/README.md"))],
+    ["README.md", withoutSection(filled("provider/README.md").replace(/\n!\[.*\n/, ""))],
+    ["conformance.json", filled("provider/conformance.json")],
     ["tsconfig.json", settings("tsconfig.json")],
     ["tsconfig.test.json", settings("tsconfig.test.json")],
     ["src/formula.ts", filled("provider-ts/src/formula.ts")],
@@ -88,11 +97,17 @@ function withHelpers(index: string): string {
   return put(index, /^import \{ \w+Frequencies/m, helpers);
 }
 
-/** Tests here run under vitest on the source; the version literal is checked by `npm run lint`. */
+/** Tests here run under vitest on the source; numbers from outside are golden values, which lint asks for. */
 function withVitest(test: string): string {
-  const own = cut(test, /test\("source is[\s\S]*?\n\}\);\n\n/);
-  const body = own.slice(own.search(/^\/\/ The laws/m));
-  return `import { conformance } from "@ropewalk/conformance";\nimport { test } from "vitest";\nimport "../src/index.ts";\n\n${body}`;
+  const own = cut(test, /^test\("a case expects[^\n]*\n/m).replace(' } from "node:test"', ' } from "vitest"');
+  const body = own.replace(/^import "@ropewalk\/[^\n]*\n/m, 'import "../src/index.ts";\n');
+  return `${sortedImports(body)}test.todo("numbers from outside");\n`;
+}
+
+/** The import of the runner stands behind those of packages. */
+function sortedImports(test: string): string {
+  const runner = 'import { test } from "vitest";\n';
+  return put(cut(test, /^import \{ test \} from "vitest";\n/m), /^import "\.\.\/src\/index\.ts";/m, runner);
 }
 
 function cut(text: string, part: RegExp): string {

@@ -11,7 +11,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { parseChangesetFile } from "@changesets/parse";
 import { publishedPackages } from "@ropewalk/workspace";
-import { changeset, withCopy } from "./rehearse.ts";
+import { changeset, withCopy } from "./copy.ts";
 
 interface Entry {
   readonly file: string;

@@ -74,6 +74,26 @@ export function publishedPackages(root: string): WorkspacePackage[] {
   return workspacePackages(root).filter(isPublished);
 }
 
+/** `SPECIFICATION_VERSION` of core: the version of its contract with providers and backends. */
+export function contractVersion(root: string): number {
+  const file = "packages/core/src/provider.ts";
+  const version = /^export const SPECIFICATION_VERSION = (\d+);$/m.exec(
+    readFileSync(path.join(root, file), "utf8"),
+  )?.[1];
+  if (version === undefined) throw new Error(`${file}: expected export const SPECIFICATION_VERSION = a number.`);
+  return Number(version);
+}
+
+/**
+ * The range of core that a package of contract `n` has as a peer: from the core that it was built with to the last one
+ * that accepts its contract (docs/decisions/0030-peer-ranges.md).
+ *
+ * @param core the version of core. Before the first release the range names a prerelease, which changesets keeps.
+ */
+export function corePeerRange(contract: number, core: string): string {
+  return `workspace:>=${core === "0.0.0" ? "0.0.0-0" : core} <${contract + 2}.0.0`;
+}
+
 /** The files of an entry in a manifest's exports. */
 export function targetOf(entry: unknown): { readonly types?: string; readonly default?: string } {
   const { types, default: code } = Object(entry) as Readonly<Record<string, unknown>>;

@@ -1,11 +1,14 @@
 /**
- * A provider registers itself when it is imported, and a bundler drops code that seems unused. Here four bundlers
- * bundle the packed packages: imported providers are registered, other providers are not in the bundle.
+ * A provider registers itself when it is imported, and a bundler drops code that seems unused. Here six bundlers
+ * bundle the packed packages: imported providers are registered, and what is not used
+ * costs nothing.
  */
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { brotli, ceiling } from "./budgets.ts";
 import { bundlers } from "./bundle.ts";
 import { execute, install, nodes, providers } from "./packed.ts";
 import type { Installation, NodeBinary } from "./packed.ts";
@@ -34,20 +37,71 @@ console.log(JSON.stringify({ types, invFreq: yarn && [...yarn.invFreq], attentio
 const yarnByHand = { invFreq: [1, Math.fround(0.01)], attentionFactor: 0.1 * Math.log(4) + 1 };
 
 const all = { types: expect.arrayContaining(["deepseek_yarn", "default", "yarn"]), ...yarnByHand };
+const yarn = { types: ["yarn"], ...yarnByHand };
 
-const entries: Readonly<Record<string, { code: string; expected: unknown }>> = {
-  "a bare import": { code: `import "@ropewalk/yarn";${report}`, expected: { types: ["yarn"], ...yarnByHand } },
-  "an import of a name that is not used": {
+/** What strangers' programs do with the packages, and what has to be true of their bundles under every bundler. */
+interface Claim {
+  readonly code: string;
+  /** What the bundle prints; without a bundler it prints the same. */
+  readonly prints: unknown;
+  /** Text that the bundle holds, or must not hold. */
+  readonly holds?: readonly string[];
+  readonly lacks?: readonly string[];
+  /** The claim above whose bundle has as many bytes. */
+  readonly weighs?: string;
+  /** The most that it may weigh, as budgets.ts weighs. */
+  readonly budget?: number;
+}
+
+/** Where the code of a provider is, its source is: `@ropewalk/llama3@1.0.0`. */
+const sourcesBut = (...left: readonly string[]): string[] =>
+  providers.filter(({ name }) => !left.includes(name)).map(({ name }) => `${name}@`);
+
+const importAll = (entry: string): string =>
+  providers.map(({ name }, i) => `import * as unused${i} from ${JSON.stringify(name + entry)};`).join("\n");
+
+const nothing = 'console.log("null");';
+
+const claims: Readonly<Record<string, Claim>> = {
+  "a bare import registers, and brings no other provider": {
+    code: `import "@ropewalk/yarn";${report}`,
+    prints: yarn,
+    holds: ["ROPE_TYPE_CONFLICT"],
+    lacks: sourcesBut("@ropewalk/yarn"),
+    budget: ceiling.core + ceiling.provider,
+  },
+  "an import of a name that is not used registers": {
     code: `import { YarnProvider } from "@ropewalk/yarn";${report}`,
-    expected: { types: ["yarn"], ...yarnByHand },
+    prints: yarn,
+    weighs: "a bare import registers, and brings no other provider",
+  },
+  "formulas of all providers cost nothing where they are not used": {
+    code: `import "@ropewalk/yarn";${importAll("/formula")}${report}`,
+    prints: yarn,
+    weighs: "a bare import registers, and brings no other provider",
   },
   "every provider at once": {
     code: `${providers.map(({ name }) => `import ${JSON.stringify(name)};`).join("\n")}${report}`,
-    expected: all,
+    prints: all,
+    holds: sourcesBut(),
   },
   "the package that registers every provider": {
     code: `import { getRope } from "ropewalk";\nglobalThis.getRope = getRope;${report}`,
-    expected: all,
+    prints: all,
+  },
+  "a formula registers nothing and brings no registry": {
+    code: `import { yarnFrequencies } from "@ropewalk/yarn/formula";
+      globalThis.formula = yarnFrequencies;
+      console.log(JSON.stringify({ formula: typeof globalThis.formula, registry: typeof globalThis[Symbol.for("ropewalk.registry.v1")] }));`,
+    prints: { formula: "function", registry: "undefined" },
+    holds: ["betaFast"],
+    lacks: ["ROPE_TYPE_CONFLICT", ...sourcesBut()],
+  },
+  "a program without rope": { code: nothing, prints: null },
+  "core and formulas cost nothing where they are not used": {
+    code: `import * as core from "@ropewalk/core"; import * as math from "@ropewalk/core/math"; import * as backend from "@ropewalk/core/backend";${importAll("/formula")}${nothing}`,
+    prints: null,
+    weighs: "a program without rope",
   },
 };
 
@@ -65,28 +119,33 @@ async function output(file: string): Promise<unknown[]> {
   );
 }
 
-/** The output of an entry without a bundler, on each Node. */
+/** The output of a claim's code without a bundler, on each Node. */
 const unbundled = new Map<string, Promise<unknown[]>>();
 
+/** Minified by one minifier, since rollup has none; bundlers put the name of the file into their code. */
+async function minified(file: string): Promise<Uint8Array> {
+  const { code } = await transform(readFileSync(file, "utf8"), { minify: true, format: "esm", target: "es2022" });
+  return Buffer.from(code);
+}
+
 describe.each(Object.entries(bundlers))("%s", (_, bundle) => {
-  test.each(Object.entries(entries))("keeps the registrations: %s", async (name, { code, expected }) => {
+  const weights = new Map<string, Uint8Array>();
+
+  test.each(Object.entries(claims))("%s", async (name, { code, prints, holds = [], lacks = [], weighs, budget }) => {
     const entry = write(code);
-    const results = await output(await bundle(entry, path.dirname(entry)));
-    for (const result of results) expect(result).toEqual(expected);
+    const file = await bundle(entry, path.dirname(entry));
+    const results = await output(file);
+    for (const result of results) expect(result).toEqual(prints);
     // For all providers of the repository: no type is lost.
     if (!unbundled.has(name)) unbundled.set(name, output(entry));
     expect(results).toEqual(await unbundled.get(name));
-  });
 
-  test("bundles a formula without the registry and without a registration", async () => {
-    const entry = write(
-      'import { yarnFrequencies } from "@ropewalk/yarn/formula";\nglobalThis.formula = yarnFrequencies;\nconsole.log(JSON.stringify({ formula: typeof globalThis.formula, registry: typeof globalThis[Symbol.for("ropewalk.registry.v1")] }));',
-    );
-    const file = await bundle(entry, path.dirname(entry));
-    for (const result of await output(file)) expect(result).toEqual({ formula: "function", registry: "undefined" });
-    const code = readFileSync(file, "utf8");
-    expect(code).toContain("betaFast");
-    expect(code).not.toContain("ROPE_TYPE_CONFLICT");
+    const text = readFileSync(file, "utf8");
+    expect(holds.filter((part) => !text.includes(part))).toEqual([]);
+    expect(lacks.filter((part) => text.includes(part))).toEqual([]);
+    weights.set(name, await minified(file));
+    if (weighs !== undefined) expect(weights.get(name)!.length).toBe(weights.get(weighs)!.length);
+    if (budget !== undefined) expect(brotli(weights.get(name)!)).toBeLessThanOrEqual(budget);
   });
 });
 
@@ -102,7 +161,7 @@ test.each(Object.entries(bundlers))(
       manifest,
       JSON.stringify({ ...(JSON.parse(readFileSync(manifest, "utf8")) as object), sideEffects: false }),
     );
-    writeFileSync(path.join(folder, "entry.mjs"), entries["a bare import"]!.code);
+    writeFileSync(path.join(folder, "entry.mjs"), Object.values(claims)[0]!.code);
     for (const result of await output(await bundle(path.join(folder, "entry.mjs"), folder))) {
       expect(result).toEqual({ types: [] });
     }

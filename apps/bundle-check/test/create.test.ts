@@ -3,38 +3,23 @@
  * formula, checked, packed, and used by somebody else. No network: tools come from this workspace.
  */
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Manifest } from "@ropewalk/workspace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { execute, install, nodes, root } from "./packed.ts";
+import { linkCommands, linkTools } from "./link-tools.ts";
+import { execute, install, nodes } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 let installed: Installation;
 beforeAll(async () => {
   installed = await install();
-  linkTools(path.join(installed.folder, "node_modules"));
+  const modules = path.join(installed.folder, "node_modules");
+  linkTools(modules, ["@types/node", "oxlint", "publint", "typescript"]);
+  linkCommands(modules, "ropewalk", path.join(modules, "ropewalk"));
 }, 60_000);
 // There is nothing to remove if installing failed.
 afterAll(() => (installed as Installation | undefined)?.remove());
-
-/** Links what a new package builds with, and its commands, as `npm install` would put them there. */
-function linkTools(modules: string): void {
-  const own = path.join(root, "packages/create-ropewalk/node_modules");
-  mkdirSync(path.join(modules, ".bin"), { recursive: true });
-  for (const tool of ["@types/node", "oxlint", "publint", "typescript"]) {
-    const folder = realpathSync(path.join(own, tool));
-    mkdirSync(path.dirname(path.join(modules, tool)), { recursive: true });
-    symlinkSync(folder, path.join(modules, tool), "dir");
-    const { bin } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as {
-      bin?: string | Record<string, string>;
-    };
-    const commands = typeof bin === "string" ? { [tool]: bin } : (bin ?? {});
-    for (const [command, file] of Object.entries(commands)) {
-      symlinkSync(path.join(folder, file), path.join(modules, ".bin", command));
-    }
-  }
-}
 
 /** Runs the command on the oldest installed Node. */
 async function create(...args: string[]): Promise<string> {
@@ -138,6 +123,11 @@ describe.each([
     const report = await npm("run", "check");
     expect(report).toMatch(/All good!/);
     expect(counts(report)).toEqual({ pass: before.pass + before.fail, fail: 0 });
+    // The packed command wrote report and badge.
+    const conformance = JSON.parse(readFileSync(path.join(folder(), "conformance-report.json"), "utf8")) as object;
+    const keywords = expect.arrayContaining([`ropewalk-${kind}`]) as unknown;
+    expect(conformance).toMatchObject({ passed: true, package: { name, version: "0.1.0", keywords } });
+    expect(readFileSync(path.join(folder(), "conformance.svg"), "utf8")).toMatch(/(\d+) of \1 passed/);
     const seconds = (from: number, to: number): string => ((to - from) / 1000).toFixed(1);
     console.log(
       `${kind}, ${language}: made and seen to fail in ${seconds(start, made)} s; formula filled, all checks passed in ${seconds(made, performance.now())} s`,
@@ -156,7 +146,14 @@ describe.each([
       user,
     );
     const packed = path.join(user, "node_modules", name);
-    expect(readdirSync(packed).sort()).toEqual(["LICENSE", "README.md", "dist", "package.json", "src"]);
+    expect(readdirSync(packed).sort()).toEqual([
+      "LICENSE",
+      "README.md",
+      "conformance.json",
+      "dist",
+      "package.json",
+      "src",
+    ]);
     const manifest = JSON.parse(readFileSync(path.join(packed, "package.json"), "utf8")) as Manifest;
     expect(manifest.dependencies).toBeUndefined();
     expect(Object.keys(manifest.peerDependencies ?? {})).toEqual(["@ropewalk/core"]);

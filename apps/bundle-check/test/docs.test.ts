@@ -188,6 +188,9 @@ test("every relative link in the documents leads somewhere", () => {
     "docs/numerics.md",
     "docs/vocabulary.md",
     "docs/decisions/README.md",
+    "examples/app/README.md",
+    "examples/ropewalk-backend-trace/README.md",
+    "examples/ropewalk-provider-cope/README.md",
   ].map((name) => [name, readFileSync(path.join(root, name), "utf8")] as const)) {
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
       expect(existsSync(path.join(root, path.dirname(file), target!)), `${file}: ${target}`).toBe(true);

@@ -8,7 +8,7 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { parseAst } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { install, publicPackages } from "./packed.ts";
+import { install, publicPackages, root, tool } from "./packed.ts";
 import type { Installation } from "./packed.ts";
 
 let installed: Installation;
@@ -47,6 +47,23 @@ test.each([
   ],
 ])("a decorator is found where there is one: %s", (_, code, expected) => expect(holdsDecorator(code)).toBe(expected));
 
+test("docs/packaging.md names the versions of the tools that prove it", () => {
+  const page = readFileSync(path.join(root, "docs/packaging.md"), "utf8");
+  const { devDependencies } = JSON.parse(
+    readFileSync(path.join(import.meta.dirname, "../package.json"), "utf8"),
+  ) as Manifest;
+  const tools = Object.keys(devDependencies ?? {}).filter((name) =>
+    /^(esbuild|rollup|rolldown|vite|webpack|bun|@swc\/core|@babel\/core|tsdown|publint|typescript.*|@arethetypeswrong\/core)$/.test(
+      name,
+    ),
+  );
+  expect(tools.length).toBe(16);
+  const versions = tools.map(
+    (name) => (JSON.parse(readFileSync(tool(name, "package.json"), "utf8")) as Manifest).version,
+  );
+  expect(versions.filter((version) => !page.includes(` ${version}`))).toEqual([]);
+});
+
 describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
   test("holds code, types and its license, and no tests", () => {
     // What create-ropewalk writes for others has tests of its own.
@@ -71,7 +88,8 @@ describe.each(publicPackages.map(({ name }) => name))("%s", (name) => {
     const wanted = Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies }).filter(([dependency]) =>
       /^(@ropewalk\/|ropewalk$)/.test(dependency),
     );
-    for (const [dependency, range] of wanted) expect(`${dependency} ${range}`).toMatch(/ \^\d+\.\d+\.\d+$/);
+    const published = /^(\^\d+\.\d+\.\d+|>=\d+\.\d+\.\d+(-0)? <\d+\.0\.0)$/;
+    for (const [dependency, range] of wanted) expect(range, dependency).toMatch(published);
   });
 
   test("source maps lead to sources that are in the package", () => {

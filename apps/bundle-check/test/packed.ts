@@ -4,13 +4,16 @@
  */
 
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -85,38 +88,39 @@ export interface Installation {
   remove(): void;
 }
 
-/**
- * Packs and installs all public packages, and further folders of packages.
- *
- * npm installs packages that depend only on each other. A package with other dependencies (the command line) is
- * unpacked beside them and linked to the dependencies that pnpm installed, because npm may not have those in its cache.
- */
+/** Installs all public packages, packed, into a new folder, and further folders of packages. */
 export async function install(others: readonly string[] = []): Promise<Installation> {
   const folder = temporaryFolder();
+  cpSync(await prepared(), folder, { recursive: true, verbatimSymlinks: true });
   const packed = path.join(folder, "packed");
-  mkdirSync(packed);
-  writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "user", private: true, type: "module" }));
-  const tarballs = new Map<string, string>();
-  for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
-  const strange = [];
-  for (const other of others) {
-    strange.push(
-      path.join(
-        packed,
-        (await execute("npm", ["pack", "--silent", "--pack-destination", packed, other], folder)).trim(),
-      ),
+  const names = JSON.parse(readFileSync(path.join(folder, "tarballs.json"), "utf8")) as [string, string][];
+  const tarballs = new Map(names.map(([name, file]) => [name, path.join(packed, file)]));
+  if (others.length > 0) {
+    const made = await execute("npm", ["pack", "--silent", "--pack-destination", packed, ...others], folder);
+    const files = made.trim().split("\n");
+    await npmInstall(
+      folder,
+      files.map((file) => path.join(packed, file)),
     );
+    // npm has removed what it did not install.
+    await unpackOthers(folder, tarballs);
   }
+  return { folder, tarballs, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
 
-  const selfContained = (item: PublicPackage): boolean =>
-    Object.keys(item.manifest.dependencies ?? {}).every((name) => tarballs.has(name));
-  const simple = publicPackages.filter(selfContained).map(({ name }) => tarballs.get(name)!);
-  await execute(
-    "npm",
-    ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...simple, ...strange],
-    folder,
-  );
-  for (const item of publicPackages.filter((candidate) => !selfContained(candidate))) {
+const npmInstall = (folder: string, tarballs: readonly string[]): Promise<string> =>
+  execute("npm", ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...tarballs], folder);
+
+/** npm installs packages that depend only on each other. */
+const isSelfContained = (item: PublicPackage): boolean =>
+  Object.keys(item.manifest.dependencies ?? {}).every((name) => publicPackages.some((other) => other.name === name));
+
+/**
+ * A package with other dependencies (the command line) is unpacked beside the rest and linked to the dependencies that
+ * pnpm installed, because npm may not have those in its cache.
+ */
+async function unpackOthers(folder: string, tarballs: ReadonlyMap<string, string>): Promise<void> {
+  for (const item of publicPackages.filter((candidate) => !isSelfContained(candidate))) {
     const target = path.join(folder, "node_modules", item.name);
     mkdirSync(target, { recursive: true });
     await execute("tar", ["xzf", tarballs.get(item.name)!, "-C", target, "--strip-components=1"], folder);
@@ -126,7 +130,63 @@ export async function install(others: readonly string[] = []): Promise<Installat
       symlinkSync(realpathSync(path.join(item.folder, "node_modules", dependency)), link, "dir");
     }
   }
-  return { folder, tarballs, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/**
+ * The folder that installations are copies of. It is kept while the packages stay as they are, because each test file
+ * would need five seconds to make it again.
+ */
+async function prepared(): Promise<string> {
+  const cache = path.join(import.meta.dirname, "../node_modules/.cache/packed");
+  const folder = path.join(cache, fingerprint());
+  if (existsSync(folder)) return folder;
+  mkdirSync(cache, { recursive: true });
+  const made = mkdtempSync(path.join(cache, "making-"));
+  const packed = path.join(made, "packed");
+  mkdirSync(packed);
+  writeFileSync(path.join(made, "package.json"), JSON.stringify({ name: "user", private: true, type: "module" }));
+  const tarballs = new Map<string, string>();
+  for (const item of publicPackages) tarballs.set(item.name, await pack(item, packed));
+  await npmInstall(
+    made,
+    publicPackages.filter(isSelfContained).map(({ name }) => tarballs.get(name)!),
+  );
+  await unpackOthers(made, tarballs);
+  const names = [...tarballs].map(([name, file]) => [name, path.basename(file)]);
+  writeFileSync(path.join(made, "tarballs.json"), JSON.stringify(names));
+  try {
+    renameSync(made, folder);
+  } catch (error) {
+    // Another test file was faster.
+    rmSync(made, { recursive: true, force: true });
+    if (!existsSync(folder)) throw error;
+  }
+  // Earlier states of the packages.
+  for (const name of readdirSync(cache)) {
+    const isOlder = !name.startsWith("making-") && name !== path.basename(folder);
+    if (isOlder) rmSync(path.join(cache, name), { recursive: true, force: true });
+  }
+  return folder;
+}
+
+/** Changes with every file that packing reads, with the versions of dependencies, and with this file. */
+function fingerprint(): string {
+  const hash = createHash("sha256");
+  const add = (file: string): void => {
+    hash.update(JSON.stringify(path.relative(root, file))).update(readFileSync(file));
+  };
+  add(import.meta.filename);
+  for (const name of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json", "LICENSE"]) add(path.join(root, name));
+  const visit = (folder: string): void => {
+    for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (["node_modules", "test", ".turbo"].includes(entry.name)) continue;
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) visit(file);
+      else if (entry.isFile()) add(file);
+    }
+  };
+  for (const { folder } of publicPackages) visit(folder);
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** Makes a second physical copy of an installed package that only `owner` finds. */

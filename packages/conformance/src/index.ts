@@ -54,7 +54,7 @@ export { casesFor } from "./cases.ts";
 export { runConformance } from "./run.ts";
 export type { CasesForOptions } from "./cases.ts";
 export type { ExpectedNumbers } from "./expected.ts";
-export type { LawFailure, LawResult } from "./run.ts";
+export type { LawFailure, LawResult, LawStart } from "./run.ts";
 export type { ConformanceCase, ConformanceOptions, TestFunction } from "./options.ts";
 export type { BackendUnderTest, RopeUnderTest, StepUnderTest } from "./kit.ts";
 export type { LawGroup } from "./law.ts";

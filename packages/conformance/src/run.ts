@@ -16,6 +16,14 @@ export interface LawFailure {
   readonly remedy: string;
 }
 
+/** A law and the case that it is about to run on. */
+export interface LawStart {
+  readonly group: LawGroup;
+  readonly law: string;
+  /** The name of the case; `null` for a law about all cases together. */
+  readonly case: string | null;
+}
+
 /** The result of one law for one case. */
 export interface LawResult {
   readonly group: LawGroup;
@@ -36,6 +44,7 @@ export interface LawResult {
  *
  * The laws are those of `conformance`, with the same options.
  *
+ * @param onStart called before each law: a watcher then knows which one never ends.
  * @returns one result for each law and case, in the order of the suite.
  * @throws RopeError as `conformance`, before any law runs. A law that fails is a result and throws nothing.
  *
@@ -46,13 +55,18 @@ export interface LawResult {
  * const results = await runConformance({ ropeType: "mine", cases: casesFor({ ropeType: "mine" }) });
  * const failed = results.filter(({ status }) => status === "failed");
  */
-export async function runConformance(options: ConformanceOptions): Promise<readonly LawResult[]> {
+export async function runConformance(
+  options: ConformanceOptions,
+  onStart?: (law: LawStart) => void,
+): Promise<readonly LawResult[]> {
   const run = readOptions(options);
   const { seed } = run.target;
   const results: LawResult[] = [];
   for (const item of lawRuns(run)) {
     const { group, law, remedy } = item;
-    const named = { group, law, case: item.case, seed };
+    const start: LawStart = { group, law, case: item.case };
+    onStart?.(start);
+    const named = { ...start, seed };
     try {
       const reason = item.notApplicable();
       if (reason === undefined) await item.run();

@@ -11,7 +11,9 @@ const failed = (results: readonly LawResult[]): LawResult[] => results.filter(({
 
 test("results are those of the tests that a runner gets, and say which seed and case they are of", async () => {
   const options: ConformanceOptions = { provider: ExampleProvider, cases: expectingCases, skip: ["memory"], seed: 5 };
-  const results = await runConformance(options);
+  const started: string[] = [];
+  const results = await runConformance(options, ({ law }) => started.push(law));
+  expect(results.map(({ law }) => law)).toEqual(started);
   expect(results.map(({ law }) => law)).toEqual((await outcomes(options)).map(({ law }) => law));
   expect(failed(results)).toEqual([]);
   expect(new Set(results.map(({ seed }) => seed))).toEqual(new Set([5]));

@@ -15,18 +15,25 @@ import type { ParameterSchema } from "./parameters.ts";
 /** The version of this contract. Core accepts this version and the one before. */
 export const SPECIFICATION_VERSION = 1;
 
-/** @throws RopeError `ROPE_SPEC_VERSION` unless `version` is core's contract version or the one before. */
+const OLDEST_VERSION = Math.max(1, SPECIFICATION_VERSION - 1);
+
+/**
+ * @param whose the package or the request that `version` belongs to.
+ * @throws RopeError `ROPE_SPEC_VERSION` unless `version` is core's contract version or the one before. Its
+ * `facts.outdated` says which of the two is behind: `"core"`, `"other"`, or `null` if `version` is no version.
+ */
 export function checkSpecificationVersion(version: unknown, whose: string): void {
-  const oldest = Math.max(1, SPECIFICATION_VERSION - 1);
-  if (Number.isInteger(version) && (version as number) >= oldest && (version as number) <= SPECIFICATION_VERSION) {
-    return;
-  }
+  const isVersion = Number.isInteger(version);
+  if (isVersion && (version as number) >= OLDEST_VERSION && (version as number) <= SPECIFICATION_VERSION) return;
+  const outdated = !isVersion ? null : (version as number) > SPECIFICATION_VERSION ? "core" : "other";
   throw new RopeError("ROPE_SPEC_VERSION", {
     what: `${whose} has a specification version that this @ropewalk/core does not know`,
-    expected: oldest === SPECIFICATION_VERSION ? `${SPECIFICATION_VERSION}` : `${oldest} or ${SPECIFICATION_VERSION}`,
+    expected: (OLDEST_VERSION === SPECIFICATION_VERSION ? "" : `${OLDEST_VERSION} or `) + SPECIFICATION_VERSION,
     received: show(version),
-    remedy: "Upgrade the older of the two packages.",
-    facts: { supported: SPECIFICATION_VERSION, received: version },
+    remedy: isVersion
+      ? `Upgrade ${outdated === "core" ? "@ropewalk/core" : whose}, the older of the two.`
+      : "Give core's SPECIFICATION_VERSION.",
+    facts: { supported: SPECIFICATION_VERSION, received: version, outdated },
   });
 }
 

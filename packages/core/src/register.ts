@@ -68,13 +68,14 @@ export function registerRopeType(
       });
       return undefined;
     }
+    // By the older rules a class comes alone, as in the plain call, and a member with its name in place of a context.
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: `@registerRopeType(${JSON.stringify(name)}) cannot decorate this`,
       expected: "a class or a static method",
       received:
         typeof context === "object" && context !== null
           ? `a ${context.kind} named ${String(context.name)}`
-          : "a member, by the rules of experimentalDecorators",
+          : "a member, by the rules of experimentalDecorators (Babel, swc: legacy), which have to be off",
       remedy: "Decorate the provider class, or call registerRopeType(name)(provider).",
     });
   }

@@ -89,10 +89,18 @@ export class RopeRegistry {
     return [...this.#state.types.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The registration of a name. @throws RopeError `ROPE_UNKNOWN_TYPE`, with the registered names, if there is none. */
+  /**
+   * The registration of a name.
+   *
+   * @throws RopeError `ROPE_UNKNOWN_TYPE`, with the registered names, if there is none; `ROPE_SPEC_VERSION` when
+   * another copy of core registered it and this one does not know its contract.
+   */
   require(name: unknown): RopeRegistration {
     const entry = typeof name === "string" ? this.#state.types.get(name) : undefined;
-    if (entry !== undefined) return entry;
+    if (entry !== undefined) {
+      checkContract("the provider", entry.provider);
+      return entry;
+    }
     const registered = this.list().map((item) => item.name);
     const near = typeof name === "string" ? nearest(name, registered) : undefined;
     throw new RopeError("ROPE_UNKNOWN_TYPE", {
@@ -161,11 +169,17 @@ export class RopeRegistry {
   }
 
   /**
-   * The backend of a name. @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none.
+   * The backend of a name.
+   *
+   * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, with the registered names, if there is none; `ROPE_SPEC_VERSION` as
+   * {@link require}.
    */
   requireBackend(name: unknown): RopeBackend {
     const backend = this.#state.backends.get(name as string);
-    if (backend !== undefined) return backend;
+    if (backend !== undefined) {
+      checkContract("the backend", backend);
+      return backend;
+    }
     const registered = [...this.#state.backends.keys()].sort();
     throw new RopeError("ROPE_BACKEND_UNAVAILABLE", {
       what: `the backend ${show(name)} is not registered`,
@@ -223,7 +237,15 @@ function requireContract(what: string, name: unknown, value: unknown, types: Rea
     const expected = ["a name", "specificationVersion", "source", ...Object.keys(types)].join(", ");
     throw unusable(`${what} as ${show(name)}`, expected, value);
   }
-  checkSpecificationVersion(given["specificationVersion"], `${what} ${given["source"]}`);
+  checkContract(what, given);
+}
+
+/** Loaded copies of core share a registry, so what one of them has accepted may be unknown to another. */
+function checkContract(
+  what: string,
+  { specificationVersion, source }: { readonly specificationVersion?: unknown; readonly source?: unknown },
+): void {
+  checkSpecificationVersion(specificationVersion, `${what} ${source}`);
 }
 
 /** @throws RopeError unless `provider` can be used under `name`. */

@@ -22,6 +22,7 @@ import type {
   RopeRegistration,
   RopeSettings,
 } from "./provider.ts";
+import { builtInQueryScales } from "./query-scale.ts";
 import type { QueryScale, QueryScaleRule } from "./query-scale.ts";
 
 /** A request whose parameters are not checked by the compiler; `RopeRequest` in `index.ts` narrows them by type. */
@@ -76,7 +77,7 @@ export interface UntypedRopeRequest {
  * worker or from a file, if the type is registered there. The fields are those of {@link UntypedRopeRequest}.
  */
 export interface RopeSpec extends RopeSettings {
-  readonly specificationVersion: 1;
+  readonly specificationVersion: typeof SPECIFICATION_VERSION;
   readonly rotaryOffset: number;
   readonly pairing: Pairing;
   /** `null`: one axis, or the type's own axes. */
@@ -297,6 +298,10 @@ function parseQueryScale(given: unknown, rules: Names["queryScales"], issues: Ro
   const { rule, ...rest } = (typeof given === "object" ? given : {}) as { readonly rule?: unknown };
   const known = rules.get(rule as string);
   if (known !== undefined) {
+    // Another copy of core may have registered it. Core's own are the same under every contract.
+    if (!builtInQueryScales.has(rule as string)) {
+      checkSpecificationVersion(known.specificationVersion, `the query scale ${known.source}`);
+    }
     return Object.freeze({
       rule,
       ...parseParameters<object>(known.parameters, rest, "queryScale.", issues),

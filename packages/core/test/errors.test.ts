@@ -1,7 +1,7 @@
 /** Every code, provoked through the public interface. Only this file asserts messages. */
 
-import { beforeEach, describe, expect, test } from "vitest";
-import { createRegistry, getRope, getRopeUntyped, RopeError } from "@ropewalk/core";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { createRegistry, getRope, getRopeUntyped, listRopeTypes, RopeError } from "@ropewalk/core";
 import { caught } from "./failures.ts";
 import { plain, testRegistry, warp } from "./providers.ts";
 
@@ -280,15 +280,51 @@ test("ROPE_BACKEND_UNAVAILABLE invents no package", () => {
 });
 
 describe("ROPE_SPEC_VERSION", () => {
-  test.each([2, 0, 1.5, "1", null])("of a spec: %s", (specificationVersion) => {
+  test.each([
+    [2, "core", "Upgrade @ropewalk/core, the older of the two."],
+    [0, "other", "Upgrade the request, the older of the two."],
+    [1.5, null, "Give core's SPECIFICATION_VERSION."],
+    ["1", null, "Give core's SPECIFICATION_VERSION."],
+    [null, null, "Give core's SPECIFICATION_VERSION."],
+  ])("of a spec: %s", (specificationVersion, outdated, remedy) => {
     const error = caught(untyped({ ...rope().spec, specificationVersion }), "ROPE_SPEC_VERSION");
-    expect(error.facts).toEqual({ supported: 1, received: specificationVersion });
+    expect(error.facts).toEqual({ supported: 1, received: specificationVersion, outdated });
+    expect(error.remedy).toBe(remedy);
+  });
+
+  test("of what another copy of core, which knows its contract, has put into the shared registry", () => {
+    const shared = (globalThis as any)[Symbol.for("ropewalk.registry.v1")];
+    const contract = { specificationVersion: 2, source: "future@1.0.0" };
+    shared.types.set("future", {
+      name: "future",
+      ropeType: "future",
+      provider: { ...plain, ...contract },
+      presets: {},
+    });
+    shared.backends.set("future", { ...contract, name: "future", create: () => "a backend" });
+    shared.queryScales.set("future", { ...contract, parameters: {}, scale: () => 1 });
+    onTestFinished(() => [shared.types, shared.backends, shared.queryScales].forEach((map) => map.delete("future")));
+    const facts = { supported: 1, received: 2, outdated: "core" };
+    const request = { headDim: 8, parameters: { ropeType: "future" } };
+    for (const use of [
+      () => getRopeUntyped(request),
+      () => getRopeUntyped(request, { provider: plain }).to("future"),
+      () => getRopeUntyped({ ...request, queryScale: { rule: "future" } } as never, { provider: plain }),
+    ]) {
+      const error = caught(use, "ROPE_SPEC_VERSION");
+      expect(error.message).toContain(
+        "future@1.0.0 has a specification version that this @ropewalk/core does not know",
+      );
+      expect(error.facts).toEqual(facts);
+    }
+    // Nothing of it is hidden: what is registered can be listed.
+    expect(listRopeTypes().map(({ name }) => name)).toContain("future");
   });
 
   test("of a provider", () => {
     const future = { ...plain, specificationVersion: 2 };
     expect(caught(() => registry.register("future", future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
-      `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`,
+      `"the provider core-tests@1.0.0 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade @ropewalk/core, the older of the two."`,
     );
     expect(registry.get("future")).toBeUndefined();
   });
@@ -296,7 +332,7 @@ describe("ROPE_SPEC_VERSION", () => {
   test("of a backend", () => {
     const future = { specificationVersion: 2, name: "abacus", source: "a@1", create: () => undefined };
     expect(caught(() => registry.registerBackend(future), "ROPE_SPEC_VERSION").message).toMatchInlineSnapshot(
-      `"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade the older of the two packages."`,
+      `"the backend a@1 has a specification version that this @ropewalk/core does not know: expected 1, got 2. Upgrade @ropewalk/core, the older of the two."`,
     );
   });
 });

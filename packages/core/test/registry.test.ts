@@ -136,7 +136,7 @@ describe("registerRopeType", () => {
     expect(
       caught(() => decorate(factory, "make", Object.getOwnPropertyDescriptor(factory, "make")), "ROPE_UNSUPPORTED")
         .message,
-    ).toContain("experimentalDecorators");
+    ).toContain("experimentalDecorators (Babel, swc: legacy), which have to be off");
   });
 
   test.each([

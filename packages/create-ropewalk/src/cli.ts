@@ -74,7 +74,7 @@ function nextSteps(folder: string, { kind, language, type }: Answers, count: num
     `  cd ${path.relative("", folder) || "."}`,
     "  npm install",
     `  npm test        # fails until the formula in ${formula} is written; ${example} is complete`,
-    "  npm run check   # lint, tests, types, publint",
+    "  npm run check   # lint, tests, conformance report and badge, types, publint",
     "",
     "README.md ends with what to do before the first release.",
     ...(old ? [`Tests in TypeScript need Node 22.18 or newer; this is ${process.version}.`] : []),

@@ -1,9 +1,10 @@
 /** The package.json of a provider or a backend: a new one of somebody else's, and those of this repository. */
 
+import { SPECIFICATION_VERSION } from "@ropewalk/core";
 import type { Answers } from "./answers.ts";
 
 /** Ranges of the packages that a new package is written for and built with, by package. */
-export type Versions = Readonly<Record<"@ropewalk/core" | "@ropewalk/conformance" | BuildTool, string>>;
+export type Versions = Readonly<Record<"@ropewalk/core" | "@ropewalk/conformance" | "ropewalk" | BuildTool, string>>;
 
 /** What builds and checks a new package. */
 type BuildTool = "@types/node" | "oxlint" | "publint" | "typescript";
@@ -41,7 +42,7 @@ export function newManifest(answers: Answers, versions: Versions): Readonly<Reco
     type,
     engines,
     keywords: [`ropewalk-${kind}`, "rope", "rotary position embedding", "transformer"],
-    files: ["dist", "src"],
+    files: ["dist", "src", "conformance.json"],
     sideEffects,
     exports,
     scripts: {
@@ -49,12 +50,15 @@ export function newManifest(answers: Answers, versions: Versions): Readonly<Reco
       typecheck: "tsc -p tsconfig.test.json",
       lint: "oxlint",
       test: `npm run build && node --test test/*.test.${extension}`,
-      check: "npm run lint && npm test && npm run typecheck && publint --strict",
+      conformance:
+        "npm run build && ropewalk conformance ./dist/index.js --report conformance-report.json --badge conformance.svg --force",
+      check: "npm run lint && npm test && npm run conformance && npm run typecheck && publint --strict",
       prepack: "npm run build",
       prepublishOnly: "npm run check",
     },
-    // Core is a peer: two copies share one registry, but not one cache.
-    peerDependencies: { "@ropewalk/core": core },
+    // Core is a peer: two copies share one registry, but not one cache. Every core that accepts the contract will do:
+    // those of this contract and of the next one, of which neither comes after core's major version.
+    peerDependencies: { "@ropewalk/core": `>=${core.replace("^", "")} <${SPECIFICATION_VERSION + 2}.0.0` },
     devDependencies: Object.fromEntries(
       Object.entries({ ...tools, "@ropewalk/core": core }).sort(([a], [b]) => (a < b ? -1 : 1)),
     ),

@@ -62,6 +62,7 @@ export function ownVersions(): Versions {
     "@types/node": versionOf("@types/node"),
     oxlint: versionOf("oxlint"),
     publint: versionOf("publint"),
+    ropewalk: versionOf("ropewalk"),
     typescript: versionOf("typescript"),
   };
 }

@@ -106,6 +106,7 @@ test("no word of a template is left, whatever is in the answers", () => {
     "@types/node": "^24.0.0",
     oxlint: "^1.0.0",
     publint: "^0.3.0",
+    ropewalk: "^1.0.0",
     typescript: "^7.0.0",
   };
   const template = "__Name__ __name__ @@type@@ @@package@@@@@version@@\n@@description@@\n@@author@@ @@year@@\n";

@@ -211,8 +211,9 @@ program
   .argument("<module>", "the built module of a package, for example ./dist/index.js")
   .option("--report <file>", "write the report as JSON; @ropewalk/conformance/report.schema.json describes it")
   .option("--badge <file>", "write a badge as SVG")
-  .option("--cases <file>", "cases as JSON or a module (default: conformance.json beside package.json, else made)")
+  .option("--cases <file>", "cases as JSON or a module (default: conformance.json or .mjs beside package.json)")
   .option("--seed <n>", "seed of the test data", "1")
+  .option("--timeout <seconds>", "stop when the import or one law takes longer", "60")
   .option("--force", "replace files that exist")
   .addHelpText(
     "after",

@@ -20,7 +20,7 @@ export type IntegerRows =
 
 /** A row-major tensor of 64-bit integers; its memory is the caller's. */
 export interface IntegerTensor {
-  readonly data: BigInt64Array<ArrayBuffer>;
+  readonly data: BigInt64Array;
   readonly shape: readonly number[];
 }
 

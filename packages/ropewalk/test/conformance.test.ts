@@ -23,6 +23,7 @@ const manifest = {
   name: "rope-step",
   version: "1.0.0",
   type: "module",
+  keywords: ["ropewalk-provider"],
   files: ["dist"],
   sideEffects: ["./dist/index.js"],
   exports: { ".": { types: "./dist/index.d.ts", default: "./dist/index.js" } },
@@ -94,7 +95,7 @@ test("a sound package passes; report, badge and table say so", () => {
   const report = reportIn(root);
   expect(complaints(report)).toEqual([]);
   expect(report).toMatchObject({
-    package: { name: "rope-step", version: "1.0.0", module: "./dist/index.js" },
+    package: { name: "rope-step", version: "1.0.0", keywords: ["ropewalk-provider"], module: "./dist/index.js" },
     passed: true,
     seed: 1,
     types: [{ name: "step", source: "rope-step@1.0.0", parameters: ["factor"], cases: "given" }],
@@ -225,6 +226,46 @@ test("a backend is tested with a type of the suite's own", () => {
   expect(run(right)).toMatchObject({ status: 0, stderr: "" });
 });
 
+test("a backend with a device and methods of its own is tested by what conformance.mjs gives", () => {
+  // It needs a device, and its rope has one method, which is asynchronous.
+  const index = `
+    import { RopeError, registerBackend } from "@ropewalk/core";
+    registerBackend({
+      specificationVersion: 1,
+      name: "other",
+      source: "rope-step@1.0.0",
+      create: ({ rope }, { device } = {}) => {
+        if (device !== "a device") throw new RopeError("ROPE_BACKEND_UNAVAILABLE", { what: "there is no device" });
+        return { turn: async (tensors) => rope.apply(tensors) };
+      },
+    });
+  `;
+  const cases = (backend: string): string => `
+    const fields = ["spec", "capabilities", "positionLimit", "attentionFactor"];
+    const methods = ["frequencies", "cosSin", "at", "invert", "adjoint", "shift"];
+    const adapt = ({ turn }, rope) =>
+      Object.fromEntries([
+        ...fields.map((name) => [name, rope[name]]),
+        ...methods.map((name) => [name, (...values) => rope[name](...values)]),
+        ["apply", turn],
+      ]);
+    export default { cases: [{ name: "heads of 6", request: { headDim: 6 } }], backend: { name: "other", ${backend} } };
+  `;
+  const none = run(packageOf({ "dist/index.js": index, "conformance.json": null }));
+  expect(none).toMatchObject({ status: 2, stdout: "" });
+  expect(none.stderr).toMatch(
+    /the backend "other" makes no rope here: there is no device\. Put conformance\.mjs beside/,
+  );
+  const files = { "dist/index.js": index, "conformance.json": null };
+  const bare = run(packageOf({ ...files, "conformance.mjs": cases('options: { device: "a device" }') }));
+  expect(bare).toMatchObject({ status: 2, stdout: "" });
+  expect(bare.stderr).toMatch(
+    /what rope\.to returns has no frequencies, cosSin, at, apply, .* adapt makes the methods/,
+  );
+  const whole = run(packageOf({ ...files, "conformance.mjs": cases('options: { device: "a device" }, adapt') }));
+  expect(whole).toMatchObject({ status: 0, stderr: "" });
+});
+
 describe("bad input gives code 2, one sentence, and writes nothing", () => {
   const wrongInputs: [string, Readonly<Record<string, string | object | null>>, readonly string[], RegExp][] = [
     ["a module that is not there", { "dist/index.js": null }, [], /does not exist\. Build the package first/],
@@ -238,7 +279,25 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
       /cannot be imported: SyntaxError.* compile it, or call registerRopeType/,
     ],
     ["a module that registers nothing", { "dist/index.js": "export {}" }, [], /registers no rope type and no backend/],
-    ["a module that exits", { "dist/index.js": "process.exit(0)" }, [], /ended the process/],
+    ["a module that exits", { "dist/index.js": "process.exit(0)" }, [], /the import did not end: it ended the process/],
+    [
+      "an import without end",
+      { "dist/index.js": "for (;;);" },
+      ["--timeout", "1"],
+      /the import did not end within 1 s\. Look for a loop without end there, or give a longer --timeout/,
+    ],
+    [
+      "a formula without end",
+      {
+        "dist/index.js": sound
+          .replace("=> ({", "=> { if (rotaryDim === 4 && factor < 4) for (;;); return {")
+          .replace(/\}\),\n\}\);/, "}; },\n});"),
+      },
+      ["--timeout", "1"],
+      /the law ".*" of step(?:, case "factor 4",)? did not end within 1 s/,
+    ],
+    ["no time", {}, ["--timeout", "0"], /--timeout must be an integer ≥ 1/],
+    ["two files of cases", { "conformance.mjs": "" }, [], /conformance\.json and conformance\.mjs both hold cases/],
     [
       "a module that rejects a promise",
       { "dist/index.js": `${sound}; void Promise.reject(new TypeError("late"))` },
@@ -260,6 +319,12 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
       [],
       /cases\[0\]\.expected\.source: expected where the numbers come from/,
     ],
+    [
+      "cases that the type refuses",
+      { "conformance.json": { cases: [{ name: "a", request: { headDim: 4, parameters: { steps: 2 } } }] } },
+      [],
+      /the type "step" refuses every case\. The first: .*parameters\.steps: expected/,
+    ],
     ["a seed that is no number", {}, ["--seed", "x"], /--seed must be an integer ≥ 0/],
     ["a report in no folder", {}, ["--report", "none/report.json"], /its folder does not exist/],
     ["one file for both", {}, ["--report", "same", "--badge", "./same"], /name the same file/],
@@ -274,6 +339,13 @@ describe("bad input gives code 2, one sentence, and writes nothing", () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(existsSync(join(root, "report.json"))).toBe(false);
   });
+});
+
+test("an import that waits for what never comes ends at once", () => {
+  const { status, stdout, stderr } = run(packageOf({ "dist/index.js": "await new Promise(() => {})" }));
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  // Node adds where it waits.
+  expect(stderr).toMatch(/the import did not end: it ended the process, or waits for a promise that nothing settles/);
 });
 
 describe("laws about the manifest", () => {

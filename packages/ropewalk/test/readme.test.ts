@@ -92,7 +92,7 @@ test("the transcript of apply is from a real run", () => {
 
 test("the package's README lists every code of the command line", () => {
   const source = readFileSync(here("../src/cli/failure.ts"), "utf8");
-  const codes = [.../type FailureCode = ([^;]+);/.exec(source)![1]!.matchAll(/"(\w+)"/g)].map(([, code]) => code);
+  const codes = [.../type FailureCode =([^;]+);/.exec(source)![1]!.matchAll(/"(\w+)"/g)].map(([, code]) => code);
   const listed = [...readFileSync(here("../README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(
     ([, code]) => code,
   );

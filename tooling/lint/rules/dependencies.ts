@@ -4,7 +4,7 @@
  */
 
 import { isBuiltin } from "node:module";
-import { targetOf } from "@ropewalk/workspace";
+import { contractVersion, corePeerRange, targetOf } from "@ropewalk/workspace";
 import type { Kind } from "@ropewalk/workspace";
 import { loadedWith, packageOf, published, resolveRelative } from "../workspace.ts";
 import type { Finding, Package, Workspace } from "../workspace.ts";
@@ -20,6 +20,7 @@ const coreName = "@ropewalk/core";
 const onlyCore: ReadonlySet<Kind> = new Set(["config", "conformance", "provider", "backend", "library"]);
 
 export function checkDependencies(workspace: Workspace): Finding[] {
+  const contract = contractVersion(workspace.root);
   const names = new Set(workspace.packages.map(({ name }) => name));
   return [
     ...workspace.packages.flatMap((item) => [
@@ -30,7 +31,7 @@ export function checkDependencies(workspace: Workspace): Finding[] {
     ]),
     ...workspace.packages
       .filter(({ folder }) => folder.startsWith("packages/"))
-      .flatMap((item) => [...arrows(item, names), ...declared(item, names), ...builtIns(item)]),
+      .flatMap((item) => [...arrows(item, names), ...declared(item, names, contract), ...builtIns(item)]),
     ...packageCycles(workspace),
     ...tooling(workspace),
   ];
@@ -70,7 +71,7 @@ function arrows(item: Package, names: ReadonlySet<string>): Finding[] {
 }
 
 /** The manifest lists what the code imports. Core is a peer dependency, so that there is one copy. */
-function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<string>): Finding[] {
+function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<string>, contract: number): Finding[] {
   const report = finding("declared-dependencies");
   const file = `${folder}/package.json`;
   const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = manifest;
@@ -107,16 +108,18 @@ function declared({ name, folder, kind, manifest }: Package, names: ReadonlySet<
       findings.push(report(file, undefined, `"peerDependencies" holds ${peer}: expected ${coreName} only.`));
     }
   }
-  for (const [field, held] of Object.entries({ peerDependencies, devDependencies })) {
-    if (held[coreName] !== "workspace:^") {
-      findings.push(
-        report(
-          file,
-          undefined,
-          `"${field}" has ${coreName} as ${JSON.stringify(held[coreName])}: expected "workspace:^". Core is a peer of its users' code, and a development dependency of ours.`,
-        ),
-      );
-    }
+  const wrong = (field: string, got: unknown, expected: string): Finding =>
+    report(file, undefined, `"${field}" has ${coreName} as ${JSON.stringify(got)}: expected ${expected}`);
+  const range = peerDependencies[coreName];
+  const version = /^workspace:>=(\d+\.\d+\.\d+)/.exec(range ?? "")?.[1];
+  if (version === undefined || range !== corePeerRange(contract, version)) {
+    const expected = `"${corePeerRange(contract, "x.y.z")}", where x.y.z is the core that it needs. A narrower range shuts out a core that accepts the package, a wider one lets in a core that refuses it (docs/decisions/0030-peer-ranges.md).`;
+    findings.push(wrong("peerDependencies", range, expected));
+  }
+  if (devDependencies[coreName] !== "workspace:^") {
+    findings.push(
+      wrong("devDependencies", devDependencies[coreName], '"workspace:^", so that it is built and tested.'),
+    );
   }
   return findings;
 }

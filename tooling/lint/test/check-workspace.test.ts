@@ -126,6 +126,31 @@ const planted: Planted[] = [
     /workspace:\*/,
   ],
   [
+    "a provider shuts out a core that accepts it",
+    { "packages/providers/yarn/package.json": { json: (m) => (m.peerDependencies["@ropewalk/core"] = "workspace:^") } },
+    "declared-dependencies",
+    "packages/providers/yarn/package.json",
+    /expected "workspace:>=x\.y\.z <3\.0\.0"/,
+  ],
+  [
+    "a provider lets in a core that refuses it",
+    {
+      "packages/providers/yarn/package.json": {
+        json: (m) => (m.peerDependencies["@ropewalk/core"] = "workspace:>=1.2.0 <4.0.0"),
+      },
+    },
+    "declared-dependencies",
+    "packages/providers/yarn/package.json",
+    /expected "workspace:>=x\.y\.z <3\.0\.0"/,
+  ],
+  [
+    "a provider is not built with this core",
+    { "packages/providers/yarn/package.json": { json: (m) => (m.devDependencies["@ropewalk/core"] = "^1.2.0") } },
+    "declared-dependencies",
+    "packages/providers/yarn/package.json",
+    /expected "workspace:\^"/,
+  ],
+  [
     "a provider has a second peer",
     {
       "packages/providers/yarn/package.json": {

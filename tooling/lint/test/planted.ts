@@ -14,7 +14,7 @@ type Json = Record<string, unknown>;
 const entry = (module: string): Json => ({ types: `./dist/${module}.d.ts`, default: `./dist/${module}.js` });
 
 const coreAsPeer: Json = {
-  peerDependencies: { "@ropewalk/core": "workspace:^" },
+  peerDependencies: { "@ropewalk/core": "workspace:>=1.2.0 <3.0.0" },
   devDependencies: { "@ropewalk/core": "workspace:^" },
 };
 
@@ -64,6 +64,7 @@ import type { Registry } from "./registry.ts";
 export { fallback } from "./registry.ts";
 export const defaultRegistry: Registry = { default: fallback, text: "the default of a linear ramp" };
 `,
+  "packages/core/src/provider.ts": "export const SPECIFICATION_VERSION = 1;\n",
   "packages/core/src/registry.ts": `export interface Registry { default: number; text: string }
 export const fallback = 1;
 `,

@@ -22,14 +22,19 @@ import { expect, onTestFinished, test } from "vitest";
 import { addProvider } from "../new-provider.ts";
 
 const root = path.join(import.meta.dirname, "../../..");
-const halfSpeed = { folder: "half-speed", type: "half_speed", description: "Half speed, as a ropewalk provider." };
+const halfSpeed = {
+  folder: "half-speed",
+  type: "half_speed",
+  description: "Half speed, as a ropewalk provider.",
+  engines: [],
+};
 
 /** The files that the command reads or changes, and everything that its lint reads. */
 function copyOfWorkspace(): string {
   const copy = realpathSync(mkdtempSync(path.join(tmpdir(), "ropewalk ü ")));
   onTestFinished(() => rmSync(copy, { recursive: true, force: true }));
   const isOurs = (file: string): boolean => !/[/\\](?:node_modules|dist|fixtures|\.turbo)$/.test(file);
-  for (const folder of ["packages", "tooling/lint", "README.md", "LICENSE"]) {
+  for (const folder of ["packages", "tooling/lint", "tooling/parity", "README.md", "LICENSE"]) {
     cpSync(path.join(root, folder), path.join(copy, folder), { recursive: true, filter: isOurs });
   }
   return copy;
@@ -66,12 +71,17 @@ test("writes the package and every entry, and the workspace keeps its rules", ()
 test("docs/add-a-provider.md lists the files that it changes", () => {
   const page = readFileSync(path.join(root, "docs/add-a-provider.md"), "utf8");
   const table = page.slice(page.indexOf("## In this repository"));
-  // A word of core's joins the list of ordinary words.
+  // A word of core's joins the list of ordinary words; two engines build the type.
   const copy = copyOfWorkspace();
-  const files = addProvider(copy, { ...halfSpeed, folder: "angle", type: "angle" });
+  const files = addProvider(copy, { ...halfSpeed, folder: "angle", type: "angle", engines: ["hf", "vllm"] });
   expect(readFileSync(path.join(copy, "tooling/lint/rules/core.ts"), "utf8")).toMatch(
     /^const ordinary = new Set\(\[.*, "angle"\]\);$/m,
   );
+  const facts = (file: string): string => readFileSync(path.join(copy, "packages/config/src/facts", file), "utf8");
+  expect(facts("dialects.ts").match(/"angle"/g)).toHaveLength(2);
+  expect(facts("dialects.ts")).toMatch(/name: "hf",[^\]]*ropeTypes: \[[^\]]*, "angle"\]/);
+  expect(facts("dialects.ts")).toMatch(/name: "vllm",[^\]]*ropeTypes: \[[^\]]*, "angle"\]/);
+  expect(facts("keys.ts")).toMatch(/key: "factor",\n *ropeTypes: \[[^\]]*, "angle"\]/);
   const outside = files.filter((file) => !file.startsWith("packages/providers/") && !file.startsWith(".changeset/"));
   expect(outside).toContain("tooling/lint/rules/core.ts");
   const listed = [...table.matchAll(/^ *\| (`.*`) \|/gm)].flatMap(([, cell]) => {
@@ -137,7 +147,12 @@ test.each([
   ["a type that is registered", { type: "yarn" }, /the type: .*taken/],
   ["a type that is no word", { type: "2d" }, /the type: expected words/],
   ["no description", { description: "" }, /the description/],
-])("%s is refused before anything is read", (_, change, message) => {
+  [
+    "an engine that no dialect is of",
+    { engines: ["hf", "tgi"] },
+    /expected name: "tgi", once, or one of "hf", "vllm",/,
+  ],
+])("%s is refused before anything is written", (_, change, message) => {
   expect(() => addProvider(root, { ...halfSpeed, ...change })).toThrow(message);
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { checkChangesets } from "../check-changesets.ts";
-import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../rehearse.ts";
+import { draggedAlong, release, releaseOf, setVersions, withCopy } from "../copy.ts";
 import { syncVersions } from "../sync-versions.ts";
 
 const workspace = path.resolve(import.meta.dirname, "../../..");
@@ -138,6 +138,19 @@ test("a package's source literal follows its version, and nothing else does", ()
   expect(readFileSync(path.join(root, "packages/yarn/src/index.ts"), "utf8")).toBe(
     'export class Yarn { source = "@x/yarn@1.2.3"; other = "@x/core@0.0.0"; }\n',
   );
+  expect(syncVersions(root)).toEqual([]);
+});
+
+test("examples ask for the version that is released, and their peers for what they asked for", () => {
+  const manifest = {
+    peerDependencies: { "@x/yarn": ">=0.1.0 <3.0.0" },
+    devDependencies: { "@x/yarn": "^0.1.0", "@x/yarn-like": "^0.1.0" },
+  };
+  const text = (range: string): string => JSON.stringify(manifest, null, 2).replace('"^0.1.0"', `"${range}"`);
+  const yarn = (version: string): string => JSON.stringify({ name: "@x/yarn", version });
+  const root = small({ "packages/yarn/package.json": yarn("0.2.0"), "examples/one/package.json": text("^0.1.0") });
+  expect(syncVersions(root)).toEqual(["packages/yarn/src/index.ts", "examples/one/package.json"]);
+  expect(readFileSync(path.join(root, "examples/one/package.json"), "utf8")).toBe(text("^0.2.0"));
   expect(syncVersions(root)).toEqual([]);
 });
 

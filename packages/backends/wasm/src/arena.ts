@@ -2,6 +2,9 @@
  * Memory that tensors and kernels share, so that a rotation copies nothing.
  */
 
+// The types need Symbol.dispose, whatever "lib" their user compiles with.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { RopeError } from "@ropewalk/core";
 import type { ElementType, TensorView } from "@ropewalk/core";
 import { checkKeys, invalid, listOf, shapeError, show } from "@ropewalk/core/backend";

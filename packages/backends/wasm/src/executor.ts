@@ -113,7 +113,7 @@ function rotateHere(memory: KernelMemory, task: RotationTask, pool: ThreadPool |
 
 /**
  * Rotates a tensor without gaps outside the memory of the kernels in place: the usual call, which has as little to do
- * as it can. {@link rotateCopies} would give the same, and takes 0.4 µs longer for query and key.
+ * as it can. {@link rotateCopies} would give the same, later.
  */
 function rotateDense(memory: KernelMemory, task: RotationTask): void {
   const { input, rotaryDim, rotaryOffset } = task;

@@ -3,6 +3,9 @@
  * all fit, and a program without these types compiles.
  */
 
+// The types need Symbol.dispose, whatever "lib" their user compiles with.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** A `GPUDevice`. */
 export interface GpuDevice {
   readonly features: { has(name: string): boolean };

@@ -4,7 +4,14 @@ import { RopeError } from "@ropewalk/core";
 import { printable } from "./text.ts";
 
 /** The kind of failure. It is `error.code` in `--json`, as are the codes of {@link RopeError}. */
-export type FailureCode = "USAGE" | "FILE_NOT_FOUND" | "FILE_UNREADABLE" | "FILE_FORMAT" | "OUTPUT" | "SYSTEM";
+export type FailureCode =
+  | "USAGE"
+  | "FILE_NOT_FOUND"
+  | "FILE_UNREADABLE"
+  | "FILE_FORMAT"
+  | "OUTPUT"
+  | "TIMEOUT"
+  | "SYSTEM";
 
 /** Something about the command line or a file. */
 export class CliFailure extends Error {

@@ -1,6 +1,7 @@
-/** @import { ConformanceCase } from "@ropewalk/conformance" */
+/** @import { BackendUnderTest, ConformanceCase } from "@ropewalk/conformance" */
 /** @import { RopeProvider } from "@ropewalk/core" */
 /** @import { RopeBackend } from "@ropewalk/core/backend" */
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { conformance } from "@ropewalk/conformance";
 import { createRegistry } from "@ropewalk/core";
@@ -21,12 +22,13 @@ const plain = {
   }),
 };
 
-/** Add heads of the sizes that your kernel treats in ways of their own: vector widths, unrolled loops. */
-export const cases = [
-  { name: "heads of 6", request: { headDim: 6 } },
-  { name: "heads of 64", request: { headDim: 64 } },
-  { name: "3 blocks of 18 of 24", request: { headDim: 24, rotaryDim: 18, rotaryOffset: 5, pairing: { blocks: 3 } } },
-];
+/**
+ * The cases are data: `ropewalk conformance` reads the same file.
+ *
+ * @type {{ readonly cases: readonly ConformanceCase[]; readonly backend: BackendUnderTest }}
+ */
+const file = JSON.parse(readFileSync(new URL("../conformance.json", import.meta.url), "utf8"));
+export const { cases } = file;
 
 /**
  * Runs the suite on a backend, in a registry of its own.
@@ -41,8 +43,7 @@ export function backendLaws(backend, chosen = cases) {
   conformance(test, {
     ropeType: "plain",
     registry,
-    // For a backend that rounds less often than core (fused multiply-add): bitExact: false.
-    backend: { name: backend.name },
+    backend: { ...file.backend, name: backend.name },
     only: ["rotation", "memory", "backend"],
     cases: chosen,
   });

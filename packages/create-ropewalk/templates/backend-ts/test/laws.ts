@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { conformance } from "@ropewalk/conformance";
-import type { ConformanceCase } from "@ropewalk/conformance";
+import type { BackendUnderTest, ConformanceCase } from "@ropewalk/conformance";
 import { createRegistry } from "@ropewalk/core";
 import type { RopeProvider } from "@ropewalk/core";
 import type { RopeBackend } from "@ropewalk/core/backend";
@@ -17,12 +18,12 @@ const plain: RopeProvider<{ readonly amplitude: number }> = {
   }),
 };
 
-/** Add heads of the sizes that your kernel treats in ways of their own: vector widths, unrolled loops. */
-export const cases: readonly ConformanceCase[] = [
-  { name: "heads of 6", request: { headDim: 6 } },
-  { name: "heads of 64", request: { headDim: 64 } },
-  { name: "3 blocks of 18 of 24", request: { headDim: 24, rotaryDim: 18, rotaryOffset: 5, pairing: { blocks: 3 } } },
-];
+/** The cases are data: `ropewalk conformance` reads the same file. */
+const file = JSON.parse(readFileSync(new URL("../conformance.json", import.meta.url), "utf8")) as {
+  readonly cases: readonly ConformanceCase[];
+  readonly backend: BackendUnderTest;
+};
+export const cases: readonly ConformanceCase[] = file.cases;
 
 /** Runs the suite on a backend, in a registry of its own. */
 export function backendLaws(backend: RopeBackend, chosen: readonly ConformanceCase[] = cases): void {
@@ -32,8 +33,7 @@ export function backendLaws(backend: RopeBackend, chosen: readonly ConformanceCa
   conformance(test, {
     ropeType: "plain",
     registry,
-    // For a backend that rounds less often than core (fused multiply-add): bitExact: false.
-    backend: { name: backend.name },
+    backend: { ...file.backend, name: backend.name },
     only: ["rotation", "memory", "backend"],
     cases: chosen,
   });

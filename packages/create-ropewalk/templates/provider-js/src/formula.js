@@ -34,6 +34,7 @@ export const __name__Parameters = {
  * @returns {RopeFrequencies} a new list of `rotaryDim/2` frequencies in radians per position.
  */
 export function __name__Frequencies({ array, base, rotaryDim }, { factor }) {
+  // Most formulas begin with the plain frequencies; otherwise take this line and the import out.
   const plain = inverseFrequencies(base, rotaryDim, array);
   // Write the formula here, with `array.divide` and its like instead of `/` and `Math`: return { invFreq }.
   throw new Error(`src/formula.js: the formula is not written yet: ${plain.length} frequencies, factor ${factor}`);

@@ -30,6 +30,7 @@ export function __name__Frequencies(
   { array, base, rotaryDim }: FrequencyRequest,
   { factor }: Required<__Name__Parameters>,
 ): RopeFrequencies {
+  // Most formulas begin with the plain frequencies; otherwise take this line and the import out.
   const plain = inverseFrequencies(base, rotaryDim, array);
   // Write the formula here, with `array.divide` and its like instead of `/` and `Math`: return { invFreq }.
   throw new Error(`src/formula.ts: the formula is not written yet: ${plain.length} frequencies, factor ${factor}`);

@@ -6,10 +6,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
+import { SHARE_ENV, Worker } from "node:worker_threads";
 import type { FileHandle } from "node:fs/promises";
 import { wholeNumber } from "../arguments.ts";
 import { CliFailure } from "../failure.ts";
+import type { FailureCode } from "../failure.ts";
 import { readJson } from "../files.ts";
 import { preparePlaces, writeAll, writeResults } from "../results/write.ts";
 import { badgeSvg } from "./badge.ts";
@@ -26,18 +27,22 @@ export interface ConformanceCommandOptions {
   readonly badge?: string;
   readonly cases?: string;
   readonly seed?: string;
+  readonly timeout?: string;
   readonly force?: boolean;
 }
 
-/** The file of cases that is read without the option `--cases`, beside package.json. */
-const usualCases = "conformance.json";
+/** Files of cases that are read without the option `--cases`, beside package.json. */
+const usualCases = ["conformance.json", "conformance.mjs", "conformance.js"];
+
+/** Seconds that one step, such as the import or a law, may take. Laws take less than one. */
+const usualTimeout = "60";
 
 /**
  * Runs the suite and writes what the options ask for. Files of one folder are written all or none.
  *
  * @returns the report, and what was done about a run that was killed, in sentences.
- * @throws CliFailure for a path that is no built module of a package, a module that cannot be imported or registers
- * nothing, wrong cases, or a file that is there already.
+ * @throws CliFailure for a path that is no built module of a package, a module that cannot be imported, registers
+ * nothing or never ends, wrong cases, a backend that cannot be made, or a file that is there already.
  */
 export async function conformance(
   path: string,
@@ -45,6 +50,7 @@ export async function conformance(
 ): Promise<{ readonly report: ConformanceReport; readonly told: readonly string[] }> {
   const subject = readSubject(path);
   const seed = wholeNumber("--seed", options.seed ?? "1", 0);
+  const timeout = wholeNumber("--timeout", options.timeout ?? usualTimeout, 1);
   // Before the suite, which takes a while.
   const outputs = outputsOf(options);
   const inputs = [
@@ -63,12 +69,13 @@ export async function conformance(
   const others = Object.keys({ ...Object(dependencies), ...Object(peerDependencies) } as object);
   const formula = formulaEntry(subject);
   const order = { others, seed, cases: casesOf(subject, options.cases) };
-  const result = await ask({ ...order, task: "run", module: pathToFileURL(subject.module).href }, path);
+  const run = { ...order, task: "run", module: pathToFileURL(subject.module).href } as const;
+  const result = await ask(run, path, timeout);
   if (result.kind !== "result") throw new Error("the thread gave no result");
   const listed =
     formula === undefined || !existsSync(formula)
       ? null
-      : await ask({ ...order, task: "list", module: pathToFileURL(formula).href }, formula);
+      : await ask({ ...order, task: "list", module: pathToFileURL(formula).href }, formula, timeout);
 
   const sources = [...result.types, ...result.backends].map(({ source }) => source);
   const registeredByFormula = listed?.kind === "registered" ? listed.names : null;
@@ -77,12 +84,12 @@ export async function conformance(
   const count = (status: (typeof laws)[number]["status"]): number =>
     laws.filter((item) => item.status === status).length;
   const counts = { passed: count("passed"), failed: count("failed"), notApplicable: count("not applicable") };
-  const { name, version } = subject.manifest;
+  const { name, version, keywords } = subject.manifest;
   const report: ConformanceReport = {
     format: "ropewalk-conformance-report",
     formatVersion: 1,
     date: new Date().toISOString(),
-    package: { name, version, module: subject.entry },
+    package: { name, version, keywords: textsOf(keywords), module: subject.entry },
     core: { version: versionOf("@ropewalk/core"), specificationVersion: result.specificationVersion },
     suite: { name: "@ropewalk/conformance", version: versionOf("@ropewalk/conformance") },
     engine: `node ${process.versions.node}`,
@@ -127,8 +134,12 @@ function outputsOf({ badge, report }: ConformanceCommandOptions): ReadonlyMap<st
 }
 
 function casesOf({ folder }: Subject, option: string | undefined): WorkerOrder["cases"] {
-  const path = option ?? join(folder, usualCases);
-  if (option === undefined && !existsSync(path)) return null;
+  const found = usualCases.filter((file) => existsSync(join(folder, file)));
+  if (option === undefined && found.length > 1) {
+    throw new CliFailure("USAGE", `${found.join(" and ")} both hold cases: keep one, or name it with --cases.`);
+  }
+  const path = option ?? (found[0] === undefined ? undefined : join(folder, found[0]));
+  if (path === undefined) return null;
   if (/\.m?js$/.test(path)) {
     if (!existsSync(path)) throw new CliFailure("FILE_NOT_FOUND", `${path} does not exist.`);
     return { url: pathToFileURL(resolve(path)).href };
@@ -136,26 +147,57 @@ function casesOf({ folder }: Subject, option: string | undefined): WorkerOrder["
   return { content: readJson(path) };
 }
 
-/** Gives an order to a new thread. What the module prints goes to stderr, since stdout is the report's. */
-function ask(order: WorkerOrder, path: string): Promise<Exclude<WorkerAnswer, { kind: "refused" }>> {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: order, stdout: true });
+/**
+ * Gives an order to a new thread. What the module prints goes to stderr, since stdout is the report's.
+ *
+ * @param timeout seconds for each step.
+ */
+function ask(
+  order: WorkerOrder,
+  path: string,
+  timeout: number,
+): Promise<Exclude<WorkerAnswer, { kind: "refused" | "step" }>> {
+  // Drivers of a device read the environment of the process, which a thread else has only a copy of.
+  const worker = new Worker(new URL("./worker.js", import.meta.url), {
+    workerData: order,
+    stdout: true,
+    env: SHARE_ENV,
+  });
   worker.stdout.pipe(process.stderr, { end: false });
-  return new Promise((done, failed) => {
-    worker.once("message", (answer: WorkerAnswer) => {
-      if (answer.kind === "refused") failed(new CliFailure(answer.code, `${path}: ${answer.message}`));
+  let step = "the start of its thread";
+  let timer: NodeJS.Timeout | undefined;
+  return new Promise<Exclude<WorkerAnswer, { kind: "refused" | "step" }>>((done, failed) => {
+    const refuse = (code: FailureCode, text: string): void => failed(new CliFailure(code, `${path}${text}`));
+    const watch = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const remedy = "Look for a loop without end there, or give a longer --timeout <seconds>";
+        refuse("TIMEOUT", `: ${step} did not end within ${timeout} s. ${remedy}.`);
+      }, timeout * 1000).unref();
+    };
+    watch();
+    worker.on("message", (answer: WorkerAnswer) => {
+      if (answer.kind === "step") {
+        step = answer.step;
+        return watch();
+      }
+      if (answer.kind === "refused") refuse(answer.code, `: ${answer.message}`);
       else done(answer);
-      // A module may keep timers or sockets open.
-      void worker.terminate();
     });
     // The suite catches what a formula throws: this came from a timer or a promise of the module.
     worker.once("error", (error: unknown) =>
-      failed(new CliFailure("FILE_UNREADABLE", `${path} failed outside of the suite: ${String(error)}.`)),
+      refuse("FILE_UNREADABLE", ` failed outside of the suite: ${String(error)}.`),
     );
-    worker.once("exit", () =>
-      failed(new CliFailure("FILE_UNREADABLE", `${path} ended the process while it was tested.`)),
-    );
-  });
+    worker.once("exit", () => {
+      const cause = "it ended the process, or waits for a promise that nothing settles";
+      refuse("FILE_UNREADABLE", `: ${step} did not end: ${cause}.`);
+    });
+    // A module may keep timers or sockets open, or never end.
+  }).finally(() => void worker.terminate());
 }
+
+const textsOf = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
 
 /** The version of an installed package, whose manifest is no entry of it. */
 function versionOf(name: string): string {

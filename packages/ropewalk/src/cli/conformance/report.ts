@@ -56,7 +56,13 @@ export interface ConformanceReport {
   readonly formatVersion: 1;
   /** When the suite ended, as ISO 8601 in UTC. */
   readonly date: string;
-  readonly package: { readonly name: string; readonly version: string; readonly module: string };
+  readonly package: {
+    readonly name: string;
+    readonly version: string;
+    /** Of package.json: who lists packages by keyword needs no registry to see it. */
+    readonly keywords: readonly string[];
+    readonly module: string;
+  };
   readonly core: { readonly version: string; readonly specificationVersion: number };
   readonly suite: { readonly name: string; readonly version: string };
   /** Name and version of the engine that ran the suite. */

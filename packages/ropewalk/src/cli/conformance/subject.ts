@@ -9,6 +9,7 @@ import { readJson } from "../files.ts";
 export interface SubjectManifest {
   readonly name: string;
   readonly version: string;
+  readonly keywords?: unknown;
   readonly exports?: unknown;
   readonly main?: unknown;
   readonly types?: unknown;

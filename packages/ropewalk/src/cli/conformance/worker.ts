@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { casesFor, runConformance } from "@ropewalk/conformance";
-import type { BackendUnderTest, ConformanceCase, LawResult } from "@ropewalk/conformance";
+import type { BackendUnderTest, ConformanceCase, ConformanceOptions } from "@ropewalk/conformance";
 import { RopeError, SPECIFICATION_VERSION, defaultRegistry, getRopeUntyped } from "@ropewalk/core";
 import type { RopeProvider } from "@ropewalk/core";
 import { inverseFrequencies } from "@ropewalk/core/math";
@@ -36,8 +36,10 @@ export interface WorkerOrder {
   readonly cases: { readonly content: unknown } | { readonly url: string } | null;
 }
 
-/** The answer of the thread. */
+/** What the thread says. After `refused`, `registered` and `result` comes nothing more. */
 export type WorkerAnswer =
+  /** What begins now; it may never end. */
+  | { readonly kind: "step"; readonly step: string }
   | { readonly kind: "registered"; readonly names: readonly string[] }
   | {
       readonly kind: "result";
@@ -85,10 +87,23 @@ function backendNames(): readonly string[] {
   return [];
 }
 
+/** Says what begins now, so that the other side knows what never ended. */
+function begin(step: string): void {
+  say({ kind: "step", step });
+}
+
+function say(answer: WorkerAnswer): void {
+  parentPort?.postMessage(answer, []);
+}
+
+/** Core gives each issue a line of its own. */
+const inOneLine = ({ message }: RopeError): string => message.replaceAll("\n  - ", " ");
+
 const packageOf = (source: string): string => source.slice(0, Math.max(0, source.lastIndexOf("@")));
 
 async function perform({ module, task, others, seed, cases }: WorkerOrder): Promise<WorkerAnswer> {
-  await load(module, "FILE_UNREADABLE");
+  begin("the import");
+  await load("the module", module, "FILE_UNREADABLE");
   const isOwn = ({ source }: { readonly source: string }): boolean => !others.includes(packageOf(source));
   const registrations = defaultRegistry.list();
   const backends = backendNames().map((name) => defaultRegistry.requireBackend(name));
@@ -105,7 +120,10 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
   const names = (of: readonly { readonly name: string }[]): string[] => of.map(({ name }) => name);
   const file = await readCases(cases, names(types), names(own));
   const laws: ReportedLaw[] = [];
-  const collect = (subject: string, results: readonly LawResult[]): void => {
+  const run = async (subject: string, options: ConformanceOptions): Promise<void> => {
+    const results = await runConformance(options, ({ law, case: of }) =>
+      begin(`the law "${law}" of ${subject}${of === null ? "" : `, case ${JSON.stringify(of)},`}`),
+    );
     for (const result of results) laws.push({ subject, ...result });
   };
   const reportedTypes: ReportedType[] = [];
@@ -113,13 +131,15 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
     const given = (file.cases ?? [])
       .filter(({ ropeType = types[0]!.name }) => ropeType === name)
       .map(({ ropeType: _, ...item }) => item);
+    begin(`the first rope of ${name}`);
     const used = given.length > 0 ? given : casesFor({ ropeType: name });
-    collect(name, await runConformance({ ropeType: name, cases: used, seed }));
+    const capabilities = capabilitiesOf(name, used);
+    await run(name, { ropeType: name, cases: used, seed });
     reportedTypes.push({
       name,
       aliases: registrations.filter((item) => item.ropeType === name && item.name !== name).map((item) => item.name),
       source: provider.source,
-      capabilities: capabilitiesOf(name, used),
+      capabilities,
       parameters: Object.keys(provider.parameters as object),
       cases: given.length > 0 ? "given" : "made from the schema",
     });
@@ -130,7 +150,9 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
     const only = ["rotation", "memory", "backend"] as const;
     // Of a package without types, the author's cases are for the type of the suite.
     const used = types.length === 0 ? (file.cases ?? headSizes) : headSizes;
-    collect(name, await runConformance({ provider: plain, cases: used, backend, only, seed }));
+    begin(`the first rope on ${name}`);
+    await requireRope(backend);
+    await run(name, { provider: plain, cases: used, backend, only, seed });
     reportedBackends.push({ name, source, bitExact: backend.bitExact ?? true });
   }
   return {
@@ -142,19 +164,48 @@ async function perform({ module, task, others, seed, cases }: WorkerOrder): Prom
   };
 }
 
+/** The methods of a rope that the laws use. */
+const methods = ["frequencies", "cosSin", "at", "apply", "invert", "adjoint", "shift"] as const;
+
+/** A backend that cannot make a rope here would fail every law for one reason, which is no law's. */
+async function requireRope({ name, options, adapt }: BackendUnderTest): Promise<void> {
+  const remedy =
+    "Put conformance.mjs beside package.json, with the default export { backend: { name, options, adapt } }: options are passed to rope.to (a device, for example), adapt makes the methods of a rope of what comes back";
+  const rope = getRopeUntyped({ headDim: 64, parameters: { ropeType: "plain" } }, { provider: plain });
+  let made: unknown;
+  try {
+    made = await rope.to(name, options);
+  } catch (error) {
+    if (!RopeError.is(error)) throw error;
+    throw new Refusal(
+      "USAGE",
+      `the backend ${JSON.stringify(name)} makes no rope here: ${inOneLine(error)} ${remedy}.`,
+    );
+  }
+  if (adapt !== undefined) made = await adapt(made, rope);
+  const held = Object(made) as Readonly<Record<string, unknown>>;
+  const missing = methods.filter((method) => typeof held[method] !== "function");
+  if (missing.length === 0) return;
+  const what = `the suite cannot test the backend ${JSON.stringify(name)} as it is`;
+  const source = adapt === undefined ? "rope.to" : "adapt";
+  throw new Refusal("USAGE", `${what}: what ${source} returns has no ${missing.join(", ")}. ${remedy}.`);
+}
+
 /** Of the first case that makes a rope; a case that the type refuses fails its laws. */
 function capabilitiesOf(ropeType: string, cases: readonly ConformanceCase[]): ReportedType["capabilities"] {
+  let reason = "";
   for (const { request } of cases) {
     try {
       return getRopeUntyped({ ...request, parameters: { ...request.parameters, ropeType } }).capabilities;
     } catch (error) {
       if (!RopeError.is(error)) throw error;
+      reason ||= inOneLine(error);
     }
   }
-  throw new Refusal("FILE_FORMAT", `the type ${JSON.stringify(ropeType)} refuses every case.`);
+  throw new Refusal("FILE_FORMAT", `the type ${JSON.stringify(ropeType)} refuses every case. The first: ${reason}`);
 }
 
-async function load(url: string, code: Refusal["code"]): Promise<unknown> {
+async function load(what: string, url: string, code: Refusal["code"]): Promise<unknown> {
   try {
     const loaded = (await import(url)) as unknown;
     // Gives a promise that the module rejects the time to end the thread, so that the outcome is always the same.
@@ -165,7 +216,7 @@ async function load(url: string, code: Refusal["code"]): Promise<unknown> {
       error instanceof SyntaxError
         ? " A decorator that the build left as @ is no JavaScript: compile it, or call registerRopeType(name)(provider)."
         : "";
-    throw new Refusal(code, `the module cannot be imported: ${String(error)}.${remedy}`);
+    throw new Refusal(code, `${what} cannot be imported: ${String(error).replace(/\.$/, "")}.${remedy}`);
   }
 }
 
@@ -175,8 +226,11 @@ async function readCases(
   backends: readonly string[],
 ): Promise<CasesFile> {
   if (cases === null) return {};
+  begin("the file of cases");
   const content =
-    "content" in cases ? cases.content : ((await load(cases.url, "FILE_FORMAT")) as { default?: unknown }).default;
+    "content" in cases
+      ? cases.content
+      : ((await load("the file of cases", cases.url, "FILE_FORMAT")) as { default?: unknown }).default;
   const isObject = typeof content === "object" && content !== null && !Array.isArray(content);
   const unknown = Object.keys(Object(content) as object).find((key) => key !== "cases" && key !== "backend");
   if (!isObject || unknown !== undefined) {
@@ -208,9 +262,9 @@ async function answer(order: WorkerOrder): Promise<WorkerAnswer> {
     return await perform(order);
   } catch (error) {
     if (error instanceof Refusal) return { kind: "refused", code: error.code, message: error.message };
-    if (RopeError.is(error)) return { kind: "refused", code: "FILE_FORMAT", message: error.message };
+    if (RopeError.is(error)) return { kind: "refused", code: "FILE_FORMAT", message: inOneLine(error) };
     throw error;
   }
 }
 
-parentPort?.postMessage(await answer(workerData as WorkerOrder), []);
+say(await answer(workerData as WorkerOrder));
