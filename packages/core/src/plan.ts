@@ -13,7 +13,7 @@ import { rotationShape } from "./head.ts";
 import type { RotationShape } from "./head.ts";
 import { checkKeys } from "./keys.ts";
 import type { RotationTable, RotationTask } from "./kernel.ts";
-import type { PassMemory, passTasks } from "./pass-check.ts";
+import type { passTasks } from "./pass-check.ts";
 import type { PassArguments, PassPlace } from "./pass-arguments.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import { POSITION_LIMIT, resolvePositions } from "./positions.ts";
@@ -160,14 +160,12 @@ export class RopePlan {
     call: PassArguments,
     queryScale: ((position: number) => number) | null,
     operation: Operation | "shift",
-    memory?: PassMemory,
   ): PassTask[] {
     if (operation !== "apply" && (call.norm ?? call.queryScale) !== undefined) throw noNorm(operation);
-    const factors = (): Float32Array => {
+    return check(call, turns, this.spec.headDim, this.#shape, () => {
       if (queryScale !== null) return queryFactors((turns as PositionTurns).positions, queryScale);
       throw invalid("the arguments", [issue("queryScale", "a rope with queryScale in its request", true)]);
-    };
-    return check(call, turns, this.spec.headDim, this.#shape, factors, memory);
+    });
   }
 
   /** @throws RopeError `ROPE_UNSUPPORTED` unless ropes of the type declare the capability. */

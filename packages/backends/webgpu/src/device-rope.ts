@@ -18,6 +18,7 @@ import type {
 } from "@ropewalk/core";
 import { checkKeys, checkTensors, invalid, isPass, rotationShape, shapeError, show } from "@ropewalk/core/backend";
 import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } from "@ropewalk/core/backend";
+import { passTasks } from "@ropewalk/core/pass";
 import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
 import { isOnDevice, passMemory, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
@@ -369,7 +370,10 @@ export class DeviceRope implements GpuRope {
     }
     const slots: PassSlots = new Map();
     const call = { query, key, value, norm, queryScale, out } as PassArguments;
-    const tasks = this.#context.checkPass(turns, call, operation, passMemory(slots));
+    const memory = passMemory(slots);
+    const tasks = this.#context.checkPass(turns, call, operation, (given, of, headDim, rotated, factors) =>
+      passTasks(given, of, headDim, rotated, factors, memory),
+    );
     const shape = rotationShape(this.spec);
     const batched = source.batch !== undefined;
     const plan = planPass({ ...shape, tasks, slots, rows, batched, positionValues }, this.#state);
