@@ -47,7 +47,7 @@ export interface PassMemory {
 export type CheckedPlace = ReturnType<typeof checkedView>;
 
 /** JavaScript's memory. */
-const hostMemory: PassMemory = {
+export const hostMemory: PassMemory = {
   key: "data",
   tensor: (name, tensor, expected) => resolveTensor(name, tensor as Tensor, expected),
   elements: resolveElements,

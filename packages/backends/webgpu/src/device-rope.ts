@@ -6,25 +6,24 @@
 import { RopeError } from "@ropewalk/core";
 import type {
   AtOptions,
+  CacheShiftArguments,
   PassArguments,
+  PassResult,
   Positions,
   RopeCapabilities,
   RopeSpec,
   RotaryEmbedding,
   RotateArguments,
-  RotateResult,
-  ShiftArguments,
-  Tensor,
 } from "@ropewalk/core";
 import { checkKeys, checkTensors, invalid, isPass, rotationShape, shapeError, show } from "@ropewalk/core/backend";
-import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } from "@ropewalk/core/backend";
-import { passTasks } from "@ropewalk/core/pass";
+import type { BackendContext, CheckedTensor, Operation, Turns } from "@ropewalk/core/backend";
+import { hostMemory, passTasks } from "@ropewalk/core/pass";
+import type { PassMemory, PassTask } from "@ropewalk/core/pass";
 import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
 import { isOnDevice, passMemory, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
 import type { PassSlots } from "./device-tensors.ts";
 import { dispatch, numbered } from "./dispatch.ts";
-import type { BoundResource } from "./dispatch.ts";
 import { Faults } from "./faults.ts";
 import { disposeSymbol, usage } from "./gpu.ts";
 import type { GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
@@ -40,14 +39,14 @@ import type {
   GpuStepArguments,
   TableKind,
 } from "./gpu-rope.ts";
-import { FIRST_MEMORY } from "./kernel.ts";
 import type { KernelRows } from "./kernel-description.ts";
-import { hasFaults } from "./pass-kernel.ts";
-import { planPass } from "./pass-plan.ts";
+import { passBindings, planPass } from "./pass-plan.ts";
 import type { PassPlan } from "./pass-plan.ts";
+import { startPass } from "./pass-round-trip.ts";
 import { planDispatch } from "./plan.ts";
 import type { BoundRange, Plan } from "./plan.ts";
-import { roundTrip } from "./round-trip.ts";
+import { requireNoFloat64, roundTrip, startRotation } from "./round-trip.ts";
+import type { RoundTrip } from "./round-trip.ts";
 import { factoredRows, interleaveRows, sharedTable } from "./table.ts";
 import type { DeviceTable, SharedTable } from "./table.ts";
 import { Uploads } from "./uploads.ts";
@@ -71,12 +70,13 @@ interface CosSinSource {
 /** The most tables of a rope whose frequencies depend on the length. A decoding loop may need one for each step. */
 const TABLES_KEPT = 4;
 
-const rotatedKeys = ["query", "key", "out"];
-const stepKeys = [...rotatedKeys, "value", "norm", "queryScale", "operation"];
+const passKeys = ["query", "key", "value", "norm", "queryScale", "out"];
+const stepKeys = [...passKeys, "operation"];
+const positionedKeys = [...passKeys, "positions", "length"];
 const encodeKeys = [...stepKeys, "positions", "length"];
 const operations = ["apply", "invert", "adjoint"];
 
-type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
+type PositionedArguments = PassArguments & AtOptions & { readonly positions: Positions };
 
 export class DeviceRope implements GpuRope {
   readonly backend = "webgpu";
@@ -175,17 +175,17 @@ export class DeviceRope implements GpuRope {
     });
   }
 
-  async apply(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async apply(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("apply", tensors, options);
   }
-  async invert(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async invert(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("invert", tensors, options);
   }
-  async adjoint(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async adjoint(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("adjoint", tensors, options);
   }
 
-  async shift(tensors: ShiftArguments, options: AsyncOptions = {}): Promise<Tensor> {
+  async shift(tensors: CacheShiftArguments, options: AsyncOptions = {}): Promise<any> {
     const { keys, from, to, out, length } = checkKeys("the arguments of shift", tensors, [
       "keys",
       "from",
@@ -195,7 +195,7 @@ export class DeviceRope implements GpuRope {
     ]);
     const turns = this.#context.turnsBetween(from, to, { length });
     const moved = out === undefined ? { key: keys } : { key: keys, out: { key: out } };
-    await this.#throughDevice(this.#context.check(turns, moved), options);
+    await this.#throughDevice(turns, moved, "apply", options);
     return out ?? keys;
   }
 
@@ -220,27 +220,48 @@ export class DeviceRope implements GpuRope {
   }
 
   /** Rotates typed arrays. */
-  async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
-    if (typeof tensors === "object" && tensors !== null && isPass(tensors)) {
-      throw new RopeError("ROPE_UNSUPPORTED", {
-        what: `${operation} of typed arrays on a device only rotates`,
-        expected: "query and key, and out of float32, float16 or bfloat16",
-        received: "value, norm, queryScale, slots, 8-bit elements, or heads in groups",
-        remedy: "Call encode with buffers of the device, or apply of the rope in JavaScript.",
-      });
-    }
-    const { positions, length, ...rest } = checkKeys("the arguments", tensors, [...rotatedKeys, "positions", "length"]);
-    const { query, key, out } = rest;
+  async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<PassResult> {
+    const { positions, length, ...rest } = checkKeys("the arguments", tensors, positionedKeys);
+    const { query, key, value, out } = rest;
     const turns = this.#context.turns(positions, operation, { length });
-    await this.#throughDevice(this.#context.check(turns, rest), options);
-    return { query: out?.query ?? query, key: out?.key ?? key };
+    await this.#throughDevice(turns, rest, operation, options);
+    const result = { query: out?.query ?? query, key: out?.key ?? key };
+    return (isPass(rest) ? { ...result, value: out?.value ?? value } : result) as PassResult;
   }
 
-  async #throughDevice(tasks: readonly RotationTask[], options?: AsyncOptions): Promise<void> {
+  async #throughDevice(
+    turns: Turns,
+    tensors: PassArguments,
+    operation: Operation,
+    options?: AsyncOptions,
+  ): Promise<void> {
+    const start = this.#roundTrip(turns, tensors, operation);
     const signal = signalOf(options);
     this.#requireUsable();
     signal?.throwIfAborted();
-    await roundTrip(this.#state, this.#uploads, tasks, signal);
+    await roundTrip(this.#state, start, signal);
+  }
+
+  /** Checks a call of typed arrays. What it returns uploads, records and submits it. */
+  #roundTrip(turns: Turns, tensors: PassArguments, operation: Operation): RoundTrip {
+    if (!isPass(tensors)) {
+      const tasks = this.#context.check(turns, tensors as RotateArguments);
+      requireNoFloat64(tasks);
+      return (own) => startRotation(this.#state, this.#uploads, tasks, own);
+    }
+    const slots: PassSlots = new Map();
+    const memory: PassMemory = {
+      ...hostMemory,
+      slots(name, _given, _count, check) {
+        const checked = check();
+        slots.set(name, checked);
+        return checked;
+      },
+    };
+    const tasks = this.#checkPass(turns, tensors, operation, memory);
+    requireNoFloat64(tasks.map(({ input, output }) => ({ input: input.layout, output: output.layout })));
+    const shape = rotationShape(this.spec);
+    return (own) => startPass(this.#state, this.#uploads, { tasks, slots, turns, shape }, own);
   }
 
   /** @throws RopeError for an operation that is none, or that the type does not have. */
@@ -354,6 +375,12 @@ export class DeviceRope implements GpuRope {
     return plan;
   }
 
+  #checkPass(turns: Turns, call: PassArguments, operation: Operation, memory: PassMemory): PassTask[] {
+    return this.#context.checkPass(turns, call, operation, (given, of, headDim, rotated, factors) =>
+      passTasks(given, of, headDim, rotated, factors, memory),
+    );
+  }
+
   /** Checks the tensors of a pass and plans one dispatch; `undefined` if there is nothing to do. */
   #planPass(
     source: CosSinSource,
@@ -370,10 +397,7 @@ export class DeviceRope implements GpuRope {
     }
     const slots: PassSlots = new Map();
     const call = { query, key, value, norm, queryScale, out } as PassArguments;
-    const memory = passMemory(slots);
-    const tasks = this.#context.checkPass(turns, call, operation, (given, of, headDim, rotated, factors) =>
-      passTasks(given, of, headDim, rotated, factors, memory),
-    );
+    const tasks = this.#checkPass(turns, call, operation, passMemory(slots));
     const shape = rotationShape(this.spec);
     const batched = source.batch !== undefined;
     const plan = planPass({ ...shape, tasks, slots, rows, batched, positionValues }, this.#state);
@@ -403,32 +427,21 @@ export class DeviceRope implements GpuRope {
     if (plan === undefined) return { dispatches: 0, bytes: 0 };
     const { device } = this.#state;
     const pipeline = this.#state.pipeline(plan.kernel);
-    const call = this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false);
-    const resources =
+    const entries =
       "lists" in plan
-        ? this.#passResources(plan, source, call)
-        : numbered([call, source.table(), ...plan.ranges, ...source.further]);
-    dispatch(device, target, pipeline, resources, plan.groups);
+        ? passBindings(plan, this.#uploads, {
+            table: () => source.table(),
+            positions: source.further[0],
+            faults: () => this.#faults.range(),
+          })
+        : numbered([
+            this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false),
+            source.table(),
+            ...plan.ranges,
+            ...source.further,
+          ]);
+    dispatch(device, target, pipeline, entries, plan.groups);
     return { dispatches: 1, bytes: plan.bytes };
-  }
-
-  /** What the kernel of a pass binds: no table without queries and keys, and faults only where there may be some. */
-  #passResources({ kernel, ranges, lists }: PassPlan, source: CosSinSource, call: BoundRange): BoundResource[] {
-    const [positions] = source.further;
-    const uploaded = lists && this.#uploads.write(new Uint8Array(lists.buffer), usage.storage, false);
-    return [
-      ...numbered([call]),
-      ...(kernel.tensors.some(({ rotated }) => rotated) ? [{ binding: 1, resource: source.table() }] : []),
-      ...numbered(
-        [
-          ...ranges,
-          ...(uploaded === undefined ? [] : [uploaded]),
-          ...(positions === undefined ? [] : [positions]),
-          ...(hasFaults(kernel) ? [this.#faults.range()] : []),
-        ],
-        FIRST_MEMORY,
-      ),
-    ];
   }
 
   #requireUsable(): void {

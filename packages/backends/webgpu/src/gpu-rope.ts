@@ -4,9 +4,13 @@
 
 import type {
   AtOptions,
+  CacheShiftArguments,
   CacheSlots,
   CacheView,
   ElementType,
+  PassArguments,
+  PassPlace,
+  PassResult,
   Positions,
   RmsNorm,
   RopeCapabilities,
@@ -181,6 +185,11 @@ export interface EncodeResult {
   readonly bytes: number;
 }
 
+/** The positions of a call of typed arrays. */
+export interface AtPositions extends AtOptions {
+  readonly positions: Positions;
+}
+
 /** Options of the asynchronous methods. */
 export interface AsyncOptions {
   /** Aborts the call: it rejects with the signal's reason, and writes nothing. */
@@ -246,22 +255,17 @@ export interface GpuRope {
 
   /**
    * `rope.apply` for typed arrays, by way of the device. Resolves when the results are written.
-   * @throws RopeError (as rejection) as `rope.apply`; `ROPE_UNSUPPORTED` for float64, and for what only `encode` does:
-   * values, norms, factors and caches. Nothing is written then.
+   * @throws RopeError (as rejection) as `rope.apply`; `ROPE_UNSUPPORTED` for float64, and as `encode`. Nothing is
+   * written then.
    */
-  apply(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
-  invert(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
-  adjoint(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
+  apply(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  apply(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
+  invert(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  invert(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
+  adjoint(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  adjoint(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
   shift(tensors: ShiftArguments, options?: AsyncOptions): Promise<Tensor>;
+  shift(tensors: CacheShiftArguments, options?: AsyncOptions): Promise<PassPlace>;
 
   /**
    * Resolves if the device reported no error since the last call of `check`. Call it after the commands are submitted.

@@ -87,6 +87,7 @@ export { probe } from "./probe.ts";
 export type { ProbeOptions, WebGpuProbe } from "./probe.ts";
 export type {
   AsyncOptions,
+  AtPositions,
   EncodeArguments,
   EncodeResult,
   GpuCacheElementType,

@@ -153,6 +153,8 @@ ${
 const wordsOf = (dtype: PassElement): 1 | 2 | 4 =>
   dtype === "float32" ? 4 : dtype === "int8" || dtype === "float8_e4m3" ? 1 : 2;
 const letters = ["x", "y", "z", "w"] as const;
+/** The number of elements of the chunk at `i`; the last one of a head may be cut off. */
+const chunkEnd = (headDim: number): string => (headDim % CHUNK === 0 ? "4u" : `min(4u, ${headDim}u - i)`);
 
 /** A function like `load_query`: the words of the chunk at `i` of a head that starts at `base`. */
 function loadText(
@@ -176,10 +178,9 @@ function loadText(
     perWord === 1
       ? `${source}[e]`
       : `(${source}[e / ${perWord}u] >> (${bits}u * (e % ${perWord}u))) & ${dtype === "float16" || dtype === "bfloat16" ? "0xffffu" : "0xffu"}`;
-  const inside = headDim % CHUNK === 0 ? "" : `if (i + c < ${headDim}u) `;
   return `${head}
   var w = Words();
-  for (var c = 0u; c < 4u; c++) { ${inside}{ let e = base + (i + c)${stride}; w[c] = ${element}; } }
+  for (var c = 0u; c < ${chunkEnd(headDim)}; c++) { let e = base + (i + c)${stride}; w[c] = ${element}; }
   return ${perWord === 1 ? "w" : perWord === 2 ? "join(w)" : "join8(w)"};
 }`;
 }
@@ -198,13 +199,12 @@ function storeText(
   const head = `fn store_${name}(base: u32, i: u32, w: ${vector(wanted, "u32")}) {`;
   if (aligned && memories[memory]!.words === wanted) return `${head} ${target}[(base + i) / 4u] = w; }`;
   if (perWord === 1 && !aligned) {
-    const inside = headDim % CHUNK === 0 ? "" : `if (i + c < ${headDim}u) `;
-    return `${head} for (var c = 0u; c < 4u; c++) { ${inside}{ ${target}[base + (i + c)${stride}] = w[c]; } } }`;
+    return `${head} for (var c = 0u; c < ${chunkEnd(headDim)}; c++) { ${target}[base + (i + c)${stride}] = w[c]; } }`;
   }
   const stores = Array.from({ length: wanted }, (_, k) => {
     const value = wanted === 1 ? "w" : `w.${letters[k]}`;
-    const guard = k * perWord > 0 && headDim % CHUNK !== 0 ? `if (i + ${k * perWord}u < ${headDim}u) ` : "";
-    return ` ${guard}{ ${target}[at${k === 0 ? "" : ` + ${k}u`}] = ${value}; }`;
+    const store = `${target}[at${k === 0 ? "" : ` + ${k}u`}] = ${value};`;
+    return k > 0 && headDim % CHUNK !== 0 ? ` if (i + ${k * perWord}u < ${headDim}u) { ${store} }` : ` ${store}`;
   });
   return `${head} let at = (base + i)${perWord === 1 ? "" : ` / ${perWord}u`};${stores.join("")} }`;
 }

@@ -12,12 +12,17 @@ import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
 import { loadWeight } from "@ropewalk/core/pass";
 import type { CacheLayout, PassNorm, PassTask, PassTensor } from "@ropewalk/core/pass";
 import type { HiddenSlots, PassSlots } from "./device-tensors.ts";
+import { numbered } from "./dispatch.ts";
+import type { BoundResource } from "./dispatch.ts";
+import { usage } from "./gpu.ts";
+import { FIRST_MEMORY } from "./kernel.ts";
 import type { KernelRows } from "./kernel-description.ts";
 import { CHUNK, hasLists, lanesOfTensor, passFields } from "./pass-description.ts";
 import type { PassKernel, PassKernelNorm, PassKernelTensor, PassRole } from "./pass-description.ts";
 import { hasFaults } from "./pass-kernel.ts";
 import { fold, memoryOf, partsOf, requireFewBuffers } from "./plan.ts";
 import type { BoundRange, BufferUse, Part, PlanLimits } from "./plan.ts";
+import type { Uploads } from "./uploads.ts";
 
 /** The input of a plan. */
 export interface PassRequest extends RotationShape {
@@ -207,6 +212,33 @@ export function planPass(
   };
 }
 
+/** The buffers of a dispatch beside its tensors. */
+export interface PassResources {
+  table(): BoundRange;
+  /** Of a kernel with positions. */
+  readonly positions?: BoundRange | undefined;
+  /** Of a kernel that counts tokens that it leaves out. */
+  faults?(): BoundRange;
+}
+
+/** What the kernel of a pass binds: no table without queries and keys, and faults only where there may be some. */
+export function passBindings(
+  { kernel, call, ranges, lists }: PassPlan,
+  uploads: Uploads,
+  { table, positions, faults }: PassResources,
+): BoundResource[] {
+  const uniform = uploads.write(new Uint8Array(call), usage.uniform, false);
+  const uploaded = lists && uploads.write(new Uint8Array(lists.buffer), usage.storage, false);
+  const counted = hasFaults(kernel) ? faults?.() : undefined;
+  const further = [uploaded, positions, counted].filter((range) => range !== undefined);
+  const isRotated = kernel.tensors.some(({ rotated }) => rotated);
+  return [
+    ...numbered([uniform]),
+    ...(isRotated ? [{ binding: 1, resource: table() }] : []),
+    ...numbered([...ranges, ...further], FIRST_MEMORY),
+  ];
+}
+
 const tooLarge = (name: string, expected: string, received: string): RopeError =>
   new RopeError("ROPE_UNSUPPORTED", {
     what: `"${name}" is too large for a pass on the device`,
@@ -249,16 +281,24 @@ interface PassUse extends BufferUse {
   readonly isFloat16: boolean;
 }
 
-function useOf(tensor: PassTensor, writable: boolean): PassUse {
-  const { layout, groupHeads, groupStride } = tensor;
-  const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(layout);
+/** The first element of a tensor, and the one after its last. */
+export function spanOf({ layout, groupHeads, groupStride }: PassTensor): {
+  readonly low: number;
+  readonly high: number;
+} {
   const group = { ...layout, heads: Math.min(layout.heads, groupHeads) } as TensorLayout;
   const { low, high } = extent(group);
-  const further = (Math.ceil(layout.heads / groupHeads) - 1) * groupStride;
+  return { low, high: high + 1 + (Math.ceil(layout.heads / groupHeads) - 1) * groupStride };
+}
+
+function useOf(tensor: PassTensor, writable: boolean): PassUse {
+  const { layout } = tensor;
+  const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(layout);
+  const { low, high } = spanOf(tensor);
   return {
     buffer,
     low: low * bytes,
-    high: (high + 1 + further) * bytes,
+    high: high * bytes,
     writable,
     atomic: false,
     words: isAligned(tensor) ? bytes : 1,

@@ -3,7 +3,7 @@
  */
 
 import { getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { CacheElementType, CacheView, PassArguments, RmsNorm, RotaryEmbedding } from "@ropewalk/core";
+import type { CacheElementType, CacheView, PassArguments, PassPlace, RmsNorm, RotaryEmbedding } from "@ropewalk/core";
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from "@ropewalk/core/math";
 import type { EncodeArguments, EncodeResult, GpuCacheSlots, GpuPassArguments, GpuRope } from "@ropewalk/webgpu-backend";
 import { bodyCases, registry } from "./body.ts";
@@ -649,6 +649,53 @@ export const passCases: readonly BodyCase[] = [
     },
   },
   {
+    name: "pass: typed arrays by way of the device, and keys that move in an int8 cache",
+    async run(device) {
+      for (const seed of [2, 9]) {
+        const { head, tokens, call } = scene(seed);
+        using gpu = await passRope(device, head);
+        const positions = Array.from({ length: tokens }, (_, t) => t * 131);
+        const [got, expected] = [copyOf(call), copyOf(call)];
+        const result = await gpu.apply({ positions, ...(got as PassArguments) });
+        for (const name of names) {
+          ensure(result[name] === (got.out?.[name] ?? got[name]), `expected ${name} as it was passed`);
+        }
+        gpu.rope.apply({ positions, ...(expected as PassArguments) });
+        compare(`scene ${seed}`, got, expected);
+      }
+      using gpu = await passRope(device, half, 1);
+      // Views of one packed array, which share a buffer of the device, at an address that is no multiple of 16.
+      const packed = (): Call => {
+        const data = elements(2 + 3 * 256, "float32", 1).subarray(1);
+        const view = (heads: number, offset: number): View => ({
+          data,
+          shape: [3, heads, 64],
+          strides: [256, 64, 1],
+          offset,
+        });
+        return {
+          query: view(2, 0),
+          key: view(1, 128),
+          value: view(1, 192),
+          out: {
+            key: { cache: tensor(8, 1, 64, "int8", 2), slots: [6, -1, 2] },
+            value: tensor(3, 1, 64, "float32", 3),
+          },
+        };
+      };
+      const [got, expected] = [packed(), packed()];
+      const positions = [4, 5, 600];
+      await gpu.apply({ positions, ...(got as PassArguments) });
+      gpu.rope.apply({ positions, ...(expected as PassArguments) });
+      compare("packed", got, expected);
+      const move = { from: positions, to: [0, 1, 596] };
+      const keys = got.out!.key as PassPlace;
+      ensure((await gpu.shift({ keys, ...move })) === keys, "expected the keys as they were passed");
+      gpu.rope.shift({ keys: expected.out!.key as PassPlace, ...move });
+      compare("shift", got, expected);
+    },
+  },
+  {
     name: "pass: rounding to 8 bits is to the nearest; float8 ends at 448",
     async run(device) {
       const numbers = Array.from({ length: 127 }, (_, bits) => float8(bits));
@@ -749,9 +796,14 @@ export const passCases: readonly BodyCase[] = [
       const large = { buffer, shape: [2, 1, 1032] };
       await refused("ROPE_UNSUPPORTED", () => wide.encode(encoder, { positions: [1, 2], query: large, norm: {} }));
       wide.dispose();
-      // Typed arrays are not passed over.
-      await refused("ROPE_UNSUPPORTED", () =>
-        gpu.apply({ positions: [1], query: new Float32Array(64), norm: {} } as never),
+      // Of typed arrays as well, and the array stays.
+      const data = new Uint16Array(129);
+      const odd = { data, dtype: "bfloat16" as const, shape: [1, 2, 64], offset: 1 };
+      await refused("ROPE_UNSUPPORTED", () => gpu.apply({ positions: [1], query: odd, norm: {} }));
+      await refused("ROPE_UNSUPPORTED", () => gpu.apply({ positions: [1], query: new Float64Array(64), norm: {} }));
+      ensure(
+        data.every((bits) => bits === 0),
+        "expected that a refused call writes nothing",
       );
       await gpu.check();
       buffer.destroy();

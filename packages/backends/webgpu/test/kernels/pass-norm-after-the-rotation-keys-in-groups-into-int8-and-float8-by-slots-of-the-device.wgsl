@@ -124,7 +124,7 @@ fn load_key(base: u32, i: u32) -> vec4<u32> { return memory0[(base + i) / 4u]; }
 fn store_key(base: u32, i: u32, w: u32) { memory1[(base + i) / 4u] = w; }
 fn load_key_weight(base: u32, i: u32) -> vec4<u32> {
   var w = Words();
-  for (var c = 0u; c < 4u; c++) { { let e = base + (i + c); w[c] = memory3[e]; } }
+  for (var c = 0u; c < 4u; c++) { let e = base + (i + c); w[c] = memory3[e]; }
   return w;
 }
 fn head_of_key(h: u32) -> u32 {

@@ -64,10 +64,10 @@ fn sum_of_6(l: u32, lane: u32, value: f32) -> f32 {
 
 fn load_query(base: u32, i: u32) -> vec4<u32> {
   var w = Words();
-  for (var c = 0u; c < 4u; c++) { if (i + c < 22u) { let e = base + (i + c) * call.query_element; w[c] = memory0[e]; } }
+  for (var c = 0u; c < min(4u, 22u - i); c++) { let e = base + (i + c) * call.query_element; w[c] = memory0[e]; }
   return w;
 }
-fn store_query(base: u32, i: u32, w: vec2<u32>) { let at = (base + i) / 2u; { memory1[at] = w.x; } if (i + 2u < 22u) { memory1[at + 1u] = w.y; } }
+fn store_query(base: u32, i: u32, w: vec2<u32>) { let at = (base + i) / 2u; memory1[at] = w.x; if (i + 2u < 22u) { memory1[at + 1u] = w.y; } }
 fn pass_query(group: u32, l: u32) {
   let lane = l % 6u;
   let i = lane * 4u;
