@@ -10,6 +10,7 @@ import type { CosSinWriter } from "./cos-sin.ts";
 import type { AtOptions, RotaryEmbedding, RotateArguments } from "./interface.ts";
 import type { RotationTask } from "./kernel.ts";
 import type { PassArguments } from "./pass-arguments.ts";
+import type { passTasks } from "./pass-check.ts";
 import type { PassTask } from "./pass-kernel.ts";
 import type { Positions } from "./positions.ts";
 import type { Operation, Turns } from "./turns.ts";
@@ -70,10 +71,12 @@ export interface BackendContext {
    * As {@link check}, for a pass: one task for each tensor that has elements, query, key, value.
    *
    * @param operation of the turns: norms and factors of queries belong to `"apply"` only.
+   * @param check `passTasks` of the entry `pass` (default), or for a backend whose callers pass other memory than
+   * JavaScript's, that function with its `memory`.
    * @throws RopeError as {@link check}; `ROPE_SHAPE` for slots or weights that do not fit; `ROPE_UNSUPPORTED` for a
    * norm of another operation.
    */
-  checkPass(turns: Turns, tensors: PassArguments, operation: Operation): PassTask[];
+  checkPass(turns: Turns, tensors: PassArguments, operation: Operation, check?: typeof passTasks): PassTask[];
   /** The same rope, whose rotations `executor` does. `rope.backend` is the executor's name. */
   withExecutor(executor: RotationExecutor): RotaryEmbedding;
 }

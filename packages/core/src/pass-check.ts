@@ -4,7 +4,7 @@
 
 import { checkAliasing, requireApart } from "./aliasing.ts";
 import { allocate, lengthOf, trueView, viewName } from "./element-types.ts";
-import type { ElementArray, TensorData } from "./element-types.ts";
+import type { ElementArray } from "./element-types.ts";
 import { invalid, issue, shapeError, show } from "./errors.ts";
 import type { RotationShape } from "./head.ts";
 import { isPassPlace } from "./pass-arguments.ts";
@@ -22,11 +22,47 @@ const outNames = { query: "out.query", key: "out.key", value: "out.value" } as c
 const normNames = { query: "norm.query", key: "norm.key", value: "norm.value" } as const;
 
 /**
+ * The kind of memory that the tensors of a pass lie in. Its functions check what they get and describe it; `data` of
+ * their results may be an object that stands for an array, as {@link resolveLayout} takes it.
+ */
+export interface PassMemory {
+  /** The key that names the memory of a view. */
+  readonly key: string;
+  /** A tensor without anything of a cache, as the caller passed it; also the scales of int8. */
+  tensor(name: string, tensor: unknown, expected: TensorExpectation): CacheLayout;
+  /** The elements of a view of a cache, whose keys are checked. */
+  elements(
+    name: string,
+    memory: unknown,
+    dtype: CacheElementType | undefined,
+    place: CheckedPlace,
+    expected: TensorExpectation,
+  ): CacheLayout;
+  /** The slots that `check` copies and checks; or `[NaN]` for slots that the host does not see. */
+  slots(name: string, slots: unknown, count: number, check: () => Float64Array): Float64Array;
+  /** The weight of a norm, `count` values. `check` describes one in JavaScript's memory. */
+  weight(name: string, weight: unknown, count: number, check: () => TensorLayout): TensorLayout;
+}
+
+export type CheckedPlace = ReturnType<typeof checkedView>;
+
+/** JavaScript's memory. */
+export const hostMemory: PassMemory = {
+  key: "data",
+  tensor: (name, tensor, expected) => resolveTensor(name, tensor as Tensor, expected),
+  elements: resolveElements,
+  slots: (_name, _slots, _count, check) => check(),
+  weight: (_name, _weight, _count, check) => check(),
+};
+
+/**
  * Checks the tensors of a pass against its turns and returns one task for each tensor that has elements: query, key,
  * value. Nothing is written.
  *
  * @param rope the rotated elements of a head of `headDim`.
  * @param queryFactors gives the factor of queries for each row of the table, or throws.
+ * @param memory where the tensors lie. In another memory than JavaScript's the backend has cos and sin, and tasks have
+ * no table.
  * @throws RopeError `ROPE_SHAPE` for tensors, slots or weights that do not fit or overlap; `ROPE_INVALID_PARAMETERS`
  * for an unknown key, or a wrong setting of a norm.
  */
@@ -36,6 +72,7 @@ export function passTasks(
   headDim: number,
   rope: RotationShape,
   queryFactors: () => Float32Array,
+  memory: PassMemory = hostMemory,
 ): PassTask[] {
   const { batch, tokens } = turns;
   const { norm = {}, queryScale, out: given } = call;
@@ -46,7 +83,8 @@ export function passTasks(
   }
   if (queryScale === true && call.query === undefined) throw shapeError("query", "queries to scale", "none");
   const tasks: PassTask[] = [];
-  const memory: CheckedMemory[] = [];
+  const used: CheckedMemory[] = [];
+  const isHere = memory === hostMemory;
   const tables: Partial<Record<"float32" | "float64", RotationTable>> = {};
   for (const name of names) {
     const tensor = call[name];
@@ -61,25 +99,27 @@ export function passTasks(
     if (target === undefined && isValue && settings === undefined) {
       throw shapeError("out.value", "a destination for value, which is not rotated", "none");
     }
-    const input = resolvePlace(name, tensor, { batch, tokens, headDim }, isValue);
+    const input = resolvePlace(memory, name, tensor, { batch, tokens, headDim }, isValue);
     const { heads, headDim: size, dtype } = input.layout;
     const rows = input.rows === undefined ? input.layout.batch : (batch ?? 1);
     const output =
       target === undefined
         ? input
-        : resolvePlace(outNames[name], target, { batch: rows, tokens, headDim: size }, false);
+        : resolvePlace(memory, outNames[name], target, { batch: rows, tokens, headDim: size }, false);
     if (output.layout.heads !== heads) {
       throw shapeError(outNames[name], `${heads} heads like ${name}`, `${output.layout.heads}`);
     }
-    addMemory(memory, name, input, output);
+    addMemory(used, name, input, output);
     const work = dtype === "float64" ? "float64" : "float32";
-    const checkedNorm = settings === undefined ? undefined : checkNorm(normNames[name], settings, heads, size);
+    const checkedNorm =
+      settings === undefined ? undefined : checkNorm(normNames[name], settings, heads, size, memory.weight);
     if (checkedNorm?.weight !== undefined) {
-      memory.push({ name: normNames[name], input: checkedNorm.weight, output: nothing });
+      used.push({ name: normNames[name], input: checkedNorm.weight, output: nothing });
     }
     const factors = name === "query" && queryScale === true ? queryFactors() : undefined;
     if (rows * tokens * heads * size === 0) continue;
     tasks.push({
+      name,
       rotaryDim: isValue ? 0 : rope.rotaryDim,
       rotaryOffset: isValue ? 0 : rope.rotaryOffset,
       blocks: isValue ? 1 : rope.blocks,
@@ -89,23 +129,29 @@ export function passTasks(
       headDim: size,
       input,
       output,
-      table: isValue ? undefined : (tables[work] ??= turns.table(work)),
+      table: isValue || !isHere ? undefined : (tables[work] ??= turns.table(work)),
       norm: checkedNorm,
       factors,
     });
   }
-  if (memory.length === 0) throw shapeError("query", "query, key or value", "none");
-  checkAliasing(memory);
+  if (used.length === 0) throw shapeError("query", "query, key or value", "none");
+  checkAliasing(used);
   return tasks;
 }
 
 const slotKeys = ["cache", "slots"];
-const viewKeys = ["data", "shape", "strides", "offset", "dtype", "scale", "scales", "groups"];
+const viewKeys = ["shape", "strides", "offset", "dtype", "scale", "scales", "groups"];
 
 /** @param anyHead whether the shape of a view gives the size of its heads: those of values may differ. */
-function resolvePlace(name: string, place: PassPlace, expected: TensorExpectation, anyHead: boolean): PassTensor {
+function resolvePlace(
+  memory: PassMemory,
+  name: string,
+  place: PassPlace,
+  expected: TensorExpectation,
+  anyHead: boolean,
+): PassTensor {
   if (ArrayBuffer.isView(place) || (!anyHead && !isPassPlace(place))) {
-    return whole(resolveTensor(name, place as Tensor, expected));
+    return whole(memory.tensor(name, place, expected));
   }
   const given = { ...own(place ?? {}) } as Partial<CacheSlots & CacheView>;
   const { slots } = given;
@@ -113,17 +159,15 @@ function resolvePlace(name: string, place: PassPlace, expected: TensorExpectatio
   if (isSlotted) checkKeys(`"${name}"`, place as CacheSlots, slotKeys);
   const cacheName = isSlotted ? `${name}.cache` : name;
   const cache = given.cache ?? (place as CacheView);
-  checkKeys(`"${cacheName}"`, cache, viewKeys);
+  checkKeys(`"${cacheName}"`, cache, [memory.key, ...viewKeys]);
   const view = isSlotted ? { ...own(cache) } : (given as CacheView);
-  if (!ArrayBuffer.isView(view.data)) {
-    throw shapeError(cacheName, "a typed array, { data, shape, … } or { cache, slots }", show(cache));
-  }
   const at = checkedView(cacheName, view);
   if (isSlotted && at.shape.length !== 3 && at.shape.length !== 4) {
     throw shapeError(cacheName, "[slots, heads, headDim] or [blocks, slots, heads, headDim]", show(view.shape));
   }
   const headDim = anyHead ? (at.shape.at(-1) ?? 0) : expected.headDim;
   const resolved = resolveCache(
+    memory,
     cacheName,
     view,
     at,
@@ -131,7 +175,9 @@ function resolvePlace(name: string, place: PassPlace, expected: TensorExpectatio
   );
   if (!isSlotted) return resolved;
   const { layout, scales } = resolved;
-  const checked = checkSlots(`${name}.slots`, slots, (expected.batch ?? 1) * expected.tokens, layout);
+  const path = `${name}.slots`;
+  const count = (expected.batch ?? 1) * expected.tokens;
+  const checked = memory.slots(path, slots, count, () => checkSlots(path, slots, count, layout));
   return {
     ...resolved,
     rows: rowsOf(checked, layout),
@@ -139,24 +185,26 @@ function resolvePlace(name: string, place: PassPlace, expected: TensorExpectatio
   };
 }
 
-type Place = ReturnType<typeof checkedView>;
-
 function resolveCache(
+  memory: PassMemory,
   name: string,
-  { data, dtype, scale, scales, groups }: CacheView,
-  at: Place,
+  view: CacheView,
+  at: CheckedPlace,
   expected: TensorExpectation,
 ): PassTensor {
   const { shape, strides, offset } = at;
+  const { dtype, scale, scales, groups } = view;
+  const data = view[memory.key as "data"];
   if (groups === undefined) {
-    const layout = resolveElements(name, data, dtype, at, expected);
+    const layout = memory.elements(name, data, dtype, at, expected);
     const isByte = layout.dtype === "float8_e4m3";
     const rounded = Math.fround(scale ?? NaN);
     if (isByte ? !(Number.isFinite(rounded) && rounded > 0) : scale !== undefined) {
       const range = "a finite number > 0, also as float32";
       throw shapeError(`${name}.scale`, isByte ? range : "none, as for float8_e4m3", show(scale));
     }
-    return { ...whole(layout), scale: isByte ? rounded : 1, scales: checkScales(`${name}.scales`, scales, layout) };
+    const checked = checkScales(memory, `${name}.scales`, scales, layout);
+    return { ...whole(layout), scale: isByte ? rounded : 1, scales: checked };
   }
   const { heads: groupHeads, stride } = checkKeys(`${name}.groups`, { ...own(groups) }, ["heads", "stride"]);
   const total = shape.at(-2) ?? 0;
@@ -165,27 +213,32 @@ function resolveCache(
     const expectedGroups = `{ heads, stride }: a divisor of ${total} heads, and an integer ≥ 0`;
     throw shapeError(`${name}.groups`, expectedGroups, show(groups), "The shape is [batch?, tokens, heads, headDim].");
   }
-  if ((data as Uint8Array).BYTES_PER_ELEMENT === 1) {
-    throw shapeError(name, "elements of 16 bits or more for heads in groups", viewName(data)!);
-  }
   // A token's heads are not contiguous, so its stride cannot be implied.
   if (strides === undefined) throw shapeError(`${name}.strides`, "strides beside groups", "none");
   const one = (group: number): CacheLayout => {
     const sizes = shape.with(shape.length - 2, groupHeads);
-    return resolveElements(name, data, dtype, { shape: sizes, strides, offset: offset + group * stride }, expected);
+    return memory.elements(name, data, dtype, { shape: sizes, strides, offset: offset + group * stride }, expected);
   };
+  const first = one(0);
+  if (first.data.BYTES_PER_ELEMENT === 1) {
+    throw shapeError(name, "elements of 16 bits or more for heads in groups", first.dtype);
+  }
   // The groups lie on a line, so those between the first and the last are inside as well.
   if (total > 0) one(total / groupHeads - 1);
-  return { ...whole({ ...one(0), heads: total }), groupHeads, groupStride: stride };
+  return { ...whole({ ...first, heads: total }), groupHeads, groupStride: stride };
 }
 
 function resolveElements(
   name: string,
-  data: TensorData | Int8Array | Uint8Array,
+  given: unknown,
   dtype: CacheElementType | undefined,
-  place: Place,
+  place: CheckedPlace,
   expected: TensorExpectation,
 ): CacheLayout {
+  if (!ArrayBuffer.isView(given)) {
+    throw shapeError(name, "a typed array, { data, shape, … } or { cache, slots }", `data ${show(given)}`);
+  }
+  const data = given as CacheView["data"];
   const kind = viewName(data);
   const type = kind === "Int8Array" ? "int8" : kind === "Uint8Array" ? "float8_e4m3" : undefined;
   if (type === undefined) {
@@ -211,13 +264,18 @@ const whole = (layout: CacheLayout): PassTensor => ({
   scales: undefined,
 });
 
-function checkScales(name: string, scales: Tensor | undefined, layout: CacheLayout): PassTensor | undefined {
+function checkScales(
+  memory: PassMemory,
+  name: string,
+  scales: Tensor | undefined,
+  layout: CacheLayout,
+): PassTensor | undefined {
   if ((layout.dtype === "int8") !== (scales !== undefined)) {
     throw shapeError(name, layout.dtype === "int8" ? "a float32 tensor" : "none, as for int8", show(scales));
   }
   if (scales === undefined) return undefined;
   const { batch, tokens, heads } = layout;
-  const resolved = resolveTensor(name, scales, { batch, tokens, headDim: 1 });
+  const resolved = memory.tensor(name, scales, { batch, tokens, headDim: 1 });
   if (resolved.heads !== heads || resolved.dtype !== "float32") {
     throw shapeError(name, `float32 [${batch}, ${tokens}, ${heads}, 1]`, `${resolved.dtype}, ${resolved.heads} heads`);
   }

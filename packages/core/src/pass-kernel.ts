@@ -56,6 +56,7 @@ export interface PassNorm {
  * object, or share no element.
  */
 export interface PassTask extends RotationShape {
+  readonly name: "query" | "key" | "value";
   readonly batch: number;
   readonly tokens: number;
   readonly heads: number;

@@ -13,4 +13,6 @@ passPart.current = { passTasks, passTask };
 
 export { loadWeight, passTask } from "./pass-kernel.ts";
 export type { CacheLayout, PassNorm, PassTask, PassTensor } from "./pass-kernel.ts";
+export { hostMemory, passTasks } from "./pass-check.ts";
+export type { PassMemory } from "./pass-check.ts";
 export type { CacheElementType } from "./pass-arguments.ts";

@@ -181,11 +181,10 @@ class PlannedRope implements RotaryEmbedding {
       check: (turns, tensors) => {
         return plan.tasks(turns, checkKeys("the tensors", tensors, rotatedKeys));
       },
-      checkPass: (turns, tensors, operation) => {
+      checkPass: (turns, tensors, operation, check = requirePass("", true).passTasks) => {
         requireOperation(operation);
-        const checked = checkKeys("the tensors", tensors, tensorKeys);
-        const { passTasks } = requirePass("", true);
-        return plan.passTasks(passTasks, turns, checked, this.#names.queryScale, operation);
+        const { queryScale } = this.#names;
+        return plan.passTasks(check, turns, checkKeys("the tensors", tensors, tensorKeys), queryScale, operation);
       },
       withExecutor: (executor) => new PlannedRope(plan, this.#names, executor),
     };

@@ -6,21 +6,24 @@
 import { RopeError } from "@ropewalk/core";
 import type {
   AtOptions,
+  CacheShiftArguments,
+  PassArguments,
+  PassResult,
   Positions,
   RopeCapabilities,
   RopeSpec,
   RotaryEmbedding,
   RotateArguments,
-  RotateResult,
-  ShiftArguments,
-  Tensor,
 } from "@ropewalk/core";
-import { checkKeys, checkTensors, invalid, rotationShape, shapeError, show } from "@ropewalk/core/backend";
-import type { BackendContext, CheckedTensor, Operation, RotationTask, Turns } from "@ropewalk/core/backend";
+import { checkKeys, checkTensors, invalid, isPass, rotationShape, shapeError, show } from "@ropewalk/core/backend";
+import type { BackendContext, CheckedTensor, Operation, Turns } from "@ropewalk/core/backend";
+import { hostMemory, passTasks } from "@ropewalk/core/pass";
+import type { PassMemory, PassTask } from "@ropewalk/core/pass";
 import { abortable, refusedError, scopeError, signalIssues, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
-import { isOnDevice, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
-import { dispatch } from "./dispatch.ts";
+import { isOnDevice, passMemory, resolveGpuPositions, resolveGpuTensor } from "./device-tensors.ts";
+import type { PassSlots } from "./device-tensors.ts";
+import { dispatch, numbered } from "./dispatch.ts";
 import { Faults } from "./faults.ts";
 import { disposeSymbol, usage } from "./gpu.ts";
 import type { GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";
@@ -28,6 +31,7 @@ import type {
   AsyncOptions,
   EncodeArguments,
   EncodeResult,
+  GpuPassArguments,
   GpuPositions,
   GpuRope,
   GpuRotateArguments,
@@ -36,15 +40,22 @@ import type {
   TableKind,
 } from "./gpu-rope.ts";
 import type { KernelRows } from "./kernel-description.ts";
+import { passBindings, planPass } from "./pass-plan.ts";
+import type { PassPlan } from "./pass-plan.ts";
+import { startPass } from "./pass-round-trip.ts";
 import { planDispatch } from "./plan.ts";
 import type { BoundRange, Plan } from "./plan.ts";
-import { roundTrip } from "./round-trip.ts";
+import { requireNoFloat64, roundTrip, startRotation } from "./round-trip.ts";
+import type { RoundTrip } from "./round-trip.ts";
 import { factoredRows, interleaveRows, sharedTable } from "./table.ts";
 import type { DeviceTable, SharedTable } from "./table.ts";
 import { Uploads } from "./uploads.ts";
 
 /** The cos and sin of a dispatch, and the sizes that its tensors must have. */
 interface CosSinSource {
+  /** Those of core; for positions in a buffer, their shape. */
+  readonly turns: Turns;
+  readonly operation: Operation;
   readonly batch: number | undefined;
   readonly tokens: number;
   readonly rows: KernelRows;
@@ -59,10 +70,13 @@ interface CosSinSource {
 /** The most tables of a rope whose frequencies depend on the length. A decoding loop may need one for each step. */
 const TABLES_KEPT = 4;
 
-const encodeKeys = ["query", "key", "out", "positions", "length", "operation"];
+const passKeys = ["query", "key", "value", "norm", "queryScale", "out"];
+const stepKeys = [...passKeys, "operation"];
+const positionedKeys = [...passKeys, "positions", "length"];
+const encodeKeys = [...stepKeys, "positions", "length"];
 const operations = ["apply", "invert", "adjoint"];
 
-type PositionedArguments = RotateArguments & AtOptions & { readonly positions: Positions };
+type PositionedArguments = PassArguments & AtOptions & { readonly positions: Positions };
 
 export class DeviceRope implements GpuRope {
   readonly backend = "webgpu";
@@ -119,7 +133,7 @@ export class DeviceRope implements GpuRope {
     const signal = signalOf(options);
     this.#requireUsable();
     signal?.throwIfAborted();
-    const plan = this.#guarded(() => this.#plan(this.#source(tensors), tensors));
+    const plan = this.#guarded(() => this.#anyPlan(this.#source(tensors), tensors));
     if (plan !== undefined) await abortable(this.#state.compile(plan.kernel), signal);
   }
 
@@ -139,7 +153,7 @@ export class DeviceRope implements GpuRope {
       tables.set(name, table);
       return table;
     };
-    const sources = new Map(turns.map(([name, own]) => [name, gathered(own, () => uploaded(name, own))]));
+    const sources = new Map(turns.map(([name, own]) => [name, gathered(own, name, () => uploaded(name, own))]));
     this.#guarded(() => sources.get("apply")!.table());
     let live = true;
     const dispose = (): void => {
@@ -149,7 +163,7 @@ export class DeviceRope implements GpuRope {
     return Object.freeze({
       shape: Object.freeze([...(batch === undefined ? [] : [batch]), tokens, this.rope.rotaryDim / 2]),
       encode: (target: GpuComputePass | GpuCommandEncoder, tensors: GpuStepArguments): EncodeResult => {
-        checkKeys("the arguments of step.encode", tensors, ["query", "key", "out", "operation"]);
+        checkKeys("the arguments of step.encode", tensors, stepKeys);
         this.#requireUsable();
         requireTarget(target);
         if (!live) throw disposedError("the step");
@@ -161,17 +175,17 @@ export class DeviceRope implements GpuRope {
     });
   }
 
-  async apply(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async apply(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("apply", tensors, options);
   }
-  async invert(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async invert(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("invert", tensors, options);
   }
-  async adjoint(tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
+  async adjoint(tensors: PositionedArguments, options?: AsyncOptions): Promise<any> {
     return this.#rotate("adjoint", tensors, options);
   }
 
-  async shift(tensors: ShiftArguments, options: AsyncOptions = {}): Promise<Tensor> {
+  async shift(tensors: CacheShiftArguments, options: AsyncOptions = {}): Promise<any> {
     const { keys, from, to, out, length } = checkKeys("the arguments of shift", tensors, [
       "keys",
       "from",
@@ -181,7 +195,7 @@ export class DeviceRope implements GpuRope {
     ]);
     const turns = this.#context.turnsBetween(from, to, { length });
     const moved = out === undefined ? { key: keys } : { key: keys, out: { key: out } };
-    await this.#throughDevice(this.#context.check(turns, moved), options);
+    await this.#throughDevice(turns, moved, "apply", options);
     return out ?? keys;
   }
 
@@ -206,25 +220,48 @@ export class DeviceRope implements GpuRope {
   }
 
   /** Rotates typed arrays. */
-  async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<RotateResult> {
-    const { positions, length, ...rest } = checkKeys("the arguments", tensors, [
-      "query",
-      "key",
-      "out",
-      "positions",
-      "length",
-    ]);
-    const { query, key, out } = rest;
+  async #rotate(operation: Operation, tensors: PositionedArguments, options?: AsyncOptions): Promise<PassResult> {
+    const { positions, length, ...rest } = checkKeys("the arguments", tensors, positionedKeys);
+    const { query, key, value, out } = rest;
     const turns = this.#context.turns(positions, operation, { length });
-    await this.#throughDevice(this.#context.check(turns, rest), options);
-    return { query: out?.query ?? query, key: out?.key ?? key };
+    await this.#throughDevice(turns, rest, operation, options);
+    const result = { query: out?.query ?? query, key: out?.key ?? key };
+    return (isPass(rest) ? { ...result, value: out?.value ?? value } : result) as PassResult;
   }
 
-  async #throughDevice(tasks: readonly RotationTask[], options?: AsyncOptions): Promise<void> {
+  async #throughDevice(
+    turns: Turns,
+    tensors: PassArguments,
+    operation: Operation,
+    options?: AsyncOptions,
+  ): Promise<void> {
+    const start = this.#roundTrip(turns, tensors, operation);
     const signal = signalOf(options);
     this.#requireUsable();
     signal?.throwIfAborted();
-    await roundTrip(this.#state, this.#uploads, tasks, signal);
+    await roundTrip(this.#state, start, signal);
+  }
+
+  /** Checks a call of typed arrays. What it returns uploads, records and submits it. */
+  #roundTrip(turns: Turns, tensors: PassArguments, operation: Operation): RoundTrip {
+    if (!isPass(tensors)) {
+      const tasks = this.#context.check(turns, tensors as RotateArguments);
+      requireNoFloat64(tasks);
+      return (own) => startRotation(this.#state, this.#uploads, tasks, own);
+    }
+    const slots: PassSlots = new Map();
+    const memory: PassMemory = {
+      ...hostMemory,
+      slots(name, _given, _count, check) {
+        const checked = check();
+        slots.set(name, checked);
+        return checked;
+      },
+    };
+    const tasks = this.#checkPass(turns, tensors, operation, memory);
+    requireNoFloat64(tasks.map(({ input, output }) => ({ input: input.layout, output: output.layout })));
+    const shape = rotationShape(this.spec);
+    return (own) => startPass(this.#state, this.#uploads, { tasks, slots, turns, shape }, own);
   }
 
   /** @throws RopeError for an operation that is none, or that the type does not have. */
@@ -247,14 +284,14 @@ export class DeviceRope implements GpuRope {
     const operation = this.#operation(given);
     return isOnDevice(positions)
       ? this.#deviceSource(positions, length, operation)
-      : this.#hostSource(this.#context.turns(positions, operation, { length }));
+      : this.#hostSource(this.#context.turns(positions, operation, { length }), operation);
   }
 
   /** Turns that the host computed; uploaded once for all calls with the same turns. */
-  #hostSource(turns: Turns): CosSinSource {
+  #hostSource(turns: Turns, operation: Operation): CosSinSource {
     if (this.#last?.turns === turns) return this.#last.source;
     let table: BoundRange | undefined;
-    const source = gathered(turns, () => (table ??= this.#upload(turns, false)));
+    const source = gathered(turns, operation, () => (table ??= this.#upload(turns, false)));
     this.#last = { turns, source };
     return source;
   }
@@ -275,6 +312,8 @@ export class DeviceRope implements GpuRope {
     const amplitude = operation === "invert" ? 1 / attentionFactor : attentionFactor;
     const factor = factored ? amplitude : amplitude / attentionFactor;
     return {
+      turns: { batch, tokens, length, table: () => noTable },
+      operation,
       batch,
       tokens,
       rows: factored
@@ -326,29 +365,82 @@ export class DeviceRope implements GpuRope {
 
   /** Checks tensors in the caller's buffers and plans one dispatch; `undefined` if there is nothing to rotate. */
   #plan(source: CosSinSource, { query, key, out }: GpuRotateArguments): Plan | undefined {
-    const { batch, tokens, rows, values, further } = source;
+    const { batch, tokens, rows, values } = source;
     const expected = { batch, tokens, headDim: this.rope.headDim };
     const tensors = checkTensors({ query, key, out }, expected, resolveGpuTensor);
     requireOneBatch(tensors);
     const shape = rotationShape(this.spec);
     const plan = planDispatch({ ...shape, tensors, rows, batched: batch !== undefined, values }, this.#state);
-    plan?.ranges.forEach(({ buffer }, i) => {
-      if (plan.kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
+    if (plan !== undefined) this.#requireOwnPositions(plan, source);
+    return plan;
+  }
+
+  #checkPass(turns: Turns, call: PassArguments, operation: Operation, memory: PassMemory): PassTask[] {
+    return this.#context.checkPass(turns, call, operation, (given, of, headDim, rotated, factors) =>
+      passTasks(given, of, headDim, rotated, factors, memory),
+    );
+  }
+
+  /** Checks the tensors of a pass and plans one dispatch; `undefined` if there is nothing to do. */
+  #planPass(
+    source: CosSinSource,
+    { query, key, value, norm, queryScale, out }: GpuPassArguments,
+  ): PassPlan | undefined {
+    const { turns, operation, rows, values: positionValues } = source;
+    if (queryScale === true && rows.kind !== "gathered") {
+      throw new RopeError("ROPE_UNSUPPORTED", {
+        what: "queryScale needs positions of the host",
+        expected: "positions that the host sees",
+        received: "positions in a buffer",
+        remedy: "Pass positions of the host, or multiply the queries in a shader of your own.",
+      });
+    }
+    const slots: PassSlots = new Map();
+    const call = { query, key, value, norm, queryScale, out } as PassArguments;
+    const tasks = this.#checkPass(turns, call, operation, passMemory(slots));
+    const shape = rotationShape(this.spec);
+    const batched = source.batch !== undefined;
+    const plan = planPass({ ...shape, tasks, slots, rows, batched, positionValues }, this.#state);
+    if (plan !== undefined) this.#requireOwnPositions(plan, source);
+    return plan;
+  }
+
+  /** @throws RopeError `ROPE_SHAPE` for positions in a buffer that the call writes. */
+  #requireOwnPositions({ ranges, kernel }: Plan | PassPlan, { further }: CosSinSource): void {
+    ranges.forEach(({ buffer }, i) => {
+      if (kernel.memories[i]!.writable && further.some((range) => range.buffer === buffer)) {
         const remedy =
           "WebGPU forbids to read and write one buffer through two bindings: copy the positions to another buffer.";
         throw shapeError("positions", "a buffer of their own", "the buffer of query, key or out", remedy);
       }
     });
-    return plan;
   }
 
-  #record(target: GpuComputePass | GpuCommandEncoder, source: CosSinSource, tensors: GpuRotateArguments): EncodeResult {
-    const plan = this.#plan(source, tensors);
+  #anyPlan(source: CosSinSource, tensors: GpuPassArguments): Plan | PassPlan | undefined {
+    return isPass(tensors as PassArguments)
+      ? this.#planPass(source, tensors)
+      : this.#plan(source, tensors as GpuRotateArguments);
+  }
+
+  #record(target: GpuComputePass | GpuCommandEncoder, source: CosSinSource, tensors: GpuPassArguments): EncodeResult {
+    const plan = this.#anyPlan(source, tensors);
     if (plan === undefined) return { dispatches: 0, bytes: 0 };
+    const { device } = this.#state;
     const pipeline = this.#state.pipeline(plan.kernel);
-    const call = this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false);
-    const resources = [call, source.table(), ...plan.ranges, ...source.further];
-    dispatch(this.#state.device, target, pipeline, resources, plan.groups);
+    const entries =
+      "lists" in plan
+        ? passBindings(plan, this.#uploads, {
+            table: () => source.table(),
+            positions: source.further[0],
+            faults: () => this.#faults.range(),
+          })
+        : numbered([
+            this.#uploads.write(new Uint8Array(plan.call), usage.uniform, false),
+            source.table(),
+            ...plan.ranges,
+            ...source.further,
+          ]);
+    dispatch(device, target, pipeline, entries, plan.groups);
     return { dispatches: 1, bytes: plan.bytes };
   }
 
@@ -383,9 +475,13 @@ export class DeviceRope implements GpuRope {
 }
 
 /** Rows on the device, one for each token. */
-function gathered({ batch, tokens }: Turns, table: () => BoundRange): CosSinSource {
-  return { batch, tokens, rows: { kind: "gathered" }, table, further: [], values: {} };
+function gathered(turns: Turns, operation: Operation, table: () => BoundRange): CosSinSource {
+  const { batch, tokens } = turns;
+  return { turns, operation, batch, tokens, rows: { kind: "gathered" }, table, further: [], values: {} };
 }
+
+/** The turns of positions in a buffer have no numbers on the host. */
+const noTable = Object.freeze({ cos: new Float32Array(0), sin: new Float32Array(0), batched: false });
 
 /** One dispatch rotates query and key, so both must have the same number of batch rows. */
 function requireOneBatch([first, second]: readonly CheckedTensor[]): void {

@@ -5,12 +5,14 @@
 import type { Positions, RopeError } from "@ropewalk/core";
 import { checkKeys, resolveLayout, shapeError, show } from "@ropewalk/core/backend";
 import type { TensorExpectation, TensorLayout } from "@ropewalk/core/backend";
+import type { CacheElementType, CacheLayout, PassMemory } from "@ropewalk/core/pass";
 import { usage } from "./gpu.ts";
-import type { GpuPositions, GpuTensor } from "./gpu-rope.ts";
+import type { GpuElementType, GpuPositions, GpuSlots, GpuTensor } from "./gpu-rope.ts";
 import { deviceMemory } from "./plan.ts";
 import type { BoundRange } from "./plan.ts";
 
-const elementTypes = ["float32", "float16", "bfloat16"];
+const elementTypes: readonly CacheElementType[] = ["float32", "float16", "bfloat16"];
+const cacheTypes: readonly CacheElementType[] = [...elementTypes, "int8", "float8_e4m3"];
 
 /** Describes a tensor. @throws RopeError `ROPE_SHAPE`; `ROPE_INVALID_PARAMETERS` for an unknown key. */
 export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: TensorExpectation): TensorLayout {
@@ -31,6 +33,86 @@ export function resolveGpuTensor(name: string, tensor: GpuTensor, expected: Tens
   const memory = deviceMemory(buffer as unknown as GPUBuffer, dtype) as unknown as TensorLayout["data"];
   const view = { shape, ...(strides === undefined ? {} : { strides }), ...(offset === undefined ? {} : { offset }) };
   return resolveLayout(name, memory, dtype, view, expected);
+}
+
+/** Slots in a buffer, which the host does not see. */
+export interface HiddenSlots {
+  readonly buffer: GPUBuffer;
+  /** In elements. */
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** The slots of a pass by path: `"out.key.slots"`. */
+export type PassSlots = Map<string, Float64Array | HiddenSlots>;
+
+/** Buffers of the device as the memory of a pass, whose slots go to `found`. */
+export function passMemory(found: PassSlots): PassMemory {
+  return {
+    key: "buffer",
+    tensor: (name, tensor, expected) => resolveGpuTensor(name, tensor as GpuTensor, expected),
+    elements(name, buffer, dtype = "float32", place, expected): CacheLayout {
+      if (typeof (buffer as GpuTensor["buffer"] | undefined)?.size !== "number") {
+        const wanted = "{ buffer, shape, … } with a GPUBuffer, or { cache, slots }";
+        throw shapeError(name, wanted, `buffer ${show(buffer)}`, "Typed arrays: rope.apply in JavaScript.");
+      }
+      if (!cacheTypes.includes(dtype)) throw shapeError(name, `dtype ${cacheTypes.join(", ")}`, show(dtype));
+      requireStorage(name, buffer as GpuTensor["buffer"]);
+      const memory = deviceMemory(buffer as GPUBuffer, dtype) as unknown as TensorLayout["data"];
+      return { ...resolveLayout(name, memory, "float32", place, expected), dtype };
+    },
+    slots(name, slots, count, check) {
+      if (!isHidden(slots)) {
+        const checked = check();
+        found.set(name, checked);
+        return checked;
+      }
+      const { buffer, offset } = flat(name, slots, count, ["int32", "uint32"]);
+      found.set(name, { buffer, offset, count });
+      return Float64Array.of(NaN);
+    },
+    weight(name, weight, count, check) {
+      if (!isHidden(weight)) return check();
+      const { buffer, offset, dtype } = flat(name, weight, count, ["float32", "float16", "bfloat16"]);
+      const memory = deviceMemory(buffer, dtype) as unknown as TensorLayout["data"];
+      return resolveLayout(
+        name,
+        memory,
+        dtype,
+        { shape: [1, 1, count], offset },
+        { batch: 1, tokens: 1, headDim: count },
+      );
+    },
+  };
+}
+
+const isHidden = (given: unknown): given is GpuSlots =>
+  typeof given === "object" && given !== null && !ArrayBuffer.isView(given) && "buffer" in given;
+
+/** Values in a row in a buffer. */
+function flat<T extends "int32" | "uint32" | GpuElementType>(
+  name: string,
+  given: object,
+  count: number,
+  types: readonly T[],
+): { readonly buffer: GPUBuffer; readonly offset: number; readonly dtype: T } {
+  const {
+    buffer,
+    offset = 0,
+    dtype = types[0]!,
+  } = checkKeys(`"${name}"`, given, ["buffer", "offset", "dtype"]) as {
+    readonly buffer: GpuTensor["buffer"];
+    readonly offset?: number;
+    readonly dtype?: T;
+  };
+  if (!types.includes(dtype)) throw shapeError(name, `dtype ${types.join(", ")}`, show(dtype));
+  if (typeof buffer?.size !== "number") throw shapeError(name, "a GPUBuffer with GPUBufferUsage.STORAGE", "no buffer");
+  requireStorage(name, buffer);
+  const bytes = dtype === "float16" || dtype === "bfloat16" ? 2 : 4;
+  if (!Number.isSafeInteger(offset) || offset < 0 || (offset + count) * bytes > buffer.size) {
+    throw shapeError(name, `${count} elements of ${dtype} from offset ${show(offset)} on`, `${buffer.size} bytes`);
+  }
+  return { buffer: buffer as unknown as GPUBuffer, offset, dtype };
 }
 
 function requireStorage(name: string, buffer: GpuTensor["buffer"]): void {

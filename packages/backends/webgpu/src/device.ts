@@ -8,7 +8,13 @@ import { show } from "@ropewalk/core/backend";
 import type { Gpu, GpuDevice } from "./gpu.ts";
 import { kernelText } from "./kernel.ts";
 import type { Kernel, KernelRole } from "./kernel-description.ts";
+import { passKey } from "./pass-description.ts";
+import type { PassKernel } from "./pass-description.ts";
+import { passText } from "./pass-kernel.ts";
 import type { DeviceTable } from "./table.ts";
+
+/** A kernel that only rotates, or that of a pass. */
+export type AnyKernel = Kernel | PassKernel;
 
 /** The state that this package keeps for a device. It does not destroy a caller's device. */
 export class DeviceState {
@@ -34,7 +40,7 @@ export class DeviceState {
   }
 
   /** The pipeline of a kernel. A new kernel is compiled at once, and its first dispatch may wait. */
-  pipeline(kernel: Kernel): GPUComputePipeline {
+  pipeline(kernel: AnyKernel): GPUComputePipeline {
     const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
@@ -47,7 +53,7 @@ export class DeviceState {
    * The pipeline of a kernel, compiled asynchronously. @throws RopeError `ROPE_BACKEND_UNAVAILABLE` if the driver
    * refuses it.
    */
-  async compile(kernel: Kernel): Promise<GPUComputePipeline> {
+  async compile(kernel: AnyKernel): Promise<GPUComputePipeline> {
     const key = keyOf(kernel);
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
@@ -74,14 +80,17 @@ export class DeviceState {
     }
   }
 
-  #descriptor(kernel: Kernel): GPUComputePipelineDescriptor {
-    const module = this.device.createShaderModule({ label: "ropewalk", code: kernelText(kernel) });
+  #descriptor(kernel: AnyKernel): GPUComputePipelineDescriptor {
+    const code = "kind" in kernel ? passText(kernel) : kernelText(kernel);
+    const module = this.device.createShaderModule({ label: "ropewalk", code });
     return { label: "ropewalk", layout: "auto", compute: { module, entryPoint: "main" } };
   }
 }
 
 /** A text that differs for every kernel. JSON would take as long as the rest of recording a dispatch. */
-function keyOf({ tensors, memories, rows, ...kernel }: Kernel): string {
+const keyOf = (kernel: AnyKernel): string => ("kind" in kernel ? passKey(kernel) : rotationKey(kernel));
+
+function rotationKey({ tensors, memories, rows, ...kernel }: Kernel): string {
   const role = (of: KernelRole | undefined): string => (of === undefined ? "" : `${of.memory}${of.dtype}`);
   const parts = {
     headDim: kernel.headDim,

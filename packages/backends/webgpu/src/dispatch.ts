@@ -5,17 +5,27 @@
 import type { GpuCommandEncoder, GpuComputePass } from "./gpu.ts";
 import type { BoundRange } from "./plan.ts";
 
-/** Records one dispatch. Resources are in the order of their bindings; the first is the uniform `call`. */
+/** A resource and its binding. */
+export interface BoundResource {
+  readonly binding: number;
+  readonly resource: BoundRange;
+}
+
+/** Resources in the order of their bindings. */
+export const numbered = (resources: readonly BoundRange[], first = 0): BoundResource[] =>
+  resources.map((resource, i) => ({ binding: first + i, resource }));
+
+/** Records one dispatch. */
 export function dispatch(
   device: GPUDevice,
   target: GpuComputePass | GpuCommandEncoder,
   pipeline: GPUComputePipeline,
-  resources: readonly BoundRange[],
+  entries: BoundResource[],
   groups: readonly [number, number],
 ): void {
   const bindGroup = device.createBindGroup({
     layout: pipeline.getBindGroupLayout(0),
-    entries: resources.map((resource, binding) => ({ binding, resource })),
+    entries,
   });
   const own =
     "beginComputePass" in target

@@ -1,12 +1,16 @@
 /**
- * Wrong positions in buffers, which only shaders see: their number and the first token.
+ * Wrong positions and slots in buffers, which only shaders see: their number and the first token.
  */
 
 import { RopeError } from "@ropewalk/core";
+import { shapeError } from "@ropewalk/core/backend";
 import { lostError, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
 import { MAP_READ, usage } from "./gpu.ts";
 import type { BoundRange } from "./plan.ts";
+
+/** Four words: the number of wrong positions and the complement of the first token, the same of slots. */
+const BYTES = 16;
 
 export class Faults {
   readonly #state: DeviceState;
@@ -16,28 +20,36 @@ export class Faults {
     this.#state = state;
   }
 
-  /** The memory in which a shader counts wrong positions. */
+  /** The memory in which a shader counts wrong positions and slots. */
   range(): BoundRange {
     this.#buffer ??= this.#state.device.createBuffer({
       label: "ropewalk faults",
-      size: 8,
+      size: BYTES,
       usage: usage.storage | usage.copySource | usage.copyTarget,
     });
-    return { buffer: this.#buffer, offset: 0, size: 8 };
+    return { buffer: this.#buffer, offset: 0, size: BYTES };
   }
 
-  /** Reads and clears the count. @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_BACKEND_UNAVAILABLE`. */
+  /**
+   * Reads and clears the counts. @throws RopeError `ROPE_POSITION_RANGE`, `ROPE_SHAPE` for slots,
+   * `ROPE_BACKEND_UNAVAILABLE`.
+   */
   async check(): Promise<void> {
     if (this.#buffer === undefined) return;
     const { device } = this.#state;
-    const staging = device.createBuffer({ label: "ropewalk", size: 8, usage: usage.copyTarget | usage.mapRead });
+    const staging = device.createBuffer({ label: "ropewalk", size: BYTES, usage: usage.copyTarget | usage.mapRead });
     try {
       const encoder = device.createCommandEncoder({ label: "ropewalk" });
-      encoder.copyBufferToBuffer(this.#buffer, 0, staging, 0, 8);
+      encoder.copyBufferToBuffer(this.#buffer, 0, staging, 0, BYTES);
       encoder.clearBuffer(this.#buffer);
       device.queue.submit([encoder.finish()]);
       await staging.mapAsync(MAP_READ);
-      const [count, place] = new Uint32Array(staging.getMappedRange());
+      const [count, place, wrongSlots, slotPlace] = new Uint32Array(staging.getMappedRange());
+      if (count === 0 && wrongSlots !== 0) {
+        const received = `${wrongSlots} outside, the first of token ${~slotPlace! >>> 0}`;
+        const remedy = "For these tokens nothing was written. −1 leaves a token out.";
+        throw shapeError("slots in a buffer", "slots of the cache, or −1", received, remedy);
+      }
       if (count === 0) return;
       const token = ~place! >>> 0;
       throw new RopeError("ROPE_POSITION_RANGE", {

@@ -4,8 +4,15 @@
 
 import type {
   AtOptions,
+  CacheShiftArguments,
+  CacheSlots,
+  CacheView,
   ElementType,
+  PassArguments,
+  PassPlace,
+  PassResult,
   Positions,
+  RmsNorm,
   RopeCapabilities,
   RopeSpec,
   RotaryEmbedding,
@@ -46,6 +53,96 @@ export interface GpuRotateArguments {
   readonly out?: { readonly query?: GpuTensor | undefined; readonly key?: GpuTensor | undefined } | undefined;
 }
 
+/** Element types of caches on a device. */
+export type GpuCacheElementType = GpuElementType | "int8" | "float8_e4m3";
+
+/**
+ * A tensor of a cache on the device, or one whose heads lie in groups; see `CacheView` of core. Offset and strides
+ * count elements, also those of 8 bits.
+ *
+ * What a call writes has whole 32-bit words: of 16-bit elements, head size, offset and strides are even; of 8-bit
+ * elements, multiples of 4.
+ */
+export interface GpuCacheView extends Omit<GpuTensor, "dtype"> {
+  /** Default `"float32"`. */
+  readonly dtype?: GpuCacheElementType | undefined;
+  /** For float8_e4m3, and required there: an element times this is the number. */
+  readonly scale?: number | undefined;
+  /** For int8, and required there: a float32 tensor of the same shape with 1 in the place of `headDim`. */
+  readonly scales?: GpuTensor | undefined;
+  readonly groups?: CacheView["groups"];
+}
+
+/** Slots in a buffer of the device, contiguous, one for each token. The host does not see them. */
+export interface GpuSlots {
+  /** Needs the usage `STORAGE`; the call must not write to it. */
+  readonly buffer: GpuBuffer;
+  /** Index of the first slot, in elements. Default 0. */
+  readonly offset?: number | undefined;
+  /** Default `"int32"`. In both, all bits set is −1, which leaves the token out. */
+  readonly dtype?: "int32" | "uint32" | undefined;
+}
+
+/** Places of tokens in a cache on the device; see `CacheSlots` of core. */
+export interface GpuCacheSlots {
+  readonly cache: GpuCacheView;
+  /**
+   * Slots of the host are checked. For one in a buffer that is neither −1 nor in the cache, nothing is written, and
+   * `check` rejects. No slot may occur twice: the device does not notice it, and one of the two tokens wins.
+   */
+  readonly slots: CacheSlots["slots"] | GpuSlots;
+}
+
+/** A tensor of a pass on the device. */
+export type GpuPlace = GpuTensor | GpuCacheView | GpuCacheSlots;
+
+/** A weight in a buffer of the device, contiguous. It may share the buffer with others, and with tensors. */
+export interface GpuWeight {
+  /** Needs the usage `STORAGE`. */
+  readonly buffer: GpuBuffer;
+  /** Index of the first element. Default 0. */
+  readonly offset?: number | undefined;
+  /** Default `"float32"`. */
+  readonly dtype?: GpuElementType | undefined;
+}
+
+/**
+ * Root mean square normalisation; see `RmsNorm` of core. The sum of squares has another order than JavaScript's, so
+ * results differ in the last bits. A weight of the host is uploaded by each call.
+ */
+export interface GpuRmsNorm extends Omit<RmsNorm, "weight"> {
+  readonly weight?: RmsNorm["weight"] | GpuWeight;
+}
+
+/**
+ * Tensors of one recorded pass from projection to cache; see `PassArguments` of core. One dispatch does all of it.
+ * Without `value`, norms, factors, and what only caches have, it is a rotation.
+ */
+export interface GpuPassArguments {
+  readonly query?: GpuPlace | undefined;
+  readonly key?: GpuPlace | undefined;
+  /** Values, which are not rotated: they are written to `out.value`. */
+  readonly value?: GpuPlace | undefined;
+  /** Only with `"apply"`. */
+  readonly norm?:
+    | {
+        readonly query?: GpuRmsNorm | undefined;
+        readonly key?: GpuRmsNorm | undefined;
+        readonly value?: GpuRmsNorm | undefined;
+      }
+    | undefined;
+  /** Whether to multiply queries by the rope's factors. Only with `"apply"` and positions of the host. */
+  readonly queryScale?: boolean | undefined;
+  /** Destinations of the results; see {@link GpuRotateArguments}. */
+  readonly out?:
+    | {
+        readonly query?: GpuPlace | undefined;
+        readonly key?: GpuPlace | undefined;
+        readonly value?: GpuPlace | undefined;
+      }
+    | undefined;
+}
+
 /** Positions in a buffer of the device, contiguous. */
 export interface GpuPositions {
   /** Needs the usage `STORAGE`, and must not hold query, key or out. */
@@ -65,7 +162,7 @@ export interface GpuPositions {
 export type TableKind = "rows" | "factored";
 
 /** Tensors of one recorded rotation, and which map of the rope it is. */
-export interface GpuStepArguments extends GpuRotateArguments {
+export interface GpuStepArguments extends GpuPassArguments {
   /** `"apply"` (default), `"invert"` or `"adjoint"`; see the methods of `RotaryEmbedding`. */
   readonly operation?: Operation | undefined;
 }
@@ -74,7 +171,8 @@ export interface GpuStepArguments extends GpuRotateArguments {
 export interface EncodeArguments extends GpuStepArguments, AtOptions {
   /**
    * Positions as `rope.apply` takes them, or in a buffer of the device. The host does not see positions in a buffer, so
-   * they need `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects.
+   * they need `length`: a token with a position that is negative or not below it is not rotated, and `check` rejects. A
+   * pass writes nothing for such a token.
    */
   readonly positions: Positions | GpuPositions;
 }
@@ -85,6 +183,11 @@ export interface EncodeResult {
   readonly dispatches: number;
   /** Bytes of tensor elements that the dispatch reads and writes. */
   readonly bytes: number;
+}
+
+/** The positions of a call of typed arrays. */
+export interface AtPositions extends AtOptions {
+  readonly positions: Positions;
 }
 
 /** Options of the asynchronous methods. */
@@ -132,14 +235,14 @@ export interface GpuRope {
   readonly device: GpuDevice;
 
   /**
-   * Records the rotation of query and key as one dispatch.
+   * Records the rotation of query and key, or their whole pass from projection to cache, as one dispatch.
    *
    * @param target a compute pass, whose pipeline and bind group 0 are replaced; or a command encoder, which gets a pass
    * of its own. The caller submits.
    * @throws RopeError `ROPE_SHAPE` for positions or tensors that do not fit each other or overlap;
    * `ROPE_POSITION_RANGE` for a position of the host outside the range; `ROPE_UNSUPPORTED` for an operation that the
-   * type does not have, or a call beyond the device's limits; `ROPE_BACKEND_UNAVAILABLE` if the platform refuses the
-   * call. Nothing is recorded then.
+   * type does not have, a norm of another operation than `"apply"`, a call beyond the device's limits, or outputs whose
+   * words several heads share; `ROPE_BACKEND_UNAVAILABLE` if the platform refuses the call. Nothing is recorded then.
    */
   encode(target: GpuComputePass | GpuCommandEncoder, tensors: EncodeArguments): EncodeResult;
   /**
@@ -152,27 +255,24 @@ export interface GpuRope {
 
   /**
    * `rope.apply` for typed arrays, by way of the device. Resolves when the results are written.
-   * @throws RopeError (as rejection) as `rope.apply`; `ROPE_UNSUPPORTED` for float64. Nothing is written then.
+   * @throws RopeError (as rejection) as `rope.apply`; `ROPE_UNSUPPORTED` for float64, and as `encode`. Nothing is
+   * written then.
    */
-  apply(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
-  invert(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
-  adjoint(
-    tensors: RotateArguments & AtOptions & { readonly positions: Positions },
-    options?: AsyncOptions,
-  ): Promise<RotateResult>;
+  apply(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  apply(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
+  invert(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  invert(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
+  adjoint(tensors: RotateArguments & AtPositions, options?: AsyncOptions): Promise<RotateResult>;
+  adjoint(tensors: PassArguments & AtPositions, options?: AsyncOptions): Promise<PassResult>;
   shift(tensors: ShiftArguments, options?: AsyncOptions): Promise<Tensor>;
+  shift(tensors: CacheShiftArguments, options?: AsyncOptions): Promise<PassPlace>;
 
   /**
    * Resolves if the device reported no error since the last call of `check`. Call it after the commands are submitted.
    *
    * @throws RopeError (as rejection) `ROPE_POSITION_RANGE` for positions in a buffer that are negative or not below
-   * `length`; `ROPE_BACKEND_UNAVAILABLE` if the device refused a call or is out of memory.
+   * `length`; `ROPE_SHAPE` for slots in a buffer that the cache does not have; `ROPE_BACKEND_UNAVAILABLE` if the device
+   * refused a call or is out of memory.
    */
   check(): Promise<void>;
   /**

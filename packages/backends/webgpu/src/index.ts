@@ -87,15 +87,24 @@ export { probe } from "./probe.ts";
 export type { ProbeOptions, WebGpuProbe } from "./probe.ts";
 export type {
   AsyncOptions,
+  AtPositions,
   EncodeArguments,
   EncodeResult,
+  GpuCacheElementType,
+  GpuCacheSlots,
+  GpuCacheView,
   GpuElementType,
+  GpuPassArguments,
+  GpuPlace,
   GpuPositions,
+  GpuRmsNorm,
   GpuRope,
   GpuRotateArguments,
+  GpuSlots,
   GpuStep,
   GpuStepArguments,
   GpuTensor,
+  GpuWeight,
   TableKind,
 } from "./gpu-rope.ts";
 export type { Gpu, GpuBuffer, GpuCommandEncoder, GpuComputePass, GpuDevice } from "./gpu.ts";

@@ -93,8 +93,11 @@ export function storeText(kernel: Kernel, name: string, { memory, dtype }: Kerne
   return `${head} let i = ${first};${Array.from({ length: wanted }, (_, k) => ` memory${memory}[${k === 0 ? "i" : `i + ${k}u`}] = w.${letters[k]};`).join("")} }`;
 }
 
+/** What the conversions of a kernel depend on. */
+type ElementForm = Pick<Kernel, "run" | "nativeFloat16">;
+
 /** `Floats` from the words of a vector of elements. */
-export function decoded(kernel: Kernel, dtype: KernelElement, words: string): string {
+export function decoded(kernel: ElementForm, dtype: KernelElement, words: string): string {
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Floats>(${words})`;
@@ -105,7 +108,7 @@ export function decoded(kernel: Kernel, dtype: KernelElement, words: string): st
 }
 
 /** The words of `Floats`, rounded to the element type. */
-export function encoded(kernel: Kernel, dtype: KernelElement, value: string): string {
+export function encoded(kernel: ElementForm, dtype: KernelElement, value: string): string {
   const lanes = lanesOf(kernel);
   const { nativeFloat16 } = kernel;
   if (dtype === "float32") return `bitcast<Words>(${value})`;

@@ -88,7 +88,7 @@ fn angle_rounding(position: u32, frequency: vec4<f32>) -> f32 {
 }`;
 
 /** The function `turn`: cos and sin of the pairs of one vector. */
-export function turnText(kernel: Kernel): string {
+export function turnText(kernel: Pick<Kernel, "rows" | "rotaryDim" | "blocks" | "run">): string {
   const { rows, rotaryDim } = kernel;
   const pairs = turnSize(kernel);
   const head = "struct Turn {\n  cos: Turns,\n  sin: Turns,\n}\nfn turn(row: u32, pair: u32) -> Turn {\n";

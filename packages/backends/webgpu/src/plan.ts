@@ -5,6 +5,7 @@
 import { RopeError } from "@ropewalk/core";
 import { extent } from "@ropewalk/core/backend";
 import type { RotationShape, TensorLayout } from "@ropewalk/core/backend";
+import type { CacheElementType } from "@ropewalk/core/pass";
 import { callFields } from "./kernel.ts";
 import { unitsOf } from "./kernel-description.ts";
 import type {
@@ -71,12 +72,12 @@ export interface PlanLimits {
 }
 
 /** Memory on a device for a layout. */
-export function deviceMemory(buffer: GPUBuffer, dtype: TensorLayout["dtype"]): DeviceMemory {
-  const BYTES_PER_ELEMENT = dtype === "float32" ? 4 : 2;
+export function deviceMemory(buffer: GPUBuffer, dtype: CacheElementType): DeviceMemory {
+  const BYTES_PER_ELEMENT = dtype === "float32" ? 4 : dtype === "int8" || dtype === "float8_e4m3" ? 1 : 2;
   return { buffer, byteOffset: 0, length: Math.floor(buffer.size / BYTES_PER_ELEMENT), BYTES_PER_ELEMENT };
 }
 
-const memoryOf = (layout: TensorLayout): DeviceMemory => layout.data as unknown as DeviceMemory;
+export const memoryOf = ({ data }: { readonly data: object }): DeviceMemory => data as unknown as DeviceMemory;
 
 /**
  * The plan of one dispatch; `undefined` if no tensor has an element.
@@ -116,15 +117,7 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
   const all = batch * tokens * heads * (rotated + copied);
   const kernel: Kernel = { ...own, heads: sharedHeads(own, tensors, all) };
   const bound = kernel.memories.length + (request.rows.kind === "gathered" ? 1 : 3);
-  if (bound > limits.maxStorageBuffersPerShaderStage) {
-    throw new RopeError("ROPE_UNSUPPORTED", {
-      what: "the call uses too many buffers",
-      expected: `at most ${limits.maxStorageBuffersPerShaderStage} storage buffers (maxStorageBuffersPerShaderStage)`,
-      received: `${bound}`,
-      remedy: "Request the device with a higher limit, rotate in place, or rotate query and key in two calls.",
-      facts: { bound },
-    });
-  }
+  requireFewBuffers(bound, limits);
 
   const count = all / kernel.heads;
   const { groups, span } = fold(count, kernel.workgroupSize, limits);
@@ -146,6 +139,18 @@ export function planDispatch(request: PlanRequest, { limits, hasFloat16 }: PlanL
     return sum + moved * (memoryOf(input).BYTES_PER_ELEMENT + memoryOf(output).BYTES_PER_ELEMENT);
   }, 0);
   return { kernel, call: packed(kernel, values), ranges: parts.map(({ range }) => range), groups, bytes };
+}
+
+/** @throws RopeError `ROPE_UNSUPPORTED` for more storage buffers than a shader may use. */
+export function requireFewBuffers(bound: number, { maxStorageBuffersPerShaderStage: most }: GPUSupportedLimits): void {
+  if (bound <= most) return;
+  throw new RopeError("ROPE_UNSUPPORTED", {
+    what: "the call uses too many buffers",
+    expected: `at most ${most} storage buffers (maxStorageBuffersPerShaderStage)`,
+    received: `${bound}`,
+    remedy: "Request the device with a higher limit, rotate in place, or rotate query and key in two calls.",
+    facts: { bound },
+  });
 }
 
 /** The largest run that divides every offset and stride, and the rotated and copied parts of a head. */
@@ -192,30 +197,59 @@ function sharedHeads(
   );
 }
 
-interface Part {
+/** A use of a part of a buffer, in bytes. */
+export interface BufferUse {
+  readonly buffer: GPUBuffer;
+  readonly low: number;
+  /** The byte after the last. */
+  readonly high: number;
+  readonly writable: boolean;
+  readonly atomic: boolean;
+  /** 32-bit words of one load. */
+  readonly words: number;
+}
+
+/** A buffer's part and its binding. */
+export interface Part {
   readonly memory: KernelMemory;
   readonly range: BoundRange;
 }
 
 /** Each buffer once, from the first to the last byte that a tensor uses. */
 function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSupportedLimits): Part[] {
-  const buffers = new Map<
-    GPUBuffer,
-    { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }
-  >();
+  const uses: BufferUse[] = [];
   for (const { input, output } of tensors) {
     for (const layout of new Set([input, output])) {
       const { buffer, BYTES_PER_ELEMENT: bytes } = memoryOf(layout);
       const { low, high } = extent(layout);
-      const part = buffers.get(buffer) ?? { low: Infinity, high: 0, writable: false, atomic: false, words: new Set() };
-      part.low = Math.min(part.low, low * bytes);
-      part.high = Math.max(part.high, (high + 1) * bytes);
-      part.writable ||= layout === output;
-      // Two invocations may write the halves of one word.
-      part.atomic ||= layout === output && bytes === 2 && run === 1;
-      part.words.add(Math.max(1, (run * bytes) / 4));
-      buffers.set(buffer, part);
+      uses.push({
+        buffer,
+        low: low * bytes,
+        high: (high + 1) * bytes,
+        writable: layout === output,
+        // Two invocations may write the halves of one word.
+        atomic: layout === output && bytes === 2 && run === 1,
+        words: Math.max(1, (run * bytes) / 4),
+      });
     }
+  }
+  return partsOf(uses, limits);
+}
+
+/** Each buffer once, from the first to the last byte of its uses. */
+export function partsOf(uses: readonly BufferUse[], limits: GPUSupportedLimits): Part[] {
+  const buffers = new Map<
+    GPUBuffer,
+    { low: number; high: number; writable: boolean; atomic: boolean; words: Set<number> }
+  >();
+  for (const { buffer, low, high, writable, atomic, words } of uses) {
+    const part = buffers.get(buffer) ?? { low: Infinity, high: 0, writable: false, atomic: false, words: new Set() };
+    part.low = Math.min(part.low, low);
+    part.high = Math.max(part.high, high);
+    part.writable ||= writable;
+    part.atomic ||= atomic;
+    part.words.add(words);
+    buffers.set(buffer, part);
   }
   return Array.from(buffers, ([buffer, { low, high, writable, atomic, words }]) => {
     const alignment = Math.max(16, limits.minStorageBufferOffsetAlignment);
@@ -249,7 +283,7 @@ function memoryParts(tensors: readonly PlannedTensor[], run: Run, limits: GPUSup
  * Splits workgroups into rows if they are too many for one row: as few rows as possible, of equal length, because empty
  * workgroups take time.
  */
-function fold(
+export function fold(
   count: number,
   workgroupSize: number,
   limits: GPUSupportedLimits,

@@ -6,7 +6,7 @@ import { RopeError } from "@ropewalk/core";
 import type { RotationTask } from "@ropewalk/core/backend";
 import { abortable, lostError, scopeError, textOf } from "./device.ts";
 import type { DeviceState } from "./device.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, numbered } from "./dispatch.ts";
 import { usage } from "./gpu.ts";
 import { planDispatch } from "./plan.ts";
 import { interleaveRows } from "./table.ts";
@@ -14,18 +14,13 @@ import { readBack, upload } from "./transfer.ts";
 import type { ReadBack } from "./transfer.ts";
 import type { Uploads } from "./uploads.ts";
 
-/**
- * Rotates the tensors of checked tasks, which share one table. Resolves when the results are written. If it rejects,
- * nothing is written.
- *
- * @throws RopeError `ROPE_UNSUPPORTED` for float64, `ROPE_BACKEND_UNAVAILABLE`; the signal's reason.
- */
-export async function roundTrip(
-  state: DeviceState,
-  uploads: Uploads,
-  tasks: readonly RotationTask[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
+/** Uploads, records and submits a checked call. The buffers that it creates are added to `own`. */
+export type RoundTrip = (own: GPUBuffer[]) => readonly ReadBack[];
+
+/** @throws RopeError `ROPE_UNSUPPORTED` for float64. */
+export function requireNoFloat64(
+  tasks: readonly { readonly input: { readonly dtype: string }; readonly output: { readonly dtype: string } }[],
+): void {
   if (tasks.some(({ input, output }) => input.dtype === "float64" || output.dtype === "float64")) {
     throw new RopeError("ROPE_UNSUPPORTED", {
       what: "WebGPU has no float64",
@@ -34,6 +29,14 @@ export async function roundTrip(
       remedy: "Rotate float64 tensors with the JavaScript or WebAssembly backend.",
     });
   }
+}
+
+/**
+ * Runs a call of typed arrays. Resolves when the results are written. If it rejects, nothing is written.
+ *
+ * @throws RopeError `ROPE_BACKEND_UNAVAILABLE`, and those of `start`; the signal's reason.
+ */
+export async function roundTrip(state: DeviceState, start: RoundTrip, signal: AbortSignal | undefined): Promise<void> {
   const { device } = state;
   const own: GPUBuffer[] = [];
   device.pushErrorScope("validation");
@@ -42,7 +45,7 @@ export async function roundTrip(
   try {
     let results: readonly ReadBack[];
     try {
-      results = start(state, uploads, tasks, own);
+      results = start(own);
     } finally {
       scopes.push(device.popErrorScope(), device.popErrorScope());
     }
@@ -63,8 +66,8 @@ export async function roundTrip(
   }
 }
 
-/** Uploads, records and submits. The buffers that it creates are added to `own`. */
-function start(
+/** The {@link RoundTrip} of a rotation: the tensors of checked tasks, which share one table. */
+export function startRotation(
   state: DeviceState,
   uploads: Uploads,
   tasks: readonly RotationTask[],
@@ -87,7 +90,7 @@ function start(
   const bound = uploads.write(rows, usage.storage, false);
   const uniform = uploads.write(new Uint8Array(plan.call), usage.uniform, false);
   const encoder = device.createCommandEncoder({ label: "ropewalk" });
-  dispatch(device, encoder, state.pipeline(plan.kernel), [uniform, bound, ...plan.ranges], plan.groups);
+  dispatch(device, encoder, state.pipeline(plan.kernel), numbered([uniform, bound, ...plan.ranges]), plan.groups);
   const results = tensors.map(({ output, target }) => readBack(device, encoder, output, target, own));
   device.queue.submit([encoder.finish()]);
   return results;

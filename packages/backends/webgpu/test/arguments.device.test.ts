@@ -56,6 +56,8 @@ const step = rope.at([0]);
 afterAll(() => rope.dispose());
 const query = { buffer: bufferOf(device, noise(8)), shape: [1, 1, 8] };
 const positions = { buffer: bufferOf(device, Uint32Array.of(1)), shape: [1] };
+const memory = { buffer: bufferOf(device, noise(8)), shape: [1, 1, 8] };
+const scales = bufferOf(device, noise(1));
 const pass = (): GPUCommandEncoder => device.createCommandEncoder();
 const good = { positions: [0], query };
 const host = { positions: [0], query: new Float32Array(8) };
@@ -100,6 +102,42 @@ const calls: Readonly<Record<string, Call>> = {
   ],
   "rope.encode, out": [(out: never) => rope.encode(pass(), { ...good, out }), [{ query }]],
   "rope.encode, out.query": [(given: never) => rope.encode(pass(), { ...good, out: { query: given } }), [query]],
+  "rope.encode, value": [
+    (value: never) => rope.encode(pass(), { positions: [0], value, out: { value: memory } }),
+    [query],
+  ],
+  "rope.encode, norm": [(norm: never) => rope.encode(pass(), { ...good, norm }), [{ query: { epsilon: 0 } }]],
+  "rope.encode, a norm": [(given: never) => rope.encode(pass(), { ...good, norm: { query: given } }), [{ epsilon: 0 }]],
+  "rope.encode, epsilon": [(epsilon: never) => rope.encode(pass(), { ...good, norm: { query: { epsilon } } }), [0]],
+  "rope.encode, weight": [
+    (weight: never) => rope.encode(pass(), { ...good, norm: { query: { epsilon: 0, weight } } }),
+    [{ buffer: memory.buffer, offset: 0, dtype: "bfloat16" }],
+  ],
+  "rope.encode, queryScale": [(queryScale: never) => rope.encode(pass(), { ...good, queryScale }), [false]],
+  "rope.encode, cache": [
+    (cache: never) => rope.encode(pass(), { ...good, out: { query: { cache, slots: [0] } } }),
+    [{ ...memory, dtype: "int8", scales: { buffer: scales, shape: [1, 1, 1] } }],
+  ],
+  "rope.encode, scales": [
+    (given: never) => rope.encode(pass(), { ...good, out: { query: { ...memory, dtype: "int8", scales: given } } }),
+    [{ buffer: scales, shape: [1, 1, 1] }],
+  ],
+  "rope.encode, scale": [
+    (scale: never) => rope.encode(pass(), { ...good, out: { query: { ...memory, dtype: "float8_e4m3", scale } } }),
+    [1],
+  ],
+  "rope.encode, slots": [
+    (slots: never) => rope.encode(pass(), { ...good, out: { query: { cache: memory, slots } } }),
+    [[0]],
+  ],
+  "rope.encode, slots in a buffer": [
+    (buffer: never) => rope.encode(pass(), { ...good, out: { query: { cache: memory, slots: { buffer } } } }),
+    [positions.buffer],
+  ],
+  "rope.encode, groups": [
+    (groups: never) => rope.encode(pass(), { ...good, query: { ...query, strides: [8, 8, 1], groups } }),
+    [{ heads: 1, stride: 8 }],
+  ],
   "rope.prepare": [rope.prepare.bind(rope), [good, {}]],
   "rope.prepare, signal": [(signal: never) => rope.prepare(good, { signal }), [AbortSignal.timeout(60_000)]],
   "rope.at": [(given: never, options: never) => rope.at(given, options).dispose(), [[0], {}]],

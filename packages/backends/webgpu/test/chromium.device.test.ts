@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { bodyCases } from "./body.ts";
+import { allCases } from "./pass-body.ts";
 import { openPage } from "./chromium.ts";
 import { POSITIONS } from "./golden-body.ts";
 import { goldenSpecs } from "./golden-specs.ts";
@@ -10,7 +10,7 @@ declare const globalThis: { readonly page: Page };
 const { page, close } = await openPage("page.ts");
 afterAll(close);
 
-test.each(bodyCases)("headless Chromium: $name", async ({ name }) => {
+test.each(allCases)("headless Chromium: $name", async ({ name }) => {
   await page.evaluate((which) => globalThis.page.run(which), name);
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { bodyCases } from "./body.ts";
+import { allCases } from "./pass-body.ts";
 import { drivers, newDevice } from "./node-device.ts";
 import type { Driver } from "./node-device.ts";
 
@@ -17,13 +17,10 @@ describe.each(Object.keys(drivers) as Driver[])("Dawn on %s", (driver) => {
   afterAll(() => device?.destroy());
 
   // Lavapipe compiles for seconds; what it has and SwiftShader has not is float16 in shaders.
-  test.each(bodyCases.filter(({ float16 = false }) => driver === "swiftShader" || float16))(
-    "$name",
-    async ({ run }) => {
-      await run(await open());
-      expect(complaints).toEqual([]);
-    },
-  );
+  test.each(allCases.filter(({ float16 = false }) => driver === "swiftShader" || float16))("$name", async ({ run }) => {
+    await run(await open());
+    expect(complaints).toEqual([]);
+  });
 
   test("float16 in shaders: SwiftShader has none, lavapipe has", async () => {
     expect((await open()).features.has("shader-f16")).toBe(driver === "lavapipe");

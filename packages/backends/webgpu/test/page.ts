@@ -1,6 +1,6 @@
 /** The program of the page in headless Chromium: the same body as in Node. */
 
-import { bodyCases } from "./body.ts";
+import { allCases } from "./pass-body.ts";
 import { compareGoldens } from "./golden-body.ts";
 import type { GoldenSpec } from "./golden-body.ts";
 
@@ -16,7 +16,7 @@ async function open(): Promise<GPUDevice> {
 
 const page = {
   async run(name: string): Promise<void> {
-    await bodyCases.find((one) => one.name === name)!.run(await (opened ??= open()));
+    await allCases.find((one) => one.name === name)!.run(await (opened ??= open()));
   },
   async goldens(specs: readonly GoldenSpec[], positions: readonly number[]): Promise<string[]> {
     return compareGoldens(await (opened ??= open()), specs, positions);
