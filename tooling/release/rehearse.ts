@@ -441,6 +441,13 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
       });
     }
     if (!isShort) await supplyChain(root, proofs);
+    if (!existsSync(folder)) {
+      await proofs.prove("the rehearsal's folder stays until its end", () => {
+        throw new Error(
+          `${folder} was removed while it ran, and the cause is not known: what failed above says nothing. Run it again.`,
+        );
+      });
+    }
   } finally {
     await registry?.stop();
   }

@@ -121,3 +121,10 @@ test("a smoke test prints no times", () => {
   expect(output.endsWith(`\n${count} results checked\n`)).toBe(true);
   expect(output).not.toMatch(/µs|ms\b/);
 });
+
+test("every contestant of the pass gives the layer's queries, keys and values", () => {
+  const pass = fileURLToPath(new URL("../dist/pass-race.js", import.meta.url));
+  // Each result is compared with float64 before it is timed.
+  const text = execFileSync(process.execPath, [pass, "--smoke"], { encoding: "utf8" });
+  expect(text).toBe("14 results checked\n");
+});

@@ -1,6 +1,7 @@
 /** The list of law and case pairs that a run of the suite consists of. */
 
 import { backendLaws } from "./backend-laws.ts";
+import { passLaws } from "./pass-laws.ts";
 import { formulaLaws } from "./formula-laws.ts";
 import { Kit } from "./kit.ts";
 import type { Law, LawGroup, ProviderLaw } from "./law.ts";
@@ -46,7 +47,7 @@ export function lawRuns({ target, cases, only }: Run): LawRun[] {
   const remedyOf = ({ remedy, group }: Law | ProviderLaw): string =>
     remedy ?? (backend === undefined ? providerRemedies[group] : backendRemedies[group]);
 
-  const laws = backend === undefined ? caseLaws : [...caseLaws, ...backendLaws];
+  const laws = backend === undefined ? caseLaws : [...caseLaws, ...backendLaws, ...passLaws];
   return [
     ...providerLaws.filter(isChosen).map((law) => ({
       group: law.group,

@@ -3,6 +3,7 @@ import type { ConformanceOptions } from "@ropewalk/conformance";
 import { createRegistry } from "@ropewalk/core";
 import type { FrequencyRequest, ParameterSchema, RopeFrequencies, RopeProvider, RopeRegistry } from "@ropewalk/core";
 import { rotateTask } from "@ropewalk/core/backend";
+import type { PassTask } from "@ropewalk/core/pass";
 import type { RotationTask } from "@ropewalk/core/backend";
 import { inverseFrequencies, toNumber } from "@ropewalk/core/math";
 
@@ -47,10 +48,14 @@ export function mapped(change: (value: number, pair: number) => number): Pick<Ro
   };
 }
 
-/** An isolated registry with a provider under "example" and a backend "planted" that rotates by `executor`. */
+/**
+ * An isolated registry with a provider under "example" and a backend "planted" that rotates by `executor`, and runs a
+ * pass by `pass`.
+ */
 export function registryWith(
   provider: RopeProvider,
   executor: (tasks: readonly RotationTask[]) => void = (tasks) => tasks.forEach(rotateTask),
+  pass?: (tasks: readonly PassTask[]) => void,
 ): RopeRegistry {
   const registry = createRegistry();
   registry.register("example", provider);
@@ -58,7 +63,7 @@ export function registryWith(
     specificationVersion: 1,
     name: "planted",
     source: "planted@1.0.0",
-    create: ({ withExecutor }) => withExecutor({ name: "planted", rotate: executor }),
+    create: ({ withExecutor }) => withExecutor({ name: "planted", rotate: executor, ...(pass && { pass }) }),
   });
   return registry;
 }

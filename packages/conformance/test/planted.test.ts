@@ -2,8 +2,11 @@
 
 import type { BackendUnderTest, ConformanceOptions, LawGroup, RopeUnderTest } from "@ropewalk/conformance";
 import type { CosSin, Positions, RopeFrequencies, RopeProvider, RotaryEmbedding, TensorView } from "@ropewalk/core";
+import { RopeError } from "@ropewalk/core";
 import { rotateTask } from "@ropewalk/core/backend";
 import type { RotationTask } from "@ropewalk/core/backend";
+import { passTask } from "@ropewalk/core/pass";
+import type { PassTask } from "@ropewalk/core/pass";
 import { fromBfloat16, inverseFrequencies, toBfloat16 } from "@ropewalk/core/math";
 import { afterAll, describe, expect, test } from "vitest";
 import type { ExampleParameters } from "./fixture.ts";
@@ -54,6 +57,7 @@ const law = {
   nothing: "does nothing for no tokens",
   likeness: "is the same rope under another name",
   equality: "equals JavaScript",
+  pass: "runs a pass from projection to cache",
 } as const;
 type LawName = keyof typeof law;
 
@@ -62,7 +66,7 @@ const namesOf = (laws: readonly string[]): LawName[] =>
   (Object.keys(law) as LawName[]).filter((name) => laws.some((text) => text.startsWith(law[name])));
 
 const groups: readonly (readonly [LawGroup, LawName])[] = [
-  ["backend", "equality"],
+  ["backend", "pass"],
   ["memory", "nothing"],
   ["rotation", "contextParallel"],
   ["tables", "range"],
@@ -247,6 +251,77 @@ describe("executors with a planted defect", () => {
       { ropeType: "example", registry: registryWith(new ExampleProvider(), run), cases, backend: { name: "planted" } },
       expected,
     );
+  });
+});
+
+describe("passes with a planted defect", () => {
+  const passes: [string, (task: PassTask) => PassTask][] = [
+    ["the epsilon is another", (task) => ({ ...task, norm: task.norm && { ...task.norm, epsilon: 0.01 } })],
+    [
+      "the weight is that of the head's other half",
+      (task) => {
+        const weight = task.norm?.weight;
+        if (weight === undefined) return task;
+        const half = weight.headDim / 2;
+        const data = weight.data.map((_, i) => weight.data[(i + half) % weight.headDim]!);
+        return { ...task, norm: { ...task.norm!, weight: { ...weight, data } } };
+      },
+    ],
+    ["1 + weight is the weight", (task) => ({ ...task, norm: task.norm && { ...task.norm, weightOffset: 0 } })],
+    [
+      "a norm over all heads is one of each head",
+      (task) => ({ ...task, norm: task.norm && { ...task.norm, overHeads: false } }),
+    ],
+    [
+      "the norm comes on the other side of the rotation",
+      (task) => ({ ...task, norm: task.norm && { ...task.norm, after: !task.norm.after } }),
+    ],
+    ["the factors are left out", (task) => ({ ...task, factors: undefined })],
+    [
+      "the factors are those of the next token",
+      (task) => ({ ...task, factors: task.factors?.map((_, i, all) => all[(i + 1) % all.length]!) }),
+    ],
+    ["every slot is the next one", (task) => ({ ...task, output: shifted(task.output) })],
+    [
+      "a token without a slot is written to the first",
+      (task) => ({ ...task, output: { ...task.output, rows: task.output.rows?.map((row) => Math.max(row, 0)) } }),
+    ],
+    [
+      "values are rotated",
+      (task) => ({ ...task, ...(task.table === undefined && { table: turned(task), rotaryDim: 8 }) }),
+    ],
+    [
+      "the scale of float8 is its inverse",
+      (task) => ({ ...task, output: { ...task.output, scale: 1 / task.output.scale } }),
+    ],
+    [
+      "groups are one after the other",
+      (task) => ({ ...task, input: { ...task.input, groupStride: task.input.groupHeads * task.headDim } }),
+    ],
+  ];
+  const shifted = (output: PassTask["output"]): PassTask["output"] => ({
+    ...output,
+    rows: output.rows?.map((row) => (row < 0 ? row : row + output.layout.tokenStride)),
+  });
+  const turned = ({ tokens }: PassTask): PassTask["table"] => ({
+    cos: new Float32Array(tokens * 4),
+    sin: new Float32Array(tokens * 4).fill(1),
+    batched: false,
+  });
+
+  test.each(passes)("%s", async (_name, change) => {
+    const registry = registryWith(new ExampleProvider(), undefined, (tasks) => {
+      for (const task of tasks) passTask(change(task));
+    });
+    await expectFailures({ ropeType: "example", registry, cases, backend: { name: "planted" } }, ["pass"]);
+  });
+
+  test("a pass that writes and then refuses", async () => {
+    const registry = registryWith(new ExampleProvider(), undefined, (tasks) => {
+      for (const task of tasks) passTask(task);
+      throw new RopeError("ROPE_UNSUPPORTED", { what: "the device cannot" });
+    });
+    await expectFailures({ ropeType: "example", registry, cases, backend: { name: "planted" } }, ["pass"]);
   });
 });
 

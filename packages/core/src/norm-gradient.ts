@@ -36,8 +36,9 @@ export interface NormGradient {
  * @example
  * const input = { data: Float64Array.of(3, 4), shape: [1, 1, 2] };
  * const gradient = { data: Float64Array.of(1, 0), shape: [1, 1, 2] };
- * const scaled = normGradient(input, gradient, { epsilon: 0 }).input; // orthogonal to the input
- * Math.abs(scaled[0] * 3 + scaled[1] * 4) < 1e-15; // true
+ * // Along the input nothing changes: its length is divided out.
+ * const [x = 0, y = 0] = normGradient(input, gradient, { epsilon: 0 }).input;
+ * Math.abs(3 * x + 4 * y) < 1e-15; // true
  */
 export function normGradient(input: TensorView, gradient: TensorView, norm: RmsNorm): NormGradient {
   const x = describe("input", input);

@@ -87,8 +87,6 @@ function wideComments({ file, comments }: Module): Finding[] {
 
 /** Files with snake_case words of other formats: the start of a path, and the meaning of the words. */
 const otherFormats: Readonly<Record<string, string>> = {
-  "packages/core/src/pass": "the element type float8_e4m3, by its name everywhere",
-  "packages/backends/wasm/src/pass.ts": "likewise",
   "packages/backends/webgpu/src/": "names in WGSL, and the uniforms that are filled by these names",
   "packages/ropewalk/src/cli/files.ts": "node_modules",
   "packages/ropewalk/src/cli/gguf.ts": "names of tensors in GGUF files",
@@ -99,6 +97,9 @@ const otherFormats: Readonly<Record<string, string>> = {
   "packages/ropewalk/src/cli/safetensors": "data_offsets in the header of safetensors",
 };
 
+/** Element types, whose names are the same everywhere. */
+const elementTypes: ReadonlySet<string> = new Set(["float8_e4m3"]);
+
 /** One word: `rope_theta`, `llama.rope.freq_base`. */
 const snake = /^[a-z][a-z0-9]*(?:\.[a-z0-9]+)*(?:_[a-z0-9]+)+(?:[._][a-z0-9]+)*$/;
 
@@ -106,8 +107,8 @@ const snake = /^[a-z][a-z0-9]*(?:\.[a-z0-9]+)*(?:_[a-z0-9]+)+(?:[._][a-z0-9]+)*$
  * Only config reads the keys of config.json and GGUF, so each spelling is known in one place.
  *
  * Published code has no other reason for snake_case. So the rule refuses all names, keys and one-word strings in
- * snake_case. Exceptions: names and aliases of registered rope types, and the files of other formats above. Sentences,
- * regular expressions and comments may name a key, because they explain it to a reader.
+ * snake_case. Exceptions: names and aliases of registered rope types, element types, and the files of other formats
+ * above. Sentences, regular expressions and comments may name a key, because they explain it to a reader.
  */
 function snakeCase({ packages }: Workspace): Finding[] {
   const types = new Set(packages.flatMap(registeredTypes));
@@ -119,7 +120,7 @@ function snakeCase({ packages }: Workspace): Finding[] {
         const findings: Finding[] = [];
         visit(program, (node) => {
           const text = wordOf(node);
-          if (text === undefined || !snake.test(text) || types.has(text)) return;
+          if (text === undefined || !snake.test(text) || types.has(text) || elementTypes.has(text)) return;
           findings.push({
             rule: "snake-case-only-in-config",
             file,
