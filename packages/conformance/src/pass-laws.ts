@@ -196,12 +196,13 @@ const pass: Law = {
   remedy:
     "Execute each task as passTask of @ropewalk/core/pass does, in the order of docs/numerics.md; without a method `pass` core refuses the call.",
   async run(kit) {
-    for (const request of requests(kit)) {
+    for (const [turn, request] of requests(kit).entries()) {
       const scaled = { ...request, queryScale: { rule: "temperature", beta: 0.1, length: 2, offset: 1 } };
       const js = kit.js(scaled as UntypedRopeRequest);
       const rope = await kit.rope(scaled as UntypedRopeRequest);
       const { positions } = drawnSpots(rope, undefined, TOKENS, 1);
-      for (const scene of scenes) {
+      // A device compiles a kernel for each scene and request, which takes most of a second: there they take turns.
+      for (const scene of scenes.filter((_, i) => kit.bitExact || i % 2 === turn)) {
         const make = (): Made => scene.make(kit.random(scene.name), request.headDim);
         const expected = make();
         const got = make();

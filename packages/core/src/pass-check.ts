@@ -40,8 +40,8 @@ export interface PassMemory {
   ): CacheLayout;
   /** The slots that `check` copies and checks; or `[NaN]` for slots that the host does not see. */
   slots(name: string, slots: unknown, count: number, check: () => Float64Array): Float64Array;
-  /** The weight of the norm `path`, `count` values. `check` describes one in JavaScript's memory. */
-  weight(path: string, weight: unknown, count: number, check: () => TensorLayout): TensorLayout;
+  /** The weight of a norm, `count` values. `check` describes one in JavaScript's memory. */
+  weight(name: string, weight: unknown, count: number, check: () => TensorLayout): TensorLayout;
 }
 
 export type CheckedPlace = ReturnType<typeof checkedView>;
@@ -52,7 +52,7 @@ export const hostMemory: PassMemory = {
   tensor: (name, tensor, expected) => resolveTensor(name, tensor as Tensor, expected),
   elements: resolveElements,
   slots: (_name, _slots, _count, check) => check(),
-  weight: (_path, _weight, _count, check) => check(),
+  weight: (_name, _weight, _count, check) => check(),
 };
 
 /**

@@ -17,7 +17,7 @@ const normKeys = ["epsilon", "weight", "weightOffset", "over", "when"];
 /**
  * A checked norm of a tensor of `heads · headDim` elements a token.
  *
- * @param weightOf describes the weight of `count` values; default: `check`, for JavaScript's memory.
+ * @param weightOf describes the weight, `count` values; `check` does it for JavaScript's memory.
  * @throws RopeError `ROPE_INVALID_PARAMETERS` for a wrong setting; `ROPE_SHAPE` for a weight that does not fit.
  */
 export function checkNorm(
@@ -25,7 +25,9 @@ export function checkNorm(
   given: RmsNorm,
   heads: number,
   headDim: number,
-  weightOf?: (path: string, weight: unknown, count: number, check: () => TensorLayout) => TensorLayout,
+  weightOf: (name: string, weight: unknown, count: number, check: () => TensorLayout) => TensorLayout = (
+    ...[, , , check]
+  ) => check(),
 ): PassNorm {
   const { epsilon, weight, weightOffset, over = "head", when = "before" } = checkKeys(path, given, normKeys);
   const isRight =
@@ -37,10 +39,10 @@ export function checkNorm(
   if (!isRight) throw invalid(path, normIssues(given));
   const overHeads = over === "heads";
   const count = overHeads ? heads * headDim : headDim;
-  const check = (): TensorLayout => checkWeight(path, weight!, count);
+  const name = weightNames[path] ?? `${path}.weight`;
   return {
     epsilon,
-    weight: weight === undefined ? undefined : weightOf === undefined ? check() : weightOf(path, weight, count, check),
+    weight: weight === undefined ? undefined : weightOf(name, weight, count, () => checkWeight(name, weight, count)),
     weightOffset: weightOffset ?? 0,
     overHeads,
     after: when === "after",
@@ -65,13 +67,12 @@ const weightNames: Readonly<Record<string, string>> = {
   "norm.value": "norm.value.weight",
 };
 
-function checkWeight(path: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
+function checkWeight(name: string, given: NonNullable<RmsNorm["weight"]>, count: number): TensorLayout {
   const isArray = ArrayBuffer.isView(given);
   const view = isArray ? { data: given } : { ...own(given as { data: TensorData; dtype?: ElementType }) };
   const { data, dtype }: { data: TensorData; dtype?: ElementType } = isArray
     ? view
-    : checkKeys(`${path}.weight`, view, ["data", "dtype"]);
-  const name = weightNames[path] ?? `${path}.weight`;
+    : checkKeys(`"${name}"`, view, ["data", "dtype"]);
   if (lengthOf(data) !== count) throw shapeError(name, `${count} values`, `${lengthOf(data) ?? show(given)}`);
   const tensor = dtype === undefined ? data : { data, shape: [1, 1, count], dtype };
   return resolveTensor(name, tensor, { batch: 1, tokens: 1, headDim: count });

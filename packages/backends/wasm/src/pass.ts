@@ -47,26 +47,33 @@ function typeNumber(dtype: CacheLayout["dtype"]): number | undefined {
 
 /** Executes a task; `false` for one that the kernel cannot do. */
 function runTask(memory: KernelMemory, task: PassTask): boolean {
-  const { input, output, heads, headDim, rotaryDim, norm } = task;
+  const { input, output, headDim, rotaryDim, norm } = task;
   const sourceType = typeNumber(input.layout.dtype);
   const targetType = typeNumber(output.layout.dtype);
   if (sourceType === undefined || sourceType > 2 || targetType === undefined || headDim > MOST_ELEMENTS) return false;
   if (input.layout.elementStride !== 1 || output.layout.elementStride !== 1) return false;
   const weight = norm?.weight;
   if (weight !== undefined && weight.headDim * 4 > PASS_WEIGHTS) return false;
-  const source = new Side(memory, input, task, areas.source);
-  const target = input === output ? source : new Side(memory, output, task, areas.target);
-  const scales = output.scales && new Side(memory, output.scales, task, areas.pass + PASS_SCALES);
-  const step = Math.min(
-    MOST_TOKENS,
-    rotaryDim === 0 ? MOST_TOKENS : Math.floor(TABLE_BYTES / (rotaryDim * 4)),
-    source.mostTokens(PIECE_BYTES),
-    target.mostTokens(PIECE_BYTES),
-    scales === undefined ? MOST_TOKENS : scales.mostTokens(PASS_ROWS - PASS_SCALES),
-  );
-  if (step === 0) return false;
+  const rows = rotaryDim === 0 ? MOST_TOKENS : Math.min(MOST_TOKENS, Math.floor(TABLE_BYTES / (rotaryDim * 4)));
+  if (isHere(memory, input) && (input === output || isHere(memory, output))) {
+    loadSettings(memory, task, sourceType, targetType);
+    runHere(memory, task, rows);
+    return true;
+  }
+  return runCopies(memory, task, sourceType, targetType, rows);
+}
 
+/** Whether a tensor without slots lies in the memory, with its scales. */
+const isHere = (memory: KernelMemory, { layout, rows, scales }: PassTensor): boolean =>
+  rows === undefined &&
+  layout.data.buffer === memory.buffer &&
+  (scales === undefined || scales.layout.data.buffer === memory.buffer);
+
+/** Loads what is the same for all tokens of a task. */
+function loadSettings(memory: KernelMemory, task: PassTask, sourceType: number, targetType: number): void {
+  const { norm, heads, headDim, rotaryDim, output } = task;
   const { words, floats } = memory.arguments;
+  const weight = norm?.weight;
   const weights = areas.pass + PASS_FACTORS + MOST_TOKENS * 4;
   if (weight !== undefined) loadWeight(norm!, memory.float32, weights / 4);
   words[1] = heads;
@@ -83,6 +90,70 @@ function runTask(memory: KernelMemory, task: PassTask): boolean {
   words[15] = sourceType;
   words[22] = targetType;
   floats[29] = output.scale;
+}
+
+/** The usual call: tensors that lie in the memory, each token at its stride. */
+function runHere(memory: KernelMemory, task: PassTask, rows: number): void {
+  const { input, output, batch, tokens } = task;
+  const { words } = memory.arguments;
+  const { scales } = output;
+  const source = describeHere(words, 16, input, bytesOf(input));
+  const target = describeHere(words, 23, output, bytesOf(output));
+  const scale = scales === undefined ? 0 : scales.layout.data.byteOffset + scales.layout.offset * 4;
+  if (scales !== undefined) {
+    words[31] = 0;
+    words[32] = scales.layout.tokenStride * 4;
+    words[33] = scales.layout.headStride * 4;
+  }
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < tokens; t += rows) {
+      const count = Math.min(rows, tokens - t);
+      words[0] = count;
+      loadRows(memory, task, b, t, count);
+      words[16] = source + b * input.layout.batchStride * bytesOf(input) + t * words[18]!;
+      words[23] = target + b * output.layout.batchStride * bytesOf(output) + t * words[25]!;
+      if (scales !== undefined) words[30] = scale + b * scales.layout.batchStride * 4 + t * words[32]!;
+      memory.kernels.pass(areas.pass);
+    }
+  }
+}
+
+/** Writes the strides of a tensor to the arguments from word `at` on, and returns the address of its first token. */
+function describeHere(
+  words: Uint32Array,
+  at: number,
+  { layout, groupHeads, groupStride }: PassTensor,
+  bytes: number,
+): number {
+  words[at + 1] = 0;
+  words[at + 2] = layout.tokenStride * bytes;
+  words[at + 3] = layout.headStride * bytes;
+  words[at + 4] = groupHeads;
+  words[at + 5] = groupStride * bytes;
+  return layout.data.byteOffset + layout.offset * bytes;
+}
+
+/** Tensors with slots, or outside the memory: the latter are copied through it. `false` if one token is too large. */
+function runCopies(
+  memory: KernelMemory,
+  task: PassTask,
+  sourceType: number,
+  targetType: number,
+  rows: number,
+): boolean {
+  const { input, output } = task;
+  const source = new Side(memory, input, task, areas.source);
+  const target = input === output ? source : new Side(memory, output, task, areas.target);
+  const scales = output.scales && new Side(memory, output.scales, task, areas.pass + PASS_SCALES);
+  const step = Math.min(
+    rows,
+    source.mostTokens(PIECE_BYTES),
+    target.mostTokens(PIECE_BYTES),
+    scales === undefined ? MOST_TOKENS : scales.mostTokens(PASS_ROWS - PASS_SCALES),
+  );
+  if (step === 0) return false;
+  loadSettings(memory, task, sourceType, targetType);
+  const { words } = memory.arguments;
   for (let b = 0; b < task.batch; b++) {
     for (let t = 0; t < task.tokens; t += step) {
       const count = Math.min(step, task.tokens - t);
@@ -131,6 +202,11 @@ function loadRows(
   float32.set(isWhole ? sin : sin.subarray(row * pairs, row * pairs + length), at + length);
 }
 
+/** Bytes of an element; comparisons are faster than to ask an array of any type. */
+function bytesOf({ layout: { dtype } }: PassTensor): 1 | 2 | 4 {
+  return dtype === "float32" ? 4 : dtype === "int8" || dtype === "float8_e4m3" ? 1 : 2;
+}
+
 type Bytes = CacheLayout["data"];
 
 /** One tensor of a task in the memory of the kernels: where it lies, or its copy in an area, token by token. */
@@ -145,13 +221,13 @@ class Side {
   readonly #headDim: number;
 
   constructor(memory: KernelMemory, tensor: PassTensor, task: PassTask, area: number) {
-    const { data, headDim, dtype } = tensor.layout;
+    const { data, headDim } = tensor.layout;
     this.#memory = memory;
     this.#tensor = tensor;
     this.#task = task;
     this.#area = area;
     this.#isHere = data.buffer === memory.buffer;
-    this.#bytes = dtype === "float32" ? 4 : dtype === "int8" || dtype === "float8_e4m3" ? 1 : 2;
+    this.#bytes = bytesOf(tensor);
     this.#headDim = headDim;
   }
 

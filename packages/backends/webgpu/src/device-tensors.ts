@@ -71,9 +71,8 @@ export function passMemory(found: PassSlots): PassMemory {
       found.set(name, { buffer, offset, count });
       return Float64Array.of(NaN);
     },
-    weight(path, weight, count, check) {
+    weight(name, weight, count, check) {
       if (!isHidden(weight)) return check();
-      const name = `${path}.weight`;
       const { buffer, offset, dtype } = flat(name, weight, count, ["float32", "float16", "bfloat16"]);
       const memory = deviceMemory(buffer, dtype) as unknown as TensorLayout["data"];
       return resolveLayout(
