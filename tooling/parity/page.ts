@@ -139,7 +139,7 @@ ${table(
   unbuilt.map(({ engine, name, reason }) => [title(engine), name, plain(reason)]),
 )}
 
-Fixtures of \`positions\` (position ids), \`permute\` (weights and scores) and \`seeds\` (printed numbers) are read by the tests of the
+Fixtures of \`positions\` (position ids), \`permute\` (weights and scores), \`pass\` (norms and caches) and \`seeds\` (printed numbers) are read by the tests of the
 packages that they are about. Those of \`libraries\` (timm, rotary-embedding-torch, flash-attention) are compared with nothing yet.
 
 ## Types of the engines, and where they are

@@ -39,7 +39,13 @@ test("every folder of fixtures is compared, or named on the page as read elsewhe
     "vision",
     "vllm",
   ];
-  expect(folders.filter((name) => !compared.includes(name))).toEqual(["libraries", "permute", "positions", "seeds"]);
+  expect(folders.filter((name) => !compared.includes(name))).toEqual([
+    "libraries",
+    "pass",
+    "permute",
+    "positions",
+    "seeds",
+  ]);
 });
 
 test.each(["vllm", "sglang", "mlx", "ggml", "diffusers", "truth", "onnx", "onnxruntime"] as const)(
