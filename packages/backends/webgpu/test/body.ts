@@ -14,6 +14,8 @@ export interface BodyCase {
   readonly name: string;
   /** Whether float16 in shaders makes another kernel of it. */
   readonly float16?: boolean;
+  /** Whether it is for Node alone: it compiles many kernels. */
+  readonly isLong?: boolean;
   run(device: GPUDevice): Promise<void>;
 }
 

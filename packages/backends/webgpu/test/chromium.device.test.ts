@@ -10,7 +10,7 @@ declare const globalThis: { readonly page: Page };
 const { page, close } = await openPage("page.ts");
 afterAll(close);
 
-test.each(allCases)("headless Chromium: $name", async ({ name }) => {
+test.each(allCases.filter(({ isLong = false }) => !isLong))("headless Chromium: $name", async ({ name }) => {
   await page.evaluate((which) => globalThis.page.run(which), name);
 });
 

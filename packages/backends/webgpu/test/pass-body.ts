@@ -465,6 +465,7 @@ export const passCases: readonly BodyCase[] = [
   },
   {
     name: "pass: random calls agree with JavaScript",
+    isLong: true,
     async run(device) {
       for (let seed = 0; seed < SCENES; seed++) {
         const { head, tokens, call, hidden } = scene(seed);
@@ -650,6 +651,7 @@ export const passCases: readonly BodyCase[] = [
   },
   {
     name: "pass: typed arrays by way of the device, and keys that move in an int8 cache",
+    isLong: true,
     async run(device) {
       for (const seed of [2, 9]) {
         const { head, tokens, call } = scene(seed);
