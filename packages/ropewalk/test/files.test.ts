@@ -1,18 +1,20 @@
 /** File formats, compared with files that the reference implementations wrote (fixtures/make.py). */
 
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromBfloat16, fromFloat16 } from "@ropewalk/core/math";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { readJson, withFile } from "../src/cli/files.ts";
 import { readNpy } from "../src/cli/npy.ts";
 import { readSafetensors, safetensorsParts } from "../src/cli/safetensors.ts";
 import type { StoredTensor } from "../src/cli/stored-tensor.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
-const folder = (): string => mkdtempSync(join(tmpdir(), "ropewalk-files-"));
+const folder = (): string => mkdtempSync(join(root, "ropewalk-files-"));
+const root = mkdtempSync(join(tmpdir(), "ropewalk-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** The numbers that make.py stores in each float type. */
 const values = [0, -1.5, 2, 0.25, 1024, -0.0078125];

@@ -1,10 +1,11 @@
 /** Runs the built command, and writes tensor files with code that the command does not share. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 
 const cli = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
 
@@ -54,7 +55,13 @@ export function documents({ stdout }: Run): any[] {
     .map((line) => JSON.parse(line) as unknown);
 }
 
-export const folder = (): string => mkdtempSync(join(tmpdir(), "ropewalk-"));
+export function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "ropewalk-"));
+  folders.push(made);
+  return made;
+}
+const folders: string[] = [];
+afterAll(() => folders.forEach((made) => rmSync(made, { recursive: true, force: true })));
 
 /** A golden's config as a file path. */
 export const model = (id: string): string =>
