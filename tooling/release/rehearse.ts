@@ -440,7 +440,14 @@ async function rehearse(root: string, isShort: boolean): Promise<Proofs> {
         return "patch, minor, major, two new contracts";
       });
     }
-    if (!isShort) await supplyChain(root, proofs);
+    if (!isShort) {
+      await supplyChain(root, proofs);
+      await proofs.prove("every entry compiles under TypeScript 5.2 to 7", async () => {
+        await runWell(path.join(root, "node_modules/.bin/pnpm"), ["run", "build"], root);
+        const printed = await runWell(process.execPath, ["apps/bundle-check/proofs.ts", "types"], root);
+        return printed.trimEnd().split("\n").at(-1) ?? "";
+      });
+    }
     if (!existsSync(folder)) {
       await proofs.prove("the rehearsal's folder stays until its end", () => {
         throw new Error(
