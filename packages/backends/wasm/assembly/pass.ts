@@ -251,7 +251,10 @@ function turnHead(a: usize, x: usize, y: usize, weight: usize, f: f32, g: f32, c
 }
 
 // @ts-ignore: decorator
-@inline function turnBlocks(x: usize, to: usize, weight: usize, blocks: i32, bytes: usize, f: f32, g: f32, c: usize, s: usize): void {
+@inline function turnBlocks(
+  x: usize, to: usize, weight: usize,
+  blocks: i32, bytes: usize, f: f32, g: f32, c: usize, s: usize,
+): void {
   const vf = f32x4.splat(f);
   const vg = f32x4.splat(g);
   const move = to - x;
