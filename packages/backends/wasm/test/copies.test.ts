@@ -3,31 +3,13 @@
  * it, the bits of the whole memory are those of JavaScript.
  */
 
-import { createRegistry, getRopeUntyped } from "@ropewalk/core";
-import type { ElementType, Pairing, RopeProvider, RotaryEmbedding, TensorView } from "@ropewalk/core";
-import { inverseFrequencies } from "@ropewalk/core/math";
-import { createArena, wasmBackend } from "@ropewalk/wasm-backend";
+import { getRopeUntyped } from "@ropewalk/core";
+import type { ElementType, RotaryEmbedding, TensorView } from "@ropewalk/core";
+import { createArena } from "@ropewalk/wasm-backend";
 import { expect, test, vi } from "vitest";
+import { registry } from "./plain.ts";
+import type { Geometry } from "./plain.ts";
 
-const plain: RopeProvider = {
-  specificationVersion: 1,
-  source: "test@1",
-  parameters: {},
-  frequencies: ({ base, rotaryDim, array }) => ({
-    invFreq: inverseFrequencies(base, rotaryDim, array),
-    attentionFactor: 1.138,
-  }),
-};
-const registry = createRegistry();
-registry.register("plain", plain);
-registry.registerBackend(wasmBackend);
-
-interface Geometry {
-  readonly headDim: number;
-  readonly rotaryDim?: number;
-  readonly rotaryOffset?: number;
-  readonly pairing: Pairing;
-}
 const ropes = (geometry: Geometry): [js: RotaryEmbedding, wasm: RotaryEmbedding] => {
   const request = { ...geometry, parameters: { ropeType: "plain" } };
   return [getRopeUntyped(request, { registry, backend: "js" }), getRopeUntyped(request, { registry, backend: "wasm" })];

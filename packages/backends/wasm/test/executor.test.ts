@@ -1,29 +1,10 @@
 import { createRegistry, getRopeUntyped, RopeError } from "@ropewalk/core";
-import type { ElementType, Pairing, RopeProvider, RotaryEmbedding } from "@ropewalk/core";
-import { inverseFrequencies } from "@ropewalk/core/math";
+import type { ElementType, RopeProvider, RotaryEmbedding } from "@ropewalk/core";
 import { createArena, wasmBackend } from "@ropewalk/wasm-backend";
 import type { Arena } from "@ropewalk/wasm-backend";
 import { expect, test, vi } from "vitest";
-
-const plain: RopeProvider = {
-  specificationVersion: 1,
-  source: "test@1",
-  parameters: {},
-  frequencies: ({ base, rotaryDim, array }) => ({
-    invFreq: inverseFrequencies(base, rotaryDim, array),
-    attentionFactor: 1.138,
-  }),
-};
-const registry = createRegistry();
-registry.register("plain", plain);
-registry.registerBackend(wasmBackend);
-
-interface Geometry {
-  readonly headDim: number;
-  readonly rotaryDim?: number;
-  readonly rotaryOffset?: number;
-  readonly pairing: Pairing;
-}
+import { plain, registry } from "./plain.ts";
+import type { Geometry } from "./plain.ts";
 
 const rope = (geometry: Geometry): RotaryEmbedding =>
   getRopeUntyped({ ...geometry, parameters: { ropeType: "plain" } }, { registry });
