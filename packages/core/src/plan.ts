@@ -151,8 +151,10 @@ export class RopePlan {
   }
 
   /**
-   * The tasks of a pass. @throws RopeError as {@link passTasks}; `ROPE_UNSUPPORTED` for a norm or factors of another
-   * operation than `apply`, and for factors of a rope without `queryScale`.
+   * The tasks of a pass.
+   *
+   * @throws RopeError as {@link passTasks}; `ROPE_UNSUPPORTED` for a norm or factors of another operation than `apply`;
+   * `ROPE_INVALID_PARAMETERS` for factors of a rope without `queryScale`.
    */
   passTasks(
     check: typeof passTasks,
